@@ -102,9 +102,8 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
     text, lines = "[budget]\nseconds = 30\n" + CHAR, []
 
     def planned(text):
-        return studies.plan_study(
-            studies.load_study(written(text)), tmp_path, workers=2, say=lines.append
-        )
+        study = studies.load_study(written(text))
+        return studies.plan_study(study, tmp_path, workers=2, say=lines.append)
 
     monkeypatch.setattr(studies, "TIMED_SECONDS", 0.3)
     with pytest.raises(TextgenError, match=r"1 of 2 arms cannot be planned.*no_such_model"):
@@ -258,7 +257,6 @@ def test_another_or_a_damaged_run_is_refused_or_replaced(
 
 
 def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, written, temporary):
-    """Its run must not live on without it."""
     path = written(UPDATES + CHAR)
     command = [sys.executable, "-m", "textgen", "study", path]
     environment = os.environ | {"TMPDIR": str(temporary)}

@@ -202,7 +202,8 @@ def _show_runs(
         per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        return f"{text}, about {_clock(max(0.0, per_run * rounds - elapsed))} left"
+        left = per_run * rounds - elapsed
+        return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
     def table() -> Group:
         rows, running = Table.grid(padding=(0, 2)), unfinished()[:workers]
