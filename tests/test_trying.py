@@ -53,14 +53,14 @@ def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
 def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     folder, left_out = tmp_path / "my texts", {"empty.txt": "", "estonian.txt": ESTONIAN * 40}
     left_out |= {"paper.pdf": b"%PDF-1.4\x00", "scan.txt": b"%PDF-1.4\n\xe2\xe3\x00"}
-    tales = {f"tale{i}.txt": text(300, 1000 * i) for i in range(4)} | {"copy.txt": text(300)}
+    tales = {f"tale{i}.txt": text(300, 1000 * i) for i in range(4)}
+    tales |= {"tale0 again.txt": "A title\n" + text(300), "tale4.txt": text(200, 6000) * 2}
     for name, content in (left_out | tales | {".venv/licence.txt": text(300, 9000)}).items():
         write_file(folder / name, content)
     trying.try_texts(folder, reports_folder=tmp_path / "reports")
-    printed = capsys.readouterr().out
-    for name in ("tale0.txt", *left_out):
-        assert f"left out: {name}" in printed
-    assert ".venv" not in printed
+    printed = "".join(capsys.readouterr())
+    assert all(f"left out: {name}" in printed for name in ("tale0 again.txt", *left_out))
+    assert ("lines that come again" in printed, ".venv" in printed) == (True, False)
     (ran,) = study
     assert ran.path == tmp_path / "reports/my_texts/my_texts.toml"
     assert ran.contrasts == load_study("study_try").contrasts

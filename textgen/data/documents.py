@@ -191,6 +191,8 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
         if guess is None:
             message = f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}"
             hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone'
+            if b"\0" in data or data.startswith(b"%PDF"):
+                hint = "this is no plain text: save it as a .txt file first"
             raise TextgenError(message, hint) from None
         note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
         print(note, file=sys.stderr)

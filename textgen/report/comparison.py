@@ -287,14 +287,18 @@ def _bits(test: Bits | None) -> list[str]:
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
-    """Print a report: the answer, the table, the other answers, a line of what each model wrote,
-    warnings, and where it lies."""
+    """Print a report: the answers, the table, a line of what each model wrote, warnings, and where
+    it lies."""
     answer, *qualifications = result_lines(report) or [""]
     soft_wrap = not screen.console.is_terminal
     screen.console.print(Text(visible(answer), style="bold"), soft_wrap=soft_wrap)
     for line in qualifications:
         screen.say(line)
-    table = Table(title="bits per character of held-out text", title_justify="left", box=None)
+    for claim in map(sentences.contrast_claim, report.contrasts):
+        if str(claim) != answer:
+            screen.say(str(claim))
+    title = "bits per character of held-out text, alone and with a memory of what was read of it"
+    table = Table(title=title, title_justify="left", box=None)
     table.add_column("arm", no_wrap=True)
     for column in ("alone", "95 %", "with memory", "seeds", "seconds"):
         table.add_column(column, justify="right")
@@ -305,10 +309,6 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     for row in sorted(report.references, key=lambda row: row.test.total):
         table.add_row(Text(visible(row.label)), *_bits(row.test), style="dim")
     screen.console.print(table)
-    for contrast in report.contrasts:
-        claim = sentences.contrast_claim(contrast)
-        if str(claim) != answer:
-            screen.say(f"{claim} {claim.caveat}")
     for _, line in sentences.audits(report):
         screen.say(line)
     for sample in texts.samples[:1]:

@@ -70,7 +70,14 @@ def difference(contrast: ContrastRow) -> str:
     """Which of two arms needs fewer bits, as far as is known; without a full stop."""
     first, second = contrast.first, contrast.second
     if contrast.verdict == "can't tell":
-        return f"Too close to call between {first} and {second}"
+        unknown = f"Too close to call between {first} and {second}"
+        low, high = contrast.low or 0.0, contrast.high or 0.0
+        if not low < 0 < high:
+            return unknown
+        bounds = (
+            f"from {-low:.3f} fewer bits per character with {first} to {high:.3f} with {second}"
+        )
+        return f"{unknown}: with 95 % confidence anything {bounds}"
     if contrast.verdict == "equal":
         return f"{first} and {second} are equal to within 0.01 bits per character"
     better, worse = (first, second) if contrast.verdict == "better" else (second, first)
@@ -197,7 +204,7 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
             early[row.name] = (
                 f"was best after {np.mean(shares):.0%} of its training, which is what is scored"
             )
-    text = "Longer training did not help; more text or more dropout would."
+    text = "These will not gain by more minutes, but perhaps by more text or more dropout."
     return [Caution(text=text, by_arm=early)] if early else []
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import webbrowser
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,8 @@ from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
 # About what planning and report take, what a run takes beside its training, and what it needs.
 STUDY_SECONDS, MIN_TRAINING_SECONDS = 50, 10
+# Shares of a document that stand in another one too, and of all texts in lines that come again.
+MAX_SHARED, MAX_REPEATED, LONG_LINE = 0.5, 0.05, 40
 HOW_TO_CHANGE = """\
 # To be surer of the answer, give every arm more seeds (seeds = 3) or more time (seconds, of each
 # training), and then: {}
@@ -85,7 +88,8 @@ def try_texts(
     write_file(path, content)
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
-    screen.say(f"to be surer, give more seconds or seeds in {path}, then: {command}")
+    longer = f"--minutes {3 * minutes:g} --overwrite"
+    screen.say(f"to be surer, repeat it with {longer}, or with more seeds in {path}: {command}")
     if open:
         webbrowser.open((report.folder / "index.html").resolve().as_uri())
     return report
@@ -133,9 +137,14 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
     screen.say(f"{path}: {texts}, {total:,} characters, {find_language(documents)}")
     if kind == "folder":
         corpus["leave_out"] = list(reasons)
-    reasons |= {few(unread): "only .txt files are read"} if unread else {}
+    reasons |= {few(unread): "only .txt files are read; save it as text"} if unread else {}
     for name, reason in reasons.items():
         screen.say(f"left out: {name} ({reason})")
+    if (share := _repeated(documents)) > MAX_REPEATED:
+        screen.warn(
+            f"{share:.0%} of this text are lines that come again: a model that has seen one "
+            "copy is tested on the other. Leave out what is doubled."
+        )
     if total < MIN_CHARACTERS:
         hint = f"{MIN_CHARACTERS:,} are needed, {GOOD_CHARACTERS:,} teach a model to write"
         message = f"{path}: {total:,} characters are too little text to compare models on"
@@ -152,16 +161,32 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
     """Names of documents → why they are left out."""
     language = find_language(documents)
-    first = dict[str, str]()
+    place = dict[str, str]()  # line → the first document that has it
     reasons = dict[str, str]()
-    for document in documents:
-        text = document.text.strip()
-        if not text:
+    for document in sorted(documents, key=lambda d: (len(d.name), d.name)):  # copies come later
+        lines = _lines(document)
+        shared = Counter[str]()
+        for line in lines & place.keys():
+            shared[place[line]] += len(line)
+        same, twin = max(((n, name) for name, n in shared.items()), default=(0, ""))
+        if not lines:
             reasons[document.name] = "empty"
-        elif text in first:
-            reasons[document.name] = f"the same text as {first[text]}"
+        elif same > MAX_SHARED * (whole := sum(map(len, lines))):
+            reasons[document.name] = f"{same / whole:.0%} of it stands in {twin}"
         elif foreign := foreign_language(document, language):
             reasons[document.name] = f"{foreign.name}, and the rest is {language.name}"
         else:
-            first[text] = document.name
+            place |= dict.fromkeys(lines - place.keys(), document.name)
     return reasons
+
+
+def _lines(document: Document) -> set[str]:
+    """The different lines of a document that are not blank."""
+    return {line for line in map(str.strip, document.text.splitlines()) if line}
+
+
+def _repeated(documents: Sequence[Document]) -> float:
+    """The share of documents that long lines make up which have come before."""
+    lines = Counter(line.strip() for d in documents for line in d.text.splitlines())
+    long = ((line, n) for line, n in lines.items() if len(line) >= LONG_LINE)
+    return sum(len(line) * (n - 1) for line, n in long) / max(1, count_characters(documents))
