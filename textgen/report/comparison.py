@@ -300,7 +300,7 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     title = "bits per character of held-out text, alone and with a memory of what was read of it"
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("arm", no_wrap=True)
-    for column in ("alone", "95 %", "with memory", "seeds", "seconds"):
+    for column in ("alone", "95 %", "with memory", "seeds", "training, s"):
         table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"

@@ -105,11 +105,13 @@ class Screen:
         """The text, its parts, and what to be warned of; ``others`` read the same text."""
         if loaded.warning:
             self.warn(loaded.warning)
+        unit = "pieces" if "blocks" in loaded.division else "documents"
         parts = ", ".join(
-            f"{part} {len(documents)} documents {sum(d.characters for d in documents):,} characters"
+            f"{part} {len(documents)} {unit} {sum(d.characters for d in documents):,} characters"
             for part, documents in loaded.parts.items()
         )
-        self.say(f"{experiment.name}: corpus {loaded.kind}, language: {loaded.language}\n  {parts}")
+        name = "" if others else f"{experiment.name}: "
+        self.say(f"{name}corpus {loaded.kind}, language: {loaded.language}\n  {parts}")
         if loaded.division:
             self.say("\n".join(f"  {line}" for line in split_lines(loaded.names, loaded.division)))
         if loaded.sample is not loaded.train:
