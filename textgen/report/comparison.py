@@ -297,7 +297,7 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     for claim in map(sentences.contrast_claim, report.contrasts):
         if str(claim) != answer:
             screen.say(str(claim))
-    title = "bits per character of held-out text, alone and with a memory of what was read of it"
+    title = "bits per character, alone and with a memory of the text so far"
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("arm", no_wrap=True)
     for column in ("alone", "95 %", "with memory", "seeds", "training, s"):
