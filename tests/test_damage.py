@@ -1,5 +1,4 @@
-"""Folders of runs that are damaged, or made of several: every file is used as it was written or
-refused with one message, never with a traceback and never silently."""
+"""Damaged run folders: a file is used as it was written, or refused in one message."""
 
 import json
 import random

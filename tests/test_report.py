@@ -15,7 +15,7 @@ from textgen.evaluation.units import UNCHARGED
 from textgen.report import page, sentences
 from textgen.report.arms import descriptions
 from textgen.report.page import render_page
-from textgen.report.schema import Passage, Report, SampleText
+from textgen.report.schema import ContrastRow, Passage, Report, SampleText
 
 
 def test_whatever_names_and_texts_hold_stays_text_and_nothing_is_loaded():
@@ -95,6 +95,10 @@ def test_an_answer_says_who_needs_fewer_bits():
         assert sentences.headline(report).answer.startswith(answer)
         assert sentences.headline(report).caveat
         assert sentences.winner(report.contrasts[0]) == winner
+    row = ContrastRow(**contrast("word", "char", "can't tell", -0.005, ""))
+    assert "from 0.025 fewer bits per character with word to 0.015 with" in sentences.difference(
+        row
+    )
 
 
 def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_counted():

@@ -1,9 +1,8 @@
 """Time to quality: bits per character on the held-out tales after as long a training.
 
-README.md says what the sides share and what not. Both are scored alike: the state is carried
-through each held-out document, every token and end mark is charged, and what the spelling of
-replaced words costs comes on top. A repeat is a seed. textgen keeps its best weights by validation,
-PyTorch its last ones.
+README.md says what the sides share. Both are scored alike: the state is carried through each
+held-out document, every token and end mark is charged, and so is the spelling of replaced words.
+A repeat is a seed. textgen keeps its best weights by validation, PyTorch its last ones.
 """
 
 import itertools

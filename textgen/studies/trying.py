@@ -74,7 +74,7 @@ def try_texts(
         name = re.sub(r"\W+", "_", Path(texts).resolve().stem).strip("_")[:40] or "texts"
         settings = _text_settings(Path(texts), fewest_documents(len(study["contrasts"])), screen)
     settings += [f"language={language}"] if language else []
-    workers = len(study["arms"])  # also on fewer cores, of which none is idle then
+    workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
     rounds = max(1.0, workers / cores())
     study["title"] += f": {name}"
     study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
