@@ -93,12 +93,9 @@ def test_words_and_points_of_a_curve_are_read_with_pointer_and_arrow_keys(shown)
     driver = shown({"char": 1.9, "word": 1.7})
     tip = driver.find_element("id", "tip")
     assert not tip.is_displayed()
-    words, letters = (
-        driver.find_elements("css selector", f"[data-name={name}] .text i")
-        for name in ("word", "char")
-    )
+    words = driver.find_elements("css selector", "[data-name=word] .text i")
     ActionChains(driver).move_to_element(words[2]).perform()
-    covered = [each for each in letters if "on" in (each.get_attribute("class") or "").split()]
+    covered = driver.find_elements("css selector", "[data-name=char] .text i.on")
     text, *single = (value(driver, "arguments[0].textContent", e) for e in (words[2], *covered))
     assert "".join(single) == text
     for name, elements in (("word", words[2:3]), ("char", covered)):

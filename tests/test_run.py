@@ -285,7 +285,7 @@ def test_a_terminal_never_stands_still_and_a_pipe_gets_lines(textgen, experiment
     main, side = pty.openpty()
     command = [sys.executable, "-m", "textgen.run", experiment_file]
     text = experiment_file.read_text()
-    experiment_file.write_text(text.replace("updates = 60", "seconds = 5"))
+    experiment_file.write_text(text.replace("updates = 60", "seconds = 2"))
     running = subprocess.Popen(
         command, cwd=tmp_path, stdin=side, stdout=side, stderr=side,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3"},
