@@ -46,6 +46,7 @@ class Corpus(Division):
         sha256: of names and texts of all documents.
         warning: says so if the fallback was used; else empty.
         stated_language: its code, if the experiment says so.
+        left_out: names of the files that the experiment leaves out.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Corpus(Division):
     sha256: str
     warning: str
     stated_language: str | None = None
+    left_out: Sequence[str] = ()
 
     @property
     def parts(self) -> dict[str, list[Document]]:
@@ -102,6 +104,7 @@ class Corpus(Division):
             "language": asdict(self.language),
             **sizes,
             **({"division": self.division} if self.division else {}),
+            **({"left_out": list(self.left_out)} if self.left_out else {}),
         }
 
 
@@ -147,6 +150,7 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
         sha256=corpus_hash(in_order if len(in_order) == len(divided) else divided),
         warning=warning,
         stated_language=experiment.language,
+        left_out=getattr(config, "leave_out", ()),
     )
 
 

@@ -435,11 +435,11 @@ def _class_bits(arm: Arm, words: Words) -> np.ndarray:
 
 
 def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.Passage]:
-    """Held-out text with each arm's stretches of it, first seed: a passage from the middle of a
-    document of median length, then the beginnings of some documents."""
+    """Held-out text with each arm's stretches of it, first seed: a typical passage, then the
+    beginnings of some documents."""
     if not arms:
         return []
-    spans = [_middle(documents)]
+    spans = [_typical(documents, arms)]
     for number, document in enumerate(documents[:MAX_OPENINGS]):
         spans.append((number, 0, _word_end(document.text, 0, OPENING_CHARACTERS)))
     return [
@@ -454,14 +454,24 @@ def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.
     ]
 
 
-def _middle(documents: Sequence[Document]) -> tuple[int, int, int]:
-    """(document, start, end) of a passage that begins with a paragraph or a word."""
-    number = int(np.argsort([len(d.text) for d in documents])[len(documents) // 2])
-    text, length = documents[number].text, PASSAGE_CHARACTERS
-    start = max(0, (len(text) - length) // 2)
-    paragraph = text.rfind("\n\n", max(0, start - length // 4), start + 1)
+def _typical(documents: Sequence[Document], arms: Sequence[Arm]) -> tuple[int, int, int]:
+    """(document, start, end) of a passage from the middle of a document: the one that costs the
+    arms most nearly what all held-out text costs them."""
+
+    def distance(span: tuple[int, int, int]) -> float:
+        number, start, end = span
+        costs = [(a.per_character[number][start : end + 1].mean(), a) for a in arms]
+        return sum(abs(cost - a.bits.mean(axis=0).sum() / a.units.sum()) for cost, a in costs)
+
+    return min(((n, *_middle(d.text)) for n, d in enumerate(documents)), key=distance)
+
+
+def _middle(text: str) -> tuple[int, int]:
+    """Start and end of a passage that begins with a paragraph or a word."""
+    start = max(0, (len(text) - PASSAGE_CHARACTERS) // 2)
+    paragraph = text.rfind("\n\n", max(0, start - PASSAGE_CHARACTERS // 4), start + 1)
     start = paragraph + 2 if paragraph >= 0 else text.rfind(" ", 0, start + 1) + 1
-    return number, start, _word_end(text, start, length)
+    return start, _word_end(text, start, PASSAGE_CHARACTERS)
 
 
 def _word_end(text: str, start: int, length: int) -> int:

@@ -299,7 +299,7 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
             screen.say(str(claim))
     title = "bits per character, alone and with a memory of the text so far"
     table = Table(title=title, title_justify="left", box=None)
-    table.add_column("arm", no_wrap=True)
+    table.add_column("model", no_wrap=True)
     for column in ("alone", "95 %", "with memory", "seeds", "training, s"):
         table.add_column(column, justify="right")
     for arm in report.ranked:

@@ -81,6 +81,11 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         plots=plots(report),
         measures=[measures(report, number) for number in temperatures],
         tables=tables(report),
+        passages=[
+            f"{p.document}, {'a typical passage' if p.start else 'the beginning'}"
+            for p in texts.passages
+        ],
+        samples=[f"{number}. {s.label}" for number, s in enumerate(texts.samples, 1)],
         between=between,
         coloured=coloured,
         mean_bits=mean_bits,
