@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 # module → its package, and the files of tests that should notice what happens to it
 MODULES = {
     "kneser_ney": ("tokenizers", ["baselines", "spelling"]),
-    "spelling": ("tokenizers", ["spelling"]),
+    "spelling": ("tokenizers", ["spelling", "signatures", "pieces"]),
     "significance": ("evaluation", ["significance"]),
     "units": ("evaluation", ["units"]),
     "counts": ("evaluation", ["memory", "training_counts"]),

@@ -93,13 +93,14 @@ def test_agrees_with_the_slow_implementation(order, size):
 
 
 def test_discounts_are_those_of_hand_made_counts():
-    """Of an end and tokens that occur 1, 2, 3 and 4 times: Y = 2 / (2 + 2), D1 = 1 - 2 Y / 2,
-    D2 = 2 - 3 Y, D3+ = 3 - 4 Y (Chen & Goodman 1999); what they leave goes to six tokens alike.
+    """Of an end and tokens that occur 1, 2, 2, 3 and 4 times: Y = 2 / (2 + 4), D1 = 1 - 2 Y,
+    D2 = 2 - 3 Y / 2, D3+ = 3 - 4 Y (Chen & Goodman 1999); what they leave goes to seven alike.
     With three that occur 4 times, D3+ = 3 - 12 Y would be below zero."""
-    model = KneserNey(1).fit([np.repeat([2, 3, 4, 5], [1, 2, 3, 4])], 6)
-    (bits,) = model.token_bits([np.array([2, 3, 4, 5])])
-    kept = np.array([1 - 0.5, 2 - 0.5, 3 - 1, 4 - 1, 1 - 0.5]) / 11
-    np.testing.assert_allclose(2.0**-bits, kept + (0.5 + 0.5 + 0.5 + 1 + 1) / 11 / 6, rtol=1e-6)
+    model = KneserNey(1).fit([np.repeat([2, 3, 4, 5, 6], [1, 2, 2, 3, 4])], 7)
+    (bits,) = model.token_bits([np.array([2, 3, 4, 5, 6])])
+    removed = np.array([1 / 3, 3 / 2, 3 / 2, 5 / 3, 5 / 3, 1 / 3])
+    expected = (np.array([1, 2, 2, 3, 4, 1]) - removed + removed.sum() / 7) / 13
+    np.testing.assert_allclose(2.0**-bits, expected, rtol=1e-6)
     assert FALLBACK == discounts(np.array([7, 7])) == (0.5, 1.0, 1.5)
     assert discounts(np.array([1, 1, 2, 3, 4, 4, 4])) == FALLBACK
 
