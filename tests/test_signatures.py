@@ -11,6 +11,7 @@ from test_spelling import drawn_as_charged, mass, strings
 from textgen.tokenizers.base import DocumentCounts
 from textgen.tokenizers.rare_words import completed
 from textgen.tokenizers.signatures import (
+    OTHERS,
     SIGNS,
     STRENGTH,
     Backwards,
@@ -121,7 +122,8 @@ def test_the_class_is_a_function_of_the_word():
 
 
 def test_classes_are_what_neighbours_tell_most_about():
-    """Endings that say nothing of what stands beside the word are no classes, however common."""
+    """Endings that say nothing of what stands beside the word are no classes, however common, nor
+    are those of more than four letters."""
     draw, spellings, beside = random.Random(1), list[str](), list[int]()
     for _ in range(600):
         verb, capital = draw.random() < 0.4, draw.random() < 0.3
@@ -133,6 +135,10 @@ def test_classes_are_what_neighbours_tell_most_about():
     assert sorted(found[3:]) == sorted(sign + end for sign in SIGNS[:2] for end in ("gn", "d"))
     assert telling_beginnings(spellings, [np.zeros(600, int)], 30) == list(SIGNS)
     assert telling_beginnings([], [np.zeros(0, int)], 30) == list(SIGNS)
+    beside = np.repeat([1, OTHERS], 300)
+    for letters, told in (("abc", True), ("abcd", False)):
+        spellings = [SIGNS[0] + letters + "xy"[int(context > 1)] for context in beside]
+        assert (len(telling_beginnings(spellings, [beside], 30)) > 3) == told
 
 
 @pytest.mark.parametrize("pattern", ["{0} {1} .", ". {1} {0}"], ids=["before", "behind"])
