@@ -80,6 +80,8 @@ def run_study(
         experiments = planned_experiments(study, plans)
         replaced = _replaced(experiments, folder, corpus.sha256, overwrite)
         missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
+        if not missing:
+            screen.say("all runs are there already; the report is written again")
         at_once = max(1, len(missing)) if address else workers
         ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
         # while the last runs leave a core idle; the report finds them in the cache
@@ -214,7 +216,7 @@ def _show_runs(
 
     live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
     shown = screen.console.is_terminal and not screen.quiet
-    if not shown:
+    if missing and not shown:
         screen.say(f"training: {progress()}")
     with live if shown else screen.lines(progress), closing(ended):
         for number, (name, failure, seconds) in enumerate(ended):
