@@ -124,7 +124,7 @@ class Human:
         if (by_words, n) not in self._ngrams:
             hashes = [ngram_hashes(self._codes(s, by_words), n) for s in self.samples]
             hashes.append(np.zeros(1, np.uint64))  # searched only for a place: never empty
-            self._ngrams[by_words, n] = np.unique(np.concatenate(hashes))
+            self._ngrams[by_words, n] = np.sort(np.concatenate(hashes))
         known = self._ngrams[by_words, n]
         wanted = ngram_hashes(self._codes(sample, by_words), n)
         return known[np.searchsorted(known, wanted).clip(max=len(known) - 1)] == wanted
