@@ -60,9 +60,9 @@ def reading_step(objective: Objective, network: Any) -> Callable[[Any, Any], Any
 
 @compiled_once
 def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
-    """(carry, tokens (B,), forced (n, B), numbers (n, B), temperature (B,), offsets (V,)) → (carry,
-    (n, B) int32): the tokens read, and n more of each text: those forced and, where these are
-    negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
+    """(carry, tokens (B,), forced (n, B), numbers (n, B), temperature (B,), offsets (B, V)) →
+    (carry, (n, B) int32): the tokens read, and n more of each text: those forced and, where these
+    are negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
@@ -231,6 +231,7 @@ class Sampler:
         temperature: ArrayLike = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
+        tempered: Callable[[float], np.ndarray] | None = None,
     ) -> Generator[np.ndarray, None, None]:
         """Texts that continue prompts, one token of each at a time, without end.
 
@@ -240,6 +241,7 @@ class Sampler:
                 does not depend on the texts beside it, but for rounding.
             temperature: of all texts, or (B,) of each; 0 takes the most probable token.
             top_k, top_p: as for :func:`shaped`.
+            tempered: of the tokenizer, see :meth:`textgen.tokenizers.base.Tokenizer.tempered`.
 
         Yields:
             (B,) int32: the token that each text gains, READING where its prompt is still read.
@@ -250,8 +252,11 @@ class Sampler:
         stepper = Stepper(self.objective, self.network, self.memory, len(prompts))
         mixed = self.memory or self.network.training_counts
         plain = not mixed and not top_k and top_p >= 1
-        offsets = np.zeros(self.network.output_layer.size, dtype=np.float32)
-        offsets[list(self.unwritable)] = -np.inf
+        offsets = np.zeros((len(prompts), self.network.output_layer.size), dtype=np.float32)
+        if tempered is not None:
+            own = {each: tempered(each) for each in {*temperatures.tolist()}}
+            offsets += [own[each] for each in temperatures.tolist()]
+        offsets[:, list(self.unwritable)] = -np.inf
         place = 0
         try:
             while True:
@@ -267,7 +272,7 @@ class Sampler:
                     tokens = stepper.write(tokens, numbers, temperatures, offsets)
                 elif drawn.any():
                     row = drawn[0]
-                    scaled = stepper.logits()[row] / temperatures[row, None] + offsets
+                    scaled = stepper.logits()[row] / temperatures[row, None] + offsets[row]
                     tokens[0, row] = draw(shaped(scaled, top_k, top_p), numbers[0, row])
                 yield from np.where(drawn, tokens, np.int32(READING))
                 if len(places) == 1:

@@ -310,6 +310,12 @@ class Tokenizer(ABC):
         """
         return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
 
+    def tempered(self, temperature: float) -> np.ndarray:
+        """(V,) float32: what is added to logits that were divided by a temperature, so that a token
+        that stands for many words is as probable as they are together. Below 1 only: above, the sum
+        over all words need not be finite."""
+        return np.zeros(self.size, dtype=np.float32)
+
     def unknown(self, text: str) -> list[str]:
         """The parts of a prompt for which there is no token."""
         return [] if self.alphabet is None else sorted(set(text) - set(self.alphabet))

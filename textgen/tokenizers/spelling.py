@@ -265,6 +265,7 @@ class Speller:
         self._size = FIRST + len(self.alphabet)
         self._codes = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
         self._components = lru_cache(maxsize=None)(self._components_of)
+        self._log_examples = lru_cache(maxsize=None)(self._log_examples_of)
 
     def _encode(self, word: str) -> str:
         return self.form.spelling(word).translate(self._codes)
@@ -388,6 +389,22 @@ class Speller:
                     break
                 word += letter
         return self.form.word(word)
+
+    def log_tempered(self, name: str, temperature: float) -> float:
+        """ln Σ P(word | class)^(1 / temperature) over the words of a class, at a temperature
+        below 1: the mean of P^(1 / temperature − 1) over the occurrences of its examples."""
+        if not self.examples.get(name):
+            return 0.0
+        logs, numbers = self._log_examples(name)
+        powers = (1 / temperature - 1) * logs + np.log(numbers / numbers.sum())
+        return float(np.logaddexp.reduce(powers))
+
+    def _log_examples_of(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) float64 each: ln P(word | class) of the examples, and how often they occur."""
+        words = [(self._encode(word), name) for word in self.examples[name]]
+        logs = self._log_masses(words, False)
+        numbers = [*self.examples[name].values()]
+        return np.array([logs[word] for word in words]), np.array(numbers, dtype=float)
 
     def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
         """Choose the order, the weights and the memory by the likelihood of the rare words, each

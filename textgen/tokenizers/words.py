@@ -22,6 +22,8 @@ from itertools import chain
 from sys import intern
 from typing import Annotated, Any
 
+import numpy as np
+
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
 from textgen.tokenizers.base import (
@@ -154,6 +156,13 @@ class WordTokenizer(PlaceholderTokenizer):
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return self.policy.surface_steps(tokens)
+
+    def tempered(self, temperature: float) -> np.ndarray:
+        offsets = super().tempered(temperature)
+        if temperature < 1:
+            for token, offset in self.policy.tempered(temperature).items():
+                offsets[token] = offset
+        return offsets
 
     def state(self) -> dict[str, Any]:
         return {
