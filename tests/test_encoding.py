@@ -169,13 +169,6 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
             assert bool(note) == bool(said)
 
 
-def test_a_cache_that_cannot_be_written_is_named(corpus_folder, tmp_path, small_limits):
-    (tmp_path / "cache").write_text("a file")
-    experiment = settings(corpus_folder, "characters")
-    with pytest.raises(TextgenError, match=r"cache[\s\S]*set TEXTGEN_CACHE"):
-        prepare(experiment, load_corpus(experiment))
-
-
 def _held(path: Path) -> int:
     """Bytes of a file that are mapped into this process and held in memory."""
     rows, maps = rf"{re.escape(str(path))}\n(?:.*\n)*?Rss: +(\d+)", Path("/proc/self/smaps")

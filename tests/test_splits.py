@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import load_experiment, resolve_text
+from textgen.core.experiment import resolve_text
 from textgen.core.settings import Split
 from textgen.data.documents import Document
 from textgen.data.loading import corpus_warnings, load_corpus
@@ -287,14 +287,3 @@ def test_the_setting_that_a_warning_names_gives_enough_test_documents(tmp_path):
         assert "The test part has" in warning
         assert "--set split.method=blocks" in warning
         assert len(load(path, **settings | {"method": "blocks"}).test) >= FEWEST
-
-
-def test_an_experiment_shows_its_own_corpus_and_split(textgen, experiment_file):
-    shown = textgen("corpus", experiment_file)
-    assert shown.code == 0, shown.err
-    corpus = load_corpus(load_experiment(experiment_file))
-    for part in ("validation", "test"):
-        assert f"{part}: {', '.join(corpus.names[part])}" in " ".join(shown.out.split())
-    assert "warning: The test part has" in shown.out
-    refused = textgen("corpus", "foldr")
-    assert (refused.code, "did you mean 'folder'?" in refused.err) == (2, True)
