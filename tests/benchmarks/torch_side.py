@@ -1,4 +1,4 @@
-"""The reference that most people would write: ``nn.LSTM``, AdamW, float32, two threads."""
+"""The reference that most people would write: ``nn.LSTM``, AdamW, float32."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from torch import nn
 
 from textgen.models.batches import Windows
 
-THREADS, ROWS = 2, 16  # rows: documents that are scored at once
+ROWS = 16  # documents that are scored at once
 
 
 class Network(nn.Module):
@@ -63,8 +63,8 @@ class Network(nn.Module):
 class Trainer:
     """A network, its optimizer, and states that are carried from update to update."""
 
-    def __init__(self, size, backbone, settings, seed=0):
-        torch.set_num_threads(THREADS)
+    def __init__(self, size, backbone, settings, seed=0, threads=1):
+        torch.set_num_threads(threads)
         torch.manual_seed(seed)
         self.network, self.settings = Network(size, backbone), settings
         self.states = self.network.zero_states(settings.batch)
@@ -85,11 +85,11 @@ class Trainer:
         return float(loss.detach())
 
     def train(self, windows, seconds, seed):
-        """For so long, the rate rising and falling with the clock; how many updates that were."""
+        """For so many seconds of the processor, the rate rising and falling with the clock; how many updates that were."""
         self.network.train()
-        begin, updates, warmup = time.perf_counter(), 0, self.settings.warmup
+        begin, updates, warmup = time.process_time(), 0, self.settings.warmup
         batches = windows.training(self.settings.batch, seed)
-        while (part := (time.perf_counter() - begin) / seconds) < 1:
+        while (part := (time.process_time() - begin) / seconds) < 1:
             rise = min(1.0, part / warmup) if warmup else 1.0
             fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (part - warmup) / (1 - warmup))))
             self.update(*next(batches), self.settings.learning_rate * rise * fall)

@@ -83,7 +83,7 @@ def pytorch(size):
     from torch_side import Trainer
 
     trained = setting(size)
-    trainer = Trainer(trained.vocabulary, trained.backbone, trained.training)
+    trainer = Trainer(trained.vocabulary, trained.backbone, trained.training, threads=THREADS)
     return seconds_of(lambda spans, fresh: trainer.update(spans, fresh, 1e-3), trained)
 
 
