@@ -78,8 +78,10 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     trying.try_texts(path, reports_folder=reports)  # goes on
     with pytest.raises(TextgenError, match="--overwrite"):
         trying.try_texts(path, minutes=5, reports_folder=reports)
-    trying.try_texts(path, minutes=5, overwrite=True, reports_folder=reports)
-    assert len(study) == 3
+    trying.try_texts(path, minutes=5, seeds=2, overwrite=True, reports_folder=reports)
+    first, _, longer = study
+    assert {tuple(arm.numbers) for arm in longer.arms.values()} == {(1, 2)}
+    assert longer.budget.seconds < first.budget.seconds
     (tmp_path / "short.txt").write_text(text(40), encoding="utf-8")
     for name, message in (("short.txt", "too little text"), ("missing", "no such file")):
         with pytest.raises(TextgenError, match=message):

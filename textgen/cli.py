@@ -79,13 +79,14 @@ def command(function: str) -> Callable[[Arguments], Arguments]:
 
 @command("studies.trying:try_texts")
 def _try(parser: Parser) -> None:
-    """find out which writes your texts better: characters, subwords or words"""
+    """find out which learns your texts better: characters, subwords or words"""
     text = "a folder of .txt files, or one such file (without it: Lovecraft's tales)"
     parser.option("texts", text, nargs="?", type=Path)
     parser.option("--minutes", "for all of it", type=float, default=3.0)
+    parser.option("--seeds", "trainings of each of the three", type=int, default=1)
     parser.option("--language", "of the texts, an ISO code such as sw (default: detected)")
     parser.folders("runs", "reports")
-    parser.flag("--overwrite", "replace a study of this name that is of other texts or minutes")
+    parser.flag("--overwrite", "replace a study of this name that differs, with its runs")
     parser.flag("--open", "open the page in a browser")
     parser.flag("--quiet", "print only warnings and errors")
 

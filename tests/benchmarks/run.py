@@ -89,7 +89,7 @@ def main():
                         help=", ".join(PARTS))  # fmt: skip
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--runs", type=Path, nargs="+", default=[],
-                        help=f"for quality, else as long as it takes; for {', '.join(NEED_RUNS)}, else two small ones")  # fmt: skip
+                        help=f"for quality, {', '.join(NEED_RUNS)}, else small ones")  # fmt: skip
     options = parser.parse_args()
     failed = False
     with tempfile.TemporaryDirectory() as scratch:

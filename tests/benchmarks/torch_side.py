@@ -85,7 +85,8 @@ class Trainer:
         return float(loss.detach())
 
     def train(self, windows, seconds, seed):
-        """For so many seconds of the processor, the rate rising and falling with the clock; how many updates that were."""
+        """For so many seconds of the processor, the rate rising and falling with it; how many
+        updates that were."""
         self.network.train()
         begin, updates, warmup = time.process_time(), 0, self.settings.warmup
         batches = windows.training(self.settings.batch, seed)

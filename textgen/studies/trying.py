@@ -44,6 +44,7 @@ def try_texts(
     texts: str | Path | None = None,
     *,
     minutes: float = 3.0,
+    seeds: int = 1,
     language: str | None = None,
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
@@ -59,9 +60,10 @@ def try_texts(
     Args:
         texts: a folder of text files, or a file; Lovecraft's tales if None.
         minutes: for all of it, on this machine.
+        seeds: trainings of each level: more make the answer one about other trainings, too.
         language: of the texts, an ISO code such as ``"sw"``; detected if None.
         runs_folder, reports_folder: where the runs and the report go.
-        overwrite: replace a study of this name that is of other texts or minutes, with its runs.
+        overwrite: replace a study of this name that differs, with its runs.
         open: show the report in a browser.
         quiet: print only warnings.
 
@@ -75,7 +77,9 @@ def try_texts(
         settings = _text_settings(Path(texts), fewest_documents(len(study["contrasts"])), screen)
     settings += [f"language={language}"] if language else []
     workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
-    rounds = max(1.0, workers / cores())
+    rounds = seeds * max(1.0, workers / cores())
+    for arm in study["arms"].values():
+        arm["seeds"] = seeds
     study["title"] += f": {name}"
     study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
     study["set"] = settings
@@ -83,13 +87,13 @@ def try_texts(
     command = f"textgen study {path}"
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
-        message = f"{path}: a study of other texts or minutes, or one that was changed"
+        message = f"{path}: a study of other texts, minutes or seeds, or one that was changed"
         raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
     write_file(path, content)
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
-    longer = f"--minutes {3 * minutes:g} --overwrite"
-    screen.say(f"to be surer, repeat it with {longer}, or with more seeds in {path}: {command}")
+    longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
+    screen.say(f"to be surer, repeat it with {longer}, or change {path}: {command}")
     if open:
         webbrowser.open((report.folder / "index.html").resolve().as_uri())
     return report
