@@ -54,9 +54,9 @@ def test_a_temperature_is_about_words_not_about_their_class():
     model, words = speller(), [*EXAMPLES["A"].elements()]
     for temperature in (0.5, 0.8):
         powers = [2 ** (-bits(model, word) * (1 / temperature - 1)) for word in words]
-        found = math.exp(model.log_tempered("A", temperature))
+        found = math.exp(model.log_tempered_mass("A", temperature))
         assert found == pytest.approx(sum(powers) / len(words))
-    assert model.log_tempered("not seen in training", 0.5) == 0
+    assert model.log_tempered_mass("not seen in training", 0.5) == 0
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,12 @@ def check_tokenizer(config: Any) -> None:
             assert ((bits > -1e-9) & np.isfinite(bits)).all(), f"{text!r}: odd spelling bits"
             if tokenizer.charged:
                 _check_choices(tokenizer, encoded, text, bool(memory), bits.sum())
-    offsets = tokenizer.tempered(0.5)
-    assert offsets.shape == (tokenizer.size,), "tempered does not speak of every token"
+    offsets = tokenizer.temperature_offsets(0.5)
+    assert offsets.shape == (tokenizer.size,), "temperature_offsets does not speak of every token"
     assert (offsets < 1e-6).all(), "a temperature below 1 makes some token more probable"
-    assert not tokenizer.tempered(1.0).any(), "what is drawn at temperature 1 is not what is scored"
+    assert not tokenizer.temperature_offsets(1.0).any(), (
+        "what is drawn at temperature 1 is not what is scored"
+    )
     writable = np.array([t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3)
     for fill, memory in (*((fill, False) for fill in FILL), ("scored", True)):
         options = {"before": "A ab", "fill": fill, "seed": 1, "memory": memory}

@@ -231,7 +231,7 @@ class Sampler:
         temperature: ArrayLike = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        tempered: Callable[[float], np.ndarray] | None = None,
+        temperature_offsets: Callable[[float], np.ndarray] | None = None,
     ) -> Generator[np.ndarray, None, None]:
         """Texts that continue prompts, one token of each at a time, without end.
 
@@ -241,7 +241,7 @@ class Sampler:
                 does not depend on the texts beside it, but for rounding.
             temperature: of all texts, or (B,) of each; 0 takes the most probable token.
             top_k, top_p: as for :func:`shaped`.
-            tempered: of the tokenizer, see :meth:`textgen.tokenizers.base.Tokenizer.tempered`.
+            temperature_offsets: what a temperature adds to the logits, as a tokenizer says.
 
         Yields:
             (B,) int32: the token that each text gains, READING where its prompt is still read.
@@ -253,8 +253,8 @@ class Sampler:
         mixed = self.memory or self.network.training_counts
         plain = not mixed and not top_k and top_p >= 1
         offsets = np.zeros((len(prompts), self.network.output_layer.size), dtype=np.float32)
-        if tempered is not None:
-            own = {each: tempered(each) for each in {*temperatures.tolist()}}
+        if temperature_offsets is not None:
+            own = {each: temperature_offsets(each) for each in {*temperatures.tolist()}}
             offsets += [own[each] for each in temperatures.tolist()]
         offsets[:, list(self.unwritable)] = -np.inf
         place = 0

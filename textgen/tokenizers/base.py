@@ -310,7 +310,7 @@ class Tokenizer(ABC):
         """
         return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
 
-    def tempered(self, temperature: float) -> np.ndarray:
+    def temperature_offsets(self, temperature: float) -> np.ndarray:
         """(V,) float32: what is added to logits that were divided by a temperature, so that a token
         that stands for many words is as probable as they are together. Below 1 only: above, the sum
         over all words need not be finite."""

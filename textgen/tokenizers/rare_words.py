@@ -202,11 +202,11 @@ class ClassPolicy(ABC):
         """The token that stands for the words of a class."""
         return FIRST_OWN + self.names.index(f"<{name}>")
 
-    def tempered(self, temperature: float) -> dict[int, float]:
+    def temperature_offsets(self, temperature: float) -> dict[int, float]:
         """Its own tokens, with what they gain where the logits are divided by a temperature
         below 1: each stands for many words, and it is these that the temperature is about."""
         names = [name for name in self.classes if f"<{name}>" in self.names]
-        return {self.token_of(n): self.speller.log_tempered(n, temperature) for n in names}
+        return {self.token_of(n): self.speller.log_tempered_mass(n, temperature) for n in names}
 
     def encode_known(self, piece: str) -> list[Hidden]:
         """The modifiers and the token of a known word, and what they hide."""

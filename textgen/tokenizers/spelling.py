@@ -390,7 +390,7 @@ class Speller:
                 word += letter
         return self.form.word(word)
 
-    def log_tempered(self, name: str, temperature: float) -> float:
+    def log_tempered_mass(self, name: str, temperature: float) -> float:
         """ln Σ P(word | class)^(1 / temperature) over the words of a class, at a temperature
         below 1: the mean of P^(1 / temperature − 1) over the occurrences of its examples."""
         if not self.examples.get(name):

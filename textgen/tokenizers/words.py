@@ -157,10 +157,10 @@ class WordTokenizer(PlaceholderTokenizer):
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return self.policy.surface_steps(tokens)
 
-    def tempered(self, temperature: float) -> np.ndarray:
-        offsets = super().tempered(temperature)
+    def temperature_offsets(self, temperature: float) -> np.ndarray:
+        offsets = super().temperature_offsets(temperature)
         if temperature < 1:
-            for token, offset in self.policy.tempered(temperature).items():
+            for token, offset in self.policy.temperature_offsets(temperature).items():
                 offsets[token] = offset
         return offsets
 
