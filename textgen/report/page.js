@@ -36,6 +36,9 @@
     say(`“${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}”: ${costs.join(" · ")}`);
   };
 
+  for (const text of all(".passage .text"))  // on a narrow screen, where each has a scroll bar
+    text.onscroll = () => all(".text", text.closest(".passage")).forEach((it) => { it.scrollTop = text.scrollTop; });
+
   const BOXES = ".text,.plot,.strip,.bars,.contrasts,.samples", ITEMS = "[data-t],[data-b]";
   for (const kind of ["pointerover", "focusin", "click"])
     document.addEventListener(kind, ({ target }) => {
