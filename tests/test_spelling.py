@@ -12,14 +12,13 @@ from scipy.special import softmax
 
 from textgen.testing import every_sequence
 from textgen.tokenizers import spelling
-from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts
+from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, mixture_weights
 from textgen.tokenizers.spelling import (
     MEMORY,
     Speller,
     WordMemory,
     as_arrays,
     fit_characters,
-    mixture_weights,
     tuned_word_memory,
 )
 

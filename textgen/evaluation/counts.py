@@ -30,8 +30,7 @@ from numpy.typing import ArrayLike
 from pydantic.dataclasses import dataclass
 from scipy.optimize import minimize
 
-from textgen.tokenizers.base import BOUNDARY
-from textgen.tokenizers.spelling import THIRDS, WEIGHTS_PRIOR, mixture_weights
+from textgen.tokenizers.base import BOUNDARY, THIRDS, WEIGHTS_PRIOR, mixture_weights
 
 # Most different tokens after contexts of one kind, and how often each came on average.
 DIFFERENT_LIMITS, TIMES_LIMITS = (1, 2, 4, 10), (1, 2, 5, 20)

@@ -44,12 +44,15 @@ from textgen.tokenizers.base import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
+    THIRDS,
     UNSEEN,
+    WEIGHTS_PRIOR,
     Choice,
     Choices,
     DocumentCounts,
     Step,
     UnseenCharacter,
+    mixture_weights,
 )
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
@@ -57,12 +60,10 @@ END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
 ORDERS = (4, 5, 6, 7)
 OWN_WORDS = 200  # a class has a character model of its own from so many different words on
-WEIGHTS_PRIOR = 20.0  # a class's weights are drawn towards those of all as by so many words
 DISCOUNTS = tuple((np.arange(1, 20) / 20).tolist())
 STRENGTHS = tuple((2.0 ** np.arange(-2, 11)).tolist())
 MEMORY_PRIOR = 0.25  # of the squared distance from MEMORY, in ln θ and log-odds of d, against nats
 MAX_WORD_CHARACTERS, TRIES = 200, 100
-THIRDS = (1 / 3, 1 / 3, 1 / 3)
 
 
 class OutOfVocabulary:
@@ -467,26 +468,6 @@ def fit_speller(
     speller = Speller({name: Counter(words) for name, words in examples.items()}, **settings)
     speller.tune(tuning)
     return speller
-
-
-def mixture_weights(
-    masses: np.ndarray, prior: Sequence[float], strength: float
-) -> tuple[float, ...]:
-    """The weights of a mixture, by expectation-maximisation (Jelinek & Mercer 1980).
-
-    Args:
-        masses: (n, C) float64, P of each of n words under each of C components.
-        prior: (C,) the weights that those found are drawn towards,
-        strength: as by so many words.
-    """
-    before = np.array(prior)
-    masses = masses[masses.sum(axis=1) > 0]
-    weights = before
-    for _ in range(50):
-        shares = masses * weights
-        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
-        weights = (shares.sum(axis=0) + strength * before) / (len(masses) + strength)
-    return tuple(weights.tolist())
 
 
 def tuned_word_memory(documents: Sequence[Sequence[tuple[str, str, float]]]) -> WordMemory:
