@@ -7,7 +7,7 @@ import os
 import shlex
 import statistics
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
@@ -84,9 +84,10 @@ def run_study(
             screen.say("all runs are there already; the report is written again")
         at_once = max(1, len(missing)) if address else workers
         ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
-        # while the last runs leave a core idle; the report finds them in the cache
+        # beside the runs, for the cores are not idle so; the report finds them in the cache
         references = Thread(target=compute_references, args=(corpus,), daemon=True)
-        failures = _show_runs(ended, missing, study, folder, workers, screen, references.start)
+        references.start()
+        failures = _show_runs(ended, missing, study, folder, workers, screen)
         if references.is_alive():
             with screen.stage("scoring models without a network"):
                 references.join()
@@ -181,10 +182,9 @@ def _show_runs(
     folder: Path,
     workers: int,
     screen: Screen,
-    first_ended: Callable[[], None],
 ) -> dict[str, str]:
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
-    failed, by name. When the first has ended, ``first_ended`` is called."""
+    failed, by name."""
     runs = {arm: [f"{arm}-{seed}" for seed in study.arms[arm].numbers] for arm in study.arms}
     results = {experiment.name: "" for experiment in missing}
     made = [name for names in runs.values() for name in names if name not in results]
@@ -219,9 +219,7 @@ def _show_runs(
     if missing and not shown:
         screen.say(f"training: {progress()}")
     with live if shown else screen.lines(progress), closing(ended):
-        for number, (name, failure, seconds) in enumerate(ended):
-            if number == 0:
-                first_ended()
+        for name, failure, seconds in ended:
             if failure is None:
                 took.append(seconds)
             else:
