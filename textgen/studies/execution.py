@@ -32,6 +32,7 @@ from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_
 from textgen.studies.workers import Processes, Tasks, run_all
 
 SECONDS_BESIDE_TRAINING = 40  # about what a run takes for the rest: scoring, samples
+REFERENCES_SECONDS = 40  # about what models without a network take beside the runs
 
 
 def run_study(
@@ -204,7 +205,7 @@ def _show_runs(
         per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        left = per_run * rounds - elapsed
+        left = per_run * rounds + REFERENCES_SECONDS - elapsed
         return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
     def table() -> Group:
