@@ -136,9 +136,9 @@ def test_classes_are_what_neighbours_tell_most_about():
     assert telling_beginnings(spellings, [np.zeros(600, int)], 30) == list(SIGNS)
     assert telling_beginnings([], [np.zeros(0, int)], 30) == list(SIGNS)
     beside = np.repeat([1, OTHERS], 300)
-    for letters, told in (("abc", True), ("abcd", False)):
+    for letters, short in (("abc", True), ("abcd", False)):
         spellings = [SIGNS[0] + letters + "xy"[int(context > 1)] for context in beside]
-        assert (len(telling_beginnings(spellings, [beside], 30)) > 3) == told
+        assert (len(telling_beginnings(spellings, [beside], 30)) > 3) == short
 
 
 @pytest.mark.parametrize("pattern", ["{0} {1} .", ". {1} {0}"], ids=["before", "behind"])

@@ -1,10 +1,10 @@
 """Time to quality: bits per character of the held-out tales after as long a training on one core.
 
-PyTorch learns from the tokens of a finished run for the run's seconds, once with the run's sizes,
-rows, rate and dropout and once with PLAIN ones; the better of the two counts. Both sides are scored
-alike: the state is carried through each held-out document, every token and end mark is charged, and
-so is the spelling of replaced words. textgen keeps its best weights by validation and mixes in its
-counts of the training text; PyTorch has its last weights, and nothing beside them.
+PyTorch learns from the tokens of a finished run for SECONDS, as long as the run by its plan: once
+with the run's sizes, rows, rate and dropout, and once with PLAIN ones; the better one counts.
+Both sides are scored alike: the state is carried through each held-out document, every token and
+end mark is charged, and so is the spelling of replaced words. textgen keeps its best weights by
+validation and mixes in its counts of the training text; PyTorch has its last weights and no more.
 """
 
 import tempfile

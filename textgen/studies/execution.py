@@ -85,7 +85,7 @@ def run_study(
             screen.say("all runs are there already; the report is written again")
         at_once = max(1, len(missing)) if address else workers
         ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
-        # beside the runs, for the cores are not idle so; the report finds them in the cache
+        # beside the runs, so that no core is idle; the report finds them in the cache
         references = Thread(target=compute_references, args=(corpus,), daemon=True)
         references.start()
         failures = _show_runs(ended, missing, study, folder, workers, screen)
