@@ -48,7 +48,8 @@ CASES = {
 
 def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
     """Bits of every token of the test text: of the network, of spelling, of both with a memory of
-    the document, and of a network that goes on learning; and the network's weights."""
+    the document, and, where a case is of networks or objectives, of a network that goes on
+    learning; and the network's weights."""
     file = write_experiment(folder / "tiny.toml", write_tales(folder / "tales", 12, 1))
     experiment = load_experiment(file, changes)
     corpus = load_corpus(experiment)
@@ -59,8 +60,11 @@ def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | Non
         weights = [w + random.normal(0, 0.3, w.shape).astype("f") for w in network.get_weights()]
     network.set_weights(weights)
     number, memory, bits = len(network.trainable_variables), made_up_memory(1, 3), {}
-    learning = replace(memory, learning=Learning((1e-3,) * number, (1e-2,) * number))
-    for name, kind in {"memory": memory, "learning": learning}.items():
+    kinds = {"memory": memory}
+    if not changes or any(change.startswith(("backbone", "objective")) for change in changes):
+        learning = Learning((1e-3,) * number, (1e-2,) * number)
+        kinds["learning"] = replace(memory, learning=learning)
+    for name, kind in kinds.items():
         parts = experiment.objective, network, prepared.tokenizer
         scored = score_documents(*parts, corpus.test, kind)
         both = [document.with_memory for document in scored]
