@@ -78,6 +78,8 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert words.test.spelling > 0
     (tested,) = compared.contrasts
     assert tested.difference == pytest.approx(words.test.total - char.test.total, abs=1e-4)
+    dearer = max(words.test.total, char.test.total)
+    assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
     assert (tested.first, tested.second, tested.scope) == ("words", "char", "these runs")
     assert len(compared.warnings) == 1  # as many updates on unequal amounts of text
     audits = [run.audits for arm in compared.arms for run in arm.runs]

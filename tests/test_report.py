@@ -97,6 +97,8 @@ def test_an_answer_says_who_needs_fewer_bits():
         assert sentences.winner(report.contrasts[0]) == winner
     row = ContrastRow(**contrast("word", "char", "can't tell", -0.005, ""))
     assert "from 0.025 fewer bits per character with word to 0.015" in sentences.difference(row)
+    row = ContrastRow(**contrast("word", "char", "better", -0.2, ""), share=0.105)
+    assert "0.200 fewer bits per character (10.5%) than with char" in sentences.difference(row)
 
 
 def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_counted():

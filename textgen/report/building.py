@@ -273,8 +273,10 @@ def _differences(
     for (number, c), d, p in zip(wanted.items(), differences, adjusted, strict=True):
         result = significance.verdict(d, p)
         open_question = result == "can't tell"
+        dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
         rows[number] = schema.Difference(
             **{**asdict(d), "low": _bound(d.low), "high": _bound(d.high)},
+            share=abs(d.difference) * units[c.first].sum() / dearer,
             p_adjusted=p,
             scope=d.scope,
             verdict=result,

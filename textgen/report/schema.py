@@ -104,9 +104,11 @@ class ReferenceRow(Row):
 
 
 class Difference(Row):
-    """The first arm's bits minus the second's: below 0 the first is better."""
+    """The first arm's bits minus the second's: below 0 the first is better. ``share``: how large
+    that is beside what the worse of the two needs."""
 
     difference: float
+    share: float = 0.0
     low: float | None
     high: float | None
     p: float

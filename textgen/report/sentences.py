@@ -82,6 +82,7 @@ def difference(contrast: ContrastRow) -> str:
         return f"{first} and {second} are equal to within 0.01 bits per character"
     better, worse = (first, second) if contrast.verdict == "better" else (second, first)
     bits = f"{abs(contrast.difference):.3f} fewer bits per character"
+    bits += f" ({contrast.share:.1%})" * bool(contrast.share)
     return f"With {better} it takes {bits} than with {worse}"
 
 
