@@ -186,7 +186,7 @@ def test_the_fallback_is_used_named_and_found_again(corpus_folder, monkeypatch):
     assert corpus.kind == corpus.description["kind"] == "wikipedia"
     assert corpus.description["fallback"] is True
     assert "lovecraft" in corpus.warning
-    with pytest.raises(CorpusUnavailable, match="TEXTGEN_MIRROR"):
+    with pytest.raises(CorpusUnavailable, match="TEXTGEN_DATA"):
         load_corpus(settings(kind="lovecraft"))
     experiment = settings(kind="folder", path=str(corpus_folder), fallback="wikipedia")
     own = load_corpus(experiment)

@@ -110,7 +110,7 @@ def _study(parser: Parser) -> None:
     parser.option("path", "a TOML file or a name, e.g. study_small", metavar="study", type=Path)
     parser.folders("runs", "reports")
     parser.option("--workers", "runs at once, e.g. idle cores", type=int, default=1)
-    parser.option("--address", "Ray cluster for the runs (needs textgen-compare[cluster])")
+    parser.option("--address", "Ray cluster for the runs (pip install '.[cluster]')")
     parser.flag("--overwrite", "replace plan and runs of arms that have changed")
     parser.flag("--quiet", "print only errors")
 

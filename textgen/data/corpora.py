@@ -210,8 +210,8 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
             fetcher.fetch(name, downloader=downloader)
         except (requests.RequestException, OSError) as error:
             message = f"{address}{name}: the download failed ({type(error).__name__})"
-            hint = "connect to the internet, set TEXTGEN_MIRROR or TEXTGEN_DATA (README), or use "
-            hint += '[corpus] kind = "wikipedia", which needs no download'
+            hint = "connect to the internet, set TEXTGEN_DATA to a folder that holds lovecraft/, "
+            hint += 'or use [corpus] kind = "wikipedia", which needs no download'
             raise CorpusUnavailable(message, hint) from None
         except ValueError:
             message = f"{address}{name}: another file than the published tale (sha256)"

@@ -114,7 +114,7 @@ class Tasks:
             with silenced_stderr():
                 ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
         except ImportError:
-            hint = 'pip install "textgen-compare[cluster]", or leave --address out to run here'
+            hint = 'pip install ".[cluster]", or leave --address out to run here'
             raise TextgenError(f"--address {self.address}: Ray is not installed", hint) from None
         except (OSError, RuntimeError, ValueError) as error:
             reason = f"no Ray cluster answers: {str(error).splitlines()[0]}"

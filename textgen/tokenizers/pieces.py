@@ -88,7 +88,7 @@ class Segmenter(ABC):
 @dataclass(frozen=True)
 class BudouX(Segmenter):
     """Words by BudouX, boosted decision stumps over the characters around each place, in pure
-    Python (github.com/google/budoux). Needs ``pip install "textgen-compare[segment]"``.
+    Python (github.com/google/budoux). Needs ``pip install ".[segment]"``.
 
     Args:
         model: ``"ja"`` for words of Japanese, ``"ja-phrases"`` for words with their particles,
@@ -114,7 +114,7 @@ def _parser(model: str) -> Any:
     try:
         import budoux
     except ImportError:
-        hint = 'pip install "textgen-compare[segment]", or take kind = "subwords"'
+        hint = 'pip install ".[segment]", or take kind = "subwords"'
         raise TextgenError("tokenizer.segmenter: budoux is not installed", hint) from None
     path = Path(budoux.__file__).parent / "models" / BUDOUX_FILES.get(model, f"{model}.json")
     return budoux.Parser(json.loads(path.read_text(encoding="utf-8")))
