@@ -118,7 +118,7 @@ def test_a_damaged_report_is_named(tmp_path, content):
 
 def test_what_an_earlier_textgen_stored_is_refused(finished_run, monkeypatch, tmp_path):
     monkeypatch.setattr("textgen.runs.finished.CONTEXT_KINDS", 6)
-    assert "earlier textgen" in refusal(finished_run())
+    assert "earlier version" in refusal(finished_run())
     np.savez(tmp_path / "counts.npz", orders=[1])
-    with pytest.raises(TextgenError, match="earlier textgen"):
+    with pytest.raises(TextgenError, match="earlier version"):
         read_training_counts(tmp_path / "counts.npz", 5)

@@ -127,7 +127,7 @@ def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
     # deterministic operations hold for a whole process
     resumed = textgen(*command, process=True)
     assert resumed.code == 0
-    assert re.search(r"^tiny: goes on from update \d+ of 299$", resumed.out, re.M)
+    assert re.search(r"^tiny: resuming at update \d+ of 299$", resumed.out, re.M)
     assert textgen(*command, "--runs", "others", process=True).code == 0
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["deterministic"]
@@ -314,6 +314,15 @@ def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm):
     assert after.history[1]["seconds"] > after.history[0]["seconds"]
     totals = [run.metrics.test.bits_per_character.total for run in (after, before)]
     assert totals == sorted(totals)
+
+
+def test_a_run_is_trained_on_for_any_amount_in_another_folder(finished_run, tmp_path):
+    where = {"runs_folder": tmp_path, "quiet": True}
+    after = package.train(finished_run(), more=2e6, overrides=["training.updates=1"], **where)
+    assert after.folder.name == "char-more2000000"
+    with pytest.raises(TextgenError, match="cannot replace the one that it starts from"):
+        package.train(after.folder, more=1, name=after.folder.name, overwrite=True, **where)
+    assert Run(after.folder).history
 
 
 def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, capsys):

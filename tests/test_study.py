@@ -335,5 +335,5 @@ def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(written
         run(path, address="127.0.0.1:1")
     assert not list(path.parent.rglob("plan.json"))
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(TextgenError, match=r"pip install \"textgen-compare\[cluster\]\""):
+    with pytest.raises(TextgenError, match=r"pip install \"\.\[cluster\]\""):
         workers.Tasks("127.0.0.1:1", 1).__enter__()

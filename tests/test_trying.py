@@ -51,7 +51,10 @@ def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
 
 
 def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
-    folder, left_out = tmp_path / "my texts", {"empty.txt": "", "estonian.txt": ESTONIAN * 40}
+    folder, left_out = (
+        tmp_path / "my Übungs-texts",
+        {"empty.txt": "", "estonian.txt": ESTONIAN * 40},
+    )
     left_out |= {"paper.pdf": b"%PDF-1.4\x00", "scan.txt": b"%PDF-1.4\n\xe2\xe3\x00"}
     tales = {f"tale{i}.txt": text(300, 1000 * i) for i in range(4)}
     tales |= {"tale0 again.txt": "A title\n" + text(300), "tale4.txt": text(200, 6000) * 2}
@@ -59,10 +62,11 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
         write_file(folder / name, content)
     trying.try_texts(folder, reports_folder=tmp_path / "reports")
     printed = "".join(capsys.readouterr())
+    assert f" --reports={tmp_path / 'reports'}" in printed
     assert all(f"left out: {name}" in printed for name in ("tale0 again.txt", *left_out))
-    assert ("lines that come again" in printed, ".venv" in printed) == (True, False)
+    assert ("repeated lines" in printed, ".venv" in printed) == (True, False)
     (ran,) = study
-    assert ran.path == tmp_path / "reports/my_texts/my_texts.toml"
+    assert ran.path == tmp_path / "reports/my_bungs_texts/my_bungs_texts.toml"
     assert ran.contrasts == load_study("study_try").contrasts
     corpora = [load_corpus(ran.experiment(arm)) for arm in ran.arms]
     assert len({corpus.sha256 for corpus in corpora}) == 1

@@ -101,7 +101,7 @@ def _run(parser: Parser) -> None:
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.folders("runs")
     parser.flag("--overwrite", "replace a run of that name")
-    parser.flag("--quiet", "print only errors")
+    parser.flag("--quiet", "print only warnings and errors")
 
 
 @command("studies.execution:run_study")
@@ -112,7 +112,7 @@ def _study(parser: Parser) -> None:
     parser.option("--workers", "runs at once, e.g. idle cores", type=int, default=1)
     parser.option("--address", "Ray cluster for the runs (pip install '.[cluster]')")
     parser.flag("--overwrite", "replace plan and runs of arms that have changed")
-    parser.flag("--quiet", "print only errors")
+    parser.flag("--quiet", "print only warnings and errors")
 
 
 @command("report.comparison:compare_runs")
@@ -123,7 +123,7 @@ def _compare(parser: Parser) -> None:
     parser.option("--title", "heading of the report", default="")
     parser.folders("reports")
     parser.flag("--different-texts", "accept runs on different texts or splits, and flag them")
-    embed = "behind the runs: have the page hold the models of these arms, or of all, to be asked"
+    embed = "put the models of these arms, or of all, into the page (after the run folders)"
     parser.option("--embed", embed, nargs="*", metavar="ARM")
     parser.flag("--quiet", "print only warnings and errors")
 
@@ -155,7 +155,7 @@ def _generate(parser: Parser) -> None:
 def _play(parser: Parser) -> None:
     """ask trained models side by side, in a page"""
     parser.option("runs", "e.g. runs/char", type=Path, nargs="+", metavar="RUN")
-    parser.option("--port", "of the page; 0: any that is free", type=int, default=0)
+    parser.option("--port", "of the page; 0: any free port", type=int, default=0)
 
 
 @command("commands:audit")

@@ -385,7 +385,7 @@ class Reference:
 
     def command_on(self, experiment: str) -> str:
         """What repeats its figure on the test part of an experiment file."""
-        words = ["python -m textgen baseline", experiment, f"--kind {self.kind}"]
+        words = ["python -m textgen baseline", shlex.quote(experiment), f"--kind {self.kind}"]
         if self.order:
             words.append(f"--order {self.order}")
         if self.tokenizer:

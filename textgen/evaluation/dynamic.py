@@ -12,6 +12,7 @@ elements. There is no pull back towards the trained weights.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -164,10 +165,10 @@ def measure_gradients(
     """
     step = gradient_step(objective, network)
     weights = network.trainable_variables
-    tables = {id(t) for part in network.parts() for t in getattr(part, "tables", ())}
+    tables = {id(t) for part in network.parts() for t in part.tables}
     rates = [rate * table_rate if id(weight) in tables else rate for weight in weights]
     squares = []
-    for document in list(training)[:MAX_MEASURED_DOCUMENTS]:
+    for document in itertools.islice(training, MAX_MEASURED_DOCUMENTS):
         span, _ = next(_in_order(objective, document.tokens))
         _, _, gradients = step(span, np.array([True]), network.initial_state(1))
         values = [g[1] if isinstance(g, tuple) else g for g in gradients]

@@ -316,8 +316,8 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     if documents <= difference.documents:
         return "Make more runs, with other seeds: the documents are enough."
     seeds = "" if min(difference.seeds) > 1 else ", and two seeds an arm or more,"
-    advice = f"If it is as {claim} as it looks, about {documents:,} documents such as these"
-    return f"{advice}{seeds} would tell."
+    advice = f"If it is as {claim} as it looks, about {documents:,} documents like these"
+    return f"{advice}{seeds} would settle it."
 
 
 def fewest_documents(contrasts: int = 1) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment, load_experiment
 from textgen.data.loading import Corpus
 from textgen.report.schema import Caution
 from textgen.runs.finished import Run
@@ -72,7 +73,7 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        key = json.dumps([run.experiment.arm, run.metrics.corpus.sha256])
+        key = json.dumps([_shared_settings(run.experiment), run.metrics.corpus.sha256])
         groups.setdefault(key, []).append(run)
     arms = list[Arm]()
     for members in groups.values():
@@ -87,6 +88,15 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
         name = _free_name(name, members[0].folder, {arm.name for arm in arms})
         arms.append(Arm(name, tuple(sorted(members, key=lambda run: run.experiment.seed))))
     return arms
+
+
+def _shared_settings(experiment: Experiment) -> dict[str, Any]:
+    """What the seeds of an arm share; of runs that were trained on, also that of their starts."""
+    shared, start = experiment.arm, experiment.training.start
+    if start and (file := Path(start) / "experiment.toml").exists():
+        training = shared["training"] | {"start": _shared_settings(load_experiment(file))}
+        shared = shared | {"training": training}
+    return shared
 
 
 def _free_name(name: str, folder: Path, taken: set[str]) -> str:
@@ -195,7 +205,7 @@ def _policy(policy: Mapping[str, Any]) -> str:
         case "neighbour":
             return "replaced by the nearest known word"
         case "signature":
-            return f"replaced by one of {policy['signatures']} tokens that tell how they end"
+            return f"replaced by one of {policy['signatures']} tokens that say how they end"
         case "drop":
             return "left out" + ("" if policy["charged"] else " and not charged for")
         case "spell":

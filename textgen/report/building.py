@@ -18,7 +18,7 @@ import numpy as np
 
 from textgen.auditing.audit import audit_lines
 from textgen.core.settings import Contrast
-from textgen.data.documents import Document
+from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
@@ -87,7 +87,7 @@ def build_report(
         unit=UNIT,
         margin=significance.MARGIN,
         corpus=loaded.description,
-        warnings=[*warnings, *cautions(arms, rows, contrasts, tested)],
+        warnings=[*warnings, *_sample_caution(loaded), *cautions(arms, rows, contrasts, tested)],
         arms=rows,
         references=[reference_row(reference) for reference in references],
         questions=len(contrasts),
@@ -102,6 +102,14 @@ def build_report(
     return report, texts
 
 
+def _sample_caution(loaded: Corpus) -> list[schema.Caution]:
+    if loaded.sample is loaded.train:
+        return []
+    characters = count_characters(loaded.sample)
+    text = f"Words and phrases were looked up in {characters:,} characters of the training text, "
+    return [schema.Caution(text=text + "not in all of it: some called new or unseen are not.")]
+
+
 def arm_row(
     arm: Arm, described: str, same_text: bool, plan: Mapping[str, Any] | None = None
 ) -> schema.ArmRow:
@@ -113,7 +121,7 @@ def arm_row(
     seconds = measured
     if plan:
         preparation = float(plan["preparation_seconds"])
-        seconds = preparation + training[0].updates * plan["seconds_per_update"]
+        seconds = preparation + _mean(t.updates for t in training) * plan["seconds_per_update"]
     test = validation = None
     if arm.charged:
         validation = part_bits([run.metrics.validation for run in arm.runs], arm.units)

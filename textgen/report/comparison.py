@@ -66,7 +66,8 @@ class Comparison:
     @cached_property
     def report(self) -> Report:
         """The content of ``report.json``: all figures of the report."""
-        return read_content(self.folder / "report.json", Report)
+        path, hint = self.folder / "report.json", "write the report again: textgen compare runs/…"
+        return read_content(path, Report, hint)
 
     @property
     def arms(self) -> list[ArmRow]:
@@ -89,11 +90,11 @@ class Comparison:
         return f"<Comparison {self.report.name!r} in {self.folder}: {arms}>"
 
     def _repr_html_(self) -> str:
-        lines = [f"<p><b>{escape(line)}</b></p>" for line in result_lines(self.report)[:1]]
-        for arm in self.report.ranked:
-            lines.append(f"<tr><td>{escape(arm.name)}</td><td>{_total(arm.test)}</td></tr>")
+        said = "".join(f"<p><b>{escape(line)}</b></p>" for line in result_lines(self.report)[:1])
+        rows = [(escape(arm.name), _total(arm.test)) for arm in self.report.ranked]
+        cells = "".join(f"<tr><td>{name}</td><td>{total}</td></tr>" for name, total in rows)
         head = "<tr><th>model</th><th>bits per character</th></tr>"
-        return f"{''.join(lines[:1])}<table>{head}{''.join(lines[1:])}</table>"
+        return f"{said}<table>{head}{cells}</table>"
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the bits per character of each model on the same text with Matplotlib, and their

@@ -344,7 +344,7 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
     "characters seen": lambda arm: count(arm.characters),
     "passes": lambda arm: f"{arm.passes:.1f}",
     "seconds": lambda arm: f"{arm.seconds:.0f}",
-    "of them preparation": lambda arm: f"{arm.preparation_seconds:.0f}",
+    "preparation (included)": lambda arm: f"{arm.preparation_seconds:.0f}",
     "elapsed": lambda arm: f"{arm.seconds_measured:.0f}",
 }
 

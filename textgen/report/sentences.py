@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from textgen.core.settings import BUDGETS, Contrast
+from textgen.evaluation.significance import MARGIN
 from textgen.report.arms import Arm
 from textgen.report.schema import ArmRow, Caution, ContrastRow, Report
 
@@ -79,7 +80,7 @@ def difference(contrast: ContrastRow) -> str:
         )
         return f"{unknown}: with 95 % confidence anything {bounds}"
     if contrast.verdict == "equal":
-        return f"{first} and {second} are equal to within 0.01 bits per character"
+        return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
     better, worse = (first, second) if contrast.verdict == "better" else (second, first)
     bits = f"{abs(contrast.difference):.3f} fewer bits per character"
     bits += f" ({contrast.share:.1%})" * bool(contrast.share)
@@ -157,9 +158,14 @@ def cautions(
     """
     charged = {row.name for row in rows if row.test and row.same_text}
     sizes = {arm.name: getattr(arm.first.experiment.backbone, "members", 1) for arm in arms}
+    watching = [
+        row
+        for arm, row in zip(arms, rows, strict=True)
+        if arm.first.experiment.training.watch == "validation"
+    ]
     return [
         *budget_cautions(arms, rows),
-        *overfitting_cautions(rows),
+        *overfitting_cautions(watching),
         *counts_cautions({row.name: row.training_counts for row in rows}),
         *memory_cautions({row.name: row.memory for row in rows}),
         *ensemble_cautions(sizes),
@@ -205,7 +211,7 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
             early[row.name] = (
                 f"was best after {np.mean(shares):.0%} of its training, which is what is scored"
             )
-    text = "These will not gain by more minutes, but perhaps by more text or more dropout."
+    text = "More minutes will not help these; more text or more dropout might."
     return [Caution(text=text, by_arm=early)] if early else []
 
 

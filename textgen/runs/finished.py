@@ -180,7 +180,7 @@ def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
 
 
 def _outdated_error(folder: Path, what: str) -> TextgenError:
-    message = f"{folder}: {what}: as an earlier textgen stored it"
+    message = f"{folder}: {what}: written by an earlier version of textgen"
     return TextgenError(message, f"train it again: {repeat_command(folder)}")
 
 
@@ -220,7 +220,7 @@ class Run:
         check_folder(self.folder)
         if not (self.folder / "experiment.toml").exists():
             hint = "give the folder of a finished run, e.g. runs/char"
-            raise TextgenError(f"{folder}: a folder that is no run", hint)
+            raise TextgenError(f"{folder}: not a run folder", hint)
         if not (self.folder / METRICS_FILE).exists():
             hint = "repeat the command that started it to resume it"
             raise TextgenError(f"{folder}: not a finished run: no {METRICS_FILE}", hint)
@@ -288,11 +288,14 @@ class Run:
     @cached_property
     def network(self) -> Any:
         """The trained Keras network, built from the experiment, with the saved weights."""
+        from textgen.models.network import set_embedding
+
         path = self._path("model.weights.h5")
         settings = self.experiment.training
         start_tensorflow(settings.threads, settings.deterministic)
         network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
         network.load_weights(path)
+        set_embedding(network, None, self.experiment.embedding.frozen)
         if self.experiment.training_counts.orders:
             counted = self._path("training_counts.npz")
             network.training_counts = read_training_counts(counted, self.tokenizer.size)

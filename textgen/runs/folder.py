@@ -66,7 +66,7 @@ def resumed(folder: Path) -> str:
         progress = load_progress(folder)
     if progress is None:
         return ""
-    return f"goes on from update {progress.updates:,} of {progress.updates_planned:,}"
+    return f"resuming at update {progress.updates:,} of {progress.updates_planned:,}"
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:

@@ -65,6 +65,9 @@ def train(
         _start_tensorflow(experiment)
     start = Run(experiment.training.start) if experiment.training.start else None
     folder = Path(runs_folder) / experiment.name
+    if start and start.folder.resolve() == folder.resolve():
+        message = f"{folder}: a run cannot replace the one that it starts from"
+        raise TextgenError(message, "give it another name with --name")
     lock = run_folder.prepare_folder(folder, experiment, overwrite)
     try:
         screen = Screen(quiet)
@@ -90,11 +93,13 @@ def _continuation(
     """The experiment that trains the finished run of another on from its weights."""
     path = Path(experiment.name if isinstance(experiment, Experiment) else experiment)
     path = path.parent if path.name == "experiment.toml" else path
-    named = runs_folder / path.name.removesuffix(".toml")
-    run = Run(path if run_folder.is_finished(path) else named)
+    if not run_folder.is_finished(path):
+        path = runs_folder / (load_experiment(path).name if path.suffix == ".toml" else path.name)
+    run = Run(path)
     budget = next(b for b in BUDGETS if getattr(run.experiment.training, b) is not None)
-    changes = [f"training.{budget}={more:g}", f"training.start={json.dumps(str(run.folder))}"]
-    name = name or f"{run.experiment.name}-more{more:g}"
+    amount = int(more) if float(more).is_integer() else more
+    changes = [f"training.{budget}={amount}", f"training.start={json.dumps(str(run.folder))}"]
+    name = name or f"{run.experiment.name}-more{amount}"
     return load_experiment(run.folder / "experiment.toml", [*changes, *overrides], name)
 
 
@@ -222,8 +227,8 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     with screen.stage("scoring every held-out document") as moved:
         encoded, held_out = prepared.encoded[1], loaded.validation
         validation = score_documents(*model, tokenizer, held_out, None, moved, encoded)
-        start = time.perf_counter()
         validation = _with_training_counts(job, prepared, network, validation)
+        start = time.perf_counter()
         memory, below = _tuned_memory(experiment, prepared, network, validation)
         memory_seconds = time.perf_counter() - start
         scored = {

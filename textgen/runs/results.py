@@ -144,7 +144,10 @@ class Texts(Content):
 Read = TypeVar("Read", bound=BaseModel)
 
 
-def read_content(path: Path, model: type[Read]) -> Read:
+TRAIN_AGAIN = "train it again: textgen run experiments/… --overwrite"
+
+
+def read_content(path: Path, model: type[Read], hint: str = TRAIN_AGAIN) -> Read:
     """A JSON file of a run or a report as an object.
 
     Raises:
@@ -153,17 +156,17 @@ def read_content(path: Path, model: type[Read]) -> Read:
     try:
         return model.model_validate_json(path.read_bytes())
     except UNREADABLE as error:  # pydantic's own error is a ValueError
-        raise damaged_error(path, error) from error
+        raise damaged_error(path, error, hint) from error
 
 
-def damaged_error(path: Path, error: Exception) -> TextgenError:
+def damaged_error(path: Path, error: Exception, hint: str = TRAIN_AGAIN) -> TextgenError:
     """The error for a file of a finished run that cannot be what the run has written."""
     reason = str(error).partition("\n")[0][:200]
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
-    message = f"{path}: a damaged run ({type(error).__name__}: {reason})"
-    return TextgenError(message, "train it again: textgen run experiments/… --overwrite")
+    message = f"{path}: damaged, or of another version ({type(error).__name__}: {reason})"
+    return TextgenError(message, hint)
 
 
 def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[str, Any]:

@@ -88,13 +88,11 @@ def run_study(
         # beside the runs, so that no core is idle; the report finds them in the cache
         references = Thread(target=compute_references, args=(corpus,), daemon=True)
         references.start()
-        failures = _show_runs(ended, missing, study, folder, workers, screen)
+        failures = _show_runs(ended, missing, study, folder, at_once, screen)
         if references.is_alive():
             with screen.stage("scoring models without a network"):
                 references.join()
         finished = [folder / e.name for e in experiments if e.name not in failures]
-        folders = {"--runs": runs_folder, "--reports": reports_folder}
-        options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
         report = (
             compare_runs(
                 finished,
@@ -102,7 +100,7 @@ def run_study(
                 title=study.title,
                 contrasts=study.contrasts,
                 plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
-                command=shlex.join(["python", "-m", "textgen", "study", str(study.path), *options]),
+                command=f"python -m {study_command(study.path, runs_folder, reports_folder)}",
                 reports_folder=Path(reports_folder),
                 quiet=quiet,
             )
@@ -116,6 +114,13 @@ def run_study(
         hint = f"see {folder / 'logs'}; when the command is repeated, finished runs are kept"
         raise TextgenError(f"{folder}: {message}", hint)
     return report
+
+
+def study_command(path: Path, runs_folder: str | Path, reports_folder: str | Path) -> str:
+    """What repeats a study, with the folders that are not the usual ones."""
+    folders = {"--runs": runs_folder, "--reports": reports_folder}
+    options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
+    return shlex.join(["textgen", "study", str(path), *options])
 
 
 def show_text(study: Study, screen: Screen) -> Corpus:

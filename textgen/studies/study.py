@@ -190,7 +190,7 @@ def load_study(path: str | Path) -> Study:
     data = SettingsReader().read(path)
     if foreign := {*TABLES} & data.keys():
         hint = "run one experiment with: textgen run"
-        raise TextgenError(f"{path}: [{min(foreign)}] belongs into an experiment", hint)
+        raise TextgenError(f"{path}: [{min(foreign)}] belongs in an experiment file", hint)
     check_name(path.stem, str(path))
     study: Study = build(Study, {"budget": {}, "arms": {}, **data, "path": str(path)}, str(path))
     experiments = {arm: study.experiment(arm) for arm in study.arms}
@@ -376,7 +376,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
         clock = time.process_time if threads == 1 else time.perf_counter
-        measured["seconds_per_update"], _ = time_updates(step, batches, seconds, TIMED_CALLS, clock)
+        measured["seconds_per_update"] = time_updates(step, batches, seconds, TIMED_CALLS, clock)
     return measured
 
 

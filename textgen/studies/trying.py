@@ -25,7 +25,7 @@ from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
-from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study
+from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study, study_command
 
 # Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
@@ -73,7 +73,8 @@ def try_texts(
     screen, name, settings = Screen(quiet), "tales", list[str]()
     study = SettingsReader().read(find_experiment("study_try"))
     if texts is not None:
-        name = re.sub(r"\W+", "_", Path(texts).resolve().stem).strip("_")[:40] or "texts"
+        plain = re.sub(r"\W+", "_", Path(texts).resolve().stem, flags=re.ASCII)
+        name = plain.strip("_")[:40] or "texts"
         settings = _text_settings(Path(texts), fewest_documents(len(study["contrasts"])), screen)
     settings += [f"language={language}"] if language else []
     workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
@@ -84,16 +85,16 @@ def try_texts(
     study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
     study["set"] = settings
     path = Path(reports_folder) / name / f"{name}.toml"
-    command = f"textgen study {path}"
+    folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
+    command = study_command(path, **folders)
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
         message = f"{path}: a study of other texts, minutes or seeds, or one that was changed"
         raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
     write_file(path, content)
-    folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
-    screen.say(f"to be surer, repeat it with {longer}, or change {path}: {command}")
+    screen.say(f"for a surer answer, repeat it with {longer}, or change {path} and run: {command}")
     if open:
         webbrowser.open((report.folder / "index.html").resolve().as_uri())
     return report
@@ -146,8 +147,8 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
         screen.say(f"left out: {name} ({reason})")
     if (share := _repeated(documents)) > MAX_REPEATED:
         screen.warn(
-            f"{share:.0%} of this text are lines that come again: a model that has seen one "
-            "copy is tested on the other. Leave out what is doubled."
+            f"{share:.0%} of this text are repeated lines: a model that has seen one copy is "
+            "tested on the other. Remove duplicates."
         )
     if total < MIN_CHARACTERS:
         hint = f"{MIN_CHARACTERS:,} are needed, {GOOD_CHARACTERS:,} teach a model to write"

@@ -69,7 +69,10 @@ class Processes:
         self._started.append(process)
         if self._closed:  # since it was asked above
             process.terminate()
-        if code := process.wait():
+        code = process.wait()
+        if process.stdin:
+            process.stdin.close()
+        if code:
             ending = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             lines = [line for line in lines if line.strip() and "hint:" not in line]

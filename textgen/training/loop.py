@@ -104,10 +104,12 @@ def train(
             continue
         loss, bits_per_token = (float(sums[i] / sums[2]) for i in (0, 1))
         if not math.isfinite(loss):
-            saved = int(progress.history[-1]["updates"]) if progress.history else 0
             message = f"training: the loss is {loss} at update {progress.updates}"
-            hint = "lower training.learning_rate or training.clip_norm; the checkpoint of update"
-            raise Diverged(message, f"{hint} {saved} is kept")
+            hint = "lower training.learning_rate or training.clip_norm"
+            if progress.history:
+                saved = int(progress.history[-1]["updates"])
+                hint += f"; the checkpoint of update {saved} is kept"
+            raise Diverged(message, hint)
         hooks.on_update(progress.updates, bits_per_token)
         if progress.updates != end:
             continue
@@ -155,7 +157,7 @@ def _planned(
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     if settings.seconds:
         batches = windows.training(settings.batch, experiment.seed)
-        per_update, _ = time_updates(step, batches, CALIBRATION_SECONDS)
+        per_update = time_updates(step, batches, CALIBRATION_SECONDS)
         progress.calibration_seconds_per_update = per_update
         updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
     else:
@@ -232,7 +234,7 @@ def time_updates(
     seconds: float,
     least: int = 1,
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[float, int]:
+) -> float:
     """Seconds an update, the median over groups of UPDATES_PER_CHECK: one that something else on
     the machine has held up does not count. Everything is put back afterwards.
 
@@ -243,9 +245,6 @@ def time_updates(
         least: groups, however long they take.
         clock: of a group; the processor's own time (``time.process_time``) where a single thread
             shares a busy machine.
-
-    Returns:
-        Seconds an update, and how many groups were timed.
     """
     before = step.arrays()
     step.schedule.scale.assign(0.0)
@@ -260,7 +259,7 @@ def time_updates(
         groups.append(clock() - begin)
     step.schedule.scale.assign(1.0)
     step.restore(before)
-    return statistics.median(groups) / UPDATES_PER_CHECK, len(groups)
+    return statistics.median(groups) / UPDATES_PER_CHECK
 
 
 def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
