@@ -70,8 +70,7 @@ COMPILE = [False]
 
 def compile_where_it_is_tested() -> None:
     """Compiling a tiny network takes far longer than running it. Of what the tests run in this
-    process, only what has the mark ``xla`` is compiled; elsewhere the same graphs run plain, and
-    as they were written: to improve a graph takes longer than to run it, too."""
+    process, only what has the mark ``xla`` is compiled; elsewhere the same graphs run plain."""
     import tensorflow as tf
 
     from textgen.models import layers, output, recurrent  # noqa: F401 - decorated when imported

@@ -115,7 +115,6 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
 
 
 def test_a_run_with_it_is_scored_and_writes_as_it_says(finished_run, textgen):
-    """Vectors that training left alone are left alone here, too."""
     frozen = 'embedding={kind="word2vec",epochs=1,frozen=true}'
     frozen = "backbone.input=embedding", "backbone.embedding_size=8", frozen
     folder = finished_run("char", "memory.learning_rate=0.003", "sampling.memory=true", *frozen)

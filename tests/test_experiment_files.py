@@ -73,10 +73,9 @@ def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it_and_the_same_for_all_arms(tm
     path.write_text(text, encoding="utf-8")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     changes = [f"corpus.path={path}", f"corpus.sha256={digest}"]
-    names = [f"benchmarks/{name}" for name in NAMES if name.startswith("tiny_shakespeare_")]
+    names = [f"benchmarks/{name}" for name in NAMES if name.startswith("shakespeare_")]
     arms = {name: load_experiment(name) for name in names}
-    keys = {("tuned" in name, arm.text_key) for name, arm in arms.items()}
-    assert len(keys) == 2  # of tuned ones the validation text is the beginning
+    assert len({arm.text_key for arm in arms.values()}) == 1
     assert {arm.corpus.sha256[:8] for arm in arms.values()} == {"86c4e6aa"}
     for name in names:
         loaded = load_corpus(load_experiment(name, changes))

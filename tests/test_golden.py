@@ -48,8 +48,7 @@ CASES = {
 
 def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
     """Bits of every token of the test text: of the network, of spelling, of both with a memory of
-    the document, and, where a case is of networks or objectives, of a network that goes on
-    learning; and the network's weights."""
+    the document, and of networks that go on learning; and the network's weights."""
     file = write_experiment(folder / "tiny.toml", write_tales(folder / "tales", 12, 1))
     experiment = load_experiment(file, changes)
     corpus = load_corpus(experiment)

@@ -106,9 +106,8 @@ def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
 ):
     """A step that is compiled at every update, as deterministic operations once were, would take a
     process minutes."""
-    command = ["run", experiment_file, "--set=training.deterministic=true"]
-    command += ["--set=training.threads=2", "--set=training.updates=299"]
-    command += ["--set=training.validations=10"]
+    settings = "deterministic=true threads=2 updates=299 validations=10".split()
+    command = ["run", experiment_file, *(f"--set=training.{setting}" for setting in settings)]
     folder = tmp_path / "runs" / "tiny"
     process = subprocess.Popen(
         [sys.executable, "-m", "textgen", *map(str, command)], cwd=tmp_path, text=True,
