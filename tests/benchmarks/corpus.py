@@ -11,9 +11,9 @@ from pathlib import Path
 
 from timing import IMPORT, row
 
-DOCUMENT = 300_000
-SMALL, TOKENISED = 3_000_000, 16_000_000
+DOCUMENT, SMALL, TOKENISED = 300_000, 3_000_000, 16_000_000
 MEGABYTES = 300, 3000  # of text, for memory
+HELD_OUT = {"test": 9, "validation": 6}  # MB: what is scored is kept, 39 bytes a character
 # tokenizers, and MB a second that are wanted of them
 TOKENIZERS = {
     "characters": ("characters", "≥ 10"),
@@ -74,11 +74,12 @@ def memory(_):
             scratch = Path(name)
             text = write_text(scratch / "text", megabytes * 10**6)
             command = run_command("char_small", text, scratch / "runs")
+            command += [f"--set=split.{part}={size / megabytes}" for part, size in HELD_OUT.items()]
             peak = peak_bytes(command, TEXTGEN_CACHE=str(scratch / "cache"))
         runs.append({"megabytes": megabytes, "over_tensorflow": peak - alone})
-    growth = runs[-1]["over_tensorflow"] / runs[0]["over_tensorflow"]
+    small, large = (run["over_tensorflow"] for run in runs)
     what = f"memory of a run on {MEGABYTES[1]:,} MB of text, over TensorFlow's own"
-    return [row(what, f"on {MEGABYTES[0]:,} MB", [growth], "≤ 1.1", runs=runs)]
+    return [row(what, f"on {MEGABYTES[0]:,} MB", [large / small], "≤ 1.1", runs=runs)]
 
 
 def tokenising(_):
