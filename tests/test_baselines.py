@@ -266,8 +266,8 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
     computed = baselines.compute_references(corpus, experiment=str(experiment_file))
     assert [reference.key for reference in computed] == KEYS
     total = {}
-    parts = {"validation": corpus.validation, "test": corpus.test}
     for reference in computed:
+        validation = corpus.validation if reference.tokenizer else []  # compressors take too long
         command = reference.command.removeprefix("python -m textgen baseline ")
         assert cli.main(["baseline", *shlex.split(command), "--json"]) == 0
         record = json.loads(capsys.readouterr().out)
@@ -277,7 +277,7 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
         assert record["corpus"] == corpus.description
         total[reference.key] = figures["total"]
         assert not summary["replaced"] or reference.key == "word_ngram"
-        for part, documents in parts.items():
+        for part, documents in (("validation", validation), ("test", corpus.test)):
             for document, scored in zip(documents, getattr(reference, part), strict=True):
                 assert (scored.name, scored.characters) == (document.name, document.characters)
                 assert 0.1 < scored.bits_per_character < 6
@@ -295,8 +295,8 @@ def test_references_are_computed_once(corpus, cache, experiment_file, monkeypatc
     assert len(said) == len(list(cache.iterdir())) == len(KEYS)
     monkeypatch.setattr(baselines, "score_baseline", refuse)
     for again, before in zip(baselines.compute_references(corpus), first, strict=True):
-        for part in ("validation", "test"):
-            assert summarise(getattr(again, part)) == summarise(getattr(before, part))
+        assert [d.model for d in again.validation] == [d.model for d in before.validation]
+        assert summarise(again.test) == summarise(before.test)
     other = load_corpus(config.load_experiment(experiment_file, ["split.seed=5"]))
     assert other.sha256 == corpus.sha256
     for changed in (other, dataclasses.replace(corpus, sha256="0" * 64)):

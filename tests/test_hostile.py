@@ -239,7 +239,7 @@ STUDIES = {
     BUDGET + ARM + "[[contrasts]]\nfirst = 'a'\n": "contrasts.1.second",
     BUDGET + ARM + "[[contrasts]]\nfirst = 'a'\nsecond = 'a'": "two different arms",
     BUDGET + ARM + TWIN + CONTRAST + "yes = 'first'": "first is lower",
-    VALID: "belongs into an experiment",
+    VALID: "belongs in an experiment",
 }
 
 

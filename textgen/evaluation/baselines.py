@@ -348,7 +348,7 @@ def make_baselines(kind: str, orders: Sequence[int] = (), command: str | None = 
 def too_much(reads_bytes: bool, corpus: Corpus) -> str:
     """Why a compressor would take too long, or n-grams too much memory; "" if they would not."""
     characters = sum(d.characters for d in corpus.train)
-    documents = len(corpus.validation) + len(corpus.test)
+    documents = len(corpus.test)
     if reads_bytes and characters * (documents + 1) > MAX_COMPRESSED_BYTES:
         return f"{documents} documents, each after {characters:,} characters of training text"
     if not reads_bytes and characters > MAX_NGRAM_CHARACTERS:
@@ -395,12 +395,14 @@ class Reference:
         return " ".join(words)
 
     def score(self, corpus: Corpus) -> Parts:
-        """What the validation and test documents cost."""
+        """What the validation and test documents cost; none of the former under a compressor, which
+        reads the training text again for each document."""
         (model,) = make_baselines(self.kind, [self.order] if self.order else [])
         tokenizer: Any = Bytes()
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
-        return score_baseline(model, tokenizer, corpus, self.memory)
+        validated = self.tokenizer is not None
+        return score_baseline(model, tokenizer, corpus, self.memory, validated)
 
 
 LEARNS = "it has read the training text and keeps learning within each document"

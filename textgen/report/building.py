@@ -240,7 +240,7 @@ def reference_row(reference: Reference) -> schema.ReferenceRow:
         meaning=reference.meaning,
         command=reference.command,
         test=bits_of(reference.test),
-        validation=bits_of(reference.validation),
+        validation=bits_of(reference.validation) if reference.validation else None,
     )
 
 

@@ -260,10 +260,11 @@ def plots(report: Report) -> list[Plot]:
     top = max(min(first, worst + max(0.35, 1.2 * (worst - best))), worst + 0.05)
     up = Scale(best - 0.06 * (top - best), top)
     references = list[tuple[float, str]]()
-    for row in sorted(report.references, key=lambda row: row.validation.total):
-        place = up.place(row.validation.total)
+    scored = [(row.validation.total, row.label) for row in report.references if row.validation]
+    for total, label in sorted(scored):
+        place = up.place(total)
         if 0 < place < 100 and (not references or place - references[-1][0] > MIN_LABEL_SPACE):
-            references.append((place, row.label))
+            references.append((place, label))
     rows = []
     for axis, (label, unit) in AXES.items():
         across = Scale(0.0, max(curve[axis][-1] for curve in curves) / unit)

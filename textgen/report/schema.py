@@ -94,13 +94,13 @@ class ArmRow(Row):
 
 
 class ReferenceRow(Row):
-    """A model without a network, scored on the same split."""
+    """A model without a network, scored on the same split; compressors on its test part alone."""
 
     label: str
     meaning: str
     command: str | None
     test: Bits
-    validation: Bits
+    validation: Bits | None
 
 
 class Difference(Row):
