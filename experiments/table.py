@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -156,45 +158,44 @@ def languages_table() -> str:
 
 
 def tiny_shakespeare_table() -> str:
-    """nanoGPT's recipe and the arms on the held-out tenth of tiny Shakespeare, best first."""
-    rows, recipe = [], RESULTS.parent / "benchmarks" / "nanogpt_cpu.json"
-    for found in json.loads(recipe.read_text(encoding="utf-8")):
-        asked = "iterations" if found["asked"]["iterations"] else "seconds"
-        trained = f"{found['iterations']:,} iterations, {found['seconds']:.0f} s"
-        command = f"nanogpt_cpu.py INPUT --{asked} {found['asked'][asked]:.0f}"
-        command += f" --train {found['train']}" * (found["train"] != 0.9)
-        for way in ("strided", "side_by_side"):
-            nats = found[way]["nats_per_character"]
-            shown = [f"**{nats:.4f}**", f"{found[way]['bits_per_character']:.3f}", "", "", ""]
-            trained_on = f"{trained}, {found['threads']} thread{'s' * (found['threads'] > 1)}"
-            rows.append((nats, [f"`{command}`, {way.replace('_', ' ')}", trained_on, *shown]))
-    for arm in ("char", "transformer", "subword", "word", "char_tuned", "word_tuned"):
-        m = result(f"benchmarks/tiny_shakespeare_{arm}")
-        alone, both = m["test"]["published"]["alone"], m["test"]["published"]["with_memory"]
-        nats, bits_, token, word = (
-            alone[f"{unit}"]["as_published"]
-            for unit in (
-                "nats_per_character", "bits_per_character", "perplexity_per_token",
-                "perplexity_per_word",
-            )
-        )  # fmt: skip
-        training = m["training"]
-        seconds = training["preparation_seconds"] + training["seconds"]
-        rows.append(
-            (
-                nats,
-                [
-                    f"`{m['name']}`",
-                    f"{training['updates']:,} updates, {seconds:.0f} s, 2 threads",
-                    f"**{nats:.4f}**",
-                    f"{bits_:.3f}",
-                    f"{token:.1f}",
-                    f"{word:,.0f}",
-                    f"{both['nats_per_character']['as_published']:.4f}",
-                ],
-            )
+    """nanoGPT's recipe and the arms on the held-out tenth of tiny Shakespeare, best first; means
+    over seeds."""
+    rows = []
+
+    def add(model: str, training: str, seeds: Sequence[float], memory: str = "") -> None:
+        bits_ = statistics.mean(seeds)
+        spread = f"{statistics.stdev(seeds):.4f}" if len(seeds) > 1 else ""
+        figures = [
+            f"**{bits_ * math.log(2):.4f}**",
+            f"{bits_:.3f}",
+            spread,
+            f"{len(seeds)}",
+        ]
+        rows.append((bits_, [model, training, *figures, memory]))
+
+    recipe = (RESULTS.parent / "benchmarks" / "nanogpt_cpu.json").read_text(encoding="utf-8")
+    by_asked = itertools.groupby(
+        json.loads(recipe), lambda r: (r["asked"], r["train"], r["threads"])
+    )
+    for (asked, share, threads), group in by_asked:
+        runs = list(group)
+        unit = "iterations" if asked["iterations"] else "seconds"
+        command = f"nanogpt_cpu.py INPUT --{unit} {asked[unit]:.0f}"
+        command += f" --train {share}" * (share != 0.9)
+        updates, seconds = (
+            statistics.mean(r[key] for r in runs) for key in ("iterations", "seconds")
         )
-    head = "model|training|nats|bits|perplexity per token|perplexity per word|nats, with memory"
+        training = (
+            f"{updates:,.0f} iterations, {seconds:.0f} s, {threads} thread{'s' * (threads > 1)}"
+        )
+        for way in ("strided", "side_by_side"):
+            name = f"`{command}`, {way.replace('_', ' ')}"
+            add(name, training, [r[way]["bits_per_character"] for r in runs])
+    for arm in result("reports/study_shakespeare")["arms"]:
+        training = f"{arm['updates'][0]:,} updates, {arm['seconds']:.0f} s, 2 threads"
+        memory = arm["test"]["with_memory"]["total"] * math.log(2)
+        add(f"`{arm['name']}`", training, [r["total"] for r in arm["runs"]], f"{memory:.4f}")
+    head = "model|training|nats|bits|deviation over seeds, bits|seeds|nats, with memory"
     return table(head, [row for _, row in sorted(rows)])
 
 
