@@ -165,13 +165,10 @@ def tiny_shakespeare_table() -> str:
     def add(model: str, training: str, seeds: Sequence[float], memory: str = "") -> None:
         bits_ = statistics.mean(seeds)
         spread = f"{statistics.stdev(seeds):.4f}" if len(seeds) > 1 else ""
-        figures = [
-            f"**{bits_ * math.log(2):.4f}**",
-            f"{bits_:.3f}",
-            spread,
-            f"{len(seeds)}",
-        ]
-        rows.append((bits_, [model, training, *figures, memory]))
+        nats = f"**{bits_ * math.log(2):.4f}**"
+        rows.append(
+            (bits_, [model, training, nats, f"{bits_:.3f}", spread, f"{len(seeds)}", memory])
+        )
 
     recipe = (RESULTS.parent / "benchmarks" / "nanogpt_cpu.json").read_text(encoding="utf-8")
     by_asked = itertools.groupby(

@@ -51,10 +51,8 @@ def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
 
 
 def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
-    folder, left_out = (
-        tmp_path / "my Übungs-texts",
-        {"empty.txt": "", "estonian.txt": ESTONIAN * 40},
-    )
+    folder = tmp_path / "my Übungs-texts"
+    left_out = {"empty.txt": "", "estonian.txt": ESTONIAN * 40}
     left_out |= {"paper.pdf": b"%PDF-1.4\x00", "scan.txt": b"%PDF-1.4\n\xe2\xe3\x00"}
     tales = {f"tale{i}.txt": text(300, 1000 * i) for i in range(4)}
     tales |= {"tale0 again.txt": "A title\n" + text(300), "tale4.txt": text(200, 6000) * 2}

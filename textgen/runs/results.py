@@ -142,8 +142,6 @@ class Texts(Content):
 
 
 Read = TypeVar("Read", bound=BaseModel)
-
-
 TRAIN_AGAIN = "train it again: textgen run experiments/… --overwrite"
 
 
