@@ -256,7 +256,7 @@ class TrainingCounts:
         self._keys = list[np.ndarray]()  # of the n-grams of each length from 1, rising
         grams = [np.zeros(len(text), dtype=np.int64)]  # of each length, the one that ends here
         for _ in range(self._longest + 1):
-            keys, numbers = np.unique(_before(grams[-1]) * size + text, return_inverse=True)
+            keys, numbers = _numbered(_before(grams[-1]) * size + text)
             self._keys.append(keys)
             grams.append(numbers)
         self._levels = list[Level]()
@@ -266,10 +266,12 @@ class TrainingCounts:
             contexts, minimum = keys // size, grams[order].max() + 1
             sums = (np.bincount(contexts, counts, minimum) for counts in (same, same > 0))
             self._levels.insert(0, Level(same, *(values.astype(np.int64) for values in sums)))
-            # the next level counts what was new to this one
+            # the next level counts what was new to this one: each n-gram at one of its places
             places = np.flatnonzero(counted)
+            one = np.full(len(keys), UNSEEN)
+            one[whole[places]] = places
             counted = np.zeros_like(counted)
-            counted[places[np.unique(whole[places], return_index=True)[1]]] = True
+            counted[one[one != UNSEEN]] = True
 
     def _with_boundaries(self, tokens: np.ndarray) -> np.ndarray:
         """(longest + n + 1,) int64: nothing but boundaries stands before a document."""
@@ -351,30 +353,31 @@ class TrainingCounts:
         totals = [_at(level.all, contexts[order]) for order, level in levels]
         shares = np.array(weights)[(np.array(totals) > 0).sum(axis=0)]
         left = shares[:, 1:].copy()  # what higher levels leave to lower ones, by both processes
-        added = list[tuple[np.ndarray, ...]]()
+        added, everywhere = list[tuple[np.ndarray, ...]](), np.zeros((1, 1))
         for number in reversed(range(len(totals))):
-            level = self._levels[number]
-            keys = self._keys[self._orders[number]]
-            rows = np.flatnonzero(totals[number])
-            context = contexts[self._orders[number]][rows]
-            total = totals[number][rows]
-            different = level.different[context]
+            order, level = self._orders[number], self._levels[number]
+            keys, rows = self._keys[order], np.flatnonzero(totals[number])
+            context = contexts[order][rows]
+            total, different = level.all[context], level.different[context]
             kind = context_kind(total, different)
+            discounts = np.array([p.discounts[number] for p in processes])[:, kind]
+            strengths = np.array([p.strengths[number] for p in processes])[:, kind]
+            share = left[rows].T / (total + strengths)
+            left[rows] = (share * (strengths + discounts * different)).T
+            if not order:  # the same tokens, nearly all, in every row
+                own = np.zeros((len(processes), self._size))
+                own[:, keys] = np.maximum(level.same - discounts[:, :1], 0.0)
+                everywhere = share.T @ own
+                continue
             ends = np.searchsorted(keys, [context * self._size, (context + 1) * self._size])
             sizes = ends[1] - ends[0]
             row = np.repeat(np.arange(len(rows)), sizes)
             place = np.arange(len(row)) + np.repeat(ends[0] - (np.cumsum(sizes) - sizes), sizes)
-            same, own = level.same[place], np.zeros(len(row))
-            for column, process in enumerate(processes):
-                discount = np.array(process.discounts[number])[kind]
-                strength = np.array(process.strengths[number])[kind]
-                share = left[rows, column] / (total + strength)
-                own += share[row] * np.maximum(same - discount[row], 0.0)
-                left[rows, column] = share * (strength + discount * different)
-            added.append((rows[row], keys[place] - context[row] * self._size, own))
+            own = share[:, row] * np.maximum(level.same[place] - discounts[:, row], 0.0)
+            added.append((rows[row], keys[place] - context[row] * self._size, own.sum(axis=0)))
         result = np.maximum(probabilities, MIN_PROBABILITY)
         result *= shares[:, :1] + left[:, :1]  # in place: rows of words are long
-        result += left[:, 1:] / self._size
+        result += left[:, 1:] / self._size + everywhere
         for at_rows, columns, own in added:
             result[at_rows, columns] += own
         return result
@@ -394,6 +397,20 @@ def _mixture_bits(
 ) -> np.ndarray:
     """−log2 P of tokens (n,) float32 from what ``_components`` returns."""
     return (-np.log2((np.array(weights)[known] * masses).sum(axis=1))).astype(np.float32)
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``np.unique(values, return_inverse=True)`` of (n,) int64 from 0 on. Where there is room,
+    values and their places are sorted as one number, which is twice as fast."""
+    bits = len(values).bit_length()
+    if int(values.max()) >> (63 - bits):
+        return np.unique(values, return_inverse=True)
+    packed = np.sort((values << bits) | np.arange(len(values)))
+    places, packed = packed & ((1 << bits) - 1), packed >> bits
+    new = np.concatenate([[True], packed[1:] != packed[:-1]])
+    numbers = np.empty_like(values)
+    numbers[places] = np.cumsum(new) - 1
+    return packed[new], numbers
 
 
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
