@@ -66,7 +66,8 @@ DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
-TIMED_SECONDS, TIMED_CALLS = 10.0, 3  # at least, of the updates that are timed
+# Updates are timed for so long at least, or for this share of a budget that is smaller.
+TIMED_SECONDS, TIMED_CALLS, TIMED_SHARE = 10.0, 3, 0.1
 PARAMETERS_TOLERANCE = 0.02
 
 
@@ -307,7 +308,7 @@ def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> Arm
     experiment, budget = study.experiment(arm), study.budget
     updates, measured = budget.updates, dict[str, Any]()
     if budget.seconds is not None or budget.parameters is not None:
-        seconds = TIMED_SECONDS if budget.seconds is not None else 0.0
+        seconds = min(TIMED_SECONDS, TIMED_SHARE * (budget.seconds or 0.0))
         log = folder / "logs" / f"{arm}.txt"
         measured = _measure_in_a_process(experiment, log, seconds, processes)
     wanted = budget.parameters
