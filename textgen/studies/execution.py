@@ -31,7 +31,7 @@ from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
 from textgen.studies.workers import Processes, Tasks, run_all
 
-SECONDS_BESIDE_TRAINING = 50  # about what a run takes for the rest: scoring, samples
+SECONDS_BESIDE_TRAINING = 45  # about what a run takes for the rest: scoring, samples
 REFERENCES_SECONDS = 40  # about what models without a network take beside the runs
 
 
