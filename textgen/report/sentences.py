@@ -100,7 +100,7 @@ def caveat(contrast: ContrastRow) -> str:
     if contrast.verdict != "equal":
         low, high = sorted((abs(low), abs(high)))
     bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
-    documents = f"{bounds}, over {contrast.documents} held-out documents"
+    documents = f"{bounds}, over {contrast.documents} documents kept out of training"
     if contrast.scope != "these runs":
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds."
     once = "each model" if max(contrast.seeds) == 1 else "a model"
