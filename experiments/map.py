@@ -1,0 +1,267 @@
+"""Which level wins, at which size of text, after how many minutes? One network a cell of the map.
+
+    python experiments/map.py measure                # how many updates each budget holds, once
+    python experiments/map.py run [--workers 2]      # all cells; those on record are kept
+    python experiments/map.py page                   # the figures and the drawing of the log page
+
+A cell is a text, a fold of its documents, a size of its training text, a level and a budget in
+seconds of one core. In each fold the test part is what that fold leaves out, so that every document
+of a text is tested once; the validation part is drawn from the rest, and training texts of smaller
+sizes are beginnings of the same documents in the same order, so that they lie within the larger
+ones. The seed of a network is its fold. How many words, or subwords, a tokenizer knows is chosen by
+n-grams of its tokens on validation text, in every cell. Every budget is a training of its own, with
+a schedule of its own.
+
+Results are kept in ``results/map/``, one JSON file for each level of a text, fold and size: bits of
+every test document, without a word of it. An interrupted run is repeated and goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "map"
+PLAN = RESULTS / "plan.json"
+SECONDS = (20, 60, 180)
+VALIDATIONS = 6
+
+
+class Level(NamedTuple):
+    """An experiment, the order of n-grams of its tokens, and the setting that they choose."""
+
+    file: str
+    order: int
+    setting: str
+    values: tuple[int, ...]
+
+
+LEVELS = {
+    "characters": Level("char.toml", 8, "", ()),
+    "subwords": Level("subword_bpe.toml", 5, "tokenizer.size", (300, 500, 1000, 2000, 4000)),
+    "words": Level("word_rare_signature.toml", 4, "tokenizer.minimum_count", (2, 5, 10)),
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text: settings of its corpus, its folds, and sizes of its training text in characters."""
+
+    settings: tuple[str, ...]
+    folds: int
+    sizes: tuple[int, ...]
+
+
+WHOLE = 10**9
+TEXTS = {"tales": Text((), 5, (WHOLE, 145_000, 360_000, 900_000))}
+
+
+class Place(NamedTuple):
+    """A text, one of its folds and a size: what the networks of three levels are trained on."""
+
+    text: str
+    fold: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.text}-{self.fold}-{'whole' if self.size == WHOLE else self.size}"
+
+
+def places() -> list[Place]:
+    """Fold by fold, so that a map that is not finished is balanced."""
+    folds = range(1, 1 + max(text.folds for text in TEXTS.values()))
+    return [
+        Place(name, fold, size)
+        for fold, (name, text) in itertools.product(folds, TEXTS.items())
+        if fold <= text.folds
+        for size in text.sizes
+    ]
+
+
+def write_texts(place: Place, folder: Path) -> None:
+    """The documents of a place in folders named after their parts."""
+    from textgen.core.experiment import load_experiment
+    from textgen.data.loading import load_corpus
+    from textgen.data.splits import hash_of
+
+    text = TEXTS[place.text]
+    folds = [f"split.folds={text.folds}", f"split.fold={place.fold}"]
+    corpus = load_corpus(load_experiment(HERE / "char.toml", [*text.settings, *folds]))
+    assert not corpus.warning, corpus.warning
+    room, train = place.size, list[tuple[str, str]]()
+    for document in sorted(corpus.train, key=lambda d: hash_of((d.name,), 0)):
+        if part := document.text[: max(0, room)]:
+            train.append((document.name, part))
+            room -= len(part)
+    held_out = {
+        part: [(d.name, d.text) for d in corpus.parts[part]] for part in ("validation", "test")
+    }
+    for part, documents in ({"train": train} | held_out).items():
+        (folder / part).mkdir(parents=True)
+        for name, content in documents:
+            path = folder / part / f"{name.replace('/', '_').removesuffix('.txt')}.txt"
+            path.write_bytes(content.encode())
+
+
+def settings_of(place: Place, folder: Path) -> list[str]:
+    return [
+        "corpus.kind=folder",
+        f"corpus.path={folder}",
+        "split.groups=[]",
+        "training.threads=1",
+        f"training.validations={VALIDATIONS}",
+        f"seed={place.fold}",
+        "sampling.samples=1",
+        "sampling.length=1",
+    ]
+
+
+def choose(level: Level, settings: list[str]) -> dict[str, Any]:
+    """The value of a level's setting by which n-grams charge validation text least, what they
+    charge under each, and what those under this one charge each test document."""
+    from textgen.core.experiment import load_experiment
+    from textgen.data.loading import load_corpus
+    from textgen.evaluation.baselines import KneserNey, score_baseline
+    from textgen.tokenizers.encoding import fit_tokenizer
+
+    tried = dict[str, tuple[float, Any]]()
+    for value in level.values or (0,):
+        own = [f"{level.setting}={value}"] if level.setting else []
+        experiment = load_experiment(HERE / level.file, [*settings, *own])
+        corpus = load_corpus(experiment)
+        tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
+        validation, test = score_baseline(KneserNey(level.order), tokenizer, corpus)
+        bits = sum(d.model + d.spelling_bits for d in validation)
+        tried[str(value)] = bits / sum(d.characters + 1 for d in validation), test
+    best = min(tried, key=lambda value: tried[value][0])
+    return {
+        "setting": f"{level.setting}={best}" if level.setting else "",
+        "validation": {value: bits for value, (bits, _) in tried.items()},
+        "documents": {
+            d.name: [d.characters + 1, d.model + d.spelling_bits] for d in tried[best][1]
+        },
+    }
+
+
+def run_cells(place: Place, name: str, scratch: Path) -> None:
+    """The networks of one level at one place, for every budget; a file keeps each when it ends."""
+    from textgen import train
+    from textgen.core.system import processor, write_json
+    from textgen.runs import generation
+
+    level, path = LEVELS[name], RESULTS / f"{place.name}-{name}.json"
+    folder = scratch / "texts" / place.name
+    settings = settings_of(place, folder)
+    record = json.loads(path.read_text()) if path.exists() else {**place._asdict(), "level": name}
+    if "ngrams" not in record:
+        record["ngrams"] = choose(level, settings)
+        write_json(path, record)
+    if record["ngrams"]["setting"]:
+        settings.append(record["ngrams"]["setting"])
+    # what a run writes is not looked at here
+    generation.Evaluation.__init__.__defaults__ = ((0.8,), 0.8, 1, 20, ("",), 20, 1)
+    cells, plan = record.setdefault("cells", {}), json.loads(PLAN.read_text())
+    for seconds in SECONDS:
+        if str(seconds) in cells:
+            continue
+        updates = plan[f"{place.text}-{place.size}-{name}"]["updates"][str(seconds)]
+        run = train(
+            HERE / level.file,
+            overrides=[*settings, f"training.updates={updates}"],
+            name=f"{place.name}-{name}-{seconds}",
+            runs_folder=scratch / "runs",
+            quiet=True,
+        )
+        metrics = run.metrics
+        cells[str(seconds)] = {
+            "updates": updates,
+            "best": metrics.training.best_interval,
+            "processor": processor(),
+            "parameters": run.network.count_params(),
+            "vocabulary": run.tokenizer.size,
+            "replaced": metrics.test.replacement_rate,
+            "training_characters": metrics.corpus["train"]["characters"],
+            "validation": metrics.validation.bits_per_character.total,
+            "documents": {
+                d.name: [d.characters + 1, d.total, d.with_memory.total] for d in run.token_bits
+            },
+        }
+        write_json(path, record)
+        shutil.rmtree(run.folder)
+
+
+def measure_all(scratch: Path) -> None:
+    """How many updates each budget holds: on fold 1, by the clock of the processor, one by one."""
+    from textgen.core.system import processor, write_json
+
+    plan = json.loads(PLAN.read_text()) if PLAN.exists() else {}
+    for text, name in itertools.product(TEXTS, LEVELS):
+        for size in TEXTS[text].sizes:
+            key, place = f"{text}-{size}-{name}", Place(text, 1, size)
+            if key in plan:
+                continue
+            folder = scratch / "texts" / place.name
+            folder.exists() or write_texts(place, folder)
+            code = (
+                "import json, sys; from textgen.core.experiment import load_experiment; "
+                "from textgen.studies.study import measure; "
+                "print(json.dumps(measure(load_experiment(sys.argv[1], sys.argv[2:]))))"
+            )
+            settings = [*settings_of(place, folder), "training.seconds=60"]
+            command = [sys.executable, "-c", code, str(HERE / LEVELS[name].file), *settings]
+            out = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+            measured = json.loads(out.splitlines()[-1])
+            each, preparation = measured["seconds_per_update"], measured["preparation_seconds"]
+            updates = {seconds: max(1, int((seconds - preparation) / each)) for seconds in SECONDS}
+            plan[key] = {"processor": processor(), **measured, "updates": updates}
+            write_json(PLAN, plan)
+            print(key, plan[key], flush=True)
+
+
+def run_all(scratch: Path, workers: int) -> None:
+    def run(job: tuple[Place, str]) -> None:
+        place, name = job
+        arguments = [str(x) for x in (*place, name)]
+        command = [sys.executable, __file__, "cells", "--scratch", str(scratch), "--job"]
+        done = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)
+        lines = done.stderr.strip().splitlines()
+        print(place.name, name, lines[-1] if done.returncode else "done", flush=True)
+
+    jobs = [(place, name) for place in places() for name in LEVELS]
+    for place in places():
+        folder = scratch / "texts" / place.name
+        folder.exists() or write_texts(place, folder)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(run, jobs))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("measure", "run", "cells"))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "textgen_map")
+    parser.add_argument("--job", nargs=4)
+    given = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
+    if given.what == "measure":
+        measure_all(given.scratch)
+    elif given.what == "run":
+        run_all(given.scratch, given.workers)
+    else:
+        text, fold, size, name = given.job
+        run_cells(Place(text, int(fold), int(size)), name, given.scratch)
+
+
+if __name__ == "__main__":
+    main()
