@@ -185,7 +185,8 @@ def _settings_error(cls: type[Any], errors: Sequence[Any], values: Any, where: s
     message = " or ".join(dict.fromkeys(messages)).removeprefix("Value error, ")
     if kind == unknown:
         message = "unknown setting"
-        hint = suggestion(path[-1], _known(cls, path[:-1], values))
+        known = _known(cls, path[:-1], values)
+        hint = suggestion(path[-1], known) if known else f"this kind of {path[-2]} has none"
     elif kind == "missing" and path[-1] in POINTS:
         hint = suggestion("", plugin_table(path[-1]))
     elif kind == "json_invalid":

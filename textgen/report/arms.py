@@ -136,7 +136,8 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     if not anyway:
         raise TextgenError(
             f"compare: {caution}",
-            hint="leave some out, or use --different-texts (in Python different_texts=True)",
+            "train one as the other: textgen run runs/NAME/experiment.toml --set … keeps text and "
+            "split; or leave some out, or use --different-texts (different_texts=True)",
         )
     return [caution]
 

@@ -219,7 +219,8 @@ class Run:
         self.folder = Path(folder)
         check_folder(self.folder)
         if not (self.folder / "experiment.toml").exists():
-            hint = "give the folder of a finished run, e.g. runs/char"
+            runs = sorted(str(file.parent) for file in self.folder.glob("*/experiment.toml"))
+            hint = f"give the folder of a finished run, e.g. {', '.join(runs) or 'runs/char'}"
             raise TextgenError(f"{folder}: not a run folder", hint)
         if not (self.folder / METRICS_FILE).exists():
             hint = "repeat the command that started it to resume it"

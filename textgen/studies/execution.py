@@ -32,6 +32,7 @@ from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_
 from textgen.studies.workers import Processes, Tasks, run_all
 
 SECONDS_BESIDE_TRAINING = 45  # about what a run takes for the rest: scoring, samples
+MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
 REFERENCES_SECONDS = 40  # about what models without a network take beside the runs
 
 
@@ -216,8 +217,8 @@ def _show_runs(
     def table() -> Group:
         rows, running = Table.grid(padding=(0, 2)), unfinished()[:workers]
         for arm, names in runs.items():
-            state = {name: "training" if name in running else "waiting" for name in names}
-            rows.add_row(arm, *(results[name] or state[name] for name in names))
+            state = {name: _last_line(folder, name) if name in running else "" for name in names}
+            rows.add_row(arm, *(results[name] or state[name] or "waiting" for name in names))
         return Group("bits per character:", rows, progress())
 
     live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
@@ -234,6 +235,13 @@ def _show_runs(
             if not shown:
                 screen.say(f"  {name}: {results[name]}, {seconds:.0f} s; {progress()}")
     return failures
+
+
+def _last_line(folder: Path, name: str) -> str:
+    """What a run has printed last."""
+    log = folder / "logs" / f"{name}.txt"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
+    return " ".join([line for line in lines if line.strip()][-1:])[:MAX_STATE_CHARACTERS].strip()
 
 
 def _result(run: Path) -> str:

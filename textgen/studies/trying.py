@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import webbrowser
 from collections import Counter
 from collections.abc import Sequence
@@ -93,6 +94,8 @@ def try_texts(
         raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
     write_file(path, content)
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
+    run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
+    screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
     screen.say(f"for a surer answer, repeat it with {longer}, or change {path} and run: {command}")
     if open:

@@ -193,7 +193,7 @@ def run_all(
             waiting = filelock.FileLock(lock, timeout=GRACE_SECONDS)
             with contextlib.suppress(filelock.Timeout), waiting:
                 pass
-        arguments = ["textgen.cli", "run", str(log.with_suffix(".toml")), "--quiet"]
+        arguments = ["textgen.cli", "run", str(log.with_suffix(".toml"))]
         arguments += ["--runs", str(folder.resolve()), *["--overwrite"] * (name in replaced)]
         try:
             place.run(arguments, log)
