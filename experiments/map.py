@@ -2,7 +2,6 @@
 
     python experiments/map.py measure                # how many updates each budget holds, once
     python experiments/map.py run [--workers 2]      # all cells; those on record are kept
-    python experiments/map.py page                   # the figures and the drawing of the log page
 
 A cell is a text, a fold of its documents, a size of its training text, a level and a budget in
 seconds of one core. In each fold the test part is what that fold leaves out, so that every document
@@ -46,6 +45,7 @@ class Level(NamedTuple):
     values: tuple[int, ...]
 
 
+# As in the study of five seeds, but for what is chosen in every cell.
 LEVELS = {
     "characters": Level("char.toml", 8, "", ()),
     "subwords": Level("subword_bpe.toml", 5, "tokenizer.size", (300, 500, 1000, 2000, 4000)),
@@ -194,7 +194,8 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
             "training_characters": metrics.corpus["train"]["characters"],
             "validation": metrics.validation.bits_per_character.total,
             "documents": {
-                d.name: [d.characters + 1, d.total, d.with_memory.total] for d in run.token_bits
+                d.name: [d.characters + 1, d.total, d.with_memory and d.with_memory.total]
+                for d in run.token_bits
             },
         }
         write_json(path, record)
