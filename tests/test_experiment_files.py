@@ -20,8 +20,7 @@ from textgen.data.loading import load_corpus
 
 FOLDER = ROOT / "experiments" / "benchmarks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
-SCRIPTS = [*ROOT.glob("tests/benchmarks/*.py"), *ROOT.glob("tests/[egkm]*.py")]
-SCRIPTS += ROOT.glob("experiments/*.py")
+SCRIPTS = [*ROOT.glob("*/benchmarks/*.py"), *ROOT.glob("e*/*.py"), *ROOT.glob("tests/[egkm]*.py")]
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda path: path.stem)

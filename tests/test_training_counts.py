@@ -90,10 +90,12 @@ def test_what_is_scored_is_what_is_read_and_drawn(objective):
     np.testing.assert_allclose(shares, stepper.probabilities(), atol=0.03)
 
 
-def test_of_a_long_text_the_beginning_is_counted(monkeypatch):
+def test_of_a_long_text_the_beginning_is_counted_and_of_any_vocabulary(monkeypatch):
     for most, counted in ((41, TRAINING[:2]), (7, [TRAINING[0][:7]])):
         monkeypatch.setattr("textgen.evaluation.counts.MAX_TOKENS", most)
         np.testing.assert_equal(TrainingCounts((1,), TRAINING, SIZE).documents, counted)
+    few, many = (TrainingCounts((1,), TRAINING, size).counts(TRAINING[0]) for size in (SIZE, 2**58))
+    np.testing.assert_equal(few, many)
 
 
 def test_fitted_counts_help_where_they_know_more_than_the_network():

@@ -16,8 +16,9 @@ from threading import Thread
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import TextgenError, visible
 from textgen.core.experiment import Experiment
 from textgen.core.system import cores
 from textgen.data.loading import Corpus, load_corpus
@@ -218,7 +219,8 @@ def _show_runs(
         rows, running = Table.grid(padding=(0, 2)), unfinished()[:workers]
         for arm, names in runs.items():
             state = {name: _last_line(folder, name) if name in running else "" for name in names}
-            rows.add_row(arm, *(results[name] or state[name] or "waiting" for name in names))
+            shown = (results[name] or state[name] or "waiting" for name in names)
+            rows.add_row(arm, *(Text(visible(cell)) for cell in shown))
         return Group("bits per character:", rows, progress())
 
     live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
