@@ -114,7 +114,7 @@ class Language:
     def __str__(self) -> str:
         script = f"{self.script} script" if self.script else "no letters"
         if self.code == UNKNOWN:
-            return f'not recognised ({script}); say which: language = "…", an ISO 639 code'
+            return f'not recognised ({script}); state its ISO 639 code: language = "eu"'
         return f"{self.name} ({self.code}, {script}), {'stated' if self.stated else 'detected'}"
 
 

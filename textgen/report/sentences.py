@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from statistics import mean
 
 import numpy as np
 
@@ -43,8 +44,10 @@ class Claim:
 def claims(report: Report) -> list[Claim]:
     """The answers to declared questions, then what can be said of every two arms and of each, best
     first: of some of the arms, the first claim that speaks of no others is the headline."""
-    pairs = {frozenset((c.first, c.second)): contrast_claim(c) for c in report.contrasts}
-    result = [contrast_claim(c) for c in report.contrasts] if report.declared else []
+    cut = "blocks" in report.corpus.get("division", "") or report.corpus["kind"] == "file"
+    made = [contrast_claim(c, "pieces of text" if cut else "documents") for c in report.contrasts]
+    pairs = {frozenset(claim.arms): claim for claim in made}
+    result = list(made) if report.declared else []
     scored = report.scored
     for place, arm in enumerate(scored):
         for worse in scored[place + 1 :]:
@@ -59,12 +62,14 @@ def headline(report: Report) -> Claim | None:
     return next(iter(claims(report)), None)
 
 
-def contrast_claim(contrast: ContrastRow) -> Claim:
-    """The answer to a question about two arms."""
+def contrast_claim(contrast: ContrastRow, unit: str = "documents") -> Claim:
+    """The answer to a question about two arms; the text is tested in so many of a ``unit``."""
     answer = f"{difference(contrast)}."
     if contrast.answer in ("Yes", "No"):
         answer = f"{contrast.answer}. {answer}"
-    return Claim((contrast.first, contrast.second), contrast.question, answer, caveat(contrast))
+    return Claim(
+        (contrast.first, contrast.second), contrast.question, answer, caveat(contrast, unit)
+    )
 
 
 def difference(contrast: ContrastRow) -> str:
@@ -92,7 +97,23 @@ def winner(contrast: ContrastRow) -> str | None:
     return {"better": contrast.first, "worse": contrast.second}.get(contrast.verdict)
 
 
-def caveat(contrast: ContrastRow) -> str:
+def counts_line(report: Report) -> str:
+    """What counts of the training text, which are mixed in when training has ended, do to each arm;
+    empty if no arm has any."""
+    parts = [
+        f"{arm.name} from {mean(min(curve.validation) for curve in arm.curves):.2f} to "
+        f"{arm.validation.total:.2f}"
+        for arm in report.scored
+        if arm.training_counts and arm.validation and arm.curves
+    ]
+    text = (
+        "When it has ended, counts of the training text are mixed into the predictions, a part of "
+    )
+    text += "the model in all other figures. On validation text they take "
+    return f"{text}{', '.join(parts)}." if parts else ""
+
+
+def caveat(contrast: ContrastRow, unit: str) -> str:
     """How far an answer can be trusted, in a sentence or two."""
     if contrast.verdict == "can't tell":
         return contrast.advice
@@ -100,7 +121,7 @@ def caveat(contrast: ContrastRow) -> str:
     if contrast.verdict != "equal":
         low, high = sorted((abs(low), abs(high)))
     bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
-    documents = f"{bounds}, over {contrast.documents} documents kept out of training"
+    documents = f"{bounds}, over {contrast.documents} {unit} kept out of training"
     if contrast.scope != "these runs":
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds."
     once = "each model" if max(contrast.seeds) == 1 else "a model"

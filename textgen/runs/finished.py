@@ -289,11 +289,11 @@ class Run:
     @cached_property
     def network(self) -> Any:
         """The trained Keras network, built from the experiment, with the saved weights."""
-        from textgen.models.network import set_embedding
-
         path = self._path("model.weights.h5")
         settings = self.experiment.training
         start_tensorflow(settings.threads, settings.deterministic)
+        from textgen.models.network import set_embedding
+
         network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
         network.load_weights(path)
         set_embedding(network, None, self.experiment.embedding.frozen)

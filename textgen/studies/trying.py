@@ -76,7 +76,8 @@ def try_texts(
     if texts is not None:
         plain = re.sub(r"\W+", "_", Path(texts).resolve().stem, flags=re.ASCII)
         name = plain.strip("_")[:40] or "texts"
-        settings = _text_settings(Path(texts), fewest_documents(len(study["contrasts"])), screen)
+        fewest = fewest_documents(len(study["contrasts"]))
+        settings = _text_settings(Path(texts), fewest, language, screen)
     settings += [f"language={language}"] if language else []
     workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
     rounds = seeds * max(1.0, workers / cores())
@@ -90,14 +91,15 @@ def try_texts(
     command = study_command(path, **folders)
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
-        message = f"{path}: a study of other texts, minutes or seeds, or one that was changed"
+        message = f"{path}: a study of other texts, language, minutes or seeds, or changed"
         raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
     write_file(path, content)
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
     screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
-    screen.say(f"for a surer answer, repeat it with {longer}, or change {path} and run: {command}")
+    how = "three trainings of each level" if seeds < 3 else "three times as long"
+    screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
     if open:
         webbrowser.open((report.folder / "index.html").resolve().as_uri())
     return report
@@ -117,7 +119,9 @@ def _training_seconds(minutes: float, rounds: float) -> int:
     return seconds
 
 
-def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]:
+def _text_settings(
+    path: Path, test_documents: int, stated: str | None, screen: Screen
+) -> list[str]:
     """What sets an experiment to these texts, as ``--set`` does, in whole documents where the test
     part then has so many of them, else in blocks. What is left out is printed.
 
@@ -142,7 +146,8 @@ def _text_settings(path: Path, test_documents: int, screen: Screen) -> list[str]
     documents = [document for document in documents if document.name not in reasons]
     total = count_characters(documents)
     texts = f"{len(documents)} text{'s' * (len(documents) != 1)}"
-    screen.say(f"{path}: {texts}, {total:,} characters, {find_language(documents)}")
+    language = str(find_language(documents, stated)).replace('language = "eu"', "--language eu")
+    screen.say(f"{path}: {texts}, {total:,} characters, {language}")
     if kind == "folder":
         corpus["leave_out"] = list(reasons)
     reasons |= {few(unread): "only .txt files are read; save it as text"} if unread else {}
