@@ -190,7 +190,6 @@ def experiment_file(tmp_path, corpus_folder) -> Path:
     return write_experiment(tmp_path / "tiny.toml", corpus_folder)
 
 
-# changes to the tiny experiment
 EMBEDDED = 'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}'
 ARMS = {
     "char": [],
