@@ -186,7 +186,7 @@ def _settings_error(cls: type[Any], errors: Sequence[Any], values: Any, where: s
     if kind == unknown:
         message = "unknown setting"
         known = _known(cls, path[:-1], values)
-        hint = suggestion(path[-1], known) if known else f"this kind of {path[-2]} has none"
+        hint = suggestion(path[-1], known) if known else "this kind has no settings"
     elif kind == "missing" and path[-1] in POINTS:
         hint = suggestion("", plugin_table(path[-1]))
     elif kind == "json_invalid":

@@ -51,6 +51,8 @@ SEED_VARIANCE_WEIGHT = 4.0
 
 # How probable an answer is to be with as many documents as are named.
 POWER = 0.8
+# Times as many documents as there are, which are not advised.
+HOPELESS = 100
 
 Verdict = Literal["better", "worse", "equal", "can't tell"]
 
@@ -316,6 +318,8 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     if documents <= difference.documents:
         return "Make more runs, with other seeds: the documents are enough."
     seeds = "" if min(difference.seeds) > 1 else ", and two seeds an arm or more,"
+    if documents > HOPELESS * difference.documents:
+        return f"About {documents:,} documents like these would settle it: more than can be had."
     advice = f"If it is as {claim} as it looks, about {documents:,} documents like these"
     return f"{advice}{seeds} would settle it."
 

@@ -188,7 +188,7 @@ def listen(port: int = 0) -> socket.socket:
         TextgenError: Starlette or uvicorn is missing, or the port is taken.
     """
     if not find_spec("starlette") or not find_spec("uvicorn"):
-        hint = "pip install starlette uvicorn"
+        hint = 'pip install ".[play]" in the clone, or pip install starlette uvicorn'
         raise TextgenError("The page needs Starlette and uvicorn.", hint)
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
