@@ -26,6 +26,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,8 +90,18 @@ def places() -> list[Place]:
     ]
 
 
+def texts_of(place: Place, scratch: Path) -> Path:
+    """The documents of a place in folders named after their parts, written once."""
+    folder, unfinished = scratch / "texts" / place.name, scratch / "unfinished" / place.name
+    if not folder.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        write_texts(place, unfinished)
+        folder.parent.mkdir(exist_ok=True)
+        unfinished.rename(folder)
+    return folder
+
+
 def write_texts(place: Place, folder: Path) -> None:
-    """The documents of a place in folders named after their parts."""
     from textgen.core.experiment import load_experiment
     from textgen.data.loading import load_corpus
     from textgen.data.splits import hash_of
@@ -161,8 +172,7 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
     from textgen.runs import generation
 
     level, path = LEVELS[name], RESULTS / f"{place.name}-{name}.json"
-    folder = scratch / "texts" / place.name
-    settings = settings_of(place, folder)
+    settings = settings_of(place, texts_of(place, scratch))
     record = json.loads(path.read_text()) if path.exists() else {**place._asdict(), "level": name}
     if "ngrams" not in record:
         record["ngrams"] = choose(level, settings)
@@ -170,7 +180,7 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
     if record["ngrams"]["setting"]:
         settings.append(record["ngrams"]["setting"])
     # what a run writes is not looked at here
-    generation.Evaluation.__init__.__defaults__ = ((0.8,), 0.8, 1, 20, ("",), 20, 1)
+    generation.Evaluation = partial(generation.Evaluation, samples=1, length=20, prompted=20)
     cells, plan = record.setdefault("cells", {}), json.loads(PLAN.read_text())
     for seconds in SECONDS:
         if str(seconds) in cells:
@@ -204,7 +214,11 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
 
 def measure_all(scratch: Path) -> None:
     """How many updates each budget holds: on fold 1, by the clock of the processor, one by one."""
+    from textgen.core.experiment import load_experiment
     from textgen.core.system import processor, write_json
+    from textgen.runs.folder import write_experiment
+    from textgen.studies.study import TIMED_SECONDS
+    from textgen.studies.workers import Processes
 
     plan = json.loads(PLAN.read_text()) if PLAN.exists() else {}
     for text, name in itertools.product(TEXTS, LEVELS):
@@ -212,17 +226,15 @@ def measure_all(scratch: Path) -> None:
             key, place = f"{text}-{size}-{name}", Place(text, 1, size)
             if key in plan:
                 continue
-            folder = scratch / "texts" / place.name
-            folder.exists() or write_texts(place, folder)
-            code = (
-                "import json, sys; from textgen.core.experiment import load_experiment; "
-                "from textgen.studies.study import measure; "
-                "print(json.dumps(measure(load_experiment(sys.argv[1], sys.argv[2:]))))"
+            settings = [*settings_of(place, texts_of(place, scratch)), "training.seconds=60"]
+            log, output = scratch / f"{key}.txt", scratch / f"{key}.json"
+            write_experiment(
+                log.with_suffix(".toml"), load_experiment(HERE / LEVELS[name].file, settings)
             )
-            settings = [*settings_of(place, folder), "training.seconds=60"]
-            command = [sys.executable, "-c", code, str(HERE / LEVELS[name].file), *settings]
-            out = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-            measured = json.loads(out.splitlines()[-1])
+            with Processes() as processes:
+                arguments = [str(log.with_suffix(".toml")), str(TIMED_SECONDS), str(output)]
+                processes.run(["textgen.studies.study", *arguments], log)
+            measured = json.loads(output.read_text())
             each, preparation = measured["seconds_per_update"], measured["preparation_seconds"]
             updates = {seconds: max(1, int((seconds - preparation) / each)) for seconds in SECONDS}
             plan[key] = {"processor": processor(), **measured, "updates": updates}
@@ -241,8 +253,7 @@ def run_all(scratch: Path, workers: int) -> None:
 
     jobs = [(place, name) for place in places() for name in LEVELS]
     for place in places():
-        folder = scratch / "texts" / place.name
-        folder.exists() or write_texts(place, folder)
+        texts_of(place, scratch)
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(run, jobs))
 
