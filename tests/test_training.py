@@ -33,7 +33,7 @@ ADAPTIVE = {**EMBEDDED, "adaptive_softmax": Adaptive(9)}
 TIED = {**EMBEDDED, "tied_output": True}
 
 
-class Stop(Exception):  # noqa: N818
+class Stop(Exception):  # noqa: N818 - nothing is wrong
     """A process is killed."""
 
 

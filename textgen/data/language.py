@@ -114,7 +114,8 @@ class Language:
     def __str__(self) -> str:
         script = f"{self.script} script" if self.script else "no letters"
         if self.code == UNKNOWN:
-            return f'not recognised ({script}); state its ISO 639 code: language = "eu"'
+            hint = 'state its ISO 639 code: language = "…", in try --language'
+            return f"not recognised ({script}); {hint}"
         return f"{self.name} ({self.code}, {script}), {'stated' if self.stated else 'detected'}"
 
 

@@ -268,10 +268,10 @@ class TrainingCounts:
             self._levels.insert(0, Level(same, *(values.astype(np.int64) for values in sums)))
             # the next level counts what was new to this one: each n-gram at one of its places
             places = np.flatnonzero(counted)
-            one = np.full(len(keys), UNSEEN)
-            one[whole[places]] = places
+            place_of = np.full(len(keys), UNSEEN)
+            place_of[whole[places]] = places
             counted = np.zeros_like(counted)
-            counted[one[one != UNSEEN]] = True
+            counted[place_of[place_of != UNSEEN]] = True
 
     def _with_boundaries(self, tokens: np.ndarray) -> np.ndarray:
         """(longest + n + 1,) int64: nothing but boundaries stands before a document."""

@@ -44,8 +44,7 @@ class Claim:
 def claims(report: Report) -> list[Claim]:
     """The answers to declared questions, then what can be said of every two arms and of each, best
     first: of some of the arms, the first claim that speaks of no others is the headline."""
-    cut = "blocks" in report.corpus.get("division", "") or report.corpus["kind"] == "file"
-    made = [contrast_claim(c, "pieces of text" if cut else "documents") for c in report.contrasts]
+    made = [contrast_claim(c, unit(report)) for c in report.contrasts]
     pairs = {frozenset(claim.arms): claim for claim in made}
     result = list(made) if report.declared else []
     scored = report.scored
@@ -55,6 +54,12 @@ def claims(report: Report) -> list[Claim]:
     briefly = "".join(caution.briefly for caution in report.warnings)
     result = [replace(claim, caveat=briefly + claim.caveat) for claim in result]
     return result + [_arm_claim(arm) for arm in scored]
+
+
+def unit(report: Report) -> str:
+    """What the text was divided into."""
+    cut = "blocks" in report.corpus.get("division", "") or report.corpus["kind"] == "file"
+    return "pieces of documents" if cut else "documents"
 
 
 def headline(report: Report) -> Claim | None:
@@ -98,19 +103,20 @@ def winner(contrast: ContrastRow) -> str | None:
 
 
 def counts_line(report: Report) -> str:
-    """What counts of the training text, which are mixed in when training has ended, do to each arm;
-    empty if no arm has any."""
+    """That counts of the training text are mixed in when training has ended, and where the plan of
+    a study has each training validated on the whole text, what they do to each arm."""
+    arms = [arm for arm in report.scored if arm.training_counts and arm.validation and arm.curves]
     parts = [
         f"{arm.name} from {mean(min(curve.validation) for curve in arm.curves):.2f} to "
         f"{arm.validation.total:.2f}"
-        for arm in report.scored
-        if arm.training_counts and arm.validation and arm.curves
+        for arm in arms
+        if report.planned and arm.validation
     ]
-    text = (
-        "When it has ended, counts of the training text are mixed into the predictions, a part of "
-    )
-    text += "the model in all other figures. On validation text they take "
-    return f"{text}{', '.join(parts)}." if parts else ""
+    if not arms:
+        return ""
+    change = f" They take {', '.join(parts)}." * bool(parts)
+    text = "When it has ended, counts of the training text are mixed into the predictions"
+    return f"{text}, a part of the model in all other figures.{change}"
 
 
 def caveat(contrast: ContrastRow, unit: str) -> str:

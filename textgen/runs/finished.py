@@ -292,7 +292,7 @@ class Run:
         path = self._path("model.weights.h5")
         settings = self.experiment.training
         start_tensorflow(settings.threads, settings.deterministic)
-        from textgen.models.network import set_embedding
+        from textgen.models.network import set_embedding  # imports TensorFlow
 
         network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
         network.load_weights(path)

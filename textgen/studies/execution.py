@@ -30,7 +30,7 @@ from textgen.runs.console import Screen
 from textgen.runs.finished import read_metrics
 from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
-from textgen.studies.workers import Processes, Tasks, run_all
+from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
 SECONDS_BESIDE_TRAINING = 45  # about what a run takes for the rest: scoring, samples
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
@@ -215,12 +215,16 @@ def _show_runs(
         left = per_run * rounds + REFERENCES_SECONDS - elapsed
         return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
+    def state(name: str) -> str:
+        if name not in unfinished()[:workers]:
+            return "waiting"
+        printed = printed_lines(folder / "logs" / f"{name}.txt") or ["starting"]
+        return printed[-1][:MAX_STATE_CHARACTERS]
+
     def table() -> Group:
-        rows, running = Table.grid(padding=(0, 2)), unfinished()[:workers]
+        rows = Table.grid(padding=(0, 2))
         for arm, names in runs.items():
-            state = {name: _last_line(folder, name) if name in running else "" for name in names}
-            shown = (results[name] or state[name] or "waiting" for name in names)
-            rows.add_row(arm, *(Text(visible(cell)) for cell in shown))
+            rows.add_row(arm, *(Text(visible(results[name] or state(name))) for name in names))
         return Group("bits per character:", rows, progress())
 
     live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
@@ -237,13 +241,6 @@ def _show_runs(
             if not shown:
                 screen.say(f"  {name}: {results[name]}, {seconds:.0f} s; {progress()}")
     return failures
-
-
-def _last_line(folder: Path, name: str) -> str:
-    """What a run has printed last."""
-    log = folder / "logs" / f"{name}.txt"
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
-    return " ".join([line for line in lines if line.strip()][-1:])[:MAX_STATE_CHARACTERS].strip()
 
 
 def _result(run: Path) -> str:

@@ -146,8 +146,7 @@ def _text_settings(
     documents = [document for document in documents if document.name not in reasons]
     total = count_characters(documents)
     texts = f"{len(documents)} text{'s' * (len(documents) != 1)}"
-    language = str(find_language(documents, stated)).replace('language = "eu"', "--language eu")
-    screen.say(f"{path}: {texts}, {total:,} characters, {language}")
+    screen.say(f"{path}: {texts}, {total:,} characters, {find_language(documents, stated)}")
     if kind == "folder":
         corpus["leave_out"] = list(reasons)
     reasons |= {few(unread): "only .txt files are read; save it as text"} if unread else {}

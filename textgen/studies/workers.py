@@ -37,6 +37,12 @@ GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 CONNECT_SECONDS = 10.0
 
 
+def printed_lines(log: Path) -> list[str]:
+    """What a process has printed, without blank lines; nothing if it has not begun."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 class Processes:
     """Processes of this block: when it is left, none runs any more, and none starts."""
 
@@ -74,9 +80,8 @@ class Processes:
             process.stdin.close()
         if code:
             ending = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            lines = [line for line in lines if line.strip() and "hint:" not in line]
-            raise TextgenError(lines[-1].strip() if lines and code > 0 else ending)
+            lines = [line for line in printed_lines(log) if "hint:" not in line]
+            raise TextgenError(lines[-1] if lines and code > 0 else ending)
 
     def __exit__(self, *_: object) -> None:
         self._closed = True
