@@ -21,6 +21,7 @@ import argparse
 import itertools
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -80,13 +81,13 @@ class Place(NamedTuple):
 
 
 def places() -> list[Place]:
-    """Fold by fold, so that a map that is not finished is balanced."""
-    folds = range(1, 1 + max(text.folds for text in TEXTS.values()))
+    """The largest and the smallest size first, in all folds: predictions speak of these."""
+    ranks = range(max(len(text.sizes) for text in TEXTS.values()))
     return [
-        Place(name, fold, size)
-        for fold, (name, text) in itertools.product(folds, TEXTS.items())
-        if fold <= text.folds
-        for size in text.sizes
+        Place(name, fold, text.sizes[rank])
+        for rank, (name, text) in itertools.product(ranks, TEXTS.items())
+        if rank < len(text.sizes)
+        for fold in range(1, text.folds + 1)
     ]
 
 
@@ -165,20 +166,26 @@ def choose(level: Level, settings: list[str]) -> dict[str, Any]:
     }
 
 
+def open_record(place: Place, name: str, scratch: Path) -> tuple[Path, dict[str, Any], list[str]]:
+    """The file of a level at a place, what it holds, n-grams at least, and a run's settings."""
+    from textgen.core.system import write_json
+
+    path = RESULTS / f"{place.name}-{name}.json"
+    settings = settings_of(place, texts_of(place, scratch))
+    record = json.loads(path.read_text()) if path.exists() else {**place._asdict(), "level": name}
+    if "ngrams" not in record:
+        record["ngrams"] = choose(LEVELS[name], settings)
+        write_json(path, record)
+    return path, record, [*settings, *filter(None, [record["ngrams"]["setting"]])]
+
+
 def run_cells(place: Place, name: str, scratch: Path) -> None:
     """The networks of one level at one place, for every budget; a file keeps each when it ends."""
     from textgen import train
     from textgen.core.system import processor, write_json
     from textgen.runs import generation
 
-    level, path = LEVELS[name], RESULTS / f"{place.name}-{name}.json"
-    settings = settings_of(place, texts_of(place, scratch))
-    record = json.loads(path.read_text()) if path.exists() else {**place._asdict(), "level": name}
-    if "ngrams" not in record:
-        record["ngrams"] = choose(level, settings)
-        write_json(path, record)
-    if record["ngrams"]["setting"]:
-        settings.append(record["ngrams"]["setting"])
+    path, record, settings = open_record(place, name, scratch)
     # what a run writes is not looked at here
     generation.Evaluation = partial(generation.Evaluation, samples=1, length=20, prompted=20)
     cells, plan = record.setdefault("cells", {}), json.loads(PLAN.read_text())
@@ -187,7 +194,7 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
             continue
         updates = plan[f"{place.text}-{place.size}-{name}"]["updates"][str(seconds)]
         run = train(
-            HERE / level.file,
+            HERE / LEVELS[name].file,
             overrides=[*settings, f"training.updates={updates}"],
             name=f"{place.name}-{name}-{seconds}",
             runs_folder=scratch / "runs",
@@ -213,33 +220,46 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
 
 
 def measure_all(scratch: Path) -> None:
-    """How many updates each budget holds: on fold 1, by the clock of the processor, one by one."""
+    """How many updates each budget holds: on fold 1, by the clock of the processor, one at a time,
+    in three rounds, as a machine's speed moves; the median counts."""
     from textgen.core.experiment import load_experiment
     from textgen.core.system import processor, write_json
     from textgen.runs.folder import write_experiment
     from textgen.studies.study import TIMED_SECONDS
     from textgen.studies.workers import Processes
 
+    keys = [
+        (text, size, name)
+        for text, name in itertools.product(TEXTS, LEVELS)
+        for size in TEXTS[text].sizes
+        if not PLAN.exists() or f"{text}-{size}-{name}" not in json.loads(PLAN.read_text())
+    ]
+    rounds = {key: list[dict[str, float]]() for key in keys}
+    for number, key in itertools.product(range(3), keys):
+        text, size, name = key
+        settings = open_record(Place(text, 1, size), name, scratch)[2]
+        log, output = scratch / f"{'-'.join(map(str, key))}.txt", scratch / "measured.json"
+        write_experiment(
+            log.with_suffix(".toml"),
+            load_experiment(HERE / LEVELS[name].file, [*settings, "training.seconds=60"]),
+        )
+        with Processes() as processes:
+            arguments = [str(log.with_suffix(".toml")), str(TIMED_SECONDS), str(output)]
+            processes.run(["textgen.studies.study", *arguments], log)
+        rounds[key].append(json.loads(output.read_text()))
+        print(number, *key, rounds[key][-1], flush=True)
     plan = json.loads(PLAN.read_text()) if PLAN.exists() else {}
-    for text, name in itertools.product(TEXTS, LEVELS):
-        for size in TEXTS[text].sizes:
-            key, place = f"{text}-{size}-{name}", Place(text, 1, size)
-            if key in plan:
-                continue
-            settings = [*settings_of(place, texts_of(place, scratch)), "training.seconds=60"]
-            log, output = scratch / f"{key}.txt", scratch / f"{key}.json"
-            write_experiment(
-                log.with_suffix(".toml"), load_experiment(HERE / LEVELS[name].file, settings)
-            )
-            with Processes() as processes:
-                arguments = [str(log.with_suffix(".toml")), str(TIMED_SECONDS), str(output)]
-                processes.run(["textgen.studies.study", *arguments], log)
-            measured = json.loads(output.read_text())
-            each, preparation = measured["seconds_per_update"], measured["preparation_seconds"]
-            updates = {seconds: max(1, int((seconds - preparation) / each)) for seconds in SECONDS}
-            plan[key] = {"processor": processor(), **measured, "updates": updates}
-            write_json(PLAN, plan)
-            print(key, plan[key], flush=True)
+    for (text, size, name), measured in rounds.items():
+        preparation = statistics.median(m["preparation_seconds"] for m in measured)
+        each = statistics.median(m["seconds_per_update"] for m in measured)
+        plan[f"{text}-{size}-{name}"] = {
+            "processor": processor(),
+            "rounds": measured,
+            "updates": {
+                seconds: max(1, int((seconds - preparation) / each)) for seconds in SECONDS
+            },
+        }
+    write_json(PLAN, plan)
 
 
 def run_all(scratch: Path, workers: int) -> None:
