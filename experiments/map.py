@@ -166,6 +166,22 @@ def choose(level: Level, settings: list[str]) -> dict[str, Any]:
     }
 
 
+def unseen_words(settings: list[str]) -> float:
+    """The share of words of the test text that the training text has not, large or small."""
+    from textgen.core.experiment import load_experiment
+    from textgen.data.loading import load_corpus
+    from textgen.tokenizers.pieces import pretokenize
+
+    corpus = load_corpus(load_experiment(HERE / "char.toml", settings))
+    test, train = (
+        [piece.strip().lower() for d in part for piece in pretokenize(d.text)]
+        for part in (corpus.test, corpus.train)
+    )
+    words = [piece for piece in test if any(map(str.isalpha, piece))]
+    known = set(train)
+    return sum(word not in known for word in words) / len(words)
+
+
 def open_record(place: Place, name: str, scratch: Path) -> tuple[Path, dict[str, Any], list[str]]:
     """The file of a level at a place, what it holds, n-grams at least, and a run's settings."""
     from textgen.core.system import write_json
@@ -173,6 +189,8 @@ def open_record(place: Place, name: str, scratch: Path) -> tuple[Path, dict[str,
     path = RESULTS / f"{place.name}-{name}.json"
     settings = settings_of(place, texts_of(place, scratch))
     record = json.loads(path.read_text()) if path.exists() else {**place._asdict(), "level": name}
+    if "unseen_words" not in record:
+        record["unseen_words"] = unseen_words(settings)
     if "ngrams" not in record:
         record["ngrams"] = choose(LEVELS[name], settings)
         write_json(path, record)
