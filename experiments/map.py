@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -64,8 +65,31 @@ class Text:
     sizes: tuple[int, ...]
 
 
+# Books that share sentences.
+TOGETHER = [["mat.txt", "mar.txt", "luk.txt"], ["jud.txt", "2pe.txt"], ["eph.txt", "col.txt"]]
+
+
+def testament(name: str, language: str) -> Text:
+    """The New Testament in a language, a file a book, in a folder of ``TEXTGEN_DATA``."""
+    folder = Path(os.environ.get("TEXTGEN_DATA", "")) / "languages" / name
+    groups = json.dumps(TOGETHER)
+    corpus = ("corpus.kind=folder", f"corpus.path={folder}", f"split.groups={groups}")
+    return Text((*corpus, f"language={language}"), 3, (WHOLE,))
+
+
 WHOLE = 10**9
-TEXTS = {"tales": Text((), 5, (WHOLE, 145_000, 360_000, 900_000))}
+LANGUAGES = {
+    "basque": "eu",
+    "cherokee": "chr",
+    "estonian": "et",
+    "gujarati": "gu",
+    "swahili": "sw",
+    "ukrainian": "uk",
+}
+TEXTS = {
+    "tales": Text(("language=en",), 5, (WHOLE, 145_000, 360_000, 900_000)),
+    **{name: testament(name, code) for name, code in LANGUAGES.items()},
+}
 
 
 class Place(NamedTuple):
@@ -128,6 +152,7 @@ def write_texts(place: Place, folder: Path) -> None:
 
 def settings_of(place: Place, folder: Path) -> list[str]:
     return [
+        *TEXTS[place.text].settings,
         "corpus.kind=folder",
         f"corpus.path={folder}",
         "split.groups=[]",
