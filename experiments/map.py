@@ -3,6 +3,8 @@
     python experiments/map.py measure                # how many updates each budget holds, once
     python experiments/map.py run [--workers 2]      # all cells; those on record are kept
 
+Both take ``--texts tales`` and the like, to begin with some.
+
 A cell is a text, a fold of its documents, a size of its training text, a level and a budget in
 seconds of one core. In each fold the test part is what that fold leaves out, so that every document
 of a text is tested once; the validation part is drawn from the rest, and training texts of smaller
@@ -262,7 +264,7 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
         shutil.rmtree(run.folder)
 
 
-def measure_all(scratch: Path) -> None:
+def measure_all(scratch: Path, texts: list[str]) -> None:
     """How many updates each budget holds: on fold 1, by the clock of the processor, one at a time,
     in three rounds, as a machine's speed moves; the median counts."""
     from textgen.core.experiment import load_experiment
@@ -273,7 +275,7 @@ def measure_all(scratch: Path) -> None:
 
     keys = [
         (text, size, name)
-        for text, name in itertools.product(TEXTS, LEVELS)
+        for text, name in itertools.product(texts, LEVELS)
         for size in TEXTS[text].sizes
         if not PLAN.exists() or f"{text}-{size}-{name}" not in json.loads(PLAN.read_text())
     ]
@@ -305,7 +307,7 @@ def measure_all(scratch: Path) -> None:
     write_json(PLAN, plan)
 
 
-def run_all(scratch: Path, workers: int) -> None:
+def run_all(scratch: Path, workers: int, texts: list[str]) -> None:
     def run(job: tuple[Place, str]) -> None:
         place, name = job
         arguments = [str(x) for x in (*place, name)]
@@ -314,8 +316,9 @@ def run_all(scratch: Path, workers: int) -> None:
         lines = done.stderr.strip().splitlines()
         print(place.name, name, lines[-1] if done.returncode else "done", flush=True)
 
-    jobs = [(place, name) for place in places() for name in LEVELS]
-    for place in places():
+    wanted = [place for place in places() if place.text in texts]
+    jobs = [(place, name) for place in wanted for name in LEVELS]
+    for place in wanted:
         texts_of(place, scratch)
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(run, jobs))
@@ -326,13 +329,14 @@ def main() -> None:
     parser.add_argument("what", choices=("measure", "run", "cells"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "textgen_map")
+    parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
     parser.add_argument("--job", nargs=4)
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     if given.what == "measure":
-        measure_all(given.scratch)
+        measure_all(given.scratch, given.texts)
     elif given.what == "run":
-        run_all(given.scratch, given.workers)
+        run_all(given.scratch, given.workers, given.texts)
     else:
         text, fold, size, name = given.job
         run_cells(Place(text, int(fold), int(size)), name, given.scratch)
