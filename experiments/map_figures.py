@@ -10,13 +10,18 @@ has networks of its own, add what they vary beyond their documents, times Studen
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import statistics
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from textgen.evaluation.significance import holm
+from textgen.evaluation.units import format_number, markdown_table
 
 RESULTS = Path(__file__).parent / "results" / "map"
 WHOLE = 10**9
@@ -153,3 +158,182 @@ def simulate_coverage(
         low, high, _ = interval(leads * units, units, folds, 2**10)
         held += low <= truth <= high
     return held / times
+
+
+class Part(NamedTuple):
+    """A part of a prediction: the lead of its terms, between these bounds; it fails where the sign
+    is not theirs."""
+
+    prediction: int
+    text: str
+    low: float
+    high: float
+    terms: tuple[Term, ...]
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.low + self.high > 0 else -1
+
+
+def _words_characters(seconds: str = "180", size: int = WHOLE) -> tuple[Term, Term]:
+    return Term("words", seconds, size), Term("characters", seconds, size, -1)
+
+
+def _subwords_characters(size: int) -> tuple[Term, Term]:
+    return Term("subwords", size=size), Term("characters", size=size, sign=-1)
+
+
+def _over_n_grams(level: str, size: int) -> tuple[Term, Term]:
+    return Term(level, size=size), Term(level, "ngrams", size, -1)
+
+
+SMALLEST = SIZES[0]
+PREDICTIONS = (
+    Part(1, "words − characters, the whole, 180 s", -0.15, -0.09, _words_characters()),
+    Part(
+        1,
+        "the same less that after 20 s",
+        -0.13,
+        0.0,
+        (*_words_characters(), *(term.minus for term in _words_characters("20"))),
+    ),
+    Part(2, "words − characters, 145,000", -0.12, -0.03, _words_characters(size=SMALLEST)),
+    Part(3, "subwords − characters, 145,000", 0.0, 0.06, _subwords_characters(SMALLEST)),
+    Part(3, "subwords − characters, the whole", -0.07, -0.02, _subwords_characters(WHOLE)),
+    *(
+        Part(4, f"{level} − their n-grams, 145,000", -1.0, 0.0, _over_n_grams(level, SMALLEST))
+        for level in LEVELS
+    ),
+    Part(
+        4,
+        "words − their n-grams, 145,000 less the whole",
+        0.0,
+        1.0,
+        (*_over_n_grams("words", SMALLEST), *(t.minus for t in _over_n_grams("words", WHOLE))),
+    ),
+)
+
+
+def predictions_table() -> str:
+    """The four predictions, part by part; p is the largest of a prediction's parts, as all of them
+    have to hold, then Holm's over the four."""
+    leads = [lead("tales", 5, *part.terms) for part in PREDICTIONS]
+    largest = [
+        max(
+            found.p if found and found.difference * part.sign > 0 else 1.0
+            for part, found in zip(PREDICTIONS, leads, strict=True)
+            if part.prediction == number
+        )
+        for number in range(1, 5)
+    ]
+    adjusted, rows = holm(largest), list[list[str]]()
+    for part, found in zip(PREDICTIONS, leads, strict=True):
+        if not found:
+            continue
+        first = part.prediction not in {int(row[0]) for row in rows if row[0]}
+        p = adjusted[part.prediction - 1]
+        rows.append(
+            [
+                str(part.prediction) if first else "",
+                part.text,
+                _expected(part),
+                *_lead_cells(found),
+                f"{min(found.folds):+.3f} to {max(found.folds):+.3f}",
+                ("< 0.001" if p < 0.001 else f"{p:.3f}") if first else "",
+            ]
+        )
+    head = ["", "difference", "expected", "found", "95 % interval", "of single folds", "p (Holm)"]
+    return markdown_table(head, rows, left=(0, 1)) + "\n"
+
+
+def _expected(part: Part) -> str:
+    if abs(part.low) == 1.0:
+        return "below 0"
+    return "above 0" if part.high == 1.0 else f"{part.low:g} to {part.high:g}"
+
+
+def _lead_cells(found: Lead) -> list[str]:
+    sure = found.low > 0 or found.high < 0
+    text = f"{found.difference:+.3f}"
+    return [f"**{text}**" if sure else text, f"{found.low:+.3f} to {found.high:+.3f}"]
+
+
+def mean_of(text: str, folds: int, size: int, model: tuple[str, str]) -> float:
+    """Bits per character over all documents of all folds."""
+    rows = [d for f in range(1, folds + 1) for d in bits_of(text, f, size, model).values()]
+    return sum(row[1] for row in rows) / sum(row[0] for row in rows)
+
+
+def unseen(text: str, folds: int, size: int) -> float:
+    """The share of unknown words, mean over folds."""
+    return statistics.mean(
+        record(text, fold, size, "words")["unseen_words"] for fold in range(1, folds + 1)
+    )
+
+
+def best_n_grams(text: str, folds: int, size: int) -> float:
+    return min(mean_of(text, folds, size, (level, "ngrams")) for level in LEVELS)
+
+
+def rows_of(text: str, folds: int, size: int) -> list[list[str]]:
+    """For each budget: seconds, bits of the three levels, and two leads with intervals."""
+    rows = list[list[str]]()
+    for seconds in SECONDS:
+        ours = [Term(level, seconds, size) for level in LEVELS]
+        if not all(bits_of(text, f, size, t[:2]) for f in range(1, folds + 1) for t in ours):
+            continue
+        bits = [mean_of(text, folds, size, term[:2]) for term in ours]
+        cells = [f"**{b:.3f}**" if b == min(bits) else f"{b:.3f}" for b in bits]
+        words, subwords, characters = ours
+        for first in (words, subwords):
+            found = lead(text, folds, first, characters.minus)
+            assert found
+            cells.append(" (".join(_lead_cells(found)) + ")")
+        rows.append([seconds, *cells])
+    return rows
+
+
+def tales_table() -> str:
+    """The tales: sizes and seconds (rows), the levels and their leads (columns)."""
+    rows = list[list[str]]()
+    for size in SIZES:
+        for row in rows_of("tales", 5, size):
+            grams = format_number(best_n_grams("tales", 5, size))
+            name = "the whole" if size == WHOLE else f"{size:,}"
+            rows.append([name, f"{unseen('tales', 5, size):.1%}", grams, *row])
+    head = "training text|unknown words|best n-grams|seconds|" + COLUMNS
+    return markdown_table(head.split("|"), rows) + "\n"
+
+
+COLUMNS = "words|subwords|characters|words − characters|subwords − characters"
+
+
+def testaments_table() -> str:
+    """The testaments after the longest budget, by their share of unknown words."""
+    folds = 3
+    rows = list[list[str]]()
+    for text in sorted(
+        (t for t in LANGUAGES if complete(t, folds)), key=lambda t: unseen(t, 3, WHOLE)
+    ):
+        *_, row = rows_of(text, folds, WHOLE)
+        found = lead(text, folds, *_words_characters())
+        assert found
+        share = f"{unseen(text, folds, WHOLE):.1%}"
+        grams = format_number(best_n_grams(text, folds, WHOLE))
+        rows.append([text.capitalize(), share, grams, *row[1:], f"{found.percent:+.1f} %"])
+    head = f"language|unknown words|best n-grams|{COLUMNS}|words − characters"
+    return markdown_table(head.split("|"), rows) + "\n"
+
+
+def complete(text: str, folds: int) -> bool:
+    return all(
+        bits_of(text, fold, WHOLE, (level, seconds))
+        for fold, level, seconds in itertools.product(range(1, folds + 1), LEVELS, SECONDS)
+    )
+
+
+TABLES = {
+    "map_tales": tales_table,
+    "map_predictions": predictions_table,
+    "map_testaments": testaments_table,
+}

@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import map_figures
+
 from textgen.evaluation.units import format_number, markdown_table
 from textgen.report.comparison import Comparison
 
@@ -202,6 +204,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "verdicts_tales": lambda: verdicts_table("study_tales"),
     "architectures": architectures_table,
     "ablation": ablation_table,
+    **map_figures.TABLES,
 }
 
 

@@ -1,19 +1,19 @@
 """Figures on the pages are those of the runs, their links lead somewhere, their advice works."""
 
-import importlib.util
 import json
 import re
 import shlex
+import sys
 
 import nbclient
 import nbformat
 import pytest
 from conftest import ROOT
 
-SPEC = importlib.util.spec_from_file_location("table", ROOT / "experiments" / "table.py")
-TABLE = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(TABLE)
-PAGES = [*TABLE.PAGES, ROOT / "tests" / "benchmarks" / "README.md"]
+sys.path.insert(0, str(ROOT / "experiments"))
+import table
+
+PAGES = [*table.PAGES, ROOT / "tests" / "benchmarks" / "README.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"\b(?:experiments|textgen|tests)/[\w/.-]+\.(?:toml|py|sh|md|json|svg)\b")
 
@@ -24,16 +24,16 @@ def anchors(text):
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", TABLE.PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", table.PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_table_stands_as_the_results_have_it(page):
     text = page.read_text(encoding="utf-8")
-    assert TABLE.filled(text) == text
+    assert table.filled(text) == text
 
 
 def test_every_table_is_on_a_page_and_the_first_page_has_one():
-    marks = {page: TABLE.MARK.finditer(page.read_text("utf-8")) for page in TABLE.PAGES}
+    marks = {page: table.MARK.finditer(page.read_text("utf-8")) for page in table.PAGES}
     found = {page: {mark[2] for mark in each} for page, each in marks.items()}
-    assert set.union(*found.values()) == set(TABLE.TABLES)
+    assert set.union(*found.values()) == set(table.TABLES)
     assert found[ROOT / "README.md"]
 
 
@@ -77,9 +77,9 @@ def test_the_first_page_says_what_its_run_of_try_found():
         assert " ".join((samples["prompt"] + samples["arms"][name]).split()).startswith(quoted)
 
 
-@pytest.mark.parametrize("path", sorted(TABLE.RESULTS.glob("*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(table.RESULTS.glob("*.json")), ids=lambda p: p.stem)
 def test_a_result_adds_up_and_is_of_the_tales(path):
-    metrics = TABLE.result(path.stem)
+    metrics = table.result(path.stem)
     for part in ("validation", "test"):
         found = metrics[part]["bits_per_character"]
         assert found["total"] == found["model"] + found["spelling"]
@@ -88,7 +88,7 @@ def test_a_result_adds_up_and_is_of_the_tales(path):
 
 
 def test_no_result_says_where_a_text_lay_on_a_machine():
-    for path in TABLE.RESULTS.rglob("*.json"):
+    for path in table.RESULTS.rglob("*.json"):
         assert not re.search(r'"origin": ?"(/|[A-Z]:)', path.read_text(encoding="utf-8")), path
 
 

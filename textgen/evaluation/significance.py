@@ -125,6 +125,36 @@ def compare_arms(
     return Difference(difference, low, high, p, len(units), (len(first), len(second)))
 
 
+@dataclass(frozen=True)
+class ByDocument:
+    """How a difference is spread over documents.
+
+    Attributes:
+        mean_over_documents: bits per character, each document counting alike.
+        without_one: the smallest and the largest when one document is left out; None if one is all.
+        agreeing: documents whose own difference has the sign of the whole.
+        equal_documents: documents of one length that would say as much (Kish, Survey Sampling,
+            1965, 8.2).
+    """
+
+    mean_over_documents: float
+    without_one: tuple[float, float] | None
+    agreeing: int
+    equal_documents: float
+
+
+def by_document(first: np.ndarray, second: np.ndarray, units: np.ndarray) -> ByDocument:
+    """Whether a difference hangs on a few documents; arguments as for :func:`compare_arms`."""
+    bits = first.mean(axis=0) - second.mean(axis=0)
+    left = (bits.sum() - bits) / np.maximum(units.sum() - units, 1)
+    return ByDocument(
+        float(np.mean(bits / units)),
+        (float(left.min()), float(left.max())) if len(units) > 1 else None,
+        int(np.sum(bits * bits.sum() > 0)),
+        float(units.sum() ** 2 / np.sum(units**2)),
+    )
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted so that one false claim among all has at most the stated probability.
 

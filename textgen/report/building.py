@@ -291,6 +291,7 @@ def _differences(
             answer=significance.answer(c.first, c.second, result, c.yes if c.question else ""),
             sentence=significance.verdict_sentence(c.first, c.second, d, p, len(contrasts)),
             advice=significance.what_would_tell(d, len(contrasts)) if open_question else "",
+            spread=significance.by_document(bits[c.first], bits[c.second], units[c.first]),
         )
     return rows
 
@@ -303,6 +304,7 @@ def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
             name=document.name,
             characters=document.characters,
             bits={a.name: float(a.bits[:, i].mean() / a.units[i]) for a in arms},
+            bits_by_seed={a.name: (a.bits[:, i] / a.units[i]).tolist() for a in arms},
         )
         for i, document in enumerate(documents)
     ]

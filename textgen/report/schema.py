@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from textgen.evaluation.significance import ByDocument
+
 SCHEMA = 5
 # Bits per character: references this far above the worst arm are not shown beside the arms.
 NEAR = 0.3
@@ -105,7 +107,8 @@ class ReferenceRow(Row):
 
 class Difference(Row):
     """The first arm's bits minus the second's: below 0 the first is better. ``share``: how large
-    that is beside what the worse of the two needs."""
+    that is beside what the worse of the two needs; ``spread``: see
+    :class:`textgen.evaluation.significance.ByDocument`."""
 
     difference: float
     share: float = 0.0
@@ -120,6 +123,7 @@ class Difference(Row):
     answer: str
     sentence: str
     advice: str
+    spread: ByDocument | None = None
 
 
 class ContrastRow(Difference):
@@ -133,11 +137,12 @@ class ContrastRow(Difference):
 
 
 class DocumentRow(Row):
-    """A held-out document, and what it costs by arm, mean over seeds."""
+    """A held-out document, and what it costs by arm: mean over seeds, and of each of them."""
 
     name: str
     characters: int
     bits: dict[str, float]
+    bits_by_seed: dict[str, list[float]] = {}
 
 
 class WordClass(Row):

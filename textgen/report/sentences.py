@@ -11,7 +11,7 @@ import numpy as np
 from textgen.core.settings import BUDGETS, Contrast
 from textgen.evaluation.significance import MARGIN
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
 
 # Relative difference up to which arms count as matched in a budget.
 TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
@@ -132,6 +132,21 @@ def caveat(contrast: ContrastRow, unit: str) -> str:
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds."
     once = "each model" if max(contrast.seeds) == 1 else "a model"
     return f"{documents}. This holds for these runs only: {once} was trained once."
+
+
+def spread(difference: Difference, unit: str) -> str:
+    """Whether a difference hangs on one document, or on the long ones."""
+    if not (found := difference.spread) or not found.without_one:
+        return ""
+    low, high, alike = (
+        f"{value:.3f}".replace("-", "−")
+        for value in (*found.without_one, found.mean_over_documents)
+    )
+    return (
+        f"{found.agreeing} of {difference.documents} {unit} agree; without any one of them the "
+        f"difference is {low} to {high}; if all counted alike, {alike}. By their lengths they say "
+        f"as much as {found.equal_documents:.1f} of one length."
+    )
 
 
 def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
