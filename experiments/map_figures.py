@@ -337,3 +337,55 @@ TABLES = {
     "map_predictions": predictions_table,
     "map_testaments": testaments_table,
 }
+
+
+def draw(path: Path) -> None:
+    """Leads on the tales by size and seconds, and all texts by their share of unknown words."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for panel, level in zip(axes, ("words", "subwords"), strict=False):
+        for number, size in enumerate(SIZES):
+            pairs = [(Term(level, s, size), Term("characters", s, size, -1)) for s in SECONDS]
+            found = [(float(p[0].seconds), lead("tales", 5, *p)) for p in pairs]
+            points = [(1.04 ** (number - 1.5) * s, one) for s, one in found if one]
+            if points:
+                label = "the whole" if size == WHOLE else f"{size:,} characters"
+                _whiskers(panel, points, f"C{number}", label, "-")
+        panel.set_xscale("log")
+        panel.set_xticks([20, 60, 180], ["20", "60", "180"], minor=False)
+        panel.set_xticks([], minor=True)
+        panel.set_xlabel("seconds of one core")
+        panel.set_title(f"{level} − characters, bits per character", fontsize=9)
+    axes[0].legend(fontsize=7)
+    for text, folds in (("tales", 5), *((name, 3) for name in LANGUAGES)):
+        for size in SIZES if text == "tales" else (WHOLE,):
+            if found_lead := lead(text, folds, *_words_characters(size=size)):
+                share, scale = 100 * unseen(text, folds, size), found_lead.percent
+                bounds = [scale * b / found_lead.difference for b in found_lead[1:3]]
+                error = [[scale - min(bounds)], [max(bounds) - scale]]
+                colour = f"C{SIZES.index(size)}" if text == "tales" else "0.4"
+                axes[2].errorbar([share], [scale], error, fmt="o", color=colour, markersize=4)
+                axes[2].annotate("" if text == "tales" else text, (share, scale), fontsize=7)
+    axes[2].set_xlabel("unknown words, %")
+    axes[2].set_title("words − characters after 180 s, %", fontsize=9)
+    for panel in axes:
+        panel.axhline(0, color="0.7", linewidth=1, zorder=0)
+    figure.savefig(path)
+
+
+def _whiskers(
+    panel: Any, points: list[tuple[float, Lead]], colour: str, label: str, line: str
+) -> None:
+    at, leads = zip(*points, strict=True)
+    middle = [one.difference for one in leads]
+    error = [
+        [one.difference - one.low for one in leads],
+        [one.high - one.difference for one in leads],
+    ]
+    panel.errorbar(at, middle, error, color=colour, label=label, linestyle=line, capsize=2)
+
+
+if __name__ == "__main__":
+    draw(RESULTS / "map.svg")

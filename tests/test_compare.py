@@ -47,6 +47,18 @@ def compared(trained, tmp_path_factory):
     return package.compare_runs(runs, name="three", reports_folder=reports, quiet=True)
 
 
+def test_other_looks_at_the_same_test_text_are_counted(trained, compared, tmp_path):
+    assert compared.report.other_looks == 0
+    two = [trained / "char-1", trained / "words"]
+    found = package.compare_runs(two, reports_folder=tmp_path, quiet=True)
+    assert found.report.other_looks == 1
+    assert "1 more run of this test text" in page_of(found)
+    (row,) = found.report.contrasts
+    seeds = [document.bits_by_seed["char"] for document in found.report.documents]
+    assert all(len(bits) == 1 for bits in seeds)
+    assert row.spread.agreeing <= row.documents
+
+
 def page_of(comparison):
     return html.unescape((comparison.folder / "index.html").read_text(encoding="utf-8"))
 

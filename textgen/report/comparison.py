@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,8 @@ from textgen.report.building import build_report
 from textgen.report.page import bits_cells, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen
-from textgen.runs.finished import Run, check_folder, load_run
-from textgen.runs.results import read_content
+from textgen.runs.finished import Run, check_folder, load_run, read_metrics
+from textgen.runs.results import METRICS_FILE, read_content
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -187,6 +188,7 @@ def compare_runs(
         command=command or shlex.join(["python", "-m", "textgen", "compare", *options]),
         not_repeated=[] if command else only_python,
         left_out=left_out,
+        other_looks=_other_looks(same_text),
     )
     folder = Path(reports_folder) / report.name
     write_json(folder / "report.json", report.model_dump(by_alias=True))
@@ -194,6 +196,18 @@ def compare_runs(
     write_file(folder / "index.html", render_page(report, texts, models))
     show(screen, folder, report, texts)
     return Comparison(folder)
+
+
+def _other_looks(arms: Sequence[Arm]) -> int:
+    """How many more runs beside those of the arms have been scored on the same test text."""
+    wanted, ours = arms[0].first.metrics.corpus, [run.folder for arm in arms for run in arm.runs]
+    beside = {file.parent for run in ours for file in run.parent.glob(f"*/{METRICS_FILE}")}
+    looks = 0
+    for folder in beside - set(ours):
+        with suppress(TextgenError):
+            found = read_metrics(folder).corpus
+            looks += (found.sha256, found.split_sha256) == (wanted.sha256, wanted.split_sha256)
+    return looks
 
 
 def read_runs(

@@ -207,7 +207,8 @@ class Caution(Row):
 
 
 class Report(Row):
-    """``report.json``."""
+    """``report.json``. ``other_looks``: how many more runs in the same folders have been scored on
+    this test text."""
 
     version: int = Field(SCHEMA, alias="schema")
     name: str
@@ -223,6 +224,7 @@ class Report(Row):
     references: list[ReferenceRow]
     declared: bool
     questions: int
+    other_looks: int = 0
     contrasts: list[ContrastRow]
     documents: list[DocumentRow]
     word_classes: list[WordClass]
