@@ -74,6 +74,12 @@ def test_the_tables_agree_with_wordfreq():
     assert {code: languages.word_list(code) for code in lists} == lists
 
 
+def test_a_language_is_given_by_its_name_or_its_code():
+    assert {languages.code_of(name) for name in ("Basque", "basque", "eu")} == {"eu"}
+    with pytest.raises(TextgenError, match="'Klingon'"):
+        languages.code_of("Klingon")
+
+
 def test_the_language_is_a_setting_and_stands_in_the_description(experiment_file):
     plain, stated = (load_experiment(experiment_file, own) for own in ([], ['language="de"']))
     language = {"code": "en", "script": "Latin", "stated": False}

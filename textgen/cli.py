@@ -84,7 +84,7 @@ def _try(parser: Parser) -> None:
     parser.option("texts", text, nargs="?", type=Path)
     parser.option("--minutes", "for all of it", type=float, default=3.0)
     parser.option("--seeds", "trainings of each of the three", type=int, default=1)
-    parser.option("--language", "of the texts, an ISO code such as sw (default: detected)")
+    parser.option("--language", "of the texts, such as Swahili or sw (default: detected)")
     parser.folders("runs", "reports")
     parser.flag("--overwrite", "replace a study of this name that differs, with its runs")
     parser.flag("--open", "open the page in a browser")

@@ -21,6 +21,7 @@ from functools import cache
 
 import regex
 
+from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 
 # From a letter to the word's end as Unicode Standard Annex #29 has it: combining marks and inner
@@ -122,6 +123,20 @@ class Language:
 def language_name(code: str) -> str:
     """A language in English; its code where there is no name for it."""
     return "an unknown language" if code == UNKNOWN else LANGUAGE_NAMES.get(code, code)
+
+
+def code_of(language: str) -> str:
+    """The code of a language that is given by its name in English, or by its code.
+
+    Raises:
+        TextgenError: it is neither.
+    """
+    codes = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
+    code = codes.get(language.lower(), language)
+    if not regex.fullmatch("[a-z]{2,3}", code):
+        hint = "give its code of ISO 639, such as eu for Basque"
+        raise TextgenError(f"language {language!r}: no language is known by this name", hint)
+    return code
 
 
 def word_list(code: str) -> str | None:

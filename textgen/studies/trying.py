@@ -21,7 +21,7 @@ from textgen.core.experiment import SettingsReader, find_experiment, resolve_tex
 from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
 from textgen.data.documents import Document, count_characters, read_documents
-from textgen.data.language import find_language, foreign_language
+from textgen.data.language import code_of, find_language, foreign_language
 from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
@@ -62,7 +62,8 @@ def try_texts(
         texts: a folder of text files, or a file; Lovecraft's tales if None.
         minutes: for all of it, on this machine.
         seeds: trainings of each level: more make the answer one about other trainings, too.
-        language: of the texts, an ISO code such as ``"sw"``; detected if None.
+        language: of the texts, a name such as ``"Swahili"`` or a code of ISO 639 such as ``"sw"``;
+            detected if None.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that differs, with its runs.
         open: show the report in a browser.
@@ -72,6 +73,7 @@ def try_texts(
         TextgenError: no text, too little of it, too little time, or another study of this name.
     """
     screen, name, settings = Screen(quiet), "tales", list[str]()
+    language = language and code_of(language)
     study = SettingsReader().read(find_experiment("study_try"))
     if texts is not None:
         plain = re.sub(r"\W+", "_", Path(texts).resolve().stem, flags=re.ASCII)
