@@ -48,13 +48,15 @@ class Level(NamedTuple):
     order: int
     setting: str
     values: tuple[int, ...]
+    everywhere: bool = True
 
 
-# As in the study of five seeds, but for what is chosen in every cell.
+# As in the study of five seeds, but for what is chosen in every cell; one level checks that choice.
 LEVELS = {
     "characters": Level("char.toml", 8, "", ()),
     "subwords": Level("subword_bpe.toml", 5, "tokenizer.size", (300, 500, 1000, 2000, 4000)),
     "words": Level("word_rare_signature.toml", 4, "tokenizer.minimum_count", (2, 5, 10)),
+    "subwords_4000": Level("subword_bpe.toml", 5, "tokenizer.size", (4000,), everywhere=False),
 }
 
 
@@ -114,6 +116,20 @@ def places() -> list[Place]:
         for rank, (name, text) in itertools.product(ranks, TEXTS.items())
         if rank < len(text.sizes)
         for fold in range(1, text.folds + 1)
+    ]
+
+
+def jobs(texts: list[str]) -> list[tuple[Place, str]]:
+    """A place and a level each; a level that is not wanted everywhere on the whole tales, last."""
+    wanted = [place for place in places() if place.text in texts]
+    return [
+        *((place, name) for place in wanted for name in LEVELS if LEVELS[name].everywhere),
+        *(
+            (place, name)
+            for place in wanted
+            for name in LEVELS
+            if not LEVELS[name].everywhere and (place.text, place.size) == ("tales", WHOLE)
+        ),
     ]
 
 
@@ -273,11 +289,11 @@ def measure_all(scratch: Path, texts: list[str]) -> None:
     from textgen.studies.study import TIMED_SECONDS
     from textgen.studies.workers import Processes
 
+    plan = json.loads(PLAN.read_text()) if PLAN.exists() else {}
     keys = [
-        (text, size, name)
-        for text, name in itertools.product(texts, LEVELS)
-        for size in TEXTS[text].sizes
-        if not PLAN.exists() or f"{text}-{size}-{name}" not in json.loads(PLAN.read_text())
+        (place.text, place.size, name)
+        for place, name in jobs(texts)
+        if place.fold == 1 and f"{place.text}-{place.size}-{name}" not in plan
     ]
     rounds = {key: list[dict[str, float]]() for key in keys}
     for number, key in itertools.product(range(3), keys):
@@ -293,7 +309,6 @@ def measure_all(scratch: Path, texts: list[str]) -> None:
             processes.run(["textgen.studies.study", *arguments], log)
         rounds[key].append(json.loads(output.read_text()))
         print(number, *key, rounds[key][-1], flush=True)
-    plan = json.loads(PLAN.read_text()) if PLAN.exists() else {}
     for (text, size, name), measured in rounds.items():
         preparation = statistics.median(m["preparation_seconds"] for m in measured)
         each = statistics.median(m["seconds_per_update"] for m in measured)
@@ -316,12 +331,10 @@ def run_all(scratch: Path, workers: int, texts: list[str]) -> None:
         lines = done.stderr.strip().splitlines()
         print(place.name, name, lines[-1] if done.returncode else "done", flush=True)
 
-    wanted = [place for place in places() if place.text in texts]
-    jobs = [(place, name) for place in wanted for name in LEVELS]
-    for place in wanted:
+    for place, _ in jobs(texts):
         texts_of(place, scratch)
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(run, jobs))
+        list(pool.map(run, jobs(texts)))
 
 
 def main() -> None:
