@@ -121,16 +121,14 @@ def places() -> list[Place]:
 
 def jobs(texts: list[str]) -> list[tuple[Place, str]]:
     """A place and a level each; a level that is not wanted everywhere on the whole tales, last."""
-    wanted = [place for place in places() if place.text in texts]
-    return [
-        *((place, name) for place in wanted for name in LEVELS if LEVELS[name].everywhere),
-        *(
-            (place, name)
-            for place in wanted
-            for name in LEVELS
-            if not LEVELS[name].everywhere and (place.text, place.size) == ("tales", WHOLE)
-        ),
+    pairs = [
+        (place, name)
+        for place in places()
+        for name, level in LEVELS.items()
+        if place.text in texts
+        and (level.everywhere or (place.text, place.size) == ("tales", WHOLE))
     ]
+    return sorted(pairs, key=lambda pair: not LEVELS[pair[1]].everywhere)
 
 
 def texts_of(place: Place, scratch: Path) -> Path:

@@ -14,12 +14,14 @@ import itertools
 import json
 import math
 import statistics
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from textgen.core.system import write_json
 from textgen.evaluation.significance import holm
 from textgen.evaluation.units import format_number, markdown_table
 
@@ -137,27 +139,42 @@ def lead(text: str, folds: int, *terms: Term) -> Lead | None:
     )
 
 
-def simulate_coverage(
-    units: np.ndarray, folds: np.ndarray, slope: float, spread: float, between: float, times: int
-) -> float:
-    """How often the interval holds the lead of made-up differences on documents of these lengths.
+def simulate(times: int = 2000) -> None:
+    """How often the interval holds the lead of made-up differences on documents of the tales'
+    lengths, in their folds: ``results/map/coverage.json``."""
+    rows = [
+        (fold, row[0])
+        for fold in range(1, 6)
+        for row in bits_of("tales", fold, WHOLE, ("words", "180")).values()
+    ]
+    folds, units = np.array(rows).T
+    found = [
+        {"slope": slope, "spread": spread, "fold": fold, "times": times}
+        for slope, spread, fold in itertools.product((0, -0.02), (0.01, 0.03), (0, 0.004, 0.012))
+    ]
+    for case in found:
+        rng = np.random.default_rng(1)
+        mean, held = case["slope"] * np.log2(units), 0
+        truth = np.sum(mean * units) / units.sum()
+        for _ in range(times):
+            shifts = rng.normal(0, case["fold"], 5)[folds.astype(int) - 1]
+            leads = mean + rng.normal(0, case["spread"], len(units)) + shifts
+            low, high, _ = interval(leads * units, units, folds, 2**10)
+            held += low <= truth <= high
+        case["covered"] = held / times
+    write_json(RESULTS / "coverage.json", found)
 
-    Args:
-        units, folds: (D,) of real documents.
-        slope: what a document of twice the length adds to the lead.
-        spread: standard deviation of a document's lead, bits per character.
-        between: standard deviation of what a fold's two networks add to all its documents.
-        times: simulations.
-    """
-    rng = np.random.default_rng(1)
-    mean = slope * np.log2(units)
-    truth, held, names = np.sum(mean * units) / units.sum(), 0, np.unique(folds)
-    for _ in range(times):
-        shifts = dict(zip(names, rng.normal(0, between, len(names)), strict=True))
-        leads = mean + rng.normal(0, spread, len(units)) + [shifts[f] for f in folds]
-        low, high, _ = interval(leads * units, units, folds, 2**10)
-        held += low <= truth <= high
-    return held / times
+
+def coverage_table() -> str:
+    """How often the interval covers, by what the lead depends on."""
+    path = RESULTS / "coverage.json"
+    found = json.loads(path.read_text("utf-8")) if path.exists() else []
+    rows = [
+        [f"{c['slope']:g}", f"{c['spread']:g}", f"{c['fold']:g}", f"{c['covered']:.1%}"]
+        for c in found
+    ]
+    head = "a document of twice the length adds|deviation of documents|of folds|covered"
+    return markdown_table(head.split("|"), rows, left=()) + "\n"
 
 
 class Part(NamedTuple):
@@ -336,6 +353,7 @@ TABLES = {
     "map_tales": tales_table,
     "map_predictions": predictions_table,
     "map_testaments": testaments_table,
+    "map_coverage": coverage_table,
 }
 
 
@@ -388,4 +406,4 @@ def _whiskers(
 
 
 if __name__ == "__main__":
-    draw(RESULTS / "map.svg")
+    simulate() if sys.argv[1:] == ["coverage"] else draw(RESULTS / "map.svg")
