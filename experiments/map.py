@@ -208,19 +208,12 @@ def choose(level: Level, settings: list[str]) -> dict[str, Any]:
 
 
 def unseen_words(settings: list[str]) -> float:
-    """The share of words of the test text that the training text has not, large or small."""
     from textgen.core.experiment import load_experiment
     from textgen.data.loading import load_corpus
-    from textgen.tokenizers.pieces import pretokenize
+    from textgen.tokenizers.pieces import unknown_words
 
     corpus = load_corpus(load_experiment(HERE / "char.toml", settings))
-    test, train = (
-        [piece.strip().lower() for d in part for piece in pretokenize(d.text)]
-        for part in (corpus.test, corpus.train)
-    )
-    words = [piece for piece in test if any(map(str.isalpha, piece))]
-    known = set(train)
-    return sum(word not in known for word in words) / len(words)
+    return unknown_words((d.text for d in corpus.train), (d.text for d in corpus.test))
 
 
 def open_record(place: Place, name: str, scratch: Path) -> tuple[Path, dict[str, Any], list[str]]:

@@ -30,6 +30,11 @@ def test_every_table_stands_as_the_results_have_it(page):
     assert table.filled(text) == text
 
 
+def test_what_try_expects_is_what_the_map_has_found():
+    kept = json.loads((ROOT / "experiments" / "map.json").read_text(encoding="utf-8"))
+    assert kept == table.map_figures.trainings()
+
+
 def test_every_table_is_on_a_page_and_the_first_page_has_one():
     marks = {page: table.MARK.finditer(page.read_text("utf-8")) for page in table.PAGES}
     found = {page: {mark[2] for mark in each} for page, each in marks.items()}
