@@ -33,11 +33,7 @@ def study(monkeypatch):
     """The study that is run, in place of running it."""
     studies = []
     arms = [Row(name=name, test=Row(total=2.0)) for name in ("words", "characters")]
-
-    def run(path, **_):
-        studies.append(load_study(path))
-        return Row(arms=arms)
-
+    run = lambda path, **_: studies.append(load_study(path)) or Row(arms=arms)  # noqa: E731
     monkeypatch.setattr(trying, "run_study", run)
     return studies
 
@@ -48,12 +44,10 @@ def study(monkeypatch):
         ([3.0] * 9 + [-1.0], "words to win; words were ahead of characters in 9 of 10", "as exp"),
         ([-2.0] * 5, "characters to win", "other than expected"),
         ([1.0, -1.0] * 3, "a close race", "words are ahead"),
-        ([1.0] * 4, "None", None),
+        ([1.0] * 4, "None", ""),
     ],
 )
-def test_the_map_says_what_to_expect_of_texts_like_these(
-    leads, before, after, tmp_path, monkeypatch
-):
+def test_the_map_says_what_to_expect(leads, before, after, tmp_path, monkeypatch):
     like = [{"unknown": 0.24, "seconds": 60, "lead": lead} for lead in leads]
     other = [{**like[0], "unknown": 0.31}, {**like[0], "seconds": 200}]
     write_file(tmp_path / "map.json", json.dumps(like + other))
@@ -61,9 +55,8 @@ def test_the_map_says_what_to_expect_of_texts_like_these(
     texts = [Document("a", "The sea, the shore; 1890 ships"), Document("b", "THE shore. A 7 sea!")]
     found = expected.expect(Row(sample=texts[:1], test=texts[1:]), 60)
     assert before in str(found)
-    if found:
-        assert found.unknown == 0.25
-        assert found.compared_with(2.0).startswith(after)
+    assert not found or found.unknown == 0.25
+    assert not found or found.compared_with(2.0).startswith(after)
 
 
 @given(st.lists(st.integers(3, 900), min_size=1, max_size=8).filter(lambda n: sum(n) > 800))
