@@ -8,10 +8,10 @@ Both take ``--texts tales`` and the like, to begin with some.
 A cell is a text, a fold of its documents, a size of its training text, a level and a budget in
 seconds of one core. In each fold the test part is what that fold leaves out, so that every document
 of a text is tested once; the validation part is drawn from the rest, and training texts of smaller
-sizes are beginnings of the same documents in the same order, so that they lie within the larger
-ones. The seed of a network is its fold. How many words, or subwords, a tokenizer knows is chosen by
-n-grams of its tokens on validation text, in every cell. Every budget is a training of its own, with
-a schedule of its own.
+sizes are beginnings of the same documents in the same order, which is the fold's own, so that they
+lie within the larger ones. The seed of a network is its fold. How many words, or subwords, a
+tokenizer knows is chosen by n-grams of its tokens on validation text, in every cell. Every budget
+is a training of its own, with a schedule of its own.
 
 Results are kept in ``results/map/``, one JSON file for each level of a text, fold and size: bits of
 every test document, without a word of it. An interrupted run is repeated and goes on.
@@ -152,7 +152,7 @@ def write_texts(place: Place, folder: Path) -> None:
     corpus = load_corpus(load_experiment(HERE / "char.toml", [*text.settings, *folds]))
     assert not corpus.warning, corpus.warning
     room, train = place.size, list[tuple[str, str]]()
-    for document in sorted(corpus.train, key=lambda d: hash_of((d.name,), 0)):
+    for document in sorted(corpus.train, key=lambda d: hash_of((d.name,), place.fold)):
         if part := document.text[: max(0, room)]:
             train.append((document.name, part))
             room -= len(part)
@@ -302,7 +302,13 @@ def measure_all(scratch: Path, texts: list[str]) -> None:
         print(number, *key, rounds[key][-1], flush=True)
     for (text, size, name), measured in rounds.items():
         preparation = statistics.median(m["preparation_seconds"] for m in measured)
-        each = statistics.median(m["seconds_per_update"] for m in measured)
+        alike = [  # where nothing is chosen, the network is the same at all sizes
+            m
+            for key, found in rounds.items()
+            for m in found
+            if key == (text, size, name) or (not LEVELS[name].setting and key[::2] == (text, name))
+        ]
+        each = statistics.median(m["seconds_per_update"] for m in alike)
         plan[f"{text}-{size}-{name}"] = {
             "processor": processor(),
             "rounds": measured,
@@ -320,7 +326,8 @@ def run_all(scratch: Path, workers: int, texts: list[str]) -> None:
         command = [sys.executable, __file__, "cells", "--scratch", str(scratch), "--job"]
         done = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)
         lines = done.stderr.strip().splitlines()
-        print(place.name, name, lines[-1] if done.returncode else "done", flush=True)
+        failed = f"failed, {done.returncode}: {lines[-1:]}"
+        print(place.name, name, failed if done.returncode else "done", flush=True)
 
     for place, _ in jobs(texts):
         texts_of(place, scratch)

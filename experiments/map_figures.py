@@ -17,12 +17,13 @@ import statistics
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from textgen.core.system import write_json
-from textgen.evaluation.significance import holm
+from textgen.evaluation.significance import LEVEL, ByDocument, by_document, holm
 from textgen.evaluation.units import format_number, markdown_table
 
 HERE = Path(__file__).parent
@@ -54,26 +55,22 @@ class Lead(NamedTuple):
     Attributes:
         difference: over all documents.
         low, high, p: 95 % interval, and two-sided, of no difference.
-        percent: the difference in per cent of the second term's bits.
+        ahead: by how many per cent of the second term's bits the first needs fewer.
         folds: of each fold.
-        macro: mean over documents.
-        without: the smallest and the largest when one document is left out.
-        agreeing: documents whose own difference has the sign of the whole.
-        documents: how many.
-        equal: documents of one length that would say as much (Kish).
+        spread: over documents.
     """
 
     difference: float
     low: float
     high: float
     p: float
-    percent: float
-    folds: tuple[float, ...]
-    macro: float
-    without: tuple[float, float]
-    agreeing: int
-    documents: int
-    equal: float
+    ahead: float
+    folds: list[float]
+    spread: ByDocument
+
+    @property
+    def sure(self) -> bool:
+        return self.low > 0 or self.high < 0
 
 
 @cache
@@ -126,17 +123,13 @@ def lead(text: str, folds: int, *terms: Term) -> Lead | None:
     fold_of, units, *costs = np.array(rows).T
     bits = sum(term.sign * cost for term, cost in zip(terms, costs, strict=True))
     whole = float(bits.sum() / units.sum())
-    without = (bits.sum() - bits) / (units.sum() - units)
+    places = [fold_of == fold for fold in range(1, folds + 1)]
     return Lead(
         whole,
         *interval(bits, units, fold_of),
-        100 * float(bits.sum() / costs[1].sum()),
-        tuple(float(bits[fold_of == f].sum() / units[fold_of == f].sum()) for f in set(fold_of)),
-        float(np.mean(bits / units)),
-        (float(without.min()), float(without.max())),
-        int(np.sum(bits * whole > 0)),
-        len(bits),
-        float(units.sum() ** 2 / np.sum(units**2)),
+        -100 * float(bits.sum() / costs[1].sum()),
+        [float(bits[place].sum() / units[place].sum()) for place in places],
+        by_document(bits[np.newaxis], np.zeros((1, len(bits))), units),
     )
 
 
@@ -148,19 +141,22 @@ def simulate(times: int = 2000) -> None:
         for fold in range(1, 6)
         for row in bits_of("tales", fold, WHOLE, ("words", "180")).values()
     ]
-    folds, units = np.array(rows).T
+    assert {fold for fold, _ in rows} == {1, 2, 3, 4, 5}
     found = [
-        {"slope": slope, "spread": spread, "fold": fold, "times": times}
-        for slope, spread, fold in itertools.product((0, -0.02), (0.01, 0.03), (0, 0.004, 0.012))
+        {"folds": folds, "slope": slope, "spread": spread, "between": between, "times": times}
+        for folds, slope, spread, between in itertools.product(
+            (5, 3), (0, -0.02), (0.01, 0.03), (0, 0.004, 0.012)
+        )
     ]
     for case in found:
+        fold_of, units = np.array([row for row in rows if row[0] <= case["folds"]]).T
         rng = np.random.default_rng(1)
         mean, held = case["slope"] * np.log2(units), 0
         truth = np.sum(mean * units) / units.sum()
         for _ in range(times):
-            shifts = rng.normal(0, case["fold"], 5)[folds.astype(int) - 1]
+            shifts = rng.normal(0, case["between"], 5)[fold_of.astype(int) - 1]
             leads = mean + rng.normal(0, case["spread"], len(units)) + shifts
-            low, high, _ = interval(leads * units, units, folds, 2**10)
+            low, high, _ = interval(leads * units, units, fold_of, 2**10)
             held += low <= truth <= high
         case["covered"] = held / times
     write_json(RESULTS / "coverage.json", found)
@@ -171,26 +167,34 @@ def coverage_table() -> str:
     path = RESULTS / "coverage.json"
     found = json.loads(path.read_text("utf-8")) if path.exists() else []
     rows = [
-        [f"{c['slope']:g}", f"{c['spread']:g}", f"{c['fold']:g}", f"{c['covered']:.1%}"]
+        [*(f"{c[key]:g}" for key in ("folds", "slope", "spread", "between")), f"{c['covered']:.1%}"]
         for c in found
     ]
-    head = "a document of twice the length adds|deviation of documents|of folds|covered"
+    head = "folds|change per doubling of length|SD between documents|SD between folds|coverage"
     return markdown_table(head.split("|"), rows, left=()) + "\n"
 
 
 class Part(NamedTuple):
-    """A part of a prediction: the lead of its terms, between these bounds; it fails where the sign
-    is not theirs."""
+    """A part of a prediction: the lead of its terms, expected between these bounds.
+
+    It refutes the prediction where its sign is not theirs, a strict one also where its interval
+    holds 0; others are described only.
+    """
 
     prediction: int
     text: str
     low: float
     high: float
     terms: tuple[Term, ...]
+    rule: Literal["sign", "strict", "described"] = "sign"
 
     @property
     def sign(self) -> int:
         return 1 if self.low + self.high > 0 else -1
+
+    def refuted_by(self, found: Lead) -> bool:
+        wrong = found.difference * self.sign <= 0 or (self.rule == "strict" and not found.sure)
+        return wrong and self.rule != "described"
 
 
 def _words_characters(seconds: str = "180", size: int = WHOLE) -> tuple[Term, Term]:
@@ -207,73 +211,110 @@ def _over_n_grams(level: str, size: int) -> tuple[Term, Term]:
 
 SMALLEST = SIZES[0]
 PREDICTIONS = (
-    Part(1, "words − characters, the whole, 180 s", -0.15, -0.09, _words_characters()),
     Part(
         1,
-        "the same less that after 20 s",
+        "words − characters, the whole, 20 s",
+        -0.08,
+        -0.02,
+        _words_characters("20"),
+        "described",
+    ),
+    Part(1, "words − characters, the whole", -0.15, -0.09, _words_characters(), "strict"),
+    Part(
+        1,
+        "the same, minus the difference after 20 s",
         -0.13,
-        0.0,
+        -0.01,
         (*_words_characters(), *(term.minus for term in _words_characters("20"))),
     ),
-    Part(2, "words − characters, 145,000", -0.12, -0.03, _words_characters(size=SMALLEST)),
+    Part(
+        2, "words − characters, 145,000", -0.12, -0.03, _words_characters(size=SMALLEST), "strict"
+    ),
     Part(3, "subwords − characters, 145,000", 0.0, 0.06, _subwords_characters(SMALLEST)),
     Part(3, "subwords − characters, the whole", -0.07, -0.02, _subwords_characters(WHOLE)),
     *(
-        Part(4, f"{level} − their n-grams, 145,000", -1.0, 0.0, _over_n_grams(level, SMALLEST))
+        Part(4, f"{level} − their n-grams, 145,000", -math.inf, 0.0, _over_n_grams(level, SMALLEST))
         for level in LEVELS
     ),
     Part(
         4,
-        "words − their n-grams, 145,000 less the whole",
+        "words − their n-grams, the whole",
+        -math.inf,
+        -0.12,
+        _over_n_grams("words", WHOLE),
+        "described",
+    ),
+    Part(
+        4,
+        "words − their n-grams, 145,000 minus the whole",
         0.0,
-        1.0,
+        math.inf,
         (*_over_n_grams("words", SMALLEST), *(t.minus for t in _over_n_grams("words", WHOLE))),
     ),
 )
 
 
 def predictions_table() -> str:
-    """The four predictions, part by part; p is the largest of a prediction's parts, as all of them
-    have to hold, then Holm's over the four."""
-    leads = [lead("tales", 5, *part.terms) for part in PREDICTIONS]
+    """The four predictions, part by part, and what becomes of each.
+
+    p is the largest of a prediction's parts that are not only described, as all of them have to
+    hold, then Holm's over the four. A prediction is refuted by the rule of its parts; it holds
+    where it is not and p is below 0.05.
+    """
+    found = [(part, lead("tales", 5, *part.terms)) for part in PREDICTIONS]
+    known = {n: all(one for part, one in found if part.prediction == n) for n in range(1, 5)}
+    refuted = {part.prediction for part, one in found if one and part.refuted_by(one)}
     largest = [
-        max(
-            found.p if found and found.difference * part.sign > 0 else 1.0
-            for part, found in zip(PREDICTIONS, leads, strict=True)
-            if part.prediction == number
+        1.0
+        if number in refuted or not known[number]
+        else max(
+            one.p
+            for part, one in found
+            if one and part.prediction == number and part.rule != "described"
         )
-        for number in range(1, 5)
+        for number in known
     ]
-    adjusted, rows = holm(largest), list[list[str]]()
-    for part, found in zip(PREDICTIONS, leads, strict=True):
-        if not found:
+    adjusted, rows = dict(zip(known, holm(largest), strict=True)), list[list[str]]()
+    for part, one in found:
+        if not one:
             continue
-        first = part.prediction not in {int(row[0]) for row in rows if row[0]}
-        p = adjusted[part.prediction - 1]
+        number, spread = part.prediction, one.spread
+        first = known[number] and number not in {int(row[0]) for row in rows if row[0]}
+        p = adjusted[number]
+        outcome = "refuted" if number in refuted else "holds" if p < LEVEL else "undecided"
         rows.append(
             [
-                str(part.prediction) if first else "",
+                str(number) if first else "",
                 part.text,
                 _expected(part),
-                *_lead_cells(found),
-                f"{min(found.folds):+.3f} to {max(found.folds):+.3f}",
-                ("< 0.001" if p < 0.001 else f"{p:.3f}") if first else "",
+                *_lead_cells(one),
+                _between(min(one.folds), max(one.folds)),
+                _between(*spread.without_one),
+                f"{spread.mean_over_documents:+.3f}",
+                ("< 0.001" if p < 0.001 else f"{p:.3f}") * first,
+                f"**{outcome}**" * first,
             ]
         )
-    head = ["", "difference", "expected", "found", "95 % interval", "of single folds", "p (Holm)"]
-    return markdown_table(head, rows, left=(0, 1)) + "\n"
+    head = (
+        "|difference after 180 s|expected|found|95 % interval|of single folds|"
+        "without one document|all documents alike|p (Holm)|prediction"
+    )
+    return markdown_table(head.split("|"), rows, left=(0, 1)) + "\n"
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:+.3f} to {high:+.3f}"
 
 
 def _expected(part: Part) -> str:
-    if abs(part.low) == 1.0:
-        return "below 0"
-    return "above 0" if part.high == 1.0 else f"{part.low:g} to {part.high:g}"
+    if math.isinf(part.low):
+        return f"below {part.high:g}"
+    return f"above {part.low:g}" if math.isinf(part.high) else f"{part.low:g} to {part.high:g}"
 
 
 def _lead_cells(found: Lead) -> list[str]:
-    sure = found.low > 0 or found.high < 0
     text = f"{found.difference:+.3f}"
-    return [f"**{text}**" if sure else text, f"{found.low:+.3f} to {found.high:+.3f}"]
+    return [f"**{text}**" if found.sure else text, _between(found.low, found.high)]
 
 
 def mean_of(text: str, folds: int, size: int, model: tuple[str, str]) -> float:
@@ -290,7 +331,13 @@ def unseen(text: str, folds: int, size: int) -> float:
 
 
 def best_n_grams(text: str, folds: int, size: int) -> float:
-    return min(mean_of(text, folds, size, (level, "ngrams")) for level in LEVELS)
+    """Bits of the level whose n-grams are best on validation text."""
+
+    def on_validation(level: str) -> float:
+        records = (record(text, fold, size, level) for fold in range(1, folds + 1))
+        return sum(min(r["ngrams"]["validation"].values()) for r in records)
+
+    return mean_of(text, folds, size, (min(LEVELS, key=on_validation), "ngrams"))
 
 
 def rows_of(text: str, folds: int, size: int) -> list[list[str]]:
@@ -326,10 +373,25 @@ def tales_table() -> str:
 COLUMNS = "words|subwords|characters|words − characters|subwords − characters"
 
 
+def subwords_table() -> str:
+    """Whether n-grams choose the subwords that a network needs: 4,000 against the chosen."""
+    rows = list[list[str]]()
+    for seconds in SECONDS:
+        more, chosen = Term("subwords_4000", seconds), Term("subwords", seconds, sign=-1)
+        characters = Term("characters", seconds, sign=-1)
+        found = [lead("tales", 5, more, other) for other in (chosen, characters)]
+        if all(found):
+            bits = (mean_of("tales", 5, WHOLE, term[:2]) for term in (more, chosen, characters))
+            leads = (" (".join(_lead_cells(one)) + ")" for one in found if one)
+            rows.append([seconds, *(f"{b:.3f}" for b in bits), *leads])
+    head = "seconds|4,000 subwords|chosen|characters|4,000 − chosen|4,000 − characters"
+    return markdown_table(head.split("|"), rows, left=()) + "\n"
+
+
 def testaments_table() -> str:
     """The testaments after the longest budget, by their share of unknown words."""
     folds = 3
-    rows = list[list[str]]()
+    rows, points = list[list[str]](), list[tuple[float, float]]()
     for text in sorted(
         (t for t in LANGUAGES if complete(t, folds)), key=lambda t: unseen(t, 3, WHOLE)
     ):
@@ -338,9 +400,14 @@ def testaments_table() -> str:
         assert found
         share = f"{unseen(text, folds, WHOLE):.1%}"
         grams = format_number(best_n_grams(text, folds, WHOLE))
-        rows.append([text.capitalize(), share, grams, *row[1:], f"{found.percent:+.1f} %"])
-    head = f"language|unknown words|best n-grams|{COLUMNS}|words − characters"
-    return markdown_table(head.split("|"), rows) + "\n"
+        rows.append([text.capitalize(), share, grams, *row[1:], f"{found.ahead:+.1f} %"])
+        points.append((unseen(text, folds, WHOLE), found.ahead))
+    head = f"language|unknown words|best n-grams|{COLUMNS}|words ahead by"
+    text = markdown_table(head.split("|"), rows) + "\n"
+    if len(points) == len(LANGUAGES):
+        correlation = spearmanr(*zip(*points, strict=True)).statistic
+        text += f"\nRank correlation of unknown words and the lead of words: {correlation:+.2f}.\n"
+    return text
 
 
 def complete(text: str, folds: int) -> bool:
@@ -353,6 +420,7 @@ def complete(text: str, folds: int) -> bool:
 TABLES = {
     "map_tales": tales_table,
     "map_predictions": predictions_table,
+    "map_subwords": subwords_table,
     "map_testaments": testaments_table,
     "map_coverage": coverage_table,
 }
@@ -391,7 +459,7 @@ def draw(path: Path) -> None:
             points = [(1.04 ** (number - 1.5) * s, one) for s, one in found if one]
             if points:
                 label = "the whole" if size == WHOLE else f"{size:,} characters"
-                _whiskers(panel, points, f"C{number}", label, "-")
+                _whiskers(panel, points, f"C{number}", label)
         panel.set_xscale("log")
         panel.set_xticks([20, 60, 180], ["20", "60", "180"], minor=False)
         panel.set_xticks([], minor=True)
@@ -401,29 +469,27 @@ def draw(path: Path) -> None:
     for text, folds in (("tales", 5), *((name, 3) for name in LANGUAGES)):
         for size in SIZES if text == "tales" else (WHOLE,):
             if found_lead := lead(text, folds, *_words_characters(size=size)):
-                share, scale = 100 * unseen(text, folds, size), found_lead.percent
+                share, scale = 100 * unseen(text, folds, size), found_lead.ahead
                 bounds = [scale * b / found_lead.difference for b in found_lead[1:3]]
                 error = [[scale - min(bounds)], [max(bounds) - scale]]
                 colour = f"C{SIZES.index(size)}" if text == "tales" else "0.4"
                 axes[2].errorbar([share], [scale], error, fmt="o", color=colour, markersize=4)
                 axes[2].annotate("" if text == "tales" else text, (share, scale), fontsize=7)
     axes[2].set_xlabel("unknown words, %")
-    axes[2].set_title("words − characters after 180 s, %", fontsize=9)
+    axes[2].set_title("words ahead of characters after 180 s, % of the bits", fontsize=9)
     for panel in axes:
         panel.axhline(0, color="0.7", linewidth=1, zorder=0)
     figure.savefig(path)
 
 
-def _whiskers(
-    panel: Any, points: list[tuple[float, Lead]], colour: str, label: str, line: str
-) -> None:
+def _whiskers(panel: Any, points: list[tuple[float, Lead]], colour: str, label: str) -> None:
     at, leads = zip(*points, strict=True)
     middle = [one.difference for one in leads]
     error = [
         [one.difference - one.low for one in leads],
         [one.high - one.difference for one in leads],
     ]
-    panel.errorbar(at, middle, error, color=colour, label=label, linestyle=line, capsize=2)
+    panel.errorbar(at, middle, error, color=colour, label=label, capsize=2)
 
 
 if __name__ == "__main__":

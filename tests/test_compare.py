@@ -52,7 +52,7 @@ def test_other_looks_at_the_same_test_text_are_counted(trained, compared, tmp_pa
     two = [trained / "char-1", trained / "words"]
     found = package.compare_runs(two, reports_folder=tmp_path, quiet=True)
     assert found.report.other_looks == 1
-    assert "1 more run of this test text" in page_of(found)
+    assert "1 more run was scored on this test text" in page_of(found)
     assert all(len(row.bits_by_seed["char"]) == 1 for row in found.report.documents)
 
 

@@ -138,14 +138,15 @@ def spread(difference: Difference, unit: str) -> str:
     """Whether a difference hangs on one document, or on the long ones."""
     if not (found := difference.spread) or not found.without_one:
         return ""
+    sign = 1 if difference.difference > 0 else -1
     low, high, alike = (
-        f"{value:.3f}".replace("-", "−")
-        for value in (*found.without_one, found.mean_over_documents)
+        f"{round(sign * value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
+        for value in (*found.without_one[::sign], found.mean_over_documents)
     )
     return (
         f"{found.agreeing} of {difference.documents} {unit} agree; without any one of them the "
-        f"difference is {low} to {high}; if all counted alike, {alike}. By their lengths they say "
-        f"as much as {found.equal_documents:.1f} of one length."
+        f"lead is {low} to {high}; weighting all equally, {alike}. They carry as much information "
+        f"as {found.equal_documents:.1f} of equal length."
     )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from textgen.core.experiment import EXPERIMENT_FOLDERS
 from textgen.data.loading import Corpus
+from textgen.report.schema import ContrastRow
 from textgen.tokenizers.pieces import unknown_words
 
 # What still counts as alike: shares of unknown words that differ by so much, and budgets by this
@@ -22,37 +23,43 @@ SURE = 0.9
 
 
 class Expected(NamedTuple):
-    """How far words were ahead of characters, in per cent of the characters' bits.
+    """How far words were ahead of characters on other texts, in per cent of the characters' bits.
 
     Attributes:
         unknown: the share of words of the user's test text that its training text has not.
-        leads: of the trainings on texts like it; above 0 words were ahead.
+        texts: which those were.
+        leads: of their trainings; above 0 words were ahead.
     """
 
     unknown: float
+    texts: list[str]
     leads: list[float]
 
     @property
     def winner(self) -> str:
         """The level that was ahead in nine of ten trainings or more, or ``""``."""
         ahead = sum(lead > 0 for lead in self.leads) / len(self.leads)
-        return "words" if ahead >= SURE else "characters" if ahead <= 1 - SURE else ""
+        return "words" if ahead >= SURE else "characters" if 1 - ahead >= SURE else ""
 
     def __str__(self) -> str:
         ahead = sum(lead > 0 for lead in self.leads)
         return (
-            f"expected: {self.winner + ' to win' if self.winner else 'a close race'}; words were "
-            f"ahead of characters in {ahead} of {len(self.leads)} trainings on texts with about as "
-            f"many unknown words ({self.unknown:.1%}), by {min(self.leads):.0f} to "
-            f"{max(self.leads):.0f} % of the bits"
+            f"expected: {self.winner + ' to win' if self.winner else 'a close race'}. With about "
+            f"as many unknown words ({self.unknown:.1%}) and minutes, words were ahead of "
+            f"characters in {ahead} of {len(self.leads)} trainings of larger networks, by "
+            f"{min(self.leads):.0f} to {max(self.leads):.0f} % of the bits "
+            f"({', '.join(self.texts)})"
         )
 
-    def compared_with(self, lead: float) -> str:
-        """What to say when the lead is known."""
-        found = "words" if lead > 0 else "characters"
-        other = "characters" if lead > 0 else "words"
-        held = {found: "as expected, ", "": ""}.get(self.winner, "other than expected, ")
-        return f"{held}{found} are ahead of {other}, by {abs(lead):.1f} % of the bits"
+    def compared_with(self, found: ContrastRow) -> str:
+        """What to say when words (first) and characters are compared."""
+        better = {"better": "words", "worse": "characters"}.get(found.verdict, "")
+        outcome = f"{better} win by {100 * found.share:.1f} % of the bits"
+        if not better:
+            outcome = "words and characters are too close to call"
+        if better == self.winner:
+            return f"as expected, {outcome}"
+        return f"{'contrary to expectation, ' if self.winner else ''}{outcome}"
 
 
 def expect(corpus: Corpus, seconds: float) -> Expected | None:
@@ -60,10 +67,12 @@ def expect(corpus: Corpus, seconds: float) -> Expected | None:
     it has too few like it."""
     file = next(f for folder in EXPERIMENT_FOLDERS if (f := folder / "map.json").exists())
     unknown = unknown_words((d.text for d in corpus.sample), (d.text for d in corpus.test))
-    leads = [
-        training["lead"]
+    near = [
+        training
         for training in json.loads(file.read_text(encoding="utf-8"))
         if abs(training["unknown"] - unknown) < NEAR_SHARE
         and 1 / NEAR_SECONDS <= training["seconds"] / seconds <= NEAR_SECONDS
     ]
-    return Expected(unknown, leads) if len(leads) >= FEWEST_TRAININGS else None
+    texts = sorted({training["text"] for training in near})
+    leads = [training["lead"] for training in near]
+    return Expected(unknown, texts, leads) if len(leads) >= FEWEST_TRAININGS else None

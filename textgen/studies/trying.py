@@ -104,8 +104,7 @@ def try_texts(
         screen.say(str(expected))
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     if expected:
-        bits = {arm.name: arm.test.total for arm in report.arms if arm.test}
-        screen.say(expected.compared_with(100 * (1 - bits["words"] / bits["characters"])))
+        screen.say(expected.compared_with(report.contrasts[0]))
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
     screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
