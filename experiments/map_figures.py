@@ -417,7 +417,24 @@ def complete(text: str, folds: int) -> bool:
     )
 
 
+def answer() -> str:
+    """The map in two sentences, for README."""
+    large, small = (
+        "{:.3f} (95 % interval {:.3f} to {:.3f})".format(*(-x for x in (one[0], one[2], one[1])))
+        for one in (lead("tales", 5, *_words_characters(size=size)) for size in (WHOLE, SMALLEST))
+    )
+    known, unknown = (f"{unseen('tales', 5, size):.0%}" for size in (WHOLE, SMALLEST))
+    return (
+        "**On every tale, and on less text, too.** With each of the 67 tales tested once, in five "
+        "folds, words need\n"
+        f"{large} bits per character fewer than characters after three minutes, and\n"
+        f"{small} fewer where they learn from 145,000 characters and {unknown} of the\n"
+        f"words are unknown, not {known} ([the map](experiments/log/2026-11-29-the-map.md)).\n"
+    )
+
+
 TABLES = {
+    "map_answer": answer,
     "map_tales": tales_table,
     "map_predictions": predictions_table,
     "map_subwords": subwords_table,
