@@ -494,7 +494,7 @@ def draw(path: Path) -> None:
                 axes[2].errorbar([share], [scale], error, fmt="o", color=colour, markersize=4)
                 axes[2].annotate("" if text == "tales" else text, (share, scale), fontsize=7)
     axes[2].set_xlabel("unknown words, %")
-    axes[2].set_title("words ahead of characters after 180 s, % of the bits", fontsize=9)
+    axes[2].set_title("words ahead after 180 s, % of the bits", fontsize=9)
     for panel in axes:
         panel.axhline(0, color="0.7", linewidth=1, zorder=0)
     figure.savefig(path)
