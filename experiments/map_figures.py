@@ -402,6 +402,8 @@ def testaments_table() -> str:
         grams = format_number(best_n_grams(text, folds, WHOLE))
         rows.append([text.capitalize(), share, grams, *row[1:], f"{found.ahead:+.1f} %"])
         points.append((unseen(text, folds, WHOLE), found.ahead))
+    if not rows:
+        return "Not run yet.\n"
     head = f"language|unknown words|best n-grams|{COLUMNS}|words ahead by"
     text = markdown_table(head.split("|"), rows) + "\n"
     if len(points) == len(LANGUAGES):
