@@ -43,10 +43,10 @@ class Expected(NamedTuple):
 
     def __str__(self) -> str:
         ahead = sum(lead > 0 for lead in self.leads)
+        outcome = f"{self.winner} to win" if self.winner else "a close race"
         return (
-            f"expected: {self.winner + ' to win' if self.winner else 'a close race'}. With about "
-            f"as many unknown words ({self.unknown:.1%}) and minutes, words were ahead of "
-            f"characters in {ahead} of {len(self.leads)} trainings of larger networks, by "
+            f"expected: {outcome}. Where about as many words were unknown ({self.unknown:.1%} here), in about as much time, words were "
+            f"ahead of characters in {ahead} of {len(self.leads)} trainings of larger networks, by "
             f"{min(self.leads):.0f} to {max(self.leads):.0f} % of the bits "
             f"({', '.join(self.texts)})"
         )
