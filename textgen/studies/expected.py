@@ -45,9 +45,10 @@ class Expected(NamedTuple):
         ahead = sum(lead > 0 for lead in self.leads)
         outcome = f"{self.winner} to win" if self.winner else "a close race"
         return (
-            f"expected: {outcome}. Where about as many words were unknown ({self.unknown:.1%} here), in about as much time, words were "
-            f"ahead of characters in {ahead} of {len(self.leads)} trainings of larger networks, by "
-            f"{min(self.leads):.0f} to {max(self.leads):.0f} % of the bits "
+            f"expected: {outcome}. Where about as many words were unknown ({self.unknown:.1%} "
+            f"here), in about as much time, words were ahead of characters in {ahead} of "
+            f"{len(self.leads)} trainings of larger networks, by {min(self.leads):.0f} to "
+            f"{max(self.leads):.0f} % of the bits "
             f"({', '.join(self.texts)})"
         )
 
