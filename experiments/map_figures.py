@@ -403,7 +403,7 @@ def testaments_table() -> str:
         rows.append([text.capitalize(), share, grams, *row[1:], f"{found.ahead:+.1f} %"])
         points.append((unseen(text, folds, WHOLE), found.ahead))
     if not rows:
-        return "Not run yet.\n"
+        return "No language is complete yet.\n"
     head = f"language|unknown words|best n-grams|{COLUMNS}|words ahead by"
     text = markdown_table(head.split("|"), rows) + "\n"
     if len(points) == len(LANGUAGES):
