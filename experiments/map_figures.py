@@ -4,8 +4,8 @@
     python experiments/map_figures.py coverage   # simulates how often the intervals hold the lead
 
 A lead is the difference of two networks' bits over all documents of all folds, divided by their
-characters. Its interval: documents are resampled by subsets, as in reports; folds, each of which
-has networks of its own, add what they vary beyond their documents, times Student's t.
+characters. Its interval resamples subsets of documents, as reports do, and widens it by what the
+folds, which have networks of their own, vary beyond their documents (times Student's t).
 """
 
 from __future__ import annotations
@@ -20,19 +20,17 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from map import HERE, LANGUAGES, RESULTS, SECONDS, TEXTS, WHOLE, Place
 from scipy.stats import spearmanr
 
 from textgen.core.system import write_json
 from textgen.evaluation.significance import LEVEL, ByDocument, by_document, holm
 from textgen.evaluation.units import format_number, markdown_table
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "map"
-WHOLE = 10**9
-SIZES = (145_000, 360_000, 900_000, WHOLE)
-SECONDS = ("20", "60", "180")
+SIZES = sorted(TEXTS["tales"].sizes)
+BUDGETS = tuple(map(str, SECONDS))
+# The levels that are compared; another one checks a choice.
 LEVELS = ("words", "subwords", "characters")
-LANGUAGES = ("basque", "cherokee", "estonian", "gujarati", "swahili", "ukrainian")
 RESAMPLES = 2**13
 
 
@@ -76,17 +74,19 @@ class Lead(NamedTuple):
 @cache
 def record(text: str, fold: int, size: int, level: str) -> dict[str, Any]:
     """What is kept of a level at a place; empty where there is nothing yet."""
-    name = f"{text}-{fold}-{'whole' if size == WHOLE else size}-{level}.json"
-    path = RESULTS / name
+    path = RESULTS / f"{Place(text, fold, size).name}-{level}.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def bits_of(text: str, fold: int, size: int, model: tuple[str, str]) -> dict[str, list[float]]:
-    """Document → [characters + 1, bits …] of a level after some seconds, or of its n-grams."""
-    level, seconds = model
-    kept = record(text, fold, size, level)
-    cell = kept.get("ngrams") if seconds == "ngrams" else kept.get("cells", {}).get(seconds)
-    return cell["documents"] if cell else {}
+def folds_of(text: str) -> range:
+    return range(1, 1 + TEXTS[text].folds)
+
+
+def bits_of(text: str, fold: int, term: Term) -> dict[str, list[float]]:
+    """Document → [characters + 1, bits …]; empty where there is nothing yet."""
+    kept = record(text, fold, term.size, term.level)
+    models = {"ngrams": kept.get("ngrams"), **kept.get("cells", {})}
+    return (models.get(term.seconds) or {"documents": {}})["documents"]
 
 
 def interval(
@@ -111,11 +111,11 @@ def interval(
     return float(low), float(high), min(1.0, float(p))
 
 
-def lead(text: str, folds: int, *terms: Term) -> Lead | None:
+def lead(text: str, *terms: Term) -> Lead | None:
     """Terms added up, document by document, in all folds; None where a cell is missing."""
     rows = list[tuple[float, ...]]()
-    for fold in range(1, folds + 1):
-        found = [bits_of(text, fold, term.size, (term.level, term.seconds)) for term in terms]
+    for fold in folds_of(text):
+        found = [bits_of(text, fold, term) for term in terms]
         if not all(found):
             return None
         assert len({frozenset(documents) for documents in found}) == 1
@@ -123,7 +123,7 @@ def lead(text: str, folds: int, *terms: Term) -> Lead | None:
     fold_of, units, *costs = np.array(rows).T
     bits = sum(term.sign * cost for term, cost in zip(terms, costs, strict=True))
     whole = float(bits.sum() / units.sum())
-    places = [fold_of == fold for fold in range(1, folds + 1)]
+    places = [fold_of == fold for fold in folds_of(text)]
     return Lead(
         whole,
         *interval(bits, units, fold_of),
@@ -138,10 +138,10 @@ def simulate(times: int = 2000) -> None:
     lengths, in their folds: ``results/map/coverage.json``."""
     rows = [
         (fold, row[0])
-        for fold in range(1, 6)
-        for row in bits_of("tales", fold, WHOLE, ("words", "180")).values()
+        for fold in folds_of("tales")
+        for row in bits_of("tales", fold, Term("words")).values()
     ]
-    assert {fold for fold, _ in rows} == {1, 2, 3, 4, 5}
+    assert {fold for fold, _ in rows} == set(folds_of("tales"))
     found = [
         {"folds": folds, "slope": slope, "spread": spread, "between": between, "times": times}
         for folds, slope, spread, between in itertools.product(
@@ -261,7 +261,7 @@ def predictions_table() -> str:
     hold, then Holm's over the four. A prediction is refuted by the rule of its parts; it holds
     where it is not and p is below 0.05.
     """
-    found = [(part, lead("tales", 5, *part.terms)) for part in PREDICTIONS]
+    found = [(part, lead("tales", *part.terms)) for part in PREDICTIONS]
     known = {n: all(one for part, one in found if part.prediction == n) for n in range(1, 5)}
     refuted = {part.prediction for part, one in found if one and part.refuted_by(one)}
     largest = [
@@ -317,44 +317,43 @@ def _lead_cells(found: Lead) -> list[str]:
     return [f"**{text}**" if found.sure else text, _between(found.low, found.high)]
 
 
-def mean_of(text: str, folds: int, size: int, model: tuple[str, str]) -> float:
+def _with_interval(found: Lead) -> str:
+    return " (".join(_lead_cells(found)) + ")"
+
+
+def mean_of(text: str, term: Term) -> float:
     """Bits per character over all documents of all folds."""
-    rows = [d for f in range(1, folds + 1) for d in bits_of(text, f, size, model).values()]
+    rows = [row for fold in folds_of(text) for row in bits_of(text, fold, term).values()]
     return sum(row[1] for row in rows) / sum(row[0] for row in rows)
 
 
-def unseen(text: str, folds: int, size: int) -> float:
+def unseen(text: str, size: int) -> float:
     """The share of unknown words, mean over folds."""
     return statistics.mean(
-        record(text, fold, size, "words")["unseen_words"] for fold in range(1, folds + 1)
+        record(text, fold, size, "words")["unseen_words"] for fold in folds_of(text)
     )
 
 
-def best_n_grams(text: str, folds: int, size: int) -> float:
+def best_n_grams(text: str, size: int) -> float:
     """Bits of the level whose n-grams are best on validation text."""
 
     def on_validation(level: str) -> float:
-        records = (record(text, fold, size, level) for fold in range(1, folds + 1))
+        records = (record(text, fold, size, level) for fold in folds_of(text))
         return sum(min(r["ngrams"]["validation"].values()) for r in records)
 
-    return mean_of(text, folds, size, (min(LEVELS, key=on_validation), "ngrams"))
+    return mean_of(text, Term(min(LEVELS, key=on_validation), "ngrams", size))
 
 
-def rows_of(text: str, folds: int, size: int) -> list[list[str]]:
+def rows_of(text: str, size: int) -> list[list[str]]:
     """For each budget: seconds, bits of the three levels, and two leads with intervals."""
     rows = list[list[str]]()
-    for seconds in SECONDS:
-        ours = [Term(level, seconds, size) for level in LEVELS]
-        if not all(bits_of(text, f, size, t[:2]) for f in range(1, folds + 1) for t in ours):
-            continue
-        bits = [mean_of(text, folds, size, term[:2]) for term in ours]
-        cells = [f"**{b:.3f}**" if b == min(bits) else f"{b:.3f}" for b in bits]
-        words, subwords, characters = ours
-        for first in (words, subwords):
-            found = lead(text, folds, first, characters.minus)
-            assert found
-            cells.append(" (".join(_lead_cells(found)) + ")")
-        rows.append([seconds, *cells])
+    for seconds in BUDGETS:
+        words, subwords, characters = ours = [Term(level, seconds, size) for level in LEVELS]
+        leads = [lead(text, first, characters.minus) for first in (words, subwords)]
+        if all(leads):
+            bits = [mean_of(text, term) for term in ours]
+            cells = [f"**{b:.3f}**" if b == min(bits) else f"{b:.3f}" for b in bits]
+            rows.append([seconds, *cells, *map(_with_interval, leads)])
     return rows
 
 
@@ -362,10 +361,10 @@ def tales_table() -> str:
     """The tales: sizes and seconds (rows), the levels and their leads (columns)."""
     rows = list[list[str]]()
     for size in SIZES:
-        for row in rows_of("tales", 5, size):
-            grams = format_number(best_n_grams("tales", 5, size))
+        for row in rows_of("tales", size):
+            grams = format_number(best_n_grams("tales", size))
             name = "the whole" if size == WHOLE else f"{size:,}"
-            rows.append([name, f"{unseen('tales', 5, size):.1%}", grams, *row])
+            rows.append([name, f"{unseen('tales', size):.1%}", grams, *row])
     head = "training text|unknown words|best n-grams|seconds|" + COLUMNS
     return markdown_table(head.split("|"), rows) + "\n"
 
@@ -376,53 +375,40 @@ COLUMNS = "words|subwords|characters|words − characters|subwords − character
 def subwords_table() -> str:
     """Whether n-grams choose the subwords that a network needs: 4,000 against the chosen."""
     rows = list[list[str]]()
-    for seconds in SECONDS:
-        more, chosen = Term("subwords_4000", seconds), Term("subwords", seconds, sign=-1)
-        characters = Term("characters", seconds, sign=-1)
-        found = [lead("tales", 5, more, other) for other in (chosen, characters)]
-        if all(found):
-            bits = (mean_of("tales", 5, WHOLE, term[:2]) for term in (more, chosen, characters))
-            leads = (" (".join(_lead_cells(one)) + ")" for one in found if one)
-            rows.append([seconds, *(f"{b:.3f}" for b in bits), *leads])
+    for seconds in BUDGETS:
+        terms = [Term(level, seconds) for level in ("subwords_4000", "subwords", "characters")]
+        leads = [lead("tales", terms[0], other.minus) for other in terms[1:]]
+        if all(leads):
+            bits = (f"{mean_of('tales', term):.3f}" for term in terms)
+            rows.append([seconds, *bits, *map(_with_interval, leads)])
     head = "seconds|4,000 subwords|chosen|characters|4,000 − chosen|4,000 − characters"
     return markdown_table(head.split("|"), rows, left=()) + "\n"
 
 
 def testaments_table() -> str:
     """The testaments after the longest budget, by their share of unknown words."""
-    folds = 3
     rows, points = list[list[str]](), list[tuple[float, float]]()
-    for text in sorted(
-        (t for t in LANGUAGES if complete(t, folds)), key=lambda t: unseen(t, 3, WHOLE)
-    ):
-        *_, row = rows_of(text, folds, WHOLE)
-        found = lead(text, folds, *_words_characters())
-        assert found
-        share = f"{unseen(text, folds, WHOLE):.1%}"
-        grams = format_number(best_n_grams(text, folds, WHOLE))
-        rows.append([text.capitalize(), share, grams, *row[1:], f"{found.ahead:+.1f} %"])
-        points.append((unseen(text, folds, WHOLE), found.ahead))
+    done = [text for text in LANGUAGES if len(rows_of(text, WHOLE)) == len(BUDGETS)]
+    for text in sorted(done, key=lambda text: unseen(text, WHOLE)):
+        share, found = unseen(text, WHOLE), lead(text, *_words_characters())
+        grams = format_number(best_n_grams(text, WHOLE))
+        row = rows_of(text, WHOLE)[-1][1:]
+        rows.append([text.capitalize(), f"{share:.1%}", grams, *row, f"{found.ahead:+.1f} %"])
+        points.append((share, found.ahead))
     if not rows:
         return "No language is complete yet.\n"
     head = f"language|unknown words|best n-grams|{COLUMNS}|words ahead by"
-    text = markdown_table(head.split("|"), rows) + "\n"
+    table = markdown_table(head.split("|"), rows) + "\n"
     if len(points) == len(LANGUAGES):
         correlation = spearmanr(*zip(*points, strict=True)).statistic
-        text += f"\nRank correlation of unknown words and the lead of words: {correlation:+.2f}.\n"
-    return text
-
-
-def complete(text: str, folds: int) -> bool:
-    return all(
-        bits_of(text, fold, WHOLE, (level, seconds))
-        for fold, level, seconds in itertools.product(range(1, folds + 1), LEVELS, SECONDS)
-    )
+        table += f"\nRank correlation of unknown words and the lead of words: {correlation:+.2f}.\n"
+    return table
 
 
 def answer() -> str:
     """The map in two sentences, for README."""
-    large, small = (lead("tales", 5, *_words_characters(size=size)) for size in (WHOLE, SMALLEST))
-    known, unknown = (f"{unseen('tales', 5, size):.0%}" for size in (WHOLE, SMALLEST))
+    large, small = (lead("tales", *_words_characters(size=size)) for size in (WHOLE, SMALLEST))
+    known, unknown = (f"{unseen('tales', size):.0%}" for size in (WHOLE, SMALLEST))
     cell = record("tales", 1, WHOLE, "words")["cells"]["180"]
     return (
         "**Words do better, with little text as with much.** Each of the 67 tales tested once, in "
@@ -450,19 +436,23 @@ def trainings() -> list[dict[str, Any]]:
     """Words against characters in every fold, for ``textgen try``: ``lead`` in per cent of the
     characters' bits, above 0 where words need fewer."""
     found = list[dict[str, Any]]()
-    for text, size, fold in itertools.product(("tales", *LANGUAGES), SIZES, range(1, 6)):
-        for seconds in SECONDS:
+    for text, size in itertools.product(TEXTS, SIZES):
+        for fold, seconds in itertools.product(folds_of(text), BUDGETS):
             ours, theirs = (
-                list(bits_of(text, fold, size, (level, seconds)).values())
-                for level in ("words", "characters")
+                bits_of(text, fold, term).values() for term in _words_characters(seconds, size)
             )
             if ours and theirs:
-                lead = 100 * (1 - sum(d[1] for d in ours) / sum(d[1] for d in theirs))
-                unknown = record(text, fold, size, "words")["unseen_words"]
-                place = {"text": text, "fold": fold, "seconds": int(seconds)}
-                cell = record(text, fold, size, "words")["cells"][seconds]
-                place["characters"] = cell["training_characters"]
-                found.append({**place, "unknown": round(unknown, 4), "lead": round(lead, 2)})
+                kept = record(text, fold, size, "words")
+                ahead = 100 * (1 - sum(d[1] for d in ours) / sum(d[1] for d in theirs))
+                training = {
+                    "text": text,
+                    "fold": fold,
+                    "seconds": int(seconds),
+                    "characters": kept["cells"][seconds]["training_characters"],
+                    "unknown": round(kept["unseen_words"], 4),
+                    "lead": round(ahead, 2),
+                }
+                found.append(training)
     return found
 
 
@@ -474,9 +464,10 @@ def draw(path: Path) -> None:
     axes = figure.subplots(1, 3)
     for panel, level in zip(axes, ("words", "subwords"), strict=False):
         for number, size in enumerate(SIZES):
-            pairs = [(Term(level, s, size), Term("characters", s, size, -1)) for s in SECONDS]
-            found = [(float(p[0].seconds), lead("tales", 5, *p)) for p in pairs]
-            points = [(1.04 ** (number - 1.5) * s, one) for s, one in found if one]
+            characters = [Term("characters", seconds, size, -1) for seconds in BUDGETS]
+            leads = [lead("tales", term._replace(level=level, sign=1), term) for term in characters]
+            at = [1.04 ** (number - 1.5) * seconds for seconds in SECONDS]  # beside each other
+            points = [point for point in zip(at, leads, strict=True) if point[1]]
             if points:
                 label = "the whole" if size == WHOLE else f"{size:,} characters"
                 _whiskers(panel, points, f"C{number}", label)
@@ -486,10 +477,10 @@ def draw(path: Path) -> None:
         panel.set_xlabel("seconds of one core")
         panel.set_title(f"{level} − characters, bits per character", fontsize=9)
     axes[0].legend(fontsize=7)
-    for text, folds in (("tales", 5), *((name, 3) for name in LANGUAGES)):
-        for size in SIZES if text == "tales" else (WHOLE,):
-            if found_lead := lead(text, folds, *_words_characters(size=size)):
-                share, scale = 100 * unseen(text, folds, size), found_lead.ahead
+    for text in TEXTS:
+        for size in TEXTS[text].sizes:
+            if found_lead := lead(text, *_words_characters(size=size)):
+                share, scale = 100 * unseen(text, size), found_lead.ahead
                 bounds = [scale * b / found_lead.difference for b in found_lead[1:3]]
                 error = [[scale - min(bounds)], [max(bounds) - scale]]
                 colour = f"C{SIZES.index(size)}" if text == "tales" else "0.4"
