@@ -19,7 +19,7 @@ from textgen.evaluation.significance import fewest_documents
 from textgen.studies import expected, trying
 from textgen.studies.study import load_study
 
-WORDS_WIN = Row(verdict="better", share=0.02)
+WORDS_WIN = Row(first="words", second="characters", verdict="better", share=0.02)
 ENOUGH = fewest_documents(3)
 LINE = "The lantern kept the shore and the old harbour answered all the long night, said {}.\n"
 ESTONIAN = "Ja see oli nii, et keegi ei teadnud, kust tuul tuli ja kuhu ta läks, kuigi kuulsid. "
@@ -33,7 +33,11 @@ def text(lines, seed=0):
 def study(monkeypatch):
     """The study that is run, in place of running it."""
     studies = []
-    run = lambda path, **_: studies.append(load_study(path)) or Row(contrasts=[WORDS_WIN])  # noqa: E731
+
+    def run(path, **_):
+        studies.append(load_study(path))
+        return Row(contrasts=[WORDS_WIN])
+
     monkeypatch.setattr(trying, "run_study", run)
     return studies
 

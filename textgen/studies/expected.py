@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from textgen.core.experiment import EXPERIMENT_FOLDERS
 from textgen.data.loading import Corpus
+from textgen.report import sentences
 from textgen.report.schema import ContrastRow
 from textgen.tokenizers.pieces import unknown_words
 
@@ -54,10 +55,11 @@ class Expected(NamedTuple):
 
     def compared_with(self, found: ContrastRow) -> str:
         """What to say when words (first) and characters are compared."""
-        better = {"better": "words", "worse": "characters"}.get(found.verdict, "")
-        outcome = f"{better} win by {100 * found.share:.1f} % of the bits"
-        if not better:
-            outcome = "words and characters are too close to call"
+        better = sentences.winner(found) or ""
+        level = "equal" if found.verdict == "equal" else "too close to call"
+        outcome = f"words and characters are {level}"
+        if better:
+            outcome = f"{better} win by {100 * found.share:.1f} % of the bits"
         if better == self.winner:
             return f"as expected, {outcome}"
         return f"{'contrary to expectation, ' if self.winner else ''}{outcome}"

@@ -159,8 +159,8 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
 def unknown_words(training: Iterable[str], test: Iterable[str]) -> float:
     """The share of running words in the test texts that the training texts have not, large or
     small; 0 where there are no words."""
-    known = {piece.strip().lower() for text in training for piece in pretokenize(text)}
-    pieces = [piece.strip().lower() for text in test for piece in pretokenize(text)]
+    known = {split_space(piece)[1].lower() for text in training for piece in pretokenize(text)}
+    pieces = [split_space(piece)[1].lower() for text in test for piece in pretokenize(text)]
     words = [piece for piece in pieces if any(map(str.isalpha, piece))]
     return sum(word not in known for word in words) / max(1, len(words))
 
