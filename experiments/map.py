@@ -3,7 +3,7 @@
     python experiments/map.py measure                # how many updates each budget holds, once
     python experiments/map.py run [--workers 2]      # all cells; those on record are kept
 
-Both take ``--texts tales`` and the like, to begin with some.
+Both take ``--texts tales``, ``--levels words characters`` and the like, to begin with some.
 
 A cell is a text, a fold of its documents, a size of its training text, a level and a budget in
 seconds of one core. In each fold the test part is what that fold leaves out, so that every document
@@ -119,14 +119,14 @@ def places() -> list[Place]:
     ]
 
 
-def jobs(texts: list[str]) -> list[tuple[Place, str]]:
+def jobs(texts: list[str], levels: list[str]) -> list[tuple[Place, str]]:
     """A place and a level each; a level that is not wanted everywhere on the whole tales, last."""
     pairs = [
         (place, name)
         for place in places()
-        for name, level in LEVELS.items()
+        for name in levels
         if place.text in texts
-        and (level.everywhere or (place.text, place.size) == ("tales", WHOLE))
+        and (LEVELS[name].everywhere or (place.text, place.size) == ("tales", WHOLE))
     ]
     return sorted(pairs, key=lambda pair: not LEVELS[pair[1]].everywhere)
 
@@ -271,7 +271,7 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
         shutil.rmtree(run.folder)
 
 
-def measure_all(scratch: Path, texts: list[str]) -> None:
+def measure_all(scratch: Path, wanted: list[tuple[Place, str]]) -> None:
     """How many updates each budget holds: on fold 1, by the clock of the processor, one at a time,
     in three rounds, as a machine's speed moves; the median counts."""
     from textgen.core.experiment import load_experiment
@@ -283,7 +283,7 @@ def measure_all(scratch: Path, texts: list[str]) -> None:
     plan = json.loads(PLAN.read_text()) if PLAN.exists() else {}
     keys = [
         (place.text, place.size, name)
-        for place, name in jobs(texts)
+        for place, name in wanted
         if place.fold == 1 and f"{place.text}-{place.size}-{name}" not in plan
     ]
     rounds = {key: list[dict[str, float]]() for key in keys}
@@ -319,7 +319,7 @@ def measure_all(scratch: Path, texts: list[str]) -> None:
     write_json(PLAN, plan)
 
 
-def run_all(scratch: Path, workers: int, texts: list[str]) -> None:
+def run_all(scratch: Path, workers: int, wanted: list[tuple[Place, str]]) -> None:
     def run(job: tuple[Place, str]) -> None:
         place, name = job
         arguments = [str(x) for x in (*place, name)]
@@ -329,10 +329,10 @@ def run_all(scratch: Path, workers: int, texts: list[str]) -> None:
         failed = f"failed, {done.returncode}: {lines[-1:]}"
         print(place.name, name, failed if done.returncode else "done", flush=True)
 
-    for place, _ in jobs(texts):
+    for place, _ in wanted:
         texts_of(place, scratch)
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(run, jobs(texts)))
+        list(pool.map(run, wanted))
 
 
 def main() -> None:
@@ -341,13 +341,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "textgen_map")
     parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
+    parser.add_argument("--levels", nargs="+", choices=LEVELS, default=list(LEVELS))
     parser.add_argument("--job", nargs=4)
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
+    wanted = jobs(given.texts, given.levels)
     if given.what == "measure":
-        measure_all(given.scratch, given.texts)
+        measure_all(given.scratch, wanted)
     elif given.what == "run":
-        run_all(given.scratch, given.workers, given.texts)
+        run_all(given.scratch, given.workers, wanted)
     else:
         text, fold, size, name = given.job
         run_cells(Place(text, int(fold), int(size)), name, given.scratch)
