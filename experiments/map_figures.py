@@ -4,8 +4,7 @@
     python experiments/map_figures.py coverage   # simulates how often the intervals hold the lead
 
 A lead is the difference of two networks' bits over all documents of all folds, divided by their
-characters. Its interval resamples subsets of documents, as reports do, and widens it by what the
-folds, which have networks of their own, vary beyond their documents (times Student's t).
+characters, with the interval of reports, see :mod:`textgen.evaluation.significance`.
 """
 
 from __future__ import annotations
@@ -24,14 +23,13 @@ from map import HERE, LANGUAGES, RESULTS, SECONDS, TEXTS, WHOLE, Place
 from scipy.stats import spearmanr
 
 from textgen.core.system import write_json
-from textgen.evaluation.significance import LEVEL, ByDocument, by_document, holm
+from textgen.evaluation.significance import LEVEL, ByDocument, by_document, compare_arms, holm
 from textgen.evaluation.units import format_number, markdown_table
 
 SIZES = sorted(TEXTS["tales"].sizes)
 BUDGETS = tuple(map(str, SECONDS))
 # The levels that are compared; another one checks a choice.
 LEVELS = ("words", "subwords", "characters")
-RESAMPLES = 2**13
 
 
 class Term(NamedTuple):
@@ -89,28 +87,6 @@ def bits_of(text: str, fold: int, term: Term) -> dict[str, list[float]]:
     return (models.get(term.seconds) or {"documents": {}})["documents"]
 
 
-def interval(
-    bits: np.ndarray, units: np.ndarray, folds: np.ndarray, resamples: int = RESAMPLES
-) -> tuple[float, float, float]:
-    """Low, high and p of Σ bits / Σ units, (D,) each; ``folds`` says which fold has a document."""
-    rng = np.random.default_rng(0)
-    whole, total = bits.sum() / units.sum(), units.sum()
-    chosen = rng.integers(0, 2, (resamples, len(bits))).astype(np.float64)
-    draws = (chosen @ bits) / np.maximum(chosen @ units, 1.0)
-    names = sorted(set(folds))
-    places = [folds == name for name in names]
-    error = (bits - whole * units) / total
-    own = [(bits[p] - units[p] * bits[p].sum() / units[p].sum()) / total for p in places]
-    count = len(names)
-    between = sum(error[p].sum() ** 2 for p in places) * count / (count - 1)
-    between -= sum(float(np.sum(e**2)) for e in own)
-    shifts = math.sqrt(max(0.0, between)) * rng.standard_t(count - 1, resamples)
-    draws = np.concatenate([draws + shifts, draws - shifts])
-    low, high = np.quantile(draws, (0.025, 0.975))
-    p = 2 * (min(np.sum(draws <= 0), np.sum(draws >= 0)) + 1) / (len(draws) + 1)
-    return float(low), float(high), min(1.0, float(p))
-
-
 def lead(text: str, *terms: Term) -> Lead | None:
     """Terms added up, document by document, in all folds; None where a cell is missing."""
     rows = list[tuple[float, ...]]()
@@ -122,14 +98,17 @@ def lead(text: str, *terms: Term) -> Lead | None:
         rows += [(fold, found[0][d][0], *(each[d][1] for each in found)) for d in found[0]]
     fold_of, units, *costs = np.array(rows).T
     bits = sum(term.sign * cost for term, cost in zip(terms, costs, strict=True))
-    whole = float(bits.sum() / units.sum())
+    pair = bits[np.newaxis], np.zeros((1, len(bits)))
+    found = compare_arms(*pair, units, fold_of)
     places = [fold_of == fold for fold in folds_of(text)]
     return Lead(
-        whole,
-        *interval(bits, units, fold_of),
+        found.difference,
+        found.low,
+        found.high,
+        found.p,
         -100 * float(bits.sum() / costs[1].sum()),
         [float(bits[place].sum() / units[place].sum()) for place in places],
-        by_document(bits[np.newaxis], np.zeros((1, len(bits))), units),
+        by_document(*pair, units),
     )
 
 
@@ -142,13 +121,13 @@ def simulate(times: int = 2000) -> None:
         for row in bits_of("tales", fold, Term("words")).values()
     ]
     assert {fold for fold, _ in rows} == set(folds_of("tales"))
-    found = [
+    cases = [
         {"folds": folds, "slope": slope, "spread": spread, "between": between, "times": times}
         for folds, slope, spread, between in itertools.product(
             (5, 3), (0, -0.02), (0.01, 0.03), (0, 0.004, 0.012)
         )
     ]
-    for case in found:
+    for case in cases:
         fold_of, units = np.array([row for row in rows if row[0] <= case["folds"]]).T
         rng = np.random.default_rng(1)
         mean, held = case["slope"] * np.log2(units), 0
@@ -156,10 +135,11 @@ def simulate(times: int = 2000) -> None:
         for _ in range(times):
             shifts = rng.normal(0, case["between"], 5)[fold_of.astype(int) - 1]
             leads = mean + rng.normal(0, case["spread"], len(units)) + shifts
-            low, high, _ = interval(leads * units, units, fold_of, 2**10)
-            held += low <= truth <= high
+            bits = (leads * units)[np.newaxis]
+            found = compare_arms(bits, 0 * bits, units, fold_of, resamples=2**10)
+            held += found.low <= truth <= found.high
         case["covered"] = held / times
-    write_json(RESULTS / "coverage.json", found)
+    write_json(RESULTS / "coverage.json", cases)
 
 
 def coverage_table() -> str:

@@ -27,6 +27,8 @@ from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
 
+TINY = ["training.updates=5", "sampling.samples=1"]
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, finished_run) -> Path:
@@ -114,7 +116,7 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
 def test_the_words_of_a_text_are_counted_by_kind():
     training = [Document("t", "sea " * 120 + "gull " * 12 + "tide tide " + "bell")]
     held_out = [Document("h", "A sea, gull tide\nbell Ulthar 1926.")]
-    words = building.cut_words(held_out, training)
+    words = building.cut_words([ns(sample=training, test=held_out)])
     classes = list(building.CLASSES)
     expected = "unseen frequent punctuation common rare space once unseen numbers punctuation"
     assert [classes[number] for number in words.word_class] == expected.split()
@@ -206,12 +208,43 @@ def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_p
 
 def test_other_texts_under_the_same_names_are_refused():
     corpora = [ns(kind="folder", sha256=text, split_sha256="names") for text in ("one", "two")]
-    one, two = (ns(name=c.sha256, first=ns(metrics=ns(corpus=c))) for c in corpora)
+    runs = [ns(metrics=ns(corpus=c)) for c in corpora]
+    one, two = (ns(name=run.metrics.corpus.sha256, first=run, folds=(run,)) for run in runs)
     assert arms.check_comparable([one, one], anyway=False) == []
     with pytest.raises(TextgenError, match="different texts or splits"):
         arms.check_comparable([one, two], anyway=False)
     loaded = ns(description=vars(corpora[1]))
-    assert [arms.is_on(each, loaded) for each in (one, two)] == [False, True]
+    loaded.sha256 = "two"
+    assert [arms.is_on(each, [loaded]) for each in (one, two)] == [False, True]
+
+
+def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tmp_path):
+    def run(arm, fold):
+        settings = (f"split.fold={fold}", "split.folds=3", *TINY)
+        return Run(finished_run(arm, *settings, name=f"{arm}-1-fold{fold}"))
+
+    runs = [run(arm, fold) for fold in (1, 2, 3) for arm in ("char", "word")]
+    found = package.compare_runs(runs, reports_folder=tmp_path, quiet=True).report
+    rows = {row.name: row for row in found.documents}
+    assert len(rows) == len(found.documents) == found.corpus["test"]["documents"]
+    for arm, own in (("char", runs[::2]), ("word", runs[1::2])):
+        documents = [(n, d) for n, run in enumerate(own, 1) for d in run.token_bits]
+        assert {d.name: n for n, d in documents} == {name: row.fold for name, row in rows.items()}
+        for _, d in documents:
+            assert rows[d.name].bits[arm] == pytest.approx(d.total / (d.characters + 1))
+        total = sum(d.total for _, d in documents) / sum(d.characters + 1 for _, d in documents)
+        (row,) = [row for row in found.arms if row.name == arm]
+        assert row.test.total == pytest.approx(total)
+        classes = sum(word_class.shares[arm] for word_class in found.word_classes)
+        assert classes == pytest.approx(total)
+    (tested,) = found.contrasts
+    assert (tested.folds, tested.scope, tested.seeds) == (3, "arms", [1, 1])
+    assert tested.documents == len(rows)
+    assert [r.command for r in found.references] == [None] * len(found.references) != []
+
+    two = package.compare_runs([*runs[:4], runs[5]], reports_folder=tmp_path, quiet=True)
+    assert [Path(row["folder"]) for row in two.report.left_out] == [r.folder for r in runs[:4:2]]
+    assert [row.name for row in two.arms] == ["word"]
 
 
 def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
@@ -221,7 +254,8 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     plain = units * draw.normal(1.9, 0.1, 11)
     first = np.stack([plain + units * draw.normal(-0.02, 0.04, 11) for _ in range(3)])
     both = {"a": first, "b": np.stack([plain] * 3)}
-    given = [ns(name=n, bits=b, units=units, bits_with_memory=-b) for n, b in both.items()]
+    text = {"units": units, "fold_of": np.zeros(11, np.int64)}
+    given = [ns(name=n, bits=b, bits_with_memory=-b, **text) for n, b in both.items()]
     expected = significance.compare_arms(*both.values(), units)
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):

@@ -114,7 +114,8 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
     seconds = plan.preparation_seconds + plan.updates * plan.seconds_per_update
     assert 30 - plan.seconds_per_update < seconds <= 30
     assert plan.experiment["training"]["seconds"] == 30
-    made = studies.load_study(written(text)).experiment("char", 2, plan.updates)
+    more = written(text.replace("seeds = 1", "seeds = 2"))
+    made = studies.load_study(more).experiment("char", "char-2", plan.updates)
     assert (made.name, made.seed) == ("char-2", 2)
     assert (made.training.updates, made.training.seconds) == (plan.updates, None)
     with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
@@ -200,6 +201,22 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(copied, written
     study = studies.load_study(path)
     order = execution.planned_experiments(study, studies.plan_study(study, copied.folder))
     assert [experiment.name for experiment in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
+
+
+def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, capsys):
+    study = studies.load_study(written("folds = 2\n" + UPDATES + TWIN + CHAR))
+    plans = dict.fromkeys(study.arms, SimpleNamespace(updates=150))
+    experiments = execution.planned_experiments(study, plans)
+    first = [f"{run}-fold{fold}" for fold in (1, 2) for run in ("twin-3", "char-1")]
+    assert [e.name for e in experiments] == [*first, "twin-7-fold1", "twin-7-fold2"]
+    places = [(e.seed, e.split.fold, e.split.folds) for e in experiments]
+    assert (places[0], places[-1]) == ((3, 1, 2), (7, 2, 2))
+    corpora = execution.show_text(study, Screen())
+    tested = [document.name for corpus in corpora for document in corpus.test]
+    assert sorted(tested) == sorted(n for names in corpora[0].names.values() for n in names)
+    assert f"test {len(tested)} documents" in capsys.readouterr().out
+    with pytest.raises(TextgenError, match=r"split\.fold"):
+        studies.load_study(written("folds = 2\n" + UPDATES + arm("char", "split.fold=1")))
 
 
 def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_path, written):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -152,6 +152,15 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
         stated_language=experiment.language,
         left_out=getattr(config, "leave_out", ()),
     )
+
+
+def pool_folds(folds: Sequence[Corpus]) -> Corpus:
+    """A text in folds as one: every document is tested, the rest is as in the first fold."""
+    if len(folds) == 1:
+        return folds[0]
+    test = [document for fold in folds for document in fold.test]
+    division = f"by document into {len(folds)} folds, each the test part of networks of its own"
+    return replace(folds[0], test=test, division=division)
 
 
 def load_text(experiment: Experiment, sha256: str) -> Corpus:

@@ -442,6 +442,28 @@ REFERENCES = (
 )
 
 
+def pooled_references(
+    folds: Sequence[Corpus],
+    say: Callable[[str], object] = lambda text: None,
+    experiment: str = "experiments/char.toml",
+) -> list[Reference]:
+    """As :func:`compute_references`, of a text in folds: those that all folds have, with the
+    documents of all, which no single command repeats."""
+    first, *others = (compute_references(corpus, say, experiment) for corpus in folds)
+    by_key = [{reference.key: reference for reference in found} for found in others]
+    return [
+        replace(
+            reference,
+            command="" if others else reference.command,
+            validation=[d for r in same for d in r.validation],
+            test=[d for r in same for d in r.test],
+        )
+        for reference in first
+        if all(reference.key in found for found in by_key)
+        for same in [[reference, *(found[reference.key] for found in by_key)]]
+    ]
+
+
 def compute_references(
     corpus: Corpus,
     say: Callable[[str], object] = lambda text: None,

@@ -20,6 +20,11 @@ Applied Statistics 1, 2007, counts it three times). Degrees of freedom: Welch (B
 for seeds of unequal variance, more where documents vary too (Satterthwaite, Biometrics Bulletin 2,
 1946).
 
+*Folds* of a cross-validation test every document once, each fold by networks of its own, which move
+its documents together. What the leads of folds vary beyond their documents takes the place of
+seeds, whose chance it contains: a standard error times Student's t, folds less one degrees of
+freedom.
+
 A difference is claimed where the sign-flip test and the hierarchical bootstrap both claim it: p is
 the larger one (intersection–union test; Berger, Technometrics 24, 1982).
 
@@ -67,6 +72,7 @@ class Difference:
         p: two-sided, of no difference, for this contrast alone.
         documents: how many.
         seeds: how many of each arm.
+        folds: in how many they were tested.
     """
 
     difference: float
@@ -75,15 +81,20 @@ class Difference:
     p: float
     documents: int
     seeds: tuple[int, int]
+    folds: int = 1
 
     @property
     def scope(self) -> Literal["arms", "these runs"]:
-        """What low, high and p hold for: one seed does not show what others would give."""
-        return "arms" if min(self.seeds) > 1 else "these runs"
+        """What low, high and p hold for: one training does not show what others would give."""
+        return "arms" if min(self.seeds) > 1 or self.folds > 1 else "these runs"
 
 
 def bootstrap_interval(
-    bits: np.ndarray, units: np.ndarray, *, resamples: int = RESAMPLES
+    bits: np.ndarray,
+    units: np.ndarray,
+    folds: np.ndarray | None = None,
+    *,
+    resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
     """Bounds on an arm's own bits per character, for other such documents and other seeds.
 
@@ -92,16 +103,22 @@ def bootstrap_interval(
     Args:
         bits: (S, D) float64, total bits of each document under each seed. One seed: of this run.
         units: (D,) characters + 1.
+        folds: (D,) number of the fold in which each document was tested; None where there is one.
         resamples: how many, if not all 2^D subsets are fewer.
 
     Returns:
         Lower and upper bound of 95 %, infinite where there are fewer than 6 documents.
     """
-    return _resample([bits], [1], units, resamples)[1:3]
+    return _resample([bits], [1], units, folds, resamples)[1:3]
 
 
 def compare_arms(
-    first: np.ndarray, second: np.ndarray, units: np.ndarray, *, resamples: int = RESAMPLES
+    first: np.ndarray,
+    second: np.ndarray,
+    units: np.ndarray,
+    folds: np.ndarray | None = None,
+    *,
+    resamples: int = RESAMPLES,
 ) -> Difference:
     """The difference of two arms on the same documents, with its interval and p.
 
@@ -109,7 +126,7 @@ def compare_arms(
         first: (S1, D) float64, total bits of each document under each seed. An arm without chance,
             such as n-grams, is its one row given twice.
         second: (S2, D), of the other arm; row s has nothing to do with row s of ``first``.
-        units, resamples: as for :func:`bootstrap_interval`.
+        units, folds, resamples: as for :func:`bootstrap_interval`.
 
     Simulated 4,000 times a case, 11 and 30 documents as uneven as the tales, standard deviations of
     0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
@@ -119,10 +136,11 @@ def compare_arms(
     % with two seeds an arm if one arm's vary three times as much or more, 94 % with three; two
     seeds against five, 93 % where seeds dominate and 88 to 95 % if the two vary three times as much
     or more; 89 to 92 % with one seed if the difference grows with the length of a document or is
-    skewed among documents.
+    skewed among documents. Folds: ``experiments/log/2026-11-29-the-map.md`` has their coverage.
     """
-    difference, low, high, p = _resample([first, second], [1, -1], units, resamples)
-    return Difference(difference, low, high, p, len(units), (len(first), len(second)))
+    difference, low, high, p = _resample([first, second], [1, -1], units, folds, resamples)
+    seeds, number = (len(first), len(second)), 1 if folds is None else len(np.unique(folds))
+    return Difference(difference, low, high, p, len(units), seeds, number)
 
 
 @dataclass(frozen=True)
@@ -186,13 +204,22 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
 
 
 def _resample(
-    arms: Sequence[np.ndarray], signs: Sequence[int], units: np.ndarray, resamples: int
+    arms: Sequence[np.ndarray],
+    signs: Sequence[int],
+    units: np.ndarray,
+    folds: np.ndarray | None,
+    resamples: int,
 ) -> tuple[float, float, float, float]:
     """Σ sign · micro average over the arms, its bounds, and p of its being 0."""
     units = np.asarray(units, dtype=np.float64)
     total = sum(sign * bits.mean(axis=0) for sign, bits in zip(signs, arms, strict=True))
     order = np.lexsort((np.abs(total), units))  # resampling must not depend on their order
     arms, total, units = [bits[:, order] for bits in arms], total[order], units[order]
+    chance = None
+    if folds is not None and len(np.unique(folds)) > 1:
+        chance = _other_folds(total, units, folds[order])
+    elif all(len(bits) > 1 for bits in arms):
+        chance = _other_seeds(arms, total, units)
 
     rng = np.random.default_rng(0)
     sums = _subset_sums(np.stack([total, units], axis=1), resamples, rng)
@@ -202,9 +229,9 @@ def _resample(
     filled = sums[:, 1] > 0
     draws = sums[filled, 0] / sums[filled, 1]
     empty = len(sums) - len(draws)
-    if all(len(bits) > 1 for bits in arms):
+    if chance:
         repeats = -(-resamples // len(sums))
-        error, freedom = _other_seeds(arms, total, units)
+        error, freedom = chance
         shifts = error * rng.standard_t(freedom, repeats * len(draws))
         draws, empty = np.tile(draws, repeats), 2 * repeats * empty
         draws = np.concatenate([draws + shifts, draws - shifts])
@@ -275,6 +302,19 @@ def _other_seeds(
     return float(np.sqrt(between)), max(welch, satterthwaite)
 
 
+def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> tuple[float, float]:
+    """What the networks of folds add to the error of Σ total / Σ units beyond what their documents
+    vary, and degrees of freedom."""
+    errors = (total - units * total.sum() / units.sum()) / units.sum()
+    between, documents, names = 0.0, 0.0, np.unique(folds)
+    for name in names:
+        own, part = errors[folds == name], units[folds == name]
+        between += float(own.sum() ** 2)
+        documents += float(np.sum((own - part * own.sum() / part.sum()) ** 2))
+    freedom = len(names) - 1
+    return math.sqrt(max(0.0, between * len(names) / freedom - documents)), float(freedom)
+
+
 def answer(first: str, second: str, outcome: Verdict, yes: str = "") -> str:
     """The answer to a question in a word or two: yes or no, where the question says which is yes.
 
@@ -322,7 +362,8 @@ def verdict_sentence(
     p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
     facts += [interval, p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else "")]
     facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
-    facts.append("{} + {} seeds".format(*difference.seeds))
+    folds = f" in {difference.folds} folds" * (difference.folds > 1)
+    facts.append("{} + {} seeds".format(*difference.seeds) + folds)
     return f"{claim} ({', '.join(facts)})."
 
 
@@ -347,7 +388,7 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
         return "Make more runs, with other seeds: the documents are enough."
-    seeds = "" if min(difference.seeds) > 1 else ", and two seeds an arm or more,"
+    seeds = "" if difference.scope == "arms" else ", and two seeds an arm or more,"
     if documents > HOPELESS * difference.documents:
         return f"About {documents:,} documents like these would settle it: more than can be had."
     advice = f"If it is as {claim} as it looks, about {documents:,} documents like these"

@@ -1,11 +1,13 @@
 """Finished runs grouped into arms, and what each arm is in words.
 
-An arm is one experiment under several seeds. Nothing here needs TensorFlow.
+An arm is one experiment under several seeds, and in all folds of a cross-validation, if there is
+one. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +20,13 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.data.loading import Corpus
 from textgen.report.schema import Caution
-from textgen.runs.finished import Run
+from textgen.runs.finished import Run, TokenBits
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One experiment under one or more seeds, all scored on the same documents."""
+    """One experiment under one or more seeds, all scored on the same documents; in folds every
+    seed has a run for each. ``runs``: by seed, then by fold."""
 
     name: str
     runs: tuple[Run, ...]
@@ -38,61 +41,111 @@ class Arm:
 
     @property
     def seeds(self) -> list[int]:
-        return [run.experiment.seed for run in self.runs]
+        return list(dict.fromkeys(run.experiment.seed for run in self.runs))
+
+    @property
+    def folds(self) -> tuple[Run, ...]:
+        """The runs of the first seed: one, or one for each fold."""
+        return tuple(run for run in self.runs if run.experiment.seed == self.seeds[0])
+
+    @cached_property
+    def tested(self) -> list[list[TokenBits]]:
+        """The held-out documents of all folds under each seed."""
+        return [
+            [d for run in self.runs if run.experiment.seed == seed for d in run.token_bits]
+            for seed in self.seeds
+        ]
+
+    @cached_property
+    def fold_of(self) -> np.ndarray:
+        """(documents,) int64: the number of the fold in which each was tested, from 0."""
+        return np.repeat(np.arange(len(self.folds)), [len(run.token_bits) for run in self.folds])
 
     @cached_property
     def bits(self) -> np.ndarray:
         """(seeds, documents) float64: bits of each held-out document under the network alone."""
-        return np.array([[d.total for d in run.token_bits] for run in self.runs])
+        return np.array([[d.total for d in documents] for documents in self.tested])
 
     @cached_property
     def bits_with_memory(self) -> np.ndarray | None:
         """The same with a memory of the document; None if the arm has none."""
         rows = [
-            [d.with_memory and d.with_memory.total for d in run.token_bits] for run in self.runs
+            [d.with_memory and d.with_memory.total for d in documents] for documents in self.tested
         ]
         return None if any(bits is None for row in rows for bits in row) else np.array(rows)
 
     @cached_property
     def units(self) -> np.ndarray:
         """(documents,) int64: characters and one end mark."""
-        return np.array([d.characters + 1 for d in self.first.token_bits])
+        return np.array([d.characters + 1 for d in self.tested[0]])
 
     @cached_property
     def per_character(self) -> list[np.ndarray]:
         """(characters + 1,) float64 per document: bits of each character, mean over seeds."""
-        documents = zip(*(run.token_bits for run in self.runs), strict=True)
+        documents = zip(*self.tested, strict=True)
         return [np.mean([d.per_character() for d in seeds], axis=0) for seeds in documents]
 
 
 def group_runs(runs: Sequence[Run]) -> list[Arm]:
-    """Arms of runs that differ in name and seed only, in the order of their first runs.
+    """Arms of runs that differ in name, seed and fold only, in the order of their first runs.
 
     Raises:
-        TextgenError: the same experiment and seed twice.
+        TextgenError: the same experiment, seed and fold twice.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        key = json.dumps([_shared_settings(run.experiment), run.metrics.corpus.sha256])
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(_arm_key(run), []).append(run)
     arms = list[Arm]()
     for members in groups.values():
-        if len({run.experiment.seed for run in members}) < len(members):
+        if len({_place(run) for run in members}) < len(members):
             folders = " and ".join(str(run.folder) for run in members)
             raise TextgenError(
                 f"{folders}: the same experiment with the same seed more than once",
                 hint="leave one of them out, or train it with --set seed=N",
             )
-        stems = {run.experiment.name.removesuffix(f"-{run.experiment.seed}") for run in members}
+        stems = {_stem(run.experiment) for run in members}
         name = stems.pop() if len(stems) == 1 else members[0].experiment.name
         name = _free_name(name, members[0].folder, {arm.name for arm in arms})
-        arms.append(Arm(name, tuple(sorted(members, key=lambda run: run.experiment.seed))))
+        arms.append(Arm(name, tuple(sorted(members, key=_place))))
     return arms
 
 
+def _place(run: Run) -> tuple[int, int]:
+    return run.experiment.seed, run.experiment.split.fold or 0
+
+
+def _stem(experiment: Experiment) -> str:
+    name = experiment.name.removesuffix(f"-fold{experiment.split.fold}")
+    return name.removesuffix(f"-{experiment.seed}")
+
+
+def incomplete(runs: Sequence[Run]) -> dict[Run, str]:
+    """Runs of seeds that lack a fold which others have, and what they lack."""
+    wanted, found = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
+    for run in runs:
+        seed, fold = _place(run)
+        wanted[_text_key(run)].add(fold)
+        found[f"{seed} {_arm_key(run)}"].add(fold)
+    return {
+        run: f"this arm has no run of seed {run.experiment.seed} for fold {min(lacking)}"
+        for run in runs
+        if (lacking := wanted[_text_key(run)] - found[f"{run.experiment.seed} {_arm_key(run)}"])
+    }
+
+
+def _arm_key(run: Run) -> str:
+    return json.dumps([_shared_settings(run.experiment), run.metrics.corpus.sha256])
+
+
+def _text_key(run: Run) -> str:
+    return json.dumps([_shared_settings(run.experiment).get("split"), run.metrics.corpus.sha256])
+
+
 def _shared_settings(experiment: Experiment) -> dict[str, Any]:
-    """What the seeds of an arm share; of runs that were trained on, also that of their starts."""
+    """What the runs of an arm share; of runs that were trained on, also that of their starts."""
     shared, start = experiment.arm, experiment.training.start
+    if "fold" in shared.get("split", {}):
+        shared["split"] = {key: v for key, v in shared["split"].items() if key != "fold"}
     if start and (file := Path(start) / "experiment.toml").exists():
         training = shared["training"] | {"start": _shared_settings(load_experiment(file))}
         shared = shared | {"training": training}
@@ -110,10 +163,14 @@ def _free_name(name: str, folder: Path, taken: set[str]) -> str:
     return name
 
 
-def is_on(arm: Arm, loaded: Corpus) -> bool:
-    """Whether an arm was trained and scored on this text, split like this."""
-    corpus, keys = arm.first.metrics.corpus, ("sha256", "split_sha256")
-    return all(corpus[key] == loaded.description[key] for key in keys)
+def is_on(arm: Arm, texts: Sequence[Corpus]) -> bool:
+    """Whether an arm was trained and scored on this text, split like this, in each of its folds."""
+    return _texts(arm) == [(c.sha256, c.description["split_sha256"]) for c in texts]
+
+
+def _texts(arm: Arm) -> list[tuple[str, str]]:
+    corpora = [run.metrics.corpus for run in arm.folds]
+    return [(corpus.sha256, corpus.split_sha256) for corpus in corpora]
 
 
 def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
@@ -125,9 +182,9 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     Raises:
         TextgenError: they differ.
     """
-    corpora = {arm.name: arm.first.metrics.corpus for arm in arms}
-    if len({(corpus.sha256, corpus.split_sha256) for corpus in corpora.values()}) == 1:
+    if all(_texts(arm) == _texts(arms[0]) for arm in arms):
         return []
+    corpora = {arm.name: arm.first.metrics.corpus for arm in arms}
     notes = {
         name: f"({corpus.kind}, text {corpus.sha256[:12]}…, split {corpus.split_sha256[:12]}…)"
         for name, corpus in corpora.items()

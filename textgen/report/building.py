@@ -19,7 +19,7 @@ import numpy as np
 from textgen.auditing.audit import audit_lines
 from textgen.core.settings import Contrast
 from textgen.data.documents import Document, count_characters
-from textgen.data.loading import Corpus
+from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise
@@ -27,7 +27,7 @@ from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_lab
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on
 from textgen.report.sentences import cautions
-from textgen.runs.finished import Run
+from textgen.runs.finished import Run, TokenBits
 from textgen.runs.generation import evaluation_for
 from textgen.tokenizers.pieces import pretokenize, split_space
 
@@ -56,7 +56,7 @@ MAX_OPENINGS = 5
 
 def build_report(
     arms: Sequence[Arm],
-    loaded: Corpus,
+    folds: Sequence[Corpus],
     references: Sequence[Reference],
     contrasts: Sequence[Contrast],
     plan: Mapping[str, Mapping[str, Any]],
@@ -67,37 +67,40 @@ def build_report(
 
     Args:
         arms: at least one.
-        loaded: the corpus of the first arm.
+        folds: the corpus of the first arm in each of its folds; of one, as a rule.
         references: baselines scored on the same split.
         contrasts: what is tested, Holm over all of them.
         plan: arm → what a study has planned for it: seconds on an idle machine.
         warnings: what a reader must know first.
         about: further attributes of the report.
     """
+    loaded = folds[0]
     human = metrics.Human([document.text for document in loaded.sample], loaded.language.code)
-    same_text = [arm for arm in arms if is_on(arm, loaded)]
+    same_text = [arm for arm in arms if is_on(arm, folds)]
     scored = [arm for arm in same_text if arm.charged]
     described = descriptions(arms)
     rows = [
-        arm_row(arm, described[arm.name], is_on(arm, loaded), plan.get(arm.name)) for arm in arms
+        arm_row(arm, described[arm.name], is_on(arm, folds), plan.get(arm.name)) for arm in arms
     ]
     tested = tested_contrasts(contrasts, scored)
     report = schema.Report(
         **about,
         unit=UNIT,
         margin=significance.MARGIN,
-        corpus=loaded.description,
+        corpus=pool_folds(folds).description,
+        folds=len(folds),
         warnings=[*warnings, *_sample_caution(loaded), *cautions(arms, rows, contrasts, tested)],
         arms=rows,
         references=[reference_row(reference) for reference in references],
         questions=len(contrasts),
         contrasts=tested,
         documents=document_rows(scored),
-        word_classes=word_classes(scored, cut_words(loaded.test, loaded.sample)),
+        word_classes=word_classes(scored, cut_words(folds)),
         generated=measure_samples(same_text, loaded, human),
     )
     texts = schema.Texts(
-        passages=passages(loaded.test, scored), samples=samples_shown(same_text, loaded, human)
+        passages=passages(pool_folds(folds).test, scored),
+        samples=samples_shown(same_text, loaded, human),
     )
     return report, texts
 
@@ -125,8 +128,8 @@ def arm_row(
     test = validation = None
     if arm.charged:
         validation = part_bits([run.metrics.validation for run in arm.runs], arm.units)
-        tested = [run.metrics.test for run in arm.runs]
-        test = part_bits(tested, arm.units, arm.bits, arm.bits_with_memory)
+        tested = [_figures(documents) for documents in arm.tested]
+        test = part_bits(tested, arm.units, arm.bits, arm.bits_with_memory, arm.fold_of)
     return schema.ArmRow(
         name=arm.name,
         described=described,
@@ -160,6 +163,7 @@ def _trained_run(run: Run) -> schema.TrainedRun:
     bits = run.metrics.test.bits_per_character
     return schema.TrainedRun(
         seed=run.experiment.seed,
+        fold=run.experiment.split.fold,
         folder=str(run.folder),
         total=bits.total if bits else None,
         audits=audit_lines(run.folder),
@@ -188,26 +192,32 @@ def part_bits(
     units: np.ndarray,
     bits: np.ndarray | None = None,
     bits_with_memory: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
 ) -> schema.Bits:
     """Figures of a part of the text.
 
     Args:
-        parts: each run's figures of it.
+        parts: each run's figures of it; of the test part each seed's, in all folds.
         units: (documents,) characters and end marks.
         bits, bits_with_memory: (seeds, documents), for an interval; None for none.
+        folds: (documents,) in which each was tested.
     """
-    row = _mean_bits(parts, units, bits)
+    row = _mean_bits(parts, units, bits, folds)
     with_memory = [part["with_memory"] for part in parts]
     if all(with_memory):
-        row.with_memory = _mean_bits(with_memory, units, bits_with_memory)
+        row.with_memory = _mean_bits(with_memory, units, bits_with_memory, folds)
     return row
 
 
-def _mean_bits(runs: Sequence[Any], units: np.ndarray, bits: np.ndarray | None) -> schema.Bits:
+def _mean_bits(
+    runs: Sequence[Any], units: np.ndarray, bits: np.ndarray | None, folds: np.ndarray | None
+) -> schema.Bits:
     totals = [run["bits_per_character"]["total"] for run in runs]
     model = _mean(run["bits_per_character"]["model"] for run in runs)
     spelling = _mean(run["bits_per_character"]["spelling"] for run in runs)
-    ends = (math.inf, math.inf) if bits is None else significance.bootstrap_interval(bits, units)
+    ends = (math.inf, math.inf)
+    if bits is not None:
+        ends = significance.bootstrap_interval(bits, units, folds)
     return schema.Bits(
         model=model,
         spelling=spelling,
@@ -217,6 +227,20 @@ def _mean_bits(runs: Sequence[Any], units: np.ndarray, bits: np.ndarray | None) 
         low=_bound(ends[0]),
         high=_bound(ends[1]),
     )
+
+
+def _figures(documents: Sequence[TokenBits]) -> dict[str, Any]:
+    """Those of the documents of all folds, as ``metrics.json`` has them for one."""
+    units = np.array([d.characters + 1 for d in documents])
+    model = sum(float(d.model.sum()) for d in documents) / units.sum()
+    totals = np.array([d.total for d in documents])
+    total = totals.sum() / units.sum()
+    with_memory = [d.with_memory for d in documents if d.with_memory]
+    return {
+        "bits_per_character": {"model": model, "spelling": total - model, "total": total},
+        "mean_over_documents": float(np.mean(totals / units)),
+        "with_memory": _figures(with_memory) if with_memory else None,
+    }
 
 
 def _bound(value: float) -> float | None:
@@ -238,7 +262,7 @@ def reference_row(reference: Reference) -> schema.ReferenceRow:
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
-        command=reference.command,
+        command=reference.command or None,
         test=bits_of(reference.test),
         validation=bits_of(reference.validation) if reference.validation else None,
     )
@@ -249,10 +273,12 @@ def tested_contrasts(
 ) -> list[schema.ContrastRow]:
     """The contrasts whose arms have bits, with Holm's correction over all that were declared: of
     the networks alone, and with a memory of the document where both arms have one."""
-    units = {arm.name: arm.units for arm in arms}
-    alone = _differences(contrasts, {arm.name: arm.bits for arm in arms}, units)
+    if not arms:
+        return []
+    units, folds = arms[0].units, arms[0].fold_of
+    alone = _differences(contrasts, {arm.name: arm.bits for arm in arms}, units, folds)
     with_memory = {a.name: a.bits_with_memory for a in arms if a.bits_with_memory is not None}
-    both = _differences(contrasts, with_memory, units)
+    both = _differences(contrasts, with_memory, units, folds)
     return [
         schema.ContrastRow(
             first=c.first,
@@ -267,12 +293,15 @@ def tested_contrasts(
 
 
 def _differences(
-    contrasts: Sequence[Contrast], bits: Mapping[str, np.ndarray], units: Mapping[str, np.ndarray]
+    contrasts: Sequence[Contrast],
+    bits: Mapping[str, np.ndarray],
+    units: np.ndarray,
+    folds: np.ndarray,
 ) -> dict[int, schema.Difference]:
     """Those of the contrasts whose arms have bits, (seeds, documents) each, by their numbers."""
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
     differences = [
-        significance.compare_arms(bits[c.first], bits[c.second], units[c.first])
+        significance.compare_arms(bits[c.first], bits[c.second], units, folds)
         for c in wanted.values()
     ]
     missing = [1.0] * (len(contrasts) - len(wanted))  # a failed run makes no other p smaller
@@ -284,25 +313,26 @@ def _differences(
         dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
         rows[number] = schema.Difference(
             **{**asdict(d), "low": _bound(d.low), "high": _bound(d.high)},
-            share=abs(d.difference) * units[c.first].sum() / dearer,
+            share=abs(d.difference) * units.sum() / dearer,
             p_adjusted=p,
             scope=d.scope,
             verdict=result,
             answer=significance.answer(c.first, c.second, result, c.yes if c.question else ""),
             sentence=significance.verdict_sentence(c.first, c.second, d, p, len(contrasts)),
             advice=significance.what_would_tell(d, len(contrasts)) if open_question else "",
-            spread=significance.by_document(bits[c.first], bits[c.second], units[c.first]),
+            spread=significance.by_document(bits[c.first], bits[c.second], units),
         )
     return rows
 
 
 def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
     """Every held-out document, hardest first."""
-    documents = arms[0].first.token_bits if arms else []
+    documents = arms[0].tested[0] if arms else []
     rows = [
         schema.DocumentRow(
             name=document.name,
             characters=document.characters,
+            fold=arms[0].folds[arms[0].fold_of[i]].experiment.split.fold,
             bits={a.name: float(a.bits[:, i].mean() / a.units[i]) for a in arms},
             bits_by_seed={a.name: (a.bits[:, i] / a.units[i]).tolist() for a in arms},
         )
@@ -312,10 +342,10 @@ def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
 
 
 def drawn_samples(arm: Arm, temperature: float) -> list[metrics.Sample]:
-    """An arm's samples at a temperature: as many as one run drew, its seeds taking turns."""
-    drawn = [
-        next(s.texts for s in run.texts.sweep if s.temperature == temperature) for run in arm.runs
-    ]
+    """An arm's samples at a temperature: as many as one run drew, its seeds taking turns, all in
+    the first fold."""
+    runs = arm.runs[:: len(arm.folds)]
+    drawn = [next(s.texts for s in run.texts.sweep if s.temperature == temperature) for run in runs]
     chosen = [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
     return [metrics.Sample(text.text, tuple(text.filled)) for text in chosen]
 
@@ -392,21 +422,23 @@ class Words(NamedTuple):
     word_class: np.ndarray
 
 
-def cut_words(documents: Sequence[Document], training: Sequence[Document]) -> Words:
-    """The words of held-out documents, and how frequent each is in the training documents.
+def cut_words(folds: Sequence[Corpus]) -> Words:
+    """The words of the held-out documents of all folds, and how frequent each is in the training
+    text of its own.
 
     A word is looked up unchanged, capitals included, without its leading space.
     """
-    counts: Counter[str] = Counter()
-    for document in training:
-        counts.update(split_space(token)[1] for token in pretokenize(document.text))
     rows, start = list[tuple[int, int, int]](), 0
-    for document in documents:
-        for token in pretokenize(document.text):
-            core = split_space(token)[1]
-            rows.append((start, start + len(token), _word_class(core, counts[core])))
-            start += len(token)
-        start += 1
+    for corpus in folds:
+        counts: Counter[str] = Counter()
+        for document in corpus.sample:
+            counts.update(split_space(token)[1] for token in pretokenize(document.text))
+        for document in corpus.test:
+            for token in pretokenize(document.text):
+                core = split_space(token)[1]
+                rows.append((start, start + len(token), _word_class(core, counts[core])))
+                start += len(token)
+            start += 1
     return Words(*np.array(rows, dtype=np.int64).reshape(-1, 3).T)
 
 
@@ -493,7 +525,7 @@ def _word_end(text: str, start: int, length: int) -> int:
 
 
 def _stretches(arm: Arm, number: int, start: int, end: int) -> list[tuple[int, int, float, float]]:
-    cells = zip(*arm.first.token_bits[number].cells(), strict=False)  # without the end mark
+    cells = zip(*arm.tested[0][number].cells(), strict=False)  # without the end mark
     return [
         (max(0, int(a) - start), min(end, int(b)) - start, round(float(m), 3), round(float(s), 3))
         for a, b, m, s in cells

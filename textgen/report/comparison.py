@@ -18,11 +18,11 @@ from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import Contrast, check_name
 from textgen.core.system import write_file, write_json
 from textgen.data.loading import Corpus, load_text
-from textgen.evaluation.baselines import compute_references
+from textgen.evaluation.baselines import pooled_references
 from textgen.evaluation.units import format_number
 from textgen.interactive.portable import portable_model
 from textgen.report import sentences
-from textgen.report.arms import Arm, check_comparable, group_runs, is_on
+from textgen.report.arms import Arm, check_comparable, group_runs, incomplete, is_on
 from textgen.report.building import build_report
 from textgen.report.page import bits_cells, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
@@ -137,7 +137,8 @@ def compare_runs(
     """Compare finished runs: write a report, and return its figures and folder.
 
     Args:
-        runs: finished runs or their folders; those that differ only in seed and name are one arm.
+        runs: finished runs or their folders; those that differ only in seed, fold and name are one
+            arm.
         name, title: of the report, and its heading; the arms' names if empty.
         contrasts: what is tested, declared before the runs; if empty, each arm against the first.
         plan: of a study, for each arm.
@@ -157,12 +158,13 @@ def compare_runs(
         if not isinstance(run, Run):
             check_folder(Path(run))
     screen = Screen(quiet)
-    readable, loaded, left_out = read_runs(runs, screen)
+    readable, corpora, left_out = read_runs(runs, screen)
     arms = group_runs(readable)
+    texts = [corpora[run.folder] for run in arms[0].folds]
     warnings = check_comparable(arms, different_texts)
-    if loaded.warning:
-        warnings.append(Caution(text=loaded.warning))
-    same_text = [arm for arm in arms if is_on(arm, loaded)]
+    if texts[0].warning:
+        warnings.append(Caution(text=texts[0].warning))
+    same_text = [arm for arm in arms if is_on(arm, texts)]
     names = [arm.name for arm in arms]
     named = {"name": name, "title": title}
     if Path(reports_folder) != REPORTS:
@@ -175,10 +177,10 @@ def compare_runs(
     ]
     only_python = [key for key, value in (("contrasts", contrasts), ("plan", plan)) if value]
     models = None if embed is None else embedded(same_text, embed, screen)
-    report, texts = build_report(
+    report, shown = build_report(
         arms,
-        loaded,
-        compute_references(loaded, screen.say, f"{readable[0].folder}/experiment.toml"),
+        texts,
+        pooled_references(texts, screen.say, f"{readable[0].folder}/experiment.toml"),
         contrasts or against_first([arm.name for arm in same_text if arm.charged]),
         plan or {},
         warnings,
@@ -192,34 +194,36 @@ def compare_runs(
     )
     folder = Path(reports_folder) / report.name
     write_json(folder / "report.json", report.model_dump(by_alias=True))
-    write_json(folder / "texts.json", texts.model_dump())
-    write_file(folder / "index.html", render_page(report, texts, models))
-    show(screen, folder, report, texts)
+    write_json(folder / "texts.json", shown.model_dump())
+    write_file(folder / "index.html", render_page(report, shown, models))
+    show(screen, folder, report, shown)
     return Comparison(folder)
 
 
 def _other_looks(arms: Sequence[Arm]) -> int:
     """How many more runs beside those of the arms have been scored on the same test text."""
-    wanted, ours = arms[0].first.metrics.corpus, [run.folder for arm in arms for run in arm.runs]
+    corpora = [run.metrics.corpus for run in arms[0].folds]
+    wanted = {(corpus.sha256, corpus.split_sha256) for corpus in corpora}
+    ours = [run.folder for arm in arms for run in arm.runs]
     beside = {file.parent for run in ours for file in run.parent.glob(f"*/{METRICS_FILE}")}
     looks = 0
     for folder in beside - set(ours):
         with suppress(TextgenError):
             found = read_metrics(folder).corpus
-            looks += (found.sha256, found.split_sha256) == (wanted.sha256, wanted.split_sha256)
+            looks += (found.sha256, found.split_sha256) in wanted
     return looks
 
 
 def read_runs(
     runs: Sequence[str | Path | Run], screen: Screen
-) -> tuple[list[Run], Corpus, list[dict[str, str]]]:
-    """The runs that can be read, the text of the first, and those left out with the reason.
+) -> tuple[list[Run], dict[Path, Corpus], list[dict[str, str]]]:
+    """The runs that can be read, the text of each by its folder, and why others are left out.
 
     Raises:
         TextgenError: none can be read.
     """
-    readable, left_out = list[Run](), list[dict[str, str]]()
-    texts: dict[str, Corpus] = {}
+    readable, left_out = list[Run](), dict[str, str]()
+    texts, corpora = dict[str, Corpus](), dict[Path, Corpus]()
     for folder in runs:
         try:
             run = load_run(folder)
@@ -228,16 +232,20 @@ def read_runs(
             texts[key] = texts.get(key) or load_text(run.experiment, sha256)
             run.check()
             readable.append(run)
+            corpora[run.folder] = texts[key]
         except TextgenError as error:
-            left_out.append({"folder": os.fspath(folder), "reason": error.message})
+            left_out[os.fspath(folder)] = error.message
             screen.warn(f"LEFT OUT: {error}")
+    for run, reason in incomplete(readable).items():
+        readable.remove(run)
+        left_out[os.fspath(run)] = reason
+        screen.warn(f"LEFT OUT: {run.folder}: {reason}")
     if not readable:
         raise TextgenError(
             f"compare: no run that can be read among {len(runs)}",
             hint="train one: textgen run experiments/char.toml",
         )
-    first = readable[0]
-    return readable, texts[first.metrics.corpus.sha256 + first.experiment.text_key], left_out
+    return readable, corpora, [{"folder": f, "reason": r} for f, r in left_out.items()]
 
 
 def folder_name(names: Sequence[str]) -> str:

@@ -46,6 +46,7 @@ class TrainedRun(Row):
     """One run of an arm; ``audits`` are lines about its audits."""
 
     seed: int
+    fold: int | None = None
     folder: str
     total: float | None
     audits: list[str]
@@ -118,6 +119,7 @@ class Difference(Row):
     p_adjusted: float
     documents: int
     seeds: list[int]
+    folds: int = 1
     scope: str
     verdict: str
     answer: str
@@ -141,6 +143,7 @@ class DocumentRow(Row):
 
     name: str
     characters: int
+    fold: int | None = None
     bits: dict[str, float]
     bits_by_seed: dict[str, list[float]] = {}
 
@@ -207,8 +210,8 @@ class Caution(Row):
 
 
 class Report(Row):
-    """``report.json``. ``other_looks``: how many more runs in the same folders have been scored on
-    this test text."""
+    """``report.json``. ``folds``: in how many every document was tested once. ``other_looks``: how
+    many more runs in the same folders have been scored on this test text."""
 
     version: int = Field(SCHEMA, alias="schema")
     name: str
@@ -218,6 +221,7 @@ class Report(Row):
     command: str
     not_repeated: list[str]
     corpus: dict[str, Any]
+    folds: int = 1
     warnings: list[Caution]
     left_out: list[dict[str, str]]
     arms: list[ArmRow]

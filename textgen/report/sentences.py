@@ -128,6 +128,8 @@ def caveat(contrast: ContrastRow, unit: str) -> str:
         low, high = sorted((abs(low), abs(high)))
     bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
     documents = f"{bounds}, over {contrast.documents} {unit} kept out of training"
+    if contrast.folds > 1:
+        return f"{documents}, each in one of {contrast.folds} folds."
     if contrast.scope != "these runs":
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds."
     once = "each model" if max(contrast.seeds) == 1 else "a model"

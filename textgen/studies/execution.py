@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from threading import Thread
 
@@ -21,8 +22,8 @@ from rich.text import Text
 from textgen.core.errors import TextgenError, visible
 from textgen.core.experiment import Experiment
 from textgen.core.system import cores
-from textgen.data.loading import Corpus, load_corpus
-from textgen.evaluation.baselines import compute_references
+from textgen.data.loading import Corpus, load_corpus, pool_folds
+from textgen.evaluation.baselines import pooled_references
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs import folder as run_folder
@@ -77,18 +78,18 @@ def run_study(
         lock = run_folder.take_folder(folder, busy, "wait until it has ended")
         stack.callback(lock.release)
         stack.enter_context(place)
-        corpus = show_text(study, screen)
+        folds = show_text(study, screen)
         with screen.stage():
             plans = plan_study(study, folder, overwrite, workers, screen.say)
         experiments = planned_experiments(study, plans)
-        replaced = _replaced(experiments, folder, corpus.sha256, overwrite)
+        replaced = _replaced(experiments, folder, folds[0].sha256, overwrite)
         missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
         if not missing:
             screen.say("all runs are there already; the report is written again")
         at_once = max(1, len(missing)) if address else workers
         ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
         # beside the runs, so that no core is idle; the report finds them in the cache
-        references = Thread(target=compute_references, args=(corpus,), daemon=True)
+        references = Thread(target=pooled_references, args=(folds,), daemon=True)
         references.start()
         failures = _show_runs(ended, missing, study, folder, at_once, screen)
         if references.is_alive():
@@ -125,10 +126,15 @@ def study_command(path: Path, runs_folder: str | Path, reports_folder: str | Pat
     return shlex.join(["textgen", "study", str(path), *options])
 
 
-def show_text(study: Study, screen: Screen) -> Corpus:
-    """The text that all arms share, which is shown with its warnings before any work is done."""
+def show_text(study: Study, screen: Screen) -> list[Corpus]:
+    """The text that all arms share, in each of its folds, shown with its warnings before any work
+    is done."""
     first, *others = (study.experiment(arm) for arm in study.arms)
-    screen.corpus(first, loaded := load_corpus(first), *others)
+    arm = next(iter(study.arms))
+    runs = list(study.runs(arm))[: study.folds or 1]
+    folds = [load_corpus(study.experiment(arm, name)) for name in runs]
+    loaded = pool_folds(folds)
+    screen.corpus(first, loaded, *others)
     questions = len(study.contrasts)
     documents = len(loaded.names["test"])
     if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
@@ -137,17 +143,18 @@ def show_text(study: Study, screen: Screen) -> Corpus:
             f"whatever comes out: {fewest} can, if all of them agree. Declare fewer "
             "[[contrasts]], or hold out more."
         )
-    return loaded
+    return folds
 
 
 def planned_experiments(study: Study, plans: dict[str, ArmPlan]) -> list[Experiment]:
-    """All runs of the planned arms: first the first seed of every arm, and so on, so that a study
-    that is interrupted is balanced."""
+    """All runs of the planned arms: first the first seed of every arm, fold by fold, and so on, so
+    that a study that is interrupted is balanced."""
+    in_turn = zip_longest(*(study.runs(arm) for arm in plans))
     return [
-        study.experiment(arm, study.arms[arm].numbers[place], plan.updates)
-        for place in range(max(len(arm.numbers) for arm in study.arms.values()))
-        for arm, plan in plans.items()
-        if place < len(study.arms[arm].numbers)
+        study.experiment(arm, name, plan.updates)
+        for names in in_turn
+        for (arm, plan), name in zip(plans.items(), names, strict=True)
+        if name
     ]
 
 
@@ -193,7 +200,7 @@ def _show_runs(
 ) -> dict[str, str]:
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
     failed, by name."""
-    runs = {arm: [f"{arm}-{seed}" for seed in study.arms[arm].numbers] for arm in study.arms}
+    runs = {arm: list(study.runs(arm)) for arm in study.arms}
     results = {experiment.name: "" for experiment in missing}
     made = [name for names in runs.values() for name in names if name not in results]
     results |= {name: _result(folder / name) for name in made}

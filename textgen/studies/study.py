@@ -2,6 +2,7 @@
 
 title = "Words or characters?"    # of the report; optional
 threads = 1                       # of each run
+folds = 5                         # optional: train in each, so that every document is tested once
 set = ["memory.orders=[]"]        # optional: in every arm, as --set
 [budget]
 seconds = 180                     # or characters, or updates; the same for every arm
@@ -17,8 +18,8 @@ question = "Do words beat characters?"
 yes = "first is lower"            # optional: when the answer is yes; or "second is lower"
 
 And its plan: how many updates each arm trains for, measured once and kept in ``plan.json``. All
-seeds of an arm train for as many. So the seeds are comparable, and the results depend neither on
-what else the machine was doing nor on whether the study was interrupted.
+seeds and folds of an arm train for as many. So they are comparable, and the results depend neither
+on what else the machine was doing nor on whether the study was interrupted.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +65,7 @@ from textgen.training.preparation import prepare
 REGIMES = ("seconds", "characters", "updates")
 # Settings that a study decides for all its arms.
 DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))]
+FoldCount = Annotated[int, Field(ge=2)]
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
@@ -126,7 +129,7 @@ class Study:
     """A study file, checked.
 
     Raises:
-        ValueError: no arm, or an invalid contrast.
+        ValueError: no arm, an invalid contrast, or folds that settings choose, too.
     """
 
     path: Path
@@ -135,10 +138,14 @@ class Study:
     contrasts: tuple[Contrast, ...] = ()
     title: str = ""
     threads: Count = 1
+    folds: FoldCount | None = None
     set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_free(self.set)
+        given = [text for arm in self.arms.values() for text in (*self.set, *arm.set)]
+        if self.folds and any(text.strip().startswith("split.fold") for text in given):
+            raise ValueError("set: the study has all folds: leave split.fold and split.folds out")
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
         pairs: list[set[str]] = []
@@ -155,14 +162,21 @@ class Study:
     def name(self) -> str:
         return self.path.stem
 
+    def runs(self, arm: str) -> dict[str, tuple[int, int]]:
+        """Those of an arm: name → seed, and fold, which is 1 where the text is in none."""
+        places = product(self.arms[arm].numbers, range(1, 1 + (self.folds or 1)))
+        if not self.folds:
+            return {f"{arm}-{seed}": (seed, fold) for seed, fold in places}
+        return {f"{arm}-{seed}-fold{fold}": (seed, fold) for seed, fold in places}
+
     def experiment(
-        self, arm: str, seed: int | None = None, updates: int | None = None
+        self, arm: str, name: str | None = None, updates: int | None = None
     ) -> Experiment:
         """An arm's experiment under the study's budget.
 
         Args:
             arm: one of ``arms``.
-            seed: the run's seed; the arm's first if None.
+            name: of the run; its first if None.
             updates: those of a plan, in place of the budget.
 
         Raises:
@@ -170,13 +184,17 @@ class Study:
         """
         own = self.arms[arm]
         file = find_experiment(self.arms[arm].experiment, self.path.parent)
-        seed = own.numbers[0] if seed is None else seed
+        runs = self.runs(arm)
+        name = name or next(iter(runs))
+        seed, fold = runs[name]
         budget = {key: getattr(self.budget, key) for key in REGIMES}
         budget = budget if updates is None else {"updates": updates}
         settings = [f"training.{key}={value}" for key, value in budget.items() if value]
         settings += [f"training.threads={self.threads}", f"seed={seed}"]
+        if self.folds:
+            settings += [f"split.fold={fold}", f"split.folds={self.folds}"]
         try:
-            return load_experiment(file, [*self.set, *own.set, *settings], f"{arm}-{seed}")
+            return load_experiment(file, [*self.set, *own.set, *settings], name)
         except TextgenError as error:
             raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
 
