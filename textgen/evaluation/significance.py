@@ -21,9 +21,9 @@ for seeds of unequal variance, more where documents vary too (Satterthwaite, Bio
 1946).
 
 *Folds* of a cross-validation test every document once, each fold by networks of its own, which move
-its documents together. What the leads of folds vary beyond their documents takes the place of
-seeds, whose chance it contains: a standard error times Student's t, folds less one degrees of
-freedom.
+its documents together. What the leads of F folds vary beyond their documents takes the place of
+seeds, whose chance it contains: a standard error times Student's t, F − 1 degrees of freedom. A
+share of 1 / (F − 1) of what they vary always counts: by chance few folds look alike.
 
 A difference is claimed where the sign-flip test and the hierarchical bootstrap both claim it: p is
 the larger one (intersection–union test; Berger, Technometrics 24, 1982).
@@ -312,7 +312,8 @@ def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> tup
         between += float(own.sum() ** 2)
         documents += float(np.sum((own - part * own.sum() / part.sum()) ** 2))
     freedom = len(names) - 1
-    return math.sqrt(max(0.0, between * len(names) / freedom - documents)), float(freedom)
+    between *= len(names) / freedom
+    return math.sqrt(max(between - documents, between / freedom)), float(freedom)
 
 
 def answer(first: str, second: str, outcome: Verdict, yes: str = "") -> str:
