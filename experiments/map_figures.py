@@ -438,8 +438,8 @@ def findings() -> str:
         "training text now, and words spell rare words by their endings; the earlier estimate (a "
         "sign change between 15 and 25 %) was made without either.",
         "**Minutes decide by how much only where there is text.** On the whole the lead of words "
-        f"grows from {-few.difference:.3f} after 20 seconds to {-at_60.difference:.3f} after 60 and "
-        f"{-large.difference:.3f} after 180; at 145,000 characters no level gains more than "
+        f"grows from {-few.difference:.3f} after 20 seconds to {-at_60.difference:.3f} after 60 "
+        f"and {-large.difference:.3f} after 180; at 145,000 characters no level gains more than "
         f"{gained:.3f} after 20 seconds, and after 180 all are {min(lost):.3f} to {max(lost):.3f} "
         "worse: validation text is lowest at the first of six looks, where the learning rate is "
         "still high. Whoever has little text should train for less.",
