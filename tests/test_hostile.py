@@ -228,6 +228,7 @@ STUDIES = {
     BUDGET + ARM.replace("seeds = 1", ""): "arms.a.seeds",
     BUDGET + ARM.replace("1", "'2'"): "integer or",
     BUDGET + ARM.replace("1", "1000000000"): "arms.a.seeds",
+    "folds = 10000000000\n" + BUDGET + ARM: "folds",
     BUDGET + ARM + "set = ['x']": "arms.a",
     BUDGET + ARM + "set = ['training.epochs=4']\n": "decides training.epochs",
     BUDGET + ARM.replace("valid.toml", "no.toml"): "no such file",

@@ -207,10 +207,10 @@ def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, caps
     study = studies.load_study(written("folds = 2\n" + UPDATES + TWIN + CHAR))
     plans = dict.fromkeys(study.arms, SimpleNamespace(updates=150))
     experiments = execution.planned_experiments(study, plans)
-    first = [f"{run}-fold{fold}" for fold in (1, 2) for run in ("twin-3", "char-1")]
-    assert [e.name for e in experiments] == [*first, "twin-7-fold1", "twin-7-fold2"]
+    first = ["twin-5-fold1", "char-1-fold1", "twin-6-fold2", "char-2-fold2"]
+    assert [e.name for e in experiments] == [*first, "twin-13-fold1", "twin-14-fold2"]
     places = [(e.seed, e.split.fold, e.split.folds) for e in experiments]
-    assert (places[0], places[-1]) == ((3, 1, 2), (7, 2, 2))
+    assert (places[0], places[-1]) == ((5, 1, 2), (14, 2, 2))
     corpora = execution.show_text(study, Screen())
     tested = [document.name for corpus in corpora for document in corpus.test]
     assert sorted(tested) == sorted(n for names in corpora[0].names.values() for n in names)

@@ -198,7 +198,7 @@ def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
     if number < MIN_TEST_DOCUMENTS:
         advice = "Use more text, or cut it into blocks: --set split.method=blocks"
         if experiment.split.folds:
-            advice = "Use more text, or fewer folds"
+            advice = "Use more text, or compare the runs of all folds"
         if corpus.given:
             advice = "The split is given: claim no difference, or divide the test text"
         warnings.append(

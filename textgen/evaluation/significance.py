@@ -20,10 +20,11 @@ Applied Statistics 1, 2007, counts it three times). Degrees of freedom: Welch (B
 for seeds of unequal variance, more where documents vary too (Satterthwaite, Biometrics Bulletin 2,
 1946).
 
-*Folds* of a cross-validation test every document once, each fold by networks of its own, which move
-its documents together. What the leads of F folds vary beyond their documents takes the place of
-seeds, whose chance it contains: a standard error times Student's t, F − 1 degrees of freedom. A
-share of 1 / (F − 1) of what they vary always counts: by chance few folds look alike.
+*Folds* of a cross-validation test every document once, each fold by networks of its own, with seeds
+of their own, which move its documents together. What the leads of F folds vary beyond their
+documents takes the place of seeds, whose chance it contains: a standard error times Student's t,
+F − 1 degrees of freedom. A share of 1 / (F − 1) of what they vary always counts: by chance few
+folds look alike.
 
 A difference is claimed where the sign-flip test and the hierarchical bootstrap both claim it: p is
 the larger one (intersection–union test; Berger, Technometrics 24, 1982).

@@ -7,7 +7,7 @@ one. Nothing here needs TensorFlow.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +25,8 @@ from textgen.runs.finished import Run, TokenBits
 
 @dataclass(frozen=True)
 class Arm:
-    """One experiment under one or more seeds, all scored on the same documents; in folds every
-    seed has a run for each. ``runs``: by seed, then by fold."""
+    """One experiment under one or more seeds, all scored on the same documents; in each fold under
+    as many. ``runs``: by fold, then by seed."""
 
     name: str
     runs: tuple[Run, ...]
@@ -39,22 +39,28 @@ class Arm:
     def charged(self) -> bool:
         return self.first.charged
 
+    @cached_property
+    def repeats(self) -> list[tuple[Run, ...]]:
+        """Runs that have scored every document once: one each, or in folds one of each fold."""
+        by_fold: dict[int, list[Run]] = {}
+        for run in self.runs:
+            by_fold.setdefault(_place(run)[0], []).append(run)
+        return list(zip(*by_fold.values(), strict=True))
+
     @property
     def seeds(self) -> list[int]:
-        return list(dict.fromkeys(run.experiment.seed for run in self.runs))
+        """Those of the first fold."""
+        return [first.experiment.seed for first, *_ in self.repeats]
 
     @property
     def folds(self) -> tuple[Run, ...]:
-        """The runs of the first seed: one, or one for each fold."""
-        return tuple(run for run in self.runs if run.experiment.seed == self.seeds[0])
+        """One run of each fold."""
+        return self.repeats[0]
 
     @cached_property
     def tested(self) -> list[list[TokenBits]]:
-        """The held-out documents of all folds under each seed."""
-        return [
-            [d for run in self.runs if run.experiment.seed == seed for d in run.token_bits]
-            for seed in self.seeds
-        ]
+        """The held-out documents of all folds, as often as they were scored."""
+        return [[d for run in runs for d in run.token_bits] for runs in self.repeats]
 
     @cached_property
     def fold_of(self) -> np.ndarray:
@@ -97,8 +103,9 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
         groups.setdefault(_arm_key(run), []).append(run)
     arms = list[Arm]()
     for members in groups.values():
-        if len({_place(run) for run in members}) < len(members):
-            folders = " and ".join(str(run.folder) for run in members)
+        places = Counter(map(_place, members))
+        if twins := [run for run in members if places[_place(run)] > 1]:
+            folders = " and ".join(str(run.folder) for run in twins)
             raise TextgenError(
                 f"{folders}: the same experiment with the same seed more than once",
                 hint="leave one of them out, or train it with --set seed=N",
@@ -111,7 +118,7 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
 
 
 def _place(run: Run) -> tuple[int, int]:
-    return run.experiment.seed, run.experiment.split.fold or 0
+    return run.experiment.split.fold or 0, run.experiment.seed
 
 
 def _stem(experiment: Experiment) -> str:
@@ -120,17 +127,21 @@ def _stem(experiment: Experiment) -> str:
 
 
 def incomplete(runs: Sequence[Run]) -> dict[Run, str]:
-    """Runs of seeds that lack a fold which others have, and what they lack."""
-    wanted, found = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
+    """Runs that cannot be pooled, as another fold of their arm has fewer, and which. A single fold
+    is a split like any other, unless other runs on the text have more."""
+    arms: dict[str, dict[int, list[Run]]] = {}
+    for run in sorted(runs, key=_place):
+        arms.setdefault(_arm_key(run), {}).setdefault(_place(run)[0], []).append(run)
+    pooled = {_text_key(run) for run in runs if len(arms[_arm_key(run)]) > 1}
+    result = dict[Run, str]()
     for run in runs:
-        seed, fold = _place(run)
-        wanted[_text_key(run)].add(fold)
-        found[f"{seed} {_arm_key(run)}"].add(fold)
-    return {
-        run: f"this arm has no run of seed {run.experiment.seed} for fold {min(lacking)}"
-        for run in runs
-        if (lacking := wanted[_text_key(run)] - found[f"{run.experiment.seed} {_arm_key(run)}"])
-    }
+        fold, folds = run.experiment.split.fold, run.experiment.split.folds
+        if fold and folds and _text_key(run) in pooled:
+            found = arms[_arm_key(run)]
+            fewest = min(range(1, folds + 1), key=lambda f: len(found.get(f, [])))
+            if run not in found[fold][: len(found.get(fewest, []))]:
+                result[run] = f"this arm has fewer runs for fold {fewest} than for fold {fold}"
+    return result
 
 
 def _arm_key(run: Run) -> str:

@@ -141,7 +141,7 @@ def arm_row(
         context=first.context,
         vocabulary_size=first.vocabulary_size,
         extra_data=first.extra_data,
-        replacement_rate=first.test.replacement_rate,
+        replacement_rate=_mean(run.metrics.test.replacement_rate for run in arm.runs),
         parameters=training[0].parameters,
         updates=[t.updates for t in training],
         characters=_mean(t.characters for t in training),
@@ -233,12 +233,11 @@ def _figures(documents: Sequence[TokenBits]) -> dict[str, Any]:
     """Those of the documents of all folds, as ``metrics.json`` has them for one."""
     units = np.array([d.characters + 1 for d in documents])
     model = sum(float(d.model.sum()) for d in documents) / units.sum()
-    totals = np.array([d.total for d in documents])
-    total = totals.sum() / units.sum()
+    spelling = sum(float(d.spelling.sum()) for d in documents) / units.sum()
     with_memory = [d.with_memory for d in documents if d.with_memory]
     return {
-        "bits_per_character": {"model": model, "spelling": total - model, "total": total},
-        "mean_over_documents": float(np.mean(totals / units)),
+        "bits_per_character": {"model": model, "spelling": spelling, "total": model + spelling},
+        "mean_over_documents": float(np.mean([d.total for d in documents] / units)),
         "with_memory": _figures(with_memory) if with_memory else None,
     }
 
@@ -344,8 +343,8 @@ def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
 def drawn_samples(arm: Arm, temperature: float) -> list[metrics.Sample]:
     """An arm's samples at a temperature: as many as one run drew, its seeds taking turns, all in
     the first fold."""
-    runs = arm.runs[:: len(arm.folds)]
-    drawn = [next(s.texts for s in run.texts.sweep if s.temperature == temperature) for run in runs]
+    sweeps = [first.texts.sweep for first, *_ in arm.repeats]
+    drawn = [next(s.texts for s in sweep if s.temperature == temperature) for sweep in sweeps]
     chosen = [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
     return [metrics.Sample(text.text, tuple(text.filled)) for text in chosen]
 

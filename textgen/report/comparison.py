@@ -201,16 +201,17 @@ def compare_runs(
 
 
 def _other_looks(arms: Sequence[Arm]) -> int:
-    """How many more runs beside those of the arms have been scored on the same test text."""
+    """How many more runs beside those of the arms have been scored on the same test text, or where
+    every document is tested, on some of it."""
     corpora = [run.metrics.corpus for run in arms[0].folds]
-    wanted = {(corpus.sha256, corpus.split_sha256) for corpus in corpora}
     ours = [run.folder for arm in arms for run in arm.runs]
     beside = {file.parent for run in ours for file in run.parent.glob(f"*/{METRICS_FILE}")}
     looks = 0
     for folder in beside - set(ours):
         with suppress(TextgenError):
             found = read_metrics(folder).corpus
-            looks += (found.sha256, found.split_sha256) in wanted
+            same = found.sha256 == corpora[0].sha256
+            looks += same and (len(corpora) > 1 or found.split_sha256 == corpora[0].split_sha256)
     return looks
 
 

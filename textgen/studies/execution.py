@@ -8,7 +8,7 @@ import shlex
 import statistics
 import time
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
@@ -96,8 +96,10 @@ def run_study(
             with screen.stage("scoring models without a network"):
                 references.join()
         finished = [folder / e.name for e in experiments if e.name not in failures]
-        report = (
-            compare_runs(
+        report = None
+        # where a fold has failed in every arm, nothing can be pooled
+        with suppress(*[TextgenError] * bool(failures and (study.folds or not finished))):
+            report = compare_runs(
                 finished,
                 name=study.name,
                 title=study.title,
@@ -107,9 +109,6 @@ def run_study(
                 reports_folder=Path(reports_folder),
                 quiet=quiet,
             )
-            if finished
-            else None
-        )
     if report is None or failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         rest = f"; the report of the rest: {os.fspath(report)}" if report else ""
@@ -133,6 +132,9 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
     arm = next(iter(study.arms))
     runs = list(study.runs(arm))[: study.folds or 1]
     folds = [load_corpus(study.experiment(arm, name)) for name in runs]
+    if len({corpus.sha256 for corpus in folds}) > 1:
+        message = f"{study.path}: folds: one of them leaves a single document to train on"
+        raise TextgenError(message, "use more folds, or more documents")
     loaded = pool_folds(folds)
     screen.corpus(first, loaded, *others)
     questions = len(study.contrasts)
@@ -219,7 +221,7 @@ def _show_runs(
         per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        left = per_run * rounds + REFERENCES_SECONDS - elapsed
+        left = per_run * rounds + REFERENCES_SECONDS * (study.folds or 1) - elapsed
         return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
     def state(name: str) -> str:

@@ -2,7 +2,7 @@
 
 title = "Words or characters?"    # of the report; optional
 threads = 1                       # of each run
-folds = 5                         # optional: train in each, so that every document is tested once
+folds = 5                         # optional: each run once in each, with a seed of its own
 set = ["memory.orders=[]"]        # optional: in every arm, as --set
 [budget]
 seconds = 180                     # or characters, or updates; the same for every arm
@@ -65,7 +65,7 @@ from textgen.training.preparation import prepare
 REGIMES = ("seconds", "characters", "updates")
 # Settings that a study decides for all its arms.
 DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))]
-FoldCount = Annotated[int, Field(ge=2)]
+FoldCount = Annotated[int, Field(ge=2, le=1000)]
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
@@ -162,12 +162,17 @@ class Study:
     def name(self) -> str:
         return self.path.stem
 
-    def runs(self, arm: str) -> dict[str, tuple[int, int]]:
-        """Those of an arm: name → seed, and fold, which is 1 where the text is in none."""
-        places = product(self.arms[arm].numbers, range(1, 1 + (self.folds or 1)))
-        if not self.folds:
-            return {f"{arm}-{seed}": (seed, fold) for seed, fold in places}
-        return {f"{arm}-{seed}-fold{fold}": (seed, fold) for seed, fold in places}
+    def runs(self, arm: str) -> dict[str, list[str]]:
+        """Name → settings of each run of an arm. No two have the same seed, in folds either."""
+        numbers, count = self.arms[arm].numbers, self.folds
+        if count is None:
+            return {f"{arm}-{seed}": [f"seed={seed}"] for seed in numbers}
+        result = dict[str, list[str]]()
+        for number, fold in product(numbers, range(1, count + 1)):
+            seed = number * count + fold - count
+            settings = [f"seed={seed}", f"split.fold={fold}", f"split.folds={count}"]
+            result[f"{arm}-{seed}-fold{fold}"] = settings
+        return result
 
     def experiment(
         self, arm: str, name: str | None = None, updates: int | None = None
@@ -186,13 +191,10 @@ class Study:
         file = find_experiment(self.arms[arm].experiment, self.path.parent)
         runs = self.runs(arm)
         name = name or next(iter(runs))
-        seed, fold = runs[name]
         budget = {key: getattr(self.budget, key) for key in REGIMES}
         budget = budget if updates is None else {"updates": updates}
         settings = [f"training.{key}={value}" for key, value in budget.items() if value]
-        settings += [f"training.threads={self.threads}", f"seed={seed}"]
-        if self.folds:
-            settings += [f"split.fold={fold}", f"split.folds={self.folds}"]
+        settings += [f"training.threads={self.threads}", *runs[name]]
         try:
             return load_experiment(file, [*self.set, *own.set, *settings], name)
         except TextgenError as error:
