@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from map import HERE, LANGUAGES, RESULTS, SECONDS, TEXTS, WHOLE, Place
+from scipy.stats import spearmanr
 
 from textgen.core.system import write_json
 from textgen.evaluation.significance import LEVEL, ByDocument, by_document, compare_arms, holm
