@@ -29,7 +29,6 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
 MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-LANGUAGES = "basque cherokee estonian gujarati swahili ukrainian japanese".split()
 ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}
 LEVELS = ("char", "subword", "word")
 
@@ -130,33 +129,14 @@ def verdicts_table(name: str) -> str:
     return table("question|answer|bits per character|95 % interval", rows)
 
 
-def languages_table() -> str:
-    """Bits per character of languages (rows) by level (columns), and what the same books cost."""
-    rows = []
-    for language in LANGUAGES:
-        found = [result(f"languages/{language}_{level}") for level in ("char", "subword", "word")]
-        alone, words = [bits(m) for m in found], found[2]["test"]
-        both = [m["test"]["with_memory"]["bits_per_character"]["total"] for m in found]
-        best = min(alone)
-        published = found[alone.index(best)]["test"]["published"]["alone"]
-        kilobits = best * (words["characters"] + words["documents"]) / 1000
-        rows.append(
-            [
-                language.capitalize(),
-                f"{words['characters']:,}",
-                *(f"**{b:.3f}**" if b == best else format_number(b) for b in alone),
-                *map(format_number, both),
-                f"{words['replacement_rate']:.1%}",
-                format_number(published["bits_per_byte"]["as_published"]),
-                f"{kilobits:,.0f}",
-            ]
-        )
-    head = (
-        "language|test characters|characters|subwords|words|characters, with memory|"
-        "subwords, with memory|words, with memory|words replaced|best, bits per byte|"
-        "best, kilobits"
-    )
-    return table(head, rows)
+def japanese_table() -> str:
+    """Bits per character of Japanese by level, alone and with a memory."""
+    found = [result(f"languages/japanese_{level}") for level in LEVELS]
+    alone = [bits(m) for m in found]
+    both = [m["test"]["with_memory"]["bits_per_character"]["total"] for m in found]
+    cells = [f"**{b:.3f}**" if b == min(alone) else format_number(b) for b in alone]
+    rows = [["alone", *cells], ["with a memory of the document", *map(format_number, both)]]
+    return table("Japanese|characters|subwords|words", rows)
 
 
 def tiny_shakespeare_table() -> str:
@@ -200,7 +180,7 @@ def tiny_shakespeare_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "tiny_shakespeare": tiny_shakespeare_table,
-    "languages": languages_table,
+    "japanese": japanese_table,
     "verdicts_tales": lambda: verdicts_table("study_tales"),
     "architectures": architectures_table,
     "ablation": ablation_table,
