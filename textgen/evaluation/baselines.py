@@ -450,18 +450,15 @@ def pooled_references(
     """As :func:`compute_references`, of a text in folds: those that all folds have, with the
     documents of all, which no single command repeats."""
     first, *others = (compute_references(corpus, say, experiment) for corpus in folds)
-    by_key = [{reference.key: reference for reference in found} for found in others]
-    return [
-        replace(
-            reference,
-            command="" if others else reference.command,
-            validation=[d for r in same for d in r.validation],
-            test=[d for r in same for d in r.test],
-        )
-        for reference in first
-        if all(reference.key in found for found in by_key)
-        for same in [[reference, *(found[reference.key] for found in by_key)]]
-    ]
+    result = list[Reference]()
+    for reference in first:
+        same = [reference, *(r for found in others for r in found if r.key == reference.key)]
+        if len(same) == len(folds):
+            command = "" if others else reference.command
+            validation = [document for each in same for document in each.validation]
+            test = [document for each in same for document in each.test]
+            result.append(replace(reference, command=command, validation=validation, test=test))
+    return result
 
 
 def compute_references(

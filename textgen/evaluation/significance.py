@@ -305,15 +305,15 @@ def _other_seeds(
 
 def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> tuple[float, float]:
     """What the networks of folds add to the error of Σ total / Σ units beyond what their documents
-    vary, and degrees of freedom."""
+    vary, by a jackknife over folds, and degrees of freedom."""
     errors = (total - units * total.sum() / units.sum()) / units.sum()
     between, documents, names = 0.0, 0.0, np.unique(folds)
     for name in names:
         own, part = errors[folds == name], units[folds == name]
-        between += float(own.sum() ** 2)
+        between += float((own.sum() / (1 - part.sum() / units.sum())) ** 2)
         documents += float(np.sum((own - part * own.sum() / part.sum()) ** 2))
     freedom = len(names) - 1
-    between *= len(names) / freedom
+    between *= freedom / len(names)
     return math.sqrt(max(between - documents, between / freedom)), float(freedom)
 
 
@@ -364,7 +364,7 @@ def verdict_sentence(
     p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
     facts += [interval, p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else "")]
     facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
-    folds = f" in {difference.folds} folds" * (difference.folds > 1)
+    folds = f" in each of {difference.folds} folds" * (difference.folds > 1)
     facts.append("{} + {} seeds".format(*difference.seeds) + folds)
     return f"{claim} ({', '.join(facts)})."
 

@@ -8,7 +8,7 @@ import shlex
 import statistics
 import time
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
@@ -97,8 +97,7 @@ def run_study(
                 references.join()
         finished = [folder / e.name for e in experiments if e.name not in failures]
         report = None
-        # where a fold has failed in every arm, nothing can be pooled
-        with suppress(*[TextgenError] * bool(failures and (study.folds or not finished))):
+        try:
             report = compare_runs(
                 finished,
                 name=study.name,
@@ -109,6 +108,9 @@ def run_study(
                 reports_folder=Path(reports_folder),
                 quiet=quiet,
             )
+        except TextgenError:  # if a fold has failed in every arm, nothing is left to compare
+            if not failures:
+                raise
     if report is None or failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         rest = f"; the report of the rest: {os.fspath(report)}" if report else ""
