@@ -35,8 +35,8 @@ LEVELS = ("words", "subwords", "characters")
 
 
 class Term(NamedTuple):
-    """One model in a lead: of a level, at a size, after some seconds, or its n-grams (``"ngrams"``),
-    or in each fold after the seconds that validation text prefers (``"best"``)."""
+    """One model in a lead: of a level, at a size, after some seconds; ``"ngrams"``: its n-grams;
+    ``"best"``: in each fold after the seconds that validation text prefers."""
 
     level: str
     seconds: str = "180"
