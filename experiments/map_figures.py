@@ -592,6 +592,7 @@ def trainings() -> list[dict[str, Any]]:
                 ahead = 100 * (1 - sum(d[1] for d in ours) / sum(d[1] for d in theirs))
                 training = {
                     "text": text,
+                    "language": LANGUAGES.get(text, "en"),
                     "fold": fold,
                     "seconds": int(seconds),
                     "characters": kept["cells"][seconds]["training_characters"],

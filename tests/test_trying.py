@@ -13,6 +13,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
 from textgen.core.system import write_file
 from textgen.data.documents import Document
+from textgen.data.language import Language
 from textgen.data.loading import load_corpus
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
@@ -43,27 +44,26 @@ def study(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("leads", "before", "after"),
+    ("code", "leads", "before", "after"),
     [
-        (
-            [3.0] * 9 + [-1.0],
-            "words were ahead of characters in 9 of 10",
-            "as expected, words win by",
-        ),
-        ([-2.0] * 5, "characters to win", "contrary to expectation, words"),
-        ([1.0, -1.0] * 3, "a close race", "words win"),
-        ([1.0] * 4, "None", ""),
+        ("sw", [3.0] * 9 + [-1.0], "ahead of characters in 9 of 10", "as expected, words win by"),
+        ("sw", [-2.0] * 5, "characters to win", "contrary to expectation, words"),
+        ("sw", [1.0, -1.0] * 3, "(25.0% here)", "words win"),
+        ("sw", [1.0] * 4, "None", ""),
+        ("en", [1.0] * 7, "characters to win. In English,", "contrary to expectation, words"),
     ],
 )
-def test_the_map_says_what_to_expect(leads, before, after, tmp_path, monkeypatch):
-    like = [{"text": "a", "unknown": 0.24, "seconds": 60, "lead": lead} for lead in leads]
-    other = [{**like[0], "unknown": 0.31}, {**like[0], "seconds": 200}]
+def test_the_map_says_what_to_expect(code, leads, before, after, tmp_path, monkeypatch):
+    one = {"text": "a", "language": "et", "unknown": 0.24, "seconds": 60}
+    like = [{**one, "lead": lead} for lead in leads]
+    english = {**one, "text": "b", "language": "en", "unknown": 0.5, "lead": -1.0}
+    other = [{**like[0], "unknown": 0.31}, {**like[0], "seconds": 200}, *[english] * 5]
     write_file(tmp_path / "map.json", json.dumps(like + other))
     monkeypatch.setattr(expected, "EXPERIMENT_FOLDERS", (tmp_path,))
     texts = [Document("a", "The sea, the shore; 1890 ships"), Document("b", "THE shore. A 7 sea!")]
-    found = expected.expect(Row(sample=texts[:1], test=texts[1:]), 60)
+    language = Language(code, "Latin")
+    found = expected.expect(Row(sample=texts[:1], test=texts[1:], language=language), 60)
     assert before in str(found)
-    assert not found or found.unknown == 0.25
     assert not found or found.compared_with(WORDS_WIN).startswith(after)
 
 

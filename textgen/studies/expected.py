@@ -1,4 +1,4 @@
-"""Which level has won so far, on texts with about as many unknown words and for about as long?
+"""Which level has won so far, in the same language, else on texts with about as many unknown words?
 
 ``experiments/map.json`` has every training of the map that ``experiments/map.py`` made: texts of
 several sizes and languages, each in folds. Its networks are those of ``char.toml`` and the like,
@@ -27,12 +27,12 @@ class Expected(NamedTuple):
     """How far words were ahead of characters on other texts, in per cent of the characters' bits.
 
     Attributes:
-        unknown: the share of words of the user's test text that its training text has not.
+        where: how they are like the user's.
         texts: which those were.
         leads: of their trainings; above 0 words were ahead.
     """
 
-    unknown: float
+    where: str
     texts: list[str]
     leads: list[float]
 
@@ -46,10 +46,9 @@ class Expected(NamedTuple):
         ahead = sum(lead > 0 for lead in self.leads)
         outcome = f"{self.winner} to win" if self.winner else "a close race"
         return (
-            f"expected: {outcome}. Where about as many words were unknown ({self.unknown:.1%} "
-            f"here), in about as much time, words were ahead of characters in {ahead} of "
-            f"{len(self.leads)} trainings of larger networks, by {min(self.leads):.0f} to "
-            f"{max(self.leads):.0f} % of the bits "
+            f"expected: {outcome}. {self.where}, in about as much time, words were ahead of "
+            f"characters in {ahead} of {len(self.leads)} trainings of larger networks, by "
+            f"{min(self.leads):.0f} to {max(self.leads):.0f} % of the bits "
             f"({', '.join(self.texts)})"
         )
 
@@ -69,13 +68,17 @@ def expect(corpus: Corpus, seconds: float) -> Expected | None:
     """What the map says of a text divided like this, for trainings of so many seconds; None where
     it has too few like it."""
     file = next(f for folder in EXPERIMENT_FOLDERS if (f := folder / "map.json").exists())
-    unknown = unknown_words((d.text for d in corpus.sample), (d.text for d in corpus.test))
-    near = [
+    trainings = [
         training
         for training in json.loads(file.read_text(encoding="utf-8"))
-        if abs(training["unknown"] - unknown) < NEAR_SHARE
-        and 1 / NEAR_SECONDS <= training["seconds"] / seconds <= NEAR_SECONDS
+        if 1 / NEAR_SECONDS <= training["seconds"] / seconds <= NEAR_SECONDS
     ]
+    language = corpus.language
+    near, where = [t for t in trainings if t["language"] == language.code], f"In {language.name}"
+    if len(near) < FEWEST_TRAININGS:
+        unknown = unknown_words((d.text for d in corpus.sample), (d.text for d in corpus.test))
+        near = [t for t in trainings if abs(t["unknown"] - unknown) < NEAR_SHARE]
+        where = f"Where about as many words were unknown ({unknown:.1%} here)"
     texts = sorted({training["text"] for training in near})
     leads = [training["lead"] for training in near]
-    return Expected(unknown, texts, leads) if len(leads) >= FEWEST_TRAININGS else None
+    return Expected(where, texts, leads) if len(leads) >= FEWEST_TRAININGS else None
