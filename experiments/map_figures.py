@@ -632,7 +632,10 @@ def draw(path: Path) -> None:
                 error = [[scale - min(bounds)], [max(bounds) - scale]]
                 colour = f"C{SIZES.index(size)}" if text == "tales" else "0.4"
                 axes[2].errorbar([share], [scale], error, fmt="o", color=colour, markersize=4)
-                axes[2].annotate("" if text == "tales" else text, (share, scale), fontsize=7)
+                label = "" if text == "tales" else text.capitalize()
+                beside = {"ha": "right" if share > 20 else "left", "textcoords": "offset points"}
+                place = (-4 if share > 20 else 4, 2)
+                axes[2].annotate(label, (share, scale), place, fontsize=7, **beside)
     axes[2].set_xlabel("unknown words, %")
     axes[2].set_title("words ahead after 180 s, % of the bits", fontsize=9)
     for panel in axes:
