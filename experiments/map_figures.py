@@ -547,8 +547,8 @@ def languages_findings() -> str:
         f"where ±{min(reach):.0f} would be chance: undecidable.",
         "**What n-grams find, networks find**, except in Gujarati: n-grams of words are ahead of "
         f"those of characters in this order: {named(ranked, _ahead(grams))}.",
-        "**Subwords do best in Swahili**, as was expected and although their vocabulary is not "
-        f"theirs: subwords − words {swahili.difference:+.3f} ({_between(*swahili[1:3])}), and "
+        "**Subwords need fewest bits in Swahili**, as was expected, with a vocabulary that n-grams "
+        f"chose: subwords − words {swahili.difference:+.3f} ({_between(*swahili[1:3])}), and "
         f"{_between(min(swahili.folds), max(swahili.folds))} in single folds.",
         "**The Estonian text** has Genesis, too, a fifth of it, and Mark and Luke in part; without "
         f"these three words are ahead by {estonian.ahead:.1f} %.",
