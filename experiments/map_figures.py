@@ -412,7 +412,7 @@ def answer() -> str:
         f"{-large.high:.3f} to {-large.low:.3f}). Trained on 145,000 characters alone, where "
         f"{unknown} of the words are unknown to them and not {known}, they need "
         f"{-small.difference:.3f} fewer ({-small.high:.3f} to {-small.low:.3f}). In {len(sure)} of "
-        f"six languages of the New Testament they lead by {min(ahead):.0f} to {max(ahead):.0f} % "
+        f"6 languages of the New Testament they lead by {min(ahead):.0f} to {max(ahead):.0f} % "
         f"of the bits, by {min(best):.0f} to {max(best):.0f} % where each stops when validation "
         "text says so ([all figures](experiments/log/2026-11-29-the-map.md))."
     )
