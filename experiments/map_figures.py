@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from map import HERE, LANGUAGES, RESULTS, SECONDS, TEXTS, WHOLE, Place
-from scipy.stats import linregress, spearmanr, t
+from scipy import stats
 
 from textgen.core.system import write_json
 from textgen.evaluation.significance import LEVEL, ByDocument, by_document, compare_arms, holm
@@ -401,10 +401,9 @@ def answer() -> str:
     large, small = (lead("tales", *_words_characters(size=size)) for size in (WHOLE, SMALLEST))
     known, unknown = (f"{100 * unseen('tales', size):.0f} %" for size in (WHOLE, SMALLEST))
     cell = record("tales", 1, WHOLE, "words")["cells"]["180"]
-    languages = {text: lead(text, *_words_characters()) for text in LANGUAGES}
+    languages, at_best = language_leads(), language_leads("best")
     sure = [text for text, one in languages.items() if one.high < 0]
-    ahead = [languages[text].ahead for text in sure]
-    best = [lead(text, *_words_characters("best")).ahead for text in sure]
+    ahead, best = ([leads[text].ahead for text in sure] for leads in (languages, at_best))
     text = (
         "**Words do better, with little text as with much.** Each of the 67 tales tested once, in "
         f"five folds, after three minutes on one core ({cell['processor']}): words need "
@@ -482,9 +481,14 @@ EXPECTED_AHEAD = dict.fromkeys(LANGUAGES, (2, 7)) | {"cherokee": (-2, 2)}
 ODD_BOOKS = ("test/gen.txt", "test/mar.txt", "test/luk.txt")
 
 
+def language_leads(seconds: str = "180") -> dict[str, Lead]:
+    """Words − characters by testament; None where it is not complete."""
+    return {text: lead(text, *_words_characters(seconds)) for text in LANGUAGES}
+
+
 def languages_findings() -> str:
     """What the table of the testaments says, once all are complete."""
-    leads = {text: lead(text, *_words_characters()) for text in LANGUAGES}
+    leads = language_leads()
     if not all(leads.values()):
         return "Not all languages are complete yet.\n"
     ahead = _ahead(leads)
@@ -493,11 +497,12 @@ def languages_findings() -> str:
     def named(texts: Iterable[str], values: Mapping[str, float]) -> str:
         return ", ".join(f"{text.capitalize()} {values[text]:.1f} %" for text in texts)
 
-    def at(seconds: str) -> dict[str, Lead]:
-        return {text: lead(text, *_words_characters(seconds)) for text in ranked}
-
-    outside = [t for t, (low, high) in EXPECTED_AHEAD.items() if not low <= ahead[t] <= high]
-    at_20, best, grams = at("20"), at("best"), at("ngrams")
+    outside = [
+        text.capitalize()
+        for text, (low, high) in EXPECTED_AHEAD.items()
+        if not low <= ahead[text] <= high
+    ]
+    at_20, best, grams = map(language_leads, ("20", "best", "ngrams"))
     sure = [text for text in ranked if leads[text].high < 0]
     overfitted = [
         text
@@ -506,29 +511,29 @@ def languages_findings() -> str:
     ]
     shares = {text: 100 * unseen(text, WHOLE) for text in LANGUAGES}
     x, y = (np.array([each[text] for text in LANGUAGES]) for each in (shares, ahead))
-    rank = spearmanr(x, y).statistic
-    orders = [spearmanr(x, order).statistic for order in itertools.permutations(y)]
+    rank = stats.spearmanr(x, y).statistic
+    orders = [stats.spearmanr(x, order).statistic for order in itertools.permutations(y)]
     p = float(np.mean(np.abs(orders) >= abs(rank) - 1e-9))
     alike = sorted(LANGUAGES, key=lambda text: shares[text])[1:4]
     swapped = [
-        spearmanr([dict(zip(alike, order, strict=True)).get(t, shares[t]) for t in LANGUAGES], y)
+        stats.spearmanr([*(shares | dict(zip(alike, order, strict=True))).values()], y).statistic
         for order in itertools.permutations(shares[text] for text in alike)
     ]
-    line = linregress(x, y)
+    line, freedom = stats.linregress(x, y), len(x) - 2
+    variance = np.sum((y - line.intercept - line.slope * x) ** 2) / freedom
     beside, reach = list[str](), list[float]()
     for size in SIZES:
         if found := lead("tales", *_words_characters(size=size)):
             share = 100 * unseen("tales", size)
             beside.append(f"{found.ahead - line.intercept - line.slope * share:+.1f}")
             spread = 1 + 1 / len(x) + (share - x.mean()) ** 2 / np.sum((x - x.mean()) ** 2)
-            errors = y - line.intercept - line.slope * x
-            reach.append(t.ppf(0.975, len(x) - 2) * np.sqrt(spread * np.sum(errors**2) / 4))
+            reach.append(stats.t.ppf(0.975, freedom) * np.sqrt(spread * variance))
     estonian = lead("estonian", *_words_characters(), without=ODD_BOOKS)
     swahili = lead("swahili", Term("subwords"), Term("words", sign=-1))
     return bullets(
         f"**Words lead in {len(sure)} of the six languages** after 180 seconds, by these shares of "
         f"the characters' bits: {named(ranked, ahead)}. Expected were 2 to 7 %, in Cherokee −2 to "
-        f"2 %: {' and '.join(text.capitalize() for text in outside)} are outside, Cherokee by less "
+        f"2 %: {' and '.join(outside)} are outside, Cherokee by less "
         "than its interval. In Swahili "
         f"{leads['swahili'].spread.agreeing} of {leads['swahili'].documents} books agree, but "
         "three folds do not suffice to claim it.",
@@ -541,7 +546,7 @@ def languages_findings() -> str:
         "below −0.6 as expected, but that is by the letter: three shares "
         f"({shares[alike[0]]:.1f} to {shares[alike[-1]]:.1f} %) are alike, with leads of "
         f"{named(alike, ahead)}, and other orders of these three give up to "
-        f"{max(each.statistic for each in swapped):+.2f}; p of six points is {p:.2f}. Around the "
+        f"{max(swapped):+.2f}; p of six points is {p:.2f}. Around the "
         f"line through them ({line.slope:.2f} for each per cent of unknown words) "
         f"the tales lie {' and '.join(beside)} (145,000 characters first; expected within 2), "
         f"where ±{min(reach):.0f} would be chance: undecidable.",
@@ -561,8 +566,8 @@ def _ahead(leads: Mapping[str, Lead]) -> dict[str, float]:
 
 def _claimed(leads: Mapping[str, Lead], sign: int) -> str:
     """The texts whose intervals leave out 0 on this side."""
-    sure = [text.capitalize() for text, one in leads.items() if one.sure]
-    return " and ".join(n for n in sure if leads[n.lower()].difference * sign > 0) or "none"
+    found = [text for text, one in leads.items() if one.sure and one.difference * sign > 0]
+    return " and ".join(text.capitalize() for text in found) or "none"
 
 
 def bullets(*paragraphs: str) -> str:

@@ -203,6 +203,17 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(copied, written
     assert [experiment.name for experiment in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
 
 
+def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, written, monkeypatch):
+    def nothing(*_, **__):
+        raise TextgenError("no run that can be read")
+
+    monkeypatch.setattr(execution, "compare_runs", nothing)
+    with pytest.raises(TextgenError, match=r"1 of 2 runs failed: bad-1"):
+        run(written(UPDATES + BAD + CHAR))
+    with pytest.raises(TextgenError, match="no run that can be read"):
+        run(written(UPDATES + CHAR))
+
+
 def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, capsys):
     study = studies.load_study(written("folds = 2\n" + UPDATES + TWIN + CHAR))
     plans = dict.fromkeys(study.arms, SimpleNamespace(updates=150))

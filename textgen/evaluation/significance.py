@@ -140,7 +140,8 @@ def compare_arms(
     skewed among documents. Folds: ``experiments/log/2026-11-29-the-map.md`` has their coverage.
     """
     difference, low, high, p = _resample([first, second], [1, -1], units, folds, resamples)
-    seeds, number = (len(first), len(second)), 1 if folds is None else len(np.unique(folds))
+    seeds = len(first), len(second)
+    number = 1 if folds is None else len(np.unique(folds))
     return Difference(difference, low, high, p, len(units), seeds, number)
 
 

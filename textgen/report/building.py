@@ -74,7 +74,7 @@ def build_report(
         warnings: what a reader must know first.
         about: further attributes of the report.
     """
-    loaded = folds[0]
+    loaded, pooled = folds[0], pool_folds(folds)
     human = metrics.Human([document.text for document in loaded.sample], loaded.language.code)
     same_text = [arm for arm in arms if is_on(arm, folds)]
     scored = [arm for arm in same_text if arm.charged]
@@ -87,7 +87,7 @@ def build_report(
         **about,
         unit=UNIT,
         margin=significance.MARGIN,
-        corpus=pool_folds(folds).description,
+        corpus=pooled.description,
         folds=len(folds),
         warnings=[*warnings, *_sample_caution(loaded), *cautions(arms, rows, contrasts, tested)],
         arms=rows,
@@ -99,7 +99,7 @@ def build_report(
         generated=measure_samples(same_text, loaded, human),
     )
     texts = schema.Texts(
-        passages=passages(pool_folds(folds).test, scored),
+        passages=passages(pooled.test, scored),
         samples=samples_shown(same_text, loaded, human),
     )
     return report, texts

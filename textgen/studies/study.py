@@ -164,13 +164,13 @@ class Study:
 
     def runs(self, arm: str) -> dict[str, list[str]]:
         """Name → settings of each run of an arm. No two have the same seed, in folds either."""
-        numbers, count = self.arms[arm].numbers, self.folds
-        if count is None:
+        numbers, folds = self.arms[arm].numbers, self.folds
+        if not folds:
             return {f"{arm}-{seed}": [f"seed={seed}"] for seed in numbers}
         result = dict[str, list[str]]()
-        for number, fold in product(numbers, range(1, count + 1)):
-            seed = number * count + fold - count
-            settings = [f"seed={seed}", f"split.fold={fold}", f"split.folds={count}"]
+        for number, fold in product(numbers, range(1, folds + 1)):
+            seed = (number - 1) * folds + fold
+            settings = [f"seed={seed}", f"split.fold={fold}", f"split.folds={folds}"]
             result[f"{arm}-{seed}-fold{fold}"] = settings
         return result
 
