@@ -262,6 +262,24 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
     assert len({str(names(parts)) for parts in seeded}) > 1
 
 
+@pytest.mark.parametrize("split", [{}, {"fold": 2, "folds": 3}, {"method": "blocks"}])
+def test_a_shorter_training_text_is_a_part_of_a_longer_one_and_all_else_stays(tmp_path, split):
+    path = folder_of(tmp_path / "texts", **TALES)
+    whole = load(path, **split)
+    available = sum(d.characters for d in whole.train)
+    kept = [load(path, **split, train_characters=n) for n in (700, available // 2, available)]
+    assert [len(joined(c.train)) for c in kept] == [700, available // 2, available]
+    for shorter, longer in pairwise([*kept, whole]):
+        longer_texts = [d.text for d in longer.train]
+        assert all(any(text.startswith(d.text) for text in longer_texts) for d in shorter.train)
+        assert names(shorter)[1:] == names(longer)[1:]
+        assert shorter.sha256 == longer.sha256
+    assert len({c.description["split_sha256"] for c in kept}) == 3
+    assert kept[-1].description == whole.description
+    with pytest.raises(TextgenError, match=f"train_characters.*{available:,}"):
+        load(path, **split, train_characters=available + 1)
+
+
 def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path):
     sizes = {64_000: {}, 450_000: {"seed": 3}, 3_200_000: {"method": "contiguous"}}
     for size, split in sizes.items():

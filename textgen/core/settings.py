@@ -310,6 +310,8 @@ class Split:
     or, if ``exact``, at the very character; ``first = "validation"`` has the text begin with that
     part. ``fold`` of ``folds`` is cross-validation: each document is in the test part of exactly
     one fold. ``groups`` name documents that share text and must go to the same part.
+    ``train_characters`` keeps so much of the training text; the other parts do not change, and a
+    smaller number keeps a part of what a larger one does.
 
     Raises:
         ValueError: settings that do not go together.
@@ -324,6 +326,7 @@ class Split:
     first: Literal["train", "validation"] | None = None
     fold: Count | None = None
     folds: Annotated[int, Field(ge=2)] | None = None
+    train_characters: Count | None = None
 
     @property
     def lists(self) -> dict[str, tuple[str, ...]]:

@@ -27,6 +27,7 @@ from textgen.data.splits import (
     divide,
     few,
     hash_of,
+    shorten,
 )
 
 # Documents of a part, at most, that are named on the terminal.
@@ -43,7 +44,7 @@ class Corpus(Division):
 
     Attributes:
         kind, origin, licence: of the corpus that was really used.
-        sha256: of names and texts of all documents.
+        sha256: of names and texts of all documents, before the training text is shortened.
         warning: says so if the fallback was used; else empty.
         stated_language: its code, if the experiment says so.
         left_out: names of the files that the experiment leaves out.
@@ -142,8 +143,9 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
     divided = division.train + division.validation + division.test
     uncut = {id(d) for d in divided}
     in_order = [d for d in documents if id(d) in uncut]
+    train = shorten(division.train, experiment.split)
     return Corpus(
-        **vars(division),
+        **vars(division) | {"train": train},
         kind=table["kind"],
         origin=config.origin,
         licence=config.licence,

@@ -171,6 +171,29 @@ def _grouped(documents: Iterable[Document], settings: Split) -> list[list[Docume
     return [groups[key] for key in sorted(groups, key=lambda key: hash_of(key, settings.seed))]
 
 
+def shorten(train: list[Document], settings: Split) -> list[Document]:
+    """As much of the training text as ``train_characters`` says: whole documents in the order of a
+    hash, which every fold has of its own, and the beginning of one.
+
+    Raises:
+        TextgenError: there is less text.
+    """
+    room, available = settings.train_characters, count_characters(train)
+    if room is None:
+        return train
+    if room > available:
+        message = f"split.train_characters: {room:,}, but the training text has {available:,}"
+        raise TextgenError(message, "give a smaller number, or leave it out to train on all")
+    kept, seed = dict[str, Document](), settings.seed + (settings.fold or 0)
+    for d in sorted(train, key=lambda d: hash_of((d.name,), seed)):
+        if d.characters > room > 0:
+            kept[d.name] = Document(f"{d.name} (its first {room:,} characters)", d.text[:room])
+        elif room > 0:
+            kept[d.name] = d
+        room -= d.characters
+    return [kept[d.name] for d in train if d.name in kept]
+
+
 def hash_of(group: tuple[str, ...], seed: int) -> str:
     return hashlib.sha256(f"{seed}:{'+'.join(sorted(group))}".encode()).hexdigest()
 
