@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,6 +197,7 @@ def test_sentences_say_what_a_claim_rests_on():
     ):
         found = Difference(-0.05, low, high, 0.06, documents, seeds)
         assert said in what_would_tell(found, contrasts)
+        assert "5 folds or more" in what_would_tell(replace(found, folds=3), contrasts)
 
 
 @pytest.mark.parametrize(("difference", "wanted"), [(0.015, "worse"), (0.001, "equal")])

@@ -59,6 +59,8 @@ SEED_VARIANCE_WEIGHT = 4.0
 POWER = 0.8
 # Times as many documents as there are, which are not advised.
 HOPELESS = 100
+# Folds below which an interval is wide for their number alone: Student's t of 2 degrees is 4.3.
+ENOUGH_FOLDS = 5
 
 Verdict = Literal["better", "worse", "equal", "can't tell"]
 
@@ -381,6 +383,8 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     """
     if not np.isfinite(difference.high - difference.low):
         return f"Hold out {FEWEST} documents or more: fewer give no interval."
+    if 1 < difference.folds < ENOUGH_FOLDS:
+        return f"Divide the text into {ENOUGH_FOLDS} folds or more: so few widen the interval."
     quantile = NormalDist().inv_cdf
     error = (difference.high - difference.low) / 2 / quantile(1 - LEVEL / 2)
     size = abs(difference.difference)
