@@ -224,12 +224,19 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
 def _averages(documents: Sequence[DocumentBits], charged: bool) -> dict[str, Any]:
     if not charged:
         return {"bits_per_character": None, "mean_over_documents": None}
-    unit = sum(d.characters + 1 for d in documents)
-    model = sum(d.model for d in documents) / unit
-    spelling = sum(d.spelling_bits for d in documents) / unit
+    return averages([(d.characters, d.model, d.spelling_bits) for d in documents])
+
+
+def averages(documents: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
+    """Micro average and mean over documents: of the characters of each, its bits of model and of
+    spelling."""
+    characters, model_bits, spelling_bits = np.array(documents, dtype=np.float64).T
+    units = characters + 1
+    model = float(model_bits.sum() / units.sum())
+    spelling = float(spelling_bits.sum() / units.sum())
     return {
         "bits_per_character": {"model": model, "spelling": spelling, "total": model + spelling},
-        "mean_over_documents": float(np.mean([d.bits_per_character for d in documents])),
+        "mean_over_documents": float(np.mean((model_bits + spelling_bits) / units)),
     }
 
 

@@ -22,7 +22,7 @@ from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
-from textgen.evaluation.likelihood import UNIT, DocumentBits, summarise
+from textgen.evaluation.likelihood import UNIT, DocumentBits, averages, summarise
 from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on
@@ -231,13 +231,9 @@ def _mean_bits(
 
 def _figures(documents: Sequence[TokenBits]) -> dict[str, Any]:
     """Those of the documents of all folds, as ``metrics.json`` has them for one."""
-    units = np.array([d.characters + 1 for d in documents])
-    model = sum(float(d.model.sum()) for d in documents) / units.sum()
-    spelling = sum(float(d.spelling.sum()) for d in documents) / units.sum()
     with_memory = [d.with_memory for d in documents if d.with_memory]
     return {
-        "bits_per_character": {"model": model, "spelling": spelling, "total": model + spelling},
-        "mean_over_documents": float(np.mean([d.total for d in documents] / units)),
+        **averages([(d.characters, d.model.sum(), d.spelling.sum()) for d in documents]),
         "with_memory": _figures(with_memory) if with_memory else None,
     }
 
