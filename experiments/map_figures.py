@@ -529,15 +529,15 @@ def languages_findings() -> str:
             spread = 1 + 1 / len(x) + (share - x.mean()) ** 2 / np.sum((x - x.mean()) ** 2)
             reach.append(stats.t.ppf(0.975, freedom) * np.sqrt(spread * variance))
     estonian = lead("estonian", *_words_characters(), without=ODD_BOOKS)
-    beside_characters, beside_characters_best, beside_words, beside_words_best = (
+    against_characters, both_at_best, to_words, words_at_best = (
         {text: lead(text, Term("subwords", at), Term(other, at, sign=-1)) for text in LANGUAGES}
         for other, at in itertools.product(("characters", "words"), ("180", "best"))
     )
     against_words = ", ".join(
-        f"{text.capitalize()} {_with_interval(beside_words[text])}" for text in reversed(ranked)
+        f"{text.capitalize()} {_with_interval(to_words[text])}" for text in reversed(ranked)
     )
-    ahead_of_characters = [one.ahead for one in beside_characters.values() if one.high < 0]
-    swahili = beside_words_best["swahili"]
+    ahead_of_characters = [one.ahead for one in against_characters.values() if one.high < 0]
+    swahili = words_at_best["swahili"]
     cherokee = lead("cherokee", Term("subwords", "ngrams"), Term("words", "ngrams", sign=-1))
     return bullets(
         f"**Words lead in {len(sure)} of the six languages** after 180 seconds, by these shares of "
@@ -563,7 +563,7 @@ def languages_findings() -> str:
         f"those of characters in this order: {named(ranked, _ahead(grams))}.",
         f"**Subwords are ahead of characters in {len(ahead_of_characters)} of the six**, by "
         f"{min(ahead_of_characters):.1f} to {max(ahead_of_characters):.1f} % of the bits; with "
-        f"each level at its best, surely so in {_claimed(beside_characters_best, -1)}. Against words: "
+        f"each level at its best, surely so in {_claimed(both_at_best, -1)}. Against words: "
         f"{against_words}. In Swahili they were expected to be ahead of words; with each at its "
         f"best the interval leaves out 0: {_with_interval(swahili)}. n-grams, which chose "
         "their vocabulary, are no guide to that: in Cherokee those of subwords are behind those of "
