@@ -354,14 +354,17 @@ def rows_of(text: str, size: int) -> list[list[str]]:
     return rows
 
 
+def size_name(size: int) -> str:
+    return "the whole" if size == WHOLE else f"{size:,} characters"
+
+
 def tales_table() -> str:
     """The tales: sizes and seconds (rows), the levels and their leads (columns)."""
     rows = list[list[str]]()
     for size in SIZES:
         for row in rows_of("tales", size):
             grams = format_number(best_n_grams("tales", size))
-            name = "the whole" if size == WHOLE else f"{size:,}"
-            rows.append([name, f"{unseen('tales', size):.1%}", grams, *row])
+            rows.append([size_name(size), f"{unseen('tales', size):.1%}", grams, *row])
     head = "training text|unknown words|best n-grams|seconds|" + COLUMNS
     return markdown_table(head.split("|"), rows) + "\n"
 
@@ -434,8 +437,22 @@ def answer() -> str:
 def findings() -> str:
     """What the tables of the tales say."""
     sizes = (SMALLEST, WHOLE)
-    small, large = (lead("tales", *_words_characters(size=size)) for size in sizes)
-    few, at_60 = (lead("tales", *_words_characters(seconds)) for seconds in ("20", "60"))
+    at_each_share = ", ".join(
+        f"{-one.difference:.3f} bits ({one.ahead:.1f} %) where it is {share:.0f} %"
+        for size in SIZES
+        if (one := lead("tales", *_words_characters(size=size)))
+        and (share := 100 * unseen("tales", size))
+    )
+    at_each_time = "; ".join(
+        ", ".join(f"{-lead('tales', *_words_characters(t, size)).difference:.3f}" for t in BUDGETS)
+        + f" ({size_name(size)})"
+        for size in SIZES
+    )
+    best_times = "; ".join(
+        ", ".join(min(BUDGETS, key=lambda t: mean_of("tales", Term(level, t, n))) for n in SIZES)
+        + f" ({level})"
+        for level in LEVELS
+    )
     bits = {
         level: [mean_of("tales", Term(level, seconds, SMALLEST)) for seconds in BUDGETS]
         for level in LEVELS
@@ -453,36 +470,39 @@ def findings() -> str:
         for size in sizes
     }
     third = [lead("tales", *_subwords_characters(size)) for size in sizes]
+    third_best = lead(
+        "tales", Term("subwords", "best", SMALLEST), Term("characters", "best", SMALLEST, -1)
+    )
     within = [max(abs(each.low), abs(each.high)) for each in third]
-    unknown, known = (f"{100 * unseen('tales', size):.0f} %" for size in sizes)
     cells = [record("tales", f, SMALLEST, "words")["cells"]["180"] for f in folds_of("tales")]
     replaced = statistics.mean(cell["replaced"] for cell in cells)
     tokens = [cell["vocabulary"] for cell in cells]
     return bullets(
-        f"**Words lead at every share of unknown words**: after 180 seconds by "
-        f"{-small.difference:.3f} bits ({small.ahead:.1f} %) with {unknown} unknown words, by "
-        f"{-large.difference:.3f} ({large.ahead:.1f} %) with {known}. All arms have counts of the "
+        "**Words lead at every share of unknown words** after 180 seconds, by "
+        f"{at_each_share}. All arms have counts of the "
         "training text now, and rare words are spelled by their endings; the earlier estimate (a "
         "sign change between 15 and 25 %) was made without either. At 145,000 characters “words” "
         f"are {min(tokens)} to {max(tokens)} tokens: {100 * replaced:.0f} % of all words are an "
         "ending and a spelling, as the largest minimum count that was tried, 10, did best.",
-        "**Minutes decide by how much only where there is text.** On the whole the lead of words "
-        f"grows from {-few.difference:.3f} after 20 seconds to {-at_60.difference:.3f} after 60 "
-        f"and {-large.difference:.3f} after 180; at 145,000 characters no level gains more than "
+        "**Minutes decide by how much only where there is text.** The lead of words after 20, 60 "
+        f"and 180 seconds: {at_each_time}. Which of these seconds are best, smallest text first: "
+        f"{best_times}. At 145,000 characters no level gains more than "
         f"{gained:.4f} after 20 seconds, and after 180 all are {min(lost):.3f} to {max(lost):.3f} "
         "worse: they overfit, and the weights that are kept are those of the first of six "
         "validations, where the learning rate is still high. With so little text, train for less.",
-        "**Counting does much of it there.** At 145,000 characters a network adds "
+        "**Counting does much of it there.** After 180 seconds at 145,000 characters a network adds "
         f"{added['words', SMALLEST]:.3f} to n-grams of words and "
         f"{added['characters', SMALLEST]:.3f} to those of characters; on the whole, "
         f"{added['words', WHOLE]:.3f} and {added['characters', WHOLE]:.3f}. n-grams of words are "
         f"ahead of those of characters by {n_grams[SMALLEST]:.3f} and {n_grams[WHOLE]:.3f}.",
         "**By its declared rule, a sign, prediction 3 is refuted**, but neither interval leaves "
         "out 0: after 180 seconds subwords and characters are equal on the whole (within "
-        f"{within[1]:.3f}) and too close to call at 145,000 ({_between(*third[0][1:3])}). In part "
-        "the vocabulary is to blame: n-grams do best with few merges (300 at 145,000, the fewest "
-        "tried; 1,000 on the whole), a network with little time does better with longer tokens, "
-        "as the next table has it.",
+        f"{within[1]:.3f}) and too close to call at 145,000 ({_between(*third[0][1:3])}). "
+        "With each level at the budget that validation text prefers, subwords are behind there, as "
+        f"predicted: {_with_interval(third_best)}; at the sizes between, the sign changes with the "
+        "seconds. In part the vocabulary is to blame: n-grams do best with few "
+        "merges (300 at 145,000, the fewest tried; 1,000 on the whole), a network with little time "
+        "does better with longer tokens, as the next table has it.",
     )
 
 
@@ -515,11 +535,10 @@ def languages_findings() -> str:
     ]
     at_20, best, grams = map(language_leads, ("20", "best", "ngrams"))
     sure = [text for text in ranked if leads[text].high < 0]
-    overfitted = [
-        text
-        for text in LANGUAGES
-        if mean_of(text, Term("characters")) > mean_of(text, Term("characters", "60"))
-    ]
+    worse, worse_words = (
+        sum(mean_of(text, Term(level)) > mean_of(text, Term(level, "60")) for text in LANGUAGES)
+        for level in ("characters", "words")
+    )
     shares = {text: 100 * unseen(text, WHOLE) for text in LANGUAGES}
     x, y = (np.array([each[text] for text in LANGUAGES]) for each in (shares, ahead))
     rank = stats.spearmanr(x, y).statistic
@@ -556,8 +575,8 @@ def languages_findings() -> str:
         f"2 %; {' and '.join(outside)} fall outside, Cherokee by less than its interval. In "
         f"Swahili words lead in {leads['swahili'].spread.agreeing} of "
         f"{leads['swahili'].documents} books, but the interval holds 0.",
-        f"**Part of that is characters overfitting**: in {len(overfitted)} of "
-        "the six languages they are worse after 180 seconds than after 60. With each level at the "
+        f"**Part of that is characters overfitting**: in {worse} of the six languages they are "
+        f"worse after 180 seconds than after 60, words in {worse_words}. With each level at the "
         "budget that validation text prefers, fold by fold, words are ahead less: "
         f"{named(ranked, _ahead(best))}. After 20 seconds they "
         f"lead in {_claimed(at_20, -1)}, and characters in {_claimed(at_20, 1)}.",
@@ -648,8 +667,7 @@ def draw(path: Path) -> None:
             at = [1.04 ** (number - 1.5) * seconds for seconds in SECONDS]  # beside each other
             points = [point for point in zip(at, leads, strict=True) if point[1]]
             if points:
-                label = "the whole" if size == WHOLE else f"{size:,} characters"
-                _whiskers(panel, points, f"C{number}", label)
+                _whiskers(panel, points, f"C{number}", size_name(size))
         panel.set_xscale("log")
         panel.set_xticks([20, 60, 180], ["20", "60", "180"], minor=False)
         panel.set_xticks([], minor=True)
