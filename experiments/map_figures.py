@@ -490,8 +490,8 @@ def findings() -> str:
         f"{gained:.4f} after 20 seconds, and after 180 all are {min(lost):.3f} to {max(lost):.3f} "
         "worse: they overfit, and the weights that are kept are those of the first of six "
         "validations, where the learning rate is still high. With so little text, train for less.",
-        "**Counting does much of it there.** After 180 seconds at 145,000 characters a network adds "
-        f"{added['words', SMALLEST]:.3f} to n-grams of words and "
+        "**Counting does much of it there.** After 180 seconds at 145,000 characters a network "
+        f"adds {added['words', SMALLEST]:.3f} to n-grams of words and "
         f"{added['characters', SMALLEST]:.3f} to those of characters; on the whole, "
         f"{added['words', WHOLE]:.3f} and {added['characters', WHOLE]:.3f}. n-grams of words are "
         f"ahead of those of characters by {n_grams[SMALLEST]:.3f} and {n_grams[WHOLE]:.3f}.",
