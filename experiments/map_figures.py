@@ -656,8 +656,10 @@ def trainings() -> list[dict[str, Any]]:
 
 def draw(path: Path) -> None:
     """Leads on the tales by size and seconds, and all texts by their share of unknown words."""
+    from matplotlib import rcParams
     from matplotlib.figure import Figure
 
+    rcParams["svg.hashsalt"] = "map"  # the same figures draw the same file
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     axes = figure.subplots(1, 3)
     for panel, level in zip(axes, ("words", "subwords"), strict=False):
@@ -689,7 +691,7 @@ def draw(path: Path) -> None:
     axes[2].set_title("words ahead after 180 s, % of the bits", fontsize=9)
     for panel in axes:
         panel.axhline(0, color="0.7", linewidth=1, zorder=0)
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def _whiskers(panel: Any, points: list[tuple[float, Lead]], colour: str, label: str) -> None:
