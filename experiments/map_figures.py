@@ -437,11 +437,11 @@ def answer() -> str:
 def findings() -> str:
     """What the tables of the tales say."""
     sizes = (SMALLEST, WHOLE)
+    shares = {size: f"{100 * unseen('tales', size):.0f} %" for size in SIZES}
+    leads = {size: lead("tales", *_words_characters(size=size)) for size in SIZES}
     at_each_share = ", ".join(
-        f"{-one.difference:.3f} bits ({one.ahead:.1f} %) where it is {share:.0f} %"
-        for size in SIZES
-        if (one := lead("tales", *_words_characters(size=size)))
-        and (share := 100 * unseen("tales", size))
+        f"{-one.difference:.3f} bits ({one.ahead:.1f} %) where it is {shares[size]}"
+        for size, one in leads.items()
     )
     at_each_time = "; ".join(
         ", ".join(f"{-lead('tales', *_words_characters(t, size)).difference:.3f}" for t in BUDGETS)
