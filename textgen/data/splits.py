@@ -178,18 +178,19 @@ def shorten(train: list[Document], settings: Split) -> list[Document]:
     Raises:
         TextgenError: there is less text.
     """
-    room, available = settings.train_characters, count_characters(train)
-    if room is None:
+    room = settings.train_characters
+    if not room:
         return train
-    if room > available:
+    if room > (available := count_characters(train)):
         message = f"split.train_characters: {room:,}, but the training text has {available:,}"
         raise TextgenError(message, "give a smaller number, or leave it out to train on all")
     kept, seed = dict[str, Document](), settings.seed + (settings.fold or 0)
     for d in sorted(train, key=lambda d: hash_of((d.name,), seed)):
-        if d.characters > room > 0:
+        if room <= 0:
+            break
+        kept[d.name] = d
+        if d.characters > room:
             kept[d.name] = Document(f"{d.name} (its first {room:,} characters)", d.text[:room])
-        elif room > 0:
-            kept[d.name] = d
         room -= d.characters
     return [kept[d.name] for d in train if d.name in kept]
 
