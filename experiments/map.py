@@ -145,25 +145,18 @@ def texts_of(place: Place, scratch: Path) -> Path:
 def write_texts(place: Place, folder: Path) -> None:
     from textgen.core.experiment import load_experiment
     from textgen.data.loading import load_corpus
-    from textgen.data.splits import hash_of
 
     text = TEXTS[place.text]
-    folds = [f"split.folds={text.folds}", f"split.fold={place.fold}"]
-    corpus = load_corpus(load_experiment(HERE / "char.toml", [*text.settings, *folds]))
+    split = [f"split.folds={text.folds}", f"split.fold={place.fold}"]
+    if place.size != WHOLE:
+        split.append(f"split.train_characters={place.size}")
+    corpus = load_corpus(load_experiment(HERE / "char.toml", [*text.settings, *split]))
     assert not corpus.warning, corpus.warning
-    room, train = place.size, list[tuple[str, str]]()
-    for document in sorted(corpus.train, key=lambda d: hash_of((d.name,), place.fold)):
-        if part := document.text[: max(0, room)]:
-            train.append((document.name, part))
-            room -= len(part)
-    held_out = {
-        part: [(d.name, d.text) for d in corpus.parts[part]] for part in ("validation", "test")
-    }
-    for part, documents in ({"train": train} | held_out).items():
+    for part, documents in corpus.parts.items():
         (folder / part).mkdir(parents=True)
-        for name, content in documents:
-            path = folder / part / f"{name.replace('/', '_').removesuffix('.txt')}.txt"
-            path.write_bytes(content.encode())
+        for document in documents:
+            name = document.name.replace("/", "_").removesuffix(".txt")
+            (folder / part / f"{name}.txt").write_bytes(document.text.encode())
 
 
 def settings_of(place: Place, folder: Path) -> list[str]:
