@@ -22,8 +22,9 @@ import textgen as package
 from textgen import cli
 from textgen.core import system
 from textgen.core.experiment import resolve_experiment
-from textgen.evaluation.counts import CONTEXT_KINDS
-from textgen.evaluation.memory import Memory
+from textgen.evaluation.cache import DocumentCache
+from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.pitman_yor import CONTEXT_KINDS
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
@@ -112,11 +113,11 @@ def made_up(sentences: int, seed: int) -> str:
     return "\n\n".join(" ".join(lines[i : i + 4]) for i in range(0, len(lines), 4))
 
 
-def made_up_memory(*orders: int) -> Memory:
-    """A memory of the document in which neighbouring kinds of context have other numbers."""
+def made_up_cache(*orders: int) -> DocumentCache:
+    """A document cache in which neighbouring kinds of context have other numbers."""
     places = np.arange(len(orders))[:, None] + np.arange(CONTEXT_KINDS)
     discounts, strengths = 0.05 + 0.15 * (places % 6), 50.0 / 3.0 ** (places % 6)
-    return Memory(orders, discounts.tolist(), strengths.tolist())
+    return DocumentCache(orders, discounts.tolist(), strengths.tolist())
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
@@ -166,7 +167,7 @@ split = {{ validation = 0.2, test = 0.2 }}
 tokenizer.kind = "characters"
 objective = {{ kind = "next_token", window = 16 }}
 backbone.units = [24]
-memory.orders = [1, 3]
+cache.orders = [1, 3]
 training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3 }}
 [sampling]
 length = 120
@@ -306,3 +307,9 @@ def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 
     network = objective.build(LSTM(units=units, **settings), size)
     network.set_weights([w * scale for w in network.get_weights()])
     return network
+
+
+def toy_model(objective, network, size: int, unwritable=(), **others) -> LanguageModel:
+    """A language model of tokens that stand for no text."""
+    tokenizer = SimpleNamespace(size=size, unwritable=unwritable)
+    return LanguageModel(tokenizer, objective, network, **others)

@@ -6,10 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import in_turn, made_up_memory, tiny_model
+from conftest import in_turn, made_up_cache, tiny_model, toy_model
 from test_honesty import OBJECTIVES
 
-from textgen.evaluation.dynamic import Learner, Learning, dynamic_bits, measure_gradients
+from textgen.evaluation.cache import count
+from textgen.evaluation.dynamic import (
+    AdaptingNetwork,
+    DynamicEvaluation,
+    dynamic_bits,
+    measure_gradients,
+)
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Stepper
 from textgen.models.backbones import Adaptive, NGrams
@@ -32,7 +38,7 @@ def follows(objective, size, **model):
     """A network, and how it learns: in large steps."""
     network = tiny_model(objective, size, scale=2.0, **model)
     number = len(network.trainable_variables)
-    return network, Learning((0.1,) * number, (0.3,) * number)
+    return network, DynamicEvaluation((0.1,) * number, (0.3,) * number)
 
 
 @in_turn(objective=OBJECTIVES, model=EVERY[:2])
@@ -90,7 +96,7 @@ def test_scales_are_root_mean_squares_and_tables_learn_faster():
     for path, a, b in zip(paths, once.rates, faster.rates, strict=True):
         assert b / a == pytest.approx(10.0 if "ngrams" in path else 1.0)
     start = network.get_weights()
-    Learner(objective, network, once).append(1)  # no window is full
+    AdaptingNetwork(objective, network, once).append(1)  # no window is full
     for a, b in zip(start, network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -100,11 +106,11 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
     if "tied_output" in model and not getattr(objective, "feedback", True):
         model = EVERY[0]
     network, learning = follows(objective, 9, **model)
-    memory = replace(made_up_memory(1, 2), learning=learning)
+    cache = replace(made_up_cache(1, 2), dynamic=learning)
     document = np.random.default_rng(5).integers(1, 9, 23).astype(np.uint8)
     (below,) = dynamic_bits(objective, network, [document], learning)
-    bits = memory.bits(document, below)
-    stepper, found = Stepper(objective, network, memory), []
+    bits = cache.mixed_bits(below, count(document, cache.orders))
+    stepper, found = Stepper(toy_model(objective, network, 9, cache=cache)), []
     for token in [*document.tolist(), 0]:
         found.append(-np.log2(stepper.probabilities()[token]))
         stepper.append(token)
@@ -117,11 +123,11 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
 def test_a_run_with_it_is_scored_and_writes_as_it_says(finished_run, textgen):
     frozen = 'embedding={kind="word2vec",epochs=1,frozen=true}'
     frozen = "backbone.input=embedding", "backbone.embedding_size=8", frozen
-    folder = finished_run("char", "memory.learning_rate=0.003", "sampling.memory=true", *frozen)
+    folder = finished_run("char", "cache.learning_rate=0.003", "sampling.part=with_cache", *frozen)
     metrics = json.loads((folder / "metrics.json").read_text())
-    total = metrics["test"]["with_memory"]["bits_per_character"]["total"]
-    assert f"{total:.4f}" in textgen("score", folder, "--part", "test").out
+    total = metrics["test"]["parts"]["with_cache"]["bits_per_character"]["total"]
+    assert f"{total:.4f}" in textgen("score", folder, "--split", "test").out
     (written, *_) = json.loads((folder / "samples.json").read_text())
-    given = "--memory", "--length=40", f"--seed={written['seed']}", "--json"
+    given = "--part=with_cache", "--length=40", f"--seed={written['seed']}", "--json"
     again = textgen("generate", folder, *given).out.splitlines()[0]
     assert json.loads(again)["text"] == written["text"]

@@ -9,10 +9,9 @@ from test_tokenizers import CONFIGS
 
 from textgen.data.documents import Document
 from textgen.evaluation import likelihood
-from textgen.evaluation.counts import CONTEXT_KINDS
-from textgen.evaluation.memory import Memory, tune_memory
+from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
-from textgen.runs.finished import TokenBits, token_table
+from textgen.runs.stored import TokenBits, token_tables
 from textgen.tokenizers.base import ESCAPE, EncodedDocument
 from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words import Words
@@ -26,45 +25,29 @@ ENCODED = [
     EncodedDocument(np.array([2], np.uint8), (), np.array([]), 3, 1, 0),
 ]  # fmt: skip
 BITS = [np.array([2.0, 3.0, 2.5, 0.5], np.float32), np.array([4.0, 1.0], np.float32)]
-DYNAMIC = [np.array([2.0, 3.0, 1.5, 0.25], np.float32), np.array([3.0, 1.0], np.float32)]
-MEMORY = Memory((0,), [[0.5] * CONTEXT_KINDS], [[1.0] * CONTEXT_KINDS])
-PLAIN = likelihood.costs(DOCUMENTS, ENCODED, BITS)
+ROWS = [{"network": bits, "with_cache": bits / 2} for bits in BITS]
+SCORES = likelihood.scored_documents(DOCUMENTS, ENCODED, ROWS)
 
 
 def test_a_document_costs_what_its_tokens_and_surface_forms_do():
-    first, second = PLAIN
+    first, second = SCORES["network"]
     assert (first.name, first.characters, first.pieces, first.replaced) == ("a", 7, 5, 2)
     assert (first.model, first.spelling_bits, first.bits_per_character) == (8.0, 5.5, 13.5 / 8)
     assert (second.model, second.spelling_bits, second.bits_per_character) == (5.0, 0.0, 5.0 / 4)
-    assert first.with_memory is second.with_memory is None
+    cached = SCORES["with_cache"]
+    assert [(d.model, d.spelling_bits) for d in cached] == [(4.0, 1.75), (2.5, 0.0)]
     with pytest.raises(ValueError, match="is shorter"):
-        likelihood.costs(DOCUMENTS, ENCODED, BITS[:1])
-
-
-@pytest.mark.parametrize("dynamic", [None, DYNAMIC])
-def test_with_a_memory_the_network_alone_stays_beside_it(dynamic):
-    scored = likelihood.with_memory(MEMORY, PLAIN, ENCODED, dynamic)
-    for alone, document, encoded, below in zip(
-        PLAIN, scored, ENCODED, dynamic or BITS, strict=True
-    ):
-        assert document.model_bits is alone.model_bits
-        mixed = document.with_memory
-        assert mixed.model_bits.tolist() == MEMORY.bits(encoded.tokens, below).tolist()
-        assert mixed.with_memory is None
-    assert [document.with_memory.spelling_bits for document in scored] == [1.75, 0.0]
-    assert likelihood.with_memory(None, PLAIN, ENCODED) is PLAIN
-    with pytest.raises(ValueError, match="zip"):
-        likelihood.with_memory(MEMORY, PLAIN, ENCODED[:1])
-    pairs = zip((e.tokens for e in ENCODED), dynamic or BITS, strict=True)
-    assert likelihood.tuned_memory((0,), PLAIN, ENCODED, dynamic) == tune_memory((0,), list(pairs))
-    assert likelihood.tuned_memory((), PLAIN, ENCODED) is None
+        likelihood.scored_documents(DOCUMENTS, ENCODED, ROWS[:1])
 
 
 def test_figures_of_a_split():
-    assert likelihood.summarise(PLAIN) == {
-        "bits_per_character": {"model": 13 / 12, "spelling": 5.5 / 12, "total": 13 / 12 + 5.5 / 12},
-        "mean_over_documents": (13.5 / 8 + 5 / 4) / 2,
-        "with_memory": None,
+    network = {"model": 13 / 12, "spelling": 5.5 / 12, "total": 13 / 12 + 5.5 / 12}
+    cached = {"model": 6.5 / 12, "spelling": 1.75 / 12, "total": 6.5 / 12 + 1.75 / 12}
+    expected = {
+        "parts": {
+            "network": {"bits_per_character": network, "mean_over_documents": 1.484375},
+            "with_cache": {"bits_per_character": cached, "mean_over_documents": 0.671875},
+        },
         "documents": 2,
         "characters": 10,
         "tokens": 4,
@@ -73,22 +56,19 @@ def test_figures_of_a_split():
         "replaced": 2,
         "replacement_rate": 1 / 3,
     }
-    scored = likelihood.with_memory(MEMORY, PLAIN, ENCODED)
-    mixed = likelihood.summarise([document.with_memory for document in scored])
-    figures = likelihood.summarise(scored)["with_memory"]
-    assert figures == {name: mixed[name] for name in figures}
-    assert figures["bits_per_character"]["spelling"] == 1.75 / 12
-    uncharged = likelihood.summarise(scored, charged=False)
+    assert likelihood.summarise(SCORES) == expected
     none = {"bits_per_character": None, "mean_over_documents": None}
-    assert uncharged["with_memory"] == {name: uncharged[name] for name in none} == none
+    uncharged = likelihood.summarise(SCORES, charged=False)
+    assert uncharged == {**expected, "parts": dict.fromkeys(SCORES, none)}
     empty = likelihood.DocumentBits("e", 1, np.array([1.0], np.float32), np.array([]), 0, 0)
-    assert likelihood.summarise([empty])["replacement_rate"] == 0.0
+    assert likelihood.summarise({"network": [empty]})["replacement_rate"] == 0.0
 
 
 def test_bits_by_place_in_the_block():
-    assert likelihood.by_position(PLAIN, 2) == pytest.approx([(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3])
-    assert likelihood.by_position(PLAIN, 3) == pytest.approx([(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5])
-    assert likelihood.by_position(PLAIN, 5) == pytest.approx([3.0, 2.0, 2.5, 0.5, 0.0])
+    network = SCORES["network"]
+    assert likelihood.by_position(network, 2) == pytest.approx([(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3])
+    assert likelihood.by_position(network, 3) == pytest.approx([(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5])
+    assert likelihood.by_position(network, 5) == pytest.approx([3.0, 2.0, 2.5, 0.5, 0.0])
 
 
 TRAINING, TUNING = made_up(60, 1) + " Onyx basalt, zymurgy.", made_up(9, 2)
@@ -117,9 +97,9 @@ def test_every_bit_stands_at_some_characters(config):
     network = tiny_model(objective, tokenizer.size)
     texts = ("The tide, zymurgical Quux. onyx", "☃", "", "unheard")
     documents = [Document(text[:1], text) for text in texts]
-    scored = likelihood.score_documents(objective, network, tokenizer, documents)
-    tables = token_table(tokenizer, documents, scored)
-    for document, bits, table in zip(documents, scored, tables, strict=True):
+    scores = LanguageModel(tokenizer, objective, network).score(documents)
+    tables = token_tables(tokenizer, documents, scores)["network"]
+    for document, bits, table in zip(documents, scores["network"], tables, strict=True):
         starts, ends, model, spelling = table.cells()
         assert model.sum() == pytest.approx(bits.model)
         assert spelling.sum() == pytest.approx(bits.spelling_bits)

@@ -88,11 +88,11 @@ def check_tokenizer(config: Any) -> None:
         assert len(encoded.places) == len(encoded.surfaces), "a surface form without a place"
         assert again.tokens.tolist() == tokens.tolist(), "a loaded one encodes otherwise"
         np.testing.assert_allclose(again.spelling_bits, encoded.spelling_bits, rtol=1e-9)
-        for memory, bits in enumerate((encoded.spelling_bits, encoded.spelling_bits_with_memory)):
+        for cached, bits in enumerate((encoded.spelling_bits, encoded.cached_spelling_bits)):
             assert len(bits) == len(encoded.surfaces), f"{text!r}: some surface forms are free"
             assert ((bits > -1e-9) & np.isfinite(bits)).all(), f"{text!r}: odd spelling bits"
             if tokenizer.charged:
-                _check_choices(tokenizer, encoded, text, bool(memory), bits.sum())
+                _check_choices(tokenizer, encoded, text, bool(cached), bits.sum())
     offsets = tokenizer.temperature_offsets(0.5)
     assert offsets.shape == (tokenizer.size,), "temperature_offsets does not speak of every token"
     assert (offsets < 1e-6).all(), "a temperature below 1 makes some token more probable"
@@ -100,8 +100,8 @@ def check_tokenizer(config: Any) -> None:
         "what is drawn at temperature 1 is not what is scored"
     )
     writable = np.array([t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3)
-    for fill, memory in (*((fill, False) for fill in FILL), ("scored", True)):
-        options = {"before": "A ab", "fill": fill, "seed": 1, "memory": memory}
+    for fill, cached in (*((fill, False) for fill in FILL), ("scored", True)):
+        options = {"before": "A ab", "fill": fill, "seed": 1, "cached": cached}
         texts = {tokenizer.render(writable, **options).text for _ in range(2)}
         assert len(texts) == 1, f"the same seed fills in other words ({fill})"
     if tokenizer.charged:
@@ -110,11 +110,11 @@ def check_tokenizer(config: Any) -> None:
 
 
 def _check_choices(
-    tokenizer: Any, encoded: EncodedDocument, text: str, memory: bool, charged: float
+    tokenizer: Any, encoded: EncodedDocument, text: str, cached: bool, charged: float
 ) -> None:
     """The choices that lead to the surface forms of a document cost what is charged for them, and
     give it back."""
-    walking = walk(tokenizer, encoded, memory)
+    walking = walk(tokenizer, encoded, cached)
     cost = 0.0
     document = None
     choice = next(walking)
@@ -132,12 +132,12 @@ def _check_choices(
 
 
 def masses_of_short_texts(tokenizer: Any, alphabet: str, longest: int) -> np.ndarray:
-    """Σ P(text) over all short texts of an alphabet under a uniform model: (2,), without a memory
-    of the document and with it."""
+    """Σ P(text) over all short texts of an alphabet under a uniform model: (2,), without a document
+    cache and with it."""
     masses = np.zeros(2)
     for letters in every_sequence(alphabet, longest):
         encoded = tokenizer.encode("".join(letters))
-        spelling = [encoded.spelling_bits.sum(), encoded.spelling_bits_with_memory.sum()]
+        spelling = [encoded.spelling_bits.sum(), encoded.cached_spelling_bits.sum()]
         model = math.log2(tokenizer.size) * (len(encoded.tokens) + 1)
         masses += 2.0 ** -(model + np.array(spelling))
     return masses

@@ -16,11 +16,13 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import (
     BUDGETS,
     DEFAULT_KINDS,
+    PARTS,
     POINTS,
+    CacheSettings,
     CorpusOptions,
     LanguageCode,
-    MemorySettings,
     Name,
+    PartName,
     Plugin,
     Sampling,
     Seed,
@@ -38,7 +40,7 @@ from textgen.core.system import kind_of
 
 TABLES = (
     *("corpus", "tokenizer", "embedding", "objective", "split", "backbone"),
-    *("training_counts", "memory", "training", "sampling"),
+    *("training_counts", "cache", "training", "sampling"),
 )
 KEYS = ("name", "seed", "language", *TABLES)
 # Plug-ins that a file may leave out, or whose kind it may leave out.
@@ -85,7 +87,7 @@ class Experiment(TextSettings):
     names another kind.
 
     Raises:
-        ValueError: not exactly one budget; samples with a memory that has no orders.
+        ValueError: not exactly one budget; samples of a part that the model does not have.
     """
 
     name: Name = "experiment"
@@ -95,15 +97,34 @@ class Experiment(TextSettings):
     objective: Annotated[Any, Plugin("objective")]
     backbone: Annotated[Any, Plugin("backbone")]
     training_counts: TrainingCountsSettings = field(default_factory=TrainingCountsSettings)
-    memory: MemorySettings = field(default_factory=MemorySettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
     training: Training = field(default_factory=Training)
     sampling: Sampling = field(default_factory=Sampling)
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         check_one_budget("training", self.training, BUDGETS)
-        if self.sampling.memory and not self.memory.orders:
-            raise ValueError("sampling.memory needs orders, e.g. [memory] orders = [3, 4, 5]")
+        if self.sampling.part not in self.parts:
+            raise ValueError(f"sampling.{self._missing_part(self.sampling.part)}")
+
+    @property
+    def parts(self) -> tuple[PartName, ...]:
+        """Those of its model, see :mod:`textgen.evaluation.model`."""
+        optional = {"with_cache": self.cache.orders, "counts": self.training_counts.orders}
+        return tuple(part for part in PARTS if optional.get(part, True))
+
+    def check_part(self, part: str) -> None:
+        """Raises:
+        TextgenError: its model has no such part.
+        """
+        if part not in self.parts:
+            hint = f"it has {', '.join(self.parts)}"
+            raise TextgenError(f"{self.name}: {self._missing_part(part)}", hint)
+
+    def _missing_part(self, part: str) -> str:
+        tables = {"with_cache": "cache", "counts": "training_counts"}
+        needs = f"needs [{tables[part]}] orders, e.g. [3, 4, 5]" if part in tables else "no such part"
+        return f"part {part!r}: {needs}"
 
     @property
     def arm(self) -> dict[str, Any]:

@@ -248,6 +248,9 @@ Text = Annotated[str, Field(min_length=1)]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+# The parts of a language model, see :mod:`textgen.evaluation.model`.
+PartName = Literal["network", "with_counts", "with_cache", "counts"]
+PARTS: tuple[PartName, ...] = get_args(PartName)
 Temperature = Annotated[float, Field(ge=0, le=10)]
 MAX_SAMPLED_CHARACTERS = 10_000_000  # some hours of a laptop
 
@@ -356,9 +359,9 @@ def _check_rising(orders: Sequence[int]) -> None:
 
 @dataclass(frozen=True)
 class TrainingCountsSettings:
-    """Counts of the training text, mixed into the network's predictions wherever it scores or
-    writes (see :mod:`textgen.evaluation.counts`): one level for each of the ``orders``,
-    lengths of context in tokens, rising. No orders, no counts.
+    """Counts of the training text: the part ``with_counts`` of a model mixes them into the network's
+    predictions (see :mod:`textgen.evaluation.counts`), one level for each of the ``orders``, lengths
+    of context in tokens, rising. No orders, no counts.
 
     Raises:
         ValueError: orders that do not rise.
@@ -371,15 +374,14 @@ class TrainingCountsSettings:
 
 
 @dataclass(frozen=True)
-class MemorySettings:
-    """A memory of the document: beside the network alone, a second distribution is scored, in which
-    the network's predictions are mixed with those of counts of the document so far (see
-    :mod:`textgen.evaluation.memory`), one level for each of the ``orders``, which are lengths of
-    context in tokens, rising. Rare words that stood in the document before are then cheaper, too.
-    Without orders there is no memory of either kind.
+class CacheSettings:
+    """A document cache: the part ``with_cache`` of a model mixes its predictions with counts of the
+    document so far (see :mod:`textgen.evaluation.cache`), one level for each of the ``orders``,
+    lengths of context in tokens, rising. Rare words that stood in the document before are then
+    cheaper, too. Without orders there is no cache of either kind.
 
-    ``learning_rate``: under that second distribution the network, too, keeps learning from the
-    document; this is the step size, in units of the gradient's RMS (dynamic evaluation, see
+    ``learning_rate``: in that part the network, too, keeps learning from the document; this is the
+    step size, in units of the gradient's RMS (dynamic evaluation, see
     :mod:`textgen.evaluation.dynamic`); 0: it does not.
 
     Raises:
@@ -458,11 +460,10 @@ class Sampling:
     ``length`` is in characters, in all arms; all samples together have no more than
     :data:`MAX_SAMPLED_CHARACTERS`. ``fill`` says what replaces a generated placeholder: a
     word drawn with the probability that is charged for it, a training word that reads well there,
-    or a mark. With ``memory`` the samples after training are drawn from the
-    network with its memory of the document.
+    or a mark. ``part`` is the part of the model that writes (see :mod:`textgen.evaluation.model`).
 
     Raises:
-        ValueError: a memory with another fill than ``"scored"``, or more text than that.
+        ValueError: a cache with another fill than ``"scored"``, or more text than that.
     """
 
     prompts: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
@@ -472,11 +473,11 @@ class Sampling:
     top_k: Whole = 0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     fill: Literal["scored", "pool", "mark"] = "scored"
-    memory: bool = False
+    part: PartName = "network"
 
     def __post_init__(self) -> None:
-        if self.memory and self.fill != "scored":
-            raise ValueError('memory needs fill = "scored": another fill is not what is scored')
+        if self.part == "with_cache" and self.fill != "scored":
+            raise ValueError('with_cache needs fill = "scored": another fill is not what is scored')
         written = len(self.prompts) * self.samples * self.length
         if written > MAX_SAMPLED_CHARACTERS:
             most = f"prompts × samples × length may be {MAX_SAMPLED_CHARACTERS:,}"

@@ -43,14 +43,9 @@ from textgen.core.settings import Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus
-from textgen.evaluation.likelihood import (
-    UNIT,
-    DocumentBits,
-    costs,
-    summarise,
-    tuned_memory,
-    with_memory,
-)
+from textgen.evaluation.cache import count
+from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, scored_documents, summarise
+from textgen.evaluation.pitman_yor import fit
 from textgen.evaluation.units import published_units
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer
@@ -72,14 +67,12 @@ PPMD_MEMORY_BYTES = (1 << 26, (1 << 32) - 64)
 # and of random text; when there is no more it forgets everything and starts afresh.
 PPMD_MEMORY_PER_BYTE = 64
 # Raise it when the same settings give other figures; older cache files are then ignored.
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 # Longest training text for n-grams, which take about 150 bytes of memory per character.
 MAX_NGRAM_CHARACTERS = 20_000_000
 # Most for a compressor, which reads the training text once per document: five minutes.
 MAX_COMPRESSED_BYTES = 500_000_000
 
-# Documents of validation and of test.
-Parts = tuple[list[DocumentBits], list[DocumentBits]]
 
 
 class Model(Protocol):
@@ -254,27 +247,41 @@ def score_baseline(
     corpus: Corpus,
     orders: Sequence[int] = (),
     validated: bool = True,
-) -> Parts:
+) -> tuple[Scores, Scores]:
     """What the validation and test documents cost under a baseline.
 
     Args:
         baseline: fitted to the training documents here.
         tokenizer: :class:`Bytes` for one that reads bytes.
-        orders: of a memory of the document, if there is to be one.
-        validated: whether validation documents are scored where the memory does not need them.
+        orders: of a document cache, if there is to be one.
+        validated: whether validation documents are scored where the cache does not need them.
+
+    Returns:
+        Of validation and of test documents: ``counts``, the baseline alone, and ``with_cache``.
     """
     training = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
     model = baseline.fit(training, tokenizer.size)
 
-    def score(documents: Sequence[Document]) -> tuple[list[EncodedDocument], list[DocumentBits]]:
+    def observe(documents: Sequence[Document]) -> list[tuple[EncodedDocument, np.ndarray]]:
         encoded = [tokenizer.encode(document.text) for document in documents]
         bits = model.token_bits([e.tokens for e in encoded])
-        return encoded, costs(documents, encoded, bits)
+        return list(zip(encoded, bits, strict=True))
 
-    encoded, validation = score(corpus.validation if validated or orders else [])
-    memory = tuned_memory(orders, validation, encoded)
-    of_test, test = score(corpus.test)
-    return with_memory(memory, validation, encoded), with_memory(memory, test, of_test)
+    validation = observe(corpus.validation if validated or orders else [])
+    cache = None
+    if orders:
+        cache = fit(orders, [(bits, count(e.tokens, orders)) for e, bits in validation])
+
+    def scores(
+        documents: Sequence[Document], observed: Sequence[tuple[EncodedDocument, np.ndarray]]
+    ) -> Scores:
+        rows = [{"counts": bits} for _, bits in observed]
+        for row, (e, bits) in zip(rows, observed, strict=True):
+            if cache:
+                row["with_cache"] = cache.mixed_bits(bits, count(e.tokens, orders))
+        return scored_documents(documents, [e for e, _ in observed], rows)
+
+    return scores(corpus.validation, validation), scores(corpus.test, observe(corpus.test))
 
 
 def baseline(
@@ -288,7 +295,7 @@ def baseline(
     """Fit baselines to the training split of an experiment, and score the test split.
 
     Args:
-        experiment: its tokenizer, seed and memory are used, its backbone and training are not;
+        experiment: its tokenizer, seed and cache are used, its backbone and training are not;
             compressors use none of it.
         corpus: its corpus.
         orders, kind, command: as for :func:`make_baselines`.
@@ -308,7 +315,7 @@ def baseline(
     levels: Sequence[int] = ()
     if not reads_bytes:
         tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
-        levels = experiment.memory.orders
+        levels = experiment.cache.orders
     for model in models:
         start = time.perf_counter()
         _, scored = score_baseline(model, tokenizer, corpus, levels, validated=False)
@@ -366,10 +373,10 @@ class Reference:
         meaning: what it is, in plain words.
         kind, order: of the baseline.
         tokenizer: a table as in an experiment file; None for one that reads the bytes of the text.
-        memory: orders of its memory of the document.
+        cache: orders of its document cache.
         command: repeats its figure on the test part.
-        validation, test: bits of each document, ``model_bits`` and ``surface_bits`` being (1,)
-            sums.
+        validation, test: bits of each document by part, ``counts`` and ``with_cache``;
+            ``model_bits`` and ``surface_bits`` are (1,) sums.
     """
 
     key: str
@@ -378,10 +385,10 @@ class Reference:
     kind: str = "kneser_ney"
     order: int | None = None
     tokenizer: dict[str, Any] | None = None
-    memory: tuple[int, ...] = ()
+    cache: tuple[int, ...] = ()
     command: str = ""
-    validation: list[DocumentBits] = field(default_factory=list)
-    test: list[DocumentBits] = field(default_factory=list)
+    validation: Scores = field(default_factory=dict)
+    test: Scores = field(default_factory=dict)
 
     def command_on(self, experiment: str) -> str:
         """What repeats its figure on the test part of an experiment file."""
@@ -391,10 +398,10 @@ class Reference:
         if self.tokenizer:
             table = ",".join(f"{key}={json.dumps(value)}" for key, value in self.tokenizer.items())
             words.append(f"--set 'tokenizer={{{table}}}'")
-            words.append(f"--set 'memory.orders={list(self.memory)}'")
+            words.append(f"--set 'cache.orders={list(self.cache)}'")
         return " ".join(words)
 
-    def score(self, corpus: Corpus) -> Parts:
+    def score(self, corpus: Corpus) -> tuple[Scores, Scores]:
         """What the validation and test documents cost; none of the former under a compressor, which
         reads the training text again for each document."""
         (model,) = make_baselines(self.kind, [self.order] if self.order else [])
@@ -402,7 +409,7 @@ class Reference:
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
         validated = self.tokenizer is not None
-        return score_baseline(model, tokenizer, corpus, self.memory, validated)
+        return score_baseline(model, tokenizer, corpus, self.cache, validated)
 
 
 LEARNS = "it has read the training text and keeps learning within each document"
@@ -420,7 +427,7 @@ REFERENCES = (
         "each character from the seven before it, by counts (modified Kneser-Ney)",
         order=8,  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
         tokenizer={"kind": "characters"},
-        memory=(3, 4, 5, 6, 8, 10, 14),
+        cache=(3, 4, 5, 6, 8, 10, 14),
     ),
     Reference(
         "word_ngram",
@@ -429,7 +436,7 @@ REFERENCES = (
         "less than twice are spelled, with weights chosen on validation text",
         order=4,
         tokenizer={"kind": "words", "minimum_count": 2, "rare_words": "unk"},
-        memory=(0, 1, 2, 3, 4),
+        cache=(0, 1, 2, 3, 4),
     ),
     Reference(
         "ppmd",
@@ -455,8 +462,10 @@ def pooled_references(
         same = [reference, *(r for found in others for r in found if r.key == reference.key)]
         if len(same) == len(folds):
             command = "" if others else reference.command
-            validation = [document for each in same for document in each.validation]
-            test = [document for each in same for document in each.test]
+            validation, test = (
+                {part: [d for scores in of_folds for d in scores[part]] for part in of_folds[0]}
+                for of_folds in ([r.validation for r in same], [r.test for r in same])
+            )
             result.append(replace(reference, command=command, validation=validation, test=test))
     return result
 
@@ -479,9 +488,10 @@ def compute_references(
     references = []
     for model in REFERENCES:
 
-        def compute(model: Reference = model) -> list[list[dict[str, Any]]]:
+        def compute(model: Reference = model) -> list[dict[str, list[dict[str, Any]]]]:
             say(f"scoring {model.label} for comparison, once for this text …")
-            return [[_sums(d) for d in part] for part in model.score(corpus)]
+            splits = model.score(corpus)
+            return [{part: list(map(_sums, s[part])) for part in s} for s in splits]
 
         if reason := too_much(model.tokenizer is None, corpus):
             say(f"{model.label} left out: {reason}")
@@ -491,7 +501,7 @@ def compute_references(
         except TextgenError as error:  # such as a text too small for the tokenizer
             say(f"{model.label} left out: {error}")
             continue
-        validation, test = ([_from_sums(row) for row in part] for part in rows)
+        validation, test = ({part: list(map(_from_sums, s[part])) for part in s} for s in rows)
         command = model.command_on(experiment)
         references.append(replace(model, command=command, validation=validation, test=test))
     return references
@@ -506,11 +516,9 @@ def _cache_path(model: Reference, corpus: Corpus) -> Path:
 def _sums(document: DocumentBits) -> dict[str, Any]:
     """A document as JSON, with the sums of its bits in place of those of each token."""
     bits = {"model_bits": [document.model], "surface_bits": [document.spelling_bits]}
-    memory = document.with_memory and _sums(document.with_memory)
-    return {**vars(document), **bits, "with_memory": memory}
+    return {**vars(document), **bits}
 
 
 def _from_sums(row: dict[str, Any]) -> DocumentBits:
     bits = {name: np.array(row[name]) for name in ("model_bits", "surface_bits")}
-    memory = row["with_memory"] and _from_sums(row["with_memory"])
-    return DocumentBits(**{**row, **bits, "with_memory": memory})
+    return DocumentBits(**{**row, **bits})

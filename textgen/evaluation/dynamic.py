@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from textgen.evaluation.counts import with_training_counts
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument
@@ -31,7 +30,7 @@ MAX_GRADIENT = 5.0
 
 
 @dataclass(frozen=True)
-class Learning:
+class DynamicEvaluation:
     """How a network goes on learning.
 
     Attributes:
@@ -87,13 +86,13 @@ def descend(weight: Any, gradient: Any, rate: float, scale: float) -> None:
         weight.assign_sub(step)
 
 
-class Learner:
+class AdaptingNetwork:
     """A network that learns as it reads; its own weights change until :meth:`restart`."""
 
-    def __init__(self, objective: Objective, network: Any, learning: Learning) -> None:
+    def __init__(self, objective: Objective, network: Any, settings: DynamicEvaluation) -> None:
         self._objective = objective
         self._network = network
-        self._learning = learning
+        self._settings = settings
         self._weights = [w.value for w in network.trainable_variables]
         self._trained = [w.numpy() for w in self._weights]
         self._step = gradient_step(objective, network)
@@ -126,27 +125,27 @@ class Learner:
         """
         begins = np.array([fresh or not self._objective.carries_state])
         bits, self._state, gradients = self._step(spans, begins, self._state)
-        rates, scales = self._learning.rates, self._learning.scales
+        rates, scales = self._settings.rates, self._settings.scales
         for step in zip(self._weights, gradients, rates, scales, strict=True):
             descend(*step)
         return bits.numpy()[0]
 
 
 def dynamic_bits(
-    objective: Objective, network: Any, documents: Sequence[np.ndarray], learning: Learning
+    objective: Objective, network: Any, documents: Sequence[np.ndarray], settings: DynamicEvaluation
 ) -> list[np.ndarray]:
     """Bits of every token of every document and of its end mark, (n + 1,) float32 each, of a
     network that goes on learning. Its weights are put back."""
-    learner = Learner(objective, network, learning)
+    adapting = AdaptingNetwork(objective, network, settings)
     result = list[np.ndarray]()
     try:
         for document in documents:
-            learner.restart()
-            bits = [learner.read(*window) for window in _in_order(objective, document)]
+            adapting.restart()
+            bits = [adapting.read(*window) for window in _in_order(objective, document)]
             result.append(np.concatenate(bits)[: len(document) + 1])
     finally:
-        learner.restart()
-    return with_training_counts(network, documents, result)
+        adapting.restart()
+    return result
 
 
 def measure_gradients(
@@ -155,12 +154,12 @@ def measure_gradients(
     training: Sequence[EncodedDocument],
     rate: float,
     table_rate: float,
-) -> Learning:
+) -> DynamicEvaluation:
     """How a network learns whose gradients are as large as in the first windows of training
     documents.
 
     Args:
-        rate: of every weight, see :class:`Learning`.
+        rate: of every weight, see :class:`DynamicEvaluation`.
         table_rate: how much faster tables learn, as while training.
     """
     step = gradient_step(objective, network)
@@ -174,7 +173,7 @@ def measure_gradients(
         values = [g[1] if isinstance(g, tuple) else g for g in gradients]
         squares.append([float((value.numpy() ** 2).mean()) for value in values])
     scales = np.sqrt(np.maximum(np.mean(squares, axis=0), 1e-16))
-    return Learning(tuple(rates), tuple(scales.tolist()))
+    return DynamicEvaluation(tuple(rates), tuple(scales.tolist()))
 
 
 def _in_order(objective: Objective, document: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:

@@ -7,20 +7,17 @@ token hides (an unseen character, a rare word) is charged as spelling bits besid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from textgen.core.errors import raise_if_cancelled
 from textgen.data.documents import Document
-from textgen.evaluation.counts import with_training_counts
-from textgen.evaluation.dynamic import dynamic_bits
-from textgen.evaluation.memory import Memory, tune_memory
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import EncodedDocument
 
 UNIT = "bits per character of raw text, one end mark a document included"
 MAX_ROWS = 32
@@ -59,7 +56,8 @@ def token_bits(
     documents: Sequence[np.ndarray],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[np.ndarray]:
-    """Bits of every token of every document, and of the end mark: (n + 1,) float32 each.
+    """Bits of every token of every document, and of the end mark, under a network: (n + 1,) float32
+    each.
 
     The state is the initial one at the beginning of a document and nothing is read before it but
     the boundary token: no token goes uncharged. ``progress`` is called with the windows that are
@@ -82,12 +80,12 @@ def token_bits(
             if document >= 0:
                 part = result[document][start : start + objective.length]
                 part[:] = row[: len(part)]
-    return with_training_counts(network, documents, result)
+    return result
 
 
 @dataclass(frozen=True)
 class DocumentBits:
-    """What one document costs under the network alone, without any memory.
+    """What one document costs under one distribution.
 
     Attributes:
         name: the document's.
@@ -96,8 +94,6 @@ class DocumentBits:
         surface_bits: float64, −log2 P(surface | token) of each token that leaves something open.
         pieces: characters, words or subwords it was cut into.
         replaced: how many of them something else stands for.
-        with_memory: what it costs with a memory of the document, of its tokens and of its rare
-            words; None without one.
     """
 
     name: str
@@ -106,7 +102,6 @@ class DocumentBits:
     surface_bits: np.ndarray
     pieces: int
     replaced: int
-    with_memory: DocumentBits | None = None
 
     @property
     def spelling_bits(self) -> float:
@@ -121,96 +116,52 @@ class DocumentBits:
         return (self.model + self.spelling_bits) / (self.characters + 1)
 
 
-def score_documents(
-    objective: Objective,
-    network: Any,
-    tokenizer: Tokenizer,
-    documents: Sequence[Document],
-    memory: Memory | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    encoded: Sequence[EncodedDocument] | None = None,
-) -> list[DocumentBits]:
-    """What each document costs under a model, with a memory of the document if there is one.
-
-    Args:
-        progress: as for :func:`token_bits`.
-        encoded: the documents as tokens, if they are encoded already.
-    """
-    encoded = encoded or [tokenizer.encode(document.text) for document in documents]
-    tokens = [e.tokens for e in encoded]
-    scored = costs(documents, encoded, token_bits(objective, network, tokens, progress))
-    dynamic = None
-    if memory and memory.learning:
-        dynamic = dynamic_bits(objective, network, tokens, memory.learning)
-    return with_memory(memory, scored, encoded, dynamic)
+# Part of a model → what it charges for each document.
+Scores = dict[str, list[DocumentBits]]
 
 
-def costs(
+def scored_documents(
     documents: Sequence[Document],
     encoded: Sequence[EncodedDocument],
-    bits: Sequence[np.ndarray],
-) -> list[DocumentBits]:
-    """What each document costs, from what a model without a memory charges for its tokens."""
-    return [
-        DocumentBits(d.name, e.characters, b, e.spelling_bits, e.pieces, e.replaced)
-        for d, e, b in zip(documents, encoded, bits, strict=True)
-    ]
-
-
-def with_memory(
-    memory: Memory | None,
-    scored: list[DocumentBits],
-    encoded: Sequence[EncodedDocument],
-    dynamic: Sequence[np.ndarray] | None = None,
-) -> list[DocumentBits]:
-    """Documents that were scored without a memory, with it if there is one.
+    rows: Sequence[Mapping[str, np.ndarray]],
+) -> Scores:
+    """What each part of a model charges for documents.
 
     Args:
-        dynamic: bits of the network that goes on learning, where the memory is over that.
+        documents: as text.
+        encoded: as tokens.
+        rows: of each document, part → bits (n + 1,) of its tokens. ``with_cache`` remembers rare
+            words of the document, too.
     """
-    if memory is None:
-        return scored
-    result = list[DocumentBits]()
-    below = dynamic or [document.model_bits for document in scored]
-    for document, e, network_bits in zip(scored, encoded, below, strict=True):
-        bits = memory.bits(e.tokens, network_bits)
-        mixed = replace(document, model_bits=bits, surface_bits=e.spelling_bits_with_memory)
-        result.append(replace(document, with_memory=mixed))
-    return result
+    scores: Scores = {}
+    for d, e, row in zip(documents, encoded, rows, strict=True):
+        for part, bits in row.items():
+            surfaces = e.cached_spelling_bits if part == "with_cache" else e.spelling_bits
+            document = DocumentBits(d.name, e.characters, bits, surfaces, e.pieces, e.replaced)
+            scores.setdefault(part, []).append(document)
+    return scores
 
 
-def tuned_memory(
-    orders: Sequence[int],
-    scored: Sequence[DocumentBits],
-    encoded: Sequence[EncodedDocument],
-    dynamic: Sequence[np.ndarray] | None = None,
-) -> Memory | None:
-    """The memory for validation documents that were scored without one; None without orders.
+def summarise(scores: Scores, charged: bool = True) -> dict[str, Any]:
+    """The figures of one split as ``metrics.json`` holds them.
 
-    Args:
-        dynamic: as for :func:`with_memory`.
+    ``parts`` has the bits per character of each part: ``total`` is the micro average and always
+    ``model + spelling``; ``mean_over_documents`` gives every document the same weight. Where not
+    everything is ``charged`` for there is no figure.
     """
-    below = dynamic or [document.model_bits for document in scored]
-    pairs = [(e.tokens, bits) for e, bits in zip(encoded, below, strict=True)]
-    return tune_memory(orders, pairs) if orders else None
-
-
-def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[str, Any]:
-    """The figures of one split as ``metrics.json`` holds them, all in bits per character.
-
-    ``total`` is the micro average and always ``model + spelling``; ``mean_over_documents`` gives
-    every document the same weight. These are of the network alone; ``with_memory`` has the same
-    figures of the network with a memory of the document, or None. Where not everything is
-    ``charged`` for there is no figure.
-    """
+    documents = next(iter(scores.values()))
     characters = sum(d.characters for d in documents)
     tokens = sum(len(d.model_bits) - 1 for d in documents)
     pieces = sum(d.pieces for d in documents)
     replaced = sum(d.replaced for d in documents)
-    mixed = [d.with_memory for d in documents if d.with_memory is not None]
+    nothing = {"bits_per_character": None, "mean_over_documents": None}
     return {
-        **_averages(documents, charged),
-        "with_memory": _averages(mixed, charged) if mixed else None,
+        "parts": {
+            part: averages([(d.characters, d.model, d.spelling_bits) for d in of_part])
+            if charged
+            else nothing
+            for part, of_part in scores.items()
+        },
         "documents": len(documents),
         "characters": characters,
         "tokens": tokens,
@@ -219,12 +170,6 @@ def summarise(documents: Sequence[DocumentBits], charged: bool = True) -> dict[s
         "replaced": replaced,
         "replacement_rate": replaced / max(pieces, 1),
     }
-
-
-def _averages(documents: Sequence[DocumentBits], charged: bool) -> dict[str, Any]:
-    if not charged:
-        return {"bits_per_character": None, "mean_over_documents": None}
-    return averages([(d.characters, d.model, d.spelling_bits) for d in documents])
 
 
 def averages(documents: Sequence[tuple[int, float, float]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Text from the distribution that is scored: the network, with a memory of the document or without.
+"""Text from the distribution that is scored: a language model, or one of its parts.
 
 Nothing else draws tokens: samples of a run, the sweep of temperatures and ``play`` write the same
 text from the same prompt, settings and seed.
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from textgen.core.errors import raise_if_cancelled
-from textgen.evaluation.dynamic import Learner
-from textgen.evaluation.memory import Memory, MemoryState
+from textgen.evaluation.cache import CacheState
+from textgen.evaluation.dynamic import AdaptingNetwork
+from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import Objective, compiled_once
-from textgen.tokenizers.base import BOUNDARY, ESCAPE
 
 # In place of the token that a text gains, while its prompt is still read.
 READING = -1
@@ -120,43 +120,39 @@ class Stepper:
     Encoder and decoder see the very same floats.
 
     Args:
-        objective, network: the model.
-        memory: of the document; None for the network alone. Where the network goes on learning,
-            its weights change until :meth:`close`.
+        model: predicts by all that it has. Where its network goes on learning, the weights change
+            until :meth:`close`.
         rows: texts that are read side by side; None for a single one, without that axis.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        network: Any,
-        memory: Memory | None = None,
-        rows: int | None = None,
-    ) -> None:
-        learning = memory.learning if memory else None
-        assert learning is None or (rows or 1) == 1, "a network learns from one text at a time"
+    def __init__(self, model: LanguageModel, rows: int | None = None) -> None:
+        dynamic = model.cache and model.cache.dynamic
+        assert not dynamic or (rows or 1) == 1, "a network learns from one text at a time"
         self._shape = (-1,) if rows is None else (rows, -1)
-        self._memories = [MemoryState(memory) for _ in range(rows or 1)] if memory else []
-        self._counts = network.training_counts
-        self._contexts = self._counts and self._counts.start(rows or 1)
-        self._learner = Learner(objective, network, learning) if learning else None
-        self._read = reading_step(objective, network)
-        self._loop = writing_loop(objective, network)
-        self._carry = objective.begin(network, rows or 1)
-        self._token: np.ndarray | None = None
+        self._caches = [CacheState(model.cache) for _ in range(rows or 1)] if model.cache else []
+        self._counts = model.counts
+        self._contexts = self._counts.start(rows or 1) if self._counts else []
+        self._network, self._token = model.network, None
         self._logits: np.ndarray | None = None
+        pair = model.objective, model.network
+        self._adapting = AdaptingNetwork(*pair, dynamic) if dynamic else None
+        if model.network is not None:
+            self._read, self._loop = reading_step(*pair), writing_loop(*pair)
+            self._carry = model.objective.begin(model.network, rows or 1)
 
     def logits(self) -> np.ndarray:
-        """ln P(next token), up to a constant: (V,) or (rows, V) float32, float64 with counts."""
+        """ln P(next token), up to a constant: (V,) or (rows, V) float32, float64 where the network
+        is mixed with anything."""
         if self._logits is None:
-            logits, self._carry = self._read(self._carry, self._token)
-            self._logits = logits.numpy()
-            if self._counts or self._memories:
-                mixed = softmax(self._logits)
+            if self._network is not None:
+                logits, self._carry = self._read(self._carry, self._token)
+                self._logits = logits.numpy()
+            if self._counts or self._caches:
+                mixed = None if self._logits is None else softmax(self._logits)
                 if self._counts:
                     mixed = self._counts.mixed(self._contexts, mixed)
-                for row, memory in enumerate(self._memories):
-                    mixed[row] = memory.mixed(mixed[row])
+                for row, cache in enumerate(self._caches):
+                    mixed[row] = cache.mixed(mixed[row])
                 self._logits = np.log(mixed)
         return self._logits.reshape(self._shape)
 
@@ -171,10 +167,10 @@ class Stepper:
         self._logits = None
         if self._counts:
             self._contexts = self._counts.after(self._contexts, self._token)
-        for memory, token in zip(self._memories, self._token.tolist(), strict=False):
-            memory.add(token)
-        if self._learner is not None:
-            self._learner.append(int(self._token[0]))
+        for cache, token in zip(self._caches, self._token.tolist(), strict=False):
+            cache.add(token)
+        if self._adapting is not None:
+            self._adapting.append(int(self._token[0]))
 
     def write(
         self, forced: np.ndarray, numbers: np.ndarray, temperature: np.ndarray, offsets: np.ndarray
@@ -191,13 +187,13 @@ class Stepper:
     def copy(self) -> Stepper:
         """The same place of the same texts, to go on from independently; without learning."""
         stepper = copy.copy(self)
-        stepper._memories = [memory.copy() for memory in self._memories]
+        stepper._caches = [cache.copy() for cache in self._caches]
         return stepper
 
     def close(self) -> None:
         """Put back the weights that a network had before it learned."""
-        if self._learner is not None:
-            self._learner.restart()
+        if self._adapting is not None:
+            self._adapting.restart()
 
 
 @dataclass(frozen=True)
@@ -208,20 +204,15 @@ class Sampler:
     document that goes on. The distribution is otherwise the one that is scored.
 
     Args:
-        objective, network: the model.
-        unwritable: tokens that are never drawn.
-        memory: of the document; None for the network alone.
+        model: predicts by all that it has.
     """
 
-    objective: Objective
-    network: Any
-    unwritable: Sequence[int] = (BOUNDARY, ESCAPE)
-    memory: Memory | None = None
+    model: LanguageModel
 
     @property
     def side_by_side(self) -> bool:
         """Whether texts can be written together: not by a network that learns from each."""
-        return self.memory is None or self.memory.learning is None
+        return self.model.cache is None or self.model.cache.dynamic is None
 
     def write(
         self,
@@ -249,14 +240,13 @@ class Sampler:
         randoms = [np.random.default_rng(seed) for seed in seeds]
         temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
         temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
-        stepper = Stepper(self.objective, self.network, self.memory, len(prompts))
-        mixed = self.memory or self.network.training_counts
-        plain = not mixed and not top_k and top_p >= 1
-        offsets = np.zeros((len(prompts), self.network.output_layer.size), dtype=np.float32)
+        stepper = Stepper(self.model, len(prompts))
+        plain = self.model.own_part == "network" and not top_k and top_p >= 1
+        offsets = np.zeros((len(prompts), self.model.tokenizer.size), dtype=np.float32)
         if temperature_offsets is not None:
             own = {each: temperature_offsets(each) for each in {*temperatures.tolist()}}
             offsets += [own[each] for each in temperatures.tolist()]
-        offsets[:, list(self.unwritable)] = -np.inf
+        offsets[:, list(self.model.tokenizer.unwritable)] = -np.inf
         place = 0
         try:
             while True:
@@ -282,12 +272,12 @@ class Sampler:
             stepper.close()
 
     def guesses(self, tokens: ArrayLike) -> np.ndarray:
-        """(n,) int32: the network's most probable token at each place of a text of n tokens."""
-        stepper = Stepper(self.objective, self.network)
+        """(n,) int32: the most probable token at each place of a text of n tokens."""
+        stepper = Stepper(self.model)
         guesses = list[int]()
         for token in np.asarray(tokens).tolist():
             logits = stepper.logits().copy()
-            logits[list(self.unwritable)] = -np.inf
+            logits[list(self.model.tokenizer.unwritable)] = -np.inf
             guesses.append(int(logits.argmax()))
             stepper.append(token)
         return np.array(guesses, dtype=np.int32)

@@ -70,7 +70,13 @@ UNITS = {
     "perplexity_per_token": Unit("perplexity per token", ("tokens",), "perplexity"),
     "perplexity_per_word": Unit("perplexity per word", ("words", "lines"), "perplexity"),
 }
-UNIT_COLUMNS = ("unit", "network alone", "with memory", "per", "if end marks are counted")
+# The parts of a model (:mod:`textgen.evaluation.model`) as people read them.
+PART_LABELS = {
+    "network": "network",
+    "with_counts": "with counts",
+    "with_cache": "with cache",
+    "counts": "counts alone",
+}
 
 # Unit → ``as_published``, the end marks paid for but not counted, and ``end_marks_counted``. None
 # stands for a missing count, or a perplexity beyond all floats.
@@ -122,23 +128,17 @@ def published_units(
         closed: whether the tokenizer has a closed vocabulary.
 
     Returns:
-        ``counts``; ``alone``: :func:`in_all_units` without a memory of the document;
-        ``with_memory``: the same with one, or None; ``denominators`` and ``comparable`` in words.
-        None where there is no figure.
+        ``counts``; ``parts``: :func:`in_all_units` of each part of the model; ``denominators`` and
+        ``comparable`` in words. None where there is no figure.
     """
-    if figures["bits_per_character"] is None:
+    bits = {part: own["bits_per_character"] for part, own in figures["parts"].items()}
+    if None in bits.values():
         return None
     counts = count(documents, figures["tokens"])
-
-    def in_units(averages: Mapping[str, Any]) -> InUnits:
-        bits = averages["bits_per_character"]["total"] * (counts.characters + counts.end_marks)
-        return in_all_units(bits, counts)
-
-    mixed = figures.get("with_memory")
+    units = counts.characters + counts.end_marks
     return {
         "counts": asdict(counts),
-        "alone": in_units(figures),
-        "with_memory": in_units(mixed) if mixed else None,
+        "parts": {part: in_all_units(own["total"] * units, counts) for part, own in bits.items()},
         "denominators": {name: denominator(unit, counts) for name, unit in UNITS.items()},
         "comparable": CLOSED if closed else ACROSS,
     }
@@ -151,19 +151,18 @@ def denominator(unit: Unit, counts: Counts) -> str:
     return " + ".join(NOTHING if n is None else f"{n:,} {name}" for n, name in numbers)
 
 
-def unit_rows(published: Mapping[str, Any]) -> list[list[str]]:
-    """The rows of a table with UNIT_COLUMNS."""
-    alone, mixed = published["alone"], published["with_memory"]
-    return [
-        [
-            unit.label,
-            _text(alone[name]["as_published"]),
-            _text(mixed[name]["as_published"] if mixed else None),
-            published["denominators"][name],
-            _text(alone[name]["end_marks_counted"]),
-        ]
-        for name, unit in UNITS.items()
-    ]
+def unit_table(published: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of a table: each unit by part, what it is divided by, and the first
+    part again where end marks are counted."""
+    parts = list(published["parts"])
+    head = ["unit", *(PART_LABELS[part] for part in parts)]
+    head += [f"{head[1]}, end marks counted", "per"]
+    rows = []
+    for name, unit in UNITS.items():
+        values = [published["parts"][part][name] for part in parts]
+        own = [value["as_published"] for value in values] + [values[0]["end_marks_counted"]]
+        rows.append([unit.label, *map(_text, own), published["denominators"][name]])
+    return head, rows
 
 
 def _text(value: float | None) -> str:
@@ -188,6 +187,8 @@ def format_bits(bits: Mapping[str, float] | None, digits: int = 3) -> tuple[str,
 def markdown_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
 ) -> str:
-    """A table in Markdown whose columns of these numbers are aligned left, the others right."""
-    sides = ["left" if place in left else "right" for place in range(len(head))]
+    """A table in Markdown whose columns of these numbers, which may count from the end, are aligned
+    left, the others right."""
+    aligned = [place % len(head) for place in left]
+    sides = ["left" if place in aligned else "right" for place in range(len(head))]
     return tabulate([head, *rows], "firstrow", "pipe", disable_numparse=True, colalign=sides)

@@ -20,13 +20,10 @@ class Network(keras.Model):
     Attributes:
         embedding: the layer that gives tokens their vectors, or None.
         output_layer: an :class:`textgen.models.output.Output`; None for an encoder.
-        training_counts: a :class:`textgen.evaluation.counts.TrainingCounts`, mixed into
-            what a trained network predicts, or None.
     """
 
     embedding: Any = None
     output_layer: Any = None
-    training_counts: Any = None
 
     def parts(self) -> tuple[Any, ...]:
         """The networks it is made of: itself, or an encoder and a decoder, or members."""

@@ -24,7 +24,7 @@ from textgen.data.documents import read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.evaluation.units import NOTHING, UNCHARGED
 from textgen.runs.finished import generate_text, score_part, score_text
-from textgen.runs.results import Metrics, Part, figure_table, verdict
+from textgen.runs.results import Metrics, SplitFigures, figure_table, verdict
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
@@ -142,8 +142,8 @@ class Screen:
         self, folder: Path, warning: str, metrics: Metrics, samples: Sequence[Mapping[str, Any]]
     ) -> None:
         """The verdict, the figures, a sample, the warning of the corpus, and where the rest is."""
-        parts = {name: metrics[name] for name in ("validation", "test")}
-        self.say(f"{verdict(metrics)}\n\n{figure_table(parts)}")
+        splits = {"validation": metrics.validation, "test": metrics.test}
+        self.say(f"{verdict(metrics)}\n\n{figure_table(splits)}")
         sample = samples[-1]
         self.say(f"\nSample at temperature {sample['temperature']}:\n")
         self.say((sample["prompt"] + sample["text"])[:MAX_SAMPLE_CHARACTERS], "green")
@@ -162,7 +162,7 @@ class Screen:
         self.say(f"  {name}{reads} on the test part of {loaded.kind}, {first['unit']}")
         self._external(first["extra_data"])
         tests = {f"order {record['order'] or NOTHING}": record["test"] for record in records}
-        self.say(figure_table({name: Part.model_validate(test) for name, test in tests.items()}))
+        self.say(figure_table({name: SplitFigures.model_validate(test) for name, test in tests.items()}))
 
 
 class TrainingDisplay:
@@ -270,7 +270,7 @@ def print_part(score: Mapping[str, Any]) -> None:
     """What :func:`textgen.runs.finished.score_part` returned."""
     size = f"{score['documents']} documents, {score['characters']:,} characters"
     print(f"{size}; bits per character:\n")
-    print(figure_table({score["part"]: Part.model_validate(score)}))
+    print(figure_table({score["part"]: SplitFigures.model_validate(score)}))
     if score["part"] == "train":
         print("\nthe network was trained on this text: not a figure for text it has not seen")
 

@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.settings import Sampling, build
-from textgen.core.system import kind_of, read_arrays, sha256_of, start_tensorflow, write_file
+from textgen.core.system import kind_of, sha256_of, start_tensorflow
 from textgen.data.documents import Document
 from textgen.data.loading import load_text
-from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts, Trust
-from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
-from textgen.evaluation.memory import Memory
-from textgen.evaluation.sampler import Sampler
+from textgen.evaluation.likelihood import summarise
+from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
@@ -42,159 +36,23 @@ from textgen.runs.results import (
     repeat_command,
     verdict,
 )
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.runs.stored import (
+    CACHE_FILE,
+    COUNTS_FILE,
+    TOKENS_FILE,
+    TokenBits,
+    TokenTables,
+    read_cache,
+    read_token_bits,
+    read_training_counts,
+    token_tables,
+)
+from textgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 METHODS = ("sample", "article")
-
-
-@dataclass(frozen=True)
-class TokenBits:
-    """One document's bits by token, the end mark last.
-
-    Attributes:
-        name: the document's.
-        ends: (n + 1,) int64, where the text of each token ends, in characters.
-        model: (n + 1,) float64, −log2 P(token | earlier tokens).
-        spelling: (n + 1,) float64, −log2 P(surface form | token).
-        with_memory: the same with a memory of the document; None without one.
-    """
-
-    name: str
-    ends: np.ndarray
-    model: np.ndarray
-    spelling: np.ndarray
-    with_memory: TokenBits | None = None
-
-    @property
-    def total(self) -> float:
-        """Bits of the whole document."""
-        return float(self.model.sum() + self.spelling.sum())
-
-    @property
-    def characters(self) -> int:
-        return int(self.ends[-1])
-
-    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The document in stretches of at least one character, the end mark apart.
-
-        A token without text of its own (a case modifier, the first byte of a character) is counted
-        with the next token that has some. Words dropped after the last token are a stretch of their
-        own, for their spelling.
-
-        Returns:
-            Starts and ends of m stretches (m,), and bits of model and spelling (m + 1,) float64,
-            the end mark's last.
-        """
-        before = np.concatenate([[0], self.ends[:-2]])
-        with_text = np.append(self.ends[:-1] > before, True)
-        group = np.concatenate([[0], np.cumsum(with_text)[:-1]])
-        count = int(group[-1]) + 1
-        model = np.bincount(group, weights=self.model, minlength=count)
-        spelling = np.bincount(group, weights=self.spelling, minlength=count)
-        ends = self.ends[:-1][with_text[:-1]]
-        if self.characters > (ends[-1] if len(ends) else 0):
-            ends = np.append(ends, self.characters)
-            model, spelling = np.insert(model, -1, 0.0), np.append(spelling, 0.0)
-        return np.concatenate([[0], ends[:-1]])[: len(ends)], ends, model, spelling
-
-    def per_character(self) -> np.ndarray:
-        """(characters + 1,) float64: each stretch's bits in equal parts, the end mark's last."""
-        starts, ends, model, spelling = self.cells()
-        lengths = np.append(ends - starts, 1)
-        return np.repeat((model + spelling) / lengths, lengths)
-
-
-def token_table(
-    tokenizer: Tokenizer, documents: Sequence[Document], costs: Sequence[DocumentBits]
-) -> list[TokenBits]:
-    """Bits of every token of scored documents, and where its text ends; dropped words are an entry
-    of their own, without model bits."""
-    return [
-        _bits_of_tokens(tokenizer.encode(document.text), bits)
-        for document, bits in zip(documents, costs, strict=True)
-    ]
-
-
-def _bits_of_tokens(encoded: EncodedDocument, bits: DocumentBits) -> TokenBits:
-    model = bits.model_bits.astype(np.float64)
-    spelling = np.zeros(len(bits.model_bits))
-    np.add.at(spelling, encoded.places, bits.surface_bits)
-    ends = np.append(encoded.ends, encoded.characters)
-    if encoded.starts is not None:
-        before = np.concatenate([[0], encoded.ends])[: len(encoded.starts)]
-        gaps = np.flatnonzero(encoded.starts > before)
-        moved = spelling[gaps]
-        spelling[gaps] = 0.0
-        ends = np.insert(ends, gaps, encoded.starts[gaps])
-        model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
-    both = _bits_of_tokens(encoded, bits.with_memory) if bits.with_memory else None
-    return TokenBits(bits.name, ends, model, spelling, both)
-
-
-def write_token_bits(path: Path, table: Sequence[TokenBits]) -> None:
-    """``tokens.npz``: ``names`` and ``sizes`` of the documents; for each token ``ends``, and in
-    ``bits`` those of model and spelling, then both with a memory if there is one."""
-    scored = [[d, d.with_memory] if d.with_memory else [d] for d in table]
-    bits = [np.stack([b for s in pair for b in (s.model, s.spelling)]) for pair in scored]
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        names=np.array([document.name for document in table]),
-        sizes=np.array([len(document.ends) for document in table]),
-        ends=np.concatenate([document.ends for document in table]).astype(np.int32),
-        bits=np.concatenate(bits, axis=1).astype(np.float32),
-    )
-    write_file(path, buffer.getvalue())
-
-
-def write_training_counts(path: Path, counts: TrainingCounts) -> None:
-    """``training_counts.npz``: the tokens of the documents that were counted, and how far these
-    counts are trusted."""
-    assert counts.trust is not None
-    (processes, weights), buffer = counts.trust, io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        tokens=np.concatenate(counts.documents),
-        lengths=np.array([len(document) for document in counts.documents]),
-        orders=np.array(processes[0].orders),
-        discounts=np.array([process.discounts for process in processes]),
-        strengths=np.array([process.strengths for process in processes]),
-        weights=np.array(weights),
-    )
-    write_file(path, buffer.getvalue())
-
-
-def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
-    """The content of ``training_counts.npz``."""
-    data = read_arrays(path)
-    if "weights" not in data:
-        raise _outdated_error(path.parent, "its counts of the training text")
-    documents = np.split(data["tokens"], np.cumsum(data["lengths"])[:-1])
-    orders, weights = data["orders"].tolist(), data["weights"].tolist()
-    settings = zip(data["discounts"].tolist(), data["strengths"].tolist(), strict=True)
-    network, alone = (PitmanYor(orders, *pair) for pair in settings)
-    return TrainingCounts(orders, documents, vocabulary_size, Trust((network, alone), weights))
-
-
-def _outdated_error(folder: Path, what: str) -> TextgenError:
-    message = f"{folder}: {what}: written by an earlier version of textgen"
-    return TextgenError(message, f"train it again: {repeat_command(folder)}")
-
-
-def read_token_bits(path: Path) -> list[TokenBits]:
-    """The content of ``tokens.npz``."""
-    data = read_arrays(path)
-    names, cuts = data["names"].tolist(), np.cumsum(data["sizes"])[:-1]
-    ends = np.split(data["ends"].astype(np.int64), cuts)
-    bits = np.split(data["bits"].astype(np.float64), cuts, axis=1)
-    table = []
-    for name, places, (model, spelling, *mixed) in zip(names, ends, bits, strict=True):
-        both = TokenBits(name, places, *mixed) if mixed else None
-        table.append(TokenBits(name, places, model, spelling, both))
-    return table
 
 
 class Run:
@@ -297,43 +155,36 @@ class Run:
         network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
         network.load_weights(path)
         set_embedding(network, None, self.experiment.embedding.frozen)
-        if self.experiment.training_counts.orders:
-            counted = self._path("training_counts.npz")
-            network.training_counts = read_training_counts(counted, self.tokenizer.size)
         return network
 
     @cached_property
-    def memory(self) -> Memory | None:
-        """The tuned memory of the document; None if the experiment has none."""
-        if not self.experiment.memory.orders:
-            return None
-        memory = Memory(**json.loads(self._path("memory.json").read_text(encoding="utf-8")))
-        if len(memory.discounts[0]) != CONTEXT_KINDS:
-            raise _outdated_error(self.folder, "its memory of the document")
-        return memory
+    def model(self) -> LanguageModel:
+        """The trained network with its tokenizer, counts and cache: a model with its parts."""
+        experiment, counts, cache = self.experiment, None, None
+        if experiment.training_counts.orders:
+            counts = read_training_counts(self._path(COUNTS_FILE), self.tokenizer.size)
+        if experiment.cache.orders:
+            cache = read_cache(self._path(CACHE_FILE))
+        return LanguageModel(self.tokenizer, experiment.objective, self.network, counts, cache)
+
+    def part(self, name: str) -> LanguageModel:
+        """A part of the model, see :mod:`textgen.evaluation.model`.
+
+        Raises:
+            TextgenError: the run has no such part.
+        """
+        self.experiment.check_part(name)
+        return self.model.part(name)
 
     @cached_property
-    def token_bits(self) -> list[TokenBits]:
-        """Bits of every token of the test documents under the network alone; ``with_memory`` in
-        each has those with a memory of the document."""
-        return read_token_bits(self._path("tokens.npz"))
+    def token_bits(self) -> TokenTables:
+        """Part → bits of every token of the test documents."""
+        return read_token_bits(self._path(TOKENS_FILE), "test")
 
     @cached_property
     def texts(self) -> Texts:
         """Samples over a sweep of temperatures and after fixed prompts, as in ``texts.json``."""
         return read_content(self._path("texts.json"), Texts)
-
-    def sampler(self, memory: bool = False) -> Sampler:
-        """Writes with the network alone, or with its memory of the document.
-
-        Raises:
-            TextgenError: the run has no memory.
-        """
-        if memory and self.memory is None:
-            hint = "leave --memory out, or train with [memory] orders, e.g. [3, 4, 5]"
-            raise TextgenError(f"{self.folder} has no memory of the document", hint)
-        used = self.memory if memory else None
-        return Sampler(self.objective, self.network, self.tokenizer.unwritable, used)
 
     def generate(
         self, prompt: str = "", *, method: str = "sample", seed: int | None = None, **settings: Any
@@ -347,14 +198,14 @@ class Run:
             seed: repeats a text; None for another one each time. The records have the one used.
             settings: those of :class:`textgen.core.settings.Sampling`: ``length`` in characters
                 (500), ``samples`` (1), ``temperature``, ``top_k``, ``top_p``, ``fill``, and
-                ``memory``: write with the memory of the document, from exactly the distribution of
-                the figures with memory; otherwise the network writes alone.
+                ``part``, which writes from exactly the distribution of its figures
+                (``"network"``).
 
         Returns:
             Records with ``prompt``, ``text`` and the settings.
 
         Raises:
-            TextgenError: a prompt with unknown characters, a setting out of range, or a memory
+            TextgenError: a prompt with unknown characters, a setting out of range, or a part
                 that the run does not have.
         """
         defaults = {"prompts": [prompt], "length": 500, "samples": 1}
@@ -364,17 +215,12 @@ class Run:
         seed = secrets.randbelow(2**31) if seed is None else seed
         tokens = encode_prompt(self.tokenizer, prompt)
         if method == "article":
-            if sampling.memory or not len(tokens):
-                message = "--method article reads out the network alone, over the tokens of a text"
-                hint = 'leave out --memory and give a real text: --prompt "The tide was out."'
+            if sampling.part != "network" or not len(tokens):
+                message = "--method article reads out the network, over the tokens of a text"
+                hint = 'leave out --part and give a real text: --prompt "The tide was out."'
                 raise TextgenError(message, hint)
-            return article_readout(self.sampler(), self.tokenizer, [prompt], seed)
-        return sample_texts(self.sampler(sampling.memory), self.tokenizer, sampling, seed)
-
-    def score_documents(self, documents: Sequence[Document]) -> list[DocumentBits]:
-        """Bits of every token of some documents under the network alone, and, in ``with_memory``,
-        with the memory of the document if the run has one."""
-        return score_documents(self.objective, self.network, self.tokenizer, documents, self.memory)
+            return article_readout(self.part("network"), [prompt], seed)
+        return sample_texts(self.part(sampling.part), sampling, seed)
 
     def score(self, text: str) -> dict[str, Any]:
         """Bits of a passage, read as a document of its own.
@@ -418,7 +264,8 @@ class Run:
 
     def _bits_of(self, text: str) -> TokenBits:
         document = Document("passage", text)
-        return token_table(self.tokenizer, [document], self.score_documents([document]))[0]
+        tables = token_tables(self.tokenizer, [document], self.model.score([document]))
+        return {part: table[0] for part, table in tables.items()}
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the learning curve with Matplotlib, in new axes if None are given."""
@@ -495,20 +342,20 @@ def score_text(run: str | Path | Run, text: str) -> dict[str, Any]:
     return load_run(run).score(text)
 
 
-def score_part(run: str | Path | Run, part: str) -> dict[str, Any]:
-    """Bits of a part of the text that a run was made with.
+def score_split(run: str | Path | Run, split: str) -> dict[str, Any]:
+    """Bits of a split of the text that a run was made with.
 
     Args:
         run: a finished run, or its folder.
-        part: ``"train"``, ``"validation"`` or ``"test"``.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns:
-        ``run``, ``part``, and what ``metrics.json`` has about the held-out parts.
+        ``run``, ``split``, and what ``metrics.json`` has about held-out splits.
 
     Raises:
         TextgenError: no such run, or its text is not at hand.
     """
     run = load_run(run)
-    documents = load_text(run.experiment, run.metrics.corpus.sha256).parts[part]
-    figures = summarise(run.score_documents(documents), run.tokenizer.charged)
-    return {"run": str(run.folder), "part": part, **figures}
+    documents = load_text(run.experiment, run.metrics.corpus.sha256).parts[split]
+    figures = summarise(run.model.score(documents), run.tokenizer.charged)
+    return {"run": str(run.folder), "split": split, **figures}

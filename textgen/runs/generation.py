@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textgen.core.errors import RefusedText
-from textgen.core.settings import Sampling
+from textgen.core.settings import PartName, Sampling
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
+from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import READING, Sampler, text_seed
 from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
 from textgen.tokenizers.base import Rendered, Tokenizer
@@ -60,14 +61,16 @@ class Writer:
     """Writes texts of ``settings.length`` characters, without their prompts.
 
     Attributes:
-        sampler: the network alone, or with its memory, as ``settings.memory`` says.
-        tokenizer: of the same run.
-        settings: length, top-k, top-p, fill and memory; the rest is that of each request.
+        sampler: of the model that writes.
+        settings: length, top-k, top-p and fill; the rest is that of each request.
     """
 
     sampler: Sampler
-    tokenizer: Tokenizer
     settings: Sampling
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.sampler.model.tokenizer
 
     def write(self, wanted: Sequence[Request], moved: Moved | None = None) -> list[Rendered]:
         """The texts, written side by side."""
@@ -142,7 +145,7 @@ class Writer:
             before=request.prompt,
             fill=self.settings.fill,
             seed=request.seed,
-            memory=self.settings.memory,
+            cached=self.sampler.model.cache is not None,
         )
         spaced = self.tokenizer.spaces_lead and request.prompt.endswith(" ")
         return _part(rendered, spaced and rendered.text.startswith(" "), len(rendered.text))
@@ -158,8 +161,7 @@ def _part(rendered: Rendered, start: int, end: int) -> Rendered:
 
 
 def sample_texts(
-    sampler: Sampler,
-    tokenizer: Tokenizer,
+    model: LanguageModel,
     settings: Sampling,
     seed: int,
     moved: Moved | None = None,
@@ -171,7 +173,7 @@ def sample_texts(
         token] of the parts of the text that fill placeholders, and the settings that repeat it.
     """
     wanted = requests(settings, seed)
-    texts = Writer(sampler, tokenizer, settings).write(wanted, moved)
+    texts = Writer(Sampler(model), settings).write(wanted, moved)
     return [
         {
             "prompt": request.prompt,
@@ -181,7 +183,7 @@ def sample_texts(
             "top_k": settings.top_k,
             "top_p": settings.top_p,
             "fill": settings.fill,
-            "memory": settings.memory,
+            "part": settings.part,
             "seed": seed,
             "method": "sample",
             "sample": request.sample,
@@ -191,11 +193,11 @@ def sample_texts(
 
 
 def stream_text(
-    sampler: Sampler, tokenizer: Tokenizer, prompt: str, settings: Sampling, seed: int
+    model: LanguageModel, prompt: str, settings: Sampling, seed: int
 ) -> Iterator[str]:
     """The text that :func:`sample_texts` writes first after a prompt, in pieces as it grows."""
     request = Request(prompt, settings.temperature, 0, text_seed(seed, 0, prompt))
-    return Writer(sampler, tokenizer, settings).stream(request)
+    return Writer(Sampler(model), settings).stream(request)
 
 
 @dataclass(frozen=True)
@@ -229,9 +231,11 @@ def evaluation_for(loaded: Corpus) -> Evaluation:
 
 
 def draw_texts(
-    sampler: Sampler, tokenizer: Tokenizer, settings: Evaluation, moved: Moved | None = None
+    model: LanguageModel, part: PartName, settings: Evaluation, moved: Moved | None = None
 ) -> Texts:
-    """The content of ``texts.json``: all temperatures are drawn side by side."""
+    """The content of ``texts.json``, written by a part of a model: all temperatures are drawn side
+    by side."""
+    sampler = Sampler(model.part(part))
     swept = Sampling(samples=settings.samples, length=settings.length)
     wanted = [
         request
@@ -242,15 +246,16 @@ def draw_texts(
     ]
     drawn = [
         Text(text=text.text, filled=list(text.filled))
-        for text in Writer(sampler, tokenizer, swept).write(wanted, moved)
+        for text in Writer(sampler, swept).write(wanted, moved)
     ]
-    known = tuple(prompt for prompt in settings.prompts if not tokenizer.unknown(prompt))
+    known = tuple(prompt for prompt in settings.prompts if not model.tokenizer.unknown(prompt))
     following = list[Rendered]()
     if known:
         prompted = Sampling(known, settings.prompted, 1, settings.temperature)
-        writer = Writer(sampler, tokenizer, prompted)
+        writer = Writer(sampler, prompted)
         following = writer.write(requests(prompted, settings.seed, "prompts"))
     return Texts(
+        part=part,
         settings=asdict(settings),
         sweep=[
             TextsAtTemperature(temperature=temperature, texts=drawn[start:][: settings.samples])
@@ -266,7 +271,7 @@ def draw_texts(
 
 
 def article_readout(
-    sampler: Sampler, tokenizer: Tokenizer, texts: Sequence[str], seed: int = 0
+    model: LanguageModel, texts: Sequence[str], seed: int = 0
 ) -> list[dict[str, Any]]:
     """The most probable token at every position of a real text (teacher forcing).
 
@@ -279,8 +284,8 @@ def article_readout(
     """
     records = []
     for text in texts:
-        guesses = sampler.guesses(encode_prompt(tokenizer, text))
-        rendered = tokenizer.render(guesses, seed=seed).text
+        guesses = Sampler(model).guesses(encode_prompt(model.tokenizer, text))
+        rendered = model.tokenizer.render(guesses, seed=seed).text
         records.append({"prompt": text, "text": rendered, "method": "article", "seed": seed})
     return records
 

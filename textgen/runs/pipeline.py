@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,16 @@ from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.settings import BUDGETS
 from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
-from textgen.evaluation import likelihood
-from textgen.evaluation.dynamic import dynamic_bits, measure_gradients
-from textgen.evaluation.likelihood import DocumentBits, score_documents
-from textgen.evaluation.memory import Memory
-from textgen.evaluation.sampler import Sampler
+from textgen.evaluation.cache import DocumentCache
+from textgen.evaluation.dynamic import measure_gradients
+from textgen.evaluation.likelihood import Scores, scored_documents
+from textgen.evaluation.model import LanguageModel
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
-from textgen.runs.finished import Run, token_table, write_token_bits, write_training_counts
+from textgen.runs.finished import Run
 from textgen.runs.generation import draw_texts, encode_prompt, evaluation_for, sample_texts
 from textgen.runs.results import METRICS_FILE, describe_run, run_metrics, summary_markdown
+from textgen.runs.stored import token_tables, write_mixture, write_token_bits
 from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
 from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
 
@@ -220,32 +219,23 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     experiment = job.experiment
     loaded = job.loaded
     screen = job.screen
-    tokenizer = prepared.tokenizer
-    model = (experiment.objective, network)
     write_csv(folder / "history.csv", progress.history)
     run_folder.save_network(folder, network)
+    model, validation = _fitted(job, prepared, network)
     with screen.stage("scoring every held-out document") as moved:
-        encoded, held_out = prepared.encoded[1], loaded.validation
-        validation = score_documents(*model, tokenizer, held_out, None, moved, encoded)
-        validation = _with_training_counts(job, prepared, network, validation)
-        start = time.perf_counter()
-        memory, below = _tuned_memory(experiment, prepared, network, validation)
-        memory_seconds = time.perf_counter() - start
-        scored = {
-            "validation": likelihood.with_memory(memory, validation, encoded, below),
-            "test": score_documents(*model, tokenizer, loaded.test, memory, moved),
-        }
-    if memory is not None:
-        write_json(folder / "memory.json", asdict(memory))
-    write_token_bits(folder / "tokens.npz", token_table(tokenizer, loaded.test, scored["test"]))
+        scored = {"validation": validation, "test": model.score(loaded.test, moved)}
+    tables = {
+        split: token_tables(prepared.tokenizer, loaded.parts[split], scores)
+        for split, scores in scored.items()
+    }
+    write_token_bits(folder / "tokens.npz", tables)
 
-    alone = Sampler(*model, tokenizer.unwritable)
-    sampler = replace(alone, memory=memory) if experiment.sampling.memory else alone
     with screen.stage("writing samples") as moved:
-        samples = sample_texts(sampler, tokenizer, experiment.sampling, experiment.seed, moved)
+        part = experiment.sampling.part
+        samples = sample_texts(model.part(part), experiment.sampling, experiment.seed, moved)
         write_json(folder / "samples.json", samples)
     with screen.stage("sampling over a sweep of temperatures") as moved:
-        texts = draw_texts(alone, tokenizer, evaluation_for(loaded), moved)
+        texts = draw_texts(model, part, evaluation_for(loaded), moved)
         write_json(folder / "texts.json", texts.model_dump())
 
     metrics = run_metrics(
@@ -255,7 +245,6 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
         progress,
         parameters=network.count_params(),
         scored=scored,
-        memory_seconds=memory_seconds,
         sha256=run_folder.checksums(folder),
     )
     summary = summary_markdown(metrics, loaded.warning, samples, folder)
@@ -265,36 +254,23 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     screen.result(folder, loaded.warning, metrics, samples)
 
 
-def _with_training_counts(
-    job: Job, prepared: Prepared, network: Any, validation: list[DocumentBits]
-) -> list[DocumentBits]:
-    """Validation documents that the network alone has scored, under the network with counts of the
-    training text; these are fitted to them, and the network's from now on."""
-    counts = prepared.training_counts
-    if counts is None:
-        return validation
-    tokens = [e.tokens for e in prepared.encoded[1]]
-    bits = [d.model_bits for d in validation]
-    mixed = counts.fit(list(zip(tokens, bits, strict=True)))
-    write_training_counts(job.folder / "training_counts.npz", counts)
-    network.training_counts = counts
-    change = sum(float(m.sum() - b.sum()) for b, m in zip(bits, mixed, strict=True))
-    change /= sum(d.characters + 1 for d in validation)
-    job.screen.say(f"  counts of the training text: {change:+.3f} on validation text")
-    return [replace(d, model_bits=b) for d, b in zip(validation, mixed, strict=True)]
-
-
-def _tuned_memory(
-    experiment: Experiment, prepared: Prepared, network: Any, validation: list[DocumentBits]
-) -> tuple[Memory | None, list[Any] | None]:
-    """The memory tuned on the validation documents; where the network goes on learning, what these
-    cost below the memory."""
-    training, encoded = prepared.encoded
-    model = (experiment.objective, network)
-    learning = None
-    below = None
-    if rate := experiment.memory.learning_rate:
-        learning = measure_gradients(*model, training, rate, experiment.training.table_rate)
-        below = dynamic_bits(*model, [e.tokens for e in encoded], learning)
-    memory = likelihood.tuned_memory(experiment.memory.orders, validation, encoded, below)
-    return memory and replace(memory, learning=learning), below
+def _fitted(job: Job, prepared: Prepared, network: Any) -> tuple[LanguageModel, Scores]:
+    """The model whose counts and cache are fitted to the validation documents and stored; and what
+    its parts charge for these, fitted to the other half of them."""
+    experiment, (training, encoded) = job.experiment, prepared.encoded
+    dynamic = cache = None
+    if rate := experiment.cache.learning_rate:
+        rates = rate, experiment.training.table_rate
+        dynamic = measure_gradients(experiment.objective, network, training, *rates)
+    if orders := experiment.cache.orders:
+        cache = DocumentCache(orders, (), (), dynamic)
+    model = LanguageModel(
+        prepared.tokenizer, experiment.objective, network, prepared.training_counts, cache
+    )
+    with job.screen.stage("scoring validation documents") as moved:
+        observed = model.observe(encoded, moved)
+    with job.screen.stage("fitting counts and cache"):
+        rows = model.cross_fitted(observed)
+        model = model.fitted(observed)
+    write_mixture(job.folder, model)
+    return model, scored_documents(job.loaded.validation, encoded, rows)

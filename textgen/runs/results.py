@@ -18,20 +18,22 @@ from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.system import cores, processor, tensorflow_in_effect
 from textgen.data.loading import Corpus
-from textgen.evaluation.likelihood import UNIT, DocumentBits, by_position, summarise
+from textgen.evaluation.likelihood import UNIT, Scores, by_position, summarise
 from textgen.evaluation.units import (
+    PART_LABELS,
     UNCHARGED,
-    UNIT_COLUMNS,
     format_bits,
     format_number,
     markdown_table,
     published_units,
-    unit_rows,
+    unit_table,
 )
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
 METRICS_FILE = "metrics.json"
+# of run folders: raised where an older folder can no longer be read
+FORMAT = 2
 # what is kept of where a training ended
 PROGRESS = (
     "seconds",
@@ -61,16 +63,16 @@ class Bits(Content):
 
 
 class Figures(Content):
-    """Of a distribution over a part of the text; None where not everything is charged for."""
+    """Of a distribution over a split of the text; None where not everything is charged for."""
 
     bits_per_character: Bits | None
     mean_over_documents: float | None
 
 
-class Part(Figures):
-    """Figures of a held-out part of the text, of the network alone and with a memory."""
+class SplitFigures(Content):
+    """Figures of a held-out split of the text, by part of the model."""
 
-    with_memory: Figures | None
+    parts: dict[str, Figures]
     replacement_rate: NonNegativeFloat
     published: dict[str, Any] | None = None
 
@@ -107,14 +109,15 @@ class TrainingContent(Content):
 class Metrics(Content):
     """``metrics.json``; ``sha256`` is that of files that are written once."""
 
+    format: int
     name: str
     unit: str
     context: str
     vocabulary_size: PositiveInt
     corpus: CorpusContent
     extra_data: list[str]
-    validation: Part
-    test: Part
+    validation: SplitFigures
+    test: SplitFigures
     training: TrainingContent
     sha256: dict[str, str]
 
@@ -134,8 +137,9 @@ class TextsAtTemperature(Content):
 
 
 class Texts(Content):
-    """``texts.json``."""
+    """``texts.json``: what a part of a model wrote."""
 
+    part: str
     settings: dict[str, Any]
     sweep: list[TextsAtTemperature]
     prompted: list[PromptedText]
@@ -203,8 +207,7 @@ def run_metrics(
     progress: Progress,
     *,
     parameters: int,
-    scored: Mapping[str, list[DocumentBits]],
-    memory_seconds: float,
+    scored: Mapping[str, Scores],
     sha256: dict[str, str],
 ) -> Metrics:
     """The content of ``metrics.json``.
@@ -214,20 +217,19 @@ def run_metrics(
         progress: where it ended.
         parameters: of the network.
         scored: the documents of ``validation`` and of ``test``.
-        memory_seconds: that tuning the memory took.
         sha256: of the files that are written once.
     """
     tokenizer, objective = prepared.tokenizer, experiment.objective
-    parts = {name: summarise(bits, tokenizer.charged) for name, bits in scored.items()}
-    for name, figures in parts.items():
+    splits = {name: summarise(scores, tokenizer.charged) for name, scores in scored.items()}
+    for name, figures in splits.items():
         closed = tokenizer.closed_vocabulary
         figures["published"] = published_units(figures, loaded.parts[name], closed=closed)
     if not objective.carries_state:
-        parts["test"]["model_bits_by_position"] = by_position(scored["test"], objective.length)
+        bits = by_position(scored["test"]["network"], objective.length)
+        splits["test"]["model_bits_by_position"] = bits
     training = {
         "preparation_seconds": prepared.seconds,
         **{name: getattr(progress, name) for name in PROGRESS},
-        "memory_seconds": memory_seconds,
         "characters": round(progress.updates * progress.characters_per_update),
         "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
         "parameters": parameters,
@@ -235,44 +237,45 @@ def run_metrics(
         "final_loss": progress.history[-1]["loss"],
     }
     content = {
+        "format": FORMAT,
         "name": experiment.name,
         "unit": UNIT,
         "context": objective.context,
         "vocabulary_size": tokenizer.size,
         "corpus": loaded.description,
         "extra_data": prepared.extra_data,
-        **parts,
+        **splits,
         "training": training,
         "sha256": sha256,
     }
     return Metrics.model_validate(content)
 
 
-def figure_table(parts: Mapping[str, Part]) -> str:
-    """The figures of parts of the text, a row each, in Markdown."""
+def figure_table(splits: Mapping[str, SplitFigures]) -> str:
+    """The figures of the parts of a model on splits of the text, a row each, in Markdown."""
     rows = []
-    for name, part in parts.items():
-        bits = part.bits_per_character
-        both = part.with_memory and part.with_memory.bits_per_character
-        cells = (
-            *format_bits(dict(bits) if bits else None, 4),
-            format_number(both.total if both else None, 4),
-            format_number(part.mean_over_documents, 4),
-        )
-        rows.append((name, *cells, f"{part.replacement_rate:.2%}"))
-    columns = ("", "model", "+ spelling", "= total", "memory", "mean", "replaced")
-    return markdown_table(columns, rows)
+    for name, split in splits.items():
+        for part, figures in split.parts.items():
+            bits = figures.bits_per_character
+            cells = format_bits(dict(bits) if bits else None, 4)
+            mean = format_number(figures.mean_over_documents, 4)
+            rows.append((name, part, *cells, mean, f"{split.replacement_rate:.2%}"))
+    columns = ("", "part", "model", "+ spelling", "= total", "mean", "replaced")
+    return markdown_table(columns, rows, (0, 1))
 
 
 def verdict(metrics: Metrics) -> str:
-    """The figures of the test part in one line."""
-    bits = metrics.test.bits_per_character
-    both = metrics.test.with_memory
-    if bits is None:
+    """The figures of the test split in one line: the network's, then those of the other parts."""
+    totals = {
+        part: figures.bits_per_character.total
+        for part, figures in metrics.test.parts.items()
+        if figures.bits_per_character
+    }
+    if not totals:
         return f"{metrics.name}: {UNCHARGED}"
-    mixed = both and both.bits_per_character
-    memory = f"; {mixed.total:.4f} with memory" if mixed else ""
-    return f"{metrics.name}: {bits.total:.4f} bits per character of held-out text{memory}"
+    network = totals.pop("network")
+    others = "".join(f"; {PART_LABELS[part]} {bits:.4f}" for part, bits in totals.items())
+    return f"{metrics.name}: {network:.4f} bits per character of held-out text{others}"
 
 
 def summary_markdown(
@@ -286,16 +289,16 @@ def summary_markdown(
     if warning:
         paragraphs.append("> **" + warning.replace("\n", "\n> ") + "**")
     paragraphs += [
-        f"In {metrics.unit}; lower is better. Model + spelling = total is the network alone, which "
-        "writes the samples unless they say otherwise; with a memory of the document it is another "
-        "distribution. The mean gives every document the same weight.",
-        figure_table({name: metrics[name] for name in ("validation", "test")}),
+        f"In {metrics.unit}; lower is better. Each part of the model is a distribution of its own; "
+        "on validation text, counts and cache are fitted to the other half of it. The mean gives "
+        "every document the same weight.",
+        figure_table({"validation": metrics.validation, "test": metrics.test}),
     ]
     if published:
         paragraphs += [
             "The test part in the units of published figures. End marks of documents are paid for "
             f"and, as elsewhere, not counted. {published['comparable'].capitalize()}.",
-            markdown_table(UNIT_COLUMNS, unit_rows(published), (0, 3)),
+            markdown_table(*unit_table(published), (0, -1)),
         ]
     paragraphs += [
         f"{training.parameters:,} parameters; {training.updates:,} updates, "
@@ -306,7 +309,9 @@ def summary_markdown(
     ]
     for record in samples:
         text = (record["prompt"] + record["text"]).replace("\n", "\n> ")
-        paragraphs.append(f"Sample at temperature {record['temperature']}:\n\n> {text}")
+        part = PART_LABELS[record["part"]]
+        start = f"Sample of the {part}, temperature {record['temperature']}"
+        paragraphs.append(f"{start}:\n\n> {text}")
     source = f"{corpus.kind} ({corpus.origin}; {corpus.licence})"
     paragraphs.append(f"Corpus: {source}. Repeat with `{repeat_command(folder)}`.")
     return "\n\n".join(paragraphs) + "\n"

@@ -77,7 +77,7 @@ class EncodedDocument:
     starts: np.ndarray | None = None
 
     @property
-    def spelling_bits_with_memory(self) -> np.ndarray:
+    def cached_spelling_bits(self) -> np.ndarray:
         """(len(surfaces),) float64: ``remembered_bits``, or ``spelling_bits`` where nothing is
         remembered."""
         return self.spelling_bits if self.remembered_bits is None else self.remembered_bits
@@ -144,7 +144,7 @@ class Step(ABC):
 
     @abstractmethod
     def choices(self, earlier: DocumentCounts | None) -> Choices:
-        """The choices of the step; with a memory of the words ``earlier`` in the document."""
+        """The choices of the step; with a cache of the words ``earlier`` in the document."""
 
     @abstractmethod
     def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> Any:
@@ -211,7 +211,7 @@ def follow_known(walking: Generator[Any, Any, Any]) -> Iterator[Any]:
 
 
 def surface_bits(forms: Iterable[Steps]) -> tuple[np.ndarray, np.ndarray]:
-    """−log2 P of each known surface form of a document: alone, and with a memory of the words
+    """−log2 P of each known surface form of a document: alone, and with a cache of the words
     before it; both (n,) float64."""
     bits, words = list[float](), dict[int, list[tuple[int, Step]]]()
     for place, steps in enumerate(forms):
@@ -309,7 +309,7 @@ class Tokenizer(ABC):
         before: str = "",
         fill: str = "scored",
         seed: int = 0,
-        memory: bool = False,
+        cached: bool = False,
     ) -> Rendered:
         """Generated tokens as text.
 
@@ -318,8 +318,8 @@ class Tokenizer(ABC):
             before: the text that they continue.
             fill: one of :data:`FILL`.
             seed: of the words that fill placeholders.
-            memory: with the fill ``"scored"``, rare words that stood in the text before come back
-                as often as a memory of the document has it.
+            cached: with the fill ``"scored"``, rare words that stood in the text before come back
+                as often as a document cache has it.
         """
         written = np.asarray(tokens)
         return Rendered(self.decode(EncodedDocument(written[written >= RESERVED])))
@@ -483,11 +483,11 @@ class PlaceholderTokenizer(Tokenizer):
         before: str = "",
         fill: str = "scored",
         seed: int = 0,
-        memory: bool = False,
+        cached: bool = False,
     ) -> Rendered:
         before = before.removesuffix(" ")  # the next token brings its own
         random, writer = Random(seed), self.writer(before, fill)
-        earlier = self.spelled_words(before) if memory and fill == "scored" else None
+        earlier = self.spelled_words(before) if cached and fill == "scored" else None
         for token, steps_of in self.steps_at([int(token) for token in tokens]):
             surface = None
             if steps_of and (fill == "scored" or not self.gaps):
@@ -496,7 +496,7 @@ class PlaceholderTokenizer(Tokenizer):
         return writer.rendered()
 
     def spelled_words(self, text: str) -> DocumentCounts:
-        """What a memory of the document holds after a text."""
+        """What a document cache holds of rare words after a text."""
         encoded, earlier = self.encode(text), DocumentCounts()
         for steps in self.forms(encoded.tokens.tolist(), encoded.surfaces):
             for step in follow_known(steps):
@@ -516,19 +516,19 @@ def drawn(steps: Steps, fill: str, random: Random, earlier: DocumentCounts | Non
 
 
 def walk(
-    tokenizer: Tokenizer, document: EncodedDocument | None = None, memory: bool = False
+    tokenizer: Tokenizer, document: EncodedDocument | None = None, cached: bool = False
 ) -> Choices:
     """All choices of a document, the last of which is the boundary at its end.
 
     Args:
         tokenizer: of the document.
         document: what is chosen; None if it is being read or written.
-        memory: whether rare words are charged with a memory of the document.
+        cached: whether rare words are charged with a document cache.
 
     Returns:
         The document that was chosen, for ``tokenizer.decode``.
     """
-    earlier = DocumentCounts() if memory else None
+    earlier = DocumentCounts() if cached else None
     tokens, surfaces = list[int](), list[str]()
     path = None if document is None else [*document.tokens.tolist(), BOUNDARY]
     known_surfaces = iter(() if document is None else document.surfaces)

@@ -14,7 +14,7 @@ from textgen.core.settings import Training
 from textgen.core.system import seconds_saved
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
-from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.counts import MAX_CHARACTERS, TrainingCounts
 from textgen.tokenizers.base import BOUNDARY, EncodedDocument, Tokenizer
 from textgen.tokenizers.encoding import encode_training, fit_tokenizer
 
@@ -79,9 +79,22 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         counts += np.bincount(document, minlength=tokenizer.size)
     orders, ngrams = experiment.training_counts.orders, None
     if orders:
-        ngrams = TrainingCounts(orders, tokens, tokenizer.size)
+        texts = [d.text for d in loaded.train if not partly or d.name in fitted_on]
+        ngrams = TrainingCounts(orders, *counted(tokenizer, texts, tokens), tokenizer.size)
     seconds = clock() - start + seconds_saved() - cached
     return Prepared(tokenizer, encoded, vectors, counts, ngrams, seconds)
+
+
+def counted(
+    tokenizer: Tokenizer, texts: Sequence[str], tokens: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], bool]:
+    """The first MAX_CHARACTERS of some documents as tokens, and whether the last is cut short."""
+    ends = np.cumsum([len(text) for text in texts])
+    whole = int(np.searchsorted(ends, MAX_CHARACTERS, side="right"))
+    room = MAX_CHARACTERS - int(ends[whole - 1] if whole else 0)
+    if whole == len(texts) or not room:
+        return list(tokens[:whole]), False
+    return [*tokens[:whole], tokenizer.encode(texts[whole][:room], training=True).tokens], True
 
 
 def subtract_preparation_time(settings: Training, preparation: float) -> Training:

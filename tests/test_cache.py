@@ -1,28 +1,36 @@
-"""A memory of the document is a distribution, reads nothing ahead, and pays where text repeats."""
+"""A document cache is a distribution, reads nothing ahead, and pays where text repeats."""
 
 import numpy as np
 import pytest
-from conftest import made_up_memory
+from conftest import made_up_cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.evaluation.counts import CONTEXT_KINDS, context_kind, likeliest
-from textgen.evaluation.memory import Memory, MemoryState, count, tune_memory
+from textgen.evaluation.cache import CacheState, DocumentCache, count
+from textgen.evaluation.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
 
 
 def alike(orders, discounts, strengths):
-    """A memory with the same discount and strength for all kinds of context of a level."""
+    """A cache with the same discount and strength for all kinds of context of a level."""
     rows = ([[value] * CONTEXT_KINDS for value in values] for values in (discounts, strengths))
-    return Memory(orders, *rows)
+    return DocumentCache(orders, *rows)
 
 
-MEMORIES = [
-    made_up_memory(0),
+CACHES = [
+    made_up_cache(0),
     alike([1], [0.9], [0.02]),
     alike([2, 3], [0.2, 0.95], [100.0, 0.5]),
-    made_up_memory(0, 1, 2, 5),
+    made_up_cache(0, 1, 2, 5),
 ]
 SIZE = 4
+
+
+def tuned(orders, documents):
+    return fit(orders, [(bits, count(tokens, orders)) for tokens, bits in documents])
+
+
+def costs(cache, tokens, bits):
+    return cache.mixed_bits(bits, count(tokens, cache.orders))
 
 
 def chances_after(tokens):
@@ -32,10 +40,10 @@ def chances_after(tokens):
     return values / values.sum()
 
 
-@pytest.mark.parametrize("memory", MEMORIES, ids=lambda memory: str(memory.orders))
+@pytest.mark.parametrize("cache", CACHES, ids=lambda cache: str(cache.orders))
 @given(tokens=st.lists(st.integers(1, SIZE - 1), max_size=40))
-def test_all_at_once_is_a_distribution_of_the_next_token_after_those_before_it(memory, tokens):
-    read, network, mixture = MemoryState(memory), [], []
+def test_all_at_once_is_a_distribution_of_the_next_token_after_those_before_it(cache, tokens):
+    read, network, mixture = CacheState(cache), [], []
     for place, token in enumerate([*tokens, 0]):
         chances = chances_after(tokens[:place])
         mixed = read.mixed(chances)
@@ -44,7 +52,7 @@ def test_all_at_once_is_a_distribution_of_the_next_token_after_those_before_it(m
         network.append(-np.log2(chances[token]))
         mixture.append(-np.log2(mixed[token]))
         read.add(token)
-    found = memory.bits(np.array(tokens, dtype=np.uint8), np.array(network))
+    found = costs(cache, np.array(tokens, dtype=np.uint8), np.array(network))
     np.testing.assert_allclose(found, mixture, rtol=1e-5)
 
 
@@ -54,20 +62,20 @@ def test_what_repeats_is_cheap_and_what_does_not_stays_as_it_was():
     repeating = [(np.tile(phrase, 8), np.full(401, 6.0)) for _ in range(3)]
     fresh = [(random.permutation(5000)[:400] + 1, np.full(401, 6.0)) for _ in range(3)]
     for documents, low, high in ((repeating, 0.5, 2.0), (fresh, 5.99, 6.01)):
-        memory = tune_memory((0, 1, 2), documents)
-        mean = np.mean([memory.bits(s, b).mean() for s, b in documents])
+        cache = tuned((0, 1, 2), documents)
+        mean = np.mean([costs(cache, s, b).mean() for s, b in documents])
         assert low < mean < high
 
 
 def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     draw = np.random.default_rng(7)
     tokens, bits = draw.integers(1, 4, 200), draw.random(201) * 3
-    monkeypatch.setattr("textgen.evaluation.counts.TUNING_TOKENS", 150)
-    few = tune_memory((0, 1), [(tokens, bits), (tokens[::-1], bits)])
-    assert few == tune_memory((0, 1), [(tokens, bits)])
-    assert few != tune_memory((0, 1), [(tokens[:149], bits[:150])])
-    monkeypatch.setattr("textgen.evaluation.counts.TUNING_TOKENS", 500)
-    assert few != tune_memory((0, 1), [(tokens, bits)])
+    monkeypatch.setattr("textgen.evaluation.pitman_yor.TUNING_TOKENS", 150)
+    few = tuned((0, 1), [(tokens, bits), (tokens[::-1], bits)])
+    assert few == tuned((0, 1), [(tokens, bits)])
+    assert few != tuned((0, 1), [(tokens[:149], bits[:150])])
+    monkeypatch.setattr("textgen.evaluation.pitman_yor.TUNING_TOKENS", 500)
+    assert few != tuned((0, 1), [(tokens, bits)])
 
 
 def test_what_is_tuned_is_the_likeliest_under_its_prior():
@@ -81,7 +89,7 @@ def test_what_is_tuned_is_the_likeliest_under_its_prior():
 
     def cost(setting):
         odds, logs = setting.reshape(2, 2, CONTEXT_KINDS)
-        mixed = Memory((0, 2), 1 / (1 + np.exp(-odds)), np.exp(logs)).mixed(chances, counts)
+        mixed = DocumentCache((0, 2), 1 / (1 + np.exp(-odds)), np.exp(logs)).mixed(chances, counts)
         return -np.log(mixed).sum() + 0.25 * ((setting - start) ** 2).sum()
 
     assert np.abs(setting - start).max() > 0.3  # the text says something
@@ -96,13 +104,13 @@ def test_a_kind_of_context_that_was_not_tuned_is_like_the_rest_of_its_level():
     draw = np.random.default_rng(6)
     short = [(draw.integers(1, 200, 900), np.full(901, 3.0)) for _ in range(4)]
     long = draw.integers(1, 200, 6000), np.full(6001, 3.0)
-    assert tune_memory((0,), short).bits(*long).mean() < 3.5  # by START it would be 7
+    assert costs(tuned((0,), short), *long).mean() < 3.5  # by START it would be 7
 
 
 def test_tuned_numbers_stay_within_their_limits():
     for tokens in (np.ones(20_000, dtype=np.int64), np.arange(1, 20_001)):
-        tuned = tune_memory((0,), [(tokens, np.full(20_001, 30.0))])
-        discounts, strengths = np.array(tuned.discounts), np.array(tuned.strengths)
+        found = tuned((0,), [(tokens, np.full(20_001, 30.0))])
+        discounts, strengths = np.array(found.discounts), np.array(found.strengths)
         odds, logs = np.log(discounts / (1 - discounts)), np.log(strengths)
         assert min(odds.min(), logs.min()) >= -4 - 1e-9
         assert (odds.max(), logs.max()) <= (6 + 1e-9, 16 + 1e-9)
@@ -110,10 +118,10 @@ def test_tuned_numbers_stay_within_their_limits():
 
 def test_nothing_to_tune_on_leaves_the_start():
     empty = (np.array([], dtype=np.uint8), np.array([3.0]))
-    tuned = tune_memory((0, 2), [empty])
-    assert np.ravel(tuned.discounts) == pytest.approx(0.8)
-    assert np.ravel(tuned.strengths) == pytest.approx(8.0)
-    assert tuned.bits(*empty).tolist() == [3.0]
+    found = tuned((0, 2), [empty])
+    assert np.ravel(found.discounts) == pytest.approx(0.8)
+    assert np.ravel(found.strengths) == pytest.approx(8.0)
+    assert costs(found, *empty).tolist() == [3.0]
 
 
 def test_bits_by_hand():
@@ -128,7 +136,7 @@ def test_bits_by_hand():
         for (same, number, kinds), d, strength in ((below, 0.5, 2.0), (above, 0.25, 1.0)):
             chance = (max(same - d, 0) + (strength + d * kinds) * chance) / (number + strength)
         expected.append(-np.log2(chance))
-    bits = by_hand.bits(np.array([1, 1, 2, 1]), -np.log2(chances))
+    bits = costs(by_hand, np.array([1, 1, 2, 1]), -np.log2(chances))
     assert bits == pytest.approx(expected, rel=1e-6)
     assert bits.dtype == np.float32
 
@@ -144,7 +152,7 @@ def test_kinds_of_context():
 
 def test_a_network_that_is_certain_and_wrong_costs_no_infinity():
     tokens, bits = np.array([1, 2, 1, 2, 3]), np.array([3.0, 5000.0, 1.0, 5000.0, 2.0, 5000.0])
-    for each in (MEMORIES[3], tune_memory((0, 1), [(tokens, bits)])):
-        cost = each.bits(tokens, bits)
+    for each in (CACHES[3], tuned((0, 1), [(tokens, bits)])):
+        cost = costs(each, tokens, bits)
         assert np.isfinite(cost).all()
         assert cost[1] > 999  # nothing has been seen that would make it cheaper

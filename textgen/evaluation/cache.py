@@ -1,10 +1,10 @@
-"""P(next token | the document so far): a memory of the document over what the model says.
+"""P(next token | the document so far): a document cache over what a model predicts.
 
 A text repeats itself: its names, its phrases, its headings. An LSTM that has met a name once does
-not count on it again; a memory does (a cache language model: Kuhn & De Mori 1990; Grave, Joulin &
-Usunier 2017). This one is a Pitman-Yor process (:mod:`textgen.evaluation.counts`) over the
-document so far, whose P_0 is the model's P(x | all tokens before): what comes out is a distribution
-over documents like what goes in, and nothing is read ahead. A memory begins empty with every
+not count on it again; a cache does (cache language models: Kuhn & De Mori 1990; Grave, Joulin &
+Usunier 2017). This one is a Pitman-Yor process (:mod:`textgen.evaluation.pitman_yor`) over the
+document so far, whose P_0 is the model's P(x | all tokens before): the mixture is a distribution
+over documents like the model's, and nothing is read ahead. A cache begins empty with every
 document.
 """
 
@@ -16,67 +16,54 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from textgen.evaluation.counts import MIN_PROBABILITY, Counts, PitmanYor, context_kind, fit
-from textgen.evaluation.dynamic import Learning
+from textgen.evaluation.dynamic import DynamicEvaluation
+from textgen.evaluation.pitman_yor import (
+    MIN_PROBABILITY,
+    ContextCounts,
+    PitmanYor,
+    context_kind,
+    numbered,
+)
 from textgen.tokenizers.base import BOUNDARY
 
 
 @dataclass(frozen=True)
-class Memory(PitmanYor):
-    """A tuned memory. ``memory.json`` holds its attributes.
+class DocumentCache(PitmanYor):
+    """A cache; without discounts and strengths, one that is to be fitted. ``cache.json`` holds its
+    attributes.
 
     Attributes:
-        learning: how the network goes on learning from the document, if it does: P_0 is then what
-            it says after that.
+        dynamic: how the network goes on learning from the document, if it does: P_0 is then what
+            it predicts after that.
     """
 
-    learning: Learning | None = None
-
-    def bits(self, tokens: np.ndarray, bits: np.ndarray) -> np.ndarray:
-        """What the tokens of a document cost with the memory.
-
-        Args:
-            tokens: (n,) integers, without boundaries.
-            bits: (n + 1,) −log2 of the model's probabilities, the end mark's last.
-
-        Returns:
-            (n + 1,) float32.
-        """
-        return self.mixed_bits(bits, count(tokens, self.orders))
+    dynamic: DynamicEvaluation | None = None
 
 
-def tune_memory(
-    orders: Sequence[int], documents: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> Memory:
-    """The memory for validation documents: tokens (n,) and the model's bits (n + 1,) of each."""
-    pairs = [(bits, count(tokens, orders)) for tokens, bits in documents]
-    return Memory(**vars(fit(orders, pairs)))
+class CacheState:
+    """A document that is read token by token under a cache."""
 
-
-class MemoryState:
-    """A document that is read token by token under a memory."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in memory.orders]
-        self._last = [BOUNDARY] * max(memory.orders)
+    def __init__(self, cache: DocumentCache) -> None:
+        self._cache = cache
+        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in cache.orders]
+        self._last = [BOUNDARY] * max(cache.orders)
 
     def _contexts(self) -> list[tuple[int, ...]]:
-        return [tuple(self._last[len(self._last) - order :]) for order in self._memory.orders]
+        return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
 
-    def copy(self) -> MemoryState:
+    def copy(self) -> CacheState:
         """The same document, that may go on differently."""
-        state = MemoryState(self._memory)
+        state = CacheState(self._cache)
         state._tables = [{k: Counter(v) for k, v in table.items()} for table in self._tables]
         state._last = self._last
         return state
 
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
-        memory = self._memory
+        cache = self._cache
         result = np.maximum(probabilities, MIN_PROBABILITY)
         for table, context, discounts, strengths in zip(
-            self._tables, self._contexts(), memory.discounts, memory.strengths, strict=True
+            self._tables, self._contexts(), cache.discounts, cache.strengths, strict=True
         ):
             if counter := table.get(context):
                 kind = int(context_kind(counter.total(), len(counter)))
@@ -96,20 +83,20 @@ class MemoryState:
         self._last = [*self._last[1:], token]
 
 
-def count(tokens: np.ndarray, orders: Sequence[int]) -> Counts:
-    """What a :class:`MemoryState` counts along a document and its end mark, all at once.
+def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
+    """What a :class:`CacheState` counts along a document and its end mark, all at once.
 
     Args:
         tokens: (n,) integers, without boundaries.
         orders: rising.
     """
-    text = _numbered(np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]]))
+    text = numbered(np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]]))[1]
     size = len(text)
     grams = [np.zeros_like(text), text]  # by length, which n-gram ends at each token
     for _ in range(max(orders)):
         # before the document stand only boundaries
         previous = np.concatenate([grams[-1][:1], grams[-1][:-1]])
-        grams.append(_numbered(previous * size + text))
+        grams.append(numbered(previous * size + text)[1])
     levels = list[tuple[np.ndarray, ...]]()
     everything = counted = np.ones(size - 1, dtype=bool)
     for order in reversed(orders):
@@ -118,12 +105,7 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> Counts:
         new = before == 0
         levels.append((same, *_earlier(context, counted, new)))
         counted = new
-    return Counts(*map(np.array, zip(*reversed(levels), strict=True)))
-
-
-def _numbered(values: np.ndarray) -> np.ndarray:
-    """Equal values as equal numbers from 0."""
-    return np.unique(values, return_inverse=True)[1]
+    return ContextCounts(*map(np.array, zip(*reversed(levels), strict=True)))
 
 
 def _earlier(groups: np.ndarray, *counted: np.ndarray) -> list[np.ndarray]:

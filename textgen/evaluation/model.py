@@ -1,0 +1,192 @@
+"""A language model and its parts, each a distribution over text.
+
+=============== ===================================================================================
+``network``     tokens as the network predicts them, rare words spelled as their policy has it
+``with_counts`` the same mixed with counts of the training text; equal to ``network`` without them
+``with_cache``  that with a document cache, and with dynamic evaluation if it is set
+``counts``      the counts alone, without the network
+=============== ===================================================================================
+
+``with_cache`` and ``counts`` are absent where a model has no cache or no counts. A part is itself a
+:class:`LanguageModel`: it predicts by all that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from textgen.core.settings import PARTS, PartName
+from textgen.data.documents import Document
+from textgen.evaluation.cache import DocumentCache, count
+from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.dynamic import dynamic_bits
+from textgen.evaluation.likelihood import Scores, scored_documents, token_bits
+from textgen.evaluation.pitman_yor import ContextCounts, fit
+from textgen.models.objectives import Objective
+from textgen.tokenizers.base import EncodedDocument, Tokenizer
+
+
+class Observed(NamedTuple):
+    """What the parts of a model make of a document before they are mixed.
+
+    Attributes:
+        network: (n + 1,) float32, bits of its tokens and its end mark; None without a network.
+        counts: what has followed their contexts in the training text; None without counts.
+        cache: what has followed them in the document so far; None without a cache.
+        dynamic: bits of the network that goes on learning; None if it does not.
+    """
+
+    network: np.ndarray | None
+    counts: ContextCounts | None = None
+    cache: ContextCounts | None = None
+    dynamic: np.ndarray | None = None
+
+    def cut(self, where: slice) -> Observed:
+        """Some of its tokens."""
+        columns = (c and ContextCounts(*(row[:, where] for row in c)) for c in self[1:3])
+        network, dynamic = (bits if bits is None else bits[where] for bits in self[::3])
+        return Observed(network, *columns, dynamic)
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """All that predicts a text.
+
+    Attributes:
+        tokenizer: makes tokens of a text, and spells what they leave open.
+        objective, network: predict tokens; the network is None in the part ``counts``.
+        counts: of the training text, or None.
+        cache: of the document so far, or None.
+    """
+
+    tokenizer: Tokenizer
+    objective: Objective
+    network: Any
+    counts: TrainingCounts | None = None
+    cache: DocumentCache | None = None
+
+    @property
+    def parts(self) -> tuple[PartName, ...]:
+        """The names of its parts."""
+        has = {
+            "network": self.network is not None,
+            "with_counts": self.network is not None,
+            "with_cache": self.cache is not None,
+            "counts": self.counts is not None,
+        }
+        return tuple(part for part in PARTS if has[part])
+
+    def part(self, name: str) -> LanguageModel:
+        """One of its parts.
+
+        Raises:
+            ValueError: it has no such part.
+        """
+        if name not in self.parts:
+            raise ValueError(f"no part {name!r} among {', '.join(self.parts)}")
+        if name == "network":
+            return replace(self, counts=None, cache=None)
+        if name == "counts":
+            return replace(self, network=None, cache=None)
+        return self if name == "with_cache" else replace(self, cache=None)
+
+    @property
+    def own_part(self) -> PartName:
+        """The name of the part that predicts by all that this model has."""
+        if self.network is None:
+            return "counts"
+        return "with_cache" if self.cache else "with_counts" if self.counts else "network"
+
+    def observe(
+        self,
+        encoded: Sequence[EncodedDocument],
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[Observed]:
+        """What the parts make of some documents.
+
+        Args:
+            progress: as for :func:`textgen.evaluation.likelihood.token_bits`.
+        """
+        tokens = [e.tokens for e in encoded]
+        network, counts, cache, dynamic = ([None] * len(tokens) for _ in range(4))
+        if self.network is not None:
+            network = token_bits(self.objective, self.network, tokens, progress)
+        if self.counts:
+            counts = [self.counts.counts(document) for document in tokens]
+        if self.cache:
+            cache = [count(document, self.cache.orders) for document in tokens]
+            if settings := self.cache.dynamic:
+                dynamic = dynamic_bits(self.objective, self.network, tokens, settings)
+        return [Observed(*row) for row in zip(network, counts, cache, dynamic, strict=True)]
+
+    def mixed(self, observed: Observed) -> dict[str, np.ndarray]:
+        """What each part charges for a document: part → bits (n + 1,) float32 of its tokens."""
+        rows: dict[str, Any] = {"network": observed.network}
+        rows["with_counts"], rows["counts"] = self._with_counts(observed.network, observed.counts)
+        if self.cache:
+            base = self._below_cache(observed)
+            rows["with_cache"] = self.cache.mixed_bits(base, observed.cache)
+        return {part: rows[part] for part in self.parts}
+
+    def _with_counts(self, network: Any, counts: ContextCounts | None) -> tuple[Any, Any]:
+        """Bits of the network with counts, and of the counts alone."""
+        if self.counts is None or counts is None:
+            return network, None
+        bits = np.zeros(counts.all.shape[1]) if network is None else network
+        return tuple(self.counts.bits(bits, counts))
+
+    def _below_cache(self, observed: Observed) -> Any:
+        """Bits of what a cache is mixed with."""
+        network = observed.network if observed.dynamic is None else observed.dynamic
+        return self._with_counts(network, observed.counts)[0]
+
+    def fitted(self, observed: Sequence[Observed]) -> LanguageModel:
+        """The model whose counts and cache are trusted as these validation documents have it."""
+        model = self
+        if self.counts:
+            pairs: list[Any] = [(o.network, o.counts) for o in observed]
+            model = replace(model, counts=self.counts.fitted(pairs))
+        if self.cache:
+            pairs = [(model._below_cache(o), o.cache) for o in observed]
+            process = fit(self.cache.orders, pairs)
+            model = replace(model, cache=replace(self.cache, **vars(process)))
+        return model
+
+    def cross_fitted(self, observed: Sequence[Observed]) -> list[dict[str, np.ndarray]]:
+        """What each part charges for validation documents, as :meth:`mixed` has it, with counts and
+        cache fitted to the other half of them; of a single document, to its other half."""
+        if self.own_part == "network":
+            return [self.mixed(document) for document in observed]
+        sizes = [len(document.network) for document in observed if document.network is not None]
+        if len(sizes) == 1:
+            middle, (whole,) = sizes[0] // 2, observed
+            halves = [whole.cut(slice(middle)), whole.cut(slice(middle, None))]
+            first, second = self.cross_fitted(halves)
+            return [{part: np.concatenate([first[part], second[part]]) for part in first}]
+        order = np.argsort(sizes, kind="stable")
+        rows = list[dict[str, np.ndarray]]([{}] * len(sizes))
+        for own, others in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+            model = self.fitted([observed[i] for i in others])
+            for i in own:
+                rows[i] = model.mixed(observed[i])
+        return rows
+
+    def score(
+        self,
+        documents: Sequence[Document],
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        encoded: Sequence[EncodedDocument] | None = None,
+    ) -> Scores:
+        """What each part charges for each document.
+
+        Args:
+            progress: as for :func:`textgen.evaluation.likelihood.token_bits`.
+            encoded: the documents as tokens, if they are encoded already.
+        """
+        encoded = encoded or [self.tokenizer.encode(document.text) for document in documents]
+        rows = [self.mixed(observed) for observed in self.observe(encoded, progress)]
+        return scored_documents(documents, encoded, rows)

@@ -1,0 +1,204 @@
+"""A hierarchical Pitman-Yor process over counts of what followed a context.
+
+Every level counts which tokens have followed contexts of so many tokens; its base is the level
+below, that of the lowest a given distribution P_0 (Teh 2006, with one table a token):
+
+    P_j(x) = max(n_j(x) − d_j, 0) / (n_j + θ_j) + (θ_j + d_j t_j) / (n_j + θ_j) · P_{j−1}(x)
+
+Level j has a context of ``orders[j]`` tokens; after it n_j tokens have been counted, n_j(x) of
+them x, t_j different ones. The highest level counts every token, each lower one a token that was
+new to the level above it (Kneser & Ney 1995). What has followed a context says how far to trust
+it, so d_j and θ_j depend on which of CONTEXT_KINDS kinds of context it is, much as the escapes of
+PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
+
+What is counted is the training text (:mod:`textgen.evaluation.counts`) or the document so far
+(:mod:`textgen.evaluation.cache`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic.dataclasses import dataclass
+from scipy.optimize import minimize
+
+# Most different tokens after contexts of one kind, and how often each came on average.
+DIFFERENT_LIMITS, TIMES_LIMITS = (1, 2, 4, 10), (1, 2, 5, 20)
+CONTEXT_KINDS = (len(DIFFERENT_LIMITS) + 1) * (len(TIMES_LIMITS) + 1)
+# d and θ before anything is known.
+START = (0.8, 8.0)
+# Of the squared distance from START, or of a kind from its level, in log-odds of d and in ln θ,
+# against nats.
+PRIOR_WEIGHT = 0.25
+# Of the log-odds of d, and of ln θ.
+LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
+# Least that a network is taken to leave to a token: a double may have no room for less.
+MIN_PROBABILITY = 2.0**-1000
+# Enough to settle some hundred numbers.
+TUNING_TOKENS = 100_000
+# The fit ends where a step saves less than this share of all nats.
+FIT_TOLERANCE = 1e-6
+
+
+class ContextCounts(NamedTuple):
+    """What the levels have counted after the context of each token of a document.
+
+    Attributes:
+        same: (orders, n) integers, n_j(x) of the token that comes.
+        all: (orders, n) integers, n_j.
+        different: (orders, n) integers, t_j.
+    """
+
+    same: np.ndarray
+    all: np.ndarray
+    different: np.ndarray
+
+
+def context_kind(total: ArrayLike, different: ArrayLike) -> np.ndarray:
+    """The kind of a context, from how many tokens were counted after it and how many different
+    ones: by the latter, and by how often each came on average. (Where nothing was counted, d and θ
+    do not matter.)"""
+    different = np.maximum(different, 1)
+    by_different = np.searchsorted(DIFFERENT_LIMITS, different)
+    return by_different * (len(TIMES_LIMITS) + 1) + np.searchsorted(
+        TIMES_LIMITS, np.asarray(total) / different
+    )
+
+
+def probabilities_of(bits: np.ndarray) -> np.ndarray:
+    """(n,) float64 from bits (n,), at least MIN_PROBABILITY."""
+    return np.maximum(np.exp2(-bits.astype(np.float64)), MIN_PROBABILITY)
+
+
+@dataclass(frozen=True)
+class PitmanYor:
+    """A fitted process.
+
+    Attributes:
+        orders: tokens of context of each level, rising.
+        discounts, strengths: d and θ of each level, for each kind of context.
+    """
+
+    orders: tuple[int, ...]
+    discounts: tuple[tuple[float, ...], ...]
+    strengths: tuple[tuple[float, ...], ...]
+
+    def mixed_bits(self, bits: np.ndarray, counts: ContextCounts) -> np.ndarray:
+        """What tokens cost: (n,) −log2 P_0 → (n,) float32 −log2 P."""
+        return (-np.log2(self.mixed(probabilities_of(bits), counts))).astype(np.float32)
+
+    def mixed(self, probabilities: np.ndarray, counts: ContextCounts) -> np.ndarray:
+        """P of each token from its P_0: (n,) float64 → (n,) float64."""
+        for discounts, strengths, same, total, different in zip(
+            self.discounts, self.strengths, *counts, strict=True
+        ):
+            kind = context_kind(total, different)
+            discount = np.array(discounts)[kind]
+            strength = np.array(strengths)[kind]
+            own = np.maximum(same - discount, 0.0)
+            below = (strength + discount * different) * probabilities
+            probabilities = (own + below) / (total + strength)
+        return probabilities
+
+
+def fit(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, ContextCounts]]) -> PitmanYor:
+    """The process that makes the first TUNING_TOKENS tokens of documents most likely, but for a
+    weak pull of what all kinds of a level share towards START, and of each kind towards that: a
+    kind that these documents do not have is like the rest of its level.
+
+    Args:
+        orders: rising.
+        documents: bits (n,) of the tokens of each under P_0, and what was counted, of validation
+            documents.
+    """
+    parts, room = list[tuple[np.ndarray, ...]](), TUNING_TOKENS
+    for bits, counts in documents:
+        end = min(len(bits), room)  # the end mark of a document that is cut short is left out
+        parts.append((probabilities_of(bits[None, :end]), *(row[:, :end] for row in counts)))
+        room -= end
+    (probabilities,), *rows = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+    counts = ContextCounts(*rows)
+    kinds = context_kind(counts.all, counts.different)
+    start = [[np.log(START[0] / (1 - START[0]))], [np.log(START[1])]]
+    text = probabilities, counts
+    of_levels = likeliest(*text, np.zeros_like(kinds), np.repeat(start, len(orders), axis=1), 1)
+    best = likeliest(*text, kinds, of_levels[:, :, 0], CONTEXT_KINDS)
+    discounts, strengths = (tuple(map(tuple, values.tolist())) for values in _settings(best))
+    return PitmanYor(tuple(orders), discounts, strengths)
+
+
+def likeliest(
+    probabilities: np.ndarray,
+    counts: ContextCounts,
+    kinds: np.ndarray,
+    near: np.ndarray,
+    number: int,
+) -> np.ndarray:
+    """(2, orders, number): log-odds of d, and ln θ, of each kind of context, by which tokens are
+    likeliest, but for a pull towards those of their level.
+
+    Args:
+        probabilities: (n,) P_0 of the tokens.
+        counts: after their contexts.
+        kinds: (orders, n) of these.
+        near: (2, orders), those of the levels.
+        number: of kinds.
+    """
+    start = np.repeat(near, number)
+
+    def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
+        nats, slope = _nats(setting.reshape(2, -1, number), probabilities, counts, kinds)
+        away = setting - start
+        return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
+
+    limits = np.repeat(LIMITS, len(kinds) * number, axis=0)
+    options = {"ftol": FIT_TOLERANCE}
+    best = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=limits, options=options).x
+    return best.reshape(2, -1, number)
+
+
+def _settings(setting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """d and θ, (orders, kinds) each, from their log-odds and logarithms."""
+    return 1 / (1 + np.exp(-setting[0])), np.exp(setting[1])
+
+
+def _nats(
+    setting: np.ndarray, probabilities: np.ndarray, counts: ContextCounts, kinds: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """−ln P of all tokens, and its slope in every part of the setting; ``kinds`` (orders, n) are
+    those of the contexts."""
+    levels = [probabilities]
+    slopes = list[tuple[np.ndarray, ...]]()
+    number = setting.shape[-1]
+    for discounts, strengths, kind, same, total, different in zip(
+        *_settings(setting), kinds, *counts, strict=True
+    ):
+        d, strength, below = discounts[kind], strengths[kind], levels[-1]
+        total = total + strength
+        share = (strength + d * different) / total
+        levels.append(np.maximum(same - d, 0.0) / total + share * below)
+        by_odds = d * (1 - d) * (different * below - (same > 0)) / total
+        by_log = strength * (below - levels[-1]) / total
+        slopes.append((kind, share, by_odds, by_log))
+    back, slope = -1 / levels[-1], list[list[np.ndarray]]()
+    for kind, share, *parts in reversed(slopes):
+        slope.append([np.bincount(kind, back * part, number) for part in parts])
+        back = back * share
+    return -float(np.log(levels[-1]).sum()), np.array(slope[::-1]).transpose(1, 0, 2).ravel()
+
+
+def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``np.unique(values, return_inverse=True)`` of (n,) int64 from 0 on. Where there is room,
+    values and their places are sorted as one number, which is twice as fast."""
+    bits = len(values).bit_length()
+    if int(values.max()) >> (63 - bits):
+        return np.unique(values, return_inverse=True)
+    packed = np.sort((values << bits) | np.arange(len(values)))
+    places, packed = packed & ((1 << bits) - 1), packed >> bits
+    new = np.concatenate([[True], packed[1:] != packed[:-1]])
+    numbers = np.empty_like(values)
+    numbers[places] = np.cumsum(new) - 1
+    return packed[new], numbers

@@ -1,0 +1,186 @@
+"""What a run stores of its model beside the network: the bits of every token of held-out text by
+part, and how far counts and cache are trusted."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from textgen.core.settings import PARTS
+from textgen.core.system import read_arrays, write_file, write_json
+from textgen.data.documents import Document
+from textgen.evaluation.cache import DocumentCache
+from textgen.evaluation.counts import TrainingCounts, Trust
+from textgen.evaluation.likelihood import DocumentBits, Scores
+from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.pitman_yor import PitmanYor
+from textgen.tokenizers.base import EncodedDocument, Tokenizer
+
+TOKENS_FILE, COUNTS_FILE, CACHE_FILE = "tokens.npz", "training_counts.npz", "cache.json"
+
+
+@dataclass(frozen=True)
+class TokenBits:
+    """One document's bits by token under one part of a model, the end mark last.
+
+    Attributes:
+        name: the document's.
+        ends: (n + 1,) int64, where the text of each token ends, in characters.
+        model: (n + 1,) float64, −log2 P(token | earlier tokens).
+        spelling: (n + 1,) float64, −log2 P(surface form | token).
+    """
+
+    name: str
+    ends: np.ndarray
+    model: np.ndarray
+    spelling: np.ndarray
+
+    @property
+    def total(self) -> float:
+        """Bits of the whole document."""
+        return float(self.model.sum() + self.spelling.sum())
+
+    @property
+    def characters(self) -> int:
+        return int(self.ends[-1])
+
+    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The document in stretches of at least one character, the end mark apart.
+
+        A token without text of its own (a case modifier, the first byte of a character) is counted
+        with the next token that has some. Words dropped after the last token are a stretch of their
+        own, for their spelling.
+
+        Returns:
+            Starts and ends of m stretches (m,), and bits of model and spelling (m + 1,) float64,
+            the end mark's last.
+        """
+        before = np.concatenate([[0], self.ends[:-2]])
+        with_text = np.append(self.ends[:-1] > before, True)
+        group = np.concatenate([[0], np.cumsum(with_text)[:-1]])
+        count = int(group[-1]) + 1
+        model = np.bincount(group, weights=self.model, minlength=count)
+        spelling = np.bincount(group, weights=self.spelling, minlength=count)
+        ends = self.ends[:-1][with_text[:-1]]
+        if self.characters > (ends[-1] if len(ends) else 0):
+            ends = np.append(ends, self.characters)
+            model, spelling = np.insert(model, -1, 0.0), np.append(spelling, 0.0)
+        return np.concatenate([[0], ends[:-1]])[: len(ends)], ends, model, spelling
+
+    def per_character(self) -> np.ndarray:
+        """(characters + 1,) float64: each stretch's bits in equal parts, the end mark's last."""
+        starts, ends, model, spelling = self.cells()
+        lengths = np.append(ends - starts, 1)
+        return np.repeat((model + spelling) / lengths, lengths)
+
+
+# Part of a model → the documents of a split.
+TokenTables = dict[str, list[TokenBits]]
+
+
+def token_tables(
+    tokenizer: Tokenizer, documents: Sequence[Document], scores: Scores
+) -> TokenTables:
+    """Bits of every token of scored documents, and where its text ends; dropped words are an entry
+    of their own, without model bits."""
+    encoded = [tokenizer.encode(document.text) for document in documents]
+    return {
+        part: [_bits_of_tokens(*pair) for pair in zip(encoded, scored, strict=True)]
+        for part, scored in scores.items()
+    }
+
+
+def _bits_of_tokens(encoded: EncodedDocument, bits: DocumentBits) -> TokenBits:
+    model = bits.model_bits.astype(np.float64)
+    spelling = np.zeros(len(bits.model_bits))
+    np.add.at(spelling, encoded.places, bits.surface_bits)
+    ends = np.append(encoded.ends, encoded.characters)
+    if encoded.starts is not None:
+        before = np.concatenate([[0], encoded.ends])[: len(encoded.starts)]
+        gaps = np.flatnonzero(encoded.starts > before)
+        moved = spelling[gaps]
+        spelling[gaps] = 0.0
+        ends = np.insert(ends, gaps, encoded.starts[gaps])
+        model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
+    return TokenBits(bits.name, ends, model, spelling)
+
+
+def write_token_bits(path: Path, splits: Mapping[str, TokenTables]) -> None:
+    """``tokens.npz``: for each split ``SPLIT/names`` and ``SPLIT/sizes`` of its documents; for each
+    of its tokens ``SPLIT/ends`` and, by part, bits of the model, ``SPLIT/PART``, and of spelling,
+    ``SPLIT/PART/spelling``, where these are not those of ``network``."""
+    arrays = dict[str, np.ndarray]()
+    for split, parts in splits.items():
+        documents = parts["network"]
+        arrays[f"{split}/names"] = np.array([document.name for document in documents])
+        arrays[f"{split}/sizes"] = np.array([len(document.ends) for document in documents])
+        arrays[f"{split}/ends"] = np.concatenate([d.ends for d in documents]).astype(np.int32)
+        for part, rows in parts.items():
+            arrays[f"{split}/{part}"] = np.concatenate([d.model for d in rows]).astype(np.float32)
+            if part in ("network", "with_cache"):
+                spelling = np.concatenate([d.spelling for d in rows]).astype(np.float32)
+                arrays[f"{split}/{part}/spelling"] = spelling
+    write_file(path, _compressed(arrays))
+
+
+def _compressed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # names with a slash
+    return buffer.getvalue()
+
+
+def read_token_bits(path: Path, split: str) -> TokenTables:
+    """The bits of one split in ``tokens.npz``."""
+    data = read_arrays(path)
+    names, cuts = data[f"{split}/names"].tolist(), np.cumsum(data[f"{split}/sizes"])[:-1]
+
+    def by_document(name: str, kind: type) -> list[np.ndarray]:
+        return np.split(data[f"{split}/{name}"].astype(kind), cuts)
+
+    ends, tables = by_document("ends", np.int64), TokenTables()
+    for part in (part for part in PARTS if f"{split}/{part}" in data):
+        spelled = part if f"{split}/{part}/spelling" in data else "network"
+        columns = by_document(part, np.float64), by_document(f"{spelled}/spelling", np.float64)
+        tables[part] = [TokenBits(*row) for row in zip(names, ends, *columns, strict=True)]
+    return tables
+
+
+def write_mixture(folder: Path, model: LanguageModel) -> None:
+    """How far the counts and the cache of a model are trusted: ``training_counts.npz``, with the
+    tokens of the documents that were counted, and ``cache.json``."""
+    if counts := model.counts:
+        assert counts.trust is not None
+        processes, weights = counts.trust
+        arrays = {
+            "tokens": np.concatenate(counts.documents),
+            "lengths": np.array([len(document) for document in counts.documents]),
+            "cut": np.array(counts.cut),
+            "orders": np.array(processes[0].orders),
+            "discounts": np.array([process.discounts for process in processes]),
+            "strengths": np.array([process.strengths for process in processes]),
+            "weights": np.array(weights),
+        }
+        write_file(folder / COUNTS_FILE, _compressed(arrays))
+    if model.cache:
+        write_json(folder / CACHE_FILE, asdict(model.cache))
+
+
+def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
+    """The content of ``training_counts.npz``."""
+    data = read_arrays(path)
+    documents = np.split(data["tokens"], np.cumsum(data["lengths"])[:-1])
+    orders, weights = data["orders"].tolist(), data["weights"].tolist()
+    settings = zip(data["discounts"].tolist(), data["strengths"].tolist(), strict=True)
+    network, alone = (PitmanYor(orders, *pair) for pair in settings)
+    trust = Trust((network, alone), weights)
+    return TrainingCounts(orders, documents, bool(data["cut"]), vocabulary_size, trust)
+
+
+def read_cache(path: Path) -> DocumentCache:
+    """The content of ``cache.json``."""
+    return DocumentCache(**json.loads(path.read_text(encoding="utf-8")))
