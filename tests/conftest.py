@@ -23,8 +23,9 @@ from textgen import cli
 from textgen.core import system
 from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.cache import DocumentCache
+from textgen.evaluation.counts import Trust
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.pitman_yor import CONTEXT_KINDS
+from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
@@ -118,6 +119,14 @@ def made_up_cache(*orders: int) -> DocumentCache:
     places = np.arange(len(orders))[:, None] + np.arange(CONTEXT_KINDS)
     discounts, strengths = 0.05 + 0.15 * (places % 6), 50.0 / 3.0 ** (places % 6)
     return DocumentCache(orders, discounts.tolist(), strengths.tolist())
+
+
+def made_up_trust(*orders: int) -> Trust:
+    """In counts of the training text: two processes that differ, and weights of every level."""
+    settings = made_up_cache(*orders)
+    pairs = ((settings.discounts[::turn], settings.strengths[::turn]) for turn in (1, -1))
+    weights = np.random.default_rng(1).dirichlet([1, 1, 1], len(orders) + 1)
+    return Trust(tuple(PitmanYor(orders, *pair) for pair in pairs), weights.tolist())
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:

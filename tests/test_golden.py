@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import made_up_memory, write_experiment, write_tales
+from conftest import made_up_cache, made_up_trust, write_experiment, write_tales
 
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
-from textgen.evaluation.dynamic import Learning
-from textgen.evaluation.likelihood import score_documents
+from textgen.evaluation.dynamic import DynamicEvaluation
+from textgen.evaluation.model import LanguageModel
 from textgen.training.loop import new_network
 from textgen.training.preparation import prepare
 
 FOLDER = Path(__file__).parent / "golden"
 WORDS = 'tokenizer={kind="words",minimum_count=30,rare_words='
 EMBEDDED = 'backbone={kind="lstm",units=[12],input="embedding",embedding_size=8'
+NGRAMS = ",ngrams={orders=[2,3],rows=97}}"
 CASES = {
     "characters": [],
     "bytes": ['tokenizer={kind="subwords",size=257}'],
@@ -42,13 +43,17 @@ CASES = {
     "gru": ['backbone={kind="gru",units=[12,8],normalisation="layer"}'],
     "mingru": ['backbone={kind="mingru",units=[12]}'],
     "transformer": ['backbone={kind="transformer",units=[12],head_size=4,context=10}'],
+    "ngrams": [EMBEDDED + NGRAMS],
+    "counts": ["training_counts.orders=[0,1,2,4]"],
+    "counted_words": [WORDS + '"spell"}', EMBEDDED + NGRAMS, "training_counts.orders=[1,2]"],
     "ensemble": ['backbone={kind="lstm",units=[8],members=2}'],
 }
 
 
 def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
-    """Bits of every token of the test text: of the network, of spelling, of both with a memory of
-    the document, and of networks that go on learning; and the network's weights."""
+    """Bits of every token of the test text: of the network (with counts where there are some), of
+    spelling, of both with a document cache, and with dynamic evaluation; and the network's weights.
+    """
     file = write_experiment(folder / "tiny.toml", write_tales(folder / "tales", 12, 1))
     experiment = load_experiment(file, changes)
     corpus = load_corpus(experiment)
@@ -58,17 +63,21 @@ def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | Non
         random = np.random.default_rng(0)
         weights = [w + random.normal(0, 0.3, w.shape).astype("f") for w in network.get_weights()]
     network.set_weights(weights)
-    number, memory, bits = len(network.trainable_variables), made_up_memory(1, 3), {}
-    kinds = {"memory": memory}
-    if not changes or any(change.startswith(("backbone", "objective")) for change in changes):
-        learning = Learning((1e-3,) * number, (1e-2,) * number)
-        kinds["learning"] = replace(memory, learning=learning)
+    if counts := prepared.training_counts:
+        counts.trust = made_up_trust(*experiment.training_counts.orders)
+    number, cache, bits = len(network.trainable_variables), made_up_cache(1, 3), {}
+    kinds = {"memory": cache}
+    learns = ("backbone", "objective", "training_counts")
+    if not changes or any(change.startswith(learns) for change in changes):
+        dynamic = DynamicEvaluation((1e-3,) * number, (1e-2,) * number)
+        kinds["learning"] = replace(cache, dynamic=dynamic)
     for name, kind in kinds.items():
-        parts = experiment.objective, network, prepared.tokenizer
-        scored = score_documents(*parts, corpus.test, kind)
-        both = [document.with_memory for document in scored]
-        bits |= {"model": joined(scored, "model_bits"), "spelling": joined(scored, "surface_bits")}
-        bits |= {name: joined(both, "model_bits"), f"{name}_spelling": joined(both, "surface_bits")}
+        model = LanguageModel(prepared.tokenizer, experiment.objective, network, counts, kind)
+        scores = model.score(corpus.test)
+        for key, part in (("model", "with_counts"), (name, "with_cache")):
+            bits[key] = joined(scores[part], "model_bits")
+            spelling = "spelling" if key == "model" else f"{name}_spelling"
+            bits[spelling] = joined(scores[part], "surface_bits")
     return bits, weights
 
 

@@ -1,19 +1,21 @@
-"""Tokens are drawn from the distribution that is scored, with a memory of the text or without."""
+"""Tokens are drawn from the distribution that is scored, by every part of a model."""
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import in_turn, made_up, made_up_memory, tiny_model
+from conftest import in_turn, made_up, made_up_cache, made_up_trust, tiny_model, toy_model
 from test_honesty import TOKENIZERS
 
 from textgen.core.settings import Sampling
 from textgen.evaluation import sampler as drawing
-from textgen.evaluation.dynamic import Learning
+from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.sampler import READING, Sampler, Stepper
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.runs.generation import Writer, requests, stream_text
+from textgen.runs.generation import Writer, requests
 
 SIZE = 9
 OBJECTIVES = [
@@ -23,13 +25,18 @@ OBJECTIVES = [
     EncoderDecoder(3, 2),
     EncoderDecoder(3, 4, feedback=False),
 ]
-MEMORY = made_up_memory(1, 3)
-each_model = in_turn(objective=OBJECTIVES, memory=[None, MEMORY])
+CACHE = made_up_cache(1, 3)
+TEXTS = [np.random.default_rng(8).integers(1, SIZE, 30)]
+COUNTS = TrainingCounts((0, 1, 2), TEXTS, False, SIZE, made_up_trust(0, 1, 2))
+PARTS = ["network", "with_counts", "with_cache", "counts"]
+each_model = in_turn(objective=OBJECTIVES, part=PARTS)
 NOTHING = np.array([], np.int64)
 
 
-def sampler(objective, memory=None, scale=1.0):
-    return Sampler(objective, tiny_model(objective, SIZE, scale=scale), memory=memory)
+def sampler(objective, part="network", scale=1.0):
+    network = tiny_model(objective, SIZE, scale=scale)
+    model = toy_model(objective, network, SIZE, (0, 1), counts=COUNTS, cache=CACHE)
+    return Sampler(model.part(part))
 
 
 def written(model, prompts, length, seeds=None, **settings):
@@ -44,8 +51,8 @@ def written(model, prompts, length, seeds=None, **settings):
 
 
 @each_model
-def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
-    model, prompts = sampler(objective, memory), [NOTHING, np.array([2, 3, 4]), NOTHING]
+def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, part):
+    model, prompts = sampler(objective, part), [NOTHING, np.array([2, 3, 4]), NOTHING]
     first = written(model, prompts, 20, [1, 2, 3])
     np.testing.assert_array_equal(first, written(model, prompts, 20, [1, 2, 3]))
     np.testing.assert_array_equal(first[1:2], written(model, prompts[1:2], 20, [2]))
@@ -55,35 +62,33 @@ def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
 
 
 @each_model
-def test_what_a_temperature_adds_to_logits_is_for_texts_of_that_temperature(objective, memory):
-    model, added = sampler(objective, memory), {0.5: [0] * SIZE, 1.0: [-np.inf] * 5 + [0] * 4}
+def test_what_a_temperature_adds_to_logits_is_for_texts_of_that_temperature(objective, part):
+    model, added = sampler(objective, part), {0.5: [0] * SIZE, 1.0: [-np.inf] * 5 + [0] * 4}
     temperatures = {"temperature": [0.5, 1.0], "temperature_offsets": added.get}
     cold, warm = written(model, [NOTHING] * 2, 150, **temperatures)
     assert (cold.min() < 5, warm.min() < 5) == (True, False)
 
 
 @each_model
-def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, memory):
-    model, prompt = sampler(objective, memory), [3, 5, 2]
+def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, part):
+    model, prompt = sampler(objective, part), [3, 5, 2]
     (greedy,) = written(model, [np.array(prompt)], 14, temperature=0.0)
-    text, likeliest = [*prompt, *greedy.tolist()], []
-    stepper, plain = Stepper(objective, model.network, memory), Stepper(objective, model.network)
+    text, likeliest, stepper = [*prompt, *greedy.tolist()], [], Stepper(model.model)
     for place, token in enumerate(text):
         probabilities = stepper.probabilities()[2:]
         assert place < len(prompt) or probabilities[token - 2] >= probabilities.max() - 1e-5
-        likeliest.append(int(plain.probabilities()[2:].argmax()) + 2)
-        for each in (stepper, plain):
-            each.append(token)
+        likeliest.append(int(probabilities.argmax()) + 2)
+        stepper.append(token)
     assert model.guesses(text).tolist() == likeliest
 
 
 @each_model
-def test_frequencies_are_the_probabilities(objective, memory):
-    """Rows that begin differently are drawn as if each had a memory of its own."""
-    model, prompts = sampler(objective, memory), [[4, 4, 4, 4], [7, 4, 7, 2]]
+def test_frequencies_are_the_probabilities(objective, part):
+    """Rows that begin differently are drawn as if each had a cache of its own."""
+    model, prompts = sampler(objective, part), [[4, 4, 4, 4], [7, 4, 7, 2]]
     drawn = written(model, np.repeat(prompts, 1500, axis=0), 1).reshape(2, 1500)
     for prompt, own in zip(prompts, drawn, strict=True):
-        stepper = Stepper(objective, model.network, memory)
+        stepper = Stepper(model.model)
         for token in prompt:
             stepper.append(token)
         expected = stepper.probabilities()[2:]
@@ -125,16 +130,16 @@ def test_every_token_is_drawn_as_often_as_it_is_probable(size):
 
 
 def test_a_text_that_is_abandoned_puts_back_a_network_that_learns():
-    model = sampler(NextToken(4))
-    number = len(model.network.trainable_variables)
-    learning = Learning((0.1,) * number, (1.0,) * number)
-    model = replace(model, memory=replace(MEMORY, learning=learning))
-    before = model.network.get_weights()
+    whole = sampler(NextToken(4), "with_cache").model
+    number = len(whole.network.trainable_variables)
+    dynamic = DynamicEvaluation((0.1,) * number, (1.0,) * number)
+    model = Sampler(replace(whole, cache=replace(CACHE, dynamic=dynamic)))
+    before = whole.network.get_weights()
     stream = model.write([NOTHING], [1])
     tokens = [int(token[0]) for token in itertools.islice(stream, 10)]
-    assert not all(map(np.array_equal, model.network.get_weights(), before))
+    assert not all(map(np.array_equal, whole.network.get_weights(), before))
     stream.close()
-    assert all(map(np.array_equal, model.network.get_weights(), before))
+    assert all(map(np.array_equal, whole.network.get_weights(), before))
     assert written(model, [NOTHING], 10, [1])[0].tolist() == tokens
     assert not model.side_by_side
 
@@ -144,7 +149,8 @@ class Dice:
 
     side_by_side = True
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer, cache):
+        self.model = SimpleNamespace(tokenizer=tokenizer, cache=cache)
         allowed = sorted({*range(tokenizer.size)} - {*tokenizer.unwritable})
         self.tokens = np.random.default_rng(5).choice(allowed, 2000)
 
@@ -152,15 +158,15 @@ class Dice:
         return (np.full(len(prompts), token) for token in self.tokens)
 
 
-@in_turn(config=TOKENIZERS, memory=[False, True])
-def test_a_text_that_grows_is_the_one_that_is_written_at_once(config, memory):
+@in_turn(config=TOKENIZERS, cache=[None, CACHE])
+def test_a_text_that_grows_is_the_one_that_is_written_at_once(config, cache):
     texts = [made_up(60, seed).replace("lantern", f"lantern é{seed}x", 1) for seed in range(4)]
     tokenizer = config.fit(texts, texts[:1], 1)
     for prompt in ("", "The ", "Our neighbour"):
-        settings = Sampling((prompt,), length=150, samples=1, memory=memory)
-        dice = Dice(tokenizer)
-        (whole,) = Writer(dice, tokenizer, settings).write(requests(settings, 7))
-        pieces = list(stream_text(dice, tokenizer, prompt, settings, 7))
+        settings = Sampling((prompt,), length=150, samples=1)
+        writer, (request,) = Writer(Dice(tokenizer, cache), settings), requests(settings, 7)
+        (whole,) = writer.write([request])
+        pieces = list(writer.stream(request))
         assert "".join(pieces) == whole.text
         assert len(pieces) > 10
         assert len(whole.text) == 150

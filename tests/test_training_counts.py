@@ -4,11 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import made_up_cache, tiny_model, toy_model
+from conftest import made_up_cache, made_up_trust, tiny_model, toy_model
 
 import textgen as package
-from textgen.evaluation.counts import TrainingCounts, Trust
-from textgen.evaluation.pitman_yor import PitmanYor, context_kind
+from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.pitman_yor import context_kind
 from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.objectives import NextToken, Shifted
 from textgen.runs.finished import score_split
@@ -20,10 +20,8 @@ SIZE = 5
 ORDERS = (0, 1, 2, 4)
 RANDOM = np.random.default_rng(1)
 TRAINING = [RANDOM.integers(1, SIZE - 1, n).astype(np.uint8) for n in (40, 1, 25)]  # 4 never occurs
-MADE_UP = made_up_cache(*ORDERS)
-PROCESSES = [PitmanYor(ORDERS, MADE_UP.discounts[::s], MADE_UP.strengths[::s]) for s in (1, -1)]
-WEIGHTS = RANDOM.dirichlet([1, 1, 1], len(ORDERS) + 1).tolist()
-COUNTS = TrainingCounts(ORDERS, TRAINING, False, SIZE, Trust(PROCESSES, WEIGHTS))
+COUNTS = TrainingCounts(ORDERS, TRAINING, False, SIZE, made_up_trust(*ORDERS))
+PROCESSES, WEIGHTS = COUNTS.trust
 
 
 def slow_mixture(text, network):

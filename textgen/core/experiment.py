@@ -123,8 +123,8 @@ class Experiment(TextSettings):
 
     def _missing_part(self, part: str) -> str:
         tables = {"with_cache": "cache", "counts": "training_counts"}
-        needs = f"needs [{tables[part]}] orders, e.g. [3, 4, 5]" if part in tables else "no such part"
-        return f"part {part!r}: {needs}"
+        why = f"needs [{tables[part]}] orders, e.g. [3, 4, 5]" if part in tables else "no such part"
+        return f"part {part!r}: {why}"
 
     @property
     def arm(self) -> dict[str, Any]:

@@ -359,9 +359,9 @@ def _check_rising(orders: Sequence[int]) -> None:
 
 @dataclass(frozen=True)
 class TrainingCountsSettings:
-    """Counts of the training text: the part ``with_counts`` of a model mixes them into the network's
-    predictions (see :mod:`textgen.evaluation.counts`), one level for each of the ``orders``, lengths
-    of context in tokens, rising. No orders, no counts.
+    """Counts of the training text: the part ``with_counts`` of a model mixes them into what its
+    network predicts (see :mod:`textgen.evaluation.counts`), one level for each of the ``orders``,
+    lengths of context in tokens, rising. No orders, no counts.
 
     Raises:
         ValueError: orders that do not rise.

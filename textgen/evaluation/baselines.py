@@ -74,7 +74,6 @@ MAX_NGRAM_CHARACTERS = 20_000_000
 MAX_COMPRESSED_BYTES = 500_000_000
 
 
-
 class Model(Protocol):
     """A fitted baseline."""
 

@@ -24,7 +24,9 @@ for seeds of unequal variance, more where documents vary too (Satterthwaite, Bio
 of their own, which move its documents together. What the leads of F folds vary beyond their
 documents takes the place of seeds, whose chance it contains: a standard error times Student's t,
 F − 1 degrees of freedom. A share of 1 / (F − 1) of what they vary always counts: by chance few
-folds look alike.
+folds look alike. Their networks share training text, so that they vary less than networks of other
+texts would: the variance counts 1 + F / (F − 1) times (Nadeau & Bengio, "Inference for the
+generalization error", Machine Learning 52, 2003, whose correlation of two folds is 1 / F).
 
 A difference is claimed where the sign-flip test and the hierarchical bootstrap both claim it: p is
 the larger one (intersection–union test; Berger, Technometrics 24, 1982).
@@ -317,7 +319,8 @@ def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> tup
         documents += float(np.sum((own - part * own.sum() / part.sum()) ** 2))
     freedom = len(names) - 1
     between *= freedom / len(names)
-    return math.sqrt(max(between - documents, between / freedom)), float(freedom)
+    networks = max(between - documents, between / freedom)
+    return math.sqrt(networks * (1 + len(names) / freedom)), float(freedom)
 
 
 def answer(first: str, second: str, outcome: Verdict, yes: str = "") -> str:

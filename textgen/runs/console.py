@@ -161,8 +161,11 @@ class Screen:
         name = first["command"] or first["baseline"]
         self.say(f"  {name}{reads} on the test part of {loaded.kind}, {first['unit']}")
         self._external(first["extra_data"])
-        tests = {f"order {record['order'] or NOTHING}": record["test"] for record in records}
-        self.say(figure_table({name: SplitFigures.model_validate(test) for name, test in tests.items()}))
+        tests = {
+            f"order {record['order'] or NOTHING}": SplitFigures.model_validate(record["test"])
+            for record in records
+        }
+        self.say(figure_table(tests))
 
 
 class TrainingDisplay:

@@ -10,7 +10,6 @@ import csv
 import difflib
 import json
 import secrets
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,6 @@ from textgen.runs.results import (
     damaged_error,
     figure_table,
     read_content,
-    repeat_command,
     verdict,
 )
 from textgen.runs.stored import (

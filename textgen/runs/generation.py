@@ -192,9 +192,7 @@ def sample_texts(
     ]
 
 
-def stream_text(
-    model: LanguageModel, prompt: str, settings: Sampling, seed: int
-) -> Iterator[str]:
+def stream_text(model: LanguageModel, prompt: str, settings: Sampling, seed: int) -> Iterator[str]:
     """The text that :func:`sample_texts` writes first after a prompt, in pieces as it grows."""
     request = Request(prompt, settings.temperature, 0, text_seed(seed, 0, prompt))
     return Writer(Sampler(model), settings).stream(request)
