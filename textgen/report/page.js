@@ -39,6 +39,7 @@
   for (const text of all(".passage .text"))  // on a narrow screen, where each has a scroll bar
     text.onscroll = () => all(".text", text.closest(".passage")).forEach((it) => { it.scrollTop = text.scrollTop; });
 
+  for (const mark of all("i[data-t], .line[data-t]")) Object.assign(mark, { role: "img", ariaLabel: mark.dataset.t });
   const BOXES = ".text,.plot,.strip,.bars,.contrasts,.samples", ITEMS = "[data-t],[data-b]";
   for (const kind of ["pointerover", "focusin", "click"])
     document.addEventListener(kind, ({ target }) => {
