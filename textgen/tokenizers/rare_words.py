@@ -83,7 +83,6 @@ class ClassPolicy(ABC):
         learnt: what :meth:`learn` returned, once the policy is fitted or loaded; then there are
             also the vocabulary and the speller, P(word | class).
         classes: the names of the classes, each of which becomes a token ``<name>``.
-        unwritable: tokens of its own that are never drawn in generation.
         extra_data: data from outside the training split that it uses, in words for the reports.
         charged: whether every bit of what it hides is charged.
         gaps: whether there is a surface form before every token and at the end of the text.
@@ -92,7 +91,6 @@ class ClassPolicy(ABC):
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
     vocabulary: Vocabulary = field(init=False, repr=False, compare=False)
     speller: Speller = field(init=False, repr=False, compare=False)
-    unwritable: ClassVar[tuple[int, ...]] = ()
     extra_data: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[bool] = True
     gaps: ClassVar[bool] = False
@@ -288,10 +286,6 @@ class Pos(ClassPolicy):
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the tagger knows
         return (describe_tagger(self.learnt["model"]),)
-
-    @property
-    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # of the language's classes
-        return (self.token_of(REST),)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         tags = tag_pieces(pieces, self.learnt["model"])

@@ -30,7 +30,6 @@ from textgen.tokenizers.base import (
     EncodedDocument,
     PlaceholderTokenizer,
     StepsOf,
-    Tokenizer,
     with_pace,
 )
 from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
@@ -136,10 +135,6 @@ class WordTokenizer(PlaceholderTokenizer):
         cut = self.segmenter.extra_data if self.segmenter else ()
         return (*self.policy.extra_data, *cut)
 
-    @property
-    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]
-        return (*Tokenizer.unwritable, *self.policy.unwritable)
-
     @cached_property
     def names(self) -> Sequence[str]:
         words = self.vocabulary.words
@@ -182,6 +177,5 @@ class WordTokenizer(PlaceholderTokenizer):
             "words": self.vocabulary.words,
             "characters": self.vocabulary.characters,
             "own": self.policy.names,
-            "unwritable": self.unwritable,
             **self.policy.portable(),
         }
