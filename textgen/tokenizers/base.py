@@ -294,8 +294,7 @@ class Tokenizer(ABC):
 
         Args:
             text: any string.
-            training: nothing is charged, no token is located in the text, and some known words may
-                be encoded as rare ones, which the network would otherwise never see.
+            training: nothing is charged, and no token is located in the text.
         """
 
     @abstractmethod

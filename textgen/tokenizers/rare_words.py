@@ -46,8 +46,7 @@ class PolicyTrainingData:
         training: of each training document, the pieces and the rare words among them.
         tuning: the same of the validation documents, for tuning alone.
         vocabulary: the words with tokens of their own.
-        pooled: whether the rare words of training are outside the vocabulary; where it holds every
-            word, the withheld ones are examples of rare words all the same.
+        pooled: whether a rare word of training may come back whole.
         seed: of whatever is random.
         language: of the text, an ISO code.
     """
@@ -55,9 +54,9 @@ class PolicyTrainingData:
     training: Sequence[tuple[Pieces, Sequence[RareWord]]]
     tuning: Sequence[tuple[Pieces, Sequence[RareWord]]]
     vocabulary: Vocabulary
-    pooled: bool
     seed: int
     language: str
+    pooled: bool = True
 
 
 Settings = TypeVar("Settings")
@@ -260,7 +259,7 @@ class Unk(ClassPolicy):
         return [UNK] * len(rare)
 
     def fit(self, data: PolicyTrainingData) -> Self:
-        return super().fit(replace(data, pooled=data.pooled and self.recall))
+        return super().fit(replace(data, pooled=self.recall))
 
 
 @dataclass(frozen=True)
