@@ -25,8 +25,6 @@ HINTS = {
 }
 COMPONENTS = ("tok2vec", "tagger", "morphologizer", "attribute_ruler")
 CHUNK = 2000  # words tagged at once: the tagger's context is a few words to either side
-# of this process, so that the seconds a cache saves are counted once
-_tagged: dict[Path, list[str]] = {}
 
 
 def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
@@ -43,11 +41,10 @@ def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
     Raises:
         TextgenError: no such model.
     """
-    folder = cache_folder() / "tags" / f"{model}-{_fingerprint(model)[:16]}"
+    folder = cache_folder() / "pos_tags" / f"{model}-{_fingerprint(model)[:16]}"
     path = folder / hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()
-    if path not in _tagged:
-        _tagged[path] = cached(path, lambda: _tag(_load(model), pieces))
-    return _tagged[path]
+    tags: list[str] = cached(path, lambda: _tag(_load(model), pieces))
+    return tags
 
 
 def find_tagger(model: str, language: str) -> tuple[str, str]:
