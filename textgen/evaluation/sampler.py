@@ -45,16 +45,24 @@ def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
 
 @compiled_once
 def reading_step(objective: Objective, network: Any) -> Callable[[Any, Any], Any]:
-    """(carry, tokens (B,) int32 that were written, or None) → (logits (B, V), carry)."""
+    """(carry, tokens (B,) int32 that were written, or None) → (features (B, F), carry)."""
     import tensorflow as tf
 
     @tf.function(autograph=False)  # XLA would gain nothing for one token
     def step(carry: Any, tokens: Any) -> Any:
         if tokens is not None:
             carry = objective.append(carry, tokens)
-        features, carry = objective.next_features(network, carry)
-        return network.output_layer(features), carry
+        return objective.next_features(network, carry)
 
+    return step
+
+
+@compiled_once
+def output_step(objective: Objective, network: Any) -> Callable[[Any], Any]:
+    """Features (B, F) → logits (B, V)."""
+    import tensorflow as tf
+
+    step: Callable[[Any], Any] = tf.function(lambda x: network.output_layer(x), autograph=False)
     return step
 
 
@@ -132,12 +140,13 @@ class Stepper:
         self._caches = [CacheState(model.cache) for _ in range(rows or 1)] if model.cache else []
         self._counts = model.counts
         self._contexts = self._counts.start(rows or 1) if self._counts else []
-        self._network, self._token = model.network, None
+        self._network, self._token, self._features = model.network, None, None
         self._logits: np.ndarray | None = None
         pair = model.objective, model.network
         self._adapting = AdaptingNetwork(*pair, dynamic) if dynamic else None
         if model.network is not None:
-            self._read, self._loop = reading_step(*pair), writing_loop(*pair)
+            self._read, self._output = reading_step(*pair), output_step(*pair)
+            self._loop = writing_loop(*pair)
             self._carry = model.objective.begin(model.network, rows or 1)
 
     def logits(self) -> np.ndarray:
@@ -145,8 +154,7 @@ class Stepper:
         is mixed with anything."""
         if self._logits is None:
             if self._network is not None:
-                logits, self._carry = self._read(self._carry, self._token)
-                self._logits = logits.numpy()
+                self._logits = self._output(self._next_features()).numpy()
             if self._counts or self._caches:
                 mixed = None if self._logits is None else softmax(self._logits)
                 if self._counts:
@@ -156,15 +164,22 @@ class Stepper:
                 self._logits = np.log(mixed)
         return self._logits.reshape(self._shape)
 
+    def _next_features(self) -> Any:
+        """What the network makes of everything that was appended."""
+        if self._features is None:
+            self._features, self._carry = self._read(self._carry, self._token)
+        return self._features
+
     def probabilities(self) -> np.ndarray:
         """P(next token | what was appended): (V,) or (rows, V) float64."""
         return softmax(self.logits())
 
     def append(self, tokens: int | np.ndarray) -> None:
         """Go on behind a token, or one in each row (rows,)."""
-        self.logits()
+        if self._network is not None:
+            self._next_features()  # its probability need not have been asked for
         self._token = np.atleast_1d(tokens).astype(np.int32)
-        self._logits = None
+        self._features = self._logits = None
         if self._counts:
             self._contexts = self._counts.after(self._contexts, self._token)
         for cache, token in zip(self._caches, self._token.tolist(), strict=False):

@@ -18,7 +18,7 @@ from textgen.core.settings import PartName, Sampling
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.sampler import READING, Sampler, text_seed
+from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, Sampler, text_seed
 from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
 from textgen.tokenizers.base import Rendered, Tokenizer
 
@@ -146,6 +146,7 @@ class Writer:
             fill=self.settings.fill,
             seed=request.seed,
             cached=self.sampler.model.cache is not None,
+            temperature=max(request.temperature, MIN_TEMPERATURE),
         )
         spaced = self.tokenizer.spaces_lead and request.prompt.endswith(" ")
         return _part(rendered, spaced and rendered.text.startswith(" "), len(rendered.text))

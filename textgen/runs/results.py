@@ -40,6 +40,7 @@ PROGRESS = (
     "validation_seconds",
     "validation_share",
     "calibration_seconds_per_update",
+    "seconds_per_update",
     "updates",
     "updates_planned",
     "best_interval",
@@ -94,11 +95,14 @@ class Manifest(Content):
 
 
 class TrainingContent(Content):
+    threads: PositiveInt | None = None
     preparation_seconds: NonNegativeFloat
     seconds: NonNegativeFloat
     validation_seconds: NonNegativeFloat
     characters: PositiveInt
     characters_of_training_text: PositiveInt
+    calibration_seconds_per_update: NonNegativeFloat | None = None
+    seconds_per_update: NonNegativeFloat | None = None
     updates: PositiveInt
     updates_planned: PositiveInt
     parameters: PositiveInt
@@ -228,6 +232,7 @@ def run_metrics(
         bits = by_position(scored["test"]["network"], objective.length)
         splits["test"]["model_bits_by_position"] = bits
     training = {
+        "threads": tensorflow_in_effect().get("threads"),
         "preparation_seconds": prepared.seconds,
         **{name: getattr(progress, name) for name in PROGRESS},
         "characters": round(progress.updates * progress.characters_per_update),
