@@ -41,15 +41,17 @@ class Observed(NamedTuple):
     """
 
     network: np.ndarray | None
-    counts: ContextCounts | None = None
-    cache: ContextCounts | None = None
-    dynamic: np.ndarray | None = None
+    counts: ContextCounts | None
+    cache: ContextCounts | None
+    dynamic: np.ndarray | None
 
     def cut(self, where: slice) -> Observed:
         """Some of its tokens."""
-        columns = (c and ContextCounts(*(row[:, where] for row in c)) for c in self[1:3])
-        network, dynamic = (bits if bits is None else bits[where] for bits in self[::3])
-        return Observed(network, *columns, dynamic)
+        cut = (each and ContextCounts(*(row[:, where] for row in each)) for each in self[1:3])
+        network, dynamic = (
+            None if bits is None else bits[where] for bits in (self.network, self.dynamic)
+        )
+        return Observed(network, next(cut), next(cut), dynamic)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class LanguageModel:
             progress: as for :func:`textgen.evaluation.likelihood.token_bits`.
         """
         tokens = [e.tokens for e in encoded]
-        network, counts, cache, dynamic = ([None] * len(tokens) for _ in range(4))
+        network: list[Any] = [None] * len(tokens)
+        counts, cache, dynamic = list(network), list(network), list(network)
         if self.network is not None:
             network = token_bits(self.objective, self.network, tokens, progress)
         if self.counts:
@@ -127,7 +130,7 @@ class LanguageModel:
         """What each part charges for a document: part → bits (n + 1,) float32 of its tokens."""
         rows: dict[str, Any] = {"network": observed.network}
         rows["with_counts"], rows["counts"] = self._with_counts(observed.network, observed.counts)
-        if self.cache:
+        if self.cache and observed.cache:
             base = self._below_cache(observed)
             rows["with_cache"] = self.cache.mixed_bits(base, observed.cache)
         return {part: rows[part] for part in self.parts}

@@ -140,8 +140,10 @@ class Stepper:
         self._caches = [CacheState(model.cache) for _ in range(rows or 1)] if model.cache else []
         self._counts = model.counts
         self._contexts = self._counts.start(rows or 1) if self._counts else []
-        self._network, self._token, self._features = model.network, None, None
-        self._logits: np.ndarray | None = None
+        self._network: Any = model.network
+        self._token: Any = None
+        self._features: Any = None
+        self._logits: Any = None
         pair = model.objective, model.network
         self._adapting = AdaptingNetwork(*pair, dynamic) if dynamic else None
         if model.network is not None:
@@ -156,13 +158,15 @@ class Stepper:
             if self._network is not None:
                 self._logits = self._output(self._next_features()).numpy()
             if self._counts or self._caches:
-                mixed = None if self._logits is None else softmax(self._logits)
+                mixed: Any = None if self._logits is None else softmax(self._logits)
                 if self._counts:
                     mixed = self._counts.mixed(self._contexts, mixed)
                 for row, cache in enumerate(self._caches):
                     mixed[row] = cache.mixed(mixed[row])
                 self._logits = np.log(mixed)
-        return self._logits.reshape(self._shape)
+        assert self._logits is not None
+        logits: np.ndarray = self._logits.reshape(self._shape)
+        return logits
 
     def _next_features(self) -> Any:
         """What the network makes of everything that was appended."""

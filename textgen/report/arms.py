@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,29 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
+from textgen.core.settings import BUDGETS, PartName
 from textgen.data.loading import Corpus
 from textgen.report.schema import Caution
-from textgen.runs.finished import Run, TokenBits
+from textgen.runs.finished import Run
+from textgen.runs.stored import TokenBits
 
 
 @dataclass(frozen=True)
 class Arm:
     """One experiment under one or more seeds, all scored on the same documents; in each fold under
-    as many. ``runs``: by fold, then by seed."""
+    as many. ``runs``: by fold, then by seed. ``part``: of the models, whose bits are given."""
 
     name: str
     runs: tuple[Run, ...]
+    part: PartName = "network"
+
+    def of(self, part: PartName) -> Arm:
+        """The same arm by another part of its models."""
+        return replace(self, part=part)
+
+    @property
+    def parts(self) -> tuple[PartName, ...]:
+        return self.first.experiment.parts
 
     @property
     def first(self) -> Run:
@@ -60,25 +71,19 @@ class Arm:
     @cached_property
     def tested(self) -> list[list[TokenBits]]:
         """The held-out documents of all folds, as often as they were scored."""
-        return [[d for run in runs for d in run.token_bits] for runs in self.repeats]
+        return [[d for run in runs for d in run.token_bits[self.part]] for runs in self.repeats]
 
     @cached_property
     def fold_of(self) -> np.ndarray:
         """(documents,) int64: the number of the fold in which each was tested, from 0."""
-        return np.repeat(np.arange(len(self.folds)), [len(run.token_bits) for run in self.folds])
+        return np.repeat(
+            np.arange(len(self.folds)), [len(run.token_bits[self.part]) for run in self.folds]
+        )
 
     @cached_property
     def bits(self) -> np.ndarray:
-        """(seeds, documents) float64: bits of each held-out document under the network alone."""
+        """(seeds, documents) float64: bits of each held-out document."""
         return np.array([[d.total for d in documents] for documents in self.tested])
-
-    @cached_property
-    def bits_with_memory(self) -> np.ndarray | None:
-        """The same with a memory of the document; None if the arm has none."""
-        rows = [
-            [d.with_memory and d.with_memory.total for d in documents] for documents in self.tested
-        ]
-        return None if any(bits is None for row in rows for bits in row) else np.array(rows)
 
     @cached_property
     def units(self) -> np.ndarray:
@@ -90,6 +95,20 @@ class Arm:
         """(characters + 1,) float64 per document: bits of each character, mean over seeds."""
         documents = zip(*self.tested, strict=True)
         return [np.mean([d.per_character() for d in seeds], axis=0) for seeds in documents]
+
+
+def matched_settings(arm: Arm) -> str:
+    """Equal for arms that differ in their tokenizer alone, and in what must follow from it: the
+    output layer's levels, and the window as a number of tokens."""
+    settings = arm.first.experiment.resolved
+    tables = {
+        key: dict(settings[key]) for key in ("objective", "backbone", "training", "embedding")
+    }
+    for table, key in (("objective", "window"), ("backbone", "adaptive_softmax")):
+        tables[table].pop(key, None)
+    for budget in BUDGETS:  # told beside the settings
+        tables["training"].pop(budget, None)
+    return json.dumps(tables, sort_keys=True, default=str)
 
 
 def group_runs(runs: Sequence[Run], names: Collection[str] = ()) -> list[Arm]:

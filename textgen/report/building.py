@@ -16,19 +16,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import textgen
 from textgen.auditing.audit import audit_lines
-from textgen.core.settings import BUDGETS, Contrast
+from textgen.core.settings import BUDGETS, PARTS, Contrast, PartName
 from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
-from textgen.evaluation.likelihood import UNIT, DocumentBits, averages, summarise
+from textgen.evaluation.likelihood import UNIT, Scores, averages
 from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
 from textgen.report import schema
-from textgen.report.arms import Arm, descriptions, is_on
+from textgen.report.arms import Arm, descriptions, is_on, matched_settings
 from textgen.report.sentences import cautions, tested_on
 from textgen.report.spending import unequal_spending
-from textgen.runs.finished import Run, TokenBits
+from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
 from textgen.tokenizers.pieces import pretokenize, split_space
 
@@ -85,7 +86,7 @@ def build_report(
     rows = [
         arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
     ]
-    tested = tested_contrasts(contrasts, scored, tested_on(pooled.description))
+    tested = tested_contrasts(contrasts, scored, folds, tested_on(pooled.description))
     asked = {(c.first, c.second): asdict(c) for c in contrasts}
     for row in tested:
         pair = row.first, row.second
@@ -94,6 +95,8 @@ def build_report(
         row.planned = all(asked[pair] in own for own in declared) if plan else None
     report = schema.Report(
         **about,
+        part=arms[0].part,
+        signature=signature(arms, pooled),
         unit=UNIT,
         margin=significance.MARGIN,
         corpus=pooled.description,
@@ -108,10 +111,31 @@ def build_report(
         generated=measure_samples(same_text, loaded, human),
     )
     texts = schema.Texts(
+        part=arms[0].first.experiment.sampling.part,
         passages=passages(pooled.test, scored),
         samples=samples_shown(same_text, loaded, human),
     )
     return report, texts
+
+
+def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
+    """What the figures of a report depend on, in one line: version, text and split by the beginning
+    of their hashes, part, seeds × folds, budgets, and whether settings are matched."""
+    budgets = [arm.first.experiment.training for arm in arms]
+    named = {
+        f"{getattr(own, key):g} {key}" for own in budgets for key in BUDGETS if getattr(own, key)
+    }
+    seeds = "/".join(str(n) for n in sorted({len(arm.seeds) for arm in arms}))
+    facts = {
+        "textgen": textgen.__version__,
+        "text": corpus.sha256[:8],
+        "split": str(corpus.description["split_sha256"])[:8],
+        "part": arms[0].part,
+        "seeds": f"{seeds}×{len(arms[0].folds)}",
+        "budget": "/".join(sorted(named)),
+        "settings": "matched" if len({matched_settings(arm) for arm in arms}) == 1 else "own",
+    }
+    return "|".join(f"{key}:{value}" for key, value in facts.items())
 
 
 def _sample_caution(loaded: Corpus) -> list[schema.Caution]:
@@ -137,19 +161,19 @@ def arm_row(
     if plan:
         preparation = float(plan["preparation_seconds"])
         seconds = preparation + _mean(t.updates for t in training) * plan["seconds_per_update"]
-    test = validation = None
+    parts, validation = dict[str, schema.Bits](), None
     if arm.charged:
-        validation = part_bits([run.metrics.validation for run in arm.runs], arm.units)
-        tested = [_figures(documents) for documents in arm.tested]
-        test = part_bits(tested, arm.units, arm.bits, arm.bits_with_memory, arm.fold_of)
+        parts = {part: _test_bits(arm.of(part)) for part in arm.parts}
+        figures = [dict(run.metrics.validation.parts[arm.part]) for run in arm.runs]
+        validation = _mean_bits(figures)
     return schema.ArmRow(
         name=arm.name,
         described=described,
         same_text=same_text,
         seeds=arm.seeds,
-        runs=[_trained_run(run) for run in arm.runs],
+        runs=[_trained_run(run, arm.part) for run in arm.runs],
         training_counts=list(arm.first.experiment.training_counts.orders),
-        memory=list(arm.first.experiment.memory.orders),
+        cache=list(arm.first.experiment.cache.orders),
         context=first.context,
         vocabulary_size=first.vocabulary_size,
         extra_data=first.extra_data,
@@ -166,8 +190,9 @@ def arm_row(
         threads=training[0].threads or settings.threads,
         start=str(settings.start or ""),
         curves=[_curve(run, plan) for run in arm.runs],
-        test=test,
+        test=parts.get(arm.part),
         validation=validation,
+        parts=parts,
     )
 
 
@@ -175,8 +200,8 @@ def _mean(values: Iterable[Any]) -> float:
     return float(np.mean(list(values)))
 
 
-def _trained_run(run: Run) -> schema.TrainedRun:
-    bits = run.metrics.test.bits_per_character
+def _trained_run(run: Run, part: str) -> schema.TrainedRun:
+    bits = run.metrics.test.parts[part].bits_per_character
     return schema.TrainedRun(
         seed=run.experiment.seed,
         fold=run.experiment.split.fold,
@@ -203,37 +228,23 @@ def _curve(run: Run, plan: Mapping[str, Any] | None) -> schema.Curve:
     )
 
 
-def part_bits(
-    parts: Sequence[Any],
-    units: np.ndarray,
-    bits: np.ndarray | None = None,
-    bits_with_memory: np.ndarray | None = None,
-    folds: np.ndarray | None = None,
-) -> schema.Bits:
-    """Figures of a part of the text.
-
-    Args:
-        parts: each run's figures of it; of the test part each seed's, in all folds.
-        units: (documents,) characters and end marks.
-        bits, bits_with_memory: (seeds, documents), for an interval; None for none.
-        folds: (documents,) in which each was tested.
-    """
-    row = _mean_bits(parts, units, bits, folds)
-    with_memory = [part["with_memory"] for part in parts]
-    if all(with_memory):
-        row.with_memory = _mean_bits(with_memory, units, bits_with_memory, folds)
-    return row
+def _test_bits(arm: Arm) -> schema.Bits:
+    """Figures of an arm on the test text, of its folds together."""
+    figures = [
+        averages([(d.characters, d.model.sum(), d.spelling.sum()) for d in documents])
+        for documents in arm.tested
+    ]
+    ends = significance.bootstrap_interval(arm.bits, arm.units, arm.fold_of)
+    return _mean_bits(figures, ends)
 
 
 def _mean_bits(
-    runs: Sequence[Any], units: np.ndarray, bits: np.ndarray | None, folds: np.ndarray | None
+    runs: Sequence[Mapping[str, Any]], ends: tuple[float, float] = (math.inf, math.inf)
 ) -> schema.Bits:
-    totals = [run["bits_per_character"]["total"] for run in runs]
-    model = _mean(run["bits_per_character"]["model"] for run in runs)
-    spelling = _mean(run["bits_per_character"]["spelling"] for run in runs)
-    ends = (math.inf, math.inf)
-    if bits is not None:
-        ends = significance.bootstrap_interval(bits, units, folds)
+    """The mean of the figures of each run, and the ends of an interval."""
+    rows = [dict(run["bits_per_character"]) for run in runs]
+    model, spelling = (_mean(row[key] for row in rows) for key in ("model", "spelling"))
+    totals = [row["total"] for row in rows]
     return schema.Bits(
         model=model,
         spelling=spelling,
@@ -245,66 +256,100 @@ def _mean_bits(
     )
 
 
-def _figures(documents: Sequence[TokenBits]) -> dict[str, Any]:
-    """Those of the documents of all folds, as ``metrics.json`` has them for one."""
-    with_memory = [d.with_memory for d in documents if d.with_memory]
-    return {
-        **averages([(d.characters, d.model.sum(), d.spelling.sum()) for d in documents]),
-        "with_memory": _figures(with_memory) if with_memory else None,
-    }
-
-
 def _bound(value: float) -> float | None:
     """None for a bound that is open."""
     return value if math.isfinite(value) else None
 
 
 def reference_row(reference: Reference) -> schema.ReferenceRow:
-    """A baseline; the intervals of both parts are over documents."""
+    """A baseline; the intervals of both splits are over documents."""
 
-    def total_bits(documents: Sequence[DocumentBits]) -> np.ndarray:
-        return np.array([[d.model + d.spelling_bits for d in documents]])
+    def bits_of(scores: Scores, part: str) -> schema.Bits | None:
+        if not scores.get(part):
+            return None
+        rows = [(d.characters, d.model, d.spelling_bits) for d in scores[part]]
+        bits = np.array([[model + spelling for _, model, spelling in rows]])
+        units = np.array([characters + 1 for characters, *_ in rows])
+        return _mean_bits([averages(rows)], significance.bootstrap_interval(bits, units))
 
-    def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
-        units = np.array([d.characters + 1 for d in documents])
-        with_memory = total_bits([d.with_memory for d in documents if d.with_memory])
-        return part_bits([summarise(documents)], units, total_bits(documents), with_memory)
-
+    test = bits_of(reference.test, "counts")
+    assert test is not None
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
         command=reference.command or None,
-        test=bits_of(reference.test),
-        validation=bits_of(reference.validation) if reference.validation else None,
+        test=test,
+        validation=bits_of(reference.validation, "counts"),
+        with_cache=bits_of(reference.test, "with_cache"),
     )
 
 
 def tested_contrasts(
-    contrasts: Sequence[Contrast], arms: Sequence[Arm], tested_on: str
+    contrasts: Sequence[Contrast], arms: Sequence[Arm], texts: Sequence[Corpus], tested_on: str
 ) -> list[schema.ContrastRow]:
-    """The contrasts whose arms have bits, with Holm's correction over all that were declared: of
-    the networks alone, and with a memory of the document where both arms have one.
-    ``tested_on``: what the text was divided into."""
+    """The contrasts whose arms have bits, with Holm's correction over all that were declared: by
+    the part that the arms are of, and by every other one that both arms have.
+
+    Args:
+        contrasts, arms: of the report.
+        texts: of the folds.
+        tested_on: what the text was divided into.
+    """
     if not arms:
         return []
-    units, folds = arms[0].units, arms[0].fold_of
-    alone = _differences(contrasts, {arm.name: arm.bits for arm in arms}, units, folds, tested_on)
-    with_memory = {a.name: a.bits_with_memory for a in arms if a.bits_with_memory is not None}
-    both = _differences(contrasts, with_memory, units, folds, tested_on)
+    units, folds, part = arms[0].units, arms[0].fold_of, arms[0].part
+    by_part = {}
+    counted = any("counts" in arm.parts for arm in arms)
+    for each in (part, *(p for p in PARTS if p != part and (counted or p == "with_cache"))):
+        bits = {arm.name: arm.of(each).bits for arm in arms if each in arm.parts}
+        by_part[each] = _differences(each, contrasts, bits, units, folds, tested_on)
+    named, cut = {arm.name: arm for arm in arms}, cut_words(texts)
     return [
         schema.ContrastRow(
             first=c.first,
             second=c.second,
             question=c.question,
-            with_memory=both.get(number),
-            **dict(alone[number]),
+            parts={p: rows[number] for p, rows in by_part.items() if p != part and number in rows},
+            where=where(named[c.first], named[c.second], cut),
+            changes=changes(named[c.first], named[c.second]),
+            **dict(by_part[part][number]),
         )
         for number, c in enumerate(contrasts)
-        if number in alone
+        if number in by_part[part]
     ]
 
 
+def where(first: Arm, second: Arm, words: Words) -> dict[str, schema.Effect]:
+    """What the words of each of :data:`CLASSES` add to the difference of two arms."""
+    bits = _class_bits(first, words), _class_bits(second, words)
+    return {
+        name: _effect(first, bits[0][:, :, number], bits[1][:, :, number])
+        for name, number in CLASS_NUMBERS.items()
+    }
+
+
+def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
+    """What counts of the training text and a document cache change of the difference of two arms,
+    where both have them."""
+    result = dict[str, schema.Effect]()
+    steps: Any = (("with_counts", "network"), ("with_cache", "with_counts"))
+    for part, below in steps:
+        if part in first.parts and part in second.parts:
+            gains = (arm.of(part).bits - arm.of(below).bits for arm in (first, second))
+            result[part] = _effect(first, *gains)
+    return result
+
+
+def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
+    """Of bits (seeds, documents) of two arms that were tested as this one."""
+    found = significance.compare_arms(first, second, arm.units, arm.fold_of)
+    return schema.Effect(
+        difference=found.difference, low=_bound(found.low), high=_bound(found.high)
+    )
+
+
 def _differences(
+    part: PartName,
     contrasts: Sequence[Contrast],
     bits: Mapping[str, np.ndarray],
     units: np.ndarray,
@@ -325,6 +370,7 @@ def _differences(
         open_question = result == "can't tell"
         dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
         rows[number] = schema.Difference(
+            part=part,
             **{**asdict(d), "low": _bound(d.low), "high": _bound(d.high)},
             share=abs(d.difference) * units.sum() / dearer,
             p_adjusted=p,
@@ -428,11 +474,13 @@ class Words(NamedTuple):
     Attributes:
         start, end: (n,) int64, in all documents laid end to end, each followed by an end mark.
         word_class: (n,) int64, index into :data:`CLASSES`.
+        document: (n,) int64, the number of its document.
     """
 
     start: np.ndarray
     end: np.ndarray
     word_class: np.ndarray
+    document: np.ndarray
 
 
 def cut_words(folds: Sequence[Corpus]) -> Words:
@@ -441,7 +489,7 @@ def cut_words(folds: Sequence[Corpus]) -> Words:
 
     A word is looked up unchanged, capitals included, without its leading space.
     """
-    rows, start = list[tuple[int, int, int]](), 0
+    rows, start, number = list[tuple[int, int, int, int]](), 0, 0
     for corpus in folds:
         counts: Counter[str] = Counter()
         for document in corpus.sample:
@@ -449,10 +497,11 @@ def cut_words(folds: Sequence[Corpus]) -> Words:
         for document in corpus.test:
             for token in pretokenize(document.text):
                 core = split_space(token)[1]
-                rows.append((start, start + len(token), _word_class(core, counts[core])))
+                word_class = _word_class(core, counts[core])
+                rows.append((start, start + len(token), word_class, number))
                 start += len(token)
-            start += 1
-    return Words(*np.array(rows, dtype=np.int64).reshape(-1, 3).T)
+            start, number = start + 1, number + 1
+    return Words(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
 
 
 def _word_class(core: str, count: int) -> int:
@@ -469,7 +518,9 @@ def word_classes(arms: Sequence[Arm], words: Words) -> list[schema.WordClass]:
         return []
     counts = np.bincount(words.word_class, minlength=len(CLASSES)).tolist()
     counts[-1] = len(arms[0].units)
-    shares = {arm.name: _class_bits(arm, words) / arm.units.sum() for arm in arms}
+    shares = {
+        arm.name: _class_bits(arm, words).mean(axis=0).sum(axis=0) / arm.units.sum() for arm in arms
+    }
     return [
         schema.WordClass(
             name=name,
@@ -482,31 +533,38 @@ def word_classes(arms: Sequence[Arm], words: Words) -> list[schema.WordClass]:
 
 
 def _class_bits(arm: Arm, words: Words) -> np.ndarray:
-    """(classes,) float64: the bits of the words of each class, end marks last."""
-    sums = np.concatenate([[0.0], np.cumsum(np.concatenate(arm.per_character))])
-    bits = np.bincount(
-        words.word_class, weights=sums[words.end] - sums[words.start], minlength=len(CLASSES)
-    )
-    bits[-1] = sum(document[-1] for document in arm.per_character)
-    return bits
+    """(seeds, documents, classes) float64: the bits of the words of each class, end marks last."""
+    result = np.zeros((len(arm.tested), len(arm.units), len(CLASSES)))
+    place = words.document * len(CLASSES) + words.word_class
+    for own, documents in zip(result, arm.tested, strict=True):
+        characters = [document.per_character() for document in documents]
+        sums = np.concatenate([[0.0], np.cumsum(np.concatenate(characters))])
+        bits = sums[words.end] - sums[words.start]
+        own[:] = np.bincount(place, weights=bits, minlength=own.size).reshape(own.shape)
+        own[:, -1] = [document[-1] for document in characters]
+    return result
 
 
 def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.Passage]:
-    """Held-out text with each arm's stretches of it, first seed: a typical passage, then the
-    beginnings of some documents."""
+    """Held-out text with each arm's stretches of it, first seed: a typical passage under every part
+    that all arms have, then the beginnings of some documents."""
     if not arms:
         return []
-    spans = [_typical(documents, arms)]
+    typical, own = _typical(documents, arms), arms[0].part
+    spans = [(own, typical)]
     for number, document in enumerate(documents[:MAX_OPENINGS]):
-        spans.append((number, 0, _word_end(document.text, 0, OPENING_CHARACTERS)))
+        spans.append((own, (number, 0, _word_end(document.text, 0, OPENING_CHARACTERS))))
+    shared = [p for p in PARTS if p != own and all(p in arm.parts for arm in arms)]
+    spans[1:1] = [(p, typical) for p in shared if "counts" in shared or p == "with_cache"]
     return [
         schema.Passage(
+            part=part,
             document=documents[number].name,
             start=start,
             text=documents[number].text[start:end],
-            arms={arm.name: _stretches(arm, number, start, end) for arm in arms},
+            arms={arm.name: _stretches(arm.of(part), number, start, end) for arm in arms},
         )
-        for number, start, end in dict.fromkeys(spans)
+        for part, (number, start, end) in dict.fromkeys(spans)
         if end > start
     ]
 

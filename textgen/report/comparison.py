@@ -15,16 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
-from textgen.core.settings import Contrast, check_name
+from textgen.core.settings import PARTS, Contrast, PartName, check_name
 from textgen.core.system import write_file, write_json
 from textgen.data.loading import Corpus, load_text
 from textgen.evaluation.baselines import pooled_references
-from textgen.evaluation.units import format_number
+from textgen.evaluation.units import PART_LABELS, format_number
 from textgen.interactive.portable import portable_model
 from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, incomplete, is_on
 from textgen.report.building import build_report
-from textgen.report.page import bits_cells, render_page
+from textgen.report.page import between, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run, check_folder, load_run, read_metrics
@@ -78,8 +78,7 @@ class Comparison:
 
     @property
     def contrasts(self) -> list[ContrastRow]:
-        """The tested differences of the networks alone; ``with_memory`` has the same with a memory
-        of the document."""
+        """The tested differences under a part of the models; ``parts`` has the other parts."""
         return self.report.contrasts
 
     @property
@@ -128,6 +127,7 @@ def compare_runs(
     title: str = "",
     contrasts: Sequence[Contrast] = (),
     plan: Mapping[str, Mapping[str, Any]] | None = None,
+    part: PartName = "network",
     command: str = "",
     different_texts: bool = False,
     embed: Sequence[str] | None = None,
@@ -142,6 +142,7 @@ def compare_runs(
         name, title: of the report, and its heading; the arms' names if empty.
         contrasts: what is tested; if empty, every two arms.
         plan: of a study, for each arm.
+        part: of the models, that the answers are about (:mod:`textgen.evaluation.model`).
         command: that repeats the report; made from the other arguments if empty.
         different_texts: accept runs on different texts or splits, and flag them.
         embed: arms whose models the page holds, to be asked there; empty for all, None for none.
@@ -161,13 +162,16 @@ def compare_runs(
     readable, corpora, left_out = read_runs(runs, screen)
     asked = {arm for contrast in contrasts for arm in (contrast.first, contrast.second)}
     arms = group_runs(readable, asked | (plan or {}).keys())
+    for run in readable:
+        run.experiment.check_part(part)
+    arms = [arm.of(part) for arm in arms]
     texts = [corpora[run.folder] for run in arms[0].folds]
     warnings = check_comparable(arms, different_texts)
     if texts[0].warning:
         warnings.append(Caution(text=texts[0].warning))
     same_text = [arm for arm in arms if is_on(arm, texts)]
     names = [arm.name for arm in arms]
-    named = {"name": name, "title": title}
+    named = {"name": name, "title": title, "part": part if part != "network" else ""}
     if Path(reports_folder) != REPORTS:
         named["reports"] = os.fspath(reports_folder)
     options = [
@@ -306,10 +310,8 @@ def result_lines(report: Report) -> list[str]:
     return [str(claim), claim.caveat, *[without[arm.name] for arm in report.scored[:1] if without]]
 
 
-def _bits(test: Bits | None) -> list[str]:
-    """Bits of the network alone, their interval, and bits with a memory."""
-    total, interval, _, with_memory, _ = bits_cells(test)
-    return [total, interval, with_memory]
+def _interval(bits: Bits | None) -> str:
+    return between(bits.low, bits.high) if bits else ""
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
@@ -321,19 +323,27 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     for line in qualifications:
         screen.say(line)
     for contrast in report.contrasts:
-        if (line := str(sentences.contrast_claim(contrast))) != answer:
+        if (line := str(sentences.contrast_claim(contrast))) not in answer:
             screen.say(f"{line} {sentences.unequal(contrast.unequal)}".strip())
-    title = "bits per character, alone and with a memory of the text so far"
-    table = Table(title=title, title_justify="left", box=None)
+        if contrast.parts:
+            loud = screen.warn if sentences.answers_otherwise(contrast) else screen.say
+            loud(sentences.by_other_parts(contrast))
+    parts = [p for p in PARTS if any(p in arm.parts for arm in report.ranked)]
+    table = Table(title="bits per character", title_justify="left", box=None)
     table.add_column("model", no_wrap=True)
-    for column in ("alone", "95 %", "with memory", "seeds", "training, s"):
+    labels = (PART_LABELS[part] for part in parts)
+    for column in (*labels, f"95 %, {PART_LABELS[report.part]}", "seeds", "training, s"):
         table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"
+        totals = [format_number(arm.parts[p].total if p in arm.parts else None) for p in parts]
         more = f"{len(arm.seeds)}", f"{arm.seconds:.0f}"
-        table.add_row(Text(visible(name)), *_bits(arm.test), *more)
+        table.add_row(Text(visible(name)), *totals, _interval(arm.test), *more)
     for row in sorted(report.references, key=lambda row: row.test.total):
-        table.add_row(Text(visible(row.label)), *_bits(row.test), style="dim")
+        of_parts = {"counts": row.test, "with_cache": row.with_cache}
+        own = (of_parts.get(part) for part in parts)
+        totals = [format_number(bits.total if bits else None) for bits in own]
+        table.add_row(Text(visible(row.label)), *totals, _interval(row.test), style="dim")
     screen.console.print(table)
     for _, line in sentences.audits(report):
         screen.say(line)
@@ -343,4 +353,5 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
             screen.say(f"{name} wrote: {line[:MAX_WRITTEN_CHARACTERS]} …")
     for caution in report.warnings:
         screen.warn(str(caution))
+    screen.say(report.signature)
     screen.say(f"{folder}/index.html")

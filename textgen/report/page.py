@@ -21,7 +21,13 @@ from markupsafe import Markup, escape
 
 import textgen
 from textgen.core.errors import visible
-from textgen.evaluation.units import NOTHING, UNCHARGED, format_bits, format_number
+from textgen.evaluation.units import (
+    NOTHING,
+    PART_LABELS,
+    UNCHARGED,
+    format_bits,
+    format_number,
+)
 from textgen.interactive import portable
 from textgen.report import schema, sentences
 from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
@@ -83,8 +89,12 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         tables=tables(report),
         passages=[
             f"{p.document}, {'a typical passage' if p.start else 'the beginning'}"
+            + f", {PART_LABELS[p.part]}" * (p.part != report.part)
             for p in texts.passages
         ],
+        leads=leads(report),
+        labels=PART_LABELS,
+        marks=part_marks,
         samples=[f"{number}. {s.label}" for number, s in enumerate(texts.samples, 1)],
         between=between,
         coloured=coloured,
@@ -94,7 +104,7 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         packed=[
             [
                 arm.name,
-                "without its counts of the training text" if arm.training_counts else "",
+                "",
                 report.numbers[arm.name],
                 models["packed"][arm.name],
             ]
@@ -145,6 +155,34 @@ def difference_scale(report: Report) -> Scale:
     ends = [abs(end) for c in report.contrasts for end in (c.low, c.difference, c.high) if end]
     reach = 1.04 * max([3 * report.margin, *ends])
     return Scale(-reach, reach)
+
+
+def part_marks(arm: ArmRow, scale: Scale) -> list[tuple[float, str]]:
+    """Places inside an arm's bar, and what is said of them: its other parts."""
+    return [
+        (scale.place(bits.total), f"{arm.name}, {PART_LABELS[part]}: {bits.total:.3f}")
+        for part, bits in arm.parts.items()
+        if arm.test and part != "counts" and bits.total < arm.test.total
+    ]
+
+
+def leads(report: Report) -> list[Table]:
+    """Of every contrast: where the characters of the difference stand, then what parts change."""
+    result = []
+    for c in report.contrasts:
+        rows: list[tuple[str, Any]] = [(sentences.WHERE[k], effect) for k, effect in c.where.items()]
+        rows.append((f"in all, {PART_LABELS[c.part]}", c))
+        rows += [(f"{sentences.CHANGED_BY[part]} change", e) for part, e in c.changes.items()]
+        cells = [
+            (
+                [],
+                [name, f"{e.difference:+.3f}".replace("-", "−"), between(e.low, e.high) or NOTHING],
+            )
+            for name, e in rows
+        ]
+        caption = f"{c.first} − {c.second}, bits per character of the whole text"
+        result.append(Table(caption, ("where", "difference", "95 % interval"), cells))
+    return result
 
 
 class Dot(NamedTuple):
@@ -332,6 +370,15 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+FIGURES = (
+    "model",
+    "part",
+    "bits per character",
+    "95 % interval",
+    "model + spelling",
+    "mean over documents",
+    "deviation (seeds)",
+)
 SETTINGS: dict[str, Callable[[ArmRow], str]] = {
     "arm": lambda arm: arm.name,
     "what it is": lambda arm: arm.described,
@@ -339,7 +386,7 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
     "replaced": lambda arm: f"{arm.replacement_rate:.1%}",
     "context": lambda arm: arm.context,
     "orders of training counts": lambda arm: ", ".join(map(str, arm.training_counts)) or NOTHING,
-    "orders of the memory": lambda arm: ", ".join(map(str, arm.memory)) or NOTHING,
+    "orders of the cache": lambda arm: ", ".join(map(str, arm.cache)) or NOTHING,
     "parameters": lambda arm: count(arm.parameters),
     "updates": lambda arm: "–".join(f"{n:,}" for n in sorted({*arm.updates})),
     "characters seen": lambda arm: count(arm.characters),
@@ -352,24 +399,19 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
 
 def tables(report: Report) -> list[Table]:
     """All figures of the arms, how they were made, and every run."""
-    head = (
-        "model",
-        "network alone",
-        "95 % interval",
-        "model + spelling",
-        "with memory",
-        "mean over documents",
-        "deviation (seeds)",
-    )
     references = sorted(report.references, key=lambda row: row.test.total)
     figures: list[tuple[list[str], list[str]]] = []
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
-        deviation = format_number(arm.test.deviation if arm.test else None)
-        figures.append(
-            ([arm.name], [name, *bits_cells(arm.test), f"{deviation} ({len(arm.seeds)})"])
-        )
-    figures += [([], [row.label, *bits_cells(row.test), ""]) for row in references]
+        for part, bits in arm.parts.items() or {report.part: None}.items():
+            deviation = format_number(bits.deviation if bits else None)
+            cells = [name, PART_LABELS[part], *bits_cells(bits), f"{deviation} ({len(arm.seeds)})"]
+            figures.append(([arm.name], cells))
+    for row in references:
+        figures.append(([], [row.label, NOTHING, *bits_cells(row.test), ""]))
+        if row.with_cache:
+            label = PART_LABELS["with_cache"]
+            figures.append(([], [row.label, label, *bits_cells(row.with_cache), ""]))
     made = [([arm.name], [column(arm) for column in SETTINGS.values()]) for arm in report.ranked]
     runs = [
         ([arm.name], [arm.name, f"{run.seed}", run.folder, format_number(run.total)])
@@ -377,21 +419,20 @@ def tables(report: Report) -> list[Table]:
         for run in arm.runs
     ]
     return [
-        Table("Bits per character of held-out text", head, figures),
+        Table("Bits per character of held-out text", FIGURES, figures),
         Table("How each arm was made", list(SETTINGS), made),
         Table("Every run", ("arm", "seed", "run folder", "bits per character"), runs),
     ]
 
 
 def bits_cells(test: Bits | None) -> list[str]:
-    """Total, interval, model + spelling, total with a memory, mean over documents."""
+    """Total, interval, model + spelling, mean over documents."""
     if test is None:
-        return [UNCHARGED, *[NOTHING] * 4]
+        return [UNCHARGED, *[NOTHING] * 3]
     model, spelling, total = format_bits(dict(test))
     return [
         total,
         between(test.low, test.high) or NOTHING,
         f"{model} + {spelling}",
-        format_number(test.with_memory.total if test.with_memory else None),
         format_number(test.mean_over_documents),
     ]

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from textgen.core.settings import PartName
 from textgen.evaluation.significance import ByDocument
 
-SCHEMA = 5
+SCHEMA = 6
 # Bits per character: references this far above the worst arm are not shown beside the arms.
 NEAR = 0.3
 MAX_NEAR_REFERENCES = 3
@@ -29,8 +30,7 @@ class Row(BaseModel):
 
 
 class Bits(Row):
-    """What held-out text costs under the network alone, mean over seeds, with its 95 % interval;
-    ``with_memory``: the same with a memory of the document."""
+    """What held-out text costs under a part of a model, mean over seeds, with a 95 % interval."""
 
     model: float
     spelling: float
@@ -39,7 +39,6 @@ class Bits(Row):
     deviation: float | None = None
     low: float | None = None
     high: float | None = None
-    with_memory: Bits | None = None
 
 
 class TrainedRun(Row):
@@ -75,7 +74,9 @@ class ArmRow(Row):
             None where none were timed.
         threads: that it was trained on; 0 where that is not known.
         start: a run whose weights it began with.
-        test, validation: None if its bits are not those of a distribution over the text.
+        test, validation: of the part that the report is about; None if its bits are not those of a
+            distribution over the text.
+        parts: every part of its models → its bits on the test text.
     """
 
     name: str
@@ -84,7 +85,7 @@ class ArmRow(Row):
     seeds: list[int]
     runs: list[TrainedRun]
     training_counts: list[int] = []
-    memory: list[int]
+    cache: list[int] = []
     context: str
     vocabulary_size: int
     extra_data: list[str]
@@ -103,23 +104,26 @@ class ArmRow(Row):
     curves: list[Curve]
     test: Bits | None
     validation: Bits | None
+    parts: dict[str, Bits] = {}
 
 
 class ReferenceRow(Row):
-    """A model without a network, scored on the same split; compressors on its test part alone."""
+    """A model without a network, scored on the same split; compressors on its test text alone."""
 
     label: str
     meaning: str
     command: str | None
     test: Bits
     validation: Bits | None
+    with_cache: Bits | None = None
 
 
 class Difference(Row):
     """The first arm's bits minus the second's: below 0 the first is better. ``share``: how large
-    that is beside what the worse of the two needs; ``spread``: see
+    that is beside what the worse of the two needs; ``part``: of the models; ``spread``: see
     :class:`textgen.evaluation.significance.ByDocument`."""
 
+    part: PartName = "network"
     difference: float
     share: float = 0.0
     low: float | None
@@ -138,11 +142,21 @@ class Difference(Row):
     spread: ByDocument | None = None
 
 
+class Effect(Row):
+    """Some of a difference in bits per character, below 0 in favour of the first arm."""
+
+    difference: float
+    low: float | None
+    high: float | None
+
+
 class ContrastRow(Difference):
-    """A tested difference of the networks alone.
+    """A tested difference under the part of the models that the report is about.
 
     Attributes:
-        with_memory: the same with a memory of the document, where both arms have one.
+        parts: the same under every other part that both arms have.
+        where: class of words → what their characters add to the difference.
+        changes: part → how it changes the difference of the part that it is built on.
         planned: whether the question is in the plan that a study made before its runs; None
             without a study.
         unequal: what the arms did not have alike, see :mod:`textgen.report.spending`.
@@ -153,7 +167,9 @@ class ContrastRow(Difference):
     question: str
     planned: bool | None = None
     unequal: list[str] = []
-    with_memory: Difference | None = None
+    parts: dict[str, Difference] = {}
+    where: dict[str, Effect] = {}
+    changes: dict[str, Effect] = {}
 
 
 class DocumentRow(Row):
@@ -226,9 +242,15 @@ class Caution(Row):
 
 
 class Report(Row):
-    """``report.json``. ``folds``: in how many every document was tested once. ``declared``: whether
-    somebody chose the contrasts. ``other_looks``: how many more runs in the same folders have been
-    scored on this test text."""
+    """``report.json``.
+
+    Attributes:
+        part: of the models, that its figures are of.
+        signature: what they depend on, in one line.
+        folds: in how many every document was tested once.
+        declared: whether somebody chose the contrasts.
+        other_looks: how many more runs in the same folders have been scored on this test text.
+    """
 
     version: int = Field(SCHEMA, alias="schema")
     name: str
@@ -236,6 +258,8 @@ class Report(Row):
     unit: str
     margin: float
     command: str
+    part: PartName
+    signature: str
     not_repeated: list[str]
     corpus: dict[str, Any]
     folds: int = 1
@@ -284,8 +308,10 @@ class Report(Row):
 
 
 class Passage(Row):
-    """Held-out text, and by arm its stretches: start, end, bits of model and of spelling."""
+    """Held-out text, and by arm its stretches under a part of the model: start, end, bits of model
+    and of spelling."""
 
+    part: PartName
     document: str
     start: int
     text: str
@@ -315,7 +341,8 @@ class Samples(Row):
 
 
 class Texts(Row):
-    """``texts.json``."""
+    """``texts.json``. ``part``: of the models, that wrote the samples."""
 
+    part: PartName
     passages: list[Passage]
     samples: list[Samples]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
-from statistics import mean
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from textgen.core.settings import Contrast
 from textgen.evaluation.significance import MARGIN
+from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
 from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
@@ -25,6 +25,28 @@ UNEQUAL = {
     spending.START: ("start", "went on from {0.start}"),
     spending.OUTSIDE_DATA: ("extra_data", "uses {1}"),
 }
+# A part of the models, at the beginning of a sentence.
+BY_PART = {
+    "network": "Networks alone",
+    "with_counts": "With counts of the training text",
+    "with_cache": "With a document cache",
+    "counts": "Counts alone, without a network",
+}
+CHANGED_BY = {"with_counts": "Counts of the training text", "with_cache": "Document caches"}
+# Classes of words in a sentence.
+WHERE = {
+    "frequent": "frequent words",
+    "common": "common words",
+    "rare": "rare words",
+    "once": "words seen once",
+    "unseen": "unknown words",
+    "punctuation": "signs",
+    "numbers": "numbers",
+    "space": "spaces and line ends",
+    "end": "end marks",
+}
+# Of an arm's bits, that are worth a sentence.
+LEAST_SPELLED = 0.005
 # Validations of a training, at least, that show whether it went on for too long.
 MIN_CURVE = 4
 
@@ -59,7 +81,17 @@ def claims(report: Report) -> list[Claim]:
     for place, arm in enumerate(scored):
         for worse in scored[place + 1 :]:
             result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
-    return result + [_arm_claim(arm) for arm in scored]
+    result += [_arm_claim(arm) for arm in scored]
+    return [replace(claim, answer=claim.answer + _beaten(report, claim.arms)) for claim in result]
+
+
+def _beaten(report: Report, names: Collection[str]) -> str:
+    """That a model without a network is ahead of all of these arms, if one is."""
+    totals = [arm.test.total for arm in report.scored if arm.test and arm.name in names]
+    best = min(report.references, key=lambda row: row.test.total, default=None)
+    if best is None or best.test.total >= min(totals) - MARGIN:
+        return ""
+    return f" {best.label}, without a network, needs fewer bits still: {best.test.total:.3f}."
 
 
 def tested_on(corpus: Mapping[str, Any]) -> str:
@@ -80,7 +112,8 @@ def unequal(what: Sequence[str]) -> str:
 
 def contrast_claim(contrast: ContrastRow) -> Claim:
     """The answer to a question about two arms."""
-    answer = f"{difference(contrast)}."
+    part = f"{BY_PART[contrast.part]}: " * bool(contrast.parts)
+    answer = f"{part}{difference(contrast)}."
     if contrast.answer in ("Yes", "No"):
         answer = f"{contrast.answer}. {answer}"
     late = "This question is not in the plan." * (contrast.planned is False)
@@ -104,30 +137,55 @@ def difference(contrast: ContrastRow) -> str:
         return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
     better, worse = (first, second) if contrast.verdict == "better" else (second, first)
     bits = f"{abs(contrast.difference):.3f} fewer bits per character"
-    bits += f" ({contrast.share:.1%})" * bool(contrast.share)
-    return f"With {better} it takes {bits} than with {worse}"
+    share = f" ({contrast.share:.1%})" * bool(contrast.share)
+    return f"{better} need{'s' * (not better.endswith('s'))} {bits} than {worse}{share}"
+
+
+def by_other_parts(contrast: ContrastRow) -> str:
+    """What the other parts of the models answer, a sentence each."""
+    ahead = contrast.first if contrast.difference < 0 else contrast.second
+    parts = []
+    for part, found in contrast.parts.items():
+        fewer = (found.difference < 0) == (contrast.difference < 0)
+        bits = f"{abs(found.difference):.3f} {'fewer' if fewer else 'more'} with {ahead}"
+        bits += ", too close to call" * (found.verdict == "can't tell")
+        parts.append(f"{BY_PART[part]}: {bits}.")
+    return " ".join(parts)
+
+
+def answers_otherwise(contrast: ContrastRow) -> bool:
+    """Whether another part of the models answers the question otherwise."""
+    return any(found.answer != contrast.answer for found in contrast.parts.values())
+
+
+def makes_the_lead(contrast: ContrastRow) -> str:
+    """Where the characters of a lead stand, and what counts and cache change of it."""
+    sign = 1 if contrast.difference > 0 else -1
+    ahead = contrast.second if sign > 0 else contrast.first
+    largest = sorted(contrast.where.items(), key=lambda row: -sign * row[1].difference)[:2]
+    where = " and ".join(f"{sign * e.difference:+.3f} at {WHERE[name]}" for name, e in largest)
+    text = f"{ahead} {'lead' if ahead.endswith('s') else 'leads'} by {abs(contrast.difference):.3f}"
+    text += f", most of it {where}." * bool(largest)
+    for part, change in contrast.changes.items():
+        moved = sign * change.difference
+        how = "widen" if moved > 0 else "narrow"
+        text += f" {CHANGED_BY[part]} {how} the lead by {abs(moved):.3f}."
+    return text
+
+
+def spelled_by_ngrams(report: Report) -> dict[str, str]:
+    """An arm's name → how much of its bits n-grams spell, where they spell anything."""
+    shares = {arm.name: arm.test.spelling / arm.test.total for arm in report.scored if arm.test}
+    return {
+        name: f"n-grams of letters spell the rare words of {name}: {share:.0%} of its bits."
+        for name, share in shares.items()
+        if share >= LEAST_SPELLED
+    }
 
 
 def winner(contrast: ContrastRow) -> str | None:
     """The name of the better arm, if it is known."""
     return {"better": contrast.first, "worse": contrast.second}.get(contrast.verdict)
-
-
-def counts_line(report: Report) -> str:
-    """That counts of the training text are mixed in when training has ended, and where the plan of
-    a study has each training validated on the whole text, what they do to each arm."""
-    arms = [arm for arm in report.scored if arm.training_counts and arm.validation and arm.curves]
-    parts = [
-        f"{arm.name} from {mean(min(curve.validation) for curve in arm.curves):.2f} to "
-        f"{arm.validation.total:.2f}"
-        for arm in arms
-        if report.planned and arm.validation
-    ]
-    if not arms:
-        return ""
-    change = f" They take {', '.join(parts)}." * bool(parts)
-    text = "When it has ended, counts of the training text are mixed into the predictions"
-    return f"{text}, a part of the model in all other figures.{change}"
 
 
 def caveat(contrast: ContrastRow) -> str:
@@ -225,11 +283,10 @@ def cautions(
     return [
         *spending_cautions(rows),
         *overfitting_cautions(watching),
-        *counts_cautions({row.name: row.training_counts for row in rows}),
-        *memory_cautions({row.name: row.memory for row in rows}),
+        *unlike_parts_cautions(rows),
         *ensemble_cautions(sizes),
         *unanswered_cautions(declared, charged),
-        *disagreement_cautions(tested),
+        *disagreement_cautions(tested, arms[0].part),
     ]
 
 
@@ -257,21 +314,19 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     return [Caution(text=text, by_arm=early)] if early else []
 
 
-def counts_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:
-    """Where only some arms have counts of the training text."""
-    return _where_some_lack(orders, "Not every arm has counts of the training text.", "has none")
+def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
+    """Where only some arms have counts of the training text, or a document cache."""
+    text = "Figures {} are of unlike models."
+    return [
+        *_where_some_lack({r.name: r.training_counts for r in rows}, text.format("with counts")),
+        *_where_some_lack({r.name: r.cache for r in rows}, text.format("with a document cache")),
+    ]
 
 
-def memory_cautions(orders: Mapping[str, Sequence[int]]) -> list[Caution]:
-    """Where only some arms have a memory of the document."""
-    text = "Compare the figures of the networks alone."
-    return _where_some_lack(orders, text, "has no memory of the document")
-
-
-def _where_some_lack(orders: Mapping[str, Sequence[int]], text: str, note: str) -> list[Caution]:
+def _where_some_lack(orders: Mapping[str, Sequence[int]], text: str) -> list[Caution]:
     without = [name for name, own in orders.items() if not own]
     some = 0 < len(without) < len(orders)
-    return [Caution(text=text, by_arm=dict.fromkeys(without, note))] if some else []
+    return [Caution(text=text, by_arm=dict.fromkeys(without, "has none"))] if some else []
 
 
 def ensemble_cautions(sizes: Mapping[str, int]) -> list[Caution]:
@@ -292,18 +347,18 @@ def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list
     return rows
 
 
-def disagreement_cautions(tested: Sequence[ContrastRow]) -> list[Caution]:
-    """One for each contrast that is answered differently with a memory of the document."""
-    return [
-        Caution(
-            text=f"The answer depends on the memory: {_asked(c)} {c.answer} for the networks alone "
-            f"({c.difference:+.3f}), {both.answer} with a memory of the document "
-            f"({both.difference:+.3f}).",
-            arms=[c.first, c.second],
+def disagreement_cautions(tested: Sequence[ContrastRow], part: str) -> list[Caution]:
+    """One for each contrast that another part of the models answers otherwise."""
+    result = []
+    for c in filter(answers_otherwise, tested):
+        answers = {part: c, **c.parts}
+        said = ", ".join(
+            f"{PART_LABELS[name]} {found.answer} ({found.difference:+.3f})"
+            for name, found in answers.items()
         )
-        for c in tested
-        if (both := c.with_memory) and both.answer != c.answer
-    ]
+        text = f"The answer depends on the part of the models: {_asked(c)} {said}."
+        result.append(Caution(text=text, arms=[c.first, c.second]))
+    return result
 
 
 def _asked(contrast: Contrast | ContrastRow) -> str:

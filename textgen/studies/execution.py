@@ -256,7 +256,7 @@ def _show_runs(
 
 def _result(run: Path) -> str:
     """Bits per character of a finished run."""
-    bits = read_metrics(run).test.bits_per_character
+    bits = read_metrics(run).test.parts["network"].bits_per_character
     return f"{bits.total:.3f}" if bits else "not charged"
 
 
