@@ -293,3 +293,15 @@ def test_compare_holds_the_models_that_are_named(textgen, runs, tmp_path):
     assert wrong.code == 2
     assert "words" in wrong.err
     assert "char, word, subword" in wrong.err
+
+
+def test_a_model_that_is_left_out_stays_left_out_when_the_page_is_loaded_again(page):
+    driver, _ = page
+    column = "#ask-models article"
+    number = driver.find_element("css selector", column).get_attribute("data-arm")
+    address = driver.current_url.partition("#")[0]
+    driver.get("about:blank")
+    driver.get(f"{address}#off={number}")
+    shown = [each.is_displayed() for each in driver.find_elements("css selector", column)]
+    assert shown.count(False) == 1
+    assert not shown[0]

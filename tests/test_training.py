@@ -200,6 +200,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
     assert planned == max(loop.UPDATES_PER_CHECK, int(1.0 / each))
+    assert len(progress.paces) == progress.intervals
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len({*validations}) == 1
