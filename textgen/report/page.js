@@ -33,7 +33,7 @@
       const spelling = sum("spelling"), note = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
       return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${note}`;
     });
-    say(`“${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}”: ${costs.join(" · ")}`);
+    say(`“\u2068${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}\u2069”: ${costs.join(" · ")}`);
   };
 
   for (const text of all(".passage .text"))  // on a narrow screen, where each has a scroll bar
