@@ -111,9 +111,14 @@ def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
     both = score["with_memory"]["total"]
     assert sum(token["with_memory"] for token in tokens) == pytest.approx(both)
     assert tokens[-1]["model"] + tokens[-1]["spelling"] == pytest.approx(score["end"])
-    assert "".join(stretch for stretch, _, _ in score["stretches"]) == text
-    stretches = sum(model + spelling for _, model, spelling in score["stretches"])
-    assert stretches + score["end"] == pytest.approx(score["total"])
+    assert "".join(stretch["text"] for stretch in score["stretches"]) == text
+    assert all(text[s["start"] : s["end"]] == s["text"] for s in score["stretches"])
+    for figures, parts in ((score, ("model", "spelling")), (score["with_memory"], ["with_memory"])):
+        bits = sum(stretch[part] for stretch in score["stretches"] for part in parts)
+        assert bits + figures["end"] == pytest.approx(figures["total"])
+        assert figures["bits_per_character"] * (len(text) + 1) == pytest.approx(figures["total"])
+        if text:
+            assert figures["bits_per_character_without_end"] * len(text) == pytest.approx(bits)
 
 
 def test_a_learning_curve_is_drawn(trained):

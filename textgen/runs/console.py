@@ -280,23 +280,27 @@ def print_passage(score: Mapping[str, Any]) -> None:
     character, and the sum."""
     number = score["characters"]
     total = score["total"]
-    end = score["end"]
     characters = f"{number:,} character{'s' * (number != 1)}"
     if total is None:
         print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")
         return
     shown = Text()
-    for text, model, spelling in score["stretches"]:
-        shown.append(visible(text), COLOURS[bisect_left(LIMITS, (model + spelling) / len(text))])
+    for stretch in score["stretches"]:
+        text, bits = stretch["text"], stretch["model"] + stretch["spelling"]
+        shown.append(visible(text), COLOURS[bisect_left(LIMITS, bits / len(text))])
     shown.append("\n\nbits per character: ", "default")
     for limit, colour in zip((*map(str, LIMITS), "more"), COLOURS, strict=True):
         shown.append(f" {limit} ", colour)
     Console(highlight=False).print(shown)
     print(
-        f"{(total - end) / number:.4f} bits per character: {total - end:,.1f} bits, {characters}\n"
-        f"the end mark costs {end:,.1f} more: {score['bits_per_character']:.4f} with it, "
-        f"model {score['model']:,.1f} + spelling {score['spelling']:,.1f} = {total:,.1f} bits"
+        f"{_rate(score)}, {characters}\n"
+        f"model {score['model']:,.1f} + spelling {score['spelling']:,.1f} = {total:,.1f} bits, "
+        f"of which the end mark costs {score['end']:,.1f}"
     )
     if both := score["with_memory"]:
-        text = (both["total"] - both["end"]) / number
-        print(f"with a memory of the passage: {text:.4f}; {both['bits_per_character']:.4f} with it")
+        print(f"with a memory of the passage: {_rate(both)}")
+
+
+def _rate(score: Mapping[str, Any]) -> str:
+    without, ended = score["bits_per_character_without_end"], score["bits_per_character"]
+    return f"{without:.4f} bits per character without the end mark, {ended:.4f} with it"
