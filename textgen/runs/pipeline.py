@@ -168,7 +168,7 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
 
         from textgen.training import loop
 
-        network = loop.new_network(experiment, prepared)
+        network = loop.new_network(experiment, prepared, threads)
         if job.start:
             network.set_weights(job.start.network.get_weights())
         loop.windows_of(prepared.encoded[0], experiment.objective)
