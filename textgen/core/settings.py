@@ -421,7 +421,8 @@ class Training:
     (:class:`textgen.training.step.RowAdagrad`).
 
     ``start`` is the folder of a finished run with the same text, tokenizer and network: training
-    goes on from its weights, and what it has spent is added to the figures.
+    goes on from its best weights and with the batches after its last one, its learning rate rises
+    and falls once more, and what it has spent is added to the figures.
 
     ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.

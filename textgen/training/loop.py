@@ -59,6 +59,7 @@ def train(
     encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
     threads: int = 1,
     hooks: Hooks = Hooks(),
+    first_update: int = 0,
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
@@ -69,6 +70,8 @@ def train(
         encoded: the training and the validation documents.
         threads: rows of a batch are dealt out to so many.
         hooks: called meanwhile.
+        first_update: the number of the first update: batches and masks go on in the order in which
+            a training before this one ended.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
@@ -77,6 +80,7 @@ def train(
     (training, documents), settings = encoded, experiment.training
     windows = windows_of(training, experiment.objective)
     step = new_step(network, experiment, windows, threads)
+    step.first_update = first_update
     validation = Validation(experiment.objective, network, documents)
     best = _best(network)
     shapes = {key: array.shape for key, array in {**step.arrays(), **best}.items()}
@@ -93,7 +97,8 @@ def train(
     hooks.on_start(progress)
 
     sums, start = tf.zeros(3, tf.float64), time.perf_counter()
-    for spans, fresh in windows.training(settings.batch, experiment.seed, progress.updates):
+    batches = windows.training(settings.batch, experiment.seed, first_update + progress.updates)
+    for spans, fresh in batches:
         without_gain = len(progress.history) - progress.best_interval
         if progress.updates == progress.updates_planned or without_gain >= patience:
             break
@@ -225,7 +230,7 @@ def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Win
 
 
 def new_step(network: Any, experiment: Experiment, windows: Windows, threads: int = 1) -> Step:
-    """The update of a network that has not been trained."""
+    """The update of a network whose training begins."""
     output = network.output_layer
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
     return Step(network, experiment.objective, experiment.training, tail, threads)
