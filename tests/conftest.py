@@ -22,7 +22,7 @@ import textgen as package
 from textgen import cli
 from textgen.core import system
 from textgen.core.experiment import resolve_experiment
-from textgen.evaluation.counts import CONTEXT_KINDS
+from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts, Trust
 from textgen.evaluation.memory import Memory
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
@@ -117,6 +117,14 @@ def made_up_memory(*orders: int) -> Memory:
     places = np.arange(len(orders))[:, None] + np.arange(CONTEXT_KINDS)
     discounts, strengths = 0.05 + 0.15 * (places % 6), 50.0 / 3.0 ** (places % 6)
     return Memory(orders, discounts.tolist(), strengths.tolist())
+
+
+def made_up_trust(*orders: int) -> Trust:
+    """In counts of the training text: two processes that differ, and weights of every level."""
+    settings = made_up_memory(*orders)
+    pairs = ((settings.discounts[::turn], settings.strengths[::turn]) for turn in (1, -1))
+    weights = np.random.default_rng(1).dirichlet([1, 1, 1], len(orders) + 1)
+    return Trust(tuple(PitmanYor(orders, *pair) for pair in pairs), weights.tolist())
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:

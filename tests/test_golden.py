@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import made_up_memory, write_experiment, write_tales
+from conftest import made_up_memory, made_up_trust, write_experiment, write_tales
 
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
@@ -22,6 +22,7 @@ from textgen.training.preparation import prepare
 FOLDER = Path(__file__).parent / "golden"
 WORDS = 'tokenizer={kind="words",minimum_count=30,rare_words='
 EMBEDDED = 'backbone={kind="lstm",units=[12],input="embedding",embedding_size=8'
+NGRAMS = ",ngrams={orders=[2,3],rows=97}}"
 CASES = {
     "characters": [],
     "bytes": ['tokenizer={kind="subwords",size=257}'],
@@ -42,6 +43,9 @@ CASES = {
     "gru": ['backbone={kind="gru",units=[12,8],normalisation="layer"}'],
     "mingru": ['backbone={kind="mingru",units=[12]}'],
     "transformer": ['backbone={kind="transformer",units=[12],head_size=4,context=10}'],
+    "ngrams": [EMBEDDED + NGRAMS],
+    "counts": ["training_counts.orders=[0,1,2,4]"],
+    "counted_words": [WORDS + '"spell"}', EMBEDDED + NGRAMS, "training_counts.orders=[1,2]"],
     "ensemble": ['backbone={kind="lstm",units=[8],members=2}'],
 }
 
@@ -58,9 +62,13 @@ def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | Non
         random = np.random.default_rng(0)
         weights = [w + random.normal(0, 0.3, w.shape).astype("f") for w in network.get_weights()]
     network.set_weights(weights)
+    if counts := prepared.training_counts:
+        counts.trust = made_up_trust(*experiment.training_counts.orders)
+        network.training_counts = counts
     number, memory, bits = len(network.trainable_variables), made_up_memory(1, 3), {}
     kinds = {"memory": memory}
-    if not changes or any(change.startswith(("backbone", "objective")) for change in changes):
+    learns = ("backbone", "objective", "training_counts")
+    if not changes or any(change.startswith(learns) for change in changes):
         learning = Learning((1e-3,) * number, (1e-2,) * number)
         kinds["learning"] = replace(memory, learning=learning)
     for name, kind in kinds.items():

@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import made_up_memory, tiny_model
+from conftest import made_up_trust, tiny_model
 
 import textgen as package
-from textgen.evaluation.counts import PitmanYor, TrainingCounts, Trust, context_kind
+from textgen.evaluation.counts import TrainingCounts, context_kind
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.objectives import NextToken, Shifted
@@ -17,10 +17,8 @@ SIZE = 5
 ORDERS = (0, 1, 2, 4)
 RANDOM = np.random.default_rng(1)
 TRAINING = [RANDOM.integers(1, SIZE - 1, n).astype(np.uint8) for n in (40, 1, 25)]  # 4 never occurs
-MADE_UP = made_up_memory(*ORDERS)
-PROCESSES = [PitmanYor(ORDERS, MADE_UP.discounts[::s], MADE_UP.strengths[::s]) for s in (1, -1)]
-WEIGHTS = RANDOM.dirichlet([1, 1, 1], len(ORDERS) + 1).tolist()
-COUNTS = TrainingCounts(ORDERS, TRAINING, SIZE, Trust(PROCESSES, WEIGHTS))
+COUNTS = TrainingCounts(ORDERS, TRAINING, SIZE, made_up_trust(*ORDERS))
+PROCESSES, WEIGHTS = COUNTS.trust
 
 
 def slow_mixture(text, network):
