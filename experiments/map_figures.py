@@ -1,6 +1,6 @@
 """What the map says, from ``results/map/*.json`` alone: leads, predictions, tables and the picture.
 
-    python experiments/map_figures.py            # draws results/map/map.svg, writes map.json
+    python experiments/map_figures.py            # draws results/map/map.svg
     python experiments/map_figures.py coverage   # simulates how often the intervals hold the lead
 
 A lead is the difference of two networks' bits over all documents of all folds, divided by their
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from map import HERE, LANGUAGES, RESULTS, SECONDS, TEXTS, WHOLE, Place
+from map import LANGUAGES, RESULTS, SECONDS, TEXTS, WHOLE, Place
 from scipy import stats
 
 from textgen.core.system import write_json
@@ -627,31 +627,6 @@ TABLES = {
 }
 
 
-def trainings() -> list[dict[str, Any]]:
-    """Words against characters in every fold, for ``textgen try``: ``lead`` in per cent of the
-    characters' bits, above 0 where words need fewer."""
-    found = list[dict[str, Any]]()
-    for text, size in itertools.product(TEXTS, SIZES):
-        for fold, seconds in itertools.product(folds_of(text), BUDGETS):
-            ours, theirs = (
-                bits_of(text, fold, term).values() for term in _words_characters(seconds, size)
-            )
-            if ours and theirs:
-                kept = record(text, fold, size, "words")
-                ahead = 100 * (1 - sum(d[1] for d in ours) / sum(d[1] for d in theirs))
-                training = {
-                    "text": text,
-                    "language": LANGUAGES.get(text, "en"),
-                    "fold": fold,
-                    "seconds": int(seconds),
-                    "characters": kept["cells"][seconds]["training_characters"],
-                    "unknown": round(kept["unseen_words"], 4),
-                    "lead": round(ahead, 2),
-                }
-                found.append(training)
-    return found
-
-
 def draw(path: Path) -> None:
     """Leads on the tales by size and seconds, and all texts by their share of unknown words."""
     from matplotlib import rcParams
@@ -707,5 +682,3 @@ if __name__ == "__main__":
         simulate()
     else:
         draw(RESULTS / "map.svg")
-        lines = (json.dumps(training) for training in trainings())
-        (HERE / "map.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")

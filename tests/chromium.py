@@ -56,6 +56,26 @@ def wait(driver, script, *arguments, seconds=60):
     )
 
 
+RIGHT_TO_LEFT = "\u05d4\u05d9\u05d5 \u05d4\u05d9\u05d4. \u0642\u0627\u0644!"  # Hebrew, then Arabic
+
+
+def reading_order(driver, selector, text=RIGHT_TO_LEFT):
+    """A text in the place of an element's: how far its first character stands from the element's
+    right edge, and its places from the right, of which the first is 0."""
+    return driver.execute_script(
+        """const box = document.querySelector(arguments[0]), range = document.createRange()
+        box.textContent = arguments[1]
+        const edge = box.getBoundingClientRect().right, right = [...arguments[1]].map((_, i) => {
+            range.setStart(box.firstChild, i)
+            range.setEnd(box.firstChild, i + 1)
+            return range.getBoundingClientRect().right
+        })
+        return [edge - right[0], right.map(x => right.filter(y => y > x).length)]""",
+        selector,
+        text,
+    )
+
+
 def requested(driver):
     """The addresses that the page has asked for so far."""
     messages = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))

@@ -351,9 +351,9 @@ def _memory_is_given_back():
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def in_turn(**axes: list) -> pytest.MarkDecorator:
+def in_turn(possible=lambda *pair: True, **axes: list) -> pytest.MarkDecorator:
     """Parametrize a test by two axes: every value of the longer one with one of the shorter one, in
-    turn. All other pairs are marked ``full``."""
+    turn. All other possible pairs are marked ``full``."""
     shorter = min(map(len, axes.values()))
     return pytest.mark.parametrize(
         tuple(axes),
@@ -364,6 +364,7 @@ def in_turn(**axes: list) -> pytest.MarkDecorator:
                 marks=() if pair[0][0] % shorter == pair[1][0] % shorter else pytest.mark.full,
             )
             for pair in itertools.product(*map(enumerate, axes.values()))
+            if possible(*(value for _, value in pair))
         ],
     )
 

@@ -27,12 +27,15 @@ KINDS = [
 OBJECTIVES = [NextToken(4), Shifted(4, 2), EncoderDecoder(3, 4), EncoderDecoder(3, 4, False)]
 
 
-@in_turn(settings=KINDS, objective=OBJECTIVES)
+def can_be_built(backbone, objective):
+    """A one-shot decoder reads no tokens, so its output has no embedding to share."""
+    return not (backbone.tied_output and objective == OBJECTIVES[-1])
+
+
+@in_turn(can_be_built, settings=KINDS, objective=OBJECTIVES)
 def test_weights_are_counted_beforehand_and_saved_ones_give_the_same_network(
     tmp_path, settings, objective
 ):
-    if settings.tied_output and objective == OBJECTIVES[-1]:
-        return
     networks = [objective.build(settings, SIZE) for _ in range(2)]
     networks[0].save_weights(tmp_path / "m.weights.h5")
     networks[1].load_weights(tmp_path / "m.weights.h5")

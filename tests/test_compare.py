@@ -326,12 +326,20 @@ def test_terminal_page_and_notebook_give_the_same_answer(
     assert any("Is nothing better? There is no result for absent" in w for w in made.warnings)
 
 
-def budget_cautions(characters, seconds, /, **budgets):
-    given = [{key: value[i] for key, value in budgets.items()} for i in (0, 1)]
-    runs = [ns(first=ns(experiment=ns(resolved={"training": training}))) for training in given]
-    spent = zip("ab", characters, seconds, strict=True)
-    rows = [ns(name=n, updates=[300], characters=c, seconds=s) for n, c, s in spent]
-    return sentences.budget_cautions(runs, rows)
+def spent(name, characters=310_000, seconds=30.0, /, **given):
+    usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
+    had = {
+        "name": name,
+        "characters": characters,
+        "seconds": seconds,
+        "start": "",
+        "extra_data": [],
+    }
+    return ns(**had | usual | given)
+
+
+def spending_cautions(*others, **given):
+    return sentences.spending_cautions([spent("a", **given), *others])
 
 
 def overfitting_cautions(*validation):
@@ -339,17 +347,28 @@ def overfitting_cautions(*validation):
     return sentences.overfitting_cautions([ns(name="a", curves=[curve])])
 
 
-UNEQUAL, TIMES = (310_000, 770_000), (9, 3)
+MANY = 770_000
+UPDATES = {"budget": {"updates": 300}}
 
 
 @pytest.mark.parametrize(
     ("cautions", "parts"),
     [
-        (budget_cautions(UNEQUAL, TIMES, updates=(300, 300)), ["b 770,000 characters"]),
-        (budget_cautions((310_000, 320_000), TIMES, updates=(300, 300)), []),
-        (budget_cautions(UNEQUAL, TIMES, seconds=(30, 30)), []),
-        (budget_cautions(UNEQUAL, TIMES, updates=(300, None), epochs=(None, 2)), ["a 310,000"]),
-        (budget_cautions(UNEQUAL, (9, 9.1), updates=(300, None), seconds=(None, 9)), []),
+        (spending_cautions(spent("b", MANY, 9, **UPDATES), **UPDATES), ["b 770,000 characters"]),
+        (spending_cautions(spent("b", 320_000, 9, **UPDATES), **UPDATES), []),
+        (spending_cautions(spent("b", MANY, 9)), []),
+        (spending_cautions(spent("b", MANY, 9, budget={"epochs": 2}, updates=[200])),
+         ["budget. a 310,000"]),
+        (spending_cautions(spent("b", MANY, 31, **UPDATES)), []),
+        (spending_cautions(spent("b", MANY, 60, updates=[600], start="runs/b")),
+         ["b 770,000 characters, 600 updates, 60 seconds", "to begin with. b went on from"]),
+        (spending_cautions(spent("b", timing=1.1), spent("c", timing=None)), []),
+        (spending_cautions(spent("b", timing=0.85, updates=[259])),
+         ["a 310,000 characters, 300 updates, 30 seconds, with 102% of the time planned for an update"
+          "; b 310,000 characters, 259 updates"]),
+        (spending_cautions(spent("b", threads=16), spent("c", threads=0)), ["a had 2; b had 16"]),
+        (spending_cautions(spent("b", extra_data=["GloVe", "tags"])), ["data. b uses GloVe, tags"]),
+        (spending_cautions(spent("b", extra_data=["GloVe"]), extra_data=["GloVe"]), []),
         (overfitting_cautions(2.0, 2.1, 2.2, 2.3), ["a was best after 25%"]),
         (overfitting_cautions(2.0, 1.9, 2.2, 2.3), ["a was best after 50%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
@@ -371,9 +390,11 @@ def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
     assert all(part in str(text) for part, text in zip(parts, cautions, strict=True))
 
 
-def test_the_answer_says_when_budgets_were_not_equal():
-    report, _ = sample({"a": 1.9, "b": 1.8})
-    for budgets, warned in (({"updates": (300, 300)}, True), ({"seconds": (30, 30)}, False)):
-        report.warnings = budget_cautions(UNEQUAL, TIMES, **budgets)
-        _, caveat, *_ = result_lines(report)
-        assert caveat.startswith("The arms' budgets were not equal. Between") == warned
+def test_an_answer_says_what_its_two_arms_did_not_have_alike():
+    """And not what others did not."""
+    report, _ = sample({"a": 1.9, "b": 1.8, "c": 1.7})
+    report.contrasts[0].unequal = ["number of threads", "outside data"]
+    _, caveat, *_ = result_lines(report)
+    said = "The two did not have the same number of threads or outside data."
+    assert caveat.startswith(f"{said} Between")
+    assert [said in claim.caveat for claim in sentences.claims(report)[:2]] == [True, False]

@@ -1,6 +1,8 @@
 """A likelihood is claimed only if these hold, for every objective, tokenizer and policy."""
 
 import math
+from collections import Counter
+from random import Random
 
 import constriction
 import numpy as np
@@ -14,13 +16,16 @@ from conftest import (
     made_up_memory,
     tiny_model,
 )  # fmt: skip
+from scipy.stats import chisquare
 
 from textgen.data.documents import Document
 from textgen.evaluation.likelihood import score_documents, token_bits
-from textgen.evaluation.sampler import Stepper
+from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, drawn, surface_bits
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.pieces import pretokenize
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
@@ -150,3 +155,28 @@ def test_a_uniform_model_costs_log2_of_the_vocabulary(config, objective):
     network = tiny_model(objective, tokenizer.size, scale=0.0)
     (scored,) = score_documents(objective, network, tokenizer, [Document("d", made_up(9, 6))])
     np.testing.assert_allclose(scored.model_bits, math.log2(tokenizer.size), rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_what_is_drawn_is_what_is_scored(policy):
+    """The first token of a text, with what it hides; boundary and escape are never drawn."""
+    tokenizer, number = fitted(Words(policy, minimum_count=25)), 20_000
+    network = tiny_model(NextToken(window=2), tokenizer.size, scale=1.0)
+    sampler = Sampler(NextToken(window=2), network, tokenizer.unwritable)
+    tokens = next(sampler.write([np.zeros(0, int)] * number, range(number))).tolist()
+    found, random = Counter[tuple[int, str | None]](), Random(3)
+    for token in tokens:
+        steps_of = tokenizer.surface_steps([token])
+        found[token, steps_of and drawn(steps_of(None), "scored", random, None)] += 1
+    chances = Stepper(NextToken(window=2), network).probabilities()
+    chances /= 1 - chances[[BOUNDARY, ESCAPE]].sum()
+    expected = dict[tuple[int, str | None], float]()
+    for token, surface in found:
+        expected[token, surface] = number * chances[token]
+        if surface is not None:
+            known = tuple(pretokenize(surface)) if tokenizer.gaps else surface
+            (bits,), _ = surface_bits([tokenizer.surface_steps([token])(known)])
+            expected[token, surface] *= 2.0**-bits
+    frequent = [(n, expected[key]) for key, n in found.items() if expected[key] >= 5]
+    rest = number + 1 - np.sum(frequent, axis=0)  # 1: there may be none
+    assert chisquare(*zip(*frequent, rest, strict=True)).pvalue > 1e-4

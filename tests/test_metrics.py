@@ -166,13 +166,15 @@ def test_every_figure_has_a_name_of_its_own_and_a_label():
         check_metric(metric)
 
 
-def test_human_passages_are_of_one_size_start_with_a_word_and_do_not_overlap():
+def test_human_passages_are_beginnings_of_one_size_or_what_follows_and_do_not_overlap():
     numbered = [" ".join(f"{name}{i}" for i in range(600)) for name in "abc"] + ["short"]
     found = metrics.human_passages(numbered, 12, 500, seed=5)
     assert {len(sample.text) for sample in found} == {500}
     seen = Counter(token for s in found for token in s.text.split(" ")[:-1])
     assert max(seen.values()) == 1
     assert seen.keys() <= {token for document in numbered for token in document.split()}
+    assert [s.text.split("0 ")[0] for s in sorted(found[:3], key=str)] == ["a", "b", "c"]
+    assert {s.text[0] for s in found[3:6]} == {*"abc"}  # then what is next to these
     same, other = (metrics.human_passages(numbered, 12, 500, seed) for seed in (5, 6))
     assert found == same != other
     assert [len(s.text) for s in metrics.human_passages(["a b " * 50], 5, 150, seed=1)] == [150]

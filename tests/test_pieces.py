@@ -113,7 +113,7 @@ def test_japanese_and_thai_are_cut_into_words_by_budoux():
     for model, (text, joined) in wanted.items():
         pieces, config = joined.split("|"), Words(Unk(), minimum_count=1, segmenter=BudouX(model))
         assert pretokenize(text, config.segmenter) == pieces
-        tokenizer = config.fit([text], [text], 1)
+        tokenizer = config.fit([text, text], [text], 1)
         loaded = config.load(json.loads(json.dumps(tokenizer.state())))
         for each in (tokenizer, loaded):
             assert set(pieces) <= set(each.names)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from asked import asked_runs, element, finish, price, set_value, shown, type_text, write
-from chromium import headless, overflow, requested, wait
+from chromium import RIGHT_TO_LEFT, headless, overflow, reading_order, requested, wait
 from conftest import made_up
 from selenium.webdriver import ActionChains, Keys
 
@@ -310,6 +310,32 @@ def test_what_a_model_cannot_read_is_named_in_its_column_and_can_be_selected(bro
     browser.find_element("css selector", "#ask .wrong button").click()
     assert browser.execute_script(selected, field) == "\U0001f60e"
     assert write(browser)["word"].startswith("A \U0001f60e\U0001f3b2 b")
+
+
+def test_a_setting_that_is_refused_is_named_where_the_answer_would_be(browser):
+    type_text(browser, "The keeper")
+    for name, wrong in (("length", 9999), ("seed", -1)):
+        set_value(browser, name, wrong)
+        element(browser, "write").click()
+        finish(browser, "refused")
+        assert all(name in said for said in shown(browser, ".answer .wrong").values())
+        type_text(browser, "The keeper")  # what comes next does not depend on it
+        assert not any(shown(browser, ".next .wrong").values())
+        set_value(browser, name, {"length": 30, "seed": ""}[name])
+        assert all(len(text) == 40 for text in write(browser).values())
+        assert not browser.find_elements("css selector", "#ask .wrong")
+
+
+def test_what_is_written_from_right_to_left_stands_so(browser):
+    type_text(browser, RIGHT_TO_LEFT)
+    direction = "return getComputedStyle(arguments[0]).direction"
+    assert browser.execute_script(direction, element(browser, "text")) == "rtl"
+    price(browser)
+    assert set(shown(browser).values()) == {RIGHT_TO_LEFT}
+    gap, places = reading_order(browser, "#ask .answer")
+    assert (gap < 2, places) == (True, list(range(len(RIGHT_TO_LEFT))))
+    type_text(browser, "The keeper")
+    assert browser.execute_script(direction, element(browser, "text")) == "ltr"
 
 
 def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browser):

@@ -1,6 +1,7 @@
 """What is fitted before a training starts, on which text, and what of a budget it takes."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from gensim.test.utils import datapath
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.core.system import save_seconds
+from textgen.core.system import cache_folder, cached
 from textgen.data.loading import load_corpus
 from textgen.tokenizers.words import Words
 from textgen.training.loop import new_network
@@ -41,20 +42,47 @@ def test_test_text_steers_nothing(rare_tales):
     assert tuned.tokenizer.state() != first.tokenizer.state()
 
 
-def test_preparation_counts_in_a_budget_and_so_does_what_a_cache_saved(rare_tales, monkeypatch):
+def test_preparation_counts_in_a_budget():
     assert subtract_preparation_time(Training(seconds=100.0), 30.0).seconds == 70.0
     assert subtract_preparation_time(Training(updates=5), 30.0) == Training(updates=5)
     with pytest.raises(TextgenError, match=r"training\.seconds.*preparation alone"):
         subtract_preparation_time(Training(seconds=30.0), 30.0)
-    fit = Words.fit
 
-    def saving(self, *given):
-        save_seconds(50.0)
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_what_is_in_the_cache_costs_the_run_that_makes_it_what_it_costs_all_others(
+    rare_tales, monkeypatch, threads
+):
+    """With an empty cache, a full one, one that has a part, and again in one process: the processor
+    time of the first, whatever the clock of the run."""
+    clocks, fit, folder = {"process_time": 0.0, "perf_counter": 0.0}, Words.fit, [cache_folder()]
+    for name in clocks:
+        monkeypatch.setattr(time, name, lambda name=name: clocks[name])
+
+    def work(processor, wall):
+        clocks["process_time"] += processor
+        clocks["perf_counter"] += wall
+
+    def tags():
+        work(2, 90)  # to look for them
+        return cached(folder[0] / "tags", lambda: work(50, 400))
+
+    def working(self, *given):
+        work(3, 7)
+        tags()
+        cached(folder[0] / "tokens", lambda: [tags(), work(20, 100)])
         return fit(self, *given)
 
-    monkeypatch.setattr(Words, "fit", saving)
-    experiment = words(rare_tales)
-    assert 50 < prepare(experiment, load_corpus(experiment)).seconds < 90
+    monkeypatch.setattr(Words, "fit", working)
+    experiment, seconds = words(rare_tales, training={"updates": 1, "threads": threads}), []
+    for number in (0, 0, 0, 1):
+        folder[0] = cache_folder() / f"{threads}{number}"
+        if number:
+            cached(folder[0] / "tags", lambda: work(50, 10))
+        seconds.append(prepare(experiment, load_corpus(experiment)).seconds)
+    outside = 5 if threads == 1 else 97
+    assert seconds[0] in (outside + 50 + 22, outside + 50 + 20)
+    assert len(set(seconds)) == 1
 
 
 def test_vectors_from_elsewhere_are_in_the_network_and_labelled(rare_tales):

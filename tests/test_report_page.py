@@ -4,7 +4,7 @@ import base64
 import re
 
 import pytest
-from chromium import emulate, headless, overflow, requested
+from chromium import RIGHT_TO_LEFT, emulate, headless, overflow, reading_order, requested
 from report_sample import BITS, RANKED, hostile, sample
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.ui import Select
@@ -114,6 +114,13 @@ def test_words_and_points_of_a_curve_are_read_with_pointer_and_arrow_keys(shown)
     arm = next(arm for arm in report.arms if tip.text.startswith(arm.name))
     means = [sum(ys) / 2 for ys in zip(*(c.validation for c in arm.curves), strict=True)]
     assert tip.text.rpartition(" ")[2] in [f"{mean:.3f}" for mean in means]
+
+
+def test_text_that_is_written_from_right_to_left_stands_so(shown):
+    driver = shown({"char": 1.9, "word": 1.7})
+    for selector in (".wrote q", ".passage .text", ".choice:not([hidden]) > .sample p"):
+        gap, places = reading_order(driver, selector)
+        assert (gap < 2, places) == (True, list(range(len(RIGHT_TO_LEFT)))), selector
 
 
 def test_one_thing_of_several_is_shown_and_the_address_keeps_the_choice(shown):

@@ -89,21 +89,34 @@ def test_character_by_character_costs_what_is_charged(name, before):
         assert cost == pytest.approx(bits(model, word, name, before))
 
 
-def drawn_as_charged(model, name, words, number, before=None):
+def drawn_as_charged(model, name, words, number, before=None, temperature=1.0):
     """Words that a model draws, the frequent ones as often as it charges for them."""
+
+    def chance(word):
+        return 2 ** -(bits(model, word, name, before) / temperature)
+
     draw, earlier = random.Random(1), None if before is None else after(model, before)
-    drawn = Counter(model.draw(name, draw, earlier) for _ in range(number))
+    drawn = Counter(model.draw(name, draw, earlier, temperature) for _ in range(number))
     frequent = [word for word, count in drawn.most_common(9) if count > 9]
-    known = sum(2 ** -bits(model, word, name, before) for word in words)
-    expected = np.array([2 ** -bits(model, w, name, before) for w in frequent]) * number / known
+    expected = np.array([*map(chance, frequent)]) * number / sum(map(chance, words))
     observed = np.array([drawn[word] for word in frequent])
     assert ((observed - expected) ** 2 / expected).sum() < 40  # chi-square, 12 degrees: p < 1e-4
     return {*drawn}
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.8, 0.5])
 @pytest.mark.parametrize("before", [None, [], ["bab", "ab", "bab", "bab"]])
-def test_words_are_drawn_with_the_probability_that_is_charged(before):
-    drawn_as_charged(speller(memory=(0.2, 1.0)), "A", strings("ab", 8), 3000, before)
+def test_words_are_drawn_with_the_probability_that_is_charged(before, temperature):
+    """Below a temperature of 1, with that power of it, as the token before them is."""
+    model = speller(memory=(0.2, 1.0))
+    drawn_as_charged(model, "A", strings("ab", 8), 3000, before, temperature)
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 0.1])
+def test_the_likeliest_words_are_drawn_at_the_lowest_temperatures(temperature):
+    model = speller()
+    draws = {model.draw("A", random.Random(i), temperature=temperature) for i in range(5)}
+    assert len(draws) == 1
 
 
 def test_the_vocabulary_gets_nothing_and_impossible_beginnings_end():

@@ -328,6 +328,25 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
     assert all(process.wait(60) is not None for process in started)
 
 
+def test_a_run_whose_results_are_missing_or_damaged_fails_alone(done, tmp_path):
+    class Elsewhere:
+        """Machines of which the first shares no folder, and the second writes half of a file."""
+
+        def run(self, arguments, log):
+            if log.stem != "a":
+                shutil.copytree(done.folder / "char-1", tmp_path / log.stem)
+            if log.stem == "b":
+                (tmp_path / "b" / "metrics.json").write_text("{")
+
+    path = done.folder / "char-1" / "experiment.toml"
+    experiments = [load_experiment(path, [f"name={name}"]) for name in "abc"]
+    ended = workers.run_all(experiments, tmp_path, Elsewhere())
+    failures = {name: failure or "none" for name, failure, _ in ended}
+    assert "no results" in failures["a"]
+    assert "damaged" in failures["b"]
+    assert failures["c"] == "none"
+
+
 @pytest.fixture
 def cluster():
     """A Ray cluster of two nodes on this machine, with one core each; its address."""

@@ -144,13 +144,18 @@ def test_rare_words_are_those_below_the_minimum_count_and_others_come_by_frequen
         assert [n for n in names if n.startswith(" ")] == expected
     with pytest.raises(TextgenError, match="minimum_count"):
         in_words(text, minimum_count=50)
-    # with every word known some are shown as rare all the same
-    words = " ".join("once" + chr(97 + i) + chr(97 + j) for i in range(8) for j in range(8))
-    tokenizer = in_words(words, minimum_count=1)
-    assert tokenizer.encode(words).replaced == 0
-    shown = tokenizer.encode(words, training=True)
-    assert 16 < shown.replaced < 48
-    assert (shown.tokens == FIRST_OWN).sum() == shown.replaced
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+@pytest.mark.parametrize("minimum", [1, 2])
+def test_whatever_a_text_holds_of_the_training_text_was_trained(policy, minimum):
+    """No word has a token that training never met; some are rare even if one time is enough."""
+    once = " ".join("once" + chr(97 + i) + chr(97 + j) for i in range(8) for j in range(8))
+    text = made_up(20, 3) * 2 + " " + once
+    tokenizer = fitted(Words(policy, minimum_count=minimum), text, text)
+    trained, encoded = (tokenizer.encode(text, training=t) for t in (True, False))
+    np.testing.assert_array_equal(encoded.tokens, trained.tokens)
+    assert encoded.replaced == (32 if minimum == 1 else 64)
 
 
 def test_rare_words_of_the_prompt_come_back_in_what_is_written():

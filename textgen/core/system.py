@@ -3,7 +3,8 @@ cores this process may use, and TensorFlow on them.
 
 Everything in the cache has a checksum; what is damaged is computed again. A budget in seconds
 includes the preparation: an arm whose tags are in the cache already would get more training than
-one that starts without them, so the cache records how long its content took to make.
+one that starts without them, so the cache records what its content took to make, and that is what
+:class:`Stopwatch` counts, also for the run that made it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ctypes
 import hashlib
 import io
 import json
+import math
 import os
 import platform
 import re
@@ -23,7 +25,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from contextvars import ContextVar
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import platformdirs
@@ -106,9 +109,55 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-DATA_FILE, SECONDS_FILE, CHECKSUMS = "data.json", "seconds.json", "sha256.json"
+DATA_FILE, MAKING_FILE, CHECKSUMS = "data.json", "making.json", "sha256.json"
 Content = TypeVar("Content")
-_saved_seconds = [0.0]
+
+
+class Stopwatch:
+    """The seconds of what is done within its ``with`` statement, the same whether or not the cache
+    saves a part of it: by a clock outside of the cache; and of everything that comes from there,
+    counted once, the processor time that making it took.
+
+    Attributes:
+        making: processor seconds by the folder in the cache.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.making = dict[str, float]()
+        self.clock, self.start = clock, clock()
+
+    def __enter__(self) -> Stopwatch:
+        self._before = _stopwatch.set(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _stopwatch.reset(self._before)
+
+    def seconds_outside(self) -> float:
+        return self.clock() - self.start
+
+    def seconds(self) -> float:
+        return self.seconds_outside() + sum(self.making.values())
+
+    def count(self, folder: Path) -> None:
+        """Add what a folder in the cache, and whatever there it was made from, once took."""
+        with contextlib.suppress(FileNotFoundError):  # an older version has made it
+            self.making |= json.loads((folder / MAKING_FILE).read_text(encoding="utf-8"))
+
+
+_unread = Stopwatch(time.process_time)  # where nobody counts
+_stopwatch = ContextVar("_stopwatch", default=_unread)
+
+
+@contextlib.contextmanager
+def _paused() -> Iterator[None]:
+    """The stopwatch of whoever asks for something from the cache stands still."""
+    watch = _stopwatch.get()
+    before = watch.clock()
+    try:
+        yield
+    finally:
+        watch.start += watch.clock() - before
 
 
 def cache_folder() -> Path:
@@ -127,13 +176,14 @@ def cached(folder: Path, compute: Callable[[], Any]) -> Any:
     )
 
 
+@_paused()
 def cached_folder(
     folder: Path, read: Callable[[Path], Content], write: Callable[[Path], object]
 ) -> Content:
     """The content of a folder in the cache, which is written first if it is missing or damaged.
 
-    It is written whole or not at all. The seconds that this once took count as saved whenever it
-    is found.
+    It is written whole or not at all. For a :class:`Stopwatch` it takes what it took when it was
+    made, whether it is made now or found.
 
     Args:
         folder: where it is, under a name that depends on its content.
@@ -146,24 +196,27 @@ def cached_folder(
     if _is_intact(folder):
         with contextlib.suppress(*UNREADABLE):
             content = read(folder)
-            save_seconds(float((folder / SECONDS_FILE).read_text(encoding="utf-8")))
+            _stopwatch.get().count(folder)
             return content
     if folder.exists():
         print(visible(f"note: {folder} is damaged and is computed again"), file=sys.stderr)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        start = time.perf_counter()
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as scratch:
+        scratch_folder = tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-")
+        with scratch_folder as scratch, Stopwatch(time.process_time) as own:
             new = Path(scratch) / folder.name
             new.mkdir()
             write(new)
-            (new / SECONDS_FILE).write_text(str(time.perf_counter() - start), encoding="utf-8")
+            making = {**own.making, str(folder): own.seconds_outside()}
+            (new / MAKING_FILE).write_text(json.dumps(making), encoding="utf-8")
             (new / CHECKSUMS).write_text(json.dumps(_file_hashes(new)), encoding="utf-8")
             if not _is_intact(folder):  # as it is if another run was faster
                 shutil.rmtree(folder, ignore_errors=True)
                 with contextlib.suppress(OSError):
                     new.rename(folder)
-        return read(folder)
+        content = read(folder)
+        _stopwatch.get().count(folder)
+        return content
     except OSError as error:
         message = f"{error.filename or folder}: {error.strerror or error}"
         hint = "set TEXTGEN_CACHE to another folder"
@@ -182,28 +235,46 @@ def _is_intact(folder: Path) -> bool:
     return False
 
 
-def save_seconds(seconds: float) -> None:
-    """Record that something was read from the cache that took ``seconds`` to make."""
-    _saved_seconds[0] += seconds
+PROCESSES, CONTROL_GROUPS = Path("/proc"), Path("/sys/fs/cgroup")  # Linux has them
 
 
-def seconds_saved() -> float:
-    """The sum of all seconds recorded in this process."""
-    return _saved_seconds[0]
+def _system_file(path: Path) -> str:
+    """The content of a file in which Linux says something; empty if there is none."""
+    with contextlib.suppress(OSError):
+        return path.read_text(encoding="utf-8")
+    return ""
+
+
+def _control_groups(controller: str) -> list[Path]:
+    """Folders of the control groups that this process is in, with all groups around them: of
+    version 2, and of a controller's own hierarchy in version 1. Some may not exist: a container
+    sees its own group as the outermost one, whatever the path of the process says."""
+    rows = [line.split(":", 2) for line in _system_file(PROCESSES / "self/cgroup").splitlines()]
+    return [
+        CONTROL_GROUPS / (controller if names else "") / str(folder)[1:]
+        for _, names, path in rows
+        if not names or controller in names.split(",")
+        for folder in (PurePosixPath(path) / "inside").parents
+    ]
 
 
 def cores() -> int:
-    """Cores this process may use; where the system does not say, all there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores this process may use, as many as the processor time of its container is worth; where
+    the system does not say, all there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    number = len(affinity(0)) if affinity else os.cpu_count() or 1
+    for group in _control_groups("cpu"):
+        first = [_system_file(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+        quota, period = _system_file(group / "cpu.max").split() or first
+        if quota.isdigit():  # neither "max" nor -1
+            number = min(number, math.ceil(int(quota) / int(period)))
+    return number
 
 
 def processor() -> str:
     """CPU model, plus any instruction-set limit set in the environment: oneDNN's
     (``ONEDNN_MAX_CPU_ISA``) or else XLA's (``--xla_cpu_max_isa`` in ``XLA_FLAGS``)."""
-    path = Path("/proc/cpuinfo")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = _system_file(PROCESSES / "cpuinfo")
     model = re.search(r"^model name\s*: *(.*)", text, re.MULTILINE)
     flag = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or (flag[1] if flag else "")
@@ -232,11 +303,19 @@ def check_fits(needed: float, subject: str, hint: str) -> None:
 
 
 def free_memory() -> int | None:
-    """Bytes that programs can still take, memory of the file cache included, if that is known."""
-    path = Path("/proc/meminfo")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    free = re.search(r"^MemAvailable: *(\d+)", text, re.MULTILINE)
-    return int(free[1]) * 1024 if free else None
+    """Bytes that programs can still take, in the container if there is one, memory of the file
+    cache included, if that is known."""
+    available = re.findall(r"(?m)^MemAvailable: *(\d+)", _system_file(PROCESSES / "meminfo"))
+    free = [int(kilobytes) * 1024 for kilobytes in available]
+    for group in _control_groups("memory"):
+        for names in (("max", "current"), ("limit_in_bytes", "usage_in_bytes")):
+            limit, used = (_system_file(group / f"memory.{name}").strip() for name in names)
+            if limit.isdigit() and used.isdigit():  # not "max"
+                text = _system_file(group / "memory.stat")
+                prefix = "total_" if "\ntotal_" in text else ""  # of version 1: with inner groups
+                cached = re.findall(rf"(?m)^{prefix}(?:in)?active_file (\d+)", text)
+                free.append(int(limit) - int(used) + sum(map(int, cached)))
+    return min(free, default=None)
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h

@@ -197,7 +197,6 @@ class Lovecraft(Published):
 
 def _download(address: str, files: dict[str, str], folder: Path) -> None:
     import pooch
-    import requests
 
     pooch.get_logger().setLevel(logging.ERROR)
     address = address.rstrip("/") + "/"
@@ -208,7 +207,7 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
     for name in files:
         try:
             fetcher.fetch(name, downloader=downloader)
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:  # all errors of requests, which pooch uses, are of this kind
             message = f"{address}{name}: the download failed ({type(error).__name__})"
             hint = "connect to the internet, set TEXTGEN_DATA to a folder that holds lovecraft/, "
             hint += 'or use [corpus] kind = "wikipedia", which needs no download'

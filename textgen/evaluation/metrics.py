@@ -500,10 +500,12 @@ def _figure(values: np.ndarray) -> Figure:
 
 
 def human_passages(documents: Sequence[str], count: int, length: int, seed: int) -> list[Sample]:
-    """Random passages of equal size that start where a word does, and do not overlap.
+    """Beginnings of documents, which samples are as well, of equal size.
 
-    There are fewer than asked for where the documents have no room for more. Documents that are
-    shorter than a passage are taken whole, and only if there is nothing longer.
+    Of fewer documents than are asked for, also the passages that follow, those nearest to a
+    beginning first: they start where a word does, and do not overlap. There are fewer where the
+    documents have no room for more. Documents that are shorter than a passage are taken whole, and
+    only if there is nothing longer.
 
     Args:
         documents: raw text, held out of training.
@@ -513,14 +515,13 @@ def human_passages(documents: Sequence[str], count: int, length: int, seed: int)
     random = np.random.default_rng(seed)
     long = [d for d in documents if len(d) >= length] or [d for d in documents if d]
     slot = length + PASSAGE_MARGIN
-    places = []
-    for document in long:
-        fit = len(document) // slot
-        offset = int(random.integers(0, len(document) - fit * slot + 1))
-        places += [(document, offset + i * slot) for i in range(fit)]
-    places = places or [(document, 0) for document in long]
-    chosen = [places[i] for i in random.permutation(len(places))[:count]]
-    return [Sample(_from_word_start(document, place, length)) for document, place in chosen]
+    places = [
+        (i * slot, random.random(), document)
+        for document in long
+        for i in range(max(1, len(document) // slot))
+    ]
+    chosen = sorted(places)[:count]
+    return [Sample(_from_word_start(document, place, length)) for place, _, document in chosen]
 
 
 def _from_word_start(document: str, place: int, length: int) -> str:

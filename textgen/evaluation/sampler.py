@@ -45,16 +45,24 @@ def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
 
 @compiled_once
 def reading_step(objective: Objective, network: Any) -> Callable[[Any, Any], Any]:
-    """(carry, tokens (B,) int32 that were written, or None) → (logits (B, V), carry)."""
+    """(carry, tokens (B,) int32 that were written, or None) → (features (B, F), carry)."""
     import tensorflow as tf
 
     @tf.function(autograph=False)  # XLA would gain nothing for one token
     def step(carry: Any, tokens: Any) -> Any:
         if tokens is not None:
             carry = objective.append(carry, tokens)
-        features, carry = objective.next_features(network, carry)
-        return network.output_layer(features), carry
+        return objective.next_features(network, carry)
 
+    return step
+
+
+@compiled_once
+def output_step(objective: Objective, network: Any) -> Callable[[Any], Any]:
+    """Features (B, F) → logits (B, V)."""
+    import tensorflow as tf
+
+    step: Callable[[Any], Any] = tf.function(lambda x: network.output_layer(x), autograph=False)
     return step
 
 
@@ -141,16 +149,17 @@ class Stepper:
         self._contexts = self._counts and self._counts.start(rows or 1)
         self._learner = Learner(objective, network, learning) if learning else None
         self._read = reading_step(objective, network)
+        self._output = output_step(objective, network)
         self._loop = writing_loop(objective, network)
         self._carry = objective.begin(network, rows or 1)
         self._token: np.ndarray | None = None
+        self._features: Any = None
         self._logits: np.ndarray | None = None
 
     def logits(self) -> np.ndarray:
         """ln P(next token), up to a constant: (V,) or (rows, V) float32, float64 with counts."""
         if self._logits is None:
-            logits, self._carry = self._read(self._carry, self._token)
-            self._logits = logits.numpy()
+            self._logits = self._output(self._next_features()).numpy()
             if self._counts or self._memories:
                 mixed = softmax(self._logits)
                 if self._counts:
@@ -160,15 +169,21 @@ class Stepper:
                 self._logits = np.log(mixed)
         return self._logits.reshape(self._shape)
 
+    def _next_features(self) -> Any:
+        """What the network makes of everything that was appended."""
+        if self._features is None:
+            self._features, self._carry = self._read(self._carry, self._token)
+        return self._features
+
     def probabilities(self) -> np.ndarray:
         """P(next token | what was appended): (V,) or (rows, V) float64."""
         return softmax(self.logits())
 
     def append(self, tokens: int | np.ndarray) -> None:
         """Go on behind a token, or one in each row (rows,)."""
-        self.logits()
+        self._next_features()  # its probability need not have been asked for
         self._token = np.atleast_1d(tokens).astype(np.int32)
-        self._logits = None
+        self._features = self._logits = None
         if self._counts:
             self._contexts = self._counts.after(self._contexts, self._token)
         for memory, token in zip(self._memories, self._token.tolist(), strict=False):

@@ -85,6 +85,7 @@ class Difference:
     documents: int
     seeds: tuple[int, int]
     folds: int = 1
+    tested_on: str = "documents"
 
     @property
     def scope(self) -> Literal["arms", "these runs"]:
@@ -361,12 +362,13 @@ def verdict_sentence(
     if difference.scope == "these runs":
         runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
         claim += f" in {runs}; what other seeds would give was not measured"
-    interval = f"no 95 % interval, which needs {FEWEST} documents"
+    interval = f"no 95 % interval, which needs {FEWEST} {difference.tested_on}"
     if np.isfinite(bounds[0]):
         interval = "95 % interval {} to {}".format(*map(_number, bounds))
     p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
     facts += [interval, p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else "")]
-    facts.append(f"{difference.documents} document" + "s" * (difference.documents != 1))
+    unit = difference.tested_on.removesuffix("s" * (difference.documents == 1))
+    facts.append(f"{difference.documents} {unit}")
     folds = f" in each of {difference.folds} folds" * (difference.folds > 1)
     facts.append("{} + {} seeds".format(*difference.seeds) + folds)
     return f"{claim} ({', '.join(facts)})."
@@ -382,7 +384,7 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     number of contrasts.
     """
     if not np.isfinite(difference.high - difference.low):
-        return f"Hold out {FEWEST} documents or more: fewer give no interval."
+        return f"Hold out {FEWEST} {difference.tested_on} or more: fewer give no interval."
     if 1 < difference.folds < ENOUGH_FOLDS:
         return f"Divide the text into {ENOUGH_FOLDS} folds or more: so few widen the interval."
     quantile = NormalDist().inv_cdf
@@ -394,12 +396,12 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     needed = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
     documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
-        return "Make more runs, with other seeds: the documents are enough."
+        return f"Make more runs, with other seeds: the {difference.tested_on} are enough."
     seeds = "" if difference.scope == "arms" else ", and two seeds an arm or more,"
+    enough = f"bout {documents:,} {difference.tested_on} like these"
     if documents > HOPELESS * difference.documents:
-        return f"About {documents:,} documents like these would settle it: more than can be had."
-    advice = f"If it is as {claim} as it looks, about {documents:,} documents like these"
-    return f"{advice}{seeds} would settle it."
+        return f"A{enough} would settle it: more than can be had."
+    return f"If it is as {claim} as it looks, a{enough}{seeds} would settle it."
 
 
 def fewest_documents(contrasts: int = 1) -> int:

@@ -23,7 +23,7 @@ function paid(characters, [start, end, model, spelling, remembered]) {
   const sum = model + spelling, parts = spelling ? ` (${figure(model, 2)} model + ${figure(spelling, 2)} spelling)` : ""
   const memory = typeof remembered === "number" ? `; ${figure(remembered, 2)} with memory` : ""
   const stretch = visible(characters.slice(start, end).join(""))
-  return `${stretch}: ${figure(sum, 2)} bits${parts}, ${figure(sum / (end - start), 2)} a character${memory}`
+  return `\u2068${stretch}\u2069: ${figure(sum, 2)} bits${parts}, ${figure(sum / (end - start), 2)} a character${memory}`
 }
 
 // A model's column: its name, what it says, the tokens it expects, and a text: what it has written, or what it pays for.
@@ -34,7 +34,7 @@ class Column {
     this.more = button("Continue", `Let ${model.name} continue what it wrote`, () => take(this.prompt + this.text, this))
     this.note = made("p", model.note, { className: "note" })
     this.next = made("ol", "", { className: "next" })
-    this.shown = made("p", "", { className: "answer", tabIndex: 0 })
+    this.shown = made("div", "", { className: "answer", tabIndex: 0 })
     this.box = made("article", "", { className: `sample a${model.number % HUES}` })
     this.box.dataset.arm = model.number
     const header = made("header")
@@ -51,8 +51,8 @@ class Column {
     }
   }
 
-  // What is wrong with a text, with a button that selects the place.
-  refuse({ message, at }, field) {
+  // What is wrong with a question, in the answer's place, with a button that selects the place in the text.
+  refuse({ message, at }, field, what) {
     const text = field.value, units = n => [...text].slice(0, n).join("").length // JavaScript counts in UTF-16
     const line = made("p", message.split("\n")[0] + " ", { className: "wrong" })
     if (at?.[0] < at?.[1]) {
@@ -62,7 +62,7 @@ class Column {
         field.setSelectionRange(units(at[0]), units(at[1]))
       }))
     }
-    this.next.replaceChildren(line)
+    what === "expect" ? this.next.replaceChildren(line) : this.shown.append(line)
   }
 
   written(text) {
@@ -70,12 +70,17 @@ class Column {
     this.keep.disabled = this.more.disabled = !text
   }
 
+  show(...parts) {
+    this.shown.replaceChildren(...parts)
+    this.stretches = []
+    this.written("")
+  }
+
   async write(prompt, settings, signal) {
     const after = document.createTextNode("")
-    this.shown.replaceChildren(made("span", signs(prompt), { className: "prompt" }), after)
-    Object.assign(this, { prompt, stretches: [] })
+    this.show(made("span", signs(prompt), { className: "prompt" }), after)
+    this.prompt = prompt
     this.note.textContent = this.model.note
-    this.written("")
     try {
       for await (const piece of this.model.write(prompt, settings, signal)) {
         signal.throwIfAborted()
@@ -146,7 +151,8 @@ function asking(models) {
   const ask = (who, what, { signal }) => Promise.all(who.map(async column => {
     try { await column[what](field.value, settings(), signal) } catch (error) {
       signal.throwIfAborted()
-      column.refuse(error, field)
+      column.refuse(error, field, what)
+      return true
     }
   }))
 
@@ -156,7 +162,7 @@ function asking(models) {
     const mine = working = new AbortController()
     $("stop").disabled = false
     $("state").textContent = what === "write" ? "writing …" : "reading …"
-    const end = await ask(who, what, mine).then(() => "done", () => "stopped")
+    const end = await ask(who, what, mine).then(refused => refused.every(Boolean) ? "refused" : "done", () => "stopped")
     if (mine !== working) return
     $("state").textContent = end
     $("stop").disabled = true

@@ -1,11 +1,14 @@
 "use strict"
 // The models of textgen play: each answers over HTTP, in lines of JSON.
 
+const GONE = "No answer: start textgen play again, and open its new address."
+
 async function * answers(what, { name }, text, settings, signal) {
   const body = JSON.stringify({ model: name, what, text, ...settings })
   const answer = await fetch("ask", { method: "POST", body, signal }).catch(error => {
-    throw error.name === "AbortError" ? error : new Error("No answer: start textgen play again, and open its new address.")
+    throw error.name === "AbortError" ? error : new Error(GONE)
   })
+  if (!answer.ok) throw new Error(answer.status === 400 ? (await answer.json()).error : GONE)
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ""
   for (;;) {
@@ -23,8 +26,10 @@ async function * answers(what, { name }, text, settings, signal) {
 const answering = model => ({
   ...model,
   async * write(...question) { for await (const { text } of answers("write", model, ...question)) yield text },
-  async expect(...question) { for await (const { tokens } of answers("expect", model, ...question)) return tokens },
-  async price(...question) { for await (const price of answers("price", model, ...question)) return price },
+  async expect(text, { memory }, signal) {
+    for await (const { tokens } of answers("expect", model, text, { memory }, signal)) return tokens
+  },
+  async price(text, settings, signal) { for await (const price of answers("price", model, text, {}, signal)) return price },
 })
 
 fetch("models").then(answer => answer.json()).then(models => asking(models.map(answering)))

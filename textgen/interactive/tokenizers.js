@@ -5,10 +5,10 @@
 const BOUNDARY = 0, ESCAPE = 1, RESERVED = 2
 
 class Tokenizer {
-  // names: what each token but the reserved ones is called; unwritable: tokens that are never drawn; alphabet: the
+  // names: what each token but the reserved ones is called; alphabet: the
   // characters that it can read, if it cannot read all; leads: whether the space before a word belongs to its token.
-  constructor({ names, unwritable = [BOUNDARY, ESCAPE], alphabet = null, leads = false }) {
-    Object.assign(this, { names: ["<boundary>", "<escape>", ...names], unwritable, alphabet: alphabet && new Set(alphabet), leads })
+  constructor({ names, alphabet = null, leads = false }) {
+    Object.assign(this, { names: ["<boundary>", "<escape>", ...names], unwritable: [BOUNDARY, ESCAPE], alphabet: alphabet && new Set(alphabet), leads })
   }
 
   unknown(text) { return this.alphabet ? [...new Set(text)].filter(c => !this.alphabet.has(c)) : [] }
@@ -149,8 +149,8 @@ const recased = (word, modifier) => modifier === UPPER ? upper(word) : modifier 
 const divided = word => word[0] === " " && word !== " " ? [" ", word.slice(1)] : ["", word]
 
 class WordTokenizer extends Tokenizer {
-  constructor({ words, characters, own, speller, only, kinds, unwritable }) {
-    super({ names: ["<join>", "<capital>", "<upper>", ...own, ...words], unwritable, leads: true })
+  constructor({ words, characters, own, speller, only, kinds }) {
+    super({ names: ["<join>", "<capital>", "<upper>", ...own, ...words], leads: true })
     Object.assign(this, { words, own, only, settings: speller, pieces: new Pieces(kinds), first: FIRST_OWN + own.length })
     this.index = new Map(words.map((word, i) => [word, this.first + i]))
     this.letters = speller ? null : [...characters] // rare words are spelled by the network

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,8 +92,13 @@ class Arm:
         return [np.mean([d.per_character() for d in seeds], axis=0) for seeds in documents]
 
 
-def group_runs(runs: Sequence[Run]) -> list[Arm]:
+def group_runs(runs: Sequence[Run], names: Collection[str] = ()) -> list[Arm]:
     """Arms of runs that differ in name, seed and fold only, in the order of their first runs.
+
+    Args:
+        runs: what is compared.
+        names: of arms that are known. Elsewhere an arm of a single run has the name of that run,
+            even if it ends in the number of its seed.
 
     Raises:
         TextgenError: the same experiment, seed and fold twice.
@@ -110,8 +115,9 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
                 f"{folders}: the same experiment with the same seed more than once",
                 hint="leave one of them out, or train it with --set seed=N",
             )
-        stems = {_stem(run.experiment) for run in members}
-        name = stems.pop() if len(stems) == 1 else members[0].experiment.name
+        stem, *others = {_stem(run.experiment) for run in members}
+        shared = not others and (len(members) > 1 or stem in names)
+        name = stem if shared else members[0].experiment.name
         name = _free_name(name, members[0].folder, {arm.name for arm in arms})
         arms.append(Arm(name, tuple(sorted(members, key=_place))))
     return arms

@@ -11,13 +11,13 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from textgen.auditing.audit import audit_lines
-from textgen.core.settings import Contrast
+from textgen.core.settings import BUDGETS, Contrast
 from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation import metrics, significance
@@ -26,7 +26,8 @@ from textgen.evaluation.likelihood import UNIT, DocumentBits, averages, summaris
 from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on
-from textgen.report.sentences import cautions
+from textgen.report.sentences import cautions, tested_on
+from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run, TokenBits
 from textgen.runs.generation import evaluation_for
 from textgen.tokenizers.pieces import pretokenize, split_space
@@ -70,7 +71,8 @@ def build_report(
         folds: the corpus of the first arm in each of its folds; of one, as a rule.
         references: baselines scored on the same split.
         contrasts: what is tested, Holm over all of them.
-        plan: arm → what a study has planned for it: seconds on an idle machine.
+        plan: arm → what a study has planned for it: its questions, and where it has a budget in
+            seconds, those that preparation and updates take.
         warnings: what a reader must know first.
         about: further attributes of the report.
     """
@@ -79,10 +81,17 @@ def build_report(
     same_text = [arm for arm in arms if is_on(arm, folds)]
     scored = [arm for arm in same_text if arm.charged]
     described = descriptions(arms)
+    timed = {name: own for name, own in plan.items() if own.get("seconds_per_update")}
     rows = [
-        arm_row(arm, described[arm.name], is_on(arm, folds), plan.get(arm.name)) for arm in arms
+        arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
     ]
-    tested = tested_contrasts(contrasts, scored)
+    tested = tested_contrasts(contrasts, scored, tested_on(pooled.description))
+    asked = {(c.first, c.second): asdict(c) for c in contrasts}
+    for row in tested:
+        pair = row.first, row.second
+        row.unequal = unequal_spending([arm for arm in rows if arm.name in pair])
+        declared = [plan.get(name, {}).get("declared", ()) for name in pair]
+        row.planned = all(asked[pair] in own for own in declared) if plan else None
     report = schema.Report(
         **about,
         unit=UNIT,
@@ -118,7 +127,10 @@ def arm_row(
 ) -> schema.ArmRow:
     """An arm, with what a study has planned for it."""
     first = arm.first.metrics
-    training = [run.metrics.training for run in arm.runs]
+    training, settings = [run.metrics.training for run in arm.runs], arm.first.experiment.training
+    timed = plan and plan["seconds_per_update"]
+    paces = [(t.seconds_per_update, timed or t.calibration_seconds_per_update) for t in training]
+    timing = [taken / planned for taken, planned in paces if taken and planned]
     measured = _mean(t.preparation_seconds + t.seconds for t in training)
     preparation = _mean(t.preparation_seconds for t in training)
     seconds = measured
@@ -149,6 +161,10 @@ def arm_row(
         seconds=seconds,
         seconds_measured=measured,
         preparation_seconds=preparation,
+        budget={key: value for key in BUDGETS if (value := getattr(settings, key))},
+        timing=_mean(timing) if timing else None,
+        threads=training[0].threads or settings.threads,
+        start=str(settings.start or ""),
         curves=[_curve(run, plan) for run in arm.runs],
         test=test,
         validation=validation,
@@ -264,16 +280,17 @@ def reference_row(reference: Reference) -> schema.ReferenceRow:
 
 
 def tested_contrasts(
-    contrasts: Sequence[Contrast], arms: Sequence[Arm]
+    contrasts: Sequence[Contrast], arms: Sequence[Arm], tested_on: str
 ) -> list[schema.ContrastRow]:
     """The contrasts whose arms have bits, with Holm's correction over all that were declared: of
-    the networks alone, and with a memory of the document where both arms have one."""
+    the networks alone, and with a memory of the document where both arms have one.
+    ``tested_on``: what the text was divided into."""
     if not arms:
         return []
     units, folds = arms[0].units, arms[0].fold_of
-    alone = _differences(contrasts, {arm.name: arm.bits for arm in arms}, units, folds)
+    alone = _differences(contrasts, {arm.name: arm.bits for arm in arms}, units, folds, tested_on)
     with_memory = {a.name: a.bits_with_memory for a in arms if a.bits_with_memory is not None}
-    both = _differences(contrasts, with_memory, units, folds)
+    both = _differences(contrasts, with_memory, units, folds, tested_on)
     return [
         schema.ContrastRow(
             first=c.first,
@@ -292,6 +309,7 @@ def _differences(
     bits: Mapping[str, np.ndarray],
     units: np.ndarray,
     folds: np.ndarray,
+    tested_on: str,
 ) -> dict[int, schema.Difference]:
     """Those of the contrasts whose arms have bits, (seeds, documents) each, by their numbers."""
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
@@ -303,7 +321,7 @@ def _differences(
     adjusted = significance.holm([*(d.p for d in differences), *missing])[: len(wanted)]
     rows = {}
     for (number, c), d, p in zip(wanted.items(), differences, adjusted, strict=True):
-        result = significance.verdict(d, p)
+        d, result = replace(d, tested_on=tested_on), significance.verdict(d, p)
         open_question = result == "can't tell"
         dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
         rows[number] = schema.Difference(

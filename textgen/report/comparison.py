@@ -140,7 +140,7 @@ def compare_runs(
         runs: finished runs or their folders; those that differ only in seed, fold and name are one
             arm.
         name, title: of the report, and its heading; the arms' names if empty.
-        contrasts: what is tested, declared before the runs; if empty, each arm against the first.
+        contrasts: what is tested; if empty, every two arms.
         plan: of a study, for each arm.
         command: that repeats the report; made from the other arguments if empty.
         different_texts: accept runs on different texts or splits, and flag them.
@@ -159,7 +159,8 @@ def compare_runs(
             check_folder(Path(run))
     screen = Screen(quiet)
     readable, corpora, left_out = read_runs(runs, screen)
-    arms = group_runs(readable)
+    asked = {arm for contrast in contrasts for arm in (contrast.first, contrast.second)}
+    arms = group_runs(readable, asked | (plan or {}).keys())
     texts = [corpora[run.folder] for run in arms[0].folds]
     warnings = check_comparable(arms, different_texts)
     if texts[0].warning:
@@ -181,7 +182,7 @@ def compare_runs(
         arms,
         texts,
         pooled_references(texts, screen.say, f"{readable[0].folder}/experiment.toml"),
-        contrasts or against_first([arm.name for arm in same_text if arm.charged]),
+        contrasts or every_pair([arm.name for arm in same_text if arm.charged]),
         plan or {},
         warnings,
         name=name or folder_name(names),
@@ -255,11 +256,12 @@ def folder_name(names: Sequence[str]) -> str:
     return (joined + ("-and-others" if len(names) > 4 else "")).replace("/", "_")
 
 
-def against_first(names: Sequence[str]) -> list[Contrast]:
-    """Each arm against the first."""
+def every_pair(names: Sequence[str]) -> list[Contrast]:
+    """Each arm against every arm before it."""
     return [
-        Contrast(name, names[0], f"Is {name} better than {names[0]}?", "first is lower")
-        for name in names[1:]
+        Contrast(name, other, f"Is {name} better than {other}?", "first is lower")
+        for place, name in enumerate(names)
+        for other in names[:place]
     ]
 
 
@@ -318,9 +320,9 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     screen.console.print(Text(visible(answer), style="bold"), soft_wrap=soft_wrap)
     for line in qualifications:
         screen.say(line)
-    for claim in map(sentences.contrast_claim, report.contrasts):
-        if str(claim) != answer:
-            screen.say(str(claim))
+    for contrast in report.contrasts:
+        if (line := str(sentences.contrast_claim(contrast))) != answer:
+            screen.say(f"{line} {sentences.unequal(contrast.unequal)}".strip())
     title = "bits per character, alone and with a memory of the text so far"
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("model", no_wrap=True)

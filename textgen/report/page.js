@@ -33,12 +33,13 @@
       const spelling = sum("spelling"), note = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
       return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${note}`;
     });
-    say(`“${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}”: ${costs.join(" · ")}`);
+    say(`“\u2068${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}\u2069”: ${costs.join(" · ")}`);
   };
 
   for (const text of all(".passage .text"))  // on a narrow screen, where each has a scroll bar
     text.onscroll = () => all(".text", text.closest(".passage")).forEach((it) => { it.scrollTop = text.scrollTop; });
 
+  for (const mark of all("i[data-t], .line[data-t]")) Object.assign(mark, { role: "img", ariaLabel: mark.dataset.t });
   const BOXES = ".text,.plot,.strip,.bars,.contrasts,.samples", ITEMS = "[data-t],[data-b]";
   for (const kind of ["pointerover", "focusin", "click"])
     document.addEventListener(kind, ({ target }) => {

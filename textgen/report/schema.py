@@ -70,6 +70,11 @@ class ArmRow(Row):
         same_text: whether it was scored on the report's text and split.
         seconds: preparation and training; planned ones where a study has planned them.
         seconds_measured: those that passed.
+        budget: as set for each training.
+        timing: seconds an update during training, over those that turned seconds into updates;
+            None where none were timed.
+        threads: that it was trained on; 0 where that is not known.
+        start: a run whose weights it began with.
         test, validation: None if its bits are not those of a distribution over the text.
     """
 
@@ -91,6 +96,10 @@ class ArmRow(Row):
     seconds: float
     seconds_measured: float
     preparation_seconds: float
+    budget: dict[str, float] = {}
+    timing: float | None = None
+    threads: int = 0
+    start: str = ""
     curves: list[Curve]
     test: Bits | None
     validation: Bits | None
@@ -120,6 +129,7 @@ class Difference(Row):
     documents: int
     seeds: list[int]
     folds: int = 1
+    tested_on: str = "documents"
     scope: str
     verdict: str
     answer: str
@@ -129,12 +139,20 @@ class Difference(Row):
 
 
 class ContrastRow(Difference):
-    """A tested difference of the networks alone; ``with_memory``: the same with a memory of the
-    document, where both arms have one."""
+    """A tested difference of the networks alone.
+
+    Attributes:
+        with_memory: the same with a memory of the document, where both arms have one.
+        planned: whether the question is in the plan that a study made before its runs; None
+            without a study.
+        unequal: what the arms did not have alike, see :mod:`textgen.report.spending`.
+    """
 
     first: str
     second: str
     question: str
+    planned: bool | None = None
+    unequal: list[str] = []
     with_memory: Difference | None = None
 
 
@@ -196,13 +214,11 @@ class Caution(Row):
         text: a sentence or two.
         arms: those that it is about together, by their names.
         by_arm: an arm's name → what is said of it alone, behind the text.
-        briefly: what an answer about several arms has to say of it, with a space behind it.
     """
 
     text: str
     arms: list[str] = []
     by_arm: dict[str, str] = {}
-    briefly: str = ""
 
     def __str__(self) -> str:
         notes = "; ".join(f"{name} {note}" for name, note in self.by_arm.items())
@@ -210,8 +226,9 @@ class Caution(Row):
 
 
 class Report(Row):
-    """``report.json``. ``folds``: in how many every document was tested once. ``other_looks``: how
-    many more runs in the same folders have been scored on this test text."""
+    """``report.json``. ``folds``: in how many every document was tested once. ``declared``: whether
+    somebody chose the contrasts. ``other_looks``: how many more runs in the same folders have been
+    scored on this test text."""
 
     version: int = Field(SCHEMA, alias="schema")
     name: str

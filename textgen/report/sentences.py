@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 import numpy as np
 
-from textgen.core.settings import BUDGETS, Contrast
+from textgen.core.settings import Contrast
 from textgen.evaluation.significance import MARGIN
+from textgen.report import spending
 from textgen.report.arms import Arm
 from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
 
-# Relative difference up to which arms count as matched in a budget.
-TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
-# Relative difference in characters from which the same number of updates is not the same work.
-UNEQUAL_WORK = 0.1
+COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
+# What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
+UNEQUAL = {
+    spending.BUDGET: ("updates", COST),
+    spending.WORK: ("updates", COST),
+    spending.LOAD: ("timing", COST + ", with {0.timing:.0%} of the time planned for an update"),
+    spending.THREADS: ("threads", "had {0.threads}"),
+    spending.START: ("start", "went on from {0.start}"),
+    spending.OUTSIDE_DATA: ("extra_data", "uses {1}"),
+}
 # Validations of a training, at least, that show whether it went on for too long.
 MIN_CURVE = 4
 
@@ -44,22 +52,20 @@ class Claim:
 def claims(report: Report) -> list[Claim]:
     """The answers to declared questions, then what can be said of every two arms and of each, best
     first: of some of the arms, the first claim that speaks of no others is the headline."""
-    made = [contrast_claim(c, unit(report)) for c in report.contrasts]
+    made = [contrast_claim(contrast) for contrast in report.contrasts]
     pairs = {frozenset(claim.arms): claim for claim in made}
     result = list(made) if report.declared else []
     scored = report.scored
     for place, arm in enumerate(scored):
         for worse in scored[place + 1 :]:
             result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
-    briefly = "".join(caution.briefly for caution in report.warnings)
-    result = [replace(claim, caveat=briefly + claim.caveat) for claim in result]
     return result + [_arm_claim(arm) for arm in scored]
 
 
-def unit(report: Report) -> str:
-    """What the text was divided into."""
-    cut = "blocks" in report.corpus.get("division", "") or report.corpus["kind"] == "file"
-    return "pieces of documents" if cut else "documents"
+def tested_on(corpus: Mapping[str, Any]) -> str:
+    """What a text, as a corpus describes it, was divided into."""
+    cut = "blocks" in corpus.get("division", "") or corpus["kind"] == "file"
+    return "pieces" if cut else "documents"
 
 
 def headline(report: Report) -> Claim | None:
@@ -67,14 +73,19 @@ def headline(report: Report) -> Claim | None:
     return next(iter(claims(report)), None)
 
 
-def contrast_claim(contrast: ContrastRow, unit: str = "documents") -> Claim:
-    """The answer to a question about two arms; the text is tested in so many of a ``unit``."""
+def unequal(what: Sequence[str]) -> str:
+    """That two arms did not have something alike."""
+    return f"The two did not have the same {' or '.join(what)}." if what else ""
+
+
+def contrast_claim(contrast: ContrastRow) -> Claim:
+    """The answer to a question about two arms."""
     answer = f"{difference(contrast)}."
     if contrast.answer in ("Yes", "No"):
         answer = f"{contrast.answer}. {answer}"
-    return Claim(
-        (contrast.first, contrast.second), contrast.question, answer, caveat(contrast, unit)
-    )
+    late = "This question is not in the plan." * (contrast.planned is False)
+    cautions = filter(None, (late, unequal(contrast.unequal), caveat(contrast)))
+    return Claim((contrast.first, contrast.second), contrast.question, answer, " ".join(cautions))
 
 
 def difference(contrast: ContrastRow) -> str:
@@ -119,7 +130,7 @@ def counts_line(report: Report) -> str:
     return f"{text}, a part of the model in all other figures.{change}"
 
 
-def caveat(contrast: ContrastRow, unit: str) -> str:
+def caveat(contrast: ContrastRow) -> str:
     """How far an answer can be trusted, in a sentence or two."""
     if contrast.verdict == "can't tell":
         return contrast.advice
@@ -127,16 +138,18 @@ def caveat(contrast: ContrastRow, unit: str) -> str:
     if contrast.verdict != "equal":
         low, high = sorted((abs(low), abs(high)))
     bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
-    documents = f"{bounds}, over {contrast.documents} {unit} kept out of training"
+    documents = f"{bounds}, over {contrast.documents} {contrast.tested_on} kept out of training"
+    small = f" Less than {MARGIN:g} would count as no difference."
+    small *= contrast.verdict != "equal" and low < MARGIN
     if contrast.folds > 1:
-        return f"{documents}, each in one of {contrast.folds} folds."
+        return f"{documents}, each in one of {contrast.folds} folds.{small}"
     if contrast.scope != "these runs":
-        return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds."
+        return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds.{small}"
     once = "each model" if max(contrast.seeds) == 1 else "a model"
-    return f"{documents}. This holds for these runs only: {once} was trained once."
+    return f"{documents}. This holds for these runs only: {once} was trained once.{small}"
 
 
-def spread(difference: Difference, unit: str) -> str:
+def spread(difference: Difference) -> str:
     """Whether a difference hangs on one document, or on the long ones."""
     if not (found := difference.spread) or not found.without_one:
         return ""
@@ -146,16 +159,17 @@ def spread(difference: Difference, unit: str) -> str:
         for value in (*found.without_one[::sign], found.mean_over_documents)
     )
     return (
-        f"{found.agreeing} of {difference.documents} {unit} agree; without any one of them the "
-        f"lead is {low} to {high}; weighting all equally, {alike}. They carry as much information "
-        f"as {found.equal_documents:.1f} of equal length."
+        f"{found.agreeing} of {difference.documents} {difference.tested_on} agree; without any one "
+        f"of them the lead is {low} to {high}; weighting all equally, {alike}. They carry as much "
+        f"information as {found.equal_documents:.1f} of equal length."
     )
 
 
 def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
     first, second = (row.test.total if row.test else 0.0 for row in (better, worse))
     ahead = f"{better.name} is ahead: {first:.3f} bits per character, against {second:.3f}"
-    return Claim((better.name, worse.name), "", f"{ahead} for {worse.name}.", "Not tested.")
+    caution = f"{unequal(spending.unequal_spending([better, worse]))} Not tested.".strip()
+    return Claim((better.name, worse.name), "", f"{ahead} for {worse.name}.", caution)
 
 
 def _arm_claim(arm: ArmRow) -> Claim:
@@ -209,7 +223,7 @@ def cautions(
         if arm.first.experiment.training.watch == "validation"
     ]
     return [
-        *budget_cautions(arms, rows),
+        *spending_cautions(rows),
         *overfitting_cautions(watching),
         *counts_cautions({row.name: row.training_counts for row in rows}),
         *memory_cautions({row.name: row.memory for row in rows}),
@@ -219,31 +233,14 @@ def cautions(
     ]
 
 
-def budget_cautions(arms: Sequence[Arm], rows: Sequence[ArmRow]) -> list[Caution]:
-    """Where no budget is the same for all arms, neither as set nor as spent, or where only the
-    number of updates is, but not the text that they have seen."""
-    settings = [arm.first.experiment.resolved["training"] for arm in arms]
-    same = len({tuple(training.get(key) for key in BUDGETS) for training in settings}) == 1
-    if len(rows) < 2 or (same and settings[0].get("updates") is None):
-        return []
-    spent = {key: [float(np.mean(row[key])) for row in rows] for key in TOLERANCE}
-    excess = {key: max(values) / max(1e-9, min(values)) - 1 for key, values in spent.items()}
-    matched = ["updates"] if same else [k for k, limit in TOLERANCE.items() if excess[k] <= limit]
-    if matched and (matched != ["updates"] or excess["characters"] <= UNEQUAL_WORK):
-        return []
-    text = "The arms have no budget in common."
-    if matched:
-        text = (
-            "The same number of updates was not equal work, by the training text that each arm has "
-            "seen. An equal budget is one in seconds: training.seconds, or seconds in [budget] of "
-            "a study."
-        )
-    costs = {
-        row.name: f"{row.characters:,.0f} characters, {np.mean(row.updates):,.0f} updates, "
-        f"{row.seconds:.0f} seconds"
-        for row in rows
-    }
-    return [Caution(text=text, by_arm=costs, briefly="The arms' budgets were not equal. ")]
+def spending_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
+    """One for everything that the arms did not have alike."""
+    result = []
+    for what in spending.unequal_spending(rows):
+        figure, form = UNEQUAL[what]
+        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in rows if r[figure]}
+        result.append(Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm))
+    return result
 
 
 def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:

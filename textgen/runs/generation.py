@@ -17,7 +17,7 @@ from textgen.core.errors import RefusedText
 from textgen.core.settings import Sampling
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
-from textgen.evaluation.sampler import READING, Sampler, text_seed
+from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, Sampler, text_seed
 from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
 from textgen.tokenizers.base import Rendered, Tokenizer
 
@@ -143,6 +143,7 @@ class Writer:
             fill=self.settings.fill,
             seed=request.seed,
             memory=self.settings.memory,
+            temperature=max(request.temperature, MIN_TEMPERATURE),
         )
         spaced = self.tokenizer.spaces_lead and request.prompt.endswith(" ")
         return _part(rendered, spaced and rendered.text.startswith(" "), len(rendered.text))

@@ -38,6 +38,7 @@ PROGRESS = (
     "validation_seconds",
     "validation_share",
     "calibration_seconds_per_update",
+    "seconds_per_update",
     "updates",
     "updates_planned",
     "best_interval",
@@ -92,11 +93,14 @@ class Manifest(Content):
 
 
 class TrainingContent(Content):
+    threads: PositiveInt | None = None
     preparation_seconds: NonNegativeFloat
     seconds: NonNegativeFloat
     validation_seconds: NonNegativeFloat
     characters: PositiveInt
     characters_of_training_text: PositiveInt
+    calibration_seconds_per_update: NonNegativeFloat | None = None
+    seconds_per_update: NonNegativeFloat | None = None
     updates: PositiveInt
     updates_planned: PositiveInt
     parameters: PositiveInt
@@ -225,6 +229,7 @@ def run_metrics(
     if not objective.carries_state:
         parts["test"]["model_bits_by_position"] = by_position(scored["test"], objective.length)
     training = {
+        "threads": tensorflow_in_effect().get("threads"),
         "preparation_seconds": prepared.seconds,
         **{name: getattr(progress, name) for name in PROGRESS},
         "memory_seconds": memory_seconds,

@@ -103,7 +103,7 @@ def run_study(
                 name=study.name,
                 title=study.title,
                 contrasts=study.contrasts,
-                plan={a: asdict(p) for a, p in plans.items() if p.seconds_per_update is not None},
+                plan={arm: asdict(plan) for arm, plan in plans.items()},
                 command=f"python -m {study_command(study.path, runs_folder, reports_folder)}",
                 reports_folder=Path(reports_folder),
                 quiet=quiet,

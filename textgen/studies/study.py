@@ -25,10 +25,9 @@ on what else the machine was doing nor on whether the study was interrupted.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,7 +57,7 @@ from textgen.core.settings import (
 from textgen.core.system import processor, start_tensorflow, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
-from textgen.runs.folder import write_experiment
+from textgen.runs.folder import is_finished, write_experiment
 from textgen.studies.workers import Processes
 from textgen.training.preparation import prepare
 
@@ -234,6 +233,7 @@ class ArmPlan:
     Attributes:
         experiment: resolved, under the study's budget, without name and seed.
         updates: of each run; None if the budget is in characters.
+        declared: the questions that the study asked before a run of this arm was finished.
         processor: of the machine that measured.
         preparation_seconds, seconds_per_update, parameters: as :func:`measure` returns them; None
             if nothing had to be measured.
@@ -245,6 +245,7 @@ class ArmPlan:
     preparation_seconds: float | None = None
     seconds_per_update: float | None = None
     parameters: int | None = None
+    declared: tuple[Contrast, ...] = ()
 
 
 def plan_study(
@@ -270,6 +271,11 @@ def plan_study(
     """
     path, failures = folder / PLAN_FILE, list[str]()
     plans = read_plans(path)
+    declared = {arm: plan.declared for arm, plan in plans.items()}
+    for arm in study.arms:
+        if not any(is_finished(folder / name) for name in study.runs(arm)):
+            declared[arm] = study.contrasts
+    plans = {arm: replace(plan, declared=declared[arm]) for arm, plan in plans.items()}
     for arm in plans.keys() & study.arms.keys():
         changes = differences(plans[arm].experiment, study.experiment(arm).arm)
         if changes and not overwrite:
@@ -282,6 +288,8 @@ def plan_study(
     if study.budget.seconds is not None and missing and machines:
         message = f"timed on {', '.join(machines)}, but arms.{missing[0]} would be on {processor()}"
         raise TextgenError(f"{path}: {message}", "add the arm there, or use another --runs folder")
+    if plans:
+        write_json(path, {arm: asdict(plan) for arm, plan in plans.items()})
     if missing:
         say(f"planning {', '.join(missing)} …")
     at_once = workers if study.threads == 1 else 1
@@ -289,7 +297,7 @@ def plan_study(
         planned = [pool.submit(_plan_arm, study, arm, folder, processes) for arm in missing]
         for arm, future in zip(missing, planned, strict=True):
             try:
-                plans[arm] = plan = future.result()
+                plans[arm] = plan = replace(future.result(), declared=declared.get(arm, ()))
             except TextgenError as error:
                 failures.append(f"{arm}: {error.message}")
                 continue
@@ -385,7 +393,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
     Raises:
         TextgenError: an unusable corpus.
     """
-    from textgen.training.loop import new_network, new_step, time_updates, windows_of
+    from textgen.training.loop import new_network, new_step, time_updates, windows_of, work_clock
 
     settings = experiment.training
     prepared = prepare(experiment, load_corpus(experiment))
@@ -396,7 +404,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
         windows = windows_of(prepared.encoded[0], experiment.objective)
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
-        clock = time.process_time if threads == 1 else time.perf_counter
+        clock = work_clock(threads)
         measured["seconds_per_update"] = time_updates(step, batches, seconds, TIMED_CALLS, clock)
     return measured
 

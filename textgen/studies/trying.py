@@ -22,14 +22,11 @@ from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
 from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.language import code_of, find_language, foreign_language
-from textgen.data.loading import load_corpus
 from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
 from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study, study_command
-from textgen.studies.expected import expect
-from textgen.studies.study import load_study
 
 # Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
@@ -99,12 +96,7 @@ def try_texts(
         message = f"{path}: a study of other texts, language, minutes or seeds, or changed"
         raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
     write_file(path, content)
-    corpus = load_corpus(load_study(path).experiment("words"))
-    if expected := expect(corpus, study["budget"]["seconds"]):
-        screen.say(str(expected))
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
-    if expected:
-        screen.say(expected.compared_with(report.contrasts[0]))
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
     screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"

@@ -31,7 +31,8 @@ import filelock
 from textgen.core.errors import Cancelled, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.system import exit_immediately, silenced_stderr
-from textgen.runs.folder import LOCK, write_experiment
+from textgen.runs.finished import read_metrics
+from textgen.runs.folder import LOCK, is_finished, write_experiment
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 CONNECT_SECONDS = 10.0
@@ -202,6 +203,9 @@ def run_all(
         arguments += ["--runs", str(folder.resolve()), *["--overwrite"] * (name in replaced)]
         try:
             place.run(arguments, log)
+            if not is_finished(folder / name):
+                raise TextgenError(f"it has ended, but {folder / name} has no results of it")
+            read_metrics(folder / name)
         except TextgenError as error:
             failure = error.message
         return name, failure, time.perf_counter() - begin

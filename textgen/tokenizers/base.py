@@ -147,7 +147,9 @@ class Step(ABC):
         """The choices of the step; with a memory of the words ``earlier`` in the document."""
 
     @abstractmethod
-    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> Any:
+    def draw(
+        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
+    ) -> Any:
         """What is chosen at random, to fill a placeholder as one of :data:`FILL` says."""
 
     def bits(self) -> float:
@@ -169,8 +171,12 @@ class Chance(Step):
         number = None if self.known is None else int(self.known)
         return bool((yield Choice(partial(np.array, [1 - self.yes, self.yes]), number)))
 
-    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> bool:
-        return random.random() < self.yes
+    def draw(
+        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
+    ) -> bool:
+        highest = max(self.yes, 1 - self.yes)
+        yes, no = ((p / highest) ** (1 / temperature) for p in (self.yes, 1 - self.yes))
+        return random.random() * (yes + no) < yes
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,9 @@ class UnseenCharacter(Step):
             point += weight * (yield Choice(partial(np.full, size, 1 / size), number))
         return chr(point)
 
-    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+    def draw(
+        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
+    ) -> str:
         return UNSEEN
 
 
@@ -294,8 +302,7 @@ class Tokenizer(ABC):
 
         Args:
             text: any string.
-            training: nothing is charged, no token is located in the text, and some known words may
-                be encoded as rare ones, which the network would otherwise never see.
+            training: nothing is charged, and no token is located in the text.
         """
 
     @abstractmethod
@@ -310,6 +317,7 @@ class Tokenizer(ABC):
         fill: str = "scored",
         seed: int = 0,
         memory: bool = False,
+        temperature: float = 1.0,
     ) -> Rendered:
         """Generated tokens as text.
 
@@ -320,6 +328,7 @@ class Tokenizer(ABC):
             seed: of the words that fill placeholders.
             memory: with the fill ``"scored"``, rare words that stood in the text before come back
                 as often as a memory of the document has it.
+            temperature: of the words that are drawn with the fill ``"scored"``.
         """
         written = np.asarray(tokens)
         return Rendered(self.decode(EncodedDocument(written[written >= RESERVED])))
@@ -484,6 +493,7 @@ class PlaceholderTokenizer(Tokenizer):
         fill: str = "scored",
         seed: int = 0,
         memory: bool = False,
+        temperature: float = 1.0,
     ) -> Rendered:
         before = before.removesuffix(" ")  # the next token brings its own
         random, writer = Random(seed), self.writer(before, fill)
@@ -491,7 +501,7 @@ class PlaceholderTokenizer(Tokenizer):
         for token, steps_of in self.steps_at([int(token) for token in tokens]):
             surface = None
             if steps_of and (fill == "scored" or not self.gaps):
-                surface = drawn(steps_of(None), fill, random, earlier)
+                surface = drawn(steps_of(None), fill, random, earlier, temperature)
             writer.write(token, surface)
         return writer.rendered()
 
@@ -505,12 +515,18 @@ class PlaceholderTokenizer(Tokenizer):
         return earlier
 
 
-def drawn(steps: Steps, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+def drawn(
+    steps: Steps,
+    fill: str,
+    random: Random,
+    earlier: DocumentCounts | None,
+    temperature: float = 1.0,
+) -> str:
     """A surface form of which every step is drawn; arguments as for :meth:`Step.draw`."""
     chosen = None
     while True:
         try:
-            chosen = steps.send(chosen).draw(fill, random, earlier)
+            chosen = steps.send(chosen).draw(fill, random, earlier, temperature)
         except StopIteration as end:
             return str(end.value)
 

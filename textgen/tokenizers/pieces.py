@@ -23,7 +23,6 @@ from functools import cache, cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
-from zlib import crc32
 
 import regex
 
@@ -224,24 +223,9 @@ class Vocabulary:
                 return (JOIN, *case), number
         return None
 
-    def rare(self, pieces: Sequence[str], training: bool = False) -> list[RareWord]:
-        """The pieces of a document that are outside the vocabulary, in training also those that
-        are withheld."""
-        withheld = self.withheld if training else ()
-        return [
-            RareWord(piece, place)
-            for place, piece in enumerate(pieces)
-            if piece in withheld or self.parts(piece) is None
-        ]
-
-    @cached_property
-    def withheld(self) -> frozenset[str]:
-        """Half of the words that occur once, if there are any: the network should see rare ones."""
-        return frozenset(
-            word
-            for word, count in zip(self.words, self.counts, strict=True)
-            if count == 1 and crc32(word.encode("utf-8", "surrogatepass")) % 2
-        )
+    def rare(self, pieces: Sequence[str]) -> list[RareWord]:
+        """The pieces of a document that are outside the vocabulary."""
+        return [RareWord(p, place) for place, p in enumerate(pieces) if self.parts(p) is None]
 
     @cached_property
     def cores(self) -> frozenset[str]:

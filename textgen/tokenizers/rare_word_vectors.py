@@ -182,8 +182,7 @@ class Neighbour(VectorPolicy):
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         rare = rare_types(data)
-        withheld = () if data.pooled else frozenset(rare)
-        known = [w for w in _candidates(data.vocabulary) if only_letters(w) and w not in withheld]
+        known = [word for word in _candidates(data.vocabulary) if only_letters(word)]
         if not known:
             message = "no known word of letters can stand in for a rare one"
             hint = "lower tokenizer.minimum_count, or use another policy or more text"

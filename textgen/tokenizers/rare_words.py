@@ -46,8 +46,7 @@ class PolicyTrainingData:
         training: of each training document, the pieces and the rare words among them.
         tuning: the same of the validation documents, for tuning alone.
         vocabulary: the words with tokens of their own.
-        pooled: whether the rare words of training are outside the vocabulary; where it holds every
-            word, the withheld ones are examples of rare words all the same.
+        pooled: whether a rare word of training may come back whole.
         seed: of whatever is random.
         language: of the text, an ISO code.
     """
@@ -55,9 +54,9 @@ class PolicyTrainingData:
     training: Sequence[tuple[Pieces, Sequence[RareWord]]]
     tuning: Sequence[tuple[Pieces, Sequence[RareWord]]]
     vocabulary: Vocabulary
-    pooled: bool
     seed: int
     language: str
+    pooled: bool = True
 
 
 Settings = TypeVar("Settings")
@@ -83,7 +82,6 @@ class ClassPolicy(ABC):
         learnt: what :meth:`learn` returned, once the policy is fitted or loaded; then there are
             also the vocabulary and the speller, P(word | class).
         classes: the names of the classes, each of which becomes a token ``<name>``.
-        unwritable: tokens of its own that are never drawn in generation.
         extra_data: data from outside the training split that it uses, in words for the reports.
         charged: whether every bit of what it hides is charged.
         gaps: whether there is a surface form before every token and at the end of the text.
@@ -92,7 +90,6 @@ class ClassPolicy(ABC):
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
     vocabulary: Vocabulary = field(init=False, repr=False, compare=False)
     speller: Speller = field(init=False, repr=False, compare=False)
-    unwritable: ClassVar[tuple[int, ...]] = ()
     extra_data: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[bool] = True
     gaps: ClassVar[bool] = False
@@ -262,7 +259,7 @@ class Unk(ClassPolicy):
         return [UNK] * len(rare)
 
     def fit(self, data: PolicyTrainingData) -> Self:
-        return super().fit(replace(data, pooled=data.pooled and self.recall))
+        return super().fit(replace(data, pooled=self.recall))
 
 
 @dataclass(frozen=True)
@@ -288,10 +285,6 @@ class Pos(ClassPolicy):
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the tagger knows
         return (describe_tagger(self.learnt["model"]),)
-
-    @property
-    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # of the language's classes
-        return (self.token_of(REST),)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         tags = tag_pieces(pieces, self.learnt["model"])

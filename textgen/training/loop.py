@@ -78,6 +78,7 @@ def train(
     windows = windows_of(training, experiment.objective)
     step = new_step(network, experiment, windows, threads)
     validation = Validation(experiment.objective, network, documents)
+    clock = work_clock(threads)
     best = _best(network)
     shapes = {key: array.shape for key, array in {**step.arrays(), **best}.items()}
     if stored := load_checkpoint(run, shapes):
@@ -85,14 +86,14 @@ def train(
         step.restore(arrays)
         best = {key: arrays[key] for key in best}
     else:
-        progress = _planned(experiment, windows, training, step, validation)
+        progress = _planned(experiment, windows, training, step, validation, clock)
         if settings.start and settings.watch == "validation":  # whose weights may stay the best
             progress.best = validation.bits_per_character(progress.validation_share)
     step.schedule.updates.assign(progress.updates_planned)
     patience = settings.patience or math.inf
     hooks.on_start(progress)
 
-    sums, start = tf.zeros(3, tf.float64), time.perf_counter()
+    sums, start, begin = tf.zeros(3, tf.float64), time.perf_counter(), clock()
     for spans, fresh in windows.training(settings.batch, experiment.seed, progress.updates):
         without_gain = len(progress.history) - progress.best_interval
         if progress.updates == progress.updates_planned or without_gain >= patience:
@@ -114,6 +115,8 @@ def train(
         if progress.updates != end:
             continue
         progress.seconds += time.perf_counter() - start
+        made = end - progress.end_of(len(progress.history) - 1)
+        progress.paces.append((clock() - begin) / made)
         with step.averaged():
             start = time.perf_counter()
             bits = validation.bits_per_character(progress.validation_share)
@@ -135,7 +138,7 @@ def train(
                 best = _best(network)
             hooks.on_validation(progress)
         save_checkpoint(run, {**step.arrays(), **best}, progress)
-        sums, start = tf.zeros(3, tf.float64), time.perf_counter()
+        sums, start, begin = tf.zeros(3, tf.float64), time.perf_counter(), clock()
     network.set_weights([*best.values()])
     return progress
 
@@ -144,12 +147,20 @@ def _best(network: Any) -> dict[str, np.ndarray]:
     return {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
 
 
+def work_clock(threads: int) -> Callable[[], float]:
+    """The processor's own clock where a single thread of it does all the work: other work on the
+    machine does not count. Else the wall's."""
+    alone = threads == 1 and not tf.config.list_physical_devices("GPU")
+    return time.process_time if alone else time.perf_counter
+
+
 def _planned(
     experiment: Experiment,
     windows: Windows,
     training: Sequence[EncodedDocument],
     step: Step,
     validation: Validation,
+    clock: Callable[[], float],
 ) -> Progress:
     """The progress of a training before its first update: a budget in seconds is turned into
     updates by timing some."""
@@ -157,7 +168,7 @@ def _planned(
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     if settings.seconds:
         batches = windows.training(settings.batch, experiment.seed)
-        per_update = time_updates(step, batches, CALIBRATION_SECONDS)
+        per_update = time_updates(step, batches, CALIBRATION_SECONDS, clock=clock)
         progress.calibration_seconds_per_update = per_update
         updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
     else:
@@ -243,8 +254,7 @@ def time_updates(
         batches: endless.
         seconds: of timed updates, at least.
         least: groups, however long they take.
-        clock: of a group; the processor's own time (``time.process_time``) where a single thread
-            shares a busy machine.
+        clock: of a group.
     """
     before = step.arrays()
     step.schedule.scale.assign(0.0)

@@ -11,7 +11,7 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Training
-from textgen.core.system import seconds_saved
+from textgen.core.system import Stopwatch
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.evaluation.counts import TrainingCounts
@@ -29,8 +29,8 @@ class Prepared:
         vectors: what the embedding layer starts from.
         counts: (V,) int64 occurrences of every token in the text that the tokenizer was fitted on.
         training_counts: n-grams of the same text, if the experiment has them.
-        seconds: what all this took, or once took where a cache saved it; by the processor's own
-            clock where the run has a single thread.
+        seconds: what all this took, by the processor's own clock where the run has a single thread;
+            of what the cache keeps, the processor time that it once took.
     """
 
     tokenizer: Tokenizer
@@ -38,7 +38,7 @@ class Prepared:
     vectors: Vectors
     counts: np.ndarray
     training_counts: TrainingCounts | None
-    seconds: float
+    seconds: float = 0.0
 
     @property
     def extra_data(self) -> list[str]:
@@ -47,13 +47,18 @@ class Prepared:
 
 def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     """Fit everything on the training split, of a large corpus on a sample of it, and encode all of
-    it; seconds saved by a cache are counted all the same.
+    it; what the cache saves is counted all the same.
 
     Raises:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
     clock = time.process_time if experiment.training.threads == 1 else time.perf_counter
-    start, cached = clock(), seconds_saved()
+    with Stopwatch(clock) as watch:
+        prepared = _prepare(experiment, loaded)
+    return replace(prepared, seconds=watch.seconds())
+
+
+def _prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     partly = loaded.sample is not loaded.train
     tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
     encoded = (
@@ -76,12 +81,11 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     counts[BOUNDARY] = len(tokens)  # every document's end
     for document in tokens:
-        counts += np.bincount(document, minlength=tokenizer.size)
+        np.add.at(counts, document, 1)
     orders, ngrams = experiment.training_counts.orders, None
     if orders:
         ngrams = TrainingCounts(orders, tokens, tokenizer.size)
-    seconds = clock() - start + seconds_saved() - cached
-    return Prepared(tokenizer, encoded, vectors, counts, ngrams, seconds)
+    return Prepared(tokenizer, encoded, vectors, counts, ngrams)
 
 
 def subtract_preparation_time(settings: Training, preparation: float) -> Training:

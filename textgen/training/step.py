@@ -36,6 +36,13 @@ def check_trainable(network: Any, loss: str) -> None:
         raise TextgenError(message, 'use "categorical"')
 
 
+def shards_of(batch: int, threads: int) -> list[int]:
+    """How many rows of a batch each thread computes, as evenly as they can be dealt out; a GPU
+    computes all of them at once."""
+    number = 1 if tf.config.list_logical_devices("GPU") else min(batch, threads)
+    return [(batch + i) // number for i in range(number)]
+
+
 class Step:
     """The network, optimizer and carried states of a training.
 
@@ -43,7 +50,7 @@ class Step:
         network, objective: the model.
         settings: of the training.
         tail_share: of an adaptive softmax, how much of the training text is in the tail.
-        threads: the rows of a batch are dealt out to so many, as evenly as they can be.
+        threads: see :func:`shards_of`.
 
     Attributes:
         update: makes one update from (spans (B, before + length) int32, fresh (B,) bool) and
@@ -70,8 +77,7 @@ class Step:
         self.schedule = Schedule(settings)
         self.optimizer = optimizer_of(settings, self.schedule)
         self.optimizer.build(self.weights)
-        shards = min(settings.batch, threads)
-        self.shards = [(settings.batch + i) // shards for i in range(shards)]
+        self.shards = shards_of(settings.batch, threads)
         self._initial = network.initial_state(settings.batch)
         self._states = [tf.Variable(state) for state in tf.nest.flatten(self._initial)]
         compiled = compilable(network, gradients=True)
