@@ -7,7 +7,15 @@ from random import Random
 import constriction
 import numpy as np
 import pytest
-from conftest import POLICIES, fitted, in_turn, made_up, made_up_memory, tiny_model
+from conftest import (
+    POLICIES,
+    fitted,
+    in_turn,
+    made_up,
+    made_up_counts,
+    made_up_memory,
+    tiny_model,
+)  # fmt: skip
 from scipy.stats import chisquare
 
 from textgen.data.documents import Document
@@ -32,25 +40,26 @@ OBJECTIVES = [
     EncoderDecoder(read=3, write=2),
     EncoderDecoder(read=2, write=3, feedback=False),
 ]
-each_objective_and_normalisation = in_turn(
-    objective=OBJECTIVES, normalisation=["none", "layer", "batch"]
-)
+ORDERS = (0, 1, 3)  # of counts of the training text
+COUNTED = {"counts": ORDERS}
+MODELS = [COUNTED, {"normalisation": "layer"}, {"normalisation": "batch", **COUNTED}, {}]
+each_objective_and_model = in_turn(objective=OBJECTIVES, model=MODELS)
 
 
-@each_objective_and_normalisation
-def test_probabilities_of_all_short_documents_sum_to_one(objective, normalisation):
+@each_objective_and_model
+def test_probabilities_of_all_short_documents_sum_to_one(objective, model):
     """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     size, n = 4, 4
-    network = tiny_model(objective, size, normalisation=normalisation)
+    network = tiny_model(objective, size, **model)
     documents = [np.array(d, np.uint8) for d in every_sequence(range(1, size), n)]
     bits = token_bits(objective, network, documents)
     mass = sum(2.0 ** -float(document_bits[:n].sum()) for document_bits in bits)
     assert mass == pytest.approx(1.0, abs=1e-5)
 
 
-@each_objective_and_normalisation
-def test_later_tokens_do_not_change_earlier_probabilities(objective, normalisation):
-    network = tiny_model(objective, 9, normalisation=normalisation)
+@each_objective_and_model
+def test_later_tokens_do_not_change_earlier_probabilities(objective, model):
+    network = tiny_model(objective, 9, **model)
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 40).astype(np.uint8)
     for place in (1, 2, 5, 6, 7, 20, 39):
@@ -62,7 +71,7 @@ def test_later_tokens_do_not_change_earlier_probabilities(objective, normalisati
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_documents_are_scored_independently_of_each_other(objective):
-    network = tiny_model(objective, 9)
+    network = tiny_model(objective, 9, counts=ORDERS)
     random = np.random.default_rng(2)
     documents = [random.integers(1, 9, n).astype(np.uint8) for n in (1, 30, 7, 64, 2, 15)]
     together = token_bits(objective, network, documents)
@@ -72,10 +81,14 @@ def test_documents_are_scored_independently_of_each_other(objective):
 
 
 @pytest.mark.xla
-@pytest.mark.parametrize("objective", [OBJECTIVES[i] for i in (1, 3, 5, 6)], ids=repr)
-def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective):
+@pytest.mark.parametrize(
+    ("objective", "counts"),
+    zip([OBJECTIVES[i] for i in (1, 3, 5, 6)], [ORDERS, ()] * 2, strict=True),
+    ids=repr,
+)
+def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective, counts):
     text, tokenizer = made_up(60, 3)[:800], Characters().fit([made_up(100, 4)])
-    network = tiny_model(objective, tokenizer.size, scale=1.5)
+    network = tiny_model(objective, tokenizer.size, scale=1.5, counts=counts)
     tokens = tokenizer.encode(text).tokens
     (bits,) = token_bits(objective, network, [tokens])
 
@@ -129,6 +142,11 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
     total = sum(2.0 ** -(d.with_memory.model + d.with_memory.spelling_bits) for d in both)
     assert 0.1 < total <= 1 + 1e-6
     assert any(abs(d.with_memory.model - d.model) > 0.1 for d in both)
+    network.training_counts = made_up_counts(tokenizer.size, *ORDERS)
+    counted = score_documents(objective, network, tokenizer, documents, made_up_memory(0, 1, 3))
+    for each in (counted, [d.with_memory for d in counted]):
+        assert 0.1 < sum(2.0 ** -(d.model + d.spelling_bits) for d in each) <= 1 + 1e-6
+    assert any(abs(a.model - b.model) > 0.1 for a, b in zip(counted, both, strict=True))
 
 
 @in_turn(config=TOKENIZERS, objective=OBJECTIVES)

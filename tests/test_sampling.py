@@ -24,12 +24,17 @@ OBJECTIVES = [
     EncoderDecoder(3, 4, feedback=False),
 ]
 MEMORY = made_up_memory(1, 3)
-each_model = in_turn(objective=OBJECTIVES, memory=[None, MEMORY])
+COUNTS = (0, 1, 3)
+MIXED = [(None, COUNTS), (MEMORY, ()), (MEMORY, COUNTS), (None, ())]
+each_model = in_turn(objective=OBJECTIVES, mixed=MIXED)
 NOTHING = np.array([], np.int64)
 
 
-def sampler(objective, memory=None, scale=1.0):
-    return Sampler(objective, tiny_model(objective, SIZE, scale=scale), memory=memory)
+def sampler(objective, mixed=(None, ()), scale=1.0):
+    """Of a network, a memory of the document or none, and counts of the training text or none."""
+    memory, counts = mixed
+    network = tiny_model(objective, SIZE, scale=scale, counts=counts)
+    return Sampler(objective, network, memory=memory)
 
 
 def written(model, prompts, length, seeds=None, **settings):
@@ -44,8 +49,8 @@ def written(model, prompts, length, seeds=None, **settings):
 
 
 @each_model
-def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
-    model, prompts = sampler(objective, memory), [NOTHING, np.array([2, 3, 4]), NOTHING]
+def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, mixed):
+    model, prompts = sampler(objective, mixed), [NOTHING, np.array([2, 3, 4]), NOTHING]
     first = written(model, prompts, 20, [1, 2, 3])
     np.testing.assert_array_equal(first, written(model, prompts, 20, [1, 2, 3]))
     np.testing.assert_array_equal(first[1:2], written(model, prompts[1:2], 20, [2]))
@@ -55,19 +60,22 @@ def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, memory):
 
 
 @each_model
-def test_what_a_temperature_adds_to_logits_is_for_texts_of_that_temperature(objective, memory):
-    model, added = sampler(objective, memory), {0.5: [0] * SIZE, 1.0: [-np.inf] * 5 + [0] * 4}
+def test_what_a_temperature_adds_to_logits_is_for_texts_of_that_temperature(objective, mixed):
+    model, added = sampler(objective, mixed), {0.5: [0] * SIZE, 1.0: [-np.inf] * 5 + [0] * 4}
     temperatures = {"temperature": [0.5, 1.0], "temperature_offsets": added.get}
     cold, warm = written(model, [NOTHING] * 2, 150, **temperatures)
     assert (cold.min() < 5, warm.min() < 5) == (True, False)
 
 
 @each_model
-def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, memory):
-    model, prompt = sampler(objective, memory), [3, 5, 2]
+def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, mixed):
+    model, prompt = sampler(objective, mixed), [3, 5, 2]
     (greedy,) = written(model, [np.array(prompt)], 14, temperature=0.0)
     text, likeliest = [*prompt, *greedy.tolist()], []
-    stepper, plain = Stepper(objective, model.network, memory), Stepper(objective, model.network)
+    stepper, plain = (
+        Stepper(objective, model.network, model.memory),
+        Stepper(objective, model.network),
+    )
     for place, token in enumerate(text):
         probabilities = stepper.probabilities()[2:]
         assert place < len(prompt) or probabilities[token - 2] >= probabilities.max() - 1e-5
@@ -78,12 +86,12 @@ def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, 
 
 
 @each_model
-def test_frequencies_are_the_probabilities(objective, memory):
+def test_frequencies_are_the_probabilities(objective, mixed):
     """Rows that begin differently are drawn as if each had a memory of its own."""
-    model, prompts = sampler(objective, memory), [[4, 4, 4, 4], [7, 4, 7, 2]]
+    model, prompts = sampler(objective, mixed), [[4, 4, 4, 4], [7, 4, 7, 2]]
     drawn = written(model, np.repeat(prompts, 1500, axis=0), 1).reshape(2, 1500)
     for prompt, own in zip(prompts, drawn, strict=True):
-        stepper = Stepper(objective, model.network, memory)
+        stepper = Stepper(objective, model.network, model.memory)
         for token in prompt:
             stepper.append(token)
         expected = stepper.probabilities()[2:]
