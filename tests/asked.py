@@ -1,13 +1,16 @@
-"""Three tiny runs that are asked, of characters, words with rare ones, and subwords; and the part
-of a page in which models are asked, as a person uses it."""
+"""Three tiny runs that are asked, of characters with counts of the training text, words with rare
+ones, and subwords with n-gram vectors; and the part of a page in which models are asked, as a
+person uses it."""
 
 from chromium import wait
+from conftest import COUNTED
 
 
 def asked_runs(finished_run):
     """Their folders; one has a memory of single words."""
     word = finished_run("word", "memory.orders=[0, 1]")
-    return [finished_run("char"), word, finished_run("subword")]
+    subword = finished_run("subword", "backbone.ngrams={orders=[2,3],rows=97}")
+    return [finished_run("char", COUNTED), word, subword]
 
 
 def element(browser, name):

@@ -1,12 +1,13 @@
 """A headless Chromium for pages."""
 
 import json
+import os
 import shutil
 from contextlib import contextmanager
 
 import pytest
 
-NEEDED = "Pages are tested in Chromium or Chrome (Debian: apt-get install chromium chromium-driver)"
+NEEDED = "pages are tested in Chromium or Chrome (Debian: apt-get install chromium chromium-driver)"
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update"
@@ -19,7 +20,8 @@ def headless(folder, address):
     program = next(filter(None, map(shutil.which, names)), None)
     service = shutil.which("chromedriver")
     if not program or not service:
-        pytest.fail(NEEDED, pytrace=False)
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing(NEEDED)
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

@@ -11,12 +11,15 @@ import shutil
 import subprocess
 import sys
 from functools import cache, partial
+from hashlib import blake2b
 from pathlib import Path
 from types import SimpleNamespace
 
 import hypothesis
 import numpy as np
 import pytest
+from chromium import NEEDED
+from filelock import FileLock
 
 import textgen as package
 from textgen import cli
@@ -54,14 +57,20 @@ VERBS = ["watched", "followed", "remembered", "left", "kept", "answered"]
 ENDINGS = ["the shore.", "a bell!", "no one?", "its own light;", "the long night.", "a grey road."]
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder that all processes of a session have."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _environment(tmp_path_factory):
-    """No user's data or cache folder is used; TensorFlow is started the way the commands do."""
+def _environment(shared):
+    """No user's data or cache folder is used, and every process tests this checkout."""
     os.environ.pop("TEXTGEN_DATA", None)
-    os.environ["TEXTGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    system.start_tensorflow()
-    compile_where_it_is_tested()
-    gc.freeze()  # what is imported by now is not looked at again and again
+    os.environ["TEXTGEN_CACHE"] = str(shared / "cache")
+    paths = str(ROOT), os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     # of texts of 1,500 characters, which a user's runs write, nothing more is seen
     generation.Evaluation = partial(generation.Evaluation, samples=8, length=300, prompted=150)
 
@@ -70,9 +79,12 @@ def _environment(tmp_path_factory):
 COMPILE = [False]
 
 
-def compile_where_it_is_tested() -> None:
-    """Compiling a tiny network takes far longer than running it. Of what the tests run in this
-    process, only what has the mark ``xla`` is compiled; elsewhere the same graphs run plain."""
+@cache
+def start_tensorflow() -> None:
+    """As the commands do. Compiling a tiny network takes far longer than running it: of what the
+    tests run in this process, only what has the mark ``xla`` is compiled; elsewhere the same graphs
+    run plain."""
+    system.start_tensorflow()
     import tensorflow as tf
 
     from textgen.models import layers, output, recurrent  # noqa: F401 - decorated when imported
@@ -84,24 +96,53 @@ def compile_where_it_is_tested() -> None:
         return function(*arguments, jit_compile=jit_compile and COMPILE[0], **settings)
 
     tf.function = plain
+    gc.freeze()  # what is imported by now is not looked at again and again
 
 
 SLOWEST = (
     "training study run compare finished honesty sampling output dynamic auditing golden play "
     "outside_package run_words"
 ).split()
+FAST = ("config",)
 
 
+def is_fast(path: Path) -> bool:
+    return path.stem.removeprefix("test_") in FAST
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Nothing that imports TensorFlow is imported for tests that do not need it."""
+    of_tests = collection_path.stem.startswith("test_")
+    return (config.option.markexpr == "fast" and of_tests and not is_fast(collection_path)) or None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """The files that take longest come first, so that no worker is left alone with one."""
     names = [f"test_{name}" for name in SLOWEST]
     items.sort(key=lambda item: (*names, item.path.stem).index(item.path.stem))
+    for item in items:
+        if is_fast(item.path) and not item.get_closest_marker("slow"):
+            item.add_marker("fast")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
+    if not item.get_closest_marker("fast"):
+        start_tensorflow()
     COMPILE[0] = item.get_closest_marker("xla") is not None
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session):
+    yield
+    if session.config.option.markexpr == "fast":
+        assert "tensorflow" not in sys.modules
+    if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
+        skipped = (r for r in reporter.stats.get("skipped", ()) if NEEDED in str(r.longrepr))
+        if files := sorted({report.nodeid.partition("::")[0] for report in skipped}):
+            reporter.write_line(f"Skipped in {', '.join(files)}: {NEEDED}", yellow=True)
 
 
 def made_up(sentences: int, seed: int) -> str:
@@ -129,6 +170,13 @@ def made_up_trust(*orders: int) -> Trust:
     return Trust(tuple(PitmanYor(orders, *pair) for pair in pairs), weights.tolist())
 
 
+def made_up_counts(size: int, *orders: int) -> TrainingCounts:
+    """Of a training text of random tokens."""
+    random = np.random.default_rng(2)
+    documents = [random.integers(1, size, n) for n in (40, 1, 25)]
+    return TrainingCounts(orders, documents, size, made_up_trust(*orders))
+
+
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
     """Twelve tales of so many sentences."""
     folder.mkdir(exist_ok=True)
@@ -138,9 +186,19 @@ def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def made_once(folder: Path):
+    """Whether this is the process that has to make a folder; others wait until it is made."""
+    with FileLock(f"{folder}.lock"):
+        done = Path(f"{folder}.done")
+        yield not done.exists()
+        done.touch()
+
+
 @pytest.fixture(scope="session")
-def corpus_folder(tmp_path_factory) -> Path:
-    return write_tales(tmp_path_factory.mktemp("tales"))
+def corpus_folder(shared) -> Path:
+    with made_once(shared / "tales") as first:
+        return write_tales(shared / "tales") if first else shared / "tales"
 
 
 @pytest.fixture(scope="session")
@@ -206,21 +264,26 @@ ARMS = {
     "word": ['tokenizer={kind="words", rare_words="unk", minimum_count=60}', EMBEDDED],
     "subword": ['tokenizer={kind="subwords", size=280}', EMBEDDED],
 }
+COUNTED = "training_counts.orders=[1,2]"
 SHORT = ["training.updates=40", "training.validations=1", "sampling.length=40"]
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory, corpus_folder):
-    """The folder of a run of an arm, trained once for all tests in this process that ask for the
-    same name and changes: a test that changes files of it takes a copy."""
-    home = tmp_path_factory.mktemp("finished")
-    file, number = write_experiment(home / "tiny.toml", corpus_folder), itertools.count()
+def finished_run(shared, corpus_folder):
+    """The folder of a run of an arm, trained once for all tests that ask for the same name and
+    changes: a test that changes files of it takes a copy."""
 
     @cache
     def folder(arm: str = "char", *changes: str, name: str | None = None) -> Path:
-        settings, runs = [*ARMS[arm], *SHORT, *changes], home / str(next(number))
-        package.train(file, overrides=settings, name=name or arm, runs_folder=runs, quiet=True)
-        return runs / (name or arm)
+        settings = [*ARMS[arm], *SHORT, *changes]
+        home = shared / blake2b(repr((settings, name or arm)).encode(), digest_size=8).hexdigest()
+        with made_once(home) as first:
+            if first:
+                home.mkdir()
+                file = write_experiment(home / "tiny.toml", corpus_folder)
+                where = {"runs_folder": home, "quiet": True}
+                package.train(file, overrides=settings, name=name or arm, **where)
+        return home / (name or arm)
 
     return folder
 
@@ -272,13 +335,19 @@ def textgen(tmp_path, monkeypatch):
     return command
 
 
+MAX_KEPT_BYTES = 2_000_000_000
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _memory_is_given_back():
-    """What a file of tests has compiled and loaded does not stay for the next."""
+    """What files of tests have compiled and loaded does not stay for all that follow."""
     yield
-    import keras
-
-    keras.utils.clear_session()
+    status = Path("/proc/self/statm")
+    if status.exists() and int(status.read_text().split()[1]) * 4096 < MAX_KEPT_BYTES:
+        return
+    kept_model.cache_clear()
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -307,7 +376,7 @@ def tiny_experiment(objective, network, training) -> SimpleNamespace:
     return SimpleNamespace(objective=objective, backbone=backbone, training=training, seed=3)
 
 
-def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
+def new_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
     """A random network far from uniform."""
     import keras
 
@@ -319,7 +388,23 @@ def tiny_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 
     return network
 
 
+<<<<<<< HEAD
 def toy_model(objective, network, size: int, unwritable=(), **others) -> LanguageModel:
     """A language model of tokens that stand for no text."""
     tokenizer = SimpleNamespace(size=size, unwritable=unwritable)
     return LanguageModel(tokenizer, objective, network, **others)
+=======
+@cache
+def kept_model(compiled: bool, *arguments, **settings):
+    network = new_model(*arguments, scale=1.0, **settings)
+    return network, network.get_weights()
+
+
+def tiny_model(objective, size: int, *, scale: float = 4.0, counts=(), **settings):
+    """The same, but one object for all calls with the same settings: what is traced for it is
+    traced once. It has its first weights again, and counts of these orders or none."""
+    network, weights = kept_model(COMPILE[0], objective, size, **settings)
+    network.set_weights([w * scale for w in weights])
+    network.training_counts = made_up_counts(size, *counts) if counts else None
+    return network
+>>>>>>> main

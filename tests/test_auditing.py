@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import dishonest
 import numpy as np
 import pytest
-from conftest import ROOT, fitted, in_turn, made_up, made_up_memory, tiny_model
+from conftest import ROOT, fitted, in_turn, made_up, made_up_memory, new_model
 from dishonest import END, GALLERY, Honest
 from test_honesty import OBJECTIVES, TOKENIZERS
 
@@ -105,7 +105,7 @@ def test_a_length_is_not_known_beforehand_and_nothing_is_shared_with_another_pro
 def tiny_run(config, objective=OBJECTIVES[1]):
     """As much of a finished run as an audit asks for."""
     tokenizer, memory = fitted(config), made_up_memory(0, 1, 3)
-    network = tiny_model(objective, tokenizer.size, scale=1.5)
+    network = new_model(objective, tokenizer.size, scale=1.5)
     parts = objective, network, tokenizer
     run = SimpleNamespace(tokenizer=tokenizer, network=network, objective=objective, memory=memory)
     run.score_documents = lambda documents: score_documents(*parts, documents, run.memory)

@@ -254,6 +254,7 @@ def test_other_texts_under_the_same_names_are_refused():
     assert [arms.is_on(each, [loaded]) for each in (one, two)] == [False, True]
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tmp_path):
     def run(arm, fold):
         settings = (f"seed={fold}", f"split.fold={fold}", "split.folds=3", *TINY)

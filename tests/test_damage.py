@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from conftest import COUNTED
 
 import textgen as package
 from textgen.core.errors import TextgenError
@@ -47,8 +48,7 @@ HARMS = {
 
 @pytest.mark.parametrize("file", [METRICS_FILE, *CHECKED])
 def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_run, file):
-    counted = "training_counts.orders=[1, 2]"
-    folder = copied_run("char", counted)
+    folder = copied_run("char", COUNTED)
     path, content = folder / file, (folder / file).read_bytes()
     for harm in HARMS.values():
         path.write_bytes(harm(content))
@@ -59,7 +59,7 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
     path.mkdir()
     assert file in refusal(folder)
     path.rmdir()
-    other = (finished_run("char", "seed=2", counted) / file).read_bytes()
+    other = (finished_run("char", "seed=2", COUNTED) / file).read_bytes()
     path.write_bytes(other)
     assert bool(refusal(folder)) is (other != content)
     path.write_bytes(content)
@@ -97,7 +97,7 @@ WRONG = ["x", -1, None, [], {"a": 1}, float("nan"), True, 10**30, [[["x"]]]]
 
 
 def test_figures_of_another_type_or_missing_are_named_or_of_no_effect(copied_run):
-    folder = copied_run()
+    folder, named = copied_run(), 0
     path, content = folder / METRICS_FILE, (folder / METRICS_FILE).read_text()
     for number in range(len(places(json.loads(content)))):
         changed = json.loads(content)
@@ -106,7 +106,10 @@ def test_figures_of_another_type_or_missing_are_named_or_of_no_effect(copied_run
         if inner[key] is None:
             del inner[key]
         path.write_text(json.dumps(changed))
-        refusal(folder)
+        message = refusal(folder)
+        assert METRICS_FILE in message or not message
+        named += bool(message)
+    assert named > number / 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", DEEP, '{"arms": 3}', "{", "1" * 5000])

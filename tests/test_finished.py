@@ -36,6 +36,7 @@ def assert_nothing_shared(texts):
             assert seen.setdefault(text[start : start + 60], number) == number, text
 
 
+@pytest.mark.slow
 def test_the_python_example_runs_after_the_first_step_of_the_tour(
     copied_run, tmp_path, corpus_folder, monkeypatch
 ):

@@ -29,6 +29,7 @@ assert main(['score', 'runs/tiny', '--text', 'The tide left.', '--json']) == 0
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("experiment_file")
 def test_every_command_uses_what_the_package_brings(tmp_path):
     source, package = shutil.copytree(SOURCE, tmp_path / "source"), tmp_path / "package"

@@ -214,12 +214,12 @@ def test_what_a_client_that_has_gone_asked_is_not_computed(address, monkeypatch,
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
         head = f"POST {parts.path}ask HTTP/1.1\r\nHost: {parts.netloc}\r\n"
         line.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        while len(done) < 5:
+        while len(done) < 5:  # or the time that a test has is over
             time.sleep(0.01)
     left = time.perf_counter()
     while time.perf_counter() - max(done) < 0.5:
         time.sleep(0.05)
-    assert max(done) - left < 3
+    assert max(done) - left < 10
     monkeypatch.undo()
     assert ask(address, "char", what, text=text[:40], length=5)
 
@@ -234,7 +234,7 @@ def test_ctrl_c_ends_it(models):
         assert request(page, "models")[0] == 200
         with socket.create_connection((server.HOST, urlsplit(page).port)):  # still connected
             playing.send_signal(signal.SIGINT)
-            _, err = playing.communicate(timeout=30)
+            _, err = playing.communicate(timeout=120)
         assert playing.returncode == 0
         assert "Traceback" not in err
     finally:
@@ -271,6 +271,7 @@ def test_all_models_write_when_the_page_opens_and_again_when_asked(browser):
 
 
 def test_a_next_token_is_added_and_what_was_written_is_kept_continued_or_stopped(browser):
+    set_value(browser, "length", 80)
     type_text(browser, "The keeper")
     button = browser.find_element("css selector", "#ask .next button:enabled")
     token = button.text.split(" ")[0].replace("␣", " ")

@@ -116,6 +116,7 @@ def test_all_rows_together_run(textgen, corpus_folder):
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs(tmp_path):
     notebook = nbformat.read(ROOT / "experiments" / "tutorial.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)

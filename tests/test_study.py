@@ -300,6 +300,7 @@ def test_another_or_a_damaged_run_is_refused_or_replaced(
         run(path)
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, written, temporary):
     path = written(UPDATES + CHAR)
     command = [sys.executable, "-m", "textgen", "study", path]
@@ -310,7 +311,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, w
         time.sleep(0.02)
     process.kill()
     process.wait()
-    with filelock.FileLock(folder / run_folder.LOCK, timeout=60):
+    with filelock.FileLock(folder / run_folder.LOCK, timeout=240):
         assert not (folder / "metrics.json").exists()
         assert load_progress(folder).updates >= 50
     with recorded():
@@ -339,9 +340,8 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
             list(workers.run_all(experiments, tmp_path, processes, at_once=2))
     finally:
         signal.signal(signal.SIGINT, before)
-    time.sleep(0.2)
     assert len(started) == 2
-    assert None not in [process.poll() for process in started]
+    assert all(process.wait(60) is not None for process in started)
 
 
 def test_a_run_whose_results_are_missing_or_damaged_fails_alone(done, tmp_path):
@@ -376,6 +376,7 @@ def cluster():
     nodes.shutdown()
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_nodes_gives_the_same_figures_and_failures(done, written, cluster, capfd):
     path = written(UPDATES + BAD + CHAR)
     folder = path.parent / "runs" / "trial"
@@ -392,6 +393,7 @@ def test_a_cluster_of_two_nodes_gives_the_same_figures_and_failures(done, writte
     assert shown.err.startswith(f"textgen: {folder}")  # none of Ray's chatter
 
 
+@pytest.mark.slow
 def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(written, monkeypatch):
     path = written(UPDATES + CHAR)
     with pytest.raises(TextgenError, match=r"127\.0\.0\.1:1(.|\n)*ray start --head"):

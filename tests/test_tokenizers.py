@@ -13,7 +13,7 @@ from textgen.core.errors import TextgenError
 from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.pieces import CAPITAL, FIRST_OWN, JOIN, UPPER
-from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
+from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words
@@ -74,12 +74,10 @@ def test_any_training_text_will_do(config):
         assert tokenizer.decode(tokenizer.encode("so never, \ud800")) == "so never, \ud800"
 
 
-@each_config
+@pytest.mark.parametrize("config", [c for c in CONFIGS if "Pos(" not in repr(c)], ids=repr)
 def test_later_text_leaves_the_tokens_before_it_as_they_are(config):
     """All of them where a space follows between words, and of characters anywhere; elsewhere the
     last word is open. But for tags: a tagger may look ahead, since the tag itself is sent."""
-    if isinstance(getattr(config, "rare_words", None), Pos):
-        return
     tokenizer = fitted(config, *TEXTS)
     text = TEXT + " The dog sat, unfathomably, on one old mat -- a cat's mat. I said no."
     whole = tokenizer.encode(text).tokens

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import made_up, tiny_experiment, tiny_model
+from conftest import made_up, new_model, tiny_experiment
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
@@ -42,7 +42,7 @@ def fit(
 ):
     """Train a tiny network. A ``copy`` is what is left in the folder by a training that is killed
     after its first interval; ``start``: another network, and its number of updates."""
-    network = tiny_model(objective, CODEC.size, scale=1.0, **model)
+    network = new_model(objective, CODEC.size, scale=1.0, **model)
     before, first = start or (network, 0)
     network.set_weights(before.get_weights())
     validated = []
@@ -162,7 +162,7 @@ def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
 @pytest.mark.parametrize("objective", [NEXT, EncoderDecoder(4, 6)], ids=repr)
 @pytest.mark.parametrize("model", [ADAPTIVE, TIED], ids=["free", "tied"])
 def test_a_frozen_embedding_is_left_as_it_was_given(tmp_path, objective, model):
-    network = tiny_model(objective, CODEC.size, **model)
+    network = new_model(objective, CODEC.size, **model)
     matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)
     set_embedding(network, matrix, frozen=True)
     before, settings = network.get_weights(), Training(updates=2, batch=4, validations=1)
@@ -229,7 +229,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("model", [{"adaptive_softmax": Adaptive(20, 6)}, {"tied_output": True}])
 def test_muon_makes_updates_between_layers_orthogonal_and_no_others(model):
-    network = tiny_model(
+    network = new_model(
         NEXT, 30, units=(16, 16), input="embedding", embedding_size=8, scale=1.0, **model
     )
     weights = network.trainable_variables

@@ -4,7 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+<<<<<<< HEAD
 from conftest import made_up_cache, made_up_trust, tiny_model, toy_model
+=======
+from conftest import COUNTED, made_up_trust, tiny_model
+>>>>>>> main
 
 import textgen as package
 from textgen.evaluation.counts import TrainingCounts
@@ -127,7 +131,7 @@ def test_fitted_counts_help_where_they_know_more_than_the_network():
 
 
 def test_a_run_keeps_its_counts(finished_run):
-    folder = finished_run("char", "training_counts.orders=[1,2,3]", name="counted")
+    folder = finished_run("char", COUNTED)
     run, alone = package.load_run(folder), package.load_run(finished_run("char"))
     totals = {part: own.bits_per_character.total for part, own in run.metrics.test.parts.items()}
     assert totals["with_counts"] < totals["network"]
