@@ -26,7 +26,7 @@ from textgen import cli
 from textgen.core import system
 from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.cache import DocumentCache
-from textgen.evaluation.counts import Trust
+from textgen.evaluation.counts import TrainingCounts, Trust
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.runs import generation
@@ -174,7 +174,7 @@ def made_up_counts(size: int, *orders: int) -> TrainingCounts:
     """Of a training text of random tokens."""
     random = np.random.default_rng(2)
     documents = [random.integers(1, size, n) for n in (40, 1, 25)]
-    return TrainingCounts(orders, documents, size, made_up_trust(*orders))
+    return TrainingCounts(orders, documents, False, size, made_up_trust(*orders))
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
@@ -388,23 +388,21 @@ def new_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4
     return network
 
 
-<<<<<<< HEAD
-def toy_model(objective, network, size: int, unwritable=(), **others) -> LanguageModel:
-    """A language model of tokens that stand for no text."""
-    tokenizer = SimpleNamespace(size=size, unwritable=unwritable)
-    return LanguageModel(tokenizer, objective, network, **others)
-=======
 @cache
 def kept_model(compiled: bool, *arguments, **settings):
     network = new_model(*arguments, scale=1.0, **settings)
     return network, network.get_weights()
 
 
-def tiny_model(objective, size: int, *, scale: float = 4.0, counts=(), **settings):
+def tiny_model(objective, size: int, *, scale: float = 4.0, **settings):
     """The same, but one object for all calls with the same settings: what is traced for it is
-    traced once. It has its first weights again, and counts of these orders or none."""
+    traced once. It has its first weights again."""
     network, weights = kept_model(COMPILE[0], objective, size, **settings)
     network.set_weights([w * scale for w in weights])
-    network.training_counts = made_up_counts(size, *counts) if counts else None
     return network
->>>>>>> main
+
+
+def toy_model(objective, network, size: int, unwritable=(), **others) -> LanguageModel:
+    """A language model of tokens that stand for no text."""
+    tokenizer = SimpleNamespace(size=size, unwritable=unwritable)
+    return LanguageModel(tokenizer, objective, network, **others)

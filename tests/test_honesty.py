@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import constriction
@@ -12,28 +13,21 @@ from conftest import (
     fitted,
     in_turn,
     made_up,
-<<<<<<< HEAD
     made_up_cache,
+    made_up_counts,
     made_up_trust,
     tiny_model,
     toy_model,
 )
-=======
-    made_up_counts,
-    made_up_memory,
-    tiny_model,
-)  # fmt: skip
->>>>>>> main
 from scipy.stats import chisquare
 
 from textgen.data.documents import Document
 from textgen.evaluation.counts import TrainingCounts
-from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, Filling, drawn, surface_bits
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, EncodedDocument, Filling, drawn, surface_bits
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.pieces import pretokenize
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
@@ -50,72 +44,86 @@ OBJECTIVES = [
     EncoderDecoder(read=3, write=2),
     EncoderDecoder(read=2, write=3, feedback=False),
 ]
-ORDERS = (0, 1, 3)  # of counts of the training text
-COUNTED = {"counts": ORDERS}
-MODELS = [COUNTED, {"normalisation": "layer"}, {"normalisation": "batch", **COUNTED}, {}]
-each_objective_and_model = in_turn(objective=OBJECTIVES, model=MODELS)
+NORMALISED = [{}, {"normalisation": "layer"}, {"normalisation": "batch"}]
+each_objective_and_network = in_turn(objective=OBJECTIVES, settings=NORMALISED)
+PARTS = ("network", "with_counts", "with_cache", "counts")
 
 
-@each_objective_and_model
-def test_probabilities_of_all_short_documents_sum_to_one(objective, model):
+def whole_model(objective, size, scale=4.0, tokenizer=None, **settings):
+    network = tiny_model(objective, size, scale=scale, **settings)
+    model = toy_model(objective, network, size)
+    counts, cache = made_up_counts(size, 0, 1, 3), made_up_cache(0, 1, 3)
+    tokenizer = tokenizer or model.tokenizer
+    return replace(model, tokenizer=tokenizer, counts=counts, cache=cache)
+
+
+def costs(model, documents):
+    """Part → bits of the tokens of each document."""
+    observed = model.observe([EncodedDocument(document) for document in documents])
+    rows = [model.mixed(each) for each in observed]
+    return {part: [row[part] for row in rows] for part in PARTS}
+
+
+@each_objective_and_network
+def test_probabilities_of_all_short_documents_sum_to_one(objective, settings):
     """Σ P(document shorter than n) + Σ P(the first n tokens of longer ones) = 1."""
     size, n = 4, 4
-    network = tiny_model(objective, size, **model)
+    model = whole_model(objective, size, **settings)
     documents = [np.array(d, np.uint8) for d in every_sequence(range(1, size), n)]
-    bits = token_bits(objective, network, documents)
-    mass = sum(2.0 ** -float(document_bits[:n].sum()) for document_bits in bits)
-    assert mass == pytest.approx(1.0, abs=1e-5)
+    for part, bits in costs(model, documents).items():
+        mass = sum(2.0 ** -float(document_bits[:n].sum()) for document_bits in bits)
+        assert mass == pytest.approx(1.0, abs=1e-5), part
 
 
-@each_objective_and_model
-def test_later_tokens_do_not_change_earlier_probabilities(objective, model):
-    network = tiny_model(objective, 9, **model)
+@each_objective_and_network
+def test_later_tokens_do_not_change_earlier_probabilities(objective, settings):
+    model = whole_model(objective, 9, **settings)
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 40).astype(np.uint8)
     for place in (1, 2, 5, 6, 7, 20, 39):
         second = first.copy()
         second[place:] = random.integers(1, 9, 40 - place)
-        a, b = token_bits(objective, network, [first, second])
-        np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
+        for a, b in costs(model, [first, second]).values():
+            np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_documents_are_scored_independently_of_each_other(objective):
-    network = tiny_model(objective, 9, counts=ORDERS)
+    model = whole_model(objective, 9)
     random = np.random.default_rng(2)
     documents = [random.integers(1, 9, n).astype(np.uint8) for n in (1, 30, 7, 64, 2, 15)]
-    together = token_bits(objective, network, documents)
-    for document, bits in zip(documents, together, strict=True):
-        (alone,) = token_bits(objective, network, [document])
-        np.testing.assert_allclose(alone, bits, atol=1e-5)
+    together = costs(model, documents)
+    for number, document in enumerate(documents):
+        for part, (alone,) in costs(model, [document]).items():
+            np.testing.assert_allclose(alone, together[part][number], atol=1e-5)
 
 
 @pytest.mark.xla
 @pytest.mark.parametrize(
-    ("objective", "counts"),
-    zip([OBJECTIVES[i] for i in (1, 3, 5, 6)], [ORDERS, ()] * 2, strict=True),
+    ("objective", "part"),
+    zip([OBJECTIVES[i] for i in (1, 3, 5, 6)], PARTS, strict=True),
     ids=repr,
 )
-def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective, counts):
+def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective, part):
     text, tokenizer = made_up(60, 3)[:800], Characters().fit([made_up(100, 4)])
-    network = tiny_model(objective, tokenizer.size, scale=1.5, counts=counts)
+    model = whole_model(objective, tokenizer.size, 1.5, tokenizer)
     tokens = tokenizer.encode(text).tokens
-    (bits,) = token_bits(objective, network, [tokens])
+    (bits,) = costs(model, [tokens])[part]
 
     def code(choose):
-        stepper = Stepper(toy_model(objective, network, tokenizer.size))
+        stepper = Stepper(model.part(part))
         for token in (*tokens.tolist(), 0):
             chances = stepper.probabilities()
-            model = constriction.stream.model.Categorical(chances, perfect=False)
-            stepper.append(chosen := choose(token, model))
+            categories = constriction.stream.model.Categorical(chances, perfect=False)
+            stepper.append(chosen := choose(token, categories))
             yield chosen
 
     encoder = constriction.stream.queue.RangeEncoder()
-    list(code(lambda token, model: encoder.encode(token, model) or token))
+    list(code(lambda token, categories: encoder.encode(token, categories) or token))
     compressed = encoder.get_compressed()
     assert -16 < 32 * len(compressed) - bits.sum() <= 64  # k bits less by chance: 2^-k
     decoder = constriction.stream.queue.RangeDecoder(compressed)
-    *decoded, end = code(lambda token, model: decoder.decode(model))
+    *decoded, end = code(lambda token, categories: decoder.decode(categories))
     assert (tokenizer.render(np.array(decoded)).text, end) == (text, 0)
 
 
@@ -141,7 +149,6 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
     counts = TrainingCounts((0, 2), training, False, tokenizer.size, made_up_trust(0, 2))
     model = LanguageModel(tokenizer, objective, network, counts, made_up_cache(0, 1, 3))
     documents = [Document("d", "".join(letters)) for letters in every_sequence("ab ", 5)]
-<<<<<<< HEAD
     scores = model.score(documents)
     for part, scored in scores.items():
         total = sum(2.0 ** -(d.model + d.spelling_bits) for d in scored)
@@ -154,27 +161,6 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
         if part != "network":
             pairs = zip(scores["network"], scored, strict=True)
             assert any(abs(d.model - other.model) > 0.1 for d, other in pairs), part
-=======
-    scored = score_documents(objective, network, tokenizer, documents)
-    total = sum(2.0 ** -(d.model + d.spelling_bits) for d in scored)
-    unpaid = sum(2.0**-d.model for d in scored)
-    assert 0.2 < total <= 1 + 1e-6
-    policy = getattr(config, "rare_words", None)
-    if policy and not isinstance(policy, Spell):
-        assert unpaid > total
-    if isinstance(policy, (Unk, Drop)):
-        assert unpaid > 1  # so this test can fail
-    both = score_documents(objective, network, tokenizer, documents, made_up_memory(0, 1, 3))
-    assert [d.model for d in both] == [d.model for d in scored]
-    total = sum(2.0 ** -(d.with_memory.model + d.with_memory.spelling_bits) for d in both)
-    assert 0.1 < total <= 1 + 1e-6
-    assert any(abs(d.with_memory.model - d.model) > 0.1 for d in both)
-    network.training_counts = made_up_counts(tokenizer.size, *ORDERS)
-    counted = score_documents(objective, network, tokenizer, documents, made_up_memory(0, 1, 3))
-    for each in (counted, [d.with_memory for d in counted]):
-        assert 0.1 < sum(2.0 ** -(d.model + d.spelling_bits) for d in each) <= 1 + 1e-6
-    assert any(abs(a.model - b.model) > 0.1 for a, b in zip(counted, both, strict=True))
->>>>>>> main
 
 
 @in_turn(config=TOKENIZERS, objective=OBJECTIVES)

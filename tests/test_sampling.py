@@ -6,12 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import in_turn, made_up, made_up_cache, made_up_trust, tiny_model, toy_model
+from conftest import in_turn, made_up, made_up_cache, made_up_counts, tiny_model, toy_model
 from test_honesty import TOKENIZERS
 
 from textgen.core.settings import Sampling
 from textgen.evaluation import sampler as drawing
-from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.sampler import READING, Sampler, Stepper
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
@@ -25,33 +24,16 @@ OBJECTIVES = [
     EncoderDecoder(3, 2),
     EncoderDecoder(3, 4, feedback=False),
 ]
-<<<<<<< HEAD
 CACHE = made_up_cache(1, 3)
-TEXTS = [np.random.default_rng(8).integers(1, SIZE, 30)]
-COUNTS = TrainingCounts((0, 1, 2), TEXTS, False, SIZE, made_up_trust(0, 1, 2))
 PARTS = ["network", "with_counts", "with_cache", "counts"]
 each_model = in_turn(objective=OBJECTIVES, part=PARTS)
 NOTHING = np.array([], np.int64)
 
 
 def sampler(objective, part="network", scale=1.0):
-    network = tiny_model(objective, SIZE, scale=scale)
-    model = toy_model(objective, network, SIZE, (0, 1), counts=COUNTS, cache=CACHE)
+    network, counts = tiny_model(objective, SIZE, scale=scale), made_up_counts(SIZE, 0, 1, 3)
+    model = toy_model(objective, network, SIZE, (0, 1), counts=counts, cache=CACHE)
     return Sampler(model.part(part))
-=======
-MEMORY = made_up_memory(1, 3)
-COUNTS = (0, 1, 3)
-MIXED = [(None, COUNTS), (MEMORY, ()), (MEMORY, COUNTS), (None, ())]
-each_model = in_turn(objective=OBJECTIVES, mixed=MIXED)
-NOTHING = np.array([], np.int64)
-
-
-def sampler(objective, mixed=(None, ()), scale=1.0):
-    """Of a network, a memory of the document or none, and counts of the training text or none."""
-    memory, counts = mixed
-    network = tiny_model(objective, SIZE, scale=scale, counts=counts)
-    return Sampler(objective, network, memory=memory)
->>>>>>> main
 
 
 def written(model, prompts, length, seeds=None, **settings):
@@ -66,13 +48,8 @@ def written(model, prompts, length, seeds=None, **settings):
 
 
 @each_model
-<<<<<<< HEAD
 def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, part):
     model, prompts = sampler(objective, part), [NOTHING, np.array([2, 3, 4]), NOTHING]
-=======
-def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, mixed):
-    model, prompts = sampler(objective, mixed), [NOTHING, np.array([2, 3, 4]), NOTHING]
->>>>>>> main
     first = written(model, prompts, 20, [1, 2, 3])
     np.testing.assert_array_equal(first, written(model, prompts, 20, [1, 2, 3]))
     np.testing.assert_array_equal(first[1:2], written(model, prompts[1:2], 20, [2]))
@@ -82,34 +59,18 @@ def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, mixed):
 
 
 @each_model
-<<<<<<< HEAD
 def test_what_a_temperature_adds_to_logits_is_for_texts_of_that_temperature(objective, part):
     model, added = sampler(objective, part), {0.5: [0] * SIZE, 1.0: [-np.inf] * 5 + [0] * 4}
-=======
-def test_what_a_temperature_adds_to_logits_is_for_texts_of_that_temperature(objective, mixed):
-    model, added = sampler(objective, mixed), {0.5: [0] * SIZE, 1.0: [-np.inf] * 5 + [0] * 4}
->>>>>>> main
     temperatures = {"temperature": [0.5, 1.0], "temperature_offsets": added.get}
     cold, warm = written(model, [NOTHING] * 2, 150, **temperatures)
     assert (cold.min() < 5, warm.min() < 5) == (True, False)
 
 
 @each_model
-<<<<<<< HEAD
 def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, part):
     model, prompt = sampler(objective, part), [3, 5, 2]
     (greedy,) = written(model, [np.array(prompt)], 14, temperature=0.0)
     text, likeliest, stepper = [*prompt, *greedy.tolist()], [], Stepper(model.model)
-=======
-def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, mixed):
-    model, prompt = sampler(objective, mixed), [3, 5, 2]
-    (greedy,) = written(model, [np.array(prompt)], 14, temperature=0.0)
-    text, likeliest = [*prompt, *greedy.tolist()], []
-    stepper, plain = (
-        Stepper(objective, model.network, model.memory),
-        Stepper(objective, model.network),
-    )
->>>>>>> main
     for place, token in enumerate(text):
         probabilities = stepper.probabilities()[2:]
         assert place < len(prompt) or probabilities[token - 2] >= probabilities.max() - 1e-5
@@ -119,21 +80,12 @@ def test_zero_temperature_and_guesses_follow_the_scored_distribution(objective, 
 
 
 @each_model
-<<<<<<< HEAD
 def test_frequencies_are_the_probabilities(objective, part):
     """Rows that begin differently are drawn as if each had a cache of its own."""
     model, prompts = sampler(objective, part), [[4, 4, 4, 4], [7, 4, 7, 2]]
     drawn = written(model, np.repeat(prompts, 1500, axis=0), 1).reshape(2, 1500)
     for prompt, own in zip(prompts, drawn, strict=True):
         stepper = Stepper(model.model)
-=======
-def test_frequencies_are_the_probabilities(objective, mixed):
-    """Rows that begin differently are drawn as if each had a memory of its own."""
-    model, prompts = sampler(objective, mixed), [[4, 4, 4, 4], [7, 4, 7, 2]]
-    drawn = written(model, np.repeat(prompts, 1500, axis=0), 1).reshape(2, 1500)
-    for prompt, own in zip(prompts, drawn, strict=True):
-        stepper = Stepper(objective, model.network, model.memory)
->>>>>>> main
         for token in prompt:
             stepper.append(token)
         expected = stepper.probabilities()[2:]

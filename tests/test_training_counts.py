@@ -4,11 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-<<<<<<< HEAD
-from conftest import made_up_cache, made_up_trust, tiny_model, toy_model
-=======
-from conftest import COUNTED, made_up_trust, tiny_model
->>>>>>> main
+from conftest import COUNTED, made_up_cache, made_up_trust, tiny_model, toy_model
 
 import textgen as package
 from textgen.evaluation.counts import TrainingCounts

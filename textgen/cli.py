@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 
 from textgen import __version__
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Sampling, plugin_table
+from textgen.core.settings import PARTS, Sampling, plugin_table
 from textgen.core.system import exit_immediately
 
 Options = argparse.Namespace
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -53,6 +53,10 @@ class Parser(argparse.ArgumentParser):
         for name in names:
             form: dict[str, Any] = {"dest": f"{name}_folder", "type": Path, "default": Path(name)}
             self.option(f"--{name}", f"where {name} lie", **form)
+
+    def part(self, what: str) -> None:
+        """The option ``--part``."""
+        self.option("--part", f"of the model, {what}", choices=PARTS, default="network")
 
     def passage(self) -> Any:
         """``--text`` or ``--file``; exactly one is needed; returns their group."""
@@ -122,6 +126,7 @@ def _compare(parser: Parser) -> None:
     parser.option("runs", "run folders, e.g. runs/char", nargs="+", type=Path)
     parser.option("--name", "of the report (default: those of the runs)", default="")
     parser.option("--title", "heading of the report", default="")
+    parser.part("that the answers are about")
     parser.folders("reports")
     parser.flag("--different-texts", "accept runs on different texts or splits, and flag them")
     embed = "put the models of these arms, or of all, into the page (after the run folders)"
@@ -147,7 +152,7 @@ def _generate(parser: Parser) -> None:
     fill = "what placeholders become: words drawn as they are scored (scored), words of the "
     fill += "training text that read well (pool), or marks (mark)"
     parser.option("--fill", fill, default="scored")
-    parser.flag("--memory", "write with the memory of the document")
+    parser.part("that writes")
     parser.flag("--marked", "mark the words that fill placeholders")
     parser.flag("--json", "one JSON record per line")
 
@@ -157,6 +162,7 @@ def _play(parser: Parser) -> None:
     """ask trained models side by side, in a page"""
     parser.option("runs", "e.g. runs/char", type=Path, nargs="+", metavar="RUN")
     parser.option("--port", "of the page; 0: any free port", type=int, default=0)
+    parser.part("that answers until another is chosen")
 
 
 @command("commands:audit")
@@ -171,7 +177,7 @@ def _audit(parser: Parser) -> None:
     parser.option("--unit", "of the claim", choices=UNITS, default="bits_per_character")
     parser.flag("--end-counted", "the claim counts the end as one character more")
     parser.flag("--no-end", "a Hugging Face model without an end")
-    parser.flag("--memory", "a run with its memory")
+    parser.part("of a run, that is audited")
     output = "where to write it (default: the run's folder, or ./audit.json)"
     parser.option("--output", output, type=Path)
     parser.flag("--json", "print the audit as JSON")
@@ -179,10 +185,11 @@ def _audit(parser: Parser) -> None:
 
 @command("runs.console:score")
 def _score(parser: Parser) -> None:
-    """the bits of a passage, or a part of the text, under a run"""
+    """the bits of a passage, or a split of its own text, under a run"""
     parser.option("run", RUN, type=Path)
-    part = "of the run's own text, in place of a passage"
-    parser.passage().add_argument("--part", choices=PARTS, help=part)
+    split = "of the run's own text, in place of a passage"
+    parser.passage().add_argument("--split", choices=SPLITS, help=split)
+    parser.part("by which a passage is coloured")
     parser.flag("--json", "print JSON")
 
 

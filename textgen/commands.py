@@ -21,7 +21,7 @@ from textgen.core.experiment import (
     load_experiment,
     resolve_text,
 )
-from textgen.core.settings import lookup, plugin_table, suggestion
+from textgen.core.settings import PartName, lookup, plugin_table, suggestion
 from textgen.core.system import kind_of
 from textgen.data.language import Language
 from textgen.data.loading import language_warnings, load_corpus
@@ -33,13 +33,13 @@ from textgen.runs.console import Screen, read_passage
 from textgen.studies.study import Study
 
 
-def play(runs: Sequence[Path], port: int) -> None:
+def play(runs: Sequence[Path], port: int, part: PartName) -> None:
     if not 0 <= port < 2**16:
         raise TextgenError(f"--port: {port} is not from 0 to 65535")
     listening = listen(port)
     print("loading the models …", flush=True)
     models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
-    serve(models, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
+    serve(models, part, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
 
 
 def audit(

@@ -1,10 +1,12 @@
 "use strict"
 // Models that are asked side by side: each continues a text, expects its next token, and says what the text costs it.
 // They answer over HTTP (play.js) or compute in this page (portable.js), to write, expect and price (text, settings,
-// signal), and have a name, note, number and memory. An error's `at` is a place in the text, [start, end) in characters.
+// signal), and have a name, note, number and parts. An error's `at` is a place in the text, [start, end) in characters.
 
 const DELAY = 250 // milliseconds without a key before the models are asked what they expect
 const HUES = 7
+// The parts of a language model (textgen/evaluation/units.py).
+const LABELS = { network: "network", with_counts: "with counts", with_cache: "with cache", counts: "counts alone" }
 
 const made = (tag, textContent = "", properties = {}) => Object.assign(document.createElement(tag), { textContent, ...properties })
 const button = (text, ariaLabel, onclick) => made("button", text, { type: "button", ariaLabel, onclick })
@@ -19,10 +21,9 @@ const signs = text => text.replace(CONTROLS, c =>
 
 // What a model pays for one of its stretches of a text, in words.
 const figure = (bits, digits) => bits?.toFixed(digits) ?? "no"
-function paid({ text, start, end, model, spelling, with_memory }) {
-  const sum = model + spelling, parts = spelling ? ` (${figure(model, 2)} model + ${figure(spelling, 2)} spelling)` : ""
-  const memory = typeof with_memory === "number" ? `; ${figure(with_memory, 2)} with memory` : ""
-  return `\u2068${visible(text)}\u2069: ${figure(sum, 2)} bits${parts}, ${figure(sum / (end - start), 2)} a character${memory}`
+function paid({ text, start, end, ...bits }, part) {
+  const sum = bits[part], parts = bits.spelling ? `, ${figure(bits.spelling, 2)} of the network's are spelling` : ""
+  return `\u2068${visible(text)}\u2069: ${figure(sum, 2)} bits, ${figure(sum / (end - start), 2)} a character${parts}`
 }
 const rate = ({ bits_per_character, bits_per_character_without_end }) =>
   `${figure(bits_per_character_without_end, 3)} bits per character without the end mark, ${figure(bits_per_character, 3)} with it`
@@ -110,33 +111,34 @@ class Column {
 
   async price(text, settings, signal) {
     this.show()
-    const { stretches, with_memory, ...alone } = await this.model.price(text, settings, signal)
+    const { stretches, parts } = await this.model.price(text, settings, signal)
     signal.throwIfAborted()
-    this.show(...stretches.map(({ text, start, end, model, spelling }) => {
+    this.part = settings.part in parts ? settings.part : "network"
+    this.show(...stretches.map(({ text, start, end, [this.part]: bits }) => {
       const span = made("i", signs(text))
       span.dataset.start = start
-      span.style.setProperty("--bits", Math.min(9, (model + spelling) / (end - start)).toFixed(2))
+      span.style.setProperty("--bits", Math.min(9, bits / (end - start)).toFixed(2))
       return span
     }))
     this.stretches = stretches
-    this.note.textContent = `This text: ${rate(alone)}` + (with_memory ? `; with memory: ${rate(with_memory)}` : "")
+    this.note.textContent = "This text: " + Object.keys(parts).map(part => `${LABELS[part]} ${rate(parts[part])}`).join("; ")
   }
 
   // Mark the stretch at a character, and say what it costs.
   point(character) {
     this.on = this.stretches.find(({ start, end }) => start <= character && character < end)
     this.stretches.forEach((stretch, i) => this.shown.children[i].classList.toggle("on", stretch === this.on))
-    if (this.on) this.note.textContent = paid(this.on)
+    if (this.on) this.note.textContent = paid(this.on, this.part)
   }
 }
 
-function asking(models) {
+function asking(models, chosen = "network") {
   const $ = id => document.getElementById("ask-" + id), field = $("text")
   let working = new AbortController(), expecting = working, timer = 0
 
   const settings = () => ({
     temperature: +$("temperature").value, length: +$("length").value || 400, top_k: +$("top_k").value,
-    top_p: +$("top_p").value || 1, seed: +($("seed").value || $("seed").placeholder), memory: $("memory").checked,
+    top_p: +$("top_p").value || 1, seed: +($("seed").value || $("seed").placeholder), part: $("part").value || "network",
   })
   const take = (text, writer) => {
     field.value = text
@@ -180,7 +182,7 @@ function asking(models) {
   $("form").onsubmit = event => { event.preventDefault(); write() }
   $("form").onchange = ({ target }) => {
     if (target === field) return
-    if (target === $("memory")) expect()
+    if (target === $("part")) expect()
     work("write", shown()) // with the same seed
   }
   $("price").onclick = () => work("price", shown())
@@ -196,7 +198,9 @@ function asking(models) {
     write()
   }
   $("models").replaceChildren(...columns.map(({ box }) => box))
-  $("memory").parentElement.hidden = !models.some(model => model.memory)
+  const parts = [...new Set(models.flatMap(model => model.parts))]
+  $("part").replaceChildren(...parts.map(part => made("option", LABELS[part], { value: part, selected: part === chosen })))
+  $("part").parentElement.hidden = parts.length < 2
   $("form").parentElement.hidden = false
   new IntersectionObserver(([{ isIntersecting }], observer) => {
     if (!isIntersecting) return

@@ -13,6 +13,7 @@ import numpy as np
 from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
 from textgen.core.settings import Sampling, build
 from textgen.evaluation.sampler import Stepper
+from textgen.evaluation.units import PART_LABELS
 from textgen.runs.finished import Run, load_run
 from textgen.runs.generation import encode_prompt, stream_text
 
@@ -57,16 +58,17 @@ class PlayModel:
     """A finished run that answers several questions at once.
 
     Args:
-        run: the run. A network that goes on learning answers without its memory: all who ask would
-            share its weights.
+        run: the run. Where its network goes on learning, the part ``with_cache`` does not answer:
+            all who ask would share its weights.
         name: on the page.
     """
 
     def __init__(self, run: Run, name: str) -> None:
         self.run, self.name = Run(run.folder), name
-        if self.run.memory is not None and self.run.memory.learning is not None:
-            self.run.memory = None
-        self._kept: dict[bool, tuple[list[int], list[Stepper]]] = {}
+        experiment = self.run.experiment
+        learns = {"with_cache"} if experiment.cache.learning_rate else set[str]()
+        self.parts = [part for part in experiment.parts if part not in learns]
+        self._kept: dict[str, tuple[list[int], list[Stepper]]] = {}
         self._lock = threading.Lock()
 
     def describe(self) -> dict[str, Any]:
@@ -74,31 +76,31 @@ class PlayModel:
         metrics = self.run.metrics
         kind = self.run.experiment.resolved["tokenizer"]["kind"]
         note = f"{kind}, {metrics.vocabulary_size:,} tokens"
-        if bits := metrics.test.bits_per_character:
-            note += f", {bits.total:.3f} bits per character"
-        return {"name": self.name, "note": note, "memory": self.run.memory is not None}
+        if bits := metrics.test.parts["network"].bits_per_character:
+            note += f", network {bits.total:.3f} bits per character"
+        return {"name": self.name, "note": note, "parts": self.parts}
 
-    def next_tokens(self, text: str, memory: bool = False) -> list[tuple[str, float]]:
+    def next_tokens(self, text: str, part: str = "network") -> list[tuple[str, float]]:
         """The most probable next tokens after a text, whose last word counts as finished, each
         with its probability.
 
         Raises:
-            TextgenError: characters that the model has never seen, or no memory.
+            TextgenError: characters that the model has never seen, or no such part.
         """
-        tokens = self._check_prompt(text, memory)
+        tokens = self._check_prompt(text, part)
         with self._lock:
-            probabilities = self._read(tokens, memory).probabilities()
+            probabilities = self._read(tokens, part).probabilities()
         best = np.argsort(-probabilities, kind="stable")[:NEXT_TOKENS]
         return [(self.run.tokenizer.names[token], float(probabilities[token])) for token in best]
 
-    def _check_prompt(self, text: str, memory: bool) -> list[int]:
+    def _check_prompt(self, text: str, part: str) -> list[int]:
         """The tokens of a prompt.
 
         Raises:
-            TextgenError: it is too long or cannot be read, or there is no memory.
+            TextgenError: it is too long or cannot be read, or there is no such part.
         """
-        if memory and self.run.memory is None:
-            raise TextgenError(f"{self.name} has no memory of the document that counts.")
+        if part not in self.parts:
+            raise TextgenError(f"{self.name} does not answer {PART_LABELS.get(part, part)}")
         if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
             raise RefusedText(
                 f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued",
@@ -106,16 +108,15 @@ class PlayModel:
             )
         return encode_prompt(self.run.tokenizer, text, "the text").tolist()
 
-    def _read(self, tokens: list[int], memory: bool) -> Stepper:
-        """The place behind some tokens, to be left as it is."""
-        if memory not in self._kept:
-            counts = self.run.memory if memory else None
-            self._kept[memory] = [], [Stepper(self.run.objective, self.run.network, counts)]
-        before, places = self._kept[memory]
+    def _read(self, tokens: list[int], part: str) -> Stepper:
+        """The place after some tokens, to be left as it is."""
+        if part not in self._kept:
+            self._kept[part] = [], [Stepper(self.run.part(part))]
+        before, places = self._kept[part]
         pairs = zip(before, tokens, strict=False)
         shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
         del places[shared // KEPT_EVERY + 1 :]
-        self._kept[memory] = tokens, places
+        self._kept[part] = tokens, places
         stepper, start = places[-1].copy(), (len(places) - 1) * KEPT_EVERY
         for number, token in enumerate(tokens[start:], start + 1):
             raise_if_cancelled()
@@ -127,9 +128,8 @@ class PlayModel:
     def write(self, prompt: str, *, seed: int, **settings: Any) -> Iterator[str]:
         """The text that :meth:`Run.generate` writes with the same settings, piece by piece."""
         chosen: Sampling = build(Sampling, {"samples": 1, **settings}, "settings")
-        self._check_prompt(prompt, chosen.memory)
-        sampler = self.run.sampler(chosen.memory)
-        yield from stream_text(sampler, self.run.tokenizer, prompt, chosen, seed)
+        self._check_prompt(prompt, chosen.part)
+        yield from stream_text(self.run.part(chosen.part), prompt, chosen, seed)
 
     def price(self, text: str) -> dict[str, Any]:
         """What :meth:`Run.score` says of a text.

@@ -26,10 +26,10 @@ async function * answers(what, { name }, text, settings, signal) {
 const answering = model => ({
   ...model,
   async * write(...question) { for await (const { text } of answers("write", model, ...question)) yield text },
-  async expect(text, { memory }, signal) {
-    for await (const { tokens } of answers("expect", model, text, { memory }, signal)) return tokens
+  async expect(text, { part }, signal) {
+    for await (const { tokens } of answers("expect", model, text, { part }, signal)) return tokens
   },
   async price(text, settings, signal) { for await (const price of answers("price", model, text, {}, signal)) return price },
 })
 
-fetch("models").then(answer => answer.json()).then(models => asking(models.map(answering)))
+fetch("models").then(answer => answer.json()).then(({ models, part }) => asking(models.map(answering), part))

@@ -107,15 +107,16 @@ class Model {
       model -= place.logs[token] / Math.LN2
       spelling += bits
       if (end > start) {
-        stretches.push({ text: characters.slice(start, end).join(""), start, end, model, spelling })
+        stretches.push({ text: characters.slice(start, end).join(""), start, end, model, spelling, network: model + spelling })
         model = spelling = 0
       }
       place = this.network.read(place, token)
       await breathe()
     }
     const last = model - place.logs[BOUNDARY] / Math.LN2
-    const before = sum(stretches.map(stretch => stretch.model + stretch.spelling)), total = before + last
-    return { stretches, total, end: last, bits_per_character: total / (length + 1), bits_per_character_without_end: before / length }
+    const before = sum(stretches.map(({ network }) => network)), total = before + last
+    const figures = { bits_per_character: total / (length + 1), bits_per_character_without_end: before / length }
+    return { stretches, parts: { network: { total, end: last, ...figures } } }
   }
 }
 
@@ -124,7 +125,7 @@ const embedded = rows => rows.map(([name, note, number, base64]) => {
   let loading = null
   const model = () => loading ??= Model.from(base64)
   return {
-    name, note, number,
+    name, note, number, parts: ["network"],
     async * write(...question) { yield * (await model()).write(...question) },
     async expect(...question) { return (await model()).expect(...question) },
     async price(...question) { return (await model()).price(...question) },

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable
+from textgen.core.settings import PartName
 from textgen.core.system import cores
 from textgen.interactive.models import PlayModel
 
@@ -60,10 +61,10 @@ class Question(BaseModel):
     top_k: int = Field(0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int = Field(1, ge=0, lt=2**31)
-    memory: bool = False
+    part: PartName = "network"
 
 
-def application(models: Sequence[PlayModel], token: str, threads: int) -> Starlette:
+def application(models: Sequence[PlayModel], part: PartName, token: str, threads: int) -> Starlette:
     """The page and the questions it asks, as an ASGI application.
 
     ``POST ask`` takes a :class:`Question` and answers with lines of JSON: ``{"text": …}`` for each
@@ -72,6 +73,7 @@ def application(models: Sequence[PlayModel], token: str, threads: int) -> Starle
 
     Args:
         models: those that answer.
+        part: of the models, that answers until another is chosen.
         token: the first part of every path.
         threads: models that compute at a time.
     """
@@ -87,6 +89,7 @@ def application(models: Sequence[PlayModel], token: str, threads: int) -> Starle
     by_name = {model.name: model for model in models}
     turns = anyio.CapacityLimiter(threads)
     described = [model.describe() | {"number": i} for i, model in enumerate(models)]
+    told = {"models": described, "part": part}
     page = (FOLDER / "play.html").read_text(encoding="utf-8")
     page = page.replace("ASKING", (FOLDER / "asking.html").read_text(encoding="utf-8"))
 
@@ -132,7 +135,7 @@ def application(models: Sequence[PlayModel], token: str, threads: int) -> Starle
 
     routes = [
         Route("/", lambda request: Response(page, media_type="text/html")),
-        Route("/models", lambda request: JSONResponse(described)),
+        Route("/models", lambda request: JSONResponse(told)),
         Route("/ask", ask, methods=["POST"]),
         *map(file, FILES),
     ]
@@ -166,7 +169,7 @@ def answer(model: PlayModel, question: Question) -> Iterator[dict[str, Any]]:
     """What a model answers, in pieces of JSON data, or what is wrong."""
     try:
         if question.what == "expect":
-            yield {"tokens": model.next_tokens(question.text, question.memory)}
+            yield {"tokens": model.next_tokens(question.text, question.part)}
         elif question.what == "price":
             yield model.price(question.text)
         else:
@@ -202,19 +205,22 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def serve(
-    models: Sequence[PlayModel], listening: socket.socket, ready: Callable[[str], None] = print
+    models: Sequence[PlayModel],
+    part: PartName,
+    listening: socket.socket,
+    ready: Callable[[str], None] = print,
 ) -> None:
     """Answer until Ctrl-C.
 
     Args:
-        models: those that answer.
+        models, part: as for :func:`application`.
         listening: from :func:`listen`.
         ready: called with the address of the page.
     """
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    page = application(models, token, cores())
+    page = application(models, part, token, cores())
     config = uvicorn.Config(
         page, log_level="error", timeout_graceful_shutdown=1, lifespan="off", server_header=False
     )

@@ -170,7 +170,9 @@ def leads(report: Report) -> list[Table]:
     """Of every contrast: where the characters of the difference stand, then what parts change."""
     result = []
     for c in report.contrasts:
-        rows: list[tuple[str, Any]] = [(sentences.WHERE[k], effect) for k, effect in c.where.items()]
+        rows: list[tuple[str, Any]] = [
+            (sentences.WHERE[k], effect) for k, effect in c.where.items()
+        ]
         rows.append((f"in all, {PART_LABELS[c.part]}", c))
         rows += [(f"{sentences.CHANGED_BY[part]} change", e) for part, e in c.changes.items()]
         cells = [

@@ -23,7 +23,7 @@ from textgen.core.system import kind_of
 from textgen.data.documents import read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
-from textgen.evaluation.units import NOTHING, UNCHARGED
+from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.runs.finished import generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
 from textgen.runs.results import Metrics, SplitFigures, figure_table, verdict
@@ -249,13 +249,23 @@ def _marked(record: Mapping[str, Any]) -> str:
     return "".join([*parts, text[end:]])
 
 
-def score(run: Path, *, text: str | None, file: Path | None, part: str | None, json: bool) -> None:
+def score(
+    run: Path,
+    *,
+    text: str | None,
+    file: Path | None,
+    split: str | None,
+    part: str,
+    json: bool,
+) -> None:
     """``textgen score``."""
-    if part is not None:
-        figures = score_part(run, part)
-        print(json_line(figures)) if json else print_part(figures)
+    opened = load_run(run)
+    opened.experiment.check_part(part)
+    if split is not None:
+        figures = score_split(opened, split)
+        print(json_line(figures)) if json else print_split(figures)
         return
-    passage, opened = read_passage(text, file), load_run(run)
+    passage = read_passage(text, file)
     bits = opened.score(passage)
     try:
         seen, missing = opened.seen_in_training(passage), ""
@@ -264,7 +274,7 @@ def score(run: Path, *, text: str | None, file: Path | None, part: str | None, j
     if json:
         print(json_line(bits | {"training_text": seen}))
         return
-    print_passage(bits)
+    print_passage(bits, part)
     for line in familiarity(seen) if seen else [f"not looked for in the training text: {missing}"]:
         print(f"note: {visible(line)}")
 
@@ -295,39 +305,38 @@ def read_passage(text: str | None, file: Path | None) -> str:
     return text
 
 
-def print_part(score: Mapping[str, Any]) -> None:
-    """What :func:`textgen.runs.finished.score_part` returned."""
+def print_split(score: Mapping[str, Any]) -> None:
+    """What :func:`textgen.runs.finished.score_split` returned."""
     size = f"{score['documents']} documents, {score['characters']:,} characters"
     print(f"{size}; bits per character:\n")
-    print(figure_table({score["part"]: SplitFigures.model_validate(score)}))
-    if score["part"] == "train":
+    print(figure_table({score["split"]: SplitFigures.model_validate(score)}))
+    if score["split"] == "train":
         print("\nthe network was trained on this text: not a figure for text it has not seen")
 
 
-def print_passage(score: Mapping[str, Any]) -> None:
+def print_passage(score: Mapping[str, Any], part: str) -> None:
     """What :meth:`textgen.runs.finished.Run.score` returned: the text, coloured by its bits per
-    character, and the sum."""
+    character under a part of the model, and the sums of all parts."""
     number = score["characters"]
-    total = score["total"]
     characters = f"{number:,} character{'s' * (number != 1)}"
-    if total is None:
+    if score["parts"][part]["total"] is None:
         print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")
         return
     shown = Text()
     for stretch in score["stretches"]:
-        text, bits = stretch["text"], stretch["model"] + stretch["spelling"]
-        shown.append(visible(text), COLOURS[bisect_left(LIMITS, bits / len(text))])
-    shown.append("\n\nbits per character: ", "default")
+        text = stretch["text"]
+        shown.append(visible(text), COLOURS[bisect_left(LIMITS, stretch[part] / len(text))])
+    shown.append(f"\n\nbits per character, {PART_LABELS[part]}: ", "default")
     for limit, colour in zip((*map(str, LIMITS), "more"), COLOURS, strict=True):
         shown.append(f" {limit} ", colour)
     Console(highlight=False).print(shown)
-    print(
-        f"{_rate(score)}, {characters}\n"
-        f"model {score['model']:,.1f} + spelling {score['spelling']:,.1f} = {total:,.1f} bits, "
-        f"of which the end mark costs {score['end']:,.1f}"
-    )
-    if both := score["with_memory"]:
-        print(f"with a memory of the passage: {_rate(both)}")
+    print(characters)
+    for name, own in score["parts"].items():
+        print(
+            f"{PART_LABELS[name]}: {_rate(own)}\n"
+            f"  model {own['model']:,.1f} + spelling {own['spelling']:,.1f} = {own['total']:,.1f} "
+            f"bits, of which the end mark costs {own['end']:,.1f}"
+        )
 
 
 def _rate(score: Mapping[str, Any]) -> str:

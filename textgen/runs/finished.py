@@ -13,10 +13,12 @@ import re
 import secrets
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import load_experiment
@@ -93,18 +95,18 @@ class Run:
         return str(self.folder)
 
     def __repr__(self) -> str:
-        bits = self.metrics.test.bits_per_character
+        bits = self.metrics.test.parts["network"].bits_per_character
         figure = f"{bits.total:.4f} bits per character" if bits else UNCHARGED
         return f"<Run {self.experiment.name!r} in {self.folder}: {figure}>"
 
     def _repr_markdown_(self) -> str:
-        parts = {name: self.metrics[name] for name in ("validation", "test")}
-        return f"{verdict(self.metrics)}\n\n{figure_table(parts)}"
+        splits = {"validation": self.metrics.validation, "test": self.metrics.test}
+        return f"{verdict(self.metrics)}\n\n{figure_table(splits)}"
 
     @property
     def charged(self) -> bool:
         """Whether its bits are those of a distribution over the text."""
-        return self.metrics.test.bits_per_character is not None
+        return self.metrics.test.parts["network"].bits_per_character is not None
 
     @property
     def objective(self) -> Objective:
@@ -232,24 +234,20 @@ class Run:
             text: any text; characters never seen in training cost an escape and their code point.
 
         Returns:
-            ``run``, the folder; ``characters``; bits of ``model`` and ``spelling``, ``total`` and
-            ``end``, those of the end mark, which the others include; ``bits_per_character``, of
-            text and end mark over the characters and one more, as in every report, and
-            ``bits_per_character_without_end``, of the text alone over its characters: like
-            ``total`` None if the run's bits are not those of a distribution over the text. All this
-            is of the network alone; ``with_memory`` has the same with a memory of the document, or
-            is None. ``stretches``: records as :meth:`tokens` returns them, of a character at least,
-            the end mark left out.
+            ``run``, the folder; ``characters``; ``parts``: for each part of the model, bits of
+            ``model`` and ``spelling``, ``total`` and ``end``, those of the end mark, which the
+            others include; ``bits_per_character``, of text and end mark over the characters and one
+            more, as in every report, and ``bits_per_character_without_end``, of the text alone over
+            its characters: like ``total`` None if the run's bits are not those of a distribution
+            over the text. ``stretches``: records as :meth:`tokens` returns them, of a character at
+            least, the end mark left out.
         """
-        bits, charged = self._bits_of(text), self.tokenizer.charged
-        both = bits.with_memory
-        remembered = np.add(*both.cells()[2:]) if both else None
+        tables = self._bits_of(text)
         return {
             "run": str(self.folder),
             "characters": len(text),
-            **_score(bits, charged),
-            "with_memory": both and _score(both, charged),
-            "stretches": _records(text, *bits.cells(), remembered),
+            "parts": {part: _score(own, self.tokenizer.charged) for part, own in tables.items()},
+            "stretches": _records(text, {part: own.cells() for part, own in tables.items()}),
         }
 
     def tokens(self, text: str) -> list[dict[str, Any]]:
@@ -257,14 +255,14 @@ class Run:
 
         Returns:
             A dictionary a token, the end mark's last, with ``text``, ``start`` and ``end``
-            (characters of the passage), ``model`` and ``spelling`` (bits of the network alone), and
-            ``with_memory``, their sum with a memory of the document, or None.
-            ``pandas.DataFrame(run.tokens(text))`` is a table.
+            (characters of the passage), ``model`` and ``spelling`` (bits of the network), and for
+            each part of the model their sum. ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
-        bits = self._bits_of(text)
-        starts, both = np.append(0, bits.ends[:-1]), bits.with_memory
-        remembered = both.model + both.spelling if both else None
-        return _records(text, starts, bits.ends, bits.model, bits.spelling, remembered)
+        tables = {
+            part: (np.append(0, own.ends[:-1]), own.ends, own.model, own.spelling)
+            for part, own in self._bits_of(text).items()
+        }
+        return _records(text, tables)
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
         """What of a passage stands in the training text, which its bits alone do not say.
@@ -297,7 +295,7 @@ class Run:
             "other_spellings": other,
         }
 
-    def _bits_of(self, text: str) -> TokenBits:
+    def _bits_of(self, text: str) -> dict[str, TokenBits]:
         document = Document("passage", text)
         tables = token_tables(self.tokenizer, [document], self.model.score([document]))
         return {part: table[0] for part, table in tables.items()}
@@ -329,13 +327,15 @@ def _score(bits: TokenBits, charged: bool) -> dict[str, Any]:
     }
 
 
-def _records(text: str, starts: np.ndarray, *columns: np.ndarray | None) -> list[dict[str, Any]]:
-    """A dictionary for each stretch of a text, from its start, end, bits of model and spelling, and
-    their sum with a memory; columns of bits may have those of the end mark besides."""
-    names = ("start", "end", "model", "spelling", "with_memory")
-    none = [None] * len(starts)
-    rows = zip(*(none if c is None else c.tolist() for c in (starts, *columns)), strict=False)
-    return [{"text": text[row[0] : row[1]], **dict(zip(names, row, strict=True))} for row in rows]
+def _records(text: str, parts: Mapping[str, Sequence[np.ndarray]]) -> list[dict[str, Any]]:
+    """A dictionary for each stretch of a text, from columns of each part: starts, ends, and bits of
+    model and spelling, which may have the end mark besides."""
+    starts, ends, model, spelling = parts["network"]
+    columns = {"start": starts, "end": ends, "model": model, "spelling": spelling}
+    columns |= {part: own[2] + own[3] for part, own in parts.items()}
+    rows = zip(*(column.tolist() for column in columns.values()), strict=False)
+    named = (dict(zip(columns, row, strict=True)) for row in rows)
+    return [{"text": text[row["start"] : row["end"]], **row} for row in named]
 
 
 def plain_spelling(word: str) -> str:
