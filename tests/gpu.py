@@ -23,7 +23,7 @@ RUNS = {  # name → experiment, and what is set
     "mingru": ("char_small", "backbone.kind=mingru"),
     "transformer": ("char_small", 'backbone={kind="transformer",units=[64]}'),
     "encoder_decoder": ("char_small", "objective.kind=encoder_decoder"),
-    "learning": ("char_small", "memory.learning_rate=1e-4"),
+    "learning": ("char_small", "cache.learning_rate=1e-4"),
     "deterministic": ("char_small", DETERMINISTIC),
     "deterministic_again": ("char_small", DETERMINISTIC),
 }
@@ -55,7 +55,7 @@ def passes(folder, name):
     seconds, trained = time.perf_counter() - start, test_bits(run)
     scoring = ["-m", "textgen", "score", run, "--part", "test", "--json"]
     gpu, cpu = (
-        json.loads(printed(*scoring, **hidden))["bits_per_character"]["total"]
+        json.loads(printed(*scoring, **hidden))["parts"]["network"]["bits_per_character"]["total"]
         for hidden in ({}, {"CUDA_VISIBLE_DEVICES": "-1"})
     )
     writing = ["-m", "textgen", "generate", run, "--seed", "1", "--json"]

@@ -28,7 +28,7 @@ from conftest import write_experiment, write_tales
 RULED = ["training.threads=2", "training.updates=200"]  # by the study, in its arms
 CHAR = ["training.deterministic=true", "training.validations=8", "backbone.dropout=0.2"]
 WORD = [
-    *CHAR, 'tokenizer={kind="words", rare_words="unk", minimum_count=20}', "memory.orders=[0, 1]",
+    *CHAR, 'tokenizer={kind="words", rare_words="unk", minimum_count=20}', "cache.orders=[0, 1]",
     'backbone.input="embedding"', "backbone.embedding_size=12",
 ]  # fmt: skip
 STUDY = f"""title = "Killed"

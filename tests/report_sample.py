@@ -25,12 +25,13 @@ HEAD = {
     "name": "sample", "title": "Characters against words", "unit": "bits per character",
     "margin": 0.01, "command": "python -m textgen study study.toml", "corpus": CORPUS,
     "not_repeated": [], "warnings": [], "left_out": [],
+    "part": "network", "signature": "textgen:0|part:network",
 }  # fmt: skip
 TEMPERATURES = [0.5, 0.8, 1.0, 1.2]
 REFERENCES = {"unigram": 4.345, "character 6-gram": 1.931, "character 8-gram": 1.898, "PPMd": 1.83}
 SETTINGS = {
     "described": "words, those seen fewer than 5 times replaced by one token", "same_text": True,
-    "memory": [0, 1, 2], "context": "the whole document", "vocabulary_size": 15_400,
+    "cache": [0, 1, 2], "context": "the whole document", "vocabulary_size": 15_400,
     "replacement_rate": 0.044, "parameters": 3_770_000, "characters": 14.2e6, "passes": 7.1,
     "seconds": 180.0, "seconds_measured": 193.0, "preparation_seconds": 4.0,
 }  # fmt: skip
@@ -39,7 +40,7 @@ SETTINGS = {
 def bits(total: float, spelling: float = 0.0) -> dict:
     alone = {"model": total - spelling, "spelling": spelling, "total": total, "deviation": 0.004}
     alone |= {"mean_over_documents": total, "low": total - 0.015, "high": total + 0.017}
-    return alone | {"with_memory": alone | {"total": total - 0.031}}
+    return alone
 
 
 def _arm(name: str, total: float | None, seeds: int, draw) -> dict:
@@ -60,6 +61,7 @@ def _arm(name: str, total: float | None, seeds: int, draw) -> dict:
         ],
         "test": test,
         "validation": test,
+        "parts": {"network": test, "with_cache": bits(total - 0.031)} if total else {},
     }
 
 
@@ -71,9 +73,11 @@ def contrast(first: str, second: str, verdict: str, difference: float, question:
         "sentence": f"{first} is {verdict} compared with {second}.",
         "advice": "Hold out 30 documents." if verdict == "can't tell" else "",
     }  # fmt: skip
-    with_memory = figures | {"verdict": "equal", "answer": "No"}
-    names = {"first": first, "second": second, "question": question}
-    return names | figures | {"with_memory": with_memory}
+    cached = figures | {"verdict": "equal", "answer": "No", "part": "with_cache"}
+    effect = {key: figures[key] for key in ("difference", "low", "high")}
+    names = {"first": first, "second": second, "question": question, "part": "network"}
+    names |= {"where": {"frequent": effect, "unseen": effect}, "changes": {"with_cache": effect}}
+    return names | figures | {"parts": {"with_cache": cached}}
 
 
 def _stretches(text: str, words: bool, draw) -> list[tuple]:
@@ -129,8 +133,9 @@ def plain_sample(totals: dict, seeds: int = 2, references: bool = True) -> tuple
     }
     starts = [("At night", 0.8), ("It was", 0.8), *(("", t) for t in TEMPERATURES)]
     texts = {
+        "part": "network",
         "passages": [
-            {"document": f"tale_{i}", "start": 0, "text": text}
+            {"part": "network", "document": f"tale_{i}", "start": 0, "text": text}
             | {"arms": {n: _stretches(text, n.startswith("word"), draw) for n in charged}}
             for i, text in enumerate(made_up(40, i)[:700] for i in range(3))
             if charged

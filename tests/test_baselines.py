@@ -149,15 +149,15 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     *others, record = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert [each["order"] for each in (*others, record)] == list(orders or [None])
     tested, (first, *_) = record["test"], (*others, record)
-    bits, cached = tested["bits_per_character"], first["test"]["with_memory"]
+    bits, cached = tested["parts"]["counts"]["bits_per_character"], first["test"]["parts"]
+    total, cached = cached["counts"]["bits_per_character"]["total"], cached.get("with_cache")
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     assert 0.1 < bits["total"] < 5
     for lower in others:
-        assert lower["test"]["bits_per_character"]["total"] > bits["total"]
+        assert lower["test"]["parts"]["counts"]["bits_per_character"]["total"] > bits["total"]
     on_tokens = not settings.lookup("baseline", kind, "test").reads_bytes
     for has_tokens in (record["tokenizer"], record["vocabulary_size"], tested["tokens"], cached):
         assert (has_tokens is not None) is on_tokens
-    total = first["test"]["bits_per_character"]["total"]
     assert not on_tokens or cached["bits_per_character"]["total"] < total - 0.1
     assert cli.main(given) == 0
     shown = capsys.readouterr().out
@@ -175,7 +175,8 @@ def test_no_figure_where_not_everything_is_charged(experiment_file, capsys, monk
     monkeypatch.setenv("COLUMNS", "160")
     assert cli.main(["baseline", str(experiment_file), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["test"]["bits_per_character"] is record["test"]["published"] is None
+    assert record["test"]["published"] is None
+    assert {own["bits_per_character"] for own in record["test"]["parts"].values()} == {None}
     assert cli.main(["baseline", str(experiment_file)]) == 0
     assert UNCHARGED in capsys.readouterr().out
 
@@ -271,14 +272,17 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
         command = reference.command.removeprefix("python -m textgen baseline ")
         assert cli.main(["baseline", *shlex.split(command), "--json"]) == 0
         record = json.loads(capsys.readouterr().out)
-        figures = record["test"]["bits_per_character"]
+        figures = record["test"]["parts"]["counts"]["bits_per_character"]
         summary = summarise(reference.test)
-        assert summary["bits_per_character"] == pytest.approx(figures, rel=1e-6)
+        found = summary["parts"]["counts"]["bits_per_character"]
+        assert found == pytest.approx(figures, rel=1e-6)
         assert record["corpus"] == corpus.description
         total[reference.key] = figures["total"]
         assert not summary["replaced"] or reference.key == "word_ngram"
         for part, documents in (("validation", validation), ("test", corpus.test)):
-            for document, scored in zip(documents, getattr(reference, part), strict=True):
+            for document, scored in zip(
+                documents, getattr(reference, part).get("counts", []), strict=True
+            ):
                 assert (scored.name, scored.characters) == (document.name, document.characters)
                 assert 0.1 < scored.bits_per_character < 6
     best = max(total[key] for key in ("character_ngram", "word_ngram", "ppmd"))
@@ -302,7 +306,7 @@ def test_references_are_computed_once(corpus, cache, experiment_file, monkeypatc
     for changed in (other, dataclasses.replace(corpus, sha256="0" * 64)):
         with pytest.raises(AssertionError, match="computed again"):
             baselines.compute_references(changed)
-    settings = ({"order": 3}, {"tokenizer": {"kind": "whitespace"}}, {"memory": (1,)})
+    settings = ({"order": 3}, {"tokenizer": {"kind": "whitespace"}}, {"cache": (1,)})
     for name, value in (
         ("CACHE_VERSION", baselines.CACHE_VERSION + 1),
         *(("REFERENCES", [dataclasses.replace(model, **change)]) for change in settings),
@@ -319,9 +323,9 @@ def test_test_text_steers_nothing(corpus, cache):
     both = (baselines.compute_references(each) for each in (corpus, other))
     for straight, reversed_ in zip(*both, strict=True):
         validated = straight.validation, reversed_.validation
-        bits = [[(d.with_memory or d).model for d in part] for part in validated]
+        bits = [[d.model for own in scores.values() for d in own] for scores in validated]
         np.testing.assert_allclose(*bits, rtol=1e-6)
-        cheaper = straight.test[0].model < reversed_.test[0].model
+        cheaper = straight.test["counts"][0].model < reversed_.test["counts"][0].model
         assert cheaper or straight.key == "unigram"
 
 

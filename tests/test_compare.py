@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,7 +76,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     char, words = compared.arms
     assert (char.name, char.seeds, words.name) == ("char", [1, 2], "words")
     runs = [Run(trained / name) for name in ("char-1", "char-2")]
-    totals = [run.metrics.test.bits_per_character.total for run in runs]
+    totals = [run.bits() for run in runs]
     assert char.test.total == pytest.approx(np.mean(totals))
     assert char.test.deviation == pytest.approx(np.std(totals, ddof=1))
     documents = compared.report.documents
@@ -290,6 +290,32 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
         package.compare_runs([runs[0], runs[3]], reports_folder=tmp_path, quiet=True)
 
 
+@dataclass(frozen=True)
+class Toy:
+    """An arm of documents without words, by its bits."""
+
+    name: str
+    by_part: dict
+    units: np.ndarray
+    part: str = "network"
+
+    parts, charged = ("network", "with_counts", "with_cache"), True
+    fold_of = property(lambda self: np.zeros(len(self.units), np.int64))
+    bits = property(lambda self: self.by_part.get(self.part, self.by_part["network"]))
+
+    def of(self, part):
+        return replace(self, part=part)
+
+    @property
+    def tested(self):
+        """All bits of a document are its end mark's."""
+        ends = [np.append(np.zeros(n - 1), 1.0) for n in self.units]
+        return [
+            [ns(per_character=lambda e=e, b=b: e * b) for e, b in zip(ends, row, strict=True)]
+            for row in self.bits
+        ]
+
+
 def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     """The same two arms: an answer alone, none as one question of twelve, as Holm has it."""
     draw = np.random.default_rng(1)
@@ -297,20 +323,24 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     plain = units * draw.normal(1.9, 0.1, 11)
     first = np.stack([plain + units * draw.normal(-0.02, 0.04, 11) for _ in range(3)])
     both = {"a": first, "b": np.stack([plain] * 3)}
-    text = {"units": units, "fold_of": np.zeros(11, np.int64)}
-    given = [ns(name=n, bits=b, bits_with_memory=-b, **text) for n, b in both.items()]
+    given = [Toy(n, {"network": b, "with_cache": -b}, units) for n, b in both.items()]
     expected = significance.compare_arms(*both.values(), units)
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
-        (row,) = building.tested_contrasts(asked, given, "pieces")
+        (row,) = building.tested_contrasts(asked, given, [], "pieces")
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
         for figure in ("low", "high", "difference"):
             assert row[figure] == getattr(expected, figure)
-        assert row.with_memory.difference == -expected.difference
-        assert row.with_memory.verdict == ("worse" if others == 0 else "can't tell")
-        assert len(sentences.disagreement_cautions([row])) == (others == 0)
+        assert list(row.parts) == ["with_cache"]
+        cached = row.parts["with_cache"]
+        assert cached.difference == -expected.difference
+        assert cached.verdict == ("worse" if others == 0 else "can't tell")
+        assert len(sentences.disagreement_cautions([row], "network")) == (others == 0)
+        where, change = row.where.values(), row.changes["with_cache"]
+        assert sum(each.difference for each in where) == pytest.approx(expected.difference)
+        assert change.difference == pytest.approx(-2 * expected.difference)
         assert bool(row.advice) == (others > 0)
 
 
@@ -378,6 +408,11 @@ def spending_cautions(*others, **given):
     return sentences.spending_cautions([spent("a", **given), *others])
 
 
+def unlike_parts_cautions(*orders):
+    rows = [ns(name=n, training_counts=[], cache=o) for n, o in zip("abc", orders, strict=False)]
+    return sentences.unlike_parts_cautions(rows)
+
+
 def overfitting_cautions(*validation):
     curve = ns(validation=validation, updates=[10, 20, 30, 40][: len(validation)])
     return sentences.overfitting_cautions([ns(name="a", curves=[curve])])
@@ -409,16 +444,16 @@ UPDATES = {"budget": {"updates": 300}}
         (overfitting_cautions(2.0, 1.9, 2.2, 2.3), ["a was best after 50%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
         (overfitting_cautions(2.0, 2.1, 2.2), []),
-        (sentences.memory_cautions({"a": [], "b": []}), []),
-        (sentences.memory_cautions({"a": [1], "b": [2]}), []),
-        (sentences.memory_cautions({"a": [1], "b": [], "c": []}), ["b has no memory"]),
+        (unlike_parts_cautions([], []), []),
+        (unlike_parts_cautions([1], [2]), []),
+        (unlike_parts_cautions([1], [], []), ["document cache are of unlike models. b has none"]),
         (sentences.ensemble_cautions({"a": 1, "b": 1}), []),
         (sentences.ensemble_cautions({"a": 3, "b": 1}), ["a is an ensemble of 3 networks"]),
         (sentences.unanswered_cautions(
             [Contrast(*pair) for pair in ("ab", ("a", "lost"), ("gone", "lost"))], {"a", "b"}),
          ["no result for lost.", "no result for gone and lost."]),
         (sentences.disagreement_cautions(
-            [ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))]), []),
+            [ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))], "network"), []),
     ],
 )  # fmt: skip
 def test_arms_that_are_not_alike_are_a_warning(cautions, parts):

@@ -23,7 +23,7 @@ def refusal(folder):
         run = package.load_run(folder)
         run.check()
         assert repr(run)
-        assert all((run.history, run.memory, run.token_bits, run.texts, run.tokenizer))
+        assert all((run.history, run.token_bits, run.texts, run.tokenizer))
         return ""
     except TextgenError as error:
         message = str(error)

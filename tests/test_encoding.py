@@ -201,5 +201,5 @@ def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_
     charged = train_part["characters"] + train_part["documents"]
     assert metrics.training.characters_of_training_text == charged
     assert metrics.test.characters == metrics.corpus["test"]["characters"]
-    assert 2 < metrics.test.bits_per_character.total < 8  # after four updates
+    assert 2 < metrics.test.parts["network"].bits_per_character.total < 8  # after four updates
     assert list((system.cache_folder() / "encoded").glob("*/tokens.bin"))

@@ -54,8 +54,8 @@ def test_the_python_example_runs_after_the_first_step_of_the_tour(
 
 def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(weak):
     prompts = ("The tide", "The old harbour", "")
-    for memory in (False, True):
-        settings = {"length": 400, "memory": memory, "samples": 2, "seed": 1}
+    for part in ("network", "with_cache"):
+        settings = {"length": 400, "part": part, "samples": 2, "seed": 1}
         records = [record for prompt in prompts for record in weak.generate(prompt, **settings)]
         assert_nothing_shared(record["text"] for record in records)
         (alone,) = weak.generate(prompts[0], **{**settings, "samples": 1})
@@ -66,7 +66,7 @@ def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(weak
     texts += [record.text for record in weak.texts.prompted]
     assert len(texts) > 30
     assert_nothing_shared(texts)
-    settings = {key: own[-1][key] for key in ("temperature", "top_k", "top_p", "fill", "memory")}
+    settings = {key: own[-1][key] for key in ("temperature", "top_k", "top_p", "fill", "part")}
     again = weak.generate("The tide", length=500, samples=2, seed=own[-1]["seed"], **settings)
     assert again[-1] == own[-1]
 
@@ -76,7 +76,7 @@ def test_everything_but_the_network_is_read_without_tensorflow(trained):
         import sys, textgen
         run = textgen.load_run({str(trained.folder)!r})
         run.check()
-        parts = run.history, run.tokenizer, run.memory, run.token_bits, run.texts
+        parts = run.history, run.tokenizer, run.token_bits, run.texts
         assert all(parts) and run.charged and repr(run)
         assert not {{'tensorflow', 'keras', 'matplotlib'}} & set(sys.modules)
     """)
@@ -89,7 +89,7 @@ def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
     assert again.metrics == trained.metrics
     network = again.network
     assert network.count_params() == again.metrics.training.parameters
-    total = again.metrics.test.bits_per_character.total
+    total = again.bits()
     assert f"{total:.4f} bits per character" in repr(again)
     assert f"{total:.4f} |" in again._repr_markdown_()
     bits = sum(document.total for document in again.token_bits)
@@ -108,15 +108,16 @@ def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
     tokens, score = trained.tokens(text), trained.score(text)
     assert "".join(token["text"] for token in tokens) == text
     assert [text[token["start"] : token["end"]] for token in tokens] == [t["text"] for t in tokens]
-    for part in ("model", "spelling"):
-        assert sum(token[part] for token in tokens) == pytest.approx(score[part])
-    both = score["with_memory"]["total"]
-    assert sum(token["with_memory"] for token in tokens) == pytest.approx(both)
-    assert tokens[-1]["model"] + tokens[-1]["spelling"] == pytest.approx(score["end"])
+    for key in ("model", "spelling"):
+        both = score["parts"]["network"][key]
+        assert sum(token[key] for token in tokens) == pytest.approx(both)
     assert "".join(stretch["text"] for stretch in score["stretches"]) == text
     assert all(text[s["start"] : s["end"]] == s["text"] for s in score["stretches"])
-    for figures, parts in ((score, ("model", "spelling")), (score["with_memory"], ["with_memory"])):
-        bits = sum(stretch[part] for stretch in score["stretches"] for part in parts)
+    assert list(score["parts"]) == ["network", "with_counts", "with_cache"]
+    for part, figures in score["parts"].items():
+        assert sum(token[part] for token in tokens) == pytest.approx(figures["total"])
+        assert tokens[-1][part] == pytest.approx(figures["end"])
+        bits = sum(stretch[part] for stretch in score["stretches"])
         assert bits + figures["end"] == pytest.approx(figures["total"])
         assert figures["bits_per_character"] * (len(text) + 1) == pytest.approx(figures["total"])
         if text:
@@ -175,15 +176,19 @@ def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
         assert (refused.code, "runs/char_small" in refused.err) == (2, True)
 
 
-def test_every_part_of_the_text_can_be_scored(trained, textgen):
-    for part in ("train", "validation", "test"):
-        found = json.loads(textgen("score", trained.folder, "--part", part, "--json").out)
-        assert found["documents"] == trained.metrics.corpus[part]["documents"]
-        if part != "train":
-            total = trained.metrics[part].bits_per_character.total
-            assert found["bits_per_character"]["total"] == pytest.approx(total)
-    printed = textgen("score", trained.folder, "--part", "test").out
-    for figure in (total, found["with_memory"]["bits_per_character"]["total"]):
+def test_every_split_of_the_text_can_be_scored(trained, textgen):
+    for split in ("train", "validation", "test"):
+        found = json.loads(textgen("score", trained.folder, "--split", split, "--json").out)
+        assert found["documents"] == trained.metrics.corpus[split]["documents"]
+        totals = {p: own["bits_per_character"]["total"] for p, own in found["parts"].items()}
+        if split == "test":
+            for part, total in totals.items():
+                assert total == pytest.approx(trained.bits(part))
+        elif split == "validation":  # counts and cache are fitted to the other half there
+            assert totals["network"] == pytest.approx(trained.bits(split=split))
+            assert totals["with_cache"] <= trained.bits("with_cache", split)
+    printed = textgen("score", trained.folder, "--split", "test").out
+    for figure in totals.values():
         assert f"{figure:.4f}" in printed
 
 

@@ -117,8 +117,8 @@ SETTINGS = [
     "split.groups=[['0.txt','none']]",
     "sampling.length=0", "sampling.length=1_000_001", "sampling.samples=10_001",
     "sampling.prompts=[]", "sampling.prompts=['☃']", "sampling.prompts=[1]",
-    "sampling.temperature=11", "sampling.top_p=0", "sampling.fill=x", "sampling.memory=true",
-    "memory.orders=[2,1]", "memory.orders=[65]", "memory.learning_rate=0.1", "memory.orders=3",
+    "sampling.temperature=11", "sampling.top_p=0", "sampling.fill=x", "sampling.part=with_cache",
+    "cache.orders=[2,1]", "cache.orders=[65]", "cache.learning_rate=0.1", "cache.orders=3",
     "objective.window=nan", "objective.kind=x", f"objective.window={2**63}", "tokenizer.size=3",
     "tokenizer={kind='subwords',size=256}", "tokenizer={kind='words',rare_words='x'}",
     "tokenizer={kind='subwords',model='wordpiece'}",
@@ -154,7 +154,7 @@ SETTINGS = [
 def test_a_bad_setting_is_refused(refused, setting):
     message = refused("run", "{home}/valid.toml", "--set", setting)
     table, dot, _ = setting.partition("=")[0].partition(".")
-    if dot and table in ("training", "split", "backbone", "memory", "objective"):
+    if dot and table in ("training", "split", "backbone", "cache", "objective"):
         assert table in message
 
 

@@ -13,7 +13,7 @@ SOURCE = ROOT / "tests" / "outside_package"
 PROGRAM = """
 from textgen.cli import main
 assert main(['run', 'tiny.toml', '--quiet', '--set', 'backbone={kind="elman",units=[24]}', '--set',
-  'tokenizer={kind="words",minimum_count=75,rare_words="shape"}', '--set', 'memory.orders=[]']) == 0
+  'tokenizer={kind="words",minimum_count=75,rare_words="shape"}', '--set', 'cache.orders=[]']) == 0
 assert main(['generate', 'runs/tiny', '--length', '60', '--marked']) == 0
 assert main(['compare', 'runs/tiny', '--quiet']) == 0
 from textgen.testing import check_plugin
@@ -40,7 +40,7 @@ def test_every_command_uses_what_the_package_brings(tmp_path):
     assert done.code == 0, done.err
     assert json.loads(done.out.splitlines()[-1])["total"] > 0
     metrics = json.loads((tmp_path / "runs" / "tiny" / "metrics.json").read_text())
-    bits = metrics["test"]["bits_per_character"]
+    bits = metrics["test"]["parts"]["network"]["bits_per_character"]
     assert 0 < bits["spelling"] < bits["total"] < 6
     (report,) = (tmp_path / "reports").iterdir()
     assert "exclamation marks" in (report / "index.html").read_text(encoding="utf-8")

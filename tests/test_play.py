@@ -66,16 +66,19 @@ def ask(address, model, what, **question):
     return [json.loads(line) for line in request(address, "ask", body)[1].splitlines()]
 
 
-def continued(model, prompt, *, memory=False, **settings):
+def continued(model, prompt, *, part="network", **settings):
     given = {"length": 60, "temperature": 0.9, "top_k": 0, "top_p": 1.0, "seed": 4} | settings
-    return "".join(model.write(prompt, memory=memory, **given))
+    return "".join(model.write(prompt, part=part, **given))
 
 
-@pytest.mark.parametrize("memory", [False, True])
-@pytest.mark.parametrize("name", ARMS)
-def test_what_is_expected_and_written_is_what_is_scored_and_generated(models, name, memory):
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [*((n, p) for n in ARMS for p in ("network", "with_cache")), ("char", "with_counts"),
+     ("char", "counts")],
+)  # fmt: skip
+def test_what_is_expected_and_written_is_what_is_scored_and_generated(models, name, part):
     model = models[name]
-    found = dict(model.next_tokens(TEXT, memory))
+    found = dict(model.next_tokens(TEXT, part))
     assert list(found.values()) == sorted(found.values(), reverse=True)
     lead = model.run.tokenizer.spaces_lead
     for token, probability in itertools.islice(found.items(), 4):
@@ -83,10 +86,9 @@ def test_what_is_expected_and_written_is_what_is_scored_and_generated(models, na
             continue
         last = model.run.tokens((TEXT.rstrip() if lead else TEXT) + token)[-2]
         assert last["text"] == token
-        bits = last["with_memory" if memory else "model"]
-        assert -np.log2(probability) == pytest.approx(bits, abs=1e-3)
-    writes = partial(continued, model, "The ", memory=memory)
-    settings = {"length": 60, "temperature": 0.9, "seed": 4, "memory": memory}
+        assert -np.log2(probability) == pytest.approx(last[part], abs=1e-3)
+    writes = partial(continued, model, "The ", part=part)
+    settings = {"length": 60, "temperature": 0.9, "seed": 4, "part": part}
     (generated,) = model.run.generate("The ", **settings)
     assert writes() == generated["text"] != writes(seed=5)
     cold = writes(temperature=0.0)
@@ -98,8 +100,8 @@ def test_no_answer_depends_on_what_was_asked_before(models):
     text, model = made_up(8, 3).replace("\n", " ")[:200], models["word"]
     (fresh,) = open_models([model.run.folder])
     for end in (*range(0, 201, 30), 100, 150):
-        model.next_tokens(text[:end], True)
-    again, expected = (dict(each.next_tokens(text, True)) for each in (model, fresh))
+        model.next_tokens(text[:end], "with_cache")
+    again, expected = (dict(each.next_tokens(text, "with_cache")) for each in (model, fresh))
     assert again == pytest.approx(expected, rel=1e-5)
 
 
@@ -111,8 +113,8 @@ def test_what_a_text_costs_is_what_is_scored(models, textgen, address):
             assert found == model.price(text)
             command = partial(textgen, "score", model.run.folder, f"--text={text}")
             assert found.items() <= json.loads(command("--json").out).items()
-            for part in (found, found["with_memory"]):
-                both = part["bits_per_character_without_end"], part["bits_per_character"]
+            for own in found["parts"].values():
+                both = own["bits_per_character_without_end"], own["bits_per_character"]
                 said = "{:.4f} bits per character without the end mark, {:.4f} with it"
                 assert said.format(*both) in command().out
 
@@ -347,9 +349,8 @@ def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browse
     type_text(browser, text)
     notes = price(browser)
     for name, model in models.items():
-        scored = model.run.score(text)
-        for part in (scored, scored["with_memory"]):
-            both = part["bits_per_character_without_end"], part["bits_per_character"]
+        for own in model.run.score(text)["parts"].values():
+            both = own["bits_per_character_without_end"], own["bits_per_character"]
             said = "{:.3f} bits per character without the end mark, {:.3f} with it"
             assert said.format(*both) in notes[name]
     assert set(shown(browser).values()) == {text}
@@ -370,7 +371,7 @@ def test_keys_reach_everything_and_nothing_is_cut_off_or_leaves_the_page(browser
     for _ in range(30):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         seen.append(browser.execute_script("return document.activeElement.id"))
-    controls = "text write price temperature length top_k top_p seed memory".split()
+    controls = "text write price temperature length top_k top_p seed part".split()
     places = [seen.index(f"ask-{name}") for name in controls]
     assert places == sorted(places)
     assert seen[places[0] - 1] == "skip"

@@ -109,7 +109,7 @@ def test_all_rows_together_run(textgen, corpus_folder):
     given[given.index("training.seconds=600")] = "training.updates=2"  # one budget is enough
     for small in (
         "training.validations=1 backbone.units=[8,8] embedding.epochs=1 "
-        "sampling.samples=1 sampling.length=20 memory.orders=[]"
+        "sampling.samples=1 sampling.length=20 cache.orders=[]"
     ).split():
         given += ["--set", small]
     done = textgen("run", "word_small", *given)

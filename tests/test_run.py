@@ -32,7 +32,7 @@ from textgen.runs import pipeline
 from textgen.runs.finished import Run
 from textgen.training.checkpoint import load_progress
 
-FILES = """.lock experiment.toml manifest.json tokenizer.json memory.json model.weights.h5
+FILES = """.lock experiment.toml manifest.json tokenizer.json cache.json model.weights.h5
 history.csv tokens.npz texts.json samples.json metrics.json summary.md"""
 
 
@@ -52,8 +52,10 @@ def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary
     command = "python -m textgen run runs/tiny/experiment.toml --runs runs --overwrite"
     summary = (folder / "summary.md").read_text()
     assert command in summary
-    for part in (run.metrics.validation, run.metrics.test):
-        alone, both = part.bits_per_character, part.with_memory.bits_per_character
+    for split in (run.metrics.validation, run.metrics.test):
+        figures = [split.parts[part].bits_per_character for part in ("network", "with_cache")]
+        assert split.parts["with_counts"].bits_per_character == figures[0]
+        alone, both = figures
         assert alone.total == alone.model + alone.spelling
         assert 0 < both.total < alone.total - 0.1  # a document tells more than 60 updates
         for figure in (alone.total, both.total):
@@ -65,12 +67,9 @@ def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary
     assert training.characters == round(60 * 8 * everything / windows)
     scores = [run.score(document.text) for document in loaded.test]
     unit = sum(document.characters + 1 for document in loaded.test)
-    for found, figures in (
-        (scores, run.metrics.test),
-        ([score["with_memory"] for score in scores], run.metrics.test.with_memory),
-    ):
-        total = sum(score["total"] for score in found) / unit
-        assert total == pytest.approx(figures.bits_per_character.total, abs=1e-5)
+    for part in run.experiment.parts:
+        total = sum(score["parts"][part]["total"] for score in scores) / unit
+        assert total == pytest.approx(run.bits(part), abs=1e-5)
     before = (folder / "metrics.json").read_bytes()
     again = textgen("run", experiment_file)
     assert (again.code, "finished run" in again.err, "--overwrite" in again.err) == (2, True, True)
@@ -95,10 +94,13 @@ def test_text_is_generated(textgen, finished_run):
     in_python = package.generate_text(folder, "The tide", length=60, samples=2, seed=drawn["seed"])
     assert in_python[1] == drawn
     assert len(drawn["text"]) == 60
-    assert textgen(*asked, "--seed", 1, "--memory").out not in ("", first.out)
+    assert textgen(*asked, "--seed", 1, "--part=with_cache").out not in ("", first.out)
     article = textgen("generate", folder, "--method", "article", "--prompt", "The tide watched")
     assert len(article.out.rstrip("\n")) == len("The tide watched")
-    for options, part in (([], "--prompt"), (["--memory", "--prompt=The"], "leave out --memory")):
+    for options, part in (
+        ([], "--prompt"),
+        (["--part=with_cache", "--prompt=The"], "leave out --part"),
+    ):
         refused = textgen("generate", folder, "--method=article", *options)
         assert (refused.code, part in refused.err) == (2, True), refused.err
 
@@ -229,7 +231,7 @@ def test_bad_input_is_refused_in_one_screen_at_once(textgen, experiment_file):
 
 def test_odd_texts_are_read_or_refused(textgen, experiment_file, corpus_folder, tmp_path):
     tales = shutil.copytree(corpus_folder, tmp_path / "tales")
-    settings = [f"corpus.path={tales}", "training.updates=2", "memory.orders=[]"]
+    settings = [f"corpus.path={tales}", "training.updates=2", "cache.orders=[]"]
     settings += ["tokenizer.kind=words", "tokenizer.rare_words.kind=drop"]
     for document in load_corpus(load_experiment(experiment_file, settings)).validation:
         (tales / document.name).write_text("я" * document.characters, "utf-8")
@@ -320,7 +322,7 @@ def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm, 
     assert now.characters == pytest.approx(2 * then.characters, abs=1)
     assert [row["updates"] for row in after.history] == [40, 80]
     assert after.history[1]["seconds"] > after.history[0]["seconds"]
-    totals = [run.metrics.test.bits_per_character.total for run in (after, before)]
+    totals = [run.bits() for run in (after, before)]
     assert totals == sorted(totals)
 
 
@@ -340,7 +342,7 @@ def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, 
     assert "nothing gained" in shown
     assert "not one long training" in shown
     assert after.metrics.training.best_interval == 1
-    totals = [run.metrics.test.bits_per_character.total for run in (after, Run(finished_run()))]
+    totals = [run.bits() for run in (after, Run(finished_run()))]
     assert totals[0] == pytest.approx(totals[1], abs=1e-6)
 
 

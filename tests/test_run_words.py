@@ -35,7 +35,10 @@ def test_a_word_arm_from_file_to_marked_text(textgen, trained):
     metrics = json.loads((folder / "metrics.json").read_text())
     summary = (folder / "summary.md").read_text()
     for part in ("validation", "test"):
-        bits, rate = metrics[part]["bits_per_character"], metrics[part]["replacement_rate"]
+        bits, rate = (
+            metrics[part]["parts"]["network"]["bits_per_character"],
+            metrics[part]["replacement_rate"],
+        )
         assert bits["total"] == bits["model"] + bits["spelling"]
         assert bits["spelling"] > 0
         assert 0.05 < rate < 0.9
@@ -61,12 +64,12 @@ def test_a_word_arm_from_file_to_marked_text(textgen, trained):
         assert all(0 <= start < end <= 200 for start, end, _ in record["filled"])
 
 
-def test_an_arm_that_does_not_pay_or_has_no_memory_prints_no_figure(textgen, trained):
+def test_an_arm_that_does_not_pay_or_has_no_cache_prints_no_figure(textgen, trained):
     folder, printed = trained(
-        'tokenizer.rare_words={kind="drop", charged=false}', "memory.orders=[]",
+        'tokenizer.rare_words={kind="drop", charged=false}', "cache.orders=[]",
         'embedding={kind="fasttext", epochs=1}',
     )  # fmt: skip
-    assert json.loads((folder / "metrics.json").read_text())["test"]["bits_per_character"] is None
+    assert package.load_run(folder).bits() is None
     scored = textgen("score", folder, "--text", "The tide left.")
     assert scored.code == 0, scored.err
     for shown in (printed, scored.out, (folder / "summary.md").read_text()):
@@ -74,6 +77,5 @@ def test_an_arm_that_does_not_pay_or_has_no_memory_prints_no_figure(textgen, tra
     assert "bits per character kept" in " ".join(printed.split())
     assert not re.search(r"\d bpc", printed)
     assert not re.search(r"\d bits|bits per character", scored.out)
-    assert package.score_text(folder, "The tide")["with_memory"] is None
-    refused = textgen("generate", folder, "--memory")
-    assert (refused.code, "no memory of the document" in refused.err) == (2, True)
+    refused = textgen("generate", folder, "--part=with_cache")
+    assert (refused.code, "needs [cache] orders" in refused.err) == (2, True)

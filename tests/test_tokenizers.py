@@ -164,11 +164,11 @@ def test_rare_words_of_the_prompt_come_back_in_what_is_written():
     tokenizer = Words(Unk(), minimum_count=4).fit(texts, tuning)
     tokens = np.full(40, tokenizer.names.index("<unk>"))
 
-    def drawn(before, memory=True):
-        return tokenizer.render(tokens, before=before, seed=3, memory=memory).text
+    def drawn(before, cached=True):
+        return tokenizer.render(tokens, before=before, seed=3, cached=cached).text
 
     before = "the man saw Wildogak ."
     assert "Wildogak" in drawn(before)
-    assert "Wildogak" not in drawn(before, memory=False)
+    assert "Wildogak" not in drawn(before, cached=False)
     assert drawn(before + " ") == drawn(before) != drawn("dog")
     assert drawn(" ") == drawn("")

@@ -44,25 +44,29 @@ def test_every_unit_is_the_same_bits_over_what_it_says():
 
 
 FIGURES = {
-    "bits_per_character": {"model": 1.5, "spelling": 0.5, "total": 2.0},
-    "with_memory": {"bits_per_character": {"model": 1.0, "spelling": 0.5, "total": 1.5}},
+    "parts": {
+        "network": {"bits_per_character": {"model": 1.5, "spelling": 0.5, "total": 2.0}},
+        "with_cache": {"bits_per_character": {"model": 1.0, "spelling": 0.5, "total": 1.5}},
+    },
     "tokens": 4,
 }
 
 
-def test_a_split_has_the_network_alone_and_with_memory():
+def test_a_split_has_every_part_in_published_units():
     documents = [Document("a", "ab cd\n"), Document("b", "e")]
     found = units.published_units(FIGURES, documents, closed=True)
-    assert found["alone"] == units.in_all_units(2.0 * 9, units.count(documents, 4))
-    assert found["with_memory"] == units.in_all_units(1.5 * 9, units.count(documents, 4))
-    assert found["alone"]["bits_per_character"]["end_marks_counted"] == 2.0  # the headline
+    for part, bits in (("network", 2.0), ("with_cache", 1.5)):
+        own = found["parts"][part]
+        assert own == units.in_all_units(bits * 9, units.count(documents, 4))
+        assert own["bits_per_character"]["end_marks_counted"] == bits  # the headline
     assert found["denominators"]["perplexity_per_word"] == "3 words + 2 lines"
     assert found["comparable"] == units.CLOSED
-    figures = FIGURES | {"with_memory": None}
-    alone = units.published_units(figures, [Document("a", "b")], closed=False)
-    assert (alone["with_memory"], alone["comparable"]) == (None, units.ACROSS)
-    assert [len(units.unit_rows(each)) for each in (found, alone)] == [len(units.UNITS)] * 2
-    assert units.published_units({"bits_per_character": None}, [], closed=False) is None
+    assert units.published_units(FIGURES, documents, closed=False)["comparable"] == units.ACROSS
+    head, rows = units.unit_table(found)
+    assert len(rows) == len(units.UNITS)
+    assert {len(row) for row in rows} == {len(head)} == {5}
+    none = {"parts": {"network": {"bits_per_character": None}}}
+    assert units.published_units(none, [], closed=False) is None
 
 
 @pytest.fixture(scope="module")
@@ -105,23 +109,24 @@ def test_a_baseline_has_them_too(ptb):
     published = record["test"]["published"]
     assert published["comparable"] == units.CLOSED
     assert published["counts"]["tokens"] == record["test"]["tokens"]
-    word, token = (published["alone"][f"perplexity_per_{x}"] for x in ("word", "token"))
+    word, token = (published["parts"]["counts"][f"perplexity_per_{x}"] for x in ("word", "token"))
     assert word["as_published"] == pytest.approx(token["as_published"])
     assert 2 < word["as_published"] < 40
     (record,) = baseline(experiment, corpus, kind="xz")
     published = record["test"]["published"]
-    assert published["alone"]["perplexity_per_token"]["as_published"] is None
-    assert published["alone"]["bits_per_byte"]["as_published"] > 0.1
+    assert published["parts"]["counts"]["perplexity_per_token"]["as_published"] is None
+    assert published["parts"]["counts"]["bits_per_byte"]["as_published"] > 0.1
 
 
 def test_a_run_says_them_wherever_its_figures_are(ptb, finished_run):
     corpus, small = f"corpus={{kind='folder',path='{ptb[0]}',strip='lines'}}", "objective.window=8"
-    folder = finished_run("char", corpus, small, "tokenizer.kind=whitespace", "memory.orders=[0,1]")
+    folder = finished_run("char", corpus, small, "tokenizer.kind=whitespace", "cache.orders=[0,1]")
     metrics = json.loads((folder / "metrics.json").read_text())
     for part in ("validation", "test"):
         figures, published = metrics[part], metrics[part]["published"]
         counts = published["counts"]
         assert counts["words"] + counts["lines"] == counts["tokens"] == figures["tokens"]
-        bits = published["alone"]["bits_per_character"]["end_marks_counted"]
-        assert bits == pytest.approx(figures["bits_per_character"]["total"])
+        for name, own in figures["parts"].items():
+            bits = published["parts"][name]["bits_per_character"]["end_marks_counted"]
+            assert bits == pytest.approx(own["bits_per_character"]["total"])
     assert published["denominators"]["perplexity_per_word"] in (folder / "summary.md").read_text()

@@ -94,6 +94,6 @@ def test_a_word_outside_the_vocabulary_is_spelled_and_cheaper_where_it_stood_bef
         assert len(ratios) == number
         assert max(ratios[1:]) < 1
     before, word = " the thistle fell \n" * 30, np.array([SPELLED])
-    for memory in (True, False):
-        drawn = [fitted.render(word, before=before, seed=s, memory=memory).text for s in range(40)]
-        assert (drawn.count(" thistle") > 8) == memory
+    for cached in (True, False):
+        drawn = [fitted.render(word, before=before, seed=s, cached=cached).text for s in range(40)]
+        assert (drawn.count(" thistle") > 8) == cached

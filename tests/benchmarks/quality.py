@@ -59,7 +59,7 @@ def measure(options):
     rows, what = [], f"bits per character of `{{}}` after {SECONDS} s of one core"
     with tempfile.TemporaryDirectory() as scratch:
         for folder in options.runs or (trained(name, scratch) for name in EXPERIMENTS):
-            bits = load_run(folder).metrics.test.bits_per_character.total
+            bits = load_run(folder).bits()
             sides = "with_its_settings", "with_plain_ones"
             both = [side[0] for side in interleaved(__file__, sides, [folder], 1)]
             difference = bits - min(side["total"] for side in both)

@@ -86,7 +86,7 @@ WORDS = b'include = "base.toml"\n[tokenizer]\nkind = "words"\nrare_words = { kin
 EXPERIMENTS = [
     PLAIN,
     PLAIN + b"\0training.seconds=60\0backbone.units=[8, 8]\0tokenizer={kind='whitespace'}",
-    WORDS + b"\0seed=2\0memory.orders=[]\0split.test=['a*']",
+    WORDS + b"\0seed=2\0cache.orders=[]\0split.test=['a*']",
 ]
 
 
@@ -130,7 +130,7 @@ def encode(tokenizer, text):
     tokens = encoded.tokens
     for each in (tokens, training.tokens):
         assert not len(each) or 0 < each.min() <= each.max() < tokenizer.size
-    for bits in (encoded.spelling_bits, encoded.spelling_bits_with_memory):
+    for bits in (encoded.spelling_bits, encoded.cached_spelling_bits):
         assert bits.shape == encoded.places.shape == (len(encoded.surfaces),)
         assert np.isfinite(bits).all()
         assert (bits >= 0).all()

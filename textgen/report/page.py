@@ -175,7 +175,7 @@ def leads(report: Report) -> list[Table]:
         ]
         rows.append((f"in all, {PART_LABELS[c.part]}", c))
         rows += [(f"{sentences.CHANGED_BY[part]} change", e) for part, e in c.changes.items()]
-        cells = [
+        cells: list[Any] = [
             (
                 [],
                 [name, f"{e.difference:+.3f}".replace("-", "−"), between(e.low, e.high) or NOTHING],

@@ -95,18 +95,24 @@ class Run:
         return str(self.folder)
 
     def __repr__(self) -> str:
-        bits = self.metrics.test.parts["network"].bits_per_character
-        figure = f"{bits.total:.4f} bits per character" if bits else UNCHARGED
+        figure = f"{self.bits():.4f} bits per character" if self.charged else UNCHARGED
         return f"<Run {self.experiment.name!r} in {self.folder}: {figure}>"
 
     def _repr_markdown_(self) -> str:
         splits = {"validation": self.metrics.validation, "test": self.metrics.test}
         return f"{verdict(self.metrics)}\n\n{figure_table(splits)}"
 
+    def bits(self, part: str = "network", split: str = "test") -> float | None:
+        """Bits per character of a held-out split under a part of the model; None where they are
+        not those of a distribution over the text."""
+        self.experiment.check_part(part)
+        found = self.metrics[split].parts[part].bits_per_character
+        return found.total if found else None
+
     @property
     def charged(self) -> bool:
         """Whether its bits are those of a distribution over the text."""
-        return self.metrics.test.parts["network"].bits_per_character is not None
+        return self.bits() is not None
 
     @property
     def objective(self) -> Objective:

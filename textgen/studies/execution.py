@@ -103,6 +103,7 @@ def run_study(
                 name=study.name,
                 title=study.title,
                 contrasts=study.contrasts,
+                part=study.part,
                 plan={arm: asdict(plan) for arm, plan in plans.items()},
                 command=f"python -m {study_command(study.path, runs_folder, reports_folder)}",
                 reports_folder=Path(reports_folder),

@@ -3,7 +3,8 @@
 title = "Words or characters?"    # of the report; optional
 threads = 1                       # of each run
 folds = 5                         # optional: each run once in each, with a seed of its own
-set = ["memory.orders=[]"]        # optional: in every arm, as --set
+part = "with_counts"              # optional: of the models, that is compared; else the network
+set = ["cache.orders=[]"]         # optional: in every arm, as --set
 [budget]
 seconds = 180                     # or characters, or updates; the same for every arm
 parameters = 1_500_000            # optional: every arm must have as many, within 2 %
@@ -47,6 +48,7 @@ from textgen.core.settings import (
     Contrast,
     Count,
     Name,
+    PartName,
     Positive,
     Seed,
     build,
@@ -63,7 +65,7 @@ from textgen.training.preparation import prepare
 
 REGIMES = ("seconds", "characters", "updates")
 # Settings that a study decides for all its arms.
-DECIDED = ["name", "seed", *(f"training.{key}" for key in ("threads", *BUDGETS))]
+DECIDED = ["name", "seed", "sampling.part", *(f"training.{key}" for key in ("threads", *BUDGETS))]
 FoldCount = Annotated[int, Field(ge=2, le=1000)]
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
@@ -138,6 +140,7 @@ class Study:
     title: str = ""
     threads: Count = 1
     folds: FoldCount | None = None
+    part: PartName = "network"
     set: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -193,7 +196,7 @@ class Study:
         budget = {key: getattr(self.budget, key) for key in REGIMES}
         budget = budget if updates is None else {"updates": updates}
         settings = [f"training.{key}={value}" for key, value in budget.items() if value]
-        settings += [f"training.threads={self.threads}", *runs[name]]
+        settings += [f"training.threads={self.threads}", f"sampling.part={self.part}", *runs[name]]
         try:
             return load_experiment(file, [*self.set, *own.set, *settings], name)
         except TextgenError as error:
