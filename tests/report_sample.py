@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from conftest import made_up
 
-from textgen.evaluation.significance import answer
+from textgen.evaluation.significance import Needed
 from textgen.report import schema
 
 CLASSES = {"frequent": "words that occur often", "unseen": "never", "end": "of documents"}
@@ -68,14 +68,13 @@ def _arm(name: str, total: float | None, seeds: int, draw) -> dict:
 def contrast(first: str, second: str, verdict: str, difference: float, question: str) -> dict:
     figures = {
         "difference": difference, "low": difference - 0.02, "high": difference + 0.02,
-        "p": 0.002, "p_adjusted": 0.006, "documents": 5, "seeds": [2, 2], "scope": "arms",
-        "verdict": verdict, "answer": answer(first, second, verdict, "first is lower"),
-        "sentence": f"{first} is {verdict} compared with {second}.",
-        "advice": "Hold out 30 documents." if verdict == "can't tell" else "",
+        "p": 0.002, "p_adjusted": 0.006, "documents": 5, "seeds": [2, 2], "verdict": verdict,
+        "needed": Needed("documents", 30) if verdict == "too close to call" else None,
     }  # fmt: skip
-    cached = figures | {"verdict": "equal", "answer": "No", "part": "with_cache"}
+    cached = figures | {"verdict": "equal", "part": "with_cache"}
     effect = {key: figures[key] for key in ("difference", "low", "high")}
     names = {"first": first, "second": second, "question": question, "part": "network"}
+    names |= {"yes": "first is lower"}
     names |= {"where": {"frequent": effect, "unseen": effect}, "changes": {"with_cache": effect}}
     return names | figures | {"parts": {"with_cache": cached}}
 
@@ -101,7 +100,7 @@ def plain_sample(totals: dict, seeds: int = 2, references: bool = True) -> tuple
     draw = np.random.default_rng(1)
     charged = {name: total for name, total in totals.items() if total}
     first, *others = list(charged) or [""]
-    verdicts = itertools.cycle(("better", "worse", "equal", "can't tell"))
+    verdicts = itertools.cycle(("better", "worse", "equal", "too close to call"))
     report = {
         **HEAD,
         "arms": [_arm(name, total, seeds, draw) for name, total in totals.items()],
@@ -183,7 +182,7 @@ def hostile(script=SCRIPT, quotes=QUOTES, odd=ODD):
     report |= {"title": script + quotes, "corpus": CORPUS | {"licence": script}}
     report["warnings"] = [{"text": "Look out: " + script, "by_arm": {script: quotes}}]
     report["left_out"] = [{"folder": "runs/" + script, "reason": quotes}]
-    report["contrasts"][0] |= {"question": script + odd, "sentence": quotes}
+    report["contrasts"][0] |= {"question": script + odd + quotes}
     for passage in texts["passages"]:
         text = (script + odd + "\n\n" + quotes + passage["text"])[:700]
         passage |= {"document": script, "text": text}

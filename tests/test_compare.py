@@ -92,7 +92,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert tested.difference == pytest.approx(words.test.total - char.test.total, abs=1e-4)
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
-    assert (tested.first, tested.second, tested.scope) == ("words", "char", "these runs")
+    assert (tested.first, tested.second, tested.of_arms) == ("words", "char", False)
     assert len(compared.warnings) == 1  # as many updates on unequal amounts of text
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, the network alone: passed 6 checks"], [], []]
@@ -276,7 +276,7 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
         classes = sum(word_class.shares[arm] for word_class in found.word_classes)
         assert classes == pytest.approx(total)
     (tested,) = found.contrasts
-    assert (tested.folds, tested.scope, tested.seeds) == (3, "arms", [1, 1])
+    assert (tested.folds, tested.of_arms, tested.seeds) == (3, True, [1, 1])
     assert tested.documents == len(rows)
     assert [r.command for r in found.references] == [None] * len(found.references) != []
 
@@ -326,7 +326,10 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     given = [Toy(n, {"network": b, "with_cache": -b}, units) for n, b in both.items()]
     expected = significance.compare_arms(*both.values(), units)
     assert 0.05 / 12 < expected.p < 0.05
-    for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):
+    for others, verdict, p in (
+        (0, "better", expected.p),
+        (11, "too close to call", 12 * expected.p),
+    ):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
         (row,) = building.tested_contrasts(asked, given, [], "pieces")
         assert row.verdict == verdict
@@ -336,12 +339,12 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert list(row.parts) == ["with_cache"]
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference
-        assert cached.verdict == ("worse" if others == 0 else "can't tell")
+        assert cached.verdict == ("worse" if others == 0 else "too close to call")
         assert len(sentences.disagreement_cautions([row], "network")) == (others == 0)
         where, change = row.where.values(), row.changes["with_cache"]
         assert sum(each.difference for each in where) == pytest.approx(expected.difference)
         assert change.difference == pytest.approx(-2 * expected.difference)
-        assert bool(row.advice) == (others > 0)
+        assert bool(row.needed) == (others > 0)
 
 
 @pytest.mark.parametrize(
@@ -364,9 +367,9 @@ def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
 @pytest.mark.parametrize(
     ("verdict", "yes", "answer"),
     [
-        ("worse", "", "With char it takes"),
-        ("worse", "second is lower", "Yes. With char it takes"),
-        ("can't tell", "second is lower", "Too close to call between words and char"),
+        ("worse", "", "char needs"),
+        ("worse", "second is lower", "Yes. Networks alone: char needs"),
+        ("too close to call", "second is lower", "Too close to call between words and char"),
     ],
 )
 def test_terminal_page_and_notebook_give_the_same_answer(

@@ -11,6 +11,7 @@ from fuzz.targets import Elements
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.core.experiment import load_experiment
+from textgen.evaluation.significance import Needed
 from textgen.evaluation.units import UNCHARGED
 from textgen.report import page, sentences
 from textgen.report.arms import descriptions
@@ -78,27 +79,57 @@ def test_some_of_the_arms_have_a_headline_that_speaks_of_no_others(declared):
                 assert first.arms == (asked[0].first, asked[0].second)
             else:
                 assert set(first.arms) == set(shown[:2])
-    start = "Is b better? Yes. With b it takes 0.200 fewer" if declared else "b is ahead: 1.700"
+    start = (
+        "Is b better? Yes. Networks alone: b needs 0.200 fewer" if declared else "b is ahead: 1.700"
+    )
     assert str(sentences.headline(report)).startswith(start)
 
 
 def test_an_answer_says_who_needs_fewer_bits():
     plain, texts = plain_sample({"char": 1.9, "word": 1.7})
     for verdict, answer, winner in (
-        ("better", "Yes. With word it takes 0.200 fewer", "word"),
-        ("worse", "No. With char it takes 0.200 fewer", "char"),
-        ("equal", "No. word and char are equal to within 0.01", None),
-        ("can't tell", "Too close to call between word and char.", None),
+        ("better", "Yes. Networks alone: word needs 0.200 fewer", "word"),
+        ("worse", "No. Networks alone: char needs 0.200 fewer", "char"),
+        ("equal", "No. Networks alone: word and char are equal to within 0.01", None),
+        ("too close to call", "Networks alone: Too close to call between word and char.", None),
     ):
         row = contrast("word", "char", verdict, -0.2, "Is word better?")
         report, _ = typed(plain | {"contrasts": [row]}, texts)
         assert sentences.headline(report).answer.startswith(answer)
         assert sentences.headline(report).caveat
         assert sentences.winner(report.contrasts[0]) == winner
-    row = ContrastRow(**contrast("word", "char", "can't tell", -0.005, ""))
+    row = ContrastRow(**contrast("word", "char", "too close to call", -0.005, ""))
     assert "from 0.025 fewer bits per character with word to 0.015" in sentences.difference(row)
     row = ContrastRow(**contrast("word", "char", "better", -0.2, ""), share=0.105)
-    assert "0.200 fewer bits per character (10.5%) than with char" in sentences.difference(row)
+    said = "word needs 0.200 fewer bits per character than char (10.5%)"
+    assert said in sentences.difference(row)
+
+
+def test_sentences_say_what_a_claim_rests_on():
+    for verdict, difference, part in (
+        ("better", -0.19, r"first is better.*0\.170 to 0\.210.*after Holm over 9"),
+        ("worse", 0.19, "second is better than first"),
+        ("equal", 0.001, r"equal to within 0\.01"),
+        ("too close to call", -0.01, r"Too close to call.*−0\.030 to 0\.010"),
+    ):
+        row = ContrastRow(**contrast("first", "second", verdict, difference, ""))
+        assert re.search(part, sentences.in_figures(row, row, 9))
+    few = {"seeds": [1, 1], "documents": 1, "low": None, "high": None}
+    row = ContrastRow(**contrast("first", "second", "better", -0.1, "") | few)
+    assert "in these two runs" in sentences.in_figures(row, row, 1)
+    assert "needs 6 documents, p = 0.006, 1 document, " in sentences.in_figures(row, row, 1)
+    for needed, said in (
+        (Needed("documents", 6), "Hold out 6 documents or more"),
+        (Needed("seeds"), "Make more runs"),
+        (Needed("folds", 5), "5 folds or more"),
+    ):
+        assert said in sentences.advice(row.model_copy(update={"needed": needed}))
+    open_ends = contrast("first", "second", "too close to call", -0.01, "")
+    for needed, said in (
+        (Needed("documents", 30, True), "about 30 such documents, and two seeds an arm or more,"),
+        (Needed("documents", 501), "Settling this would take about 501 such documents."),
+    ):
+        assert said in sentences.advice(ContrastRow(**open_ends | {"needed": needed}))
 
 
 def test_a_lead_that_may_be_below_the_margin_says_so():

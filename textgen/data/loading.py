@@ -102,6 +102,7 @@ class Corpus(Division):
             "sha256": self.sha256,
             "split_sha256": hashlib.sha256(repr(names).encode()).hexdigest(),
             "fallback": bool(self.warning),
+            "unit": self.unit,
             "language": asdict(self.language),
             **sizes,
             **({"division": self.division} if self.division else {}),

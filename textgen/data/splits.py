@@ -49,6 +49,7 @@ class Division:
     Attributes:
         train, validation, test: the documents of each.
         division: in words, how they were divided; empty if by a hash of names.
+        unit: what was divided: ``"documents"``, or ``"pieces"`` of them.
         given: whether lists or the names of files say which part a document is in.
     """
 
@@ -56,6 +57,7 @@ class Division:
     validation: list[Document]
     test: list[Document]
     division: str = ""
+    unit: str = "documents"
     given: bool = False
 
 
@@ -110,7 +112,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         if len(divided) > 1:
             raise TextgenError(f"split.groups: documents of one group, {', '.join(divided)}")
     given = bool(assigned) and settings.folds is None
-    return Division(**parts, division=how, given=given)
+    unit = "pieces" if one_text or settings.method == "blocks" else "documents"
+    return Division(**parts, division=how, unit=unit, given=given)
 
 
 def _is_blank(document: Document) -> bool:

@@ -39,8 +39,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -59,12 +60,23 @@ SEED_VARIANCE_WEIGHT = 4.0
 
 # How probable an answer is to be with as many documents as are named.
 POWER = 0.8
-# Times as many documents as there are, which are not advised.
-HOPELESS = 100
 # Folds below which an interval is wide for their number alone: Student's t of 2 degrees is 4.3.
 ENOUGH_FOLDS = 5
 
-Verdict = Literal["better", "worse", "equal", "can't tell"]
+
+class Verdict(StrEnum):
+    """What can be said of the first of two arms."""
+
+    BETTER, WORSE, EQUAL, TOO_CLOSE = "better", "worse", "equal", "too close to call"
+
+
+class Needed(NamedTuple):
+    """What would settle a difference that is too close to call: so many of something in all, and
+    whether seeds are needed besides. No number of seeds: more."""
+
+    what: Literal["documents", "folds", "seeds"]
+    number: int = 0
+    seeds_besides: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,6 @@ class Difference:
     documents: int
     seeds: tuple[int, int]
     folds: int = 1
-    tested_on: str = "documents"
 
     @property
     def scope(self) -> Literal["arms", "these runs"]:
@@ -202,12 +213,12 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
     "better" or "worse" where the adjusted p is below 0.05 and the interval leaves out 0.
     """
     if -margin <= difference.low and difference.high <= margin:
-        return "equal"
+        return Verdict.EQUAL
     if adjusted_p < LEVEL and difference.high < 0:
-        return "better"
+        return Verdict.BETTER
     if adjusted_p < LEVEL and difference.low > 0:
-        return "worse"
-    return "can't tell"
+        return Verdict.WORSE
+    return Verdict.TOO_CLOSE
 
 
 def _resample(
@@ -324,60 +335,7 @@ def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> tup
     return math.sqrt(networks * (1 + len(names) / freedom)), float(freedom)
 
 
-def answer(first: str, second: str, outcome: Verdict, yes: str = "") -> str:
-    """The answer to a question in a word or two: yes or no, where the question says which is yes.
-
-    Args:
-        first, second: names of the arms.
-        outcome: of first − second.
-        yes: ``"first is lower"``, ``"second is lower"``, or "" if the question does not say.
-    """
-    if outcome == "can't tell":
-        return "Too close to call"
-    if outcome == "equal":
-        return "No" if yes else "Equal"
-    if yes:
-        return "Yes" if (outcome == "better") == (yes == "first is lower") else "No"
-    return f"{first if outcome == 'better' else second} is better"
-
-
-def verdict_sentence(
-    first: str, second: str, difference: Difference, adjusted_p: float, contrasts: int
-) -> str:
-    """The verdict on a contrast in plain words, with the figures it is based on.
-
-    Args:
-        first, second: names of the arms.
-        adjusted_p: from :func:`holm` over all declared contrasts.
-        contrasts: how many those are.
-    """
-    outcome = verdict(difference, adjusted_p)
-    bounds, facts = [difference.low, difference.high], list[str]()
-    if outcome in ("better", "worse"):
-        better, worse = (first, second) if outcome == "better" else (second, first)
-        size = f"{abs(difference.difference):.3f} bits per character"
-        claim, bounds = f"{better} is better than {worse}, by {size}", sorted(map(abs, bounds))
-    else:
-        claim = f"Too close to call between {first} and {second}"
-        if outcome == "equal":
-            claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
-        facts.append(f"difference {_number(difference.difference)}")
-    if difference.scope == "these runs":
-        runs = "these two runs" if difference.seeds == (1, 1) else "these runs"
-        claim += f" in {runs}; what other seeds would give was not measured"
-    interval = f"no 95 % interval, which needs {FEWEST} {difference.tested_on}"
-    if np.isfinite(bounds[0]):
-        interval = "95 % interval {} to {}".format(*map(_number, bounds))
-    p = f"p = {adjusted_p:.3f}" if adjusted_p >= 0.0005 else "p < 0.001"
-    facts += [interval, p + (f" after Holm over {contrasts} contrasts" if contrasts > 1 else "")]
-    unit = difference.tested_on.removesuffix("s" * (difference.documents == 1))
-    facts.append(f"{difference.documents} {unit}")
-    folds = f" in each of {difference.folds} folds" * (difference.folds > 1)
-    facts.append("{} + {} seeds".format(*difference.seeds) + folds)
-    return f"{claim} ({', '.join(facts)})."
-
-
-def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
+def what_would_tell(difference: Difference, contrasts: int = 1) -> Needed:
     """What to do about a difference that is too close to call.
 
     The interval shrinks with the root of the number of documents. It has to leave out 0, by more
@@ -387,31 +345,21 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> str:
     number of contrasts.
     """
     if not np.isfinite(difference.high - difference.low):
-        return f"Hold out {FEWEST} {difference.tested_on} or more: fewer give no interval."
+        return Needed("documents", FEWEST)
     if 1 < difference.folds < ENOUGH_FOLDS:
-        return f"Divide the text into {ENOUGH_FOLDS} folds or more: so few widen the interval."
+        return Needed("folds", ENOUGH_FOLDS)
     quantile = NormalDist().inv_cdf
     error = (difference.high - difference.low) / 2 / quantile(1 - LEVEL / 2)
     size = abs(difference.difference)
-    level, room, claim = LEVEL / contrasts, size, "large"
-    if size < MARGIN:
-        level, room, claim = LEVEL, MARGIN - size, "small"
+    level, room = (LEVEL / contrasts, size) if size >= MARGIN else (LEVEL, MARGIN - size)
     needed = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
     documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
-        return f"Make more runs, with other seeds: the {difference.tested_on} are enough."
-    seeds = "" if difference.scope == "arms" else ", and two seeds an arm or more,"
-    enough = f"bout {documents:,} {difference.tested_on} like these"
-    if documents > HOPELESS * difference.documents:
-        return f"A{enough} would settle it: more than can be had."
-    return f"If it is as {claim} as it looks, a{enough}{seeds} would settle it."
+        return Needed("seeds")
+    return Needed("documents", documents, difference.scope != "arms")
 
 
 def fewest_documents(contrasts: int = 1) -> int:
     """Documents that can answer so many questions, if all of them agree: of n of one sign, p is
     2^(1 − n), and :func:`holm` may multiply it by the number of questions."""
     return math.ceil(1 + math.log2(contrasts / LEVEL))
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +25,10 @@ from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.likelihood import UNIT, Scores, averages
 from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
+from textgen.evaluation.significance import Verdict
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
-from textgen.report.sentences import cautions, tested_on
+from textgen.report.sentences import cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
@@ -86,7 +87,7 @@ def build_report(
     rows = [
         arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
     ]
-    tested = tested_contrasts(contrasts, scored, folds, tested_on(pooled.description))
+    tested = tested_contrasts(contrasts, scored, folds, pooled.unit)
     asked = {(c.first, c.second): asdict(c) for c in contrasts}
     for row in tested:
         pair = row.first, row.second
@@ -309,6 +310,7 @@ def tested_contrasts(
             first=c.first,
             second=c.second,
             question=c.question,
+            yes=c.yes if c.question else "",
             parts={p: rows[number] for p, rows in by_part.items() if p != part and number in rows},
             where=where(named[c.first], named[c.second], cut),
             changes=changes(named[c.first], named[c.second]),
@@ -366,19 +368,17 @@ def _differences(
     adjusted = significance.holm([*(d.p for d in differences), *missing])[: len(wanted)]
     rows = {}
     for (number, c), d, p in zip(wanted.items(), differences, adjusted, strict=True):
-        d, result = replace(d, tested_on=tested_on), significance.verdict(d, p)
-        open_question = result == "can't tell"
+        result = significance.verdict(d, p)
+        open_question = result is Verdict.TOO_CLOSE
         dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
         rows[number] = schema.Difference(
             part=part,
             **{**asdict(d), "low": _bound(d.low), "high": _bound(d.high)},
             share=abs(d.difference) * units.sum() / dearer,
             p_adjusted=p,
-            scope=d.scope,
+            tested_on=tested_on,
             verdict=result,
-            answer=significance.answer(c.first, c.second, result, c.yes if c.question else ""),
-            sentence=significance.verdict_sentence(c.first, c.second, d, p, len(contrasts)),
-            advice=significance.what_would_tell(d, len(contrasts)) if open_question else "",
+            needed=significance.what_would_tell(d, len(contrasts)) if open_question else None,
             spread=significance.by_document(bits[c.first], bits[c.second], units),
         )
     return rows

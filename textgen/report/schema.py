@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from textgen.core.settings import PartName
-from textgen.evaluation.significance import ByDocument
+from textgen.evaluation.significance import ByDocument, Needed, Verdict
 
 SCHEMA = 6
 # Bits per character: references this far above the worst arm are not shown beside the arms.
@@ -120,7 +120,8 @@ class ReferenceRow(Row):
 
 class Difference(Row):
     """The first arm's bits minus the second's: below 0 the first is better. ``share``: how large
-    that is beside what the worse of the two needs; ``part``: of the models; ``spread``: see
+    that is beside what the worse of the two needs; ``part``: of the models; ``needed``: what would
+    settle it where it is too close to call; ``spread``: see
     :class:`textgen.evaluation.significance.ByDocument`."""
 
     part: PartName = "network"
@@ -134,12 +135,14 @@ class Difference(Row):
     seeds: list[int]
     folds: int = 1
     tested_on: str = "documents"
-    scope: str
-    verdict: str
-    answer: str
-    sentence: str
-    advice: str
+    verdict: Verdict
+    needed: Needed | None = None
     spread: ByDocument | None = None
+
+    @property
+    def of_arms(self) -> bool:
+        """Whether it holds for other trainings of the arms, not for these runs only."""
+        return min(self.seeds) > 1 or self.folds > 1
 
 
 class Effect(Row):
@@ -157,6 +160,7 @@ class ContrastRow(Difference):
         parts: the same under every other part that both arms have.
         where: class of words → what their characters add to the difference.
         changes: part → how it changes the difference of the part that it is built on.
+        yes: which arm has fewer bits where the answer is yes; empty if the question does not say.
         planned: whether the question is in the plan that a study made before its runs; None
             without a study.
         unequal: what the arms did not have alike, see :mod:`textgen.report.spending`.
@@ -165,6 +169,7 @@ class ContrastRow(Difference):
     first: str
     second: str
     question: str
+    yes: str = ""
     planned: bool | None = None
     unequal: list[str] = []
     parts: dict[str, Difference] = {}

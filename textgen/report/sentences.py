@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any
+from enum import StrEnum
 
 import numpy as np
 
 from textgen.core.settings import Contrast
-from textgen.evaluation.significance import MARGIN
+from textgen.evaluation.significance import FEWEST, MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
@@ -45,6 +45,8 @@ WHERE = {
     "space": "spaces and line ends",
     "end": "end marks",
 }
+# Times as many documents as there are, which are not advised.
+MAX_DOCUMENT_MULTIPLE = 100
 # Of an arm's bits, that are worth a sentence.
 LEAST_SPELLED = 0.005
 # Validations of a training, at least, that show whether it went on for too long.
@@ -94,12 +96,6 @@ def _beaten(report: Report, names: Collection[str]) -> str:
     return f" {best.label}, without a network, needs fewer bits still: {best.test.total:.3f}."
 
 
-def tested_on(corpus: Mapping[str, Any]) -> str:
-    """What a text, as a corpus describes it, was divided into."""
-    cut = "blocks" in corpus.get("division", "") or corpus["kind"] == "file"
-    return "pieces" if cut else "documents"
-
-
 def headline(report: Report) -> Claim | None:
     """The answer in one claim; None where no arm has bits per character."""
     return next(iter(claims(report)), None)
@@ -113,18 +109,38 @@ def unequal(what: Sequence[str]) -> str:
 def contrast_claim(contrast: ContrastRow) -> Claim:
     """The answer to a question about two arms."""
     part = f"{BY_PART[contrast.part]}: " * bool(contrast.parts)
-    answer = f"{part}{difference(contrast)}."
-    if contrast.answer in ("Yes", "No"):
-        answer = f"{contrast.answer}. {answer}"
+    said = answer(contrast, contrast)
+    said = f"{said}. " if said in (Answer.YES, Answer.NO) else ""
     late = "This question is not in the plan." * (contrast.planned is False)
     cautions = filter(None, (late, unequal(contrast.unequal), caveat(contrast)))
-    return Claim((contrast.first, contrast.second), contrast.question, answer, " ".join(cautions))
+    pair = contrast.first, contrast.second
+    text = f"{said}{part}{difference(contrast)}."
+    return Claim(pair, contrast.question, text, " ".join(cautions))
+
+
+class Answer(StrEnum):
+    """To a question about two arms."""
+
+    YES, NO, EQUAL, TOO_CLOSE = "Yes", "No", "Equal", "Too close to call"
+
+
+def answer(contrast: ContrastRow, found: Difference) -> str:
+    """The answer to a contrast's question by a part of the models: an :class:`Answer`, or which arm
+    is better where the question is not one of yes or no."""
+    if found.verdict is Verdict.TOO_CLOSE:
+        return Answer.TOO_CLOSE
+    if found.verdict is Verdict.EQUAL:
+        return Answer.NO if contrast.yes else Answer.EQUAL
+    better = found.verdict is Verdict.BETTER
+    if contrast.yes:
+        return Answer.YES if better == (contrast.yes == "first is lower") else Answer.NO
+    return f"{contrast.first if better else contrast.second} is better"
 
 
 def difference(contrast: ContrastRow) -> str:
     """Which of two arms needs fewer bits, as far as is known; without a full stop."""
     first, second = contrast.first, contrast.second
-    if contrast.verdict == "can't tell":
+    if contrast.verdict is Verdict.TOO_CLOSE:
         unknown = f"Too close to call between {first} and {second}"
         low, high = contrast.low or 0.0, contrast.high or 0.0
         if not low < 0 < high:
@@ -133,9 +149,11 @@ def difference(contrast: ContrastRow) -> str:
             f"from {-low:.3f} fewer bits per character with {first} to {high:.3f} with {second}"
         )
         return f"{unknown}: with 95 % confidence anything {bounds}"
-    if contrast.verdict == "equal":
+    if contrast.verdict is Verdict.EQUAL:
         return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
-    better, worse = (first, second) if contrast.verdict == "better" else (second, first)
+    better, worse = first, second
+    if contrast.verdict is Verdict.WORSE:
+        better, worse = second, first
     bits = f"{abs(contrast.difference):.3f} fewer bits per character"
     share = f" ({contrast.share:.1%})" * bool(contrast.share)
     return f"{better} need{'s' * (not better.endswith('s'))} {bits} than {worse}{share}"
@@ -148,14 +166,14 @@ def by_other_parts(contrast: ContrastRow) -> str:
     for part, found in contrast.parts.items():
         fewer = (found.difference < 0) == (contrast.difference < 0)
         bits = f"{abs(found.difference):.3f} {'fewer' if fewer else 'more'} with {ahead}"
-        bits += ", too close to call" * (found.verdict == "can't tell")
+        bits += ", too close to call" * (found.verdict is Verdict.TOO_CLOSE)
         parts.append(f"{BY_PART[part]}: {bits}.")
     return " ".join(parts)
 
 
 def answers_otherwise(contrast: ContrastRow) -> bool:
     """Whether another part of the models answers the question otherwise."""
-    return any(found.answer != contrast.answer for found in contrast.parts.values())
+    return any(found.verdict is not contrast.verdict for found in contrast.parts.values())
 
 
 def makes_the_lead(contrast: ContrastRow) -> str:
@@ -185,26 +203,83 @@ def spelled_by_ngrams(report: Report) -> dict[str, str]:
 
 def winner(contrast: ContrastRow) -> str | None:
     """The name of the better arm, if it is known."""
-    return {"better": contrast.first, "worse": contrast.second}.get(contrast.verdict)
+    names = {Verdict.BETTER: contrast.first, Verdict.WORSE: contrast.second}
+    return names.get(contrast.verdict)
 
 
 def caveat(contrast: ContrastRow) -> str:
     """How far an answer can be trusted, in a sentence or two."""
-    if contrast.verdict == "can't tell":
-        return contrast.advice
+    if contrast.verdict is Verdict.TOO_CLOSE:
+        return advice(contrast)
     low, high = contrast.low or 0.0, contrast.high or 0.0
-    if contrast.verdict != "equal":
+    if contrast.verdict is not Verdict.EQUAL:
         low, high = sorted((abs(low), abs(high)))
     bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
     documents = f"{bounds}, over {contrast.documents} {contrast.tested_on} kept out of training"
     small = f" Less than {MARGIN:g} would count as no difference."
-    small *= contrast.verdict != "equal" and low < MARGIN
+    small *= contrast.verdict is not Verdict.EQUAL and low < MARGIN
     if contrast.folds > 1:
         return f"{documents}, each in one of {contrast.folds} folds.{small}"
-    if contrast.scope != "these runs":
+    if contrast.of_arms:
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds.{small}"
     once = "each model" if max(contrast.seeds) == 1 else "a model"
     return f"{documents}. This holds for these runs only: {once} was trained once.{small}"
+
+
+def advice(found: Difference) -> str:
+    """What would settle a difference that is too close to call."""
+    if not (needed := found.needed):
+        return ""
+    if needed.what == "folds":
+        return f"Divide the text into {needed.number} folds or more: so few widen the interval."
+    if needed.what == "seeds":
+        return f"Make more runs, with other seeds: the {found.tested_on} are enough."
+    if found.low is None or found.high is None:
+        return f"Hold out {needed.number} {found.tested_on} or more: fewer give no interval."
+    number = f"about {needed.number:,} such {found.tested_on}"
+    if needed.number > MAX_DOCUMENT_MULTIPLE * found.documents:
+        return f"Settling this would take {number}."
+    size = "large" if abs(found.difference) >= MARGIN else "small"
+    seeds = ", and two seeds an arm or more," * needed.seeds_besides
+    return f"If it is as {size} as it looks, {number}{seeds} would settle it."
+
+
+def in_figures(contrast: ContrastRow, found: Difference, questions: int) -> str:
+    """The verdict on a contrast by a part of the models, with the figures that it is based on.
+
+    Args:
+        questions: how many were declared; Holm's correction is over all.
+    """
+    first, second = contrast.first, contrast.second
+    bounds: Sequence[float | None] = [found.low, found.high]
+    facts = list[str]()
+    if found.verdict in (Verdict.BETTER, Verdict.WORSE):
+        better, worse = (first, second) if found.verdict is Verdict.BETTER else (second, first)
+        size = f"{abs(found.difference):.3f} bits per character"
+        claim = f"{better} is better than {worse}, by {size}"
+        bounds = sorted(abs(bound or 0.0) for bound in bounds)
+    else:
+        claim = f"Too close to call between {first} and {second}"
+        if found.verdict is Verdict.EQUAL:
+            claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
+        facts.append(f"difference {_number(found.difference)}")
+    if not found.of_arms:
+        runs = "these two runs" if found.seeds == [1, 1] else "these runs"
+        claim += f" in {runs}; what other seeds would give was not measured"
+    low, high = bounds
+    interval = f"no 95 % interval, which needs {FEWEST} {found.tested_on}"
+    if low is not None and high is not None:
+        interval = f"95 % interval {_number(low)} to {_number(high)}"
+    p = f"p = {found.p_adjusted:.3f}" if found.p_adjusted >= 0.0005 else "p < 0.001"
+    facts += [interval, p + (f" after Holm over {questions} contrasts" if questions > 1 else "")]
+    facts.append(f"{found.documents} {found.tested_on.removesuffix('s' * (found.documents == 1))}")
+    folds = f" in each of {found.folds} folds" * (found.folds > 1)
+    facts.append("{} + {} seeds".format(*found.seeds) + folds)
+    return f"{claim} ({', '.join(facts)})."
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
 
 
 def spread(difference: Difference) -> str:
@@ -213,13 +288,12 @@ def spread(difference: Difference) -> str:
         return ""
     sign = 1 if difference.difference > 0 else -1
     low, high, alike = (
-        f"{round(sign * value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
-        for value in (*found.without_one[::sign], found.mean_over_documents)
+        _number(sign * value) for value in (*found.without_one[::sign], found.mean_over_documents)
     )
     return (
         f"{found.agreeing} of {difference.documents} {difference.tested_on} agree; without any one "
-        f"of them the lead is {low} to {high}; weighting all equally, {alike}. They carry as much "
-        f"information as {found.equal_documents:.1f} of equal length."
+        f"of them the lead is {low} to {high}; weighting all equally, {alike}. Because "
+        f"lengths vary, they count as about {found.equal_documents:.1f} of equal length."
     )
 
 
@@ -353,7 +427,7 @@ def disagreement_cautions(tested: Sequence[ContrastRow], part: str) -> list[Caut
     for c in filter(answers_otherwise, tested):
         answers = {part: c, **c.parts}
         said = ", ".join(
-            f"{PART_LABELS[name]} {found.answer} ({found.difference:+.3f})"
+            f"{PART_LABELS[name]} {answer(c, found)} ({found.difference:+.3f})"
             for name, found in answers.items()
         )
         text = f"The answer depends on the part of the models: {_asked(c)} {said}."

@@ -20,7 +20,7 @@ from rich.text import Text
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
 from textgen.core.system import kind_of
-from textgen.data.documents import read_text
+from textgen.data.documents import count_characters, read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
@@ -107,9 +107,8 @@ class Screen:
         """The text, its parts, and what to be warned of; ``others`` read the same text."""
         if loaded.warning:
             self.warn(loaded.warning)
-        unit = "pieces" if "blocks" in loaded.division else "documents"
         parts = ", ".join(
-            f"{part} {len(documents)} {unit} {sum(d.characters for d in documents):,} characters"
+            f"{part} {len(documents)} {loaded.unit} {count_characters(documents):,} characters"
             for part, documents in loaded.parts.items()
         )
         name = "" if others else f"{experiment.name}: "
