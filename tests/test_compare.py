@@ -412,8 +412,7 @@ UPDATES = {"budget": {"updates": 300}}
         (sentences.memory_cautions({"a": [], "b": []}), []),
         (sentences.memory_cautions({"a": [1], "b": [2]}), []),
         (sentences.memory_cautions({"a": [1], "b": [], "c": []}), ["b has no memory"]),
-        (sentences.ensemble_cautions({"a": 1, "b": 1}), []),
-        (sentences.ensemble_cautions({"a": 3, "b": 1}), ["a is an ensemble of 3 networks"]),
+        (spending_cautions(spent("b", networks=3)), ["a has 1; b has 3"]),
         (sentences.unanswered_cautions(
             [Contrast(*pair) for pair in ("ab", ("a", "lost"), ("gone", "lost"))], {"a", "b"}),
          ["no result for lost.", "no result for gone and lost."]),
