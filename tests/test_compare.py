@@ -364,8 +364,8 @@ UPDATES = {"budget": {"updates": 300}}
          ["b 770,000 characters, 600 updates, 60 seconds", "to begin with. b went on from"]),
         (spending_cautions(spent("b", timing=1.1), spent("c", timing=None)), []),
         (spending_cautions(spent("b", timing=0.85, updates=[259])),
-         ["a 310,000 characters, 300 updates, 30 seconds, with 102% of the time planned for an update"
-          "; b 310,000 characters, 259 updates"]),
+         ["a 310,000 characters, 300 updates, 30 seconds, with 102% of the time planned for an "
+          "update; b 310,000 characters, 259 updates"]),
         (spending_cautions(spent("b", threads=16), spent("c", threads=0)), ["a had 2; b had 16"]),
         (spending_cautions(spent("b", extra_data=["GloVe", "tags"])), ["data. b uses GloVe, tags"]),
         (spending_cautions(spent("b", extra_data=["GloVe"]), extra_data=["GloVe"]), []),
