@@ -39,7 +39,9 @@ def test_weights_are_counted_beforehand_and_saved_ones_give_the_same_network(
     networks = [objective.build(settings, SIZE) for _ in range(2)]
     networks[0].save_weights(tmp_path / "m.weights.h5")
     networks[1].load_weights(tmp_path / "m.weights.h5")
-    expected = networks[0].count_params(), networks[0].output_layer.width
+    tables = [table for part in networks[0].parts() for table in part.tables]
+    rows = sum(int(np.size(table)) for table in tables)
+    expected = networks[0].count_params(), rows, networks[0].output_layer.width
     assert objective.measure(settings, SIZE) == expected
     assert {w.dtype for w in networks[0].weights} == {"float32"}
     spans = np.random.default_rng(0).integers(0, SIZE, (2, objective.before + objective.length))
@@ -80,9 +82,10 @@ def test_a_plain_keras_model_of_the_same_weights_computes_the_same(kind, article
 
 
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
-    def check(units, size, batch):
-        tables = {"training": {"updates": 1, "batch": batch}, "backbone": {"units": [units]}}
-        check_memory(small_experiment(**tables), size)
+    def check(units, size, batch, threads=1, **backbone):
+        backbone = {"units": [units], **backbone}
+        tables = {"training": {"updates": 1, "batch": batch}, "backbone": backbone}
+        check_memory(small_experiment(**tables), size, threads)
 
     free = free_memory()
     assert free is None or free > 0
@@ -91,6 +94,12 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
     for large in ((256, 1_234_567, 16), (256, 90, 1_000_000), (100_000, 90, 16)):
         with pytest.raises(TextgenError, match=f"{large[1]:,} tokens.*4\\.0 GB are free"):
             check(*large)
+    check(256, 45_000, 16)
+    with pytest.raises(TextgenError, match="45,000 tokens"):  # each thread has its own gradients
+        check(256, 45_000, 16, threads=16)
+    check(256, 45_000, 1, threads=16)  # a row has no two threads
+    embedding = {"input": "embedding", "embedding_size": 64}
+    check(32, 90, 16, 16, **embedding, ngrams={"orders": [2], "rows": 1_000_000})
     monkeypatch.setattr("textgen.core.system.free_memory", lambda: None)
     check(256, 1_234_567, 16)
 

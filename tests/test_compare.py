@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.report import arms, building, sentences
-from textgen.report.comparison import Comparison, folder_name, result_lines
+from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
@@ -129,10 +130,45 @@ def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     (curve,), training = planned.curves, arm.first.metrics.training
     assert curve.seconds == [7.0 + 0.25 * updates for updates in curve.updates]
     assert planned.seconds == 7.0 + 0.25 * training.updates
+    taken = training.seconds_per_update
+    assert (planned.timing, measured.timing) == (taken and taken / 0.25, None)
     assert measured.seconds == training.preparation_seconds + training.seconds
     ahead = [row["seconds"] + training.preparation_seconds for row in arm.first.history]
     assert measured.curves[0].seconds == ahead
     assert measured.curves[0].validation == curve.validation
+
+
+def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained):
+    first, second = (Run(trained / name) for name in ("char-1", "char-2"))
+    for runs, names, expected in (
+        ([second], (), "char-2"), ([second], ("char",), "char"), ([first, second], (), "char"),
+    ):  # fmt: skip
+        (arm,) = arms.group_runs(runs, names)
+        assert arm.name == expected
+
+
+def test_a_question_that_the_plan_lacks_is_not_said_to_be_declared(trained, tmp_path):
+    asked = Contrast("words", "char", "Does reading words hurt?", "second is lower")
+    plans = [{"declared": [asdict(asked)]}, {"declared": []}]
+    for plan, declared in zip(plans, (True, False), strict=True):
+        given = {"contrasts": [asked], "plan": {"words": plans[0], "char": plan}, "quiet": True}
+        runs = [trained / "char-1", trained / "words"]
+        made = package.compare_runs(runs, reports_folder=tmp_path, **given)
+        page = page_of(made)
+        assert made.contrasts[0].planned is declared
+        assert ("These questions were declared before the runs" in page) is declared
+        assert ("This question is not in the plan." in page) is not declared
+
+
+def test_every_two_runs_are_compared_where_no_study_asks():
+    pairs = [(c.first, c.second) for c in every_pair("abc")]
+    assert pairs == [("b", "a"), ("c", "a"), ("c", "b")]
+    report, _ = sample({"a": 1.9, "b": 1.8, "c": 1.7})
+    rows = [contrast(*pair, "better", -0.1, "Is it better?") for pair in pairs]
+    report.declared, report.contrasts = False, [ContrastRow(**row) for row in rows]
+    best, _, worst, *_ = sentences.claims(report)
+    assert (best.arms, worst.arms) == (("c", "b"), ("b", "a"))
+    assert "Not tested" not in best.caveat + worst.caveat
 
 
 def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
@@ -267,7 +303,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in ((0, "better", expected.p), (11, "can't tell", 12 * expected.p)):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
-        (row,) = building.tested_contrasts(asked, given)
+        (row,) = building.tested_contrasts(asked, given, "pieces")
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
         for figure in ("low", "high", "difference"):
@@ -361,11 +397,11 @@ UPDATES = {"budget": {"updates": 300}}
          ["budget. a 310,000"]),
         (spending_cautions(spent("b", MANY, 31, **UPDATES)), []),
         (spending_cautions(spent("b", MANY, 60, updates=[600], start="runs/b")),
-         ["b 770,000 characters, 600 updates, 60 seconds", "to begin with. b went on from"]),
+         ["b 770,000 characters, 600 updates, 60 seconds", "begin with. b went on from runs/b"]),
         (spending_cautions(spent("b", timing=1.1), spent("c", timing=None)), []),
         (spending_cautions(spent("b", timing=0.85, updates=[259])),
-         ["a 310,000 characters, 300 updates, 30 seconds, with 102% of the time planned for an "
-          "update; b 310,000 characters, 259 updates"]),
+         ["300 updates, 30 seconds, with 102% of the time planned for an update; b 310,000 "
+          "characters, 259 updates"]),
         (spending_cautions(spent("b", threads=16), spent("c", threads=0)), ["a had 2; b had 16"]),
         (spending_cautions(spent("b", extra_data=["GloVe", "tags"])), ["data. b uses GloVe, tags"]),
         (spending_cautions(spent("b", extra_data=["GloVe"]), extra_data=["GloVe"]), []),

@@ -15,7 +15,7 @@ from textgen.evaluation.likelihood import score_documents, token_bits
 from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, drawn, surface_bits
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, Filling, drawn, surface_bits
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.pieces import pretokenize
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
@@ -156,10 +156,10 @@ def test_what_is_drawn_is_what_is_scored(policy):
     network = tiny_model(NextToken(window=2), tokenizer.size, scale=1.0)
     sampler = Sampler(NextToken(window=2), network, tokenizer.unwritable)
     tokens = next(sampler.write([np.zeros(0, int)] * number, range(number))).tolist()
-    found, random = Counter[tuple[int, str | None]](), Random(3)
+    found, filling = Counter[tuple[int, str | None]](), Filling("scored", Random(3))
     for token in tokens:
         steps_of = tokenizer.surface_steps([token])
-        found[token, steps_of and drawn(steps_of(None), "scored", random, None)] += 1
+        found[token, steps_of and drawn(steps_of(None), filling)] += 1
     chances = Stepper(NextToken(window=2), network).probabilities()
     chances /= 1 - chances[[BOUNDARY, ESCAPE]].sum()
     expected = dict[tuple[int, str | None], float]()

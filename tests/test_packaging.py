@@ -71,9 +71,13 @@ def test_an_unknown_kind_may_be_that_of_a_missing_package_and_none_replaces_a_ki
     assert settings.lookup("rare_words", "unk") is Unk
     with pytest.raises(TextgenError, match="unk = brought:Missing"):
         settings.plugin_table("rare_words")
-    installed(metrics="mine = brought:Missing")
+
+
+def test_entry_points_of_other_projects_break_nothing_and_explain_a_kind_that_is_missing(installed):
+    installed(rules="mine = brought:Missing", metrics="counted = brought:Missing")
+    assert {"mine", "counted"}.isdisjoint(settings.plugin_table("metric"))
     with pytest.raises(TextgenError, match=r"textgen\.metrics(.|\n)*did you mean 'metric'"):
-        settings.plugin_table("metric")
+        settings.lookup("metric", "counted")
 
 
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):

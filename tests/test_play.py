@@ -103,15 +103,18 @@ def test_no_answer_depends_on_what_was_asked_before(models):
     assert again == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_a_text_costs_is_what_is_scored(models):
-    text = "The keeper watched Zoë's lantern."
-    for model in models.values():
-        found, scored = model.price(text), model.run.score(text)
-        starts, ends, network, spelling, memory = zip(*found["stretches"], strict=True)
-        assert sum(network + spelling) + found["end"] == pytest.approx(scored["total"])
-        assert [*starts, len(text)] == [0, *ends]
-        remembered = sum(memory)
-        assert remembered < scored["with_memory"]["total"] <= remembered + 40
+def test_what_a_text_costs_is_what_is_scored(models, textgen, address):
+    """Of any text and run, the page and the command say the same under the same names."""
+    for text in ("The keeper watched Zoë's lantern.", "☃", " the\n\ntide "):
+        for name, model in models.items():
+            (found,) = ask(address, name, "price", text=text)
+            assert found == model.price(text)
+            command = partial(textgen, "score", model.run.folder, f"--text={text}")
+            assert found.items() <= json.loads(command("--json").out).items()
+            for part in (found, found["with_memory"]):
+                both = part["bits_per_character_without_end"], part["bits_per_character"]
+                said = "{:.4f} bits per character without the end mark, {:.4f} with it"
+                assert said.format(*both) in command().out
 
 
 def test_what_cannot_be_answered_is_said_in_one_message(models):
@@ -324,6 +327,7 @@ def test_a_setting_that_is_refused_is_named_where_the_answer_would_be(browser):
         set_value(browser, name, {"length": 30, "seed": ""}[name])
         assert all(len(text) == 40 for text in write(browser).values())
         assert not browser.find_elements("css selector", "#ask .wrong")
+    assert all("400" in entry["message"] for entry in browser.get_log("browser"))
 
 
 def test_what_is_written_from_right_to_left_stands_so(browser):
@@ -338,12 +342,16 @@ def test_what_is_written_from_right_to_left_stands_so(browser):
     assert browser.execute_script(direction, element(browser, "text")) == "ltr"
 
 
-def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browser):
+def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browser, models):
     text = "The keeper watched Zoe's lantern. <script>document.title='caught'</script>"
     type_text(browser, text)
     notes = price(browser)
-    assert all("bits per character" in note for note in notes.values())
-    assert "with memory" in notes["word"]
+    for name, model in models.items():
+        scored = model.run.score(text)
+        for part in (scored, scored["with_memory"]):
+            both = part["bits_per_character_without_end"], part["bits_per_character"]
+            said = "{:.3f} bits per character without the end mark, {:.3f} with it"
+            assert said.format(*both) in notes[name]
     assert set(shown(browser).values()) == {text}
     assert not browser.find_elements("css selector", "#ask img, #ask script")
     span = browser.find_elements("css selector", "#ask .answer i")[4]

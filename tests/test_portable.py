@@ -91,9 +91,10 @@ def test_a_text_is_cut_into_the_same_words(browser):
 def test_a_text_costs_the_same(browser, runs, name, exact, share):
     found = run_script(browser, PRICE, portable.portable_model(runs[name], exact), TEXT)
     expected = runs[name].score(TEXT)
-    for key in ("total", "bits_per_character"):
+    for key in ("total", "bits_per_character", "bits_per_character_without_end"):
         assert found[key] == pytest.approx(expected[key], rel=share)
-    stretches = sum(model + spelling for _, _, model, spelling in found["stretches"])
+    assert "".join(stretch["text"] for stretch in found["stretches"]) == TEXT
+    stretches = sum(stretch["model"] + stretch["spelling"] for stretch in found["stretches"])
     assert stretches + found["end"] == pytest.approx(found["total"])
     assert expected["spelling"] > 0  # rare words, or characters never seen
 
@@ -163,7 +164,7 @@ def test_every_network_computes_the_same(browser, kind):
     found = run_script(browser, PRICE, portable.portable_model(run, exact=True), TEXT[:300])
     parts = run.objective, run.network, run.tokenizer
     (scored,) = score_documents(*parts, [Document("m", TEXT[:300])])
-    bits = [*(stretch[2] for stretch in found["stretches"]), found["end"]]
+    bits = [*(stretch["model"] for stretch in found["stretches"]), found["end"]]
     assert bits == pytest.approx(scored.model_bits.tolist(), abs=2e-4)
 
 
@@ -268,8 +269,9 @@ def test_a_text_costs_what_the_run_says_and_hostile_text_stays_text(page):
     type_text(driver, text)
     notes = price(driver)
     for name, run in names.items():
-        found = float(re.search(r"[\d.]+", notes[name])[0])
-        assert found == pytest.approx(run.score(text)["bits_per_character"], rel=5e-3, abs=1e-3)
+        found, scored = map(float, re.findall(r"[\d.]+", notes[name])), run.score(text)
+        expected = scored["bits_per_character_without_end"], scored["bits_per_character"]
+        assert [*found] == pytest.approx(expected, rel=5e-3, abs=1e-3)
     type_text(driver, HOSTILE)
     price(driver)
     assert set(shown(driver).values()) == {HOSTILE}
@@ -298,3 +300,15 @@ def test_compare_holds_the_models_that_are_named(textgen, runs, tmp_path):
     assert wrong.code == 2
     assert "words" in wrong.err
     assert "char, word, subword" in wrong.err
+
+
+def test_a_model_that_is_left_out_stays_left_out_when_the_page_is_loaded_again(page):
+    driver, _ = page
+    column = "#ask-models article"
+    number = driver.find_element("css selector", column).get_attribute("data-arm")
+    address = driver.current_url.partition("#")[0]
+    driver.get("about:blank")
+    driver.get(f"{address}#off={number}")
+    shown = [each.is_displayed() for each in driver.find_elements("css selector", column)]
+    assert shown.count(False) == 1
+    assert not shown[0]

@@ -101,6 +101,24 @@ def test_an_answer_says_who_needs_fewer_bits():
     assert "0.200 fewer bits per character (10.5%) than with char" in sentences.difference(row)
 
 
+def test_a_lead_that_may_be_below_the_margin_says_so():
+    said = "Less than 0.01 would count as no difference."
+    for bounds, small in (((-0.011, -0.009), True), ((-0.03, -0.011), False)):
+        row = ContrastRow(**contrast("word", "char", "better", -0.02, ""))
+        row.low, row.high = bounds
+        assert (said in sentences.caveat(row)) is small
+
+
+def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
+    report, texts = plain_sample({"char": 1.9, "word": 1.7})
+    report["corpus"] = report["corpus"] | {"kind": "file"}
+    report["contrasts"][0]["tested_on"] = "pieces"
+    text = render_page(*typed(report, texts))
+    assert "over 5 pieces kept out of training" in text
+    assert "By piece, hardest first" in text
+    assert not re.search(r"\d documents", text)
+
+
 def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_counted():
     spans = [(0, 2, 1.0, 0.5), (2, 5, 9.0, 0.0), (5, 6, 0.0, 0.0)]
     passage = Passage(document="d", start=0, text="a <b>\ncd", arms={"x": spans})

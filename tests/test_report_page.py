@@ -110,6 +110,7 @@ def test_words_and_points_of_a_curve_are_read_with_pointer_and_arrow_keys(shown)
     assert not tip.is_displayed()
     report, _ = sample({"char": 1.9, "word": 1.7})
     point = driver.find_element("css selector", ".plot:not([hidden]) .dot")
+    assert (point.aria_role, point.accessible_name) == ("image", point.get_attribute("data-t"))
     point.send_keys(Keys.ARROW_RIGHT * 2)
     arm = next(arm for arm in report.arms if tip.text.startswith(arm.name))
     means = [sum(ys) / 2 for ys in zip(*(c.validation for c in arm.curves), strict=True)]

@@ -26,6 +26,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.system import write_file
 from textgen.data.loading import load_corpus
+from textgen.models.batches import Windows
 from textgen.runs import folder as run_folder
 from textgen.runs import pipeline
 from textgen.runs.finished import Run
@@ -307,12 +308,15 @@ def test_a_terminal_never_stands_still_and_a_pipe_gets_lines(textgen, experiment
 
 
 @pytest.mark.parametrize("arm", ["char", "word"])
-def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm):
-    before = Run(finished_run(arm))
+def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm, monkeypatch):
+    before, starts, inner = Run(finished_run(arm)), [], Windows.training
+    monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3:]) or inner(*a))
     after = package.train(before.folder, more=40, runs_folder=tmp_path, quiet=True)
     assert after.folder.name == f"{arm}-more40"
     now, then = after.metrics.training, before.metrics.training
     assert now.updates == now.updates_planned == then.updates + 40
+    assert (then.updates,) in starts
+    assert "not one long training" in (after.folder / "summary.md").read_text()
     assert now.characters == pytest.approx(2 * then.characters, abs=1)
     assert [row["updates"] for row in after.history] == [40, 80]
     assert after.history[1]["seconds"] > after.history[0]["seconds"]
@@ -332,7 +336,9 @@ def test_a_run_is_trained_on_for_any_amount_in_another_folder(finished_run, tmp_
 def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, capsys):
     file, worse = finished_run() / "experiment.toml", ["training.learning_rate=1.0"]
     after = package.train(file, more=2, overrides=worse, runs_folder=tmp_path)
-    assert "nothing gained" in capsys.readouterr().out
+    shown = "".join(capsys.readouterr())
+    assert "nothing gained" in shown
+    assert "not one long training" in shown
     assert after.metrics.training.best_interval == 1
     totals = [run.metrics.test.bits_per_character.total for run in (after, Run(finished_run()))]
     assert totals[0] == pytest.approx(totals[1], abs=1e-6)

@@ -59,12 +59,13 @@ def test_commands_show_them(textgen, tmp_path):
 
 
 def test_names_and_texts_are_no_markup(tmp_path, capsys):
-    stretches = [(HOSTILE, 9.0, 0.0), ("[red]a[/red]", 1.0, 0.0)]
+    bits = {"model": 9.0, "spelling": 0.0}
+    stretches = [{"text": text, **bits} for text in (HOSTILE, "[red]a[/red]")]
     figures = {"end": 12.0, "model": 20.0, "spelling": 2.0, "total": 22.0}
-    figures["bits_per_character"] = 2.2
+    figures |= {"bits_per_character": 2.2, "bits_per_character_without_end": 1.1111}
     print_passage({"characters": 9, "stretches": stretches, "with_memory": figures, **figures})
     printed = capsys.readouterr().out
-    for figure in ("1.1111 bits", "costs 12.0 more: 2.2000", "passage: 1.1111; 2.2000"):
+    for figure in ("1.1111 bits", "2.2000 with it, 9 ch", "costs 12.0", "passage: 1.1111"):
         assert figure in printed
     assert "[red]a[/red]" in printed
     assert not OBEYED & {*printed}

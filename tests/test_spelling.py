@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from textgen.testing import every_sequence
 from textgen.tokenizers import spelling
-from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, mixture_weights
+from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling, mixture_weights
 from textgen.tokenizers.spelling import (
     MEMORY,
     Speller,
@@ -95,8 +95,9 @@ def drawn_as_charged(model, name, words, number, before=None, temperature=1.0):
     def chance(word):
         return 2 ** -(bits(model, word, name, before) / temperature)
 
-    draw, earlier = random.Random(1), None if before is None else after(model, before)
-    drawn = Counter(model.draw(name, draw, earlier, temperature) for _ in range(number))
+    earlier = None if before is None else after(model, before)
+    filling = Filling("scored", random.Random(1), earlier, temperature)
+    drawn = Counter(model.draw(name, filling) for _ in range(number))
     frequent = [word for word, count in drawn.most_common(9) if count > 9]
     expected = np.array([*map(chance, frequent)]) * number / sum(map(chance, words))
     observed = np.array([drawn[word] for word in frequent])
@@ -115,7 +116,9 @@ def test_words_are_drawn_with_the_probability_that_is_charged(before, temperatur
 @pytest.mark.parametrize("temperature", [1e-6, 0.1])
 def test_the_likeliest_words_are_drawn_at_the_lowest_temperatures(temperature):
     model = speller()
-    draws = {model.draw("A", random.Random(i), temperature=temperature) for i in range(5)}
+    draws = {
+        model.draw("A", Filling("scored", random.Random(i), None, temperature)) for i in range(5)
+    }
     assert len(draws) == 1
 
 

@@ -146,6 +146,22 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, 
     assert {name: plan.updates for name, plan in plans.items()} == {"char": 22}
 
 
+def test_a_plan_keeps_the_questions_that_were_asked_before_a_run_was_finished(written, tmp_path):
+    one = CONTRASTS[: CONTRASTS.index("[[contrasts]]", 1)]
+
+    def declared(text):
+        study = studies.load_study(written(UPDATES + CHAR + TWIN + BAD + text))
+        return {
+            arm: len(plan.declared) for arm, plan in studies.plan_study(study, tmp_path).items()
+        }
+
+    assert set(declared("").values()) == {0}
+    assert set(declared(one).values()) == {1}
+    (tmp_path / "char-1").mkdir()
+    (tmp_path / "char-1" / "metrics.json").touch()
+    assert declared(CONTRASTS) == {"char": 1, "twin": 2, "bad": 2}
+
+
 def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
     inner = loop.time_updates
 

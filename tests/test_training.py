@@ -37,10 +37,14 @@ class Stop(Exception):  # noqa: N818 - nothing is wrong
     """A process is killed."""
 
 
-def fit(folder, settings, objective=NEXT, *, stop_after=None, copy=None, threads=1, **model):
+def fit(
+    folder, settings, objective=NEXT, *, stop_after=None, copy=None, threads=1, start=None, **model
+):
     """Train a tiny network. A ``copy`` is what is left in the folder by a training that is killed
-    after its first interval."""
+    after its first interval; ``start``: another network, and its number of updates."""
     network = new_model(objective, CODEC.size, scale=1.0, **model)
+    before, first = start or (network, 0)
+    network.set_weights(before.get_weights())
     validated = []
 
     def on_update(*_):
@@ -51,7 +55,7 @@ def fit(folder, settings, objective=NEXT, *, stop_after=None, copy=None, threads
 
     hooks = Hooks(on_update=on_update, on_validation=validated.append)
     experiment = tiny_experiment(objective, network, settings)
-    return network, train(folder, network, experiment, ENCODED, threads, hooks)
+    return network, train(folder, network, experiment, ENCODED, threads, hooks, first)
 
 
 NORMALISED = {"normalisation": "batch", "weight_drop": 0.3, "locked_dropout": True}
@@ -88,6 +92,20 @@ def test_any_number_of_threads_learns_the_same(tmp_path, model):
     assert progress.best == pytest.approx(expected.best, abs=1e-4)
     for a, b in zip(network.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_training_on_goes_on_with_the_batches_and_masks_after_the_last_ones(tmp_path):
+    """With an optimizer that remembers nothing, two trainings are then one long one."""
+    plain = {"optimizer": "sgd", "schedule": "constant", "warmup": 0.0, "learning_rate": 0.5}
+    settings = Training(updates=7, batch=4, validations=1, **plain)
+    model = {"objective": Shifted(6, 2), "dropout": 0.3, "weight_drop": 0.2}
+    first, _ = fit(tmp_path / "first", settings, **model)
+    both, _ = fit(tmp_path / "both", settings, **model, start=(first, 7))
+    long, _ = fit(tmp_path / "long", replace(settings, updates=14), **model)
+    again, _ = fit(tmp_path / "again", settings, **model, start=(first, 0))
+    for two, one, repeated in zip(*(n.get_weights() for n in (both, long, again)), strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-6)
+        assert not np.allclose(repeated, one, atol=1e-6)
 
 
 def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
@@ -200,6 +218,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
     assert planned == max(loop.UPDATES_PER_CHECK, int(1.0 / each))
+    assert len(progress.paces) == progress.intervals
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len({*validations}) == 1

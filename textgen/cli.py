@@ -96,7 +96,8 @@ def _run(parser: Parser) -> None:
     """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
-    more = "train the finished run of this name or folder on for N more seconds, or updates, …"
+    more = "train the best weights of the finished run of this name or folder for N more seconds, "
+    more += "or updates, …: a second warm-up and decay, not one long training"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.folders("runs")

@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -49,16 +49,11 @@ def plugin_table(point: str) -> dict[str, str]:
     """All kinds at a plug-in point: ``kind`` → ``"module:Class"``.
 
     Raises:
-        TextgenError: another package brings a kind of textgen's own name, or one at a plug-in point
-            that textgen does not have.
+        TextgenError: another package brings a kind of textgen's own name.
     """
     own, others = _own(point), dict[str, str]()
-    for entry in (e for package in metadata.distributions() for e in package.entry_points):
-        prefix, _, name = entry.group.partition(".")
-        if prefix == "textgen" and name not in POINTS:
-            message = f"entry point {entry.group}: {entry.name} = {entry.value}: no plug-in point"
-            raise TextgenError(message, suggestion(name, POINTS))
-        if entry.group == f"textgen.{point}":
+    for place, entry in _brought():
+        if place == point:
             others.setdefault(entry.name, entry.value)
     if taken := own.keys() & others.keys():
         name = min(taken)
@@ -67,9 +62,17 @@ def plugin_table(point: str) -> dict[str, str]:
     return own | others
 
 
+def _brought() -> Iterator[tuple[str, metadata.EntryPoint]]:
+    """The entry points below ``textgen``, each with the rest of its group's name: a plug-in point,
+    or something of another project, which is none of textgen's business."""
+    for entry in (e for package in metadata.distributions() for e in package.entry_points):
+        prefix, _, place = entry.group.partition(".")
+        if prefix == "textgen":
+            yield place, entry
+
+
 def _own(point: str) -> dict[str, str]:
-    table: dict[str, str] = importlib.import_module(POINTS[point]).TABLE
-    return table
+    return dict(importlib.import_module(POINTS[point]).TABLE)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -91,6 +94,9 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     prefix = f"{where}: " if where else ""
     if target is None:
         hint = f"{suggestion(kind, table)}; or install the package that brings it"
+        for place, entry in _brought():
+            if entry.name == kind and place not in POINTS:
+                hint = f"textgen.{place} is no plug-in point: {suggestion(place, POINTS)}"
         raise TextgenError(f"{prefix}unknown {point.replace('_', ' ')} {kind!r}", hint)
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
@@ -415,7 +421,8 @@ class Training:
     (:class:`textgen.training.step.RowAdagrad`).
 
     ``start`` is the folder of a finished run with the same text, tokenizer and network: training
-    goes on from its weights, and what it has spent is added to the figures.
+    goes on from its best weights and with the batches after its last one, its learning rate rises
+    and falls once more, and what it has spent is added to the figures.
 
     ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
     (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.

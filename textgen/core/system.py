@@ -133,11 +133,8 @@ class Stopwatch:
     def __exit__(self, *error: object) -> None:
         _stopwatch.reset(self._before)
 
-    def seconds_outside(self) -> float:
-        return self.clock() - self.start
-
     def seconds(self) -> float:
-        return self.seconds_outside() + sum(self.making.values())
+        return self.clock() - self.start + sum(self.making.values())
 
     def count(self, folder: Path) -> None:
         """Add what a folder in the cache, and whatever there it was made from, once took."""
@@ -154,10 +151,8 @@ def _paused() -> Iterator[None]:
     """The stopwatch of whoever asks for something from the cache stands still."""
     watch = _stopwatch.get()
     before = watch.clock()
-    try:
-        yield
-    finally:
-        watch.start += watch.clock() - before
+    yield
+    watch.start += watch.clock() - before
 
 
 def cache_folder() -> Path:
@@ -207,7 +202,7 @@ def cached_folder(
             new = Path(scratch) / folder.name
             new.mkdir()
             write(new)
-            making = {**own.making, str(folder): own.seconds_outside()}
+            making = {**own.making, str(folder): own.clock() - own.start}
             (new / MAKING_FILE).write_text(json.dumps(making), encoding="utf-8")
             (new / CHECKSUMS).write_text(json.dumps(_file_hashes(new)), encoding="utf-8")
             if not _is_intact(folder):  # as it is if another run was faster

@@ -19,12 +19,13 @@ const signs = text => text.replace(CONTROLS, c =>
 
 // What a model pays for one of its stretches of a text, in words.
 const figure = (bits, digits) => bits?.toFixed(digits) ?? "no"
-function paid(characters, [start, end, model, spelling, remembered]) {
+function paid({ text, start, end, model, spelling, with_memory }) {
   const sum = model + spelling, parts = spelling ? ` (${figure(model, 2)} model + ${figure(spelling, 2)} spelling)` : ""
-  const memory = typeof remembered === "number" ? `; ${figure(remembered, 2)} with memory` : ""
-  const stretch = visible(characters.slice(start, end).join(""))
-  return `\u2068${stretch}\u2069: ${figure(sum, 2)} bits${parts}, ${figure(sum / (end - start), 2)} a character${memory}`
+  const memory = typeof with_memory === "number" ? `; ${figure(with_memory, 2)} with memory` : ""
+  return `\u2068${visible(text)}\u2069: ${figure(sum, 2)} bits${parts}, ${figure(sum / (end - start), 2)} a character${memory}`
 }
+const rate = ({ bits_per_character, bits_per_character_without_end }) =>
+  `${figure(bits_per_character_without_end, 3)} bits per character without the end mark, ${figure(bits_per_character, 3)} with it`
 
 // A model's column: its name, what it says, the tokens it expects, and a text: what it has written, or what it pays for.
 class Column {
@@ -47,7 +48,7 @@ class Column {
       const next = this.stretches[this.stretches.indexOf(this.on) + step]
       if (!step || !this.stretches.length) return
       event.preventDefault()
-      if (next) point(next[0])
+      if (next) point(next.start)
     }
   }
 
@@ -73,6 +74,7 @@ class Column {
   show(...parts) {
     this.shown.replaceChildren(...parts)
     this.stretches = []
+    this.note.textContent = this.model.note
     this.written("")
   }
 
@@ -80,7 +82,6 @@ class Column {
     const after = document.createTextNode("")
     this.show(made("span", signs(prompt), { className: "prompt" }), after)
     this.prompt = prompt
-    this.note.textContent = this.model.note
     try {
       for await (const piece of this.model.write(prompt, settings, signal)) {
         signal.throwIfAborted()
@@ -108,25 +109,24 @@ class Column {
   }
 
   async price(text, settings, signal) {
-    const { stretches, bits_per_character, with_memory } = await this.model.price(text, settings, signal)
+    this.show()
+    const { stretches, with_memory, ...alone } = await this.model.price(text, settings, signal)
     signal.throwIfAborted()
-    Object.assign(this, { characters: [...text], stretches })
-    this.written("")
-    this.note.textContent = `This text: ${figure(bits_per_character, 3)} bits per character` +
-      (with_memory ? `, ${figure(with_memory, 3)} with memory` : "")
-    this.shown.replaceChildren(...stretches.map(stretch => {
-      const [start, end, model, spelling] = stretch, span = made("i", signs(this.characters.slice(start, end).join("")))
+    this.show(...stretches.map(({ text, start, end, model, spelling }) => {
+      const span = made("i", signs(text))
       span.dataset.start = start
       span.style.setProperty("--bits", Math.min(9, (model + spelling) / (end - start)).toFixed(2))
       return span
     }))
+    this.stretches = stretches
+    this.note.textContent = `This text: ${rate(alone)}` + (with_memory ? `; with memory: ${rate(with_memory)}` : "")
   }
 
   // Mark the stretch at a character, and say what it costs.
   point(character) {
-    this.on = this.stretches.find(([start, end]) => start <= character && character < end)
+    this.on = this.stretches.find(({ start, end }) => start <= character && character < end)
     this.stretches.forEach((stretch, i) => this.shown.children[i].classList.toggle("on", stretch === this.on))
-    if (this.on) this.note.textContent = paid(this.characters, this.on)
+    if (this.on) this.note.textContent = paid(this.on)
   }
 }
 

@@ -132,12 +132,7 @@ class PlayModel:
         yield from stream_text(sampler, self.run.tokenizer, prompt, chosen, seed)
 
     def price(self, text: str) -> dict[str, Any]:
-        """What the model charges for a text that it reads as a document of its own, as JSON data.
-
-        Returns:
-            ``bits_per_character`` and ``with_memory`` (None: not a distribution over the text, or
-            no memory), ``end``, the bits of the end mark, and ``stretches``: [start, end, model
-            bits, spelling bits, bits with memory or None] in order, in characters of the text.
+        """What :meth:`Run.score` says of a text.
 
         Raises:
             RefusedText: an empty text, or too long a one.
@@ -147,16 +142,4 @@ class PlayModel:
                 f"{len(text):,} characters; 1 to {MAX_PRICED_CHARACTERS:,} are priced",
                 place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
             )
-        scored = self.run.score(text)
-        both, stretches = scored["with_memory"], scored["stretches"]
-        with_memory = both and [sum(bits) for _, *bits in both["stretches"]]
-        ends = [0, *itertools.accumulate(len(part) for part, *_ in stretches)]
-        return {
-            "bits_per_character": scored["bits_per_character"],
-            "with_memory": both and both["bits_per_character"],
-            "end": scored["end"],
-            "stretches": [
-                [ends[i], ends[i + 1], *bits, with_memory and with_memory[i]]
-                for i, (_, *bits) in enumerate(stretches)
-            ],
-        }
+        return self.run.score(text)

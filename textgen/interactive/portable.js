@@ -98,25 +98,24 @@ class Model {
     }
   }
 
-  // Bits of a text that is read as a document: [start, end, model bits, spelling bits] of its stretches, those of its
-  // end mark, and all of them a character.
+  // Bits of a text that is read as a document, under the names of Run.score (textgen/runs/finished.py).
   async price(text, settings, signal) {
-    const length = [...text].length, breathe = breather(signal), stretches = []
+    const characters = [...text], { length } = characters, breathe = breather(signal), stretches = []
     if (!length || length > MAX_PRICED) throw refused(`Give a text of 1 to ${MAX_PRICED} characters.`, MAX_PRICED, length)
     let place = this.network.read(this.network.start(), BOUNDARY), model = 0, spelling = 0
     for (const { token, start, end, bits } of this.tokenizer.encode(text)) {
       model -= place.logs[token] / Math.LN2
       spelling += bits
       if (end > start) {
-        stretches.push([start, end, model, spelling])
+        stretches.push({ text: characters.slice(start, end).join(""), start, end, model, spelling })
         model = spelling = 0
       }
       place = this.network.read(place, token)
       await breathe()
     }
     const last = model - place.logs[BOUNDARY] / Math.LN2
-    const total = last + sum(stretches.map(([, , network, words]) => network + words))
-    return { stretches, total, end: last, bits_per_character: total / (length + 1) }
+    const before = sum(stretches.map(stretch => stretch.model + stretch.spelling)), total = before + last
+    return { stretches, total, end: last, bits_per_character: total / (length + 1), bits_per_character_without_end: before / length }
   }
 }
 

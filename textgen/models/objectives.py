@@ -9,6 +9,7 @@ the article's 50 → 50 and 30 → 30 runs were, as its author's code shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -63,14 +64,16 @@ class Objective(Protocol):
         """A new :class:`textgen.models.network.Network`."""
         return backbone.build(vocabulary_size)
 
-    def measure(self, backbone: Backbone, vocabulary_size: int) -> tuple[int, int]:
-        """Weights of a network, and logits that it computes for a target: it is built in a graph,
-        where weights take no memory."""
+    def measure(self, backbone: Backbone, vocabulary_size: int) -> tuple[int, int, int]:
+        """Weights of a network, how many of them are in tables, and the logits that it computes for
+        a target: it is built in a graph, where weights take no memory."""
         import tensorflow as tf
 
         with tf.Graph().as_default():
             network = self.build(backbone, vocabulary_size)
-            return int(network.count_params()), int(network.output_layer.width)
+            tables = [table for part in network.parts() for table in part.tables]
+            in_tables = sum(math.prod(table.shape) for table in tables)
+            return int(network.count_params()), in_tables, int(network.output_layer.width)
 
     def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
         """What the output layer reads at every target.

@@ -10,7 +10,10 @@ import csv
 import difflib
 import io
 import json
+import re
 import secrets
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +27,7 @@ from textgen.core.experiment import load_experiment
 from textgen.core.settings import Sampling, build
 from textgen.core.system import kind_of, read_arrays, sha256_of, start_tensorflow, write_file
 from textgen.data.documents import Document
+from textgen.data.language import WORD
 from textgen.data.loading import load_text
 from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts, Trust
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
@@ -384,15 +388,24 @@ class Run:
 
         Returns:
             ``run``, the folder; ``characters``; bits of ``model`` and ``spelling``, ``total`` and
-            ``end``, those of the end mark, which the others include; ``bits_per_character``, like
-            ``total`` None if the run's bits are not those of a distribution over the text;
-            ``stretches``: (text, model bits, spelling bits) in order. All this is of the network
-            alone; ``with_memory`` has the same with a memory of the document, or is None.
+            ``end``, those of the end mark, which the others include; ``bits_per_character``, of
+            text and end mark over the characters and one more, as in every report, and
+            ``bits_per_character_without_end``, of the text alone over its characters: like
+            ``total`` None if the run's bits are not those of a distribution over the text. All this
+            is of the network alone; ``with_memory`` has the same with a memory of the document, or
+            is None. ``stretches``: records as :meth:`tokens` returns them, of a character at least,
+            the end mark left out.
         """
         bits, charged = self._bits_of(text), self.tokenizer.charged
-        both = bits.with_memory and _score(bits.with_memory, text, charged)
-        about = {"run": str(self.folder), "characters": len(text)}
-        return {**about, **_score(bits, text, charged), "with_memory": both}
+        both = bits.with_memory
+        remembered = np.add(*both.cells()[2:]) if both else None
+        return {
+            "run": str(self.folder),
+            "characters": len(text),
+            **_score(bits, charged),
+            "with_memory": both and _score(both, charged),
+            "stretches": _records(text, *bits.cells(), remembered),
+        }
 
     def tokens(self, text: str) -> list[dict[str, Any]]:
         """Bits of every token of a passage, read as a document of its own.
@@ -404,17 +417,40 @@ class Run:
             ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
         bits = self._bits_of(text)
-        ends, both = bits.ends.tolist(), bits.with_memory
-        columns = {
-            "text": [text[start:end] for start, end in zip([0, *ends], ends, strict=False)],
-            "start": [0, *ends[:-1]],
-            "end": ends,
-            "model": bits.model.tolist(),
-            "spelling": bits.spelling.tolist(),
-            "with_memory": (both.model + both.spelling).tolist() if both else [None] * len(ends),
+        starts, both = np.append(0, bits.ends[:-1]), bits.with_memory
+        remembered = both.model + both.spelling if both else None
+        return _records(text, starts, bits.ends, bits.model, bits.spelling, remembered)
+
+    def seen_in_training(self, text: str) -> dict[str, Any]:
+        """What of a passage stands in the training text, which its bits alone do not say.
+
+        Returns:
+            ``whole``, whether all of it does; ``copied``, its stretches of 30 characters and more
+            that do; ``new_characters``, those that do not; ``other_spellings``, word → the same
+            with other accents or apostrophes, of words that the training text has only so.
+
+        Raises:
+            TextgenError: the training text is not at hand.
+        """
+        from textgen.evaluation.metrics import Human, copied_spans
+
+        loaded = load_text(self.experiment, self.metrics.corpus.sha256)
+        sample = [document.text for document in loaded.sample]
+        words = Counter(match.group() for each in sample for match in WORD.finditer(each))
+        new = {match.group() for match in WORD.finditer(text)} - words.keys()
+        forms = {plain_spelling(word): word for word, _ in reversed(words.most_common()) if new}
+        other = {word: form for word in sorted(new) if (form := forms.get(plain_spelling(word)))}
+
+        def stands(part: str) -> bool:
+            return any(part in document.text for document in loaded.train)
+
+        copied = [(0, len(text))] if stands(text) else copied_spans(text, Human(sample))
+        return {
+            "whole": copied == [(0, len(text))],
+            "copied": [text[start:end] for start, end in copied],
+            "new_characters": [c for c in dict.fromkeys(text) if not stands(c)],
+            "other_spellings": other,
         }
-        rows = zip(*columns.values(), strict=True)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def _bits_of(self, text: str) -> TokenBits:
         document = Document("passage", text)
@@ -433,17 +469,33 @@ class Run:
         return axes
 
 
-def _score(bits: TokenBits, text: str, charged: bool) -> dict[str, Any]:
-    starts, ends, model, spelling = (column.tolist() for column in bits.cells())
-    cells = zip(starts, ends, model, spelling, strict=False)  # without the end mark
+def _score(bits: TokenBits, charged: bool) -> dict[str, Any]:
+    *_, model, spelling = bits.cells()
+    end, characters = float(model[-1] + spelling[-1]), bits.characters
+    open_ended = (bits.total - end) / characters if charged and characters else None
     return {
-        "model": sum(model),
-        "spelling": sum(spelling),
+        "model": float(model.sum()),
+        "spelling": float(spelling.sum()),
         "total": bits.total if charged else None,
-        "end": model[-1] + spelling[-1],
-        "bits_per_character": bits.total / (len(text) + 1) if charged else None,
-        "stretches": [(text[start:end], *costs) for start, end, *costs in cells],
+        "end": end,
+        "bits_per_character": bits.total / (characters + 1) if charged else None,
+        "bits_per_character_without_end": open_ended,
     }
+
+
+def _records(text: str, starts: np.ndarray, *columns: np.ndarray | None) -> list[dict[str, Any]]:
+    """A dictionary for each stretch of a text, from its start, end, bits of model and spelling, and
+    their sum with a memory; columns of bits may have those of the end mark besides."""
+    names = ("start", "end", "model", "spelling", "with_memory")
+    none = [None] * len(starts)
+    rows = zip(*(none if c is None else c.tolist() for c in (starts, *columns)), strict=False)
+    return [{"text": text[row[0] : row[1]], **dict(zip(names, row, strict=True))} for row in rows]
+
+
+def plain_spelling(word: str) -> str:
+    """A word without accents and points, its apostrophes as a typewriter has them."""
+    letters = unicodedata.normalize("NFKD", re.sub("[‘’ʼ]", "'", word))
+    return "".join(c for c in letters if not unicodedata.combining(c))
 
 
 def check_folder(folder: Path) -> None:

@@ -45,8 +45,9 @@ def train(
         experiment: a TOML file, or an Experiment.
         overrides: ``table.key=value`` strings.
         name: the run's name; the experiment's own if None.
-        more: train the finished run of this experiment, or the one in this folder, on for as many
-            more seconds, or whatever its budget counts, in a run of its own, ``NAME-moreN``.
+        more: train the best weights of the finished run of this experiment, or of the one in this
+            folder, for as many more seconds, or whatever its budget counts, in a run of its own,
+            ``NAME-moreN``: a second warm-up and decay, not one long training.
         runs_folder: where run folders lie.
         overwrite: replace a run of that name.
         quiet: no progress on the terminal.
@@ -168,7 +169,7 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
 
         from textgen.training import loop
 
-        network = loop.new_network(experiment, prepared)
+        network = loop.new_network(experiment, prepared, threads)
         if job.start:
             network.set_weights(job.start.network.get_weights())
         loop.windows_of(prepared.encoded[0], experiment.objective)
@@ -183,7 +184,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     hooks = loop.Hooks(display.start, display.update, display.validated)
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
-        progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks)
+        first = job.start.metrics.training.updates if job.start else 0
+        progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks, first)
     if job.start:
         if not progress.best_interval:
             screen.say(f"  nothing gained: the weights of {job.start.folder} are kept")
@@ -258,11 +260,14 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
         memory_seconds=memory_seconds,
         sha256=run_folder.checksums(folder),
     )
-    summary = summary_markdown(metrics, loaded.warning, samples, folder)
+    second = "A second warm-up and decay from the best weights of {}, not one long training."
+    warnings = [loaded.warning, *([second.format(job.start.folder)] if job.start else [])]
+    warning = "\n".join(filter(None, warnings))
+    summary = summary_markdown(metrics, warning, samples, folder)
     write_file(folder / "summary.md", summary)
     write_json(folder / METRICS_FILE, metrics.model_dump())
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    screen.result(folder, loaded.warning, metrics, samples)
+    screen.result(folder, warning, metrics, samples)
 
 
 def _with_training_counts(

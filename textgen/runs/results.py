@@ -283,7 +283,7 @@ def verdict(metrics: Metrics) -> str:
 def summary_markdown(
     metrics: Metrics, warning: str, samples: Sequence[Mapping[str, Any]], folder: Path
 ) -> str:
-    """``summary.md`` of a run folder; ``warning`` is that of its corpus."""
+    """``summary.md`` of a run folder; ``warning`` has what to know first."""
     corpus = metrics.corpus
     training = metrics.training
     published = metrics.test.published

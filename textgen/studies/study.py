@@ -398,7 +398,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
     settings = experiment.training
     prepared = prepare(experiment, load_corpus(experiment))
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
-    network = new_network(experiment, prepared)
+    network = new_network(experiment, prepared, threads)
     measured = {"parameters": network.count_params(), "preparation_seconds": prepared.seconds}
     if seconds:
         windows = windows_of(prepared.encoded[0], experiment.objective)

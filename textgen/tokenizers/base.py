@@ -115,6 +115,23 @@ class DocumentCounts:
         self.totals[name] += 1
 
 
+@dataclass(frozen=True)
+class Filling:
+    """How surface forms are drawn.
+
+    Attributes:
+        fill: one of :data:`FILL`.
+        random: draws them.
+        earlier: words of the document that a memory holds; None without one.
+        temperature: of words that are drawn with the fill ``"scored"``.
+    """
+
+    fill: str
+    random: Random
+    earlier: DocumentCounts | None = None
+    temperature: float = 1.0
+
+
 class Choice(NamedTuple):
     """One choice.
 
@@ -147,10 +164,8 @@ class Step(ABC):
         """The choices of the step; with a memory of the words ``earlier`` in the document."""
 
     @abstractmethod
-    def draw(
-        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
-    ) -> Any:
-        """What is chosen at random, to fill a placeholder as one of :data:`FILL` says."""
+    def draw(self, filling: Filling) -> Any:
+        """What is chosen at random, to fill a placeholder."""
 
     def bits(self) -> float:
         """−log2 P of what a known text chooses."""
@@ -171,12 +186,10 @@ class Chance(Step):
         number = None if self.known is None else int(self.known)
         return bool((yield Choice(partial(np.array, [1 - self.yes, self.yes]), number)))
 
-    def draw(
-        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
-    ) -> bool:
-        highest = max(self.yes, 1 - self.yes)
-        yes, no = ((p / highest) ** (1 / temperature) for p in (self.yes, 1 - self.yes))
-        return random.random() * (yes + no) < yes
+    def draw(self, filling: Filling) -> bool:
+        both = np.array([self.yes, 1 - self.yes])
+        yes, no = (both / both.max()) ** (1 / filling.temperature)
+        return bool(filling.random.random() * (yes + no) < yes)
 
 
 @dataclass(frozen=True)
@@ -192,9 +205,7 @@ class UnseenCharacter(Step):
             point += weight * (yield Choice(partial(np.full, size, 1 / size), number))
         return chr(point)
 
-    def draw(
-        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
-    ) -> str:
+    def draw(self, filling: Filling) -> str:
         return UNSEEN
 
 
@@ -496,12 +507,13 @@ class PlaceholderTokenizer(Tokenizer):
         temperature: float = 1.0,
     ) -> Rendered:
         before = before.removesuffix(" ")  # the next token brings its own
-        random, writer = Random(seed), self.writer(before, fill)
+        writer = self.writer(before, fill)
         earlier = self.spelled_words(before) if memory and fill == "scored" else None
+        filling = Filling(fill, Random(seed), earlier, temperature)
         for token, steps_of in self.steps_at([int(token) for token in tokens]):
             surface = None
             if steps_of and (fill == "scored" or not self.gaps):
-                surface = drawn(steps_of(None), fill, random, earlier, temperature)
+                surface = drawn(steps_of(None), filling)
             writer.write(token, surface)
         return writer.rendered()
 
@@ -515,18 +527,12 @@ class PlaceholderTokenizer(Tokenizer):
         return earlier
 
 
-def drawn(
-    steps: Steps,
-    fill: str,
-    random: Random,
-    earlier: DocumentCounts | None,
-    temperature: float = 1.0,
-) -> str:
-    """A surface form of which every step is drawn; arguments as for :meth:`Step.draw`."""
+def drawn(steps: Steps, filling: Filling) -> str:
+    """A surface form of which every step is drawn."""
     chosen = None
     while True:
         try:
-            chosen = steps.send(chosen).draw(fill, random, earlier, temperature)
+            chosen = steps.send(chosen).draw(filling)
         except StopIteration as end:
             return str(end.value)
 

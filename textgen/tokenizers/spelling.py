@@ -34,7 +34,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count, product
-from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +49,7 @@ from textgen.tokenizers.base import (
     Choice,
     Choices,
     DocumentCounts,
+    Filling,
     Step,
     UnseenCharacter,
     mixture_weights,
@@ -374,15 +374,9 @@ class Speller:
         masses = np.exp(log_masses - log_masses.max())
         return options, masses / masses.sum()
 
-    def draw(
-        self,
-        name: str,
-        random: Random,
-        earlier: DocumentCounts | None = None,
-        temperature: float = 1.0,
-    ) -> str:
+    def draw(self, name: str, filling: Filling) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
-        the words of known characters; with a memory of what came ``earlier``, if given. After TRIES
+        the words of known characters; with a memory of what came earlier, if given. After TRIES
         that lead to a character never seen, or to a spelling that no word has, the last one ends
         there.
 
@@ -391,12 +385,12 @@ class Speller:
         TEMPERED_TRIES none is. Above 1, where the sum over words need not be finite, the letters
         alone have it.
         """
-        power = 1 / temperature
-        whole = TEMPERED_TRIES if temperature < 1 else 0
+        random, power = filling.random, 1 / filling.temperature
+        whole = TEMPERED_TRIES if power > 1 else 0
         for attempt in range(whole + TRIES):
             word = ""
             while len(word) < MAX_WORD_CHARACTERS:
-                options, chances = self.following(word, name, earlier)
+                options, chances = self.following(word, name, filling.earlier)
                 highest = chances.max()
                 masses = (chances / highest) ** power if power != 1 else chances
                 (letter,) = random.choices(options, masses.tolist())
@@ -553,15 +547,13 @@ class Word(Step):
             speller.remember(word, self.name, earlier)
         return word
 
-    def draw(
-        self, fill: str, random: Random, earlier: DocumentCounts | None, temperature: float = 1.0
-    ) -> str:
-        if fill == "mark":
+    def draw(self, filling: Filling) -> str:
+        if filling.fill == "mark":
             return self.mark
         examples = self.speller.examples.get(self.name)
-        if fill != "scored" and examples:
-            return random.choices(list(examples), list(examples.values()))[0]
-        word = self.speller.draw(self.name, random, earlier, temperature)
-        if earlier is not None:
-            self.speller.remember(word, self.name, earlier)
+        if filling.fill != "scored" and examples:
+            return filling.random.choices(list(examples), list(examples.values()))[0]
+        word = self.speller.draw(self.name, filling)
+        if filling.earlier is not None:
+            self.speller.remember(word, self.name, filling.earlier)
         return word

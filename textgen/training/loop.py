@@ -26,7 +26,7 @@ from textgen.models.objectives import Objective
 from textgen.tokenizers.base import EncodedDocument
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.preparation import Prepared
-from textgen.training.step import Step, check_trainable
+from textgen.training.step import Step, check_trainable, shards_of
 
 CALIBRATION_SECONDS = 4.0
 UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
@@ -59,6 +59,7 @@ def train(
     encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
     threads: int = 1,
     hooks: Hooks = Hooks(),
+    first_update: int = 0,
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
@@ -69,6 +70,8 @@ def train(
         encoded: the training and the validation documents.
         threads: rows of a batch are dealt out to so many.
         hooks: called meanwhile.
+        first_update: the number of the first update: batches and masks go on in the order in which
+            a training before this one ended.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
@@ -77,6 +80,7 @@ def train(
     (training, documents), settings = encoded, experiment.training
     windows = windows_of(training, experiment.objective)
     step = new_step(network, experiment, windows, threads)
+    step.first_update = first_update
     validation = Validation(experiment.objective, network, documents)
     clock = work_clock(threads)
     best = _best(network)
@@ -94,7 +98,8 @@ def train(
     hooks.on_start(progress)
 
     sums, start, begin = tf.zeros(3, tf.float64), time.perf_counter(), clock()
-    for spans, fresh in windows.training(settings.batch, experiment.seed, progress.updates):
+    batches = windows.training(settings.batch, experiment.seed, first_update + progress.updates)
+    for spans, fresh in batches:
         without_gain = len(progress.history) - progress.best_interval
         if progress.updates == progress.updates_planned or without_gain >= patience:
             break
@@ -181,13 +186,14 @@ def _planned(
     return progress
 
 
-def new_network(experiment: Experiment, prepared: Prepared) -> Any:
-    """The network of an experiment before its first update, as its seed has it.
+def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) -> Any:
+    """The network of an experiment before its first update, as its seed has it; so many threads
+    will train it.
 
     Raises:
         TextgenError: it would not fit into memory, or :func:`check_trainable` refuses it.
     """
-    check_memory(experiment, prepared.tokenizer.size)
+    check_memory(experiment, prepared.tokenizer.size, threads)
     keras.utils.set_random_seed(experiment.seed)
     network = experiment.objective.build(experiment.backbone, prepared.tokenizer.size)
     set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
@@ -196,11 +202,12 @@ def new_network(experiment: Experiment, prepared: Prepared) -> Any:
     return network
 
 
-def check_memory(experiment: Experiment, vocabulary_size: int) -> None:
+def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1) -> None:
     """Refuse what this machine cannot train, before anything is built.
 
-    Every weight counts nine times: its value, gradient, two moments, the best value so far, and
-    the copies of value, moments and best value while a checkpoint is written. Logits count four
+    Every weight counts eight times: its value, two moments, the best value so far, and the copies
+    of these four while a checkpoint is written; and once more for the gradient of each thread that
+    has rows of a batch, unless it is in a table, of which few rows have one. Logits count four
     times (value, exponential, gradient, and as much for inputs and states). Compiled programs and
     the rest: 300 MB.
 
@@ -208,10 +215,11 @@ def check_memory(experiment: Experiment, vocabulary_size: int) -> None:
         TextgenError: less memory is free than this estimate.
     """
     objective = experiment.objective
-    weights, width = objective.measure(experiment.backbone, vocabulary_size)
+    weights, in_tables, width = objective.measure(experiment.backbone, vocabulary_size)
+    gradients = len(shards_of(experiment.training.batch, threads)) * (weights - in_tables)
     targets = experiment.training.batch * objective.length
     check_fits(
-        FLOAT * (9 * weights + 4 * targets * width) + 300_000_000,
+        FLOAT * (8 * weights + gradients + 4 * targets * width) + 300_000_000,
         f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens, with batches "
         f"of {targets:,} tokens,",
         "take fewer units, rows or tokens (minimum_count, size), or adaptive_softmax in [backbone]",
@@ -233,7 +241,7 @@ def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Win
 
 
 def new_step(network: Any, experiment: Experiment, windows: Windows, threads: int = 1) -> Step:
-    """The update of a network that has not been trained."""
+    """The update of a network whose training begins."""
     output = network.output_layer
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
     return Step(network, experiment.objective, experiment.training, tail, threads)

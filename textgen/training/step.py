@@ -53,6 +53,7 @@ class Step:
         threads: see :func:`shards_of`.
 
     Attributes:
+        first_update: its number, with which masks begin; to be set before that update.
         update: makes one update from (spans (B, before + length) int32, fresh (B,) bool) and
             returns (3,) float64: loss and bits, both summed over the targets, and how many targets
             there were. A compiled function; it need not have finished when it returns.
@@ -66,7 +67,7 @@ class Step:
         tail_share: float = 0.25,
         threads: int = 1,
     ) -> None:
-        self.network = network
+        self.network, self.first_update = network, 0
         self.objective = objective
         self.settings = settings
         self._output, self._tail_share = network.output_layer, tail_share
@@ -88,7 +89,7 @@ class Step:
     def _update(self, spans: Any, fresh: Any) -> Any:
         targets = tf.cast(spans[:, self.objective.before :] >= 0, tf.float32)
         count = tf.maximum(tf.reduce_sum(targets), 1.0)
-        number = tf.convert_to_tensor(self.optimizer.iterations)
+        number = tf.convert_to_tensor(self.optimizer.iterations) + self.first_update
         first_rows = tf.unstack(np.cumsum([0, *self.shards[:-1]], dtype=np.int32))
         rows = [tf.split(rows, self.shards) for rows in (spans, fresh, *self._states)]
         shards = zip(first_rows, *rows, strict=True)
