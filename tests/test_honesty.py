@@ -7,15 +7,7 @@ from random import Random
 import constriction
 import numpy as np
 import pytest
-from conftest import (
-    POLICIES,
-    fitted,
-    in_turn,
-    made_up,
-    made_up_counts,
-    made_up_memory,
-    tiny_model,
-)  # fmt: skip
+from conftest import POLICIES, fitted, in_turn, made_up, made_up_counts, made_up_memory, tiny_model
 from scipy.stats import chisquare
 
 from textgen.data.documents import Document
