@@ -1,6 +1,5 @@
 """Bytes on a disk → documents: encodings, cutting, large text, edits, published texts, fallback."""
 
-import functools
 import hashlib
 import http.server
 import json
@@ -157,17 +156,45 @@ def test_the_tales_have_a_hash_each_and_others_are_refused(tmp_path, monkeypatch
     with pytest.raises(TextgenError, match="another file"):
         Lovecraft().documents()
 
-    monkeypatch.delenv("TEXTGEN_DATA")
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    handler = functools.partial(
-        http.server.SimpleHTTPRequestHandler, directory=tmp_path / "lovecraft"
-    )
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("TEXTGEN_MIRROR", f"http://127.0.0.1:{server.server_port}")
-        with pytest.raises(TextgenError, match="another file"):
+
+@pytest.fixture
+def server():
+    """A server of one text that counts requests: all of it, or as much as is ``sent``."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            serving.requests += 1
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(serving.content)))
+            self.end_headers()
+            self.wfile.write(serving.content[: serving.sent])
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
+        serving.content, serving.sent, serving.requests = b"The tide left.", None, 0
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield serving
+        serving.shutdown()
+
+
+def test_a_text_is_downloaded_once_and_whole_or_not_at_all(tmp_path, monkeypatch, server):
+    digest = hashlib.sha256(server.content).hexdigest()
+    entry = {"url": f"http://127.0.0.1:{server.server_port}", "files": {"tide.txt": digest}}
+    monkeypatch.setattr("textgen.data.corpora.source", lambda _: entry)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # before another try
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
+    whole = server.content
+    for content, sent in ((whole, 5), (b"Another text.", None)):
+        server.content, server.sent = content, sent
+        with pytest.raises(TextgenError, match=r"tide\.txt"):
             Lovecraft().documents()
-        server.shutdown()
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    server.content, server.requests = whole, 0
+    for _ in range(2):
+        assert Lovecraft().documents() == [Document("tide", "The tide left.")]
+    assert server.requests == 1
 
 
 def test_wikipedia_needs_no_download_and_holds_prose():

@@ -43,14 +43,14 @@ def play(runs: Sequence[Path], port: int, part: PartName) -> None:
 
 
 def audit(
-    model: str, *, memory: bool, no_end: bool, output: Path | None, json: bool, **options: Any
+    model: str, *, part: str, no_end: bool, output: Path | None, json: bool, **options: Any
 ) -> int:
     passage = read_passage(options["text"], options["file"])
     figure = options["claim"]
     unit, end_counted = options["unit"], options["end_counted"]
     claim = None if figure is None else Claim(figure, unit, end_counted)
     say = partial(print, file=sys.stderr, flush=True)
-    result = audit_model(model, passage, claim=claim, memory=memory, end=not no_end, say=say)
+    result = audit_model(model, passage, claim=claim, part=part, end=not no_end, say=say)
     print(json_line(asdict(result), indent=2) if json else result)
     result.save(output)
     return 0 if result.passed else 1

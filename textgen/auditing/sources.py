@@ -16,25 +16,29 @@ import numpy as np
 from textgen.auditing.claims import Claim, ModelFactory
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
+from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
-from textgen.runs.finished import Run, load_run
+from textgen.runs.finished import check_folder, load_run
+from textgen.runs.folder import CHECKED
 from textgen.tokenizers.base import BOUNDARY, EncodedDocument, walk
 
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024
-ALONE, WITH_MEMORY = "the network alone", "with its memory"
+RUN = "a run of textgen, part "
+OTHERS = "or give the folder of a Hugging Face model (none is downloaded), or file.py:Class"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model that can be opened any number of times."""
+    """A model that can be opened any number of times, and the files that it is read from."""
 
     name: str
     kind: str
     open: ModelFactory
+    files: Sequence[Path]
 
 
-def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> Source:
+def open_source(model: str | Path | ModelFactory, part: str, end: bool) -> Source:
     """The source of a model as :func:`textgen.auditing.audit.audit_model` takes it.
 
     Raises:
@@ -44,19 +48,20 @@ def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> So
     folder, (path, _, class_name) = Path(name), name.rpartition(":")
     in_python = callable(model) or path.endswith(".py")
     is_run = not in_python and not (folder / "config.json").exists()
-    if memory and not is_run:
-        raise TextgenError(f"{name}: --memory is an option of runs of textgen")
+    if part != "network" and not is_run:
+        raise TextgenError(f"{name}: --part is an option of runs of textgen")
     if not end and (in_python or is_run):
         raise TextgenError(f"{name}: --no-end is an option of Hugging Face folders")
     if in_python:
         factory = model if callable(model) else load_class(Path(path), class_name)
-        return Source(name, "a class in Python", factory)
+        return Source(name, "a class in Python", factory, [] if callable(model) else [Path(path)])
     if not is_run:
-        return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end))
-    if load_run(folder).memory is None and memory:
-        raise TextgenError(f"{name}: this run has no memory of the document", "omit --memory")
-    kind = f"a run of textgen, {WITH_MEMORY if memory else ALONE}"
-    return Source(name, kind, lambda: RunModel(load_run(folder), memory))
+        files = [file for file in sorted(folder.iterdir()) if file.is_file()]
+        return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end), files)
+    check_folder(folder, OTHERS)
+    load_run(folder).experiment.check_part(part)
+    files = [folder / file for file in CHECKED if (folder / file).exists()]
+    return Source(name, RUN + part, lambda: RunModel(load_run(folder).part(part)), files)
 
 
 def load_class(path: Path, name: str) -> ModelFactory:
@@ -75,25 +80,24 @@ def load_class(path: Path, name: str) -> ModelFactory:
 
 
 class RunModel:
-    """A finished run, alone or with its memory of the document. Tokens are the choices that make a
-    document: those of the network, and behind them those that spell out a surface form.
+    """A language model of textgen, by all that it has. Tokens are the choices that make a document:
+    those of the next token, and after them those that spell out a surface form.
 
     Args:
-        run: not used elsewhere, for a network that goes on learning changes its weights.
-        memory: whether the memory counts.
+        model: not used elsewhere, for a network that goes on learning changes its weights.
     """
 
     end: int | None = BOUNDARY
 
-    def __init__(self, run: Run, memory: bool) -> None:
-        self._run, self._memory = run, run.memory if memory else None
-        self._tokenizer, self._size = run.tokenizer, run.tokenizer.size
+    def __init__(self, model: LanguageModel) -> None:
+        self._model, self._cached = model, model.cache is not None
+        self._tokenizer, self._size = model.tokenizer, model.tokenizer.size
         self._stepper: Any = None
 
     def start(self) -> None:
         self._close()
-        self._stepper = Stepper(self._run.objective, self._run.network, self._memory)
-        self._walking = walk(self._tokenizer, None, self._memory is not None)
+        self._stepper = Stepper(self._model)
+        self._walking = walk(self._tokenizer, None, self._cached)
         self._chances = next(self._walking).probabilities
 
     def _close(self) -> None:
@@ -115,8 +119,8 @@ class RunModel:
 
     def _walk(self, document: EncodedDocument | None, choose: Callable[[Any, int], int]) -> Any:
         """The document whose choices ``choose`` makes, from a choice and the first token of its
-        own: those of spellings come behind those of the network."""
-        walking: Any = walk(self._tokenizer, document, self._memory is not None)
+        own: those of spellings come after those of the network."""
+        walking: Any = walk(self._tokenizer, document, self._cached)
         sent = None
         while True:
             try:
@@ -142,8 +146,7 @@ class RunModel:
     def claim(self, text: str) -> Claim:
         """What ``textgen score`` says: all windows of the text at once, not step by step."""
         self._close()
-        scored: Any = self._run.score_documents([Document("text", text)])[0]
-        scored = scored if self._memory is None else scored.with_memory
+        (scored,) = self._model.score([Document("text", text)])[self._model.own_part]
         figure = scored.bits_per_character if self._tokenizer.charged else None
         bits = float(scored.model_bits.sum() + scored.surface_bits.sum())
         return Claim(figure, "bits_per_character", True, bits)

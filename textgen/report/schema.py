@@ -74,6 +74,7 @@ class ArmRow(Row):
             None where none were timed.
         threads: that it was trained on; 0 where that is not known.
         start: a run whose weights it began with.
+        networks: of an ensemble.
         test, validation: of the part that the report is about; None if its bits are not those of a
             distribution over the text.
         parts: every part of its models → its bits on the test text.
@@ -101,6 +102,7 @@ class ArmRow(Row):
     timing: float | None = None
     threads: int = 0
     start: str = ""
+    networks: int = 1
     curves: list[Curve]
     test: Bits | None
     validation: Bits | None

@@ -24,6 +24,7 @@ UNEQUAL = {
     spending.THREADS: ("threads", "had {0.threads}"),
     spending.START: ("start", "went on from {0.start}"),
     spending.OUTSIDE_DATA: ("extra_data", "uses {1}"),
+    spending.NETWORKS: ("networks", "has {0.networks}"),
 }
 # A part of the models, at the beginning of a sentence.
 BY_PART = {
@@ -348,7 +349,6 @@ def cautions(
         declared, tested: contrasts.
     """
     charged = {row.name for row in rows if row.test and row.same_text}
-    sizes = {arm.name: getattr(arm.first.experiment.backbone, "members", 1) for arm in arms}
     watching = [
         row
         for arm, row in zip(arms, rows, strict=True)
@@ -358,7 +358,6 @@ def cautions(
         *spending_cautions(rows),
         *overfitting_cautions(watching),
         *unlike_parts_cautions(rows),
-        *ensemble_cautions(sizes),
         *unanswered_cautions(declared, charged),
         *disagreement_cautions(tested, arms[0].part),
     ]
@@ -401,14 +400,6 @@ def _where_some_lack(orders: Mapping[str, Sequence[int]], text: str) -> list[Cau
     without = [name for name, own in orders.items() if not own]
     some = 0 < len(without) < len(orders)
     return [Caution(text=text, by_arm=dict.fromkeys(without, "has none"))] if some else []
-
-
-def ensemble_cautions(sizes: Mapping[str, int]) -> list[Caution]:
-    """Where some arms are several networks and others are one."""
-    if len(set(sizes.values())) < 2:
-        return []
-    several = {name: f"is an ensemble of {n} networks" for name, n in sizes.items() if n > 1}
-    return [Caution(text="Not every arm is a single network.", by_arm=several)]
 
 
 def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list[Caution]:

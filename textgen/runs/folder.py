@@ -4,7 +4,7 @@ experiment.toml   the experiment with every default written out; repeats the run
 manifest.json     seeds, versions, hardware, corpus and split hashes, the command
 tokenizer.json    the fitted tokenizer
 training_counts.npz  the training text as tokens and how far its counts are trusted, if it has them
-memory.json       the parameters of the memory of the document, if there is one
+cache.json        the parameters of the document cache, if there is one
 model.weights.h5  the best weights, in Keras' own format
 history.csv       one row per validation interval
 tokens.npz        bits of every token of the test documents
@@ -12,7 +12,7 @@ texts.json        samples over a sweep of temperatures, the same settings for al
 samples.json      samples at the experiment's own settings
 metrics.json      the interface other programs read (experiments/notes/metrics.md), written last
 summary.md        the results, for people
-audit.json        the result of an audit; audit_memory.json the same with the memory
+audit.json        the result of an audit of the network; audit_PART.json that of another part
 checkpoint.npz    only while training is unfinished
 """
 
@@ -39,7 +39,7 @@ CHECKED = (
     "experiment.toml",
     "tokenizer.json",
     "training_counts.npz",
-    "memory.json",
+    "cache.json",
     WEIGHTS_FILE,
     "history.csv",
     "tokens.npz",
