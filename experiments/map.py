@@ -187,7 +187,8 @@ def choose(level: Level, settings: list[str]) -> dict[str, Any]:
         experiment = load_experiment(HERE / level.file, [*settings, *own])
         corpus = load_corpus(experiment)
         tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
-        validation, test = score_baseline(KneserNey(level.order), tokenizer, corpus)
+        splits = score_baseline(KneserNey(level.order), tokenizer, corpus)
+        validation, test = (scores["counts"] for scores in splits)
         bits = sum(d.model + d.spelling_bits for d in validation)
         tried[str(value)] = bits / sum(d.characters + 1 for d in validation), test
     best = min(tried, key=lambda value: tried[value][0])
@@ -254,10 +255,12 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
             "vocabulary": run.tokenizer.size,
             "replaced": metrics.test.replacement_rate,
             "training_characters": metrics.corpus["train"]["characters"],
-            "validation": metrics.validation.bits_per_character.total,
+            "validation": run.bits("with_counts", "validation"),
             "documents": {
-                d.name: [d.characters + 1, d.total, d.with_memory and d.with_memory.total]
-                for d in run.token_bits
+                d.name: [d.characters + 1, d.total, cached.total]
+                for d, cached in zip(
+                    run.token_bits["with_counts"], run.token_bits["with_cache"], strict=True
+                )
             },
         }
         write_json(path, record)

@@ -5,7 +5,7 @@ python=${1:-python} folder=experiments/results/ngrams
 mkdir -p $folder
 score() {
   name=$1; shift
-  "$python" -m textgen baseline "$@" --set "memory.orders=[]" --json > $folder/"$name".json
+  "$python" -m textgen baseline "$@" --set "cache.orders=[]" --json > $folder/"$name".json
 }
 for count in 1 2 3 5 10; do
   minimum="--set tokenizer.minimum_count=$count"
