@@ -18,6 +18,7 @@ LABELS = {
 CORPUS = {
     "kind": "folder", "origin": "made up", "licence": "anyone's",
     "sha256": "0123456789abcdef" * 4, "split_sha256": "fedcba9876543210" * 4,
+    "unit": "documents",
     "train": {"documents": 48, "characters": 2_000_000},
     "test": {"documents": 5, "characters": 300_000},
 }  # fmt: skip

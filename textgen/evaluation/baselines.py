@@ -266,7 +266,8 @@ def score_baseline(
         bits = model.token_bits([e.tokens for e in encoded])
         return list(zip(encoded, bits, strict=True))
 
-    validation = observe(corpus.validation if validated or orders else [])
+    held_out = corpus.validation if validated or orders else []
+    validation = observe(held_out)
     cache = None
     if orders:
         cache = fit(orders, [(bits, count(e.tokens, orders)) for e, bits in validation])
@@ -280,7 +281,7 @@ def score_baseline(
                 row["with_cache"] = cache.mixed_bits(bits, count(e.tokens, orders))
         return scored_documents(documents, [e for e, _ in observed], rows)
 
-    return scores(corpus.validation, validation), scores(corpus.test, observe(corpus.test))
+    return scores(held_out, validation), scores(corpus.test, observe(corpus.test))
 
 
 def baseline(
