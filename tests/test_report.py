@@ -142,7 +142,7 @@ def test_a_lead_that_may_be_below_the_margin_says_so():
 
 def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
     report, texts = plain_sample({"char": 1.9, "word": 1.7})
-    report["corpus"] = report["corpus"] | {"kind": "file"}
+    report["corpus"] = report["corpus"] | {"unit": "pieces"}
     report["contrasts"][0]["tested_on"] = "pieces"
     text = render_page(*typed(report, texts))
     assert "over 5 pieces kept out of training" in text
@@ -152,7 +152,7 @@ def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
 
 def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_counted():
     spans = [(0, 2, 1.0, 0.5), (2, 5, 9.0, 0.0), (5, 6, 0.0, 0.0)]
-    passage = Passage(document="d", start=0, text="a <b>\ncd", arms={"x": spans})
+    passage = Passage(part="network", document="d", start=0, text="a <b>\ncd", arms={"x": spans})
     assert page.mean_bits(passage, "x") == pytest.approx(10.5 / 6)
     assert re.sub("<[^>]*>", "", page.coloured(passage, "x")) == "a &lt;b&gt;\ncd"
     made = SampleText(text="abcdefgh", filled=[(1, 3, "NN")], copied=[(2, 6)])
