@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import ctypes
+import functools
 import hashlib
 import io
 import json
@@ -107,6 +108,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 DATA_FILE, SECONDS_FILE, CHECKSUMS = "data.json", "seconds.json", "sha256.json"
+UNFINISHED = "textgen-new-"  # begins the name of a folder that is being written
+MAX_UNUSED_SECONDS = 30 * 24 * 3600
 Content = TypeVar("Content")
 _saved_seconds = [0.0]
 
@@ -132,8 +135,8 @@ def cached_folder(
 ) -> Content:
     """The content of a folder in the cache, which is written first if it is missing or damaged.
 
-    It is written whole or not at all. The seconds that this once took count as saved whenever it
-    is found.
+    It is written whole or not at all, and removed when it has not been used for a month. The
+    seconds that this once took count as saved whenever it is found.
 
     Args:
         folder: where it is, under a name that depends on its content.
@@ -147,13 +150,16 @@ def cached_folder(
         with contextlib.suppress(*UNREADABLE):
             content = read(folder)
             save_seconds(float((folder / SECONDS_FILE).read_text(encoding="utf-8")))
+            with contextlib.suppress(OSError):  # a cache that others keep
+                os.utime(folder)
             return content
     if folder.exists():
         print(visible(f"note: {folder} is damaged and is computed again"), file=sys.stderr)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_unused(folder.parent)
         start = time.perf_counter()
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
             new = Path(scratch) / folder.name
             new.mkdir()
             write(new)
@@ -165,9 +171,21 @@ def cached_folder(
                     new.rename(folder)
         return read(folder)
     except OSError as error:
-        message = f"{error.filename or folder}: {error.strerror or error}"
-        hint = "set TEXTGEN_CACHE to another folder"
-        raise TextgenError(f"the cache cannot be written: {message}", hint) from None
+        place = Path(os.fsdecode(error.filename or folder))
+        if not (place.is_relative_to(folder.parent) or folder.is_relative_to(place)):
+            raise  # of what is read to fill it
+        message = f"the cache cannot be written: {place}: {error.strerror or error}"
+        raise TextgenError(message, "set TEXTGEN_CACHE to another folder") from None
+
+
+@functools.cache  # once a process: some folders get an entry for every document
+def _remove_unused(folder: Path) -> None:
+    """Remove entries that have not been used for long, and what processes that were killed left."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            ours = path.name.startswith(UNFINISHED) or (path / CHECKSUMS).exists()
+            if ours and time.time() - path.stat().st_mtime > MAX_UNUSED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _file_hashes(folder: Path) -> dict[str, str]:
