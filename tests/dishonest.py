@@ -1,4 +1,4 @@
-"""Six models that claim more than they predict, each beside its honest twin.
+"""Nine models that claim more than they predict, each beside its honest twin.
 
 They are small, but what they do is what is done: experiments/notes/auditing.md says where. All
 read byte by byte.
@@ -126,6 +126,73 @@ class LookAheadOfOne(Honest):
         return found
 
 
+class AlphabetOfTheText(Honest):
+    """Shares the probability among the bytes that the text has. It adds up to one at each place."""
+
+    known = np.ones(END + 1)
+
+    def encode(self, text):
+        tokens = super().encode(text)
+        self.known = np.isin(np.arange(END + 1), [*tokens, END])
+        return tokens
+
+    def chances(self, read):
+        chances = super().chances(read) * self.known
+        return chances / chances.sum()
+
+
+class AdaptedBeforehand(Honest):
+    """Learns from the text, and then scores it with what was learnt."""
+
+    learnt = 0.0
+
+    def encode(self, text):
+        tokens = super().encode(text)
+        self.learnt = np.zeros((END + 1, END + 1))
+        np.add.at(self.learnt, ([END, *tokens], [*tokens, END]), 1)
+        return tokens
+
+    def start(self):
+        super().start()
+        self.counts += self.learnt
+
+
+class LooksAtTheEnd(Honest):
+    """Is told the last word, and further on in the text, where few look, expects its letters."""
+
+    last = b""
+
+    def encode(self, text):
+        self.last = "".join(text.split()[-1:]).encode()
+        return super().encode(text)
+
+    def chances(self, read):
+        chances = super().chances(read)
+        chances[list(self.last)] *= 1 + 0.5 * (len(read) > 100)
+        return chances / chances.sum()
+
+
+class Generous(Honest):
+    """Gives away more than there is; what it states is how much."""
+
+    given = 1.05
+
+    @property
+    def tolerance(self):
+        return 1.2 * (self.given - 1)
+
+    def chances(self, read):
+        return self.given * super().chances(read)
+
+
+class RoundedDown(Honest):
+    """Claims half a bit less, which is little for a text that is long enough."""
+
+    def claim(self, text):
+        bits = super().claim(text)["bits"] - 0.5
+        return {"value": bits / self.denominator(text), "unit": "bits_per_byte", "bits": bits}
+
+
 class Knowing(Honest):
     """Whoever encodes the text hands over its length: the end comes only where it is."""
 
@@ -162,4 +229,7 @@ GALLERY = {
     WrongByteCount: {"denominator"},
     BestOfOverlappingWindows: {"every character charged", "arithmetic coder"},
     LookAheadOfOne: {"no look-ahead", "every character charged", "arithmetic coder"},
+    AlphabetOfTheText: {"sums to one", "no look-ahead", "arithmetic coder"},
+    AdaptedBeforehand: {"no look-ahead", "arithmetic coder"},
+    LooksAtTheEnd: {"no look-ahead", "arithmetic coder"},
 }

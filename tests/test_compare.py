@@ -39,7 +39,7 @@ def trained(tmp_path_factory, finished_run) -> Path:
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
     shutil.copytree(words, home / "words")
-    package.audit_model(home / "char-1", made_up(3, 1)).save()
+    package.audit_model(home / "char-1", made_up(30, 1)).save()
     return home
 
 
@@ -412,8 +412,7 @@ UPDATES = {"budget": {"updates": 300}}
         (sentences.memory_cautions({"a": [], "b": []}), []),
         (sentences.memory_cautions({"a": [1], "b": [2]}), []),
         (sentences.memory_cautions({"a": [1], "b": [], "c": []}), ["b has no memory"]),
-        (sentences.ensemble_cautions({"a": 1, "b": 1}), []),
-        (sentences.ensemble_cautions({"a": 3, "b": 1}), ["a is an ensemble of 3 networks"]),
+        (spending_cautions(spent("b", networks=3)), ["a has 1; b has 3"]),
         (sentences.unanswered_cautions(
             [Contrast(*pair) for pair in ("ab", ("a", "lost"), ("gone", "lost"))], {"a", "b"}),
          ["no result for lost.", "no result for gone and lost."]),

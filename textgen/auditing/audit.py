@@ -19,15 +19,15 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import textgen
-from textgen.auditing.checks import CHECKS, Case, Check, decode_words
+from textgen.auditing.checks import CHECKS, Case, Check, Verdict, decode_words
 from textgen.auditing.claims import Claim, ModelFactory, as_claim, own_claim
-from textgen.auditing.sources import ALONE, WITH_MEMORY, open_source
+from textgen.auditing.sources import ALONE, RUN, WITH_MEMORY, open_source
 from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.system import write_json
+from textgen.core.system import sha256_of, write_json
+from textgen.runs.folder import checksums
 
 # Audits in the folder of a run, and what was audited.
 AUDIT_FILES = {"audit.json": ALONE, "audit_memory.json": WITH_MEMORY}
-VERDICTS = {True: "passed", False: "FAILED", None: "no claim"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Audit:
     Attributes:
         textgen: its version.
         model, kind: what was audited.
+        sha256: of the model's files, its weights among them; empty for a class that was passed as
+            an object.
         text_sha256, characters, utf8_bytes: of the text that it was audited on.
         tokens: of the text, its end included.
         bits: what they cost; None where one has no probability.
@@ -47,6 +49,7 @@ class Audit:
     textgen: str
     model: str
     kind: str
+    sha256: dict[str, str]
     text_sha256: str
     characters: int
     utf8_bytes: int
@@ -57,29 +60,35 @@ class Audit:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed."""
-        return not self.failed
+        """Whether no check failed, and the text was long enough."""
+        return all(check.verdict in ("passed", "no claim") for check in self.checks)
 
     @property
     def passed_number(self) -> int:
-        return sum(check.passed is True for check in self.checks)
+        return sum(check.verdict == "passed" for check in self.checks)
 
     @property
     def failed(self) -> list[str]:
         """The names of the checks that failed."""
-        return [check.name for check in self.checks if check.passed is False]
+        return [check.name for check in self.checks if check.verdict == "FAILED"]
+
+    @property
+    def result(self) -> str:
+        """What came out, in a few words."""
+        if self.failed:
+            return f"failed {', '.join(self.failed)}"
+        return f"passed {self.passed_number} checks" if self.passed else "the text is too short"
 
     def __str__(self) -> str:
-        wrap = partial(
-            textwrap.wrap, initial_indent=" " * 10, subsequent_indent=" " * 10, width=100
-        )
+        indent = " " * 10
+        wrap = partial(textwrap.wrap, initial_indent=indent, subsequent_indent=indent, width=100)
         lines = [f"Audit of {self.model} ({self.kind})"]
         lines += [f"on {self.characters:,} characters, {self.utf8_bytes:,} bytes of UTF-8", ""]
         for check in self.checks:
-            lines += [f"{VERDICTS[check.passed]:<9} {check.name}", *wrap(check.measured)]
-            if check.passed is False:
+            lines += [f"{check.verdict:<9} {check.name}", *wrap(check.measured)]
+            if check.name in self.failed:
                 lines += wrap(f"What should be: {CHECKS[check.name].__doc__}")
-        end = f"; failed: {', '.join(self.failed)}" if self.failed else ""
+        end = "" if self.passed else f"; {self.result}"
         lines += ["", f"{self.passed_number} of {len(self.checks)} checks passed{end}"]
         return "\n".join(lines)
 
@@ -87,28 +96,32 @@ class Audit:
         """Write the audit: into the folder of an audited run, else here, unless there is a path.
 
         Raises:
-            TextgenError: it cannot be written.
+            TextgenError: it cannot be written, or would stand in the folder of another run.
         """
-        if path is None:
-            name = next((n for n, part in AUDIT_FILES.items() if self.kind.endswith(part)), None)
-            path = Path(self.model) / name if name else Path("audit.json")
-        write_json(Path(path), asdict(self))
+        own = [Path(self.model, n) for n, part in AUDIT_FILES.items() if self.kind == RUN + part]
+        path = Path(path or (own or ["audit.json"])[0])
+        is_own = path.resolve() in [file.resolve() for file in own]
+        if (path.parent / "manifest.json").exists() and not is_own:
+            message = f"{path} was not written: a run's folder holds audits of this run alone"
+            raise TextgenError(message, "write it elsewhere: --output FILE")
+        write_json(path, asdict(self))
 
 
 def audit_lines(folder: Path) -> list[str]:
-    """One line for each audit in the folder of a run; empty where the run was not audited."""
+    """One line for each audit in the folder of a run; empty where the run was not audited. Only an
+    audit of this part of it with the files that it has now says what it found."""
     lines = []
     for name, part in AUDIT_FILES.items():
         if not (path := folder / name).exists():
             continue
         try:
             audit = TypeAdapter(Audit).validate_json(path.read_bytes())
+            fits = (audit.kind, audit.sha256) == (RUN + part, checksums(folder))
         except UNREADABLE:
             lines.append(f"its {name} is damaged: audit it again")
             continue
-        passed = f"passed {audit.passed_number} checks"
-        result = f"failed {', '.join(audit.failed)}" if audit.failed else passed
-        lines.append(f"audited, {part}: {result}")
+        again = f"its {name} is not of this model with these weights: audit it again"
+        lines.append(f"audited, {part}: {audit.result}" if fits else again)
     return lines
 
 
@@ -168,14 +181,16 @@ def _audit(
     checks = []
     for name, measure in CHECKS.items():
         say(f"{name} …")
-        passed, measured = measure(case)
-        checks.append(Check(name, None if passed is None else bool(passed), measured))
+        found, measured = measure(case)
+        right: Verdict = "passed" if found else "FAILED"
+        checks.append(Check(name, found if isinstance(found, str) else right, measured))
     encoded = text.encode("utf-8", "surrogatepass")
     fields = asdict(case.claim) | {"parts": None}
     return Audit(
         textgen=textgen.__version__,
         model=source.name,
         kind=source.kind,
+        sha256={file.name: sha256_of(file) for file in source.files},
         text_sha256=hashlib.sha256(encoded).hexdigest(),
         characters=len(text),
         utf8_bytes=len(encoded),
@@ -206,6 +221,5 @@ def _decode_elsewhere(source: list[Any], words: np.ndarray, length: int) -> str:
 
 if __name__ == "__main__":
     source, words, length = json.load(sys.stdin)
-    print(
-        "\n" + json.dumps(decode_words(open_source(*source).open(), np.array(words, "u4"), length))
-    )
+    reader = open_source(*source).open()
+    print("\n" + json.dumps(decode_words(reader, np.array(words, "u4"), length)))

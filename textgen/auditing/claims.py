@@ -13,8 +13,9 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.evaluation.units import UNITS
 
-# How far probabilities may be from adding up to one, where a model does not state it.
-SUM_TOLERANCE = 1e-6
+# How far probabilities may be from adding up to one, where a model does not state it, and the most
+# that it may state: what they add up to beyond one is bits that nobody pays.
+SUM_TOLERANCE, MAX_TOLERANCE = 1e-6, 1e-3
 
 
 class Model(Protocol):
@@ -26,7 +27,8 @@ class Model(Protocol):
       computed by the code that computes published figures, not from the methods below.
     - ``unknown``: the token for everything without a token of its own. A text that needs it has no
       probability of its own, and fails.
-    - ``tolerance``: how far its probabilities may be from adding up to one, if not SUM_TOLERANCE.
+    - ``tolerance``: how far its probabilities may be from adding up to one, if not SUM_TOLERANCE;
+      MAX_TOLERANCE at most.
 
     Attributes:
         end: the token that ends a text; None where the model has none.
@@ -100,6 +102,19 @@ def as_claim(claim: Claim | Mapping[str, Any] | None) -> Claim:
     if unknown:
         raise TextgenError(f"the claim: {unknown[0]!r} is none of the keys {', '.join(known)}")
     return Claim(**claim)
+
+
+def stated_tolerance(model: Model) -> float:
+    """How far a model's probabilities may be from adding up to one.
+
+    Raises:
+        TextgenError: it states more than MAX_TOLERANCE, or no number.
+    """
+    stated = getattr(model, "tolerance", SUM_TOLERANCE)
+    if not isinstance(stated, Real) or not 0 <= float(stated) <= MAX_TOLERANCE:
+        message = f"{type(model).__name__}.tolerance is {stated!r}, not from 0 to {MAX_TOLERANCE}"
+        raise TextgenError(message, "divide the probabilities of each place by their sum")
+    return float(stated)
 
 
 def own_claim(model: Model, text: str) -> Claim:

@@ -17,21 +17,25 @@ from textgen.auditing.claims import Claim, ModelFactory
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.evaluation.sampler import Stepper
-from textgen.runs.finished import Run, load_run
+from textgen.runs.finished import Run, check_folder, load_run
+from textgen.runs.folder import CHECKED
 from textgen.tokenizers.base import BOUNDARY, EncodedDocument, walk
 
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024
 ALONE, WITH_MEMORY = "the network alone", "with its memory"
+RUN = "a run of textgen, "
+OTHERS = "or give the folder of a Hugging Face model (none is downloaded), or file.py:Class"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model that can be opened any number of times."""
+    """A model that can be opened any number of times, and the files that it is read from."""
 
     name: str
     kind: str
     open: ModelFactory
+    files: Sequence[Path]
 
 
 def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> Source:
@@ -50,13 +54,16 @@ def open_source(model: str | Path | ModelFactory, memory: bool, end: bool) -> So
         raise TextgenError(f"{name}: --no-end is an option of Hugging Face folders")
     if in_python:
         factory = model if callable(model) else load_class(Path(path), class_name)
-        return Source(name, "a class in Python", factory)
+        return Source(name, "a class in Python", factory, [] if callable(model) else [Path(path)])
     if not is_run:
-        return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end))
+        files = [file for file in sorted(folder.iterdir()) if file.is_file()]
+        return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end), files)
+    check_folder(folder, OTHERS)
     if load_run(folder).memory is None and memory:
         raise TextgenError(f"{name}: this run has no memory of the document", "omit --memory")
-    kind = f"a run of textgen, {WITH_MEMORY if memory else ALONE}"
-    return Source(name, kind, lambda: RunModel(load_run(folder), memory))
+    kind = RUN + (WITH_MEMORY if memory else ALONE)
+    files = [folder / file for file in CHECKED if (folder / file).exists()]
+    return Source(name, kind, lambda: RunModel(load_run(folder), memory), files)
 
 
 def load_class(path: Path, name: str) -> ModelFactory:

@@ -165,6 +165,7 @@ def arm_row(
         timing=_mean(timing) if timing else None,
         threads=training[0].threads or settings.threads,
         start=str(settings.start or ""),
+        networks=getattr(arm.first.experiment.backbone, "members", 1),
         curves=[_curve(run, plan) for run in arm.runs],
         test=test,
         validation=validation,

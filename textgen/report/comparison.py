@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,8 +261,7 @@ def every_pair(names: Sequence[str]) -> list[Contrast]:
     """Each arm against every arm before it."""
     return [
         Contrast(name, other, f"Is {name} better than {other}?", "first is lower")
-        for place, name in enumerate(names)
-        for other in names[:place]
+        for other, name in combinations(names, 2)
     ]
 
 

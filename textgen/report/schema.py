@@ -75,6 +75,7 @@ class ArmRow(Row):
             None where none were timed.
         threads: that it was trained on; 0 where that is not known.
         start: a run whose weights it began with.
+        networks: of an ensemble.
         test, validation: None if its bits are not those of a distribution over the text.
     """
 
@@ -100,6 +101,7 @@ class ArmRow(Row):
     timing: float | None = None
     threads: int = 0
     start: str = ""
+    networks: int = 1
     curves: list[Curve]
     test: Bits | None
     validation: Bits | None

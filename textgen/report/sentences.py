@@ -24,6 +24,7 @@ UNEQUAL = {
     spending.THREADS: ("threads", "had {0.threads}"),
     spending.START: ("start", "went on from {0.start}"),
     spending.OUTSIDE_DATA: ("extra_data", "uses {1}"),
+    spending.NETWORKS: ("networks", "has {0.networks}"),
 }
 # Validations of a training, at least, that show whether it went on for too long.
 MIN_CURVE = 4
@@ -216,7 +217,6 @@ def cautions(
         declared, tested: contrasts.
     """
     charged = {row.name for row in rows if row.test and row.same_text}
-    sizes = {arm.name: getattr(arm.first.experiment.backbone, "members", 1) for arm in arms}
     watching = [
         row
         for arm, row in zip(arms, rows, strict=True)
@@ -227,7 +227,6 @@ def cautions(
         *overfitting_cautions(watching),
         *counts_cautions({row.name: row.training_counts for row in rows}),
         *memory_cautions({row.name: row.memory for row in rows}),
-        *ensemble_cautions(sizes),
         *unanswered_cautions(declared, charged),
         *disagreement_cautions(tested),
     ]
@@ -272,14 +271,6 @@ def _where_some_lack(orders: Mapping[str, Sequence[int]], text: str, note: str) 
     without = [name for name, own in orders.items() if not own]
     some = 0 < len(without) < len(orders)
     return [Caution(text=text, by_arm=dict.fromkeys(without, note))] if some else []
-
-
-def ensemble_cautions(sizes: Mapping[str, int]) -> list[Caution]:
-    """Where some arms are several networks and others are one."""
-    if len(set(sizes.values())) < 2:
-        return []
-    several = {name: f"is an ensemble of {n} networks" for name, n in sizes.items() if n > 1}
-    return [Caution(text="Not every arm is a single network.", by_arm=several)]
 
 
 def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list[Caution]:

@@ -16,17 +16,18 @@ UNEQUAL_WORK = 0.1
 UNEQUAL_LOAD = 0.1
 BUDGET, WORK = "training budget", "amount of training text in as many updates"
 LOAD = "load on the machine when seconds were turned into updates"
-THREADS, START, OUTSIDE_DATA = "number of threads", "weights to begin with", "outside data"
+THREADS, NETWORKS = "number of threads", "number of networks"
+START, OUTSIDE_DATA = "weights to begin with", "outside data"
 
 
 def unequal_spending(arms: Sequence[ArmRow]) -> list[str]:
-    """What some of the arms had otherwise than others: of the six above."""
-    outside = {tuple(sorted(arm.extra_data)) for arm in arms}
+    """What some of the arms had otherwise than others: of those above."""
     unequal = {
         LOAD: _excess([arm.timing for arm in arms if arm.timing]) > UNEQUAL_LOAD,
         THREADS: len({arm.threads for arm in arms} - {0}) > 1,
         START: len({bool(arm.start) for arm in arms}) > 1,
-        OUTSIDE_DATA: len(outside) > 1,
+        OUTSIDE_DATA: len({tuple(sorted(arm.extra_data)) for arm in arms}) > 1,
+        NETWORKS: len({arm.networks for arm in arms}) > 1,
     }
     return _unequal_budget(arms) + [what for what in unequal if unequal[what]]
 

@@ -498,16 +498,22 @@ def plain_spelling(word: str) -> str:
     return "".join(c for c in letters if not unicodedata.combining(c))
 
 
-def check_folder(folder: Path) -> None:
-    """Raises:
-    TextgenError: there is no such folder; a run that is damaged is one.
+def check_folder(folder: Path, hint: str = "train one: textgen run char") -> None:
+    """Check that there is such a folder; a run that is damaged is one.
+
+    Args:
+        folder: of a run.
+        hint: of the error, where no run has a name like this.
+
+    Raises:
+        TextgenError: there is none.
     """
     kind = kind_of(folder).replace("such file", "such folder")
     if kind == "a folder":
         return
     runs = {path.name: path for home in (Path("runs"), folder.parent) for path in home.glob("*/")}
     close = difflib.get_close_matches(folder.name, runs, n=1)
-    hint = f"did you mean {runs[close[0]]}?" if close else "train one: textgen run char"
+    hint = f"did you mean {runs[close[0]]}?" if close else hint
     raise TextgenError(f"{folder}: {kind}; expected the folder of a finished run", hint)
 
 

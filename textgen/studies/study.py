@@ -288,8 +288,7 @@ def plan_study(
     if study.budget.seconds is not None and missing and machines:
         message = f"timed on {', '.join(machines)}, but arms.{missing[0]} would be on {processor()}"
         raise TextgenError(f"{path}: {message}", "add the arm there, or use another --runs folder")
-    if plans:
-        write_json(path, {arm: asdict(plan) for arm, plan in plans.items()})
+    write_json(path, {arm: asdict(plan) for arm, plan in plans.items()})
     if missing:
         say(f"planning {', '.join(missing)} …")
     at_once = workers if study.threads == 1 else 1

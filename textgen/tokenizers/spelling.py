@@ -63,7 +63,7 @@ OWN_WORDS = 200  # a class has a character model of its own from so many differe
 DISCOUNTS = tuple((np.arange(1, 20) / 20).tolist())
 STRENGTHS = tuple((2.0 ** np.arange(-2, 11)).tolist())
 MEMORY_PRIOR = 0.25  # of the squared distance from MEMORY, in ln θ and log-odds of d, against nats
-MAX_WORD_CHARACTERS, TRIES, TEMPERED_TRIES = 200, 100, 1000
+MAX_WORD_CHARACTERS, TRIES = 200, 100
 
 
 class OutOfVocabulary:
@@ -380,13 +380,13 @@ class Speller:
         that lead to a character never seen, or to a spelling that no word has, the last one ends
         there.
 
-        Below a temperature of 1, P(word)^(1 / temperature) up to a constant: the letters are drawn
-        so, and a beginning is given up as often as its letters together lose mass; after
-        TEMPERED_TRIES none is. Above 1, where the sum over words need not be finite, the letters
-        alone have it.
+        Below a temperature of 1 the probability is proportional to P(word)^(1 / temperature): each
+        letter is drawn with this power, and the word begun anew as often as the powers sum to less
+        than 1; after TRIES only the letters are. Above 1, where the sum over words need not be
+        finite, only the letters have the temperature.
         """
         random, power = filling.random, 1 / filling.temperature
-        whole = TEMPERED_TRIES if power > 1 else 0
+        whole = TRIES if power > 1 else 0
         for attempt in range(whole + TRIES):
             word = ""
             while len(word) < MAX_WORD_CHARACTERS:

@@ -120,8 +120,8 @@ def train(
         if progress.updates != end:
             continue
         progress.seconds += time.perf_counter() - start
-        made = end - progress.end_of(len(progress.history) - 1)
-        progress.paces.append((clock() - begin) / made)
+        before = progress.end_of(len(progress.history) - 1)
+        progress.paces.append((clock() - begin) / (end - before))
         with step.averaged():
             start = time.perf_counter()
             bits = validation.bits_per_character(progress.validation_share)
