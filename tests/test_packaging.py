@@ -1,6 +1,9 @@
 """What a user gets without a checkout: files by name, plug-ins of other packages, the schema."""
 
+import ast
+import itertools
 import re
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +26,7 @@ from textgen.tokenizers.rare_words import Unk
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # a search is for experiments/search.py
 FILES = [p for p in sorted(ROOT.glob("experiments/**/*.toml")) if p.parent.name != "search"]
+OPTIONAL = ("transformers", "torch", "pydantic-core")  # for audits; a part of pydantic
 INCOMPLETE = ("base", "sweep", "words")  # included by others
 
 
@@ -165,6 +169,20 @@ def test_a_lock_has_every_dependency_and_no_address(name):
     for wanted in map(Requirement, [*PROJECT["project"]["dependencies"], *tested]):
         own = wanted.name == PROJECT["project"]["name"]
         assert own or wanted.specifier.contains(pinned[wanted.name.lower()]), wanted
+
+
+def test_what_is_imported_is_declared():
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    declared = itertools.chain(PROJECT["project"]["dependencies"], *extras)
+    names = {*(Requirement(each).name.lower() for each in declared), *OPTIONAL}
+    found, brought = set(), metadata.packages_distributions()
+    for path in (ROOT / "textgen").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            found |= {a.name for a in node.names} if isinstance(node, ast.Import) else set()
+            found |= {node.module} if isinstance(node, ast.ImportFrom) else set()
+    for module in {name.partition(".")[0] for name in found} - sys.stdlib_module_names:
+        by = {name.replace("_", "-").lower() for name in brought.get(module, [module])}
+        assert module == "textgen" or by & names, module
 
 
 def test_the_wheel_carries_experiments_and_sources(tmp_path):

@@ -20,7 +20,7 @@ strided        a window every 8 characters, of which only the last 8 are scored:
                at least 57 before it (all there is, in the first window). Neither uses any character
                twice.
 
-There is no end mark here; textgen's figures pay for one. Needs PyTorch: pip install ".[bench]".
+There is no end mark here; textgen's figures pay for one. Needs PyTorch: pip install torch.
 Results are kept in a JSON file: a repeated command prints what is there.
 """
 
