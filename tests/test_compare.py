@@ -377,7 +377,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(
 ):
     """To a question that may ask whether the first arm is worse; counting, what no command can
     repeat, and a question without an answer, which still counts, are named as well."""
-    monkeypatch.setattr(significance, "verdict", lambda *_: verdict)
+    monkeypatch.setattr(significance, "verdict", lambda *_: significance.Verdict(verdict))
     asked = Contrast("words", "char", "Does reading words hurt?", yes)
     lost = Contrast("absent", "char", "Is nothing better?")
     runs = [trained / "char-1", trained / "words"]
@@ -396,7 +396,13 @@ def test_terminal_page_and_notebook_give_the_same_answer(
 
 
 def spent(name, characters=310_000, seconds=30.0, /, **given):
-    usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
+    usual = {
+        "budget": {"seconds": 30},
+        "updates": [300],
+        "timing": 1.02,
+        "threads": 2,
+        "networks": 1,
+    }
     had = {
         "name": name,
         "characters": characters,
