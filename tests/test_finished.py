@@ -3,9 +3,10 @@
 import json
 import os
 import re
+from unittest.mock import ANY
 
 import pytest
-from conftest import ROOT, python, run_python
+from conftest import ROOT, made_up, python, run_python
 from matplotlib.figure import Figure
 
 import textgen as package
@@ -135,6 +136,35 @@ def test_a_text_to_score_has_a_character(trained, textgen, tmp_path):
         refused = textgen("score", trained.folder, option)
         assert (refused.code, refused.out, part in refused.err) == (2, "", True)
     assert textgen("score", trained.folder, "--text= ").code == 0
+
+
+def test_score_says_what_the_training_text_has_of_a_passage(finished_run, tmp_path, textgen):
+    words = "Vasíli said he couldn’t. The old harbour remembered"
+    for i in range(8):
+        line = " ".join(chr(97 + (i + j) % 26) * 3 for j in range(30))
+        (tmp_path / f"{i}.txt").write_text(f"{words} {line}. {made_up(20, i)}", encoding="utf-8")
+    run = package.load_run(finished_run("char", f"corpus.path={tmp_path}"))
+
+    def said(text):
+        printed = textgen("score", run.folder, f"--text={text}").out
+        found = json.loads(textgen("score", run.folder, f"--text={text}", "--json").out)
+        assert found["training_text"] == run.seen_in_training(text)
+        return found["training_text"], printed.partition("note: ")[2]
+
+    nothing = {"whole": False, "copied": [], "new_characters": [], "other_spellings": {}}
+    assert said("Vasíli couldn’t remembered.") == (nothing, "")
+    assert said(words) == ({**nothing, "whole": True, "copied": [words]}, ANY)
+    assert "word for word" in said(words)[1]
+    found, printed = said(f"One evening {words[:-20]} Ø☃")
+    assert found == {**nothing, "copied": [words[:-20]], "new_characters": ["Ø", "☃"]}
+    assert words[:-20] in printed
+    assert "'☃' (U+2603)" in printed
+    found, printed = said("Vasili couldn't")
+    assert found["other_spellings"] == {"Vasili": "Vasíli", "couldn't": "couldn’t"}
+    assert "Vasíli for Vasili, couldn’t for couldn't" in printed
+    (tmp_path / "0.txt").unlink()
+    printed = textgen("score", run.folder, "--text=The").out
+    assert "not looked for in the training text" in printed
 
 
 def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):

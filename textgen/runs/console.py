@@ -22,8 +22,10 @@ from textgen.core.experiment import Experiment
 from textgen.core.system import kind_of
 from textgen.data.documents import read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
+from textgen.data.splits import few
 from textgen.evaluation.units import NOTHING, UNCHARGED
-from textgen.runs.finished import generate_text, score_part, score_text
+from textgen.runs.finished import generate_text, load_run, score_part
+from textgen.runs.generation import MAX_NAMED, name_character
 from textgen.runs.results import Metrics, Part, figure_table, verdict
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
@@ -250,8 +252,32 @@ def score(run: Path, *, text: str | None, file: Path | None, part: str | None, j
         figures = score_part(run, part)
         print(json_line(figures)) if json else print_part(figures)
         return
-    bits = score_text(run, read_passage(text, file))
-    print(json_line(bits)) if json else print_passage(bits)
+    passage, opened = read_passage(text, file), load_run(run)
+    bits = opened.score(passage)
+    try:
+        seen, missing = opened.seen_in_training(passage), ""
+    except TextgenError as error:
+        seen, missing = None, error.message
+    if json:
+        print(json_line(bits | {"training_text": seen}))
+        return
+    print_passage(bits)
+    for line in familiarity(seen) if seen else [f"not looked for in the training text: {missing}"]:
+        print(f"note: {visible(line)}")
+
+
+def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences about what :meth:`textgen.runs.finished.Run.seen_in_training` returned."""
+    copied, other = seen["copied"], [f"{b} for {a}" for a, b in seen["other_spellings"].items()]
+    if seen["whole"]:
+        yield "the training text has this passage word for word: no figure for text it has not seen"
+    elif copied:
+        number, longest = sum(map(len, copied)), max(copied, key=len)
+        yield f"the training text has {number:,} characters of this passage: “{longest}”"
+    if new := [name_character(character) for character in seen["new_characters"]]:
+        yield f"the training text never has {few(new, MAX_NAMED)}"
+    if other:
+        yield f"the training text has {few(other, MAX_NAMED)}"
 
 
 def read_passage(text: str | None, file: Path | None) -> str:

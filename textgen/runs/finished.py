@@ -10,7 +10,10 @@ import csv
 import difflib
 import io
 import json
+import re
 import secrets
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,10 +27,12 @@ from textgen.core.experiment import load_experiment
 from textgen.core.settings import Sampling, build
 from textgen.core.system import kind_of, read_arrays, sha256_of, start_tensorflow, write_file
 from textgen.data.documents import Document
+from textgen.data.language import WORD
 from textgen.data.loading import load_text
 from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts, Trust
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
 from textgen.evaluation.memory import Memory
+from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.sampler import Sampler
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
@@ -417,6 +422,35 @@ class Run:
         remembered = both.model + both.spelling if both else None
         return _records(text, starts, bits.ends, bits.model, bits.spelling, remembered)
 
+    def seen_in_training(self, text: str) -> dict[str, Any]:
+        """What of a passage stands in the training text, which its bits alone do not say.
+
+        Returns:
+            ``whole``, whether all of it does; ``copied``, its stretches of 30 characters and more
+            that do; ``new_characters``, those that do not; ``other_spellings``, word → the same
+            with other accents or apostrophes, of words that the training text has only so.
+
+        Raises:
+            TextgenError: the training text is not at hand.
+        """
+        loaded = load_text(self.experiment, self.metrics.corpus.sha256)
+        sample = [document.text for document in loaded.sample]
+        words = Counter(match.group() for each in sample for match in WORD.finditer(each))
+        new = {match.group() for match in WORD.finditer(text)} - words.keys()
+        forms = {plain_spelling(word): word for word, _ in reversed(words.most_common()) if new}
+        other = {word: form for word in sorted(new) if (form := forms.get(plain_spelling(word)))}
+
+        def stands(part: str) -> bool:
+            return any(part in document.text for document in loaded.train)
+
+        copied = [(0, len(text))] if stands(text) else copied_spans(text, Human(sample))
+        return {
+            "whole": copied == [(0, len(text))],
+            "copied": [text[start:end] for start, end in copied],
+            "new_characters": [c for c in dict.fromkeys(text) if not stands(c)],
+            "other_spellings": other,
+        }
+
     def _bits_of(self, text: str) -> TokenBits:
         document = Document("passage", text)
         return token_table(self.tokenizer, [document], self.score_documents([document]))[0]
@@ -455,6 +489,12 @@ def _records(text: str, starts: np.ndarray, *columns: np.ndarray | None) -> list
     none = [None] * len(starts)
     rows = zip(*(none if c is None else c.tolist() for c in (starts, *columns)), strict=False)
     return [{"text": text[row[0] : row[1]], **dict(zip(names, row, strict=True))} for row in rows]
+
+
+def plain_spelling(word: str) -> str:
+    """A word without accents and points, its apostrophes as a typewriter has them."""
+    letters = unicodedata.normalize("NFKD", re.sub("[‘’ʼ]", "'", word))
+    return "".join(c for c in letters if not unicodedata.combining(c))
 
 
 def check_folder(folder: Path) -> None:

@@ -28,7 +28,7 @@ MAX_TOKENS_PER_CHARACTER = 4
 # What a character is shown as while some of its bytes are missing
 BROKEN_CHARACTER = "\ufffd"
 # Of those that cannot be read in a prompt
-MAX_NAMED_CHARACTERS = 8
+MAX_NAMED = 8
 # Of a document, in which the words of a prompt are looked for
 OPENING_CHARACTERS = 40
 
@@ -295,7 +295,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
         at = prompt.find(unknown[0])
         line = prompt.count("\n", 0, at) + 1
         column = at - prompt.rfind("\n", 0, at)
-        named = ", ".join(map(_sign, unknown[:MAX_NAMED_CHARACTERS]))
+        named = ", ".join(map(name_character, unknown[:MAX_NAMED]))
         raise RefusedText(
             f"{where}: {named} at line {line:,}, column {column:,}: not in the training text",
             "replace or leave out these characters",
@@ -306,7 +306,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
     return tokenizer.encode(prompt).tokens.astype(np.int32)
 
 
-def _sign(part: str) -> str:
+def name_character(part: str) -> str:
     """A character in quotes, one that joins the character before it on a dotted circle, and its
     code."""
     shown = f"'\u25cc{part}'" if unicodedata.combining(part[0]) else repr(part)
