@@ -305,6 +305,7 @@ def test_references_are_computed_once(corpus, cache, experiment_file, monkeypatc
     settings = ({"order": 3}, {"tokenizer": {"kind": "whitespace"}}, {"memory": (1,)})
     for name, value in (
         ("CACHE_VERSION", baselines.CACHE_VERSION + 1),
+        ("library_versions", lambda: ["newer"]),
         *(("REFERENCES", [dataclasses.replace(model, **change)]) for change in settings),
     ):
         with monkeypatch.context() as patch:

@@ -1,5 +1,6 @@
 """Bytes on a disk → documents: encodings, cutting, large text, edits, published texts, fallback."""
 
+import functools
 import hashlib
 import http.server
 import json
@@ -13,7 +14,15 @@ from conftest import made_up, small_experiment
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.settings import CorpusOptions
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia, prose, source
-from textgen.data.documents import ARTICLE, Document, UnreadText, apply_edits, corpus_hash, cut_text
+from textgen.data.documents import (
+    ARTICLE,
+    UNMARKED,
+    Document,
+    UnreadText,
+    apply_edits,
+    corpus_hash,
+    cut_text,
+)
 from textgen.data.loading import load_corpus, load_text
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -33,6 +42,10 @@ def settings(**corpus):
         (UNICODE, "utf-16", "auto"),
         (UNICODE, "utf-16", "utf-16"),
         (UNICODE, "utf-32", "auto"),
+        (UNICODE, "utf-16-le", "auto"),
+        (UNICODE, "utf-32-be", "auto"),
+        ("Я вас любил: любовь ещё, быть может,\n" * 9, "utf-16-be", "auto"),
+        (GERMAN, "utf-16-le", "auto"),
         (GERMAN, "cp1252", "auto"),
         ("A long preface in plain English letters.\n" * 400 + GERMAN, "cp1252", "auto"),
         (GERMAN, "cp1252", "cp1252"),
@@ -44,7 +57,7 @@ def test_only_line_ends_change_whatever_the_encoding(tmp_path, text, encoded_as,
         content = text.replace("\n", line_end).encode(encoded_as)
         (tmp_path / "a.txt").write_bytes(content)
         assert Folder(tmp_path, encoding=stated).documents() == [Document("a.txt", text)]
-        guessed = encoded_as == "cp1252" and stated == "auto"
+        guessed = encoded_as in ("cp1252", *UNMARKED) and stated == "auto"
         assert ("is read as" in capfd.readouterr().err) == guessed
 
 
@@ -53,7 +66,13 @@ def test_only_line_ends_change_whatever_the_encoding(tmp_path, text, encoded_as,
     [
         (Folder("none"), b"", "none: .*no such file"),
         (Folder("a.txt"), b"text", "kind=file"),
-        (Folder(".", pattern="*.md"), b"text", "no file matches"),
+        (Folder(".", pattern="*.md"), b"text", r"no file matches '\*.md'; found: (.*, )?1 \.txt"),
+        (Folder("."), "hello".encode("utf-16-be"), r"a\.txt: not utf-8(.|\n)*utf-16"),
+        (
+            Folder(".", leave_out=("b.txt", "a.text")),
+            b"x",
+            r"leave_out(.|\n)*'a\.text'(.|\n)*'a\.txt'",
+        ),
         (Folder(".", pattern="a/../../*.txt"), b"text", "corpus.pattern"),
         (Folder(".", encoding="utf-8"), b"abc \xff def", r"a\.txt.*byte 4 is 0xff"),
         (Folder("."), b"\x89PNG\r\n\x1a\n\x00\x01\xff\xfe\xfd" * 50, r"a\.txt.*text"),
@@ -74,6 +93,38 @@ def test_what_cannot_be_read_is_refused(tmp_path, monkeypatch, config, content, 
     config = type(config)(**{**vars(config), "path": tmp_path / config.path})
     with pytest.raises(TextgenError, match=message):
         config.documents()
+
+
+def test_files_pieces_and_what_matches_a_pattern_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("textgen.data.documents.MAX_UNCUT", 2_000)
+    monkeypatch.setattr("textgen.data.documents.LARGE_PIECE", 500)
+    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 6_000)
+    (tmp_path / "big.txt").write_text(made_up(300, 0)[:4_000])
+    for name in ("t1", "t2", "u"):
+        (tmp_path / f"{name}.txt").write_text(made_up(90, 1)[:1_000])
+    pieces = [f"big.txt#{i}" for i in range(1, 9)]
+
+    def names(*leave_out):
+        return [d.name for d in Folder(tmp_path, leave_out=leave_out).documents()]
+
+    assert names() == [*pieces, "t1.txt", "t2.txt", "u.txt"]
+    # also where what is left is no longer large
+    assert names("t*", "big.txt#7") == [*pieces[:6], pieces[7], "u.txt"]
+    assert names("big.txt", "u.txt") == ["t1.txt", "t2.txt"]
+    for wrong, near in (("big.txt#9", "big.txt#8"), ("T1.txt", "t1.txt")):
+        with pytest.raises(TextgenError, match=rf"leave_out.*'{wrong}'\n.*'{near}'"):
+            names("u.txt", wrong)
+
+
+@pytest.mark.parametrize("split", [{"method": "contiguous"}, {}])
+def test_a_text_whose_lines_are_stripped_keeps_its_words_where_it_is_cut(tmp_path, split):
+    path, text = tmp_path / "a.txt", "  " + " ".join(f"word{i}" for i in range(4_000)) + " \n end"
+    path.write_text(text)
+    corpus = {"kind": "file", "path": str(path), "strip": "lines"}
+    parts = load_corpus(small_experiment(corpus=corpus, split=split)).parts.values()
+    documents = sorted((d for part in parts for d in part), key=lambda d: d.name)
+    assert len(documents) > 50
+    assert "".join(d.text for d in documents) == text.strip().replace(" \n ", "\n")
 
 
 def test_a_text_is_cut_at_blank_lines():
@@ -143,7 +194,7 @@ def test_the_hash_sees_names_and_texts_and_a_file_may_state_its_own(tmp_path):
     assert File(path).origin == str(path)
 
 
-def test_the_tales_have_a_hash_each_and_others_are_refused(tmp_path, monkeypatch):
+def test_the_tales_have_a_hash_each_and_others_are_refused(tmp_path, monkeypatch, corpus_folder):
     tales = source("lovecraft")["files"]
     assert len(tales) == 67
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in tales.values())
@@ -155,6 +206,24 @@ def test_the_tales_have_a_hash_each_and_others_are_refused(tmp_path, monkeypatch
     (tmp_path / "lovecraft" / first).write_text("changed")
     with pytest.raises(TextgenError, match="another file"):
         Lovecraft().documents()
+
+    monkeypatch.delenv("TEXTGEN_DATA")
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=tmp_path / "lovecraft"
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("TEXTGEN_MIRROR", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(CorpusUnavailable, match="another file"):  # such as a login page
+            Lovecraft().documents()
+        fallback = {"kind": "folder", "path": str(corpus_folder)}
+        groups = [["celephais", "kadath"], ["tale01.txt", "tale02.txt"]]
+        corpus = {"kind": "lovecraft", "fallback": fallback}
+        loaded = load_corpus(small_experiment(corpus=corpus, split={"groups": groups}))
+        assert "lacks documents of split.groups" in loaded.warning
+        assert any({*groups[1]} <= {*names} for names in loaded.names.values())
+        server.shutdown()
 
 
 @pytest.fixture
@@ -224,8 +293,17 @@ def test_the_fallback_is_used_named_and_found_again(corpus_folder, monkeypatch):
     assert "'folder'" in reread.warning
     with pytest.raises(TextgenError, match="TEXTGEN_DATA"):
         load_text(experiment, "0" * 64)
-    with pytest.raises(TextgenError, match="every document is empty"):
+    with pytest.raises(TextgenError, match=r"corpus\.share: 0\.01"):
         load_corpus(settings(kind="folder", path=str(corpus_folder), share=0.01))
+    with pytest.raises(TextgenError, match="every document is empty"):
+        load_corpus(settings(kind="folder", path=str(corpus_folder), leave_out=["*"]))
+
+
+def test_a_text_in_place_of_an_experiment_is_named_as_such(textgen, tmp_path):
+    (tmp_path / "notes.txt").write_text("Call me Ishmael.")
+    shown = textgen("corpus", tmp_path / "notes.txt")
+    assert shown.code == 2
+    assert f"--set corpus.kind=file --set corpus.path={tmp_path}/notes.txt" in shown.err
 
 
 @pytest.mark.parametrize("command", ["corpus", "baseline"])

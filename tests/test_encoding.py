@@ -1,5 +1,6 @@
 """Corpora larger than memory, at the size of a test: the limits are lowered."""
 
+import os
 import re
 import shutil
 from importlib import metadata
@@ -133,6 +134,15 @@ def test_tokens_are_found_again_by_content_and_made_again_by_other_code(
     assert made(copy) == 4
     source.write_text(CUTTER + "# changed\n")
     assert made(corpus_folder) == 5
+    read = list[Path]()
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path, own=Path.read_bytes: read.append(path) or own(path)
+    )
+    assert made(corpus_folder) == 5
+    parts = {
+        path.parts[path.parts.index("textgen") + 1] for path in read if "textgen" in path.parts
+    }
+    assert not parts & {"report", "cli.py", "training"}
     version = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: version(name) + "1" * (name == "regex"))
     assert made(corpus_folder) == 6
@@ -165,6 +175,33 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
             np.testing.assert_array_equal(again, first)
             assert note in said
             assert bool(note) == bool(said)
+
+
+def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):
+    made = []
+
+    def use(name):
+        system._remove_unused.cache_clear()  # as in another process
+        return system.cached(tmp_path / name, lambda: made.append(name) or name)
+
+    assert [use("old"), use("used")] == ["old", "used"]
+    killed, others = tmp_path / f"{system.UNFINISHED}x" / "entry", tmp_path / "not ours"
+    killed.mkdir(parents=True)
+    others.mkdir()
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    assert [use("used"), use("new")] == ["used", "new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "not ours", "used"]
+    assert made == ["old", "used", "new"]
+
+
+def test_only_what_cannot_be_written_is_a_fault_of_the_cache(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        system.cached(tmp_path / "entry", lambda: (tmp_path.parent / "gone.txt").read_text())
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file" / "entry", tmp_path / "file" / "deep" / "entry"):
+        with pytest.raises(TextgenError, match="the cache cannot be written"):
+            system.cached(folder, list)
 
 
 def _held(path: Path) -> int:

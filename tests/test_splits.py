@@ -121,7 +121,8 @@ def test_a_split_that_cannot_be_is_refused(tmp_path):
         ({"validation": ["tale[123].txt"], "test": ["tale3.txt"]}, "split.test.*tale3.txt"),
         ({"validation": ["a"], "test": ["b", "a"]}, "split.*'a'"),
         ({"validation": ["tale[0-4]*"], "test": ["tale[5-9]*"]}, "no text for the train part"),
-        ({"groups": [["tale0.txt", "kadath"]]}, "split.groups.*kadath: no such document"),
+        ({"groups": [["tale0.txt", "kadath"]]}, "split.groups.*'kadath'"),
+        ({"groups": [["tale1", "tale2"]]}, r"split.groups.*mean 'tale1\.txt', 'tale2\.txt'"),
         ({"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]}, "tale2.txt in the train"),
         ({"method": "contiguous"}, "split.method.*9 documents"),
         ({"fold": 1, "folds": 10}, "split.folds.*9 documents in 9 groups"),
@@ -173,6 +174,11 @@ def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch
     assert parts.names["test"] == ["ptb.test.txt"]
     lists = load(folder, validation=["ptb.valid.txt"], test=["ptb.test.txt"])
     assert lists.names == parts.names
+    for entry in ("ptb.train.txt", "ptb.t*.txt#*"):
+        grouped = load(folder, method="hash", groups=[[entry], ["ptb.valid.txt"]])
+        assert parts.names["train"] in [
+            names[: len(parts.train)] for names in grouped.names.values()
+        ]
 
 
 @given(
@@ -260,6 +266,17 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
     assert sorted(tested) == sorted(d.name for d in documents)
     seeded = [divide(documents, Split(fold=1, folds=folds, seed=seed)) for seed in range(4)]
     assert len({str(names(parts)) for parts in seeded}) > 1
+
+
+def test_no_split_counts_the_characters_of_a_document_for_every_other(monkeypatch):
+    counted, characters = [], Document.characters.fget
+    monkeypatch.setattr(
+        Document, "characters", property(lambda d: counted.append(d) or characters(d))
+    )
+    for split in ({"fold": 1, "folds": 5}, {}, {"method": "blocks"}):
+        counted.clear()
+        divide(documents_of(*[9_000] * 400), Split(**split))
+        assert len(counted) < 12 * 400
 
 
 @pytest.mark.parametrize("split", [{}, {"fold": 2, "folds": 3}, {"method": "blocks"}])

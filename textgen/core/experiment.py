@@ -220,7 +220,9 @@ class SettingsReader:
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:  # also of numbers of too many digits
-            raise TextgenError(f"{path} cannot be read as TOML: {error}") from None
+            message = f"{path} cannot be read as TOML: {error}"
+            hint = f"a text is read by --set corpus.kind=file --set corpus.path={path}"
+            raise TextgenError(message, None if path.suffix == ".toml" else hint) from None
         _check_data(data, str(path))
         if (include := data.pop("include", None)) is None:
             return data

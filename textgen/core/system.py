@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import ctypes
+import functools
 import hashlib
 import io
 import json
@@ -110,6 +111,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 DATA_FILE, MAKING_FILE, CHECKSUMS = "data.json", "making.json", "sha256.json"
+UNFINISHED = "textgen-new-"  # begins the name of a folder that is being written
+MAX_UNUSED_SECONDS = 30 * 24 * 3600
 Content = TypeVar("Content")
 
 
@@ -177,8 +180,8 @@ def cached_folder(
 ) -> Content:
     """The content of a folder in the cache, which is written first if it is missing or damaged.
 
-    It is written whole or not at all. For a :class:`Stopwatch` it takes what it took when it was
-    made, whether it is made now or found.
+    It is written whole or not at all, and removed when it has not been used for a month. For a
+    :class:`Stopwatch` it takes what it took when it was made, whether it is made now or found.
 
     Args:
         folder: where it is, under a name that depends on its content.
@@ -192,12 +195,15 @@ def cached_folder(
         with contextlib.suppress(*UNREADABLE):
             content = read(folder)
             _stopwatch.get().count(folder)
+            with contextlib.suppress(OSError):  # a cache that others keep
+                os.utime(folder)
             return content
     if folder.exists():
         print(visible(f"note: {folder} is damaged and is computed again"), file=sys.stderr)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch_folder = tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-")
+        _remove_unused(folder.parent)
+        scratch_folder = tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED)
         with scratch_folder as scratch, Stopwatch(time.process_time) as own:
             new = Path(scratch) / folder.name
             new.mkdir()
@@ -213,9 +219,21 @@ def cached_folder(
         _stopwatch.get().count(folder)
         return content
     except OSError as error:
-        message = f"{error.filename or folder}: {error.strerror or error}"
-        hint = "set TEXTGEN_CACHE to another folder"
-        raise TextgenError(f"the cache cannot be written: {message}", hint) from None
+        place = Path(os.fsdecode(error.filename or folder))
+        if not (place.is_relative_to(folder.parent) or folder.is_relative_to(place)):
+            raise  # of what is read to fill it
+        message = f"the cache cannot be written: {place}: {error.strerror or error}"
+        raise TextgenError(message, "set TEXTGEN_CACHE to another folder") from None
+
+
+@functools.cache  # once a process: some folders get an entry for every document
+def _remove_unused(folder: Path) -> None:
+    """Remove entries that have not been used for long, and what processes that were killed left."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            ours = path.name.startswith(UNFINISHED) or (path / CHECKSUMS).exists()
+            if ours and time.time() - path.stat().st_mtime > MAX_UNUSED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _file_hashes(folder: Path) -> dict[str, str]:

@@ -12,8 +12,10 @@ import os
 import re
 import sys
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +30,7 @@ from textgen.data.documents import (
     read_documents,
     read_text,
 )
+from textgen.data.splits import find_documents
 
 TABLE = {
     "lovecraft": "textgen.data.corpora:Lovecraft",
@@ -65,7 +68,8 @@ class Folder(OwnText):
     Args:
         path: the folder, relative to where the command is run.
         pattern: which files, as a glob.
-        leave_out: names of files that are not read, e.g. ``["notes.txt", "drafts/old.txt"]``.
+        leave_out: names of files that are not read or of pieces of a large one, or patterns, e.g.
+            ``["notes.txt", "drafts/*", "big.txt#07"]``.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
         source: where the texts come from, shown likewise; the path if it is not given.
@@ -86,15 +90,24 @@ class Folder(OwnText):
         except (ValueError, NotImplementedError, OSError) as error:
             hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
             raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint) from None
-        files = {path.relative_to(self.path).as_posix(): path for path in paths}
-        files = {name: path for name, path in files.items() if name not in self.leave_out}
-        if not files:
-            message = f"corpus.path: {self.path}: no file matches {self.pattern!r}"
-            raise TextgenError(message, 'set [corpus] pattern, e.g. "*.md"')
-        return files
+        if not paths:
+            others = filter(self._is_ours, self.path.rglob("*"))
+            kinds = Counter(path.suffix or path.name for path in others)
+            found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "none"
+            message = f"corpus.path: {self.path}: no file matches {self.pattern!r}; found: {found}"
+            hint = (
+                "plain text is read: save it as .txt, or set [corpus] pattern for other text files"
+            )
+            raise TextgenError(message, hint)
+        return {path.relative_to(self.path).as_posix(): path for path in paths}
 
     def documents(self) -> list[Document]:
-        return read_documents(self.files(), self.encoding)
+        files = self.files()
+        unread = {*chain(*find_documents(self.leave_out, [*files]).values())}
+        documents = read_documents(files, self.encoding, left_out=unread)
+        names = [*unread, *(document.name for document in documents)]
+        left_out = {*chain(*find_documents(self.leave_out, names, "corpus.leave_out").values())}
+        return [document for document in documents if document.name not in left_out]
 
     def _is_ours(self, path: Path) -> bool:
         """Whether it is a file outside hidden folders, such as ``.venv`` and ``.git``."""
@@ -207,14 +220,13 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
     for name in files:
         try:
             fetcher.fetch(name, downloader=downloader)
-        except OSError as error:  # all errors of requests, which pooch uses, are of this kind
-            message = f"{address}{name}: the download failed ({type(error).__name__})"
+        except (OSError, ValueError) as error:  # errors of requests, which pooch uses, are OSErrors
+            problem = f"the download failed ({type(error).__name__})"
+            if not isinstance(error, OSError):  # pooch's, after it has compared the sha256
+                problem = "another file than the published tale (sha256), perhaps a login page"
             hint = "connect to the internet, set TEXTGEN_DATA to a folder that holds lovecraft/, "
             hint += 'or use [corpus] kind = "wikipedia", which needs no download'
-            raise CorpusUnavailable(message, hint) from None
-        except ValueError:
-            message = f"{address}{name}: another file than the published tale (sha256)"
-            raise TextgenError(message, "use another mirror") from None
+            raise CorpusUnavailable(f"{address}{name}: {problem}", hint) from None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import math
 import re
 import string
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,8 @@ BYTE_ORDER_MARKS = {
     **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
     **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
 }
+# Encodings of two or four bytes a character, tried in this order where there is no such mark.
+UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 # Bytes behind the first that is not UTF-8 from which the encoding is guessed.
 GUESS_REACH = 1 << 19
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -147,14 +149,27 @@ def edit(text: str, edits: CorpusOptions) -> str:
     return text
 
 
-def apply_edits(documents: list[Document], options: CorpusOptions) -> list[Document]:
-    """The first documents, up to the share of an experiment's corpus, with its edits."""
-    if options.share is not None:
+def apply_edits(
+    documents: list[Document], options: CorpusOptions, one_text: bool = False
+) -> list[Document]:
+    """The first documents, up to the share of an experiment's corpus, with its edits. The lines of
+    one text are stripped before it is cut: a piece may begin and end inside a line.
+
+    Raises:
+        TextgenError: the share holds no document.
+    """
+    if options.share is not None and documents:
         ends = list(itertools.accumulate(d.characters for d in documents))
         documents = documents[: sum(end <= options.share * ends[-1] for end in ends)]
+        if not documents:
+            message = f"corpus.share: {options.share:g} of the text holds no whole document"
+            raise TextgenError(message, "take a larger share, or split.train_characters instead")
     edits = replace(options, share=None, fallback=None)
     if edits == UNEDITED:
         return documents
+    if edits.strip and one_text and documents:
+        text = edit("".join(d.text for d in documents), edits)
+        return numbered(documents[0].name.rpartition("#")[0], cut_text(text, len(documents)))
     contents = (
         edit(d.content, edits) if isinstance(d.content, str) else replace(d.content, edits=edits)
         for d in documents
@@ -167,8 +182,8 @@ def read_text(path: Path, encoding: str = "auto") -> str:
 
     Args:
         path: the file.
-        encoding: a name Python knows, or ``"auto"``: a byte-order mark, else UTF-8, else a guess
-            that is announced on the terminal.
+        encoding: a name Python knows, or ``"auto"``: a byte-order mark, else UTF-8 without NUL,
+            else a guess that is announced on the terminal.
 
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
@@ -184,6 +199,8 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
         name = next((name for mark, name in marks if data.startswith(mark)), "utf-8")
     try:
         utf8 = codecs.lookup(name).name == "utf-8"
+        if encoding == "auto" and utf8 and (nul := data.find(b"\0")) >= 0:
+            raise UnicodeDecodeError(name, data, nul, nul + 1, "half of a character of UTF-16?")
         text = data.decode("utf-8-sig" if utf8 else name)  # with or without a mark
     except UnicodeDecodeError as error:
         bad = len(data) - len(error.object) + error.start
@@ -192,7 +209,7 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
             message = f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}"
             hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone'
             if b"\0" in data or data.startswith(b"%PDF"):
-                hint = "this is no plain text: save it as a .txt file first"
+                hint = "save it as plain text, or state its encoding if it is, such as utf-16-le"
             raise TextgenError(message, hint) from None
         note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
         print(note, file=sys.stderr)
@@ -204,10 +221,14 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
 
 
 def _guess(data: bytes, bad: int) -> str | None:
-    """The likely encoding of what is not UTF-8 from its byte ``bad`` on."""
+    """The likely encoding of what is not UTF-8 from its byte ``bad`` on; where there are NUL bytes,
+    one in which most bytes that may be spaces and line ends are."""
+    if b"\0" in data:
+        blank = data.count(b" ") + data.count(b"\n")
+        texts = ((name, data.decode(name, "replace")) for name in UNMARKED)
+        return next((n for n, t in texts if 2 * (t.count(" ") + t.count("\n")) > blank), None)
     start = max(data.rfind(b"\n", 0, bad) + 1, bad - GUESS_REACH)
-    sample = data[start : bad + GUESS_REACH]
-    best = None if b"\0" in sample else from_bytes(sample).best()
+    best = from_bytes(data[start : bad + GUESS_REACH]).best()
     return best.encoding if best else None
 
 
@@ -272,6 +293,7 @@ def read_documents(
     encoding: str,
     pieces: int = 0,
     refused: dict[str, str] | None = None,
+    left_out: Container[str] = (),
 ) -> list[Document]:
     """The documents of some files, which stay in memory or, above :data:`LARGE_BYTES`, do not.
 
@@ -280,6 +302,8 @@ def read_documents(
         encoding: as for :func:`read_text`.
         pieces: the number of documents that each file is cut into; 0: each is a document.
         refused: gets the name of each file that is not text, with the reason; None raises instead.
+        left_out: names of files that are not read. Whether the folder is large, and so which files
+            are cut, does not depend on them.
 
     Raises:
         TextgenError: a file that is not text.
@@ -289,6 +313,8 @@ def read_documents(
     large = sum(map(file_size, files.values())) > LARGE_BYTES
     documents = list[Document]()
     for name, path in files.items():
+        if name in left_out:
+            continue
         try:
             (text, read_as), count = _decoded(path, encoding), pieces
         except TextgenError:

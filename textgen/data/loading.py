@@ -23,9 +23,9 @@ from textgen.data.splits import (
     MIN_TEST_DOCUMENTS,
     PARTS,
     Division,
-    check_groups,
     divide,
     few,
+    find_groups,
     hash_of,
     shorten,
 )
@@ -137,9 +137,12 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
         )
         config, table = experiment.options.fallback, table["fallback"]
         documents = config.documents()
-    check_groups(experiment.split, {d.name for d in documents})
-    documents = apply_edits(documents, experiment.options)
-    division = divide(documents, experiment.split, getattr(config, "one_text", False))
+    names, one_text = [d.name for d in documents], getattr(config, "one_text", False)
+    split = find_groups(experiment.split, names, "" if warning else "split.groups")
+    if warning and split != experiment.split:
+        warning += "\nIt lacks documents of split.groups, so these groups do not apply."
+    documents = apply_edits(documents, experiment.options, one_text)
+    division = divide(documents, split, one_text)
     divided = division.train + division.validation + division.test
     uncut = {id(d) for d in divided}
     in_order = [d for d in documents if id(d) in uncut]

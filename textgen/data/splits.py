@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
@@ -73,7 +73,7 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     contiguous = settings.method == "contiguous"
     documents = [d for d in documents if (contiguous and one_text) or not _is_blank(d)]
     if all(map(_is_blank, documents)):
-        raise TextgenError("corpus: every document is empty")
+        raise TextgenError("corpus: every document is empty or left out")
     assigned, how = assigned_parts(documents, settings)
     parts: Parts = {part: [] for part in PARTS}
     for document in documents:
@@ -104,18 +104,17 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             message = f"split: no text for the {part} part, of {of}"
             hint = "three documents or groups are needed; kind=file cuts one file into many"
             raise TextgenError(message, hint)
+    part_of = {d.name: part for part in PARTS for d in parts[part]}
     for group in settings.groups:
-        names = {part: [d.name for d in parts[part] if d.name in group] for part in PARTS}
+        names = {part: [name for name in group if part_of.get(name) == part] for part in PARTS}
         divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]
         if len(divided) > 1:
             raise TextgenError(f"split.groups: documents of one group, {', '.join(divided)}")
-    given = bool(assigned) and settings.folds is None
-    return Division(**parts, division=how, given=given)
+    return Division(**parts, division=how, given=bool(assigned) and not settings.folds)
 
 
 def _is_blank(document: Document) -> bool:
-    text = document.text
-    return not text or text.isspace()
+    return not document.text.strip()
 
 
 def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
@@ -150,9 +149,12 @@ def _fold(documents: list[Document], settings: Split, fold: int, folds: int) -> 
         message = f"split.folds: {folds} of {len(documents)} documents in {len(groups)} groups"
         raise TextgenError(message, hint="use fewer folds, or at least three documents")
     dealt: list[list[Document]] = [[] for _ in range(folds)]
+    sizes = [0] * folds
     large = count_characters(documents) / (4 * folds)
     for group in sorted(groups, key=lambda group: count_characters(group) < large):
-        min(dealt, key=count_characters).extend(group)
+        smallest = sizes.index(min(sizes))
+        dealt[smallest] += group
+        sizes[smallest] += count_characters(group)
     return dealt[fold - 1]
 
 
@@ -199,17 +201,13 @@ def hash_of(group: tuple[str, ...], seed: int) -> str:
     return hashlib.sha256(f"{seed}:{'+'.join(sorted(group))}".encode()).hexdigest()
 
 
-def check_groups(settings: Split, names: set[str]) -> None:
-    """Refuse a group of which some documents are missing; if all are, it is another corpus's.
-
-    Raises:
-        TextgenError: some documents of a group are there and others are not.
-    """
-    for group in settings.groups:
-        missing = set(group) - names
-        if missing and missing != set(group):
-            message = f"split.groups: {', '.join(sorted(missing))}: no such document"
-            raise TextgenError(message, hint=f"names of documents are, e.g., {min(names)}")
+def find_groups(settings: Split, names: Sequence[str], setting: str = "split.groups") -> Split:
+    """The settings with groups of these documents; arguments and errors as for
+    :func:`find_documents`."""
+    entries = (entry for group in settings.groups for entry in group)
+    found = find_documents(entries, names, setting)
+    groups = (tuple(chain(*map(found.__getitem__, group))) for group in settings.groups)
+    return replace(settings, groups=tuple(groups))
 
 
 def _contiguous(pieces: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
@@ -246,10 +244,8 @@ def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     validation, one of test and one of validation text. So no test text has a neighbour that is
     trained on, and it comes from all over the corpus."""
     total = count_characters(documents)
-    test = shares.get("test", 0.0)
-    validation = shares.get("validation", 0.0)
-    count = min(MAX_TEST_BLOCKS, int(test * total / BLOCK_CHARACTERS))
-    count = max(MIN_TEST_BLOCKS, count)
+    test, validation = shares.get("test", 0.0), shares.get("validation", 0.0)
+    count = max(MIN_TEST_BLOCKS, min(MAX_TEST_BLOCKS, int(test * total / BLOCK_CHARACTERS)))
     sizes = [1 - test - validation, validation / 2, test, validation / 2] * count
     ends = [total / count * end for end in accumulate(sizes)]
     order = ["train", "validation", "test", "validation"] * count
@@ -297,25 +293,16 @@ def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str
 def listed_parts(names: Sequence[str], settings: Split) -> dict[str, str]:
     """The part of every document that a list of ``[split]`` names.
 
-    A list's entry is the name of a document or, if no document has it, a pattern. The pieces of a
-    file too large for memory go by the name of the file, too.
-
     Raises:
         TextgenError: an entry that matches nothing, or a document in both lists.
     """
     parts: dict[str, str] = {}
-    entries = [(entry, part) for part, entries in settings.lists.items() for entry in entries]
-    for entry, part in entries:
-        exact = [name for name in names if entry in (name, PIECE_NUMBER.sub("", name))]
-        matches = exact or [name for name in names if fnmatchcase(name, entry)]
-        if not matches:
-            near = get_close_matches(entry, names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there is {few(names)}"
-            raise TextgenError(f"split.{part}: {entry!r} matches no text", hint)
-        for name in matches:
-            if parts.setdefault(name, part) != part:
-                message = f"split.{part}: {entry!r} names {name}, as split.{parts[name]} does"
-                raise TextgenError(message)
+    for part, entries in settings.lists.items():
+        for entry, found in find_documents(entries, names, f"split.{part}").items():
+            for name in found:
+                if parts.setdefault(name, part) != part:
+                    message = f"split.{part}: {entry!r} names {name}, as split.{parts[name]} does"
+                    raise TextgenError(message)
     return parts
 
 
@@ -345,6 +332,29 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
                 raise TextgenError(message, hint=hint)
             return parts
     return {}
+
+
+def find_documents(
+    entries: Iterable[str], names: Sequence[str], setting: str = ""
+) -> dict[str, list[str]]:
+    """Entry → the documents that it means: the one of this name, or all pieces of the file of this
+    name; where there is none, those whose names it matches as a pattern.
+
+    Raises:
+        TextgenError: an entry of a setting, if one is named, that means none.
+    """
+    called = dict[str, list[str]]()
+    for name in names:
+        for key in {name, PIECE_NUMBER.sub("", name)}:
+            called.setdefault(key, []).append(name)
+    found = {e: called.get(e) or [n for n in names if fnmatchcase(n, e)] for e in entries}
+    wrong = [entry for entry, own in found.items() if not own]
+    if wrong and setting:
+        near = [repr(name) for entry in wrong for name in get_close_matches(entry, names, 1)]
+        hint = f"did you mean {few(near)}?" if near else f"there is {few(names)}"
+        message = f"{setting}: no document matches {few([*map(repr, wrong)])}"
+        raise TextgenError(message, hint)
+    return found
 
 
 def few(names: Sequence[str], most: int = 4) -> str:

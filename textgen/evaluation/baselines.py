@@ -53,7 +53,7 @@ from textgen.evaluation.likelihood import (
 )
 from textgen.evaluation.units import published_units
 from textgen.tokenizers.base import EncodedDocument
-from textgen.tokenizers.encoding import fit_tokenizer
+from textgen.tokenizers.encoding import fit_tokenizer, library_versions
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
 TABLE = {
@@ -499,7 +499,7 @@ def compute_references(
 
 def _cache_path(model: Reference, corpus: Corpus) -> Path:
     settings = (CACHE_VERSION, corpus.sha256, corpus.description["split_sha256"], model)
-    digest = hashlib.sha256(repr(settings).encode()).hexdigest()
+    digest = hashlib.sha256(repr((*settings, library_versions())).encode()).hexdigest()
     return cache_folder() / "references" / f"{model.key}-{digest[:32]}"
 
 

@@ -36,7 +36,7 @@ from textgen.tokenizers.base import (
 )
 
 TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
-LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy")  # that decide what the file holds
+LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy", "pyppmd")  # of what a cache holds
 
 
 def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokenizer:
@@ -74,15 +74,20 @@ def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
     split = corpus.description["split_sha256"]
     settings = experiment.resolved["tokenizer"]
     parts = [corpus.sha256, split, settings, tokenizer.state(), tokenizer.extra_data]
-    parts += [platform.python_version(), *map(metadata.version, LIBRARIES)]  # of Unicode
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([*parts, library_versions()], sort_keys=True).encode())
     plugins = [experiment.tokenizer, *vars(experiment.tokenizer).values()]
     packages = {type(p).__module__.split(".")[0] for p in plugins if is_dataclass(p)}
-    for package in sorted(packages | {"textgen"}):
-        file = Path(sys.modules[package].__file__ or "")
+    encoding = {"textgen.tokenizers", "textgen.data.language"}  # all else is in the state
+    for module in sorted(packages - {"textgen"} | encoding):
+        file = Path(sys.modules[module].__file__ or "")
         for path in sorted(file.parent.rglob("*.py")) if file.stem == "__init__" else [file]:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def library_versions() -> list[str]:
+    """Those of Python, which has tables of Unicode, and of the libraries that figures depend on."""
+    return [platform.python_version(), *map(metadata.version, LIBRARIES)]
 
 
 def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder: Path) -> None:
