@@ -103,7 +103,11 @@ SLOWEST = (
     "training study run compare finished honesty sampling output dynamic auditing golden play "
     "outside_package run_words"
 ).split()
-FAST = ("config",)
+FAST = (
+    "baselines config contracts corpora embeddings fuzz language layering machine memory metrics "
+    "packaging pieces rare_words report signatures significance spelling splits tokenizers trying "
+    "windows"
+).split()
 
 
 def is_fast(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Bad files, settings and arguments: one sentence, exit code 2, nothing written, no traceback."""
 
+import re
 import shutil
 from itertools import cycle, product
 from pathlib import Path
@@ -212,7 +213,12 @@ def option_cases():
 
 @pytest.mark.parametrize("arguments", [*path_cases(), *option_cases()], ids=short)
 def test_a_bad_argument_is_refused(refused, arguments):
-    refused(*arguments)
+    """With its name or a part of it, or with what is missing."""
+    said = refused(*arguments).splitlines()
+    said = said[-1] if said[0].startswith("usage: ") else said[0]
+    last = [each for each in arguments if each != "--text=a"][-1].replace("{home}", "")
+    words = re.findall(r"\w+", last) or [""]
+    assert any(word[:30] in said for word in (*words, "Unicode", "is required")), said
 
 
 TWIN = ARM.replace("arms.a", "arms.b") + "set = ['sampling.length=61']\n"

@@ -28,6 +28,7 @@ from textgen.data.documents import Document
 from textgen.data.language import WORD
 from textgen.data.loading import load_text
 from textgen.evaluation.likelihood import summarise
+from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
@@ -281,8 +282,6 @@ class Run:
         Raises:
             TextgenError: the training text is not at hand.
         """
-        from textgen.evaluation.metrics import Human, copied_spans
-
         loaded = load_text(self.experiment, self.metrics.corpus.sha256)
         sample = [document.text for document in loaded.sample]
         words = Counter(match.group() for each in sample for match in WORD.finditer(each))
