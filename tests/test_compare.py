@@ -95,14 +95,16 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert (tested.first, tested.second, tested.of_arms) == ("words", "char", False)
     assert len(compared.warnings) == 1  # as many updates on unequal amounts of text
     audits = [run.audits for arm in compared.arms for run in arm.runs]
-    assert audits == [["audited, the network alone: passed 6 checks"], [], []]
+    assert audits == [["audited, network: passed 6 checks"], [], []]
     assert page_of(compared).count(": passed 6 checks") == 1
 
 
 def test_passages_have_the_bits_of_the_run(compared, trained):
     run, passages = Run(trained / "words"), texts_of(compared)["passages"]
     texts = load_corpus(run.experiment).test
-    documents = {d.name: (d, bits) for d, bits in zip(texts, run.token_bits, strict=True)}
+    documents = {
+        d.name: (d, bits) for d, bits in zip(texts, run.token_bits["network"], strict=True)
+    }
     assert len(passages) > 1
     for passage in passages:
         document, bits = documents[passage["document"]]
@@ -266,7 +268,7 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
     rows = {row.name: row for row in found.documents}
     assert len(rows) == len(found.documents) == found.corpus["test"]["documents"]
     for arm, own in (("char", runs[::2]), ("word", runs[1::2])):
-        documents = [(n, d) for n, run in enumerate(own, 1) for d in run.token_bits]
+        documents = [(n, d) for n, run in enumerate(own, 1) for d in run.token_bits["network"]]
         assert {d.name: n for n, d in documents} == {name: row.fold for name, row in rows.items()}
         for _, d in documents:
             assert rows[d.name].bits[arm] == pytest.approx(d.total / (d.characters + 1))
@@ -367,9 +369,13 @@ def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
 @pytest.mark.parametrize(
     ("verdict", "yes", "answer"),
     [
-        ("worse", "", "char needs"),
+        ("worse", "", "Networks alone: char needs"),
         ("worse", "second is lower", "Yes. Networks alone: char needs"),
-        ("too close to call", "second is lower", "Too close to call between words and char"),
+        (
+            "too close to call",
+            "second is lower",
+            "Networks alone: Too close to call between words and char",
+        ),
     ],
 )
 def test_terminal_page_and_notebook_give_the_same_answer(

@@ -92,8 +92,8 @@ def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
     total = again.bits()
     assert f"{total:.4f} bits per character" in repr(again)
     assert f"{total:.4f} |" in again._repr_markdown_()
-    bits = sum(document.total for document in again.token_bits)
-    unit = sum(document.characters + 1 for document in again.token_bits)
+    bits = sum(document.total for document in again.token_bits["network"])
+    unit = sum(document.characters + 1 for document in again.token_bits["network"])
     assert bits / unit == pytest.approx(total, abs=1e-5)
     given = {"prompt": "The tide", "length": 40, "seed": 1}
     for run in (again, trained.folder):

@@ -143,7 +143,9 @@ def test_a_lead_that_may_be_below_the_margin_says_so():
 def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
     report, texts = plain_sample({"char": 1.9, "word": 1.7})
     report["corpus"] = report["corpus"] | {"unit": "pieces"}
-    report["contrasts"][0]["tested_on"] = "pieces"
+    (row,) = report["contrasts"]
+    for found in (row, *row["parts"].values()):
+        found["tested_on"] = "pieces"
     text = render_page(*typed(report, texts))
     assert "over 5 pieces kept out of training" in text
     assert "By piece, hardest first" in text

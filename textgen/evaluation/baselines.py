@@ -33,6 +33,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -143,7 +144,11 @@ class Compressor:
         encode, end = self.encoder(len(training))
         # xz takes the last byte when it is done with those before, and is copied after the work
         before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
-        return [before + _in_a_copy(lambda d=d: len(encode(d)) + len(end())) for d in documents]
+
+        def added(document: bytes) -> int:
+            return len(encode(document)) + len(end())
+
+        return [before + _in_a_copy(partial(added, document)) for document in documents]
 
 
 @dataclass(frozen=True)

@@ -258,7 +258,7 @@ def in_figures(contrast: ContrastRow, found: Difference, questions: int) -> str:
         better, worse = (first, second) if found.verdict is Verdict.BETTER else (second, first)
         size = f"{abs(found.difference):.3f} bits per character"
         claim = f"{better} is better than {worse}, by {size}"
-        bounds = sorted(abs(bound or 0.0) for bound in bounds)
+        bounds = sorted(abs(bound) for bound in bounds if bound is not None) or bounds
     else:
         claim = f"Too close to call between {first} and {second}"
         if found.verdict is Verdict.EQUAL:
