@@ -91,8 +91,7 @@ class Folder(OwnText):
             hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
             raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint) from None
         if not paths:
-            others = filter(self._is_ours, self.path.rglob("*"))
-            kinds = Counter(path.suffix or path.name for path in others)
+            kinds = Counter(p.suffix or p.name for p in filter(self._is_ours, self.path.rglob("*")))
             found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "none"
             message = f"corpus.path: {self.path}: no file matches {self.pattern!r}; found: {found}"
             hint = (

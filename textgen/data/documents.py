@@ -224,9 +224,9 @@ def _guess(data: bytes, bad: int) -> str | None:
     """The likely encoding of what is not UTF-8 from its byte ``bad`` on; where there are NUL bytes,
     one in which most bytes that may be spaces and line ends are."""
     if b"\0" in data:
-        blank = data.count(b" ") + data.count(b"\n")
+        blank = (data.count(b" ") + data.count(b"\n")) / 2
         texts = ((name, data.decode(name, "replace")) for name in UNMARKED)
-        return next((n for n, t in texts if 2 * (t.count(" ") + t.count("\n")) > blank), None)
+        return next((n for n, t in texts if t.count(" ") + t.count("\n") > blank), None)
     start = max(data.rfind(b"\n", 0, bad) + 1, bad - GUESS_REACH)
     best = from_bytes(data[start : bad + GUESS_REACH]).best()
     return best.encoding if best else None
