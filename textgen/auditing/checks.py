@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Any, Literal
 
 import constriction
@@ -219,11 +220,9 @@ def _short_texts(case: Case, sums: list[float]) -> tuple[str, int, float]:
     for length in range(longest if model.end is None else 0, longest + 1):
         for short in map("".join, itertools.product(letters, repeat=length)):
             if (tokens := own_tokens(model, short)) is not None:
-                chance = 1.0
-                for probabilities, token in zip(read(model, tokens), tokens, strict=True):
-                    sums.append(float(probabilities.sum()))
-                    chance *= _probability(probabilities, token)
-                mass += chance
+                places = [*zip(read(model, tokens), tokens, strict=True)]
+                sums += [float(probabilities.sum()) for probabilities, _ in places]
+                mass += math.prod(itertools.starmap(_probability, places))
     return letters, longest, mass
 
 
@@ -252,8 +251,7 @@ def no_look_ahead(case: Case) -> Result:
 
 def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
     """How much of the beginnings of two sequences is the same."""
-    pairs = zip(first, second, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return len(commonprefix([first, second]))  # noqa: RUF071 - of tokens or characters
 
 
 def _with_change(text: str, near: int) -> tuple[int, str]:
