@@ -69,6 +69,7 @@ class Check:
     measured: str
 
 
+@dataclass(eq=False)
 class Case:
     """A model, a text, what is claimed about it and what it costs.
 
@@ -88,19 +89,16 @@ class Case:
         counts: what the bits may be divided by.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        twin: Model,
-        text: str,
-        claim: Claim,
-        decode: Callable[[np.ndarray, int], str],
-    ) -> None:
-        self.model, self.twin, self.text = model, twin, text
-        self.claim, self.decode = claim, decode
-        self.tokens, self.sums = tokens_of(model, text), list[float]()
+    model: Model
+    twin: Model
+    text: str
+    claim: Claim
+    decode: Callable[[np.ndarray, int], str]
+
+    def __post_init__(self) -> None:
+        self.tokens, self.sums = tokens_of(self.model, self.text), list[float]()
         chances, encoder, possible = list[float](), Encoder(), True
-        for probabilities, token in zip(read(model, self.tokens), self.tokens, strict=True):
+        for probabilities, token in zip(read(self.model, self.tokens), self.tokens, strict=True):
             self.sums.append(float(probabilities.sum()))
             chances.append(_probability(probabilities, token))
             possible = possible and chances[-1] > 0 and math.isfinite(self.sums[-1])
@@ -111,8 +109,8 @@ class Case:
         with np.errstate(divide="ignore", invalid="ignore"):
             self.bits: np.ndarray = -np.log2(chances)
         self.total = float(self.bits.sum())
-        ended = model.end is not None
-        self.counts = count([Document("text", text)], len(self.tokens) - ended)
+        ended = self.model.end is not None
+        self.counts = count([Document("text", self.text)], len(self.tokens) - ended)
 
 
 def read(model: Model, tokens: Sequence[int]) -> Iterator[np.ndarray]:
