@@ -207,6 +207,19 @@ def test_a_document_in_another_language_is_named_with_its_part(tmp_path, part):
     assert rates == sorted(rates)
 
 
+def test_of_several_languages_that_of_most_is_the_corpus_and_without_one_nothing_is_foreign():
+    texts = {"en": made_up(60, 1), "et": ESTONIAN * 50, "de": GERMAN * 50}
+    for repeats, code, foreign in (((4, 1, 1), "en", {"et", "de"}), ((2, 2, 2), UNKNOWN, set())):
+        documents = [
+            Document(f"{own}{i}", texts[own])
+            for own, times in zip(texts, repeats, strict=True)
+            for i in range(times)
+        ]
+        language = find_language(documents)
+        assert language.code == code
+        assert {d.name[:2] for d in documents if foreign_language(d, language)} == foreign
+
+
 def test_a_document_that_differs_is_foreign_but_not_where_it_is_short():
     documents = [Document(f"t{i}", made_up(60, i)) for i in range(6)]
     english, estonian = find_language(documents), detect_language(ESTONIAN)

@@ -2,7 +2,7 @@
 Bayes classifier of strings of bytes that knows 140 languages; by the script where that alone tells.
 
 Does not handle: languages that it does not know, of which it takes some for a relative (Sorbian for
-Polish, Tswana for Northern Sotho); texts in several languages, one of which is named.
+Polish, Tswana for Northern Sotho); texts in several languages, of which that of most is named.
 """
 
 from __future__ import annotations
@@ -162,18 +162,26 @@ def foreign_language(document: Document, detected: Language) -> Language | None:
     if sum(map(str.isalpha, text)) < MIN_LETTERS:
         return None
     language = detect_language(text, SURE)
-    if language.code == UNKNOWN:
-        return language if language.script != detected.script else None
-    return language if language.code != detected.code else None
+    differs = language.code != detected.code
+    if UNKNOWN in (language.code, detected.code):
+        differs = language.script != detected.script
+    return language if differs else None
 
 
 def detect_language(text: str, least: float = LIKELY) -> Language:
-    """The language of a text by its letters alone, if its probability is at least ``least``."""
+    """The language of a text by its letters alone, if its mean probability in excerpts is at least
+    ``least``: so that of most of a text in several."""
     script = main_script(text)
     if script not in KNOWN_SCRIPTS:
         return Language(LANGUAGE_OF_SCRIPT.get(script, UNKNOWN), script)
-    code, probability = _classifier().classify(text)
-    return Language(SAME_AS.get(code, code) if probability >= least else UNKNOWN, script)
+    votes = dict[str, float]()
+    for start in range(0, len(text), EXCERPT_CHARACTERS):
+        excerpt = text[start : start + EXCERPT_CHARACTERS]
+        code, probability = _classifier().classify(excerpt)
+        code = SAME_AS.get(code, code)
+        votes[code] = votes.get(code, 0.0) + len(excerpt) * probability
+    code = max(votes, key=votes.__getitem__)
+    return Language(code if votes[code] >= least * len(text) else UNKNOWN, script)
 
 
 @cache
