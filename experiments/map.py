@@ -201,12 +201,19 @@ def choose(level: Level, settings: list[str]) -> dict[str, Any]:
 
 
 def unseen_words(settings: list[str]) -> float:
+    """The share of running words in the test text that the training text has not, large or small;
+    0 where there are no words."""
     from textgen.core.experiment import load_experiment
     from textgen.data.loading import load_corpus
-    from textgen.tokenizers.pieces import unknown_words
+    from textgen.tokenizers.pieces import pretokenize, split_space
 
     corpus = load_corpus(load_experiment(HERE / "char.toml", settings))
-    return unknown_words((d.text for d in corpus.train), (d.text for d in corpus.test))
+    train, test = (
+        [split_space(piece)[1].lower() for document in part for piece in pretokenize(document.text)]
+        for part in (corpus.train, corpus.test)
+    )
+    known, words = {*train}, [piece for piece in test if any(map(str.isalpha, piece))]
+    return sum(word not in known for word in words) / max(1, len(words))
 
 
 def open_record(place: Place, name: str, scratch: Path) -> tuple[Path, dict[str, Any], list[str]]:

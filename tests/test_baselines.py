@@ -243,10 +243,22 @@ def test_a_compressor_scores_any_text_and_each_document_independently(compressor
         assert (document.spelling_bits, document.replaced) == (0.0, 0)
 
 
+def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
+    """The sizes are those of all text compressed at once, whatever other copies have read."""
+    training, texts = [made_up(60, seed) for seed in range(3)], [made_up(20, 7), "", made_up(20, 8)]
+    for compressor in (PPMd(), XZ()):
+        copied = costs(compressor, training, texts)
+        with monkeypatch.context() as patch:
+            patch.delattr("os.fork")
+            assert [d.model for d in costs(compressor, training, texts)] == [
+                d.model for d in copied
+            ]
+
+
 def test_every_file_that_a_program_leaves_is_paid_for():
     write = "[open(f'part{i}', 'wb').write(bytes(50)) for i in range(2)]"
     command = Command(f'{sys.executable} -S -c "{write}" {{input}}')
-    assert command.compressed_size(b"", 0) == 100
+    assert command.compressed_size(b"") == 100
 
 
 KEYS = ["unigram", "character_ngram", "word_ngram", "ppmd", "xz"]

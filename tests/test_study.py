@@ -21,6 +21,8 @@ from conftest import write_experiment
 from textgen import cli
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
+from textgen.core.system import write_file
+from textgen.runs import console
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.studies import execution, workers
@@ -218,6 +220,23 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(copied, written
     study = studies.load_study(path)
     order = execution.planned_experiments(study, studies.plan_study(study, copied.folder))
     assert [experiment.name for experiment in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
+
+
+def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
+    study = studies.load_study(written(UPDATES + TWIN + CHAR))
+    plans = dict.fromkeys(study.arms, SimpleNamespace(updates=150))
+    experiments = execution.planned_experiments(study, plans)
+
+    def ended():
+        for name in ("twin-3", "char-1"):
+            write_file(tmp_path / "logs" / f"{name}.txt", f"  30/150 updates of {name}\n")
+        time.sleep(0.3)
+        yield "twin-3", "by design", 0.3
+
+    execution._show_runs(ended(), experiments, study, tmp_path, 2, 10_000, Screen())
+    shown = capsys.readouterr().out
+    assert "; twin-3: 30/150 updates of twin-3; char-1: 30/150 updates of char-1\n" in shown
 
 
 def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, written, monkeypatch):

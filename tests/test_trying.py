@@ -11,10 +11,11 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
 from textgen.core.system import write_file
 from textgen.data.documents import Document
-from textgen.data.loading import load_corpus
+from textgen.data.loading import load_corpus, same_works
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
 from textgen.studies import trying
+from textgen.studies.execution import lock_study
 from textgen.studies.study import load_study
 
 ENOUGH = fewest_documents(3)
@@ -72,6 +73,7 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     assert ran.contrasts == load_study("study_try").contrasts
     corpora = [load_corpus(ran.experiment(arm)) for arm in ran.arms]
     assert len({corpus.sha256 for corpus in corpora}) == 1
+    assert "pieces of the same texts" in same_works(corpora[0])
     assert len(corpora[0].test) >= ENOUGH
     assert {ran.experiment(arm).sampling.prompts for arm in ran.arms} == {("",)}
 
@@ -93,4 +95,59 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
         with pytest.raises(TextgenError, match=message):
             trying.try_texts(tmp_path / name, reports_folder=reports)
     with pytest.raises(TextgenError, match=r"--minutes 0\.5"):
-        trying.try_texts(minutes=0.5, reports_folder=reports)
+        trying.try_texts(path, minutes=0.5, reports_folder=reports)
+
+
+def test_a_long_text_leaves_less_time_for_training():
+    short, long = (trying._training_seconds(3, 1.5, n) for n in (300_000, 4_000_000))
+    assert 60 < short < 90
+    assert 20 < long < short
+    with pytest.raises(TextgenError, match=r"--minutes \d+ at least"):
+        trying._training_seconds(3, 1.5, 40_000_000)
+
+
+def test_a_study_at_work_is_not_replaced(tmp_path, study):
+    path, reports, runs = tmp_path / "novel.txt", tmp_path / "reports", tmp_path / "runs"
+    path.write_text(text(3000), encoding="utf-8")
+    options = {"reports_folder": reports, "runs_folder": runs}
+    trying.try_texts(path, **options)
+    written = (reports / "novel/novel.toml").read_text()
+    lock = lock_study(runs / "novel")
+    with pytest.raises(TextgenError, match="another process is working"):
+        trying.try_texts(path, minutes=5, overwrite=True, **options)
+    lock.release()
+    assert (reports / "novel/novel.toml").read_text() == written
+    trying.try_texts(path, minutes=5, overwrite=True, **options)
+    assert (reports / "novel/novel.toml").read_text() != written
+
+
+def test_without_the_tales_articles_are_tried_under_their_own_name(
+    tmp_path, study, capsys, monkeypatch
+):
+    monkeypatch.setenv("TEXTGEN_MIRROR", "http://127.0.0.1:1")
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
+    articles = [Document(name, text(500, 1000 * i)) for i, name in enumerate("abcdefgh")]
+    monkeypatch.setattr(trying.Wikipedia, "documents", lambda self: articles)
+    trying.try_texts(reports_folder=tmp_path / "reports", runs_folder=tmp_path / "runs")
+    (ran,) = study
+    assert (ran.name, ran.title) == ("wikipedia", "Characters, subwords or words: wikipedia")
+    assert {ran.experiment(arm).resolved["corpus"]["kind"] for arm in ran.arms} == {"wikipedia"}
+    printed = capsys.readouterr()
+    assert printed.err.count("downloading") == 1
+    assert "these results are for articles of Wikipedia" in printed.err
+    assert "tales" not in printed.out
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "said"),
+    [("chapter {:02}", 1, "chapters of one book"), ("speech of {}", 1945, ""), ("tale", 1, "")],
+)
+def test_numbered_texts_may_be_chapters_of_one_book(tmp_path, study, name, first, said):
+    for i in range(80):
+        names = name.format(first + i), "ab"[i % 2] * (i + 1)
+        write_file(tmp_path / "all" / f"{names[name == 'tale']}.txt", text(40, 1000 * i))
+    trying.try_texts(tmp_path / "all", reports_folder=tmp_path, runs_folder=tmp_path)
+    corpus = load_corpus(study[0].experiment("words"))
+    assert corpus.division == ""
+    assert said in (found := same_works(corpus))
+    assert bool(said) == bool(found)

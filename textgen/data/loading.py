@@ -4,6 +4,8 @@ and what a reader is warned of before the work."""
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -22,6 +24,7 @@ from textgen.data.language import (
 from textgen.data.splits import (
     MIN_TEST_DOCUMENTS,
     PARTS,
+    PIECE_NUMBER,
     Division,
     divide,
     few,
@@ -34,6 +37,8 @@ from textgen.data.splits import (
 MAX_NAMED_DOCUMENTS = 12
 # Held-out documents, and about as many training documents, whose own language is looked for.
 EXAMINED_DOCUMENTS = 100
+# Texts are numbered like chapters if the last number is up to so many times theirs.
+NUMBERED = 1.2
 # Characters of training text, at most, on which everything before the network is fitted.
 FITTED = 16_000_000
 
@@ -183,6 +188,20 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
         hint = "set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again"
         raise TextgenError(message, hint)
     return corpus
+
+
+def same_works(corpus: Corpus) -> str:
+    """Says so where test and training text are, or may be, parts of the same works; else empty."""
+    train, _, test = ({PIECE_NUMBER.sub("", n) for n in names} for names in corpus.names.values())
+    scope = "What is found holds for {} and says nothing about others."
+    if train & test:
+        return f"Test and training text are pieces of the same texts. {scope.format('these')}"
+    names = list(itertools.chain(*corpus.names.values()))
+    numbers = {int(match[0]) for name in names if (match := re.search(r"\d+", name))}
+    if len(numbers) == len(names) and max(numbers) <= NUMBERED * len(names):
+        chapters = "The texts are numbered like chapters of one book, test text between trained."
+        return f"{chapters} {scope.format('such a book')}"
+    return ""
 
 
 def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:

@@ -13,23 +13,26 @@ end is paid for as everywhere. A compressor goes on learning within the document
 which no trained model here does; of other held-out documents it knows nothing. Sizes are whole
 bytes: the cost of a document is exact to a byte or so.
 
-Does not handle: bits of single characters; a copy of a compressor's state, which neither library
-offers, so that each document is compressed behind all of the training text; training texts of more
-than some 250 MB, which no longer fit into PPMd's memory.
+The state of a compressor that has read the training text is copied with the process that it is in.
+
+Does not handle: bits of single characters; a copy of the state of a program, or where the system
+copies no process (Windows), so that each document is compressed behind all of the training text;
+training texts of more than some 250 MB, which no longer fit into PPMd's memory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import lzma
+import os
 import shlex
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -75,9 +78,11 @@ PPMD_MEMORY_PER_BYTE = 64
 CACHE_VERSION = 6
 # Longest training text for n-grams, which take about 150 bytes of memory per character.
 MAX_NGRAM_CHARACTERS = 20_000_000
-# Most for a compressor, which reads the training text once per document: five minutes.
+# Most for a compressor, if it reads the training text once per document: five minutes.
 MAX_COMPRESSED_BYTES = 500_000_000
 
+# What compresses the next bytes, and what ends.
+Encoder = tuple[Callable[[bytes], bytes], Callable[[], bytes]]
 # Documents of validation and of test.
 Parts = tuple[list[DocumentBits], list[DocumentBits]]
 
@@ -133,9 +138,19 @@ class Compressor:
     def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> PrimedCompressor:
         return PrimedCompressor(self, _joined(documents))
 
-    def compressed_size(self, data: bytes, training_bytes: int) -> int:
-        """Bytes of the compressed data, which begin with so many bytes of training text."""
+    def encoder(self, training_bytes: int) -> Encoder:
+        """An encoder for so many bytes of training text and more."""
         raise NotImplementedError
+
+    def sizes_behind(self, training: bytes, documents: Sequence[bytes]) -> list[int]:
+        """Bytes of the compressed training text with each of the documents behind it."""
+        if not hasattr(os, "fork"):
+            encoders = ((*self.encoder(len(training)), training + d) for d in documents)
+            return [len(encode(text)) + len(end()) for encode, end, text in encoders]
+        encode, end = self.encoder(len(training))
+        # xz takes the last byte when it is done with those before, and is copied after the work
+        before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
+        return [before + _in_a_copy(lambda d=d: len(encode(d)) + len(end())) for d in documents]
 
 
 @dataclass(frozen=True)
@@ -145,21 +160,29 @@ class PrimedCompressor:
     compressor: Compressor
     training: bytes
 
-    @cached_property
-    def _training_size(self) -> int:
-        return self._size(b"")
-
-    def _size(self, added: bytes) -> int:
-        return self.compressor.compressed_size(self.training + added, len(self.training))
-
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
-        sizes = [self._size(_joined([document])) for document in documents]
-        return [np.array([8.0 * (size - self._training_size)]) for size in sizes]
+        added = [b"", *(_joined([document]) for document in documents)]
+        alone, *sizes = self.compressor.sizes_behind(self.training, added if documents else [b""])
+        return [np.array([8.0 * (size - alone)]) for size in sizes]
 
 
 def _joined(documents: Sequence[np.ndarray]) -> bytes:
     return b"".join(document.tobytes() + END for document in documents)
+
+
+def _in_a_copy(compute: Callable[[], int]) -> int:
+    """What is computed by a copy of this process, in which nothing else goes on."""
+    result, output = os.pipe()
+    if not (child := os.fork()):
+        with contextlib.suppress(BaseException):
+            os.write(output, str(compute()).encode())
+        os._exit(0)
+    os.close(output)
+    with os.fdopen(result) as pipe:
+        size = pipe.read()
+    os.waitpid(child, 0)
+    return int(size)
 
 
 @dataclass(frozen=True)
@@ -174,21 +197,22 @@ class PPMd(Compressor):
 
     order: Annotated[int, Field(ge=2, le=64)] = 8
 
-    def compressed_size(self, data: bytes, training_bytes: int) -> int:
+    def encoder(self, training_bytes: int) -> Encoder:
         memory = int(np.clip(PPMD_MEMORY_PER_BYTE * training_bytes, *PPMD_MEMORY_BYTES))
         encoder = pyppmd.Ppmd8Encoder(self.order, memory)
-        return len(encoder.encode(data)) + len(encoder.flush(endmark=False))
+        return encoder.encode, lambda: encoder.flush(endmark=False)
 
 
 @dataclass(frozen=True)
 class XZ(Compressor):
     """xz -9e, without its container: Lempel–Ziv matches as long and as far back as the text."""
 
-    def compressed_size(self, data: bytes, training_bytes: int) -> int:
+    def encoder(self, training_bytes: int) -> Encoder:
         dictionary = int(np.clip(2 * training_bytes, *XZ_DICTIONARY_BYTES))
         preset = 9 | lzma.PRESET_EXTREME
         chain = {"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}
-        return len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=[chain]))
+        encoder = lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[chain])
+        return encoder.compress, encoder.flush
 
 
 @dataclass(frozen=True)
@@ -212,9 +236,14 @@ class Command(Compressor):
         if "{input}" not in self.command:
             raise ValueError(f"command {self.command!r} without {{input}}, the file to compress")
 
-    def compressed_size(self, data: bytes, training_bytes: int) -> int:
-        """Raises:
-        TextgenError: no such program, or one that fails or leaves no file.
+    def sizes_behind(self, training: bytes, documents: Sequence[bytes]) -> list[int]:
+        return [self.compressed_size(training + document) for document in documents]
+
+    def compressed_size(self, data: bytes) -> int:
+        """Bytes of the compressed data.
+
+        Raises:
+            TextgenError: no such program, or one that fails or leaves no file.
         """
         with tempfile.TemporaryDirectory() as folder:
             text = Path(folder, "text")

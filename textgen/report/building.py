@@ -19,7 +19,7 @@ import numpy as np
 from textgen.auditing.audit import audit_lines
 from textgen.core.settings import BUDGETS, Contrast
 from textgen.data.documents import Document, count_characters
-from textgen.data.loading import Corpus, pool_folds
+from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.likelihood import UNIT, DocumentBits, averages, summarise
@@ -98,7 +98,7 @@ def build_report(
         margin=significance.MARGIN,
         corpus=pooled.description,
         folds=len(folds),
-        warnings=[*warnings, *_sample_caution(loaded), *cautions(arms, rows, contrasts, tested)],
+        warnings=[*warnings, *_text_cautions(loaded), *cautions(arms, rows, contrasts, tested)],
         arms=rows,
         references=[reference_row(reference) for reference in references],
         questions=len(contrasts),
@@ -114,12 +114,13 @@ def build_report(
     return report, texts
 
 
-def _sample_caution(loaded: Corpus) -> list[schema.Caution]:
-    if loaded.sample is loaded.train:
-        return []
-    characters = count_characters(loaded.sample)
-    text = f"Words and phrases were looked up in {characters:,} characters of the training text, "
-    return [schema.Caution(text=text + "not in all of it: some called new or unseen are not.")]
+def _text_cautions(loaded: Corpus) -> list[schema.Caution]:
+    texts = [same_works(loaded)]
+    if loaded.sample is not loaded.train:
+        text = f"Words and phrases were looked up in {count_characters(loaded.sample):,} characters"
+        text += " of the training text, not in all of it: some called new or unseen are not."
+        texts.append(text)
+    return [schema.Caution(text=text) for text in texts if text]
 
 
 def arm_row(

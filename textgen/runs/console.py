@@ -30,8 +30,8 @@ from textgen.runs.results import Metrics, Part, figure_table, verdict
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
-# Between two lines in a pipe, which shows no bar
-LINE_SECONDS = 30.0
+# Between two lines in a pipe, which shows no bar; a study shows those of its runs
+LINE_SECONDS = 7.0
 # Of the sample that is printed at the end
 MAX_SAMPLE_CHARACTERS = 600
 # Of stretches that cost up to each of LIMITS bits per character, or more

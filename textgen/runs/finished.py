@@ -32,6 +32,7 @@ from textgen.data.loading import load_text
 from textgen.evaluation.counts import CONTEXT_KINDS, PitmanYor, TrainingCounts, Trust
 from textgen.evaluation.likelihood import DocumentBits, score_documents, summarise
 from textgen.evaluation.memory import Memory
+from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.sampler import Sampler
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
@@ -432,8 +433,6 @@ class Run:
         Raises:
             TextgenError: the training text is not at hand.
         """
-        from textgen.evaluation.metrics import Human, copied_spans
-
         loaded = load_text(self.experiment, self.metrics.corpus.sha256)
         sample = [document.text for document in loaded.sample]
         words = Counter(match.group() for each in sample for match in WORD.finditer(each))

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from threading import Thread
 
+from filelock import BaseFileLock
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -22,6 +23,7 @@ from rich.text import Text
 from textgen.core.errors import TextgenError, visible
 from textgen.core.experiment import Experiment
 from textgen.core.system import cores
+from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, load_corpus, pool_folds
 from textgen.evaluation.baselines import pooled_references
 from textgen.evaluation.significance import fewest_documents
@@ -33,9 +35,10 @@ from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
-SECONDS_BESIDE_TRAINING = 45  # about what a run takes for the rest: scoring, samples
+# What a run takes beside its training (scoring, samples), and a study beside its runs (planning,
+# models without a network, report): seconds of two cores, and as many more a million characters.
+RUN_SECONDS, STUDY_SECONDS = (21.0, 6.5), (31.0, 7.0)
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
-REFERENCES_SECONDS = 40  # about what models without a network take beside the runs
 
 
 def run_study(
@@ -72,11 +75,9 @@ def run_study(
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
     folder = Path(runs_folder) / study.name
-    busy = "another process is working on this study"
     place: Processes | Tasks = Tasks(address, study.threads) if address else Processes()
     with ExitStack() as stack:
-        lock = run_folder.take_folder(folder, busy, "wait until it has ended")
-        stack.callback(lock.release)
+        stack.callback(lock_study(folder).release)
         stack.enter_context(place)
         folds = show_text(study, screen)
         with screen.stage():
@@ -91,7 +92,8 @@ def run_study(
         # beside the runs, so that no core is idle; the report finds them in the cache
         references = Thread(target=pooled_references, args=(folds,), daemon=True)
         references.start()
-        failures = _show_runs(ended, missing, study, folder, at_once, screen)
+        characters = sum(map(count_characters, folds[0].parts.values()))
+        failures = _show_runs(ended, missing, study, folder, at_once, characters, screen)
         if references.is_alive():
             with screen.stage("scoring models without a network"):
                 references.join()
@@ -118,6 +120,21 @@ def run_study(
         hint = f"see {folder / 'logs'}; when the command is repeated, finished runs are kept"
         raise TextgenError(f"{folder}: {message}", hint)
     return report
+
+
+def seconds_for(cost: tuple[float, float], characters: int) -> float:
+    """The seconds of RUN_SECONDS or STUDY_SECONDS, on a text of so many characters."""
+    return cost[0] + cost[1] * characters / 1e6
+
+
+def lock_study(folder: Path) -> BaseFileLock:
+    """Lock the folder of a study's runs for this process.
+
+    Raises:
+        TextgenError: another process has locked it, or it cannot be written.
+    """
+    busy = "another process is working on this study"
+    return run_folder.take_folder(folder, busy, "wait until it has ended")
 
 
 def study_command(path: Path, runs_folder: str | Path, reports_folder: str | Path) -> str:
@@ -200,6 +217,7 @@ def _show_runs(
     study: Study,
     folder: Path,
     workers: int,
+    characters: int,
     screen: Screen,
 ) -> dict[str, str]:
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
@@ -212,7 +230,7 @@ def _show_runs(
     begin, rounds, planned = time.monotonic(), math.ceil(len(missing) / workers), 0.0
     if study.budget.seconds:
         shared = max(1.0, workers * study.threads / cores())
-        planned = (study.budget.seconds + SECONDS_BESIDE_TRAINING) * shared
+        planned = (study.budget.seconds + seconds_for(RUN_SECONDS, characters)) * shared
 
     def unfinished() -> list[str]:
         return [name for name, result in results.items() if not result]
@@ -223,7 +241,7 @@ def _show_runs(
         per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        left = per_run * rounds + REFERENCES_SECONDS * (study.folds or 1) - elapsed
+        left = per_run * rounds + seconds_for(STUDY_SECONDS, characters) / 2 - elapsed
         return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
     def state(name: str) -> str:
@@ -231,6 +249,10 @@ def _show_runs(
             return "waiting"
         printed = printed_lines(folder / "logs" / f"{name}.txt") or ["starting"]
         return printed[-1][:MAX_STATE_CHARACTERS]
+
+    def line() -> str:
+        running = [f"{name}: {state(name)}" for name in unfinished()[:workers]]
+        return "; ".join([progress(), *running])
 
     def table() -> Group:
         rows = Table.grid(padding=(0, 2))
@@ -242,7 +264,7 @@ def _show_runs(
     shown = screen.console.is_terminal and not screen.quiet
     if missing and not shown:
         screen.say(f"training: {progress()}")
-    with live if shown else screen.lines(progress), closing(ended):
+    with live if shown else screen.lines(line), closing(ended):
         for name, failure, seconds in ended:
             if failure is None:
                 took.append(seconds)

@@ -69,7 +69,7 @@ SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
 # Updates are timed for so long at least, or for this share of a budget that is smaller.
-TIMED_SECONDS, TIMED_CALLS, TIMED_SHARE = 10.0, 3, 0.1
+TIMED_SECONDS, TIMED_CALLS, TIMED_SHARE = 10.0, 3, 0.05
 PARAMETERS_TOLERANCE = 0.02
 
 

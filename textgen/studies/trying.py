@@ -16,22 +16,30 @@ from typing import Any
 
 import tomli_w
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import SettingsReader, find_experiment, resolve_text
 from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
+from textgen.data.corpora import Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.language import code_of, find_language, foreign_language
 from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
-from textgen.studies.execution import SECONDS_BESIDE_TRAINING, run_study, study_command
+from textgen.studies.execution import (
+    RUN_SECONDS,
+    STUDY_SECONDS,
+    lock_study,
+    run_study,
+    seconds_for,
+    study_command,
+)
 
 # Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
-# About what planning and report take, what a run takes beside its training, and what it needs.
-STUDY_SECONDS, MIN_TRAINING_SECONDS = 50, 10
+# What a training takes at least, and as much more a million characters, to prepare them.
+TRAINING_SECONDS = (10.0, 3.0)
 # Shares of a document that stand in another one too, and of all texts in lines that come again.
 MAX_SHARED, MAX_REPEATED, LONG_LINE = 0.5, 0.05, 40
 HOW_TO_CHANGE = """\
@@ -59,7 +67,8 @@ def try_texts(
     Called again, it goes on where it was interrupted, or shows the answer again.
 
     Args:
-        texts: a folder of text files, or a file; Lovecraft's tales if None.
+        texts: a folder of text files, or a file; if None Lovecraft's tales, or where these cannot
+            be downloaded, articles of Wikipedia.
         minutes: for all of it, on this machine.
         seeds: trainings of each level: more make the answer one about other trainings, too.
         language: of the texts, a name such as ``"Swahili"`` or a code of ISO 639 such as ``"sw"``;
@@ -72,21 +81,23 @@ def try_texts(
     Raises:
         TextgenError: no text, too little of it, too little time, or another study of this name.
     """
-    screen, name, settings = Screen(quiet), "tales", list[str]()
+    screen = Screen(quiet)
     language = language and code_of(language)
     study = SettingsReader().read(find_experiment("study_try"))
-    if texts is not None:
+    if texts is None:
+        name, settings, characters = _published(screen)
+    else:
         plain = re.sub(r"\W+", "_", Path(texts).resolve().stem, flags=re.ASCII)
         name = plain.strip("_")[:40] or "texts"
         fewest = fewest_documents(len(study["contrasts"]))
-        settings = _text_settings(Path(texts), fewest, language, screen)
+        settings, characters = _text_settings(Path(texts), fewest, language, screen)
     settings += [f"language={language}"] if language else []
     workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
     rounds = seeds * max(1.0, workers / cores())
     for arm in study["arms"].values():
         arm["seeds"] = seeds
     study["title"] += f": {name}"
-    study["budget"] = {"seconds": _training_seconds(minutes, rounds)}
+    study["budget"] = {"seconds": _training_seconds(minutes, rounds, characters)}
     study["set"] = settings
     path = Path(reports_folder) / name / f"{name}.toml"
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
@@ -95,7 +106,11 @@ def try_texts(
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
         message = f"{path}: a study of other texts, language, minutes or seeds, or changed"
         raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
-    write_file(path, content)
+    lock = lock_study(Path(runs_folder) / name)  # before the study of a process at work is replaced
+    try:
+        write_file(path, content)
+    finally:
+        lock.release()
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
     screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
@@ -107,25 +122,43 @@ def try_texts(
     return report
 
 
-def _training_seconds(minutes: float, rounds: float) -> int:
+def _published(screen: Screen) -> tuple[str, list[str], int]:
+    """A name, what sets an experiment to the text, and its characters: Lovecraft's tales, or where
+    these cannot be downloaded, which is said, articles of Wikipedia."""
+    try:
+        return "tales", [], count_characters(Lovecraft().documents())
+    except CorpusUnavailable as error:
+        instead = (
+            "Could not download Lovecraft's tales: these results are for articles of Wikipedia."
+        )
+        screen.warn(f"{instead}\n{error.message}")
+    settings = ['corpus={kind="wikipedia"}', "split.groups=[]"]
+    return "wikipedia", settings, count_characters(Wikipedia().documents())
+
+
+def _training_seconds(minutes: float, rounds: float, characters: int) -> int:
     """Seconds for each training, so that all of it, in so many rounds, takes so many minutes.
 
     Raises:
         TextgenError: there is no time for training.
     """
-    seconds = math.floor((60 * minutes - STUDY_SECONDS) / rounds - SECONDS_BESIDE_TRAINING)
-    if seconds < MIN_TRAINING_SECONDS:
-        least = (STUDY_SECONDS + rounds * (SECONDS_BESIDE_TRAINING + MIN_TRAINING_SECONDS)) / 60
+    costs = RUN_SECONDS, STUDY_SECONDS, TRAINING_SECONDS
+    run, study, needed = (seconds_for(cost, characters) for cost in costs)
+    seconds = math.floor((60 * minutes - study) / rounds - run)
+    if seconds < needed:
+        least = (study + rounds * (run + needed)) / 60
         hint = f"on this machine it takes --minutes {math.ceil(2 * least) / 2:g} at least"
-        raise TextgenError(f"--minutes {minutes:g}: too little time for three models", hint)
+        message = f"too little time for three models of {characters:,} characters"
+        raise TextgenError(f"--minutes {minutes:g}: {message}", hint)
     return seconds
 
 
 def _text_settings(
     path: Path, test_documents: int, stated: str | None, screen: Screen
-) -> list[str]:
+) -> tuple[list[str], int]:
     """What sets an experiment to these texts, as ``--set`` does, in whole documents where the test
-    part then has so many of them, else in blocks. What is left out is printed.
+    part then has so many of them, else in blocks; and their characters. What is left out is
+    printed.
 
     Raises:
         TextgenError: no such path, no text file, or too little text.
@@ -168,8 +201,8 @@ def _text_settings(
     with suppress(TextgenError):
         division = divide(documents, Split())
         if division.given or len(division.test) >= test_documents:
-            return settings
-    return [*settings, "split.method=blocks"]
+            return settings, total
+    return [*settings, "split.method=blocks"], total
 
 
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib import metadata
@@ -153,15 +153,6 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
         else:
             words.append(word)
     return words
-
-
-def unknown_words(training: Iterable[str], test: Iterable[str]) -> float:
-    """The share of running words in the test texts that the training texts have not, large or
-    small; 0 where there are no words."""
-    known = {split_space(piece)[1].lower() for text in training for piece in pretokenize(text)}
-    pieces = [split_space(piece)[1].lower() for text in test for piece in pretokenize(text)]
-    words = [piece for piece in pieces if any(map(str.isalpha, piece))]
-    return sum(word not in known for word in words) / max(1, len(words))
 
 
 def only_letters(word: str) -> bool:
