@@ -150,7 +150,7 @@ def tiny_run(config, objective=OBJECTIVES[1]):
 def test_every_arm_passes(monkeypatch, config, objective):
     monkeypatch.setattr("textgen.auditing.checks.MIN_BITS", 0.0)
     run = tiny_run(config, objective)
-    text, bits = TEXT[:160].replace("lantern", "candle").replace("e", "é", 1), []
+    text, bits = TEXT[:110].replace("lantern", "candle").replace("e", "é", 1), []
     for memory in (False, True):
         audit = package.audit_model(lambda memory=memory: RunModel(run, memory), text)
         assert audit.passed_number == 6, str(audit)
@@ -176,7 +176,7 @@ def test_a_network_that_goes_on_learning_passes(monkeypatch):
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
     run = tiny_run(word_level.Words(Drop(charged=False)))
-    text = TEXT[:160].replace("lantern", "candle")
+    text = TEXT[:110].replace("lantern", "candle")
     found = package.audit_model(lambda: RunModel(run, False), text)
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)
     assert found.checks[4].verdict == "no claim"

@@ -364,13 +364,8 @@ def test_terminal_page_and_notebook_give_the_same_answer(
 
 def spent(name, characters=310_000, seconds=30.0, /, **given):
     usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
-    had = {
-        "name": name,
-        "characters": characters,
-        "seconds": seconds,
-        "start": "",
-        "extra_data": [],
-    }
+    usual |= {"start": "", "extra_data": [], "networks": 1}
+    had = {"name": name, "characters": characters, "seconds": seconds}
     return ns(**had | usual | given)
 
 
