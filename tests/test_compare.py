@@ -39,7 +39,7 @@ def trained(tmp_path_factory, finished_run) -> Path:
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
     shutil.copytree(words, home / "words")
-    package.audit_model(home / "char-1", made_up(30, 1)).save()
+    package.audit_model(home / "char-1", made_up(45, 1)).save()
     return home
 
 
