@@ -39,7 +39,7 @@ def trained(tmp_path_factory, finished_run) -> Path:
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
     shutil.copytree(words, home / "words")
-    package.audit_model(home / "char-1", made_up(30, 1)).save()
+    package.audit_model(home / "char-1", made_up(45, 1)).save()
     return home
 
 
@@ -402,20 +402,9 @@ def test_terminal_page_and_notebook_give_the_same_answer(
 
 
 def spent(name, characters=310_000, seconds=30.0, /, **given):
-    usual = {
-        "budget": {"seconds": 30},
-        "updates": [300],
-        "timing": 1.02,
-        "threads": 2,
-        "networks": 1,
-    }
-    had = {
-        "name": name,
-        "characters": characters,
-        "seconds": seconds,
-        "start": "",
-        "extra_data": [],
-    }
+    usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
+    usual |= {"start": "", "extra_data": [], "networks": 1}
+    had = {"name": name, "characters": characters, "seconds": seconds}
     return ns(**had | usual | given)
 
 

@@ -18,7 +18,7 @@ from textgen.models.backbones import GRU, LSTM
 from textgen.models.batches import Windows
 from textgen.training.loop import new_step
 
-pytestmark = pytest.mark.xla
+pytestmark = [pytest.mark.xla, pytest.mark.slow]
 SIZE = 12
 
 

@@ -226,6 +226,7 @@ def test_what_a_client_that_has_gone_asked_is_not_computed(address, monkeypatch,
     assert ask(address, "char", what, text=text[:40], length=5)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it(models):
     command = [sys.executable, "-m", "textgen", "play", models["char"].run.folder]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

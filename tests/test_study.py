@@ -100,6 +100,7 @@ def test_arms_on_other_text_or_another_split_are_refused(written, setting):
         studies.load_study(written(UPDATES + CHAR + arm("twin", setting)))
 
 
+@pytest.mark.slow
 def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_path, monkeypatch):
     text, lines = "[budget]\nseconds = 30\n" + CHAR, []
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import made_up, new_model, tiny_experiment
+from conftest import in_turn, made_up, new_model, tiny_experiment
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
@@ -67,7 +67,7 @@ NORMALISED = {"normalisation": "batch", "weight_drop": 0.3, "locked_dropout": Tr
         (Shifted(6, 2), "adam", ADAPTIVE),
         pytest.param(EncoderDecoder(4, 6), "adamw", ADAPTIVE, marks=pytest.mark.full),
         (NEXT, "muon", {**TIED, "ngrams": NGrams((2,), 20)}),
-        pytest.param(NEXT, "adamw", NORMALISED, marks=pytest.mark.xla),
+        pytest.param(NEXT, "adamw", NORMALISED, marks=[pytest.mark.xla, pytest.mark.slow]),
     ],
     ids=repr,
 )
@@ -159,8 +159,7 @@ def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
     np.testing.assert_equal(network.get_weights(), best)
 
 
-@pytest.mark.parametrize("objective", [NEXT, EncoderDecoder(4, 6)], ids=repr)
-@pytest.mark.parametrize("model", [ADAPTIVE, TIED], ids=["free", "tied"])
+@in_turn(objective=[NEXT, EncoderDecoder(4, 6)], model=[ADAPTIVE, TIED])
 def test_a_frozen_embedding_is_left_as_it_was_given(tmp_path, objective, model):
     network = new_model(objective, CODEC.size, **model)
     matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)

@@ -135,14 +135,17 @@ class TrainingCounts:
                 columns.append(tuple(row[self._longest :] for row in found))
         return ContextCounts(*map(np.array, zip(*columns, strict=True)))
 
-    def fitted(self, documents: Sequence[tuple[np.ndarray, ContextCounts]]) -> TrainingCounts:
+    def fitted(
+        self, documents: Sequence[tuple[np.ndarray, ContextCounts]], limit: int | None = None
+    ) -> TrainingCounts:
         """These counts, trusted as validation documents have it.
 
         Args:
             documents: the network's bits (n,) of the tokens of each, and their :meth:`counts`.
+            limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
-        processes = fit(self._orders, documents), fit(self._orders, uniform)
+        processes = tuple(fit(self._orders, each, limit) for each in (documents, uniform))
         parts = [self._components(processes, *pair) for pair in documents]
         masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
         common = mixture_weights(masses, THIRDS, 0.5)

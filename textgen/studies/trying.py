@@ -97,7 +97,7 @@ def try_texts(
     for arm in study["arms"].values():
         arm["seeds"] = seeds
     study["title"] += f": {name}"
-    study["budget"] = {"seconds": _training_seconds(minutes, rounds, characters)}
+    study["budget"] = {"seconds": training_seconds(minutes, rounds, characters)}
     study["set"] = settings
     path = Path(reports_folder) / name / f"{name}.toml"
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
@@ -136,7 +136,7 @@ def _published(screen: Screen) -> tuple[str, list[str], int]:
     return "wikipedia", settings, count_characters(Wikipedia().documents())
 
 
-def _training_seconds(minutes: float, rounds: float, characters: int) -> int:
+def training_seconds(minutes: float, rounds: float, characters: int) -> int:
     """Seconds for each training, so that all of it, in so many rounds, takes so many minutes.
 
     Raises:
