@@ -54,7 +54,7 @@ class Trust(NamedTuple):
             levels that know the context, from none to all.
     """
 
-    processes: tuple[PitmanYor, PitmanYor]
+    processes: Sequence[PitmanYor]
     weights: Sequence[Sequence[float]]
 
 
@@ -145,7 +145,7 @@ class TrainingCounts:
             limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
-        processes = tuple(fit(self._orders, each, limit) for each in (documents, uniform))
+        processes = [fit(self._orders, each, limit) for each in (documents, uniform)]
         parts = [self._components(processes, *pair) for pair in documents]
         masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
         common = mixture_weights(masses, THIRDS, 0.5)
@@ -156,7 +156,7 @@ class TrainingCounts:
         return trusted
 
     def _components(
-        self, processes: tuple[PitmanYor, PitmanYor], bits: np.ndarray, counts: ContextCounts
+        self, processes: Sequence[PitmanYor], bits: np.ndarray, counts: ContextCounts
     ) -> tuple[np.ndarray, np.ndarray]:
         """(n, 3): P of each token by the network, by counts on top of it, and by counts alone; and
         (n,), how many levels know its context."""
