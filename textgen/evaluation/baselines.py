@@ -163,7 +163,7 @@ class PrimedCompressor:
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
         added = [b"", *(_joined([document]) for document in documents)]
-        alone, *sizes = self.compressor.sizes_behind(self.training, added if documents else [b""])
+        alone, *sizes = self.compressor.sizes_behind(self.training, added)
         return [np.array([8.0 * (size - alone)]) for size in sizes]
 
 
