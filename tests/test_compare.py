@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
     assert (tested.first, tested.second, tested.scope) == ("words", "char", "these runs")
-    assert len(compared.warnings) == 1  # as many updates on unequal amounts of text
+    assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, the network alone: passed 6 checks"], [], []]
     assert page_of(compared).count(": passed 6 checks") == 1
