@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
     assert (tested.first, tested.second, tested.of_arms) == ("words", "char", False)
-    assert len(compared.warnings) == 1  # as many updates on unequal amounts of text
+    assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, network: passed 6 checks"], [], []]
     assert page_of(compared).count(": passed 6 checks") == 1
@@ -103,11 +103,13 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
     run, passages = Run(trained / "words"), texts_of(compared)["passages"]
     texts = load_corpus(run.experiment).test
     documents = {
-        d.name: (d, bits) for d, bits in zip(texts, run.token_bits["network"], strict=True)
+        (part, d.name): (d, bits)
+        for part, own in run.token_bits.items()
+        for d, bits in zip(texts, own, strict=True)
     }
-    assert len(passages) > 1
+    assert {passage["part"] for passage in passages} == {"network", "with_cache"}
     for passage in passages:
-        document, bits = documents[passage["document"]]
+        document, bits = documents[passage["part"], passage["document"]]
         start, length = passage["start"], len(passage["text"])
         assert document.text[start : start + length] == passage["text"]
         spans = [span for span in passage["arms"]["words"] if span[0] > 0 and span[1] < length]
