@@ -66,6 +66,16 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
     assert not refusal(folder)
 
 
+@pytest.mark.parametrize("found", [1, 9, None])
+def test_a_folder_of_another_format_is_refused_with_both_numbers(copied_run, found):
+    folder = copied_run()
+    metrics = json.loads((folder / METRICS_FILE).read_text()) | {"format": found}
+    if found is None:  # as folders had none at first
+        del metrics["format"]
+    (folder / METRICS_FILE).write_text(json.dumps(metrics))
+    assert f"of format {found or 1}, and this version of textgen reads format 2" in refusal(folder)
+
+
 def test_a_file_that_nothing_needs_is_not_missed(copied_run):
     folder = copied_run()
     for file in ("manifest.json", "samples.json", "summary.md"):

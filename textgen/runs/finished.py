@@ -6,6 +6,7 @@ Every file is checked against its checksum when it is read.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import difflib
 import json
@@ -34,7 +35,9 @@ from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
 from textgen.runs.results import (
+    FORMAT,
     METRICS_FILE,
+    TRAIN_AGAIN,
     Metrics,
     Texts,
     damaged_error,
@@ -372,9 +375,16 @@ def read_metrics(folder: Path) -> Metrics:
     """``metrics.json``.
 
     Raises:
-        TextgenError: it is damaged.
+        TextgenError: it is damaged, or of a folder of another format.
     """
-    return read_content(folder / METRICS_FILE, Metrics)
+    path = folder / METRICS_FILE
+    with contextlib.suppress(*UNREADABLE, AttributeError):
+        if (found := json.loads(path.read_bytes()).get("format", 1)) != FORMAT:
+            message = (
+                f"{path}: of format {found}, and this version of textgen reads format {FORMAT}"
+            )
+            raise TextgenError(message, TRAIN_AGAIN)
+    return read_content(path, Metrics)
 
 
 def load_run(run: str | Path | Run) -> Run:
