@@ -285,7 +285,7 @@ def test_damaged_folders_and_missing_libraries_are_named(folder, monkeypatch, te
     assert (done.code, "pip install transformers torch" in done.err) == (2, True)
 
 
-def test_a_run_shows_audits_of_itself_alone(tmp_path, finished_run, monkeypatch, textgen):
+def test_a_run_shows_audits_of_itself_alone(tmp_path, finished_run):
     run = shutil.copytree(finished_run("char"), tmp_path / "run")
     assert audit_lines(run) == []
     audit = package.audit_model(run, TEXT[:60])
@@ -304,7 +304,7 @@ def test_a_run_shows_audits_of_itself_alone(tmp_path, finished_run, monkeypatch,
     assert "not of this model with these weights" in audit_lines(run)[0]
 
 
-def test_an_audit_is_written_into_no_other_run(tmp_path, finished_run, monkeypatch, textgen):
+def test_an_audit_is_written_into_no_other_run(tmp_path, finished_run, monkeypatch):
     run = shutil.copytree(finished_run("char"), tmp_path / "run")
     audit = package.audit_model(run, TEXT[:60])
     audit.save()

@@ -39,7 +39,7 @@ def trained(tmp_path_factory, finished_run) -> Path:
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
     shutil.copytree(words, home / "words")
-    package.audit_model(home / "char-1", made_up(30, 1)).save()
+    package.audit_model(home / "char-1", made_up(45, 1)).save()
     return home
 
 
@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
     assert (tested.first, tested.second, tested.scope) == ("words", "char", "these runs")
-    assert len(compared.warnings) == 1  # as many updates on unequal amounts of text
+    assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, the network alone: passed 6 checks"], [], []]
     assert page_of(compared).count(": passed 6 checks") == 1

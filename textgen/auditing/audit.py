@@ -99,7 +99,7 @@ class Audit:
             TextgenError: it cannot be written, or would stand in the folder of another run.
         """
         own = [Path(self.model, n) for n, part in AUDIT_FILES.items() if self.kind == RUN + part]
-        path = Path(path or (own or ["audit.json"])[0])
+        path = Path(path or (own or [Path("audit.json")])[0])
         is_own = path.resolve() in [file.resolve() for file in own]
         if (path.parent / "manifest.json").exists() and not is_own:
             message = f"{path} was not written: a run's folder holds audits of this run alone"

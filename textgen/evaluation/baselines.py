@@ -147,10 +147,10 @@ class Compressor:
         if not hasattr(os, "fork"):
             encoders = ((*self.encoder(len(training)), training + d) for d in documents)
             return [len(encode(text)) + len(end()) for encode, end, text in encoders]
-        encode, end = self.encoder(len(training))
+        encode, _ = encoder = self.encoder(len(training))
         # xz takes the last byte when it is done with those before, and is copied after the work
         before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
-        return [before + _in_a_copy(lambda d=d: len(encode(d)) + len(end())) for d in documents]
+        return [before + _size_in_a_copy(encoder, document) for document in documents]
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class PrimedCompressor:
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
         added = [b"", *(_joined([document]) for document in documents)]
-        alone, *sizes = self.compressor.sizes_behind(self.training, added if documents else [b""])
+        alone, *sizes = self.compressor.sizes_behind(self.training, added)
         return [np.array([8.0 * (size - alone)]) for size in sizes]
 
 
@@ -171,12 +171,12 @@ def _joined(documents: Sequence[np.ndarray]) -> bytes:
     return b"".join(document.tobytes() + END for document in documents)
 
 
-def _in_a_copy(compute: Callable[[], int]) -> int:
-    """What is computed by a copy of this process, in which nothing else goes on."""
-    result, output = os.pipe()
+def _size_in_a_copy(encoder: Encoder, document: bytes) -> int:
+    """Bytes that a document and the end would add, found out in a copy of this process."""
+    (encode, end), (result, output) = encoder, os.pipe()
     if not (child := os.fork()):
         with contextlib.suppress(BaseException):
-            os.write(output, str(compute()).encode())
+            os.write(output, str(len(encode(document)) + len(end())).encode())
         os._exit(0)
     os.close(output)
     with os.fdopen(result) as pipe:

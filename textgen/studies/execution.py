@@ -35,9 +35,6 @@ from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
-# What a run takes beside its training (scoring, samples), and a study beside its runs (planning,
-# models without a network, report): seconds of two cores, and as many more a million characters.
-RUN_SECONDS, STUDY_SECONDS = (21.0, 6.5), (31.0, 7.0)
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
 
 
@@ -122,9 +119,12 @@ def run_study(
     return report
 
 
-def seconds_for(cost: tuple[float, float], characters: int) -> float:
-    """The seconds of RUN_SECONDS or STUDY_SECONDS, on a text of so many characters."""
-    return cost[0] + cost[1] * characters / 1e6
+def overhead(characters: int) -> tuple[float, float]:
+    """About the seconds that a run of a small experiment takes beside its training (scoring,
+    samples), and a study beside its runs on two cores (planning, models without a network, report),
+    on a text of so many characters."""
+    millions = characters / 1e6
+    return 21 + 6.5 * millions, 31 + 7 * millions
 
 
 def lock_study(folder: Path) -> BaseFileLock:
@@ -228,9 +228,10 @@ def _show_runs(
     results |= {name: _result(folder / name) for name in made}
     failures, took = dict[str, str](), list[float]()
     begin, rounds, planned = time.monotonic(), math.ceil(len(missing) / workers), 0.0
+    beside, report = overhead(characters)  # of the latter, planning has taken a part
     if study.budget.seconds:
         shared = max(1.0, workers * study.threads / cores())
-        planned = (study.budget.seconds + seconds_for(RUN_SECONDS, characters)) * shared
+        planned = (study.budget.seconds + beside) * shared
 
     def unfinished() -> list[str]:
         return [name for name, result in results.items() if not result]
@@ -241,7 +242,7 @@ def _show_runs(
         per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        left = per_run * rounds + seconds_for(STUDY_SECONDS, characters) / 2 - elapsed
+        left = per_run * rounds + report - elapsed
         return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
     def state(name: str) -> str:
