@@ -19,9 +19,10 @@ from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
-from textgen.training import loop
+from textgen.training import loop, planning
 from textgen.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
-from textgen.training.loop import Hooks, Validation, characters_per_update, train, updates_of
+from textgen.training.loop import Hooks, train
+from textgen.training.planning import Validation, characters_per_update, updates_of
 from textgen.training.step import Schedule, Step, binary_cross_entropy, optimizer_of
 
 CODEC = Characters().fit([made_up(50, 0)])
@@ -200,8 +201,8 @@ def test_a_budget_in_characters_counts_those_that_windows_show():
 
 @pytest.mark.parametrize(("allowed", "whole"), [(1e-9, False), (1e9, True)])
 def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch, allowed, whole):
-    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
-    monkeypatch.setattr(loop, "VALIDATION_SHARE", allowed)
+    monkeypatch.setattr(planning, "CALIBRATION_SECONDS", 0.1)
+    monkeypatch.setattr(planning, "VALIDATION_SHARE", allowed)
     looked_at, original = [], Validation.bits_per_token
 
     def bits_per_token(validation, batches):
@@ -213,16 +214,16 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     with pytest.raises(Stop):
         fit(tmp_path, settings, stop_after=1)
     planned = load_progress(tmp_path).updates_planned
-    monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
+    monkeypatch.setattr(Step, "seconds_per_update", None)  # it is not timed again
     _, progress = fit(tmp_path, settings)
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
-    assert planned == max(loop.UPDATES_PER_CHECK, int(1.0 / each))
+    assert planned == max(planning.UPDATES_PER_CHECK, int(1.0 / each))
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len({*validations}) == 1
     assert len(validations) == progress.intervals
-    assert (validations[0] == loop.MIN_BATCHES) is not whole
+    assert (validations[0] == planning.MIN_BATCHES) is not whole
     assert (progress.validation_share == 1) is whole
 
 

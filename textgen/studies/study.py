@@ -385,7 +385,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
     Raises:
         TextgenError: an unusable corpus.
     """
-    from textgen.training.loop import new_network, new_step, time_updates, windows_of
+    from textgen.training.loop import new_network, new_step, windows_of
 
     settings = experiment.training
     prepared = prepare(experiment, load_corpus(experiment))
@@ -397,7 +397,9 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
         clock = time.process_time if threads == 1 else time.perf_counter
-        measured["seconds_per_update"] = time_updates(step, batches, seconds, TIMED_CALLS, clock)
+        measured["seconds_per_update"] = step.seconds_per_update(
+            batches, seconds, TIMED_CALLS, clock
+        )
     return measured
 
 

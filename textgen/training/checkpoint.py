@@ -29,7 +29,7 @@ class Progress:
         seconds, validation_seconds: spent on updates, and on validations.
         validation_share: how much of the validation split a validation looks at, the beginning of
             each of its parallel streams.
-        characters_per_update: see :func:`textgen.training.loop.characters_per_update`.
+        characters_per_update: see :func:`textgen.training.planning.characters_per_update`.
         calibration_seconds_per_update: as timed for a budget in seconds.
         best, best_interval: the lowest of the figure that ``[training] watch`` names, and where.
         history: one row a validation.

@@ -1,12 +1,10 @@
-"""The training loop: budget, updates, validation, checkpoints, resume, divergence."""
+"""The training loop: updates, validation, checkpoints, resume, divergence."""
 
 from __future__ import annotations
 
-import itertools
 import math
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,22 +15,15 @@ import tensorflow as tf
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.settings import Training
 from textgen.core.system import FLOAT, check_fits
-from textgen.evaluation.likelihood import rows_at_once, scoring_step
 from textgen.models.batches import Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
 from textgen.tokenizers.base import EncodedDocument
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from textgen.training.planning import Validation, planned
 from textgen.training.preparation import Prepared
-from textgen.training.step import Step, check_trainable, shards_of
-
-CALIBRATION_SECONDS = 4.0
-UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
-VALIDATION_SHARE = 0.04  # of a budget in seconds that its validations may take on top of it, about
-MAX_STREAMS, MIN_STREAM_TOKENS = 64, 2000
-TIMED_BATCHES, MIN_BATCHES = 3, 4  # batches that are timed, and the fewest of a validation
+from textgen.training.step import UPDATES_PER_CHECK, Step, check_trainable, shards_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ def train(
         step.restore(arrays)
         best = {key: arrays[key] for key in best}
     else:
-        progress = _planned(experiment, windows, training, step, validation)
+        progress = planned(experiment, windows, training, step, validation)
         if settings.start and settings.watch == "validation":  # whose weights may stay the best
             progress.best = validation.bits_per_character(progress.validation_share)
     step.schedule.updates.assign(progress.updates_planned)
@@ -147,32 +138,6 @@ def train(
 
 def _best(network: Any) -> dict[str, np.ndarray]:
     return {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
-
-
-def _planned(
-    experiment: Experiment,
-    windows: Windows,
-    training: Sequence[EncodedDocument],
-    step: Step,
-    validation: Validation,
-) -> Progress:
-    """The progress of a training before its first update: a budget in seconds is turned into
-    updates by timing some."""
-    settings, progress = experiment.training, Progress()
-    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
-    if settings.seconds:
-        batches = windows.training(settings.batch, experiment.seed)
-        per_update = time_updates(step, batches, CALIBRATION_SECONDS)
-        progress.calibration_seconds_per_update = per_update
-        updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
-    else:
-        updates = updates_of(settings, windows, training)
-    progress.intervals = max(1, min(settings.validations, updates // UPDATES_PER_CHECK))
-    progress.updates_per_interval = updates / progress.intervals
-    if settings.seconds:
-        seconds = VALIDATION_SHARE * settings.seconds / progress.intervals
-        progress.validation_share = validation.share_within(seconds)
-    return progress
 
 
 def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) -> Any:
@@ -234,105 +199,3 @@ def new_step(network: Any, experiment: Experiment, windows: Windows, threads: in
     output = network.output_layer
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
     return Step(network, experiment.objective, experiment.training, tail, threads)
-
-
-def time_updates(
-    step: Step,
-    batches: Iterator[tuple[np.ndarray, np.ndarray]],
-    seconds: float,
-    least: int = 1,
-    clock: Callable[[], float] = time.perf_counter,
-) -> float:
-    """Seconds an update, the median over groups of UPDATES_PER_CHECK: one that something else on
-    the machine has held up does not count. Everything is put back afterwards.
-
-    Args:
-        step: makes the updates.
-        batches: endless.
-        seconds: of timed updates, at least.
-        least: groups, however long they take.
-        clock: of a group; the processor's own time (``time.process_time``) where a single thread
-            shares a busy machine.
-    """
-    before = step.arrays()
-    step.schedule.scale.assign(0.0)
-    float(step.update(*next(batches))[0])  # compiles
-    groups = list[float]()
-    end = time.perf_counter() + seconds
-    while len(groups) < least or time.perf_counter() < end:
-        begin = clock()
-        for _ in range(UPDATES_PER_CHECK):
-            sums = step.update(*next(batches))
-        float(sums[0])  # waits for them
-        groups.append(clock() - begin)
-    step.schedule.scale.assign(1.0)
-    step.restore(before)
-    return statistics.median(groups) / UPDATES_PER_CHECK
-
-
-def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
-    """Updates of a budget in characters, epochs or updates; at least one."""
-    updates: float = settings.updates or 0
-    if settings.characters:
-        updates = settings.characters / characters_per_update(windows, settings.batch, training)
-    if settings.epochs:
-        updates = settings.epochs * windows.updates_per_epoch(settings.batch)
-    return max(1, round(updates))
-
-
-def characters_per_update(
-    windows: Windows, batch: int, training: Sequence[EncodedDocument]
-) -> float:
-    """Characters and end marks that an update sees, on average: of windows that documents do not
-    fill, only what they fill."""
-    number = int(windows.per_document().sum())
-    return sum(e.characters + 1 for e in training) * min(1.0, batch / number)
-
-
-class Validation:
-    """The validation split, cut into parallel streams that each begin with an empty state: figures
-    are a little above the exact one of the whole split, which is computed once at the end.
-
-    Args:
-        objective, network: the model.
-        documents: of the validation split.
-    """
-
-    def __init__(
-        self, objective: Objective, network: Any, documents: Sequence[EncodedDocument]
-    ) -> None:
-        self._network = network
-        self._score = scoring_step(objective, network)
-        self._windows = Windows(documents, objective)
-        tokens = len(self._windows.flat)
-        streams = max(1, min(MAX_STREAMS, tokens // MIN_STREAM_TOKENS))
-        self._rows = rows_at_once(network, objective.length, streams)
-        self._batches = self._windows.updates_per_epoch(self._rows)
-        characters = sum(document.characters + 1 for document in documents)
-        spelling = sum(float(document.spelling_bits.sum()) for document in documents)
-        self._tokens_per_character = tokens / characters
-        self._spelling = spelling / characters
-
-    def bits_per_character(self, share: float = 1.0) -> float:
-        """Of the first ``share`` of each stream."""
-        bits = self.bits_per_token(math.ceil(share * self._batches))
-        return bits * self._tokens_per_character + self._spelling
-
-    def bits_per_token(self, batches: int) -> float:
-        """Of the first so many batches."""
-        state = self._network.initial_state(self._rows)
-        total, count = 0.0, 0
-        for spans, fresh in itertools.islice(self._windows.training(self._rows, 0), batches):
-            bits, state = self._score(spans, fresh, state)
-            total += float(tf.reduce_sum(bits))
-            count += int((spans[:, self._windows.before :] >= 0).sum())
-        return total / count
-
-    def share_within(self, seconds: float) -> float:
-        """The share of the split that is scored in about so many seconds, at least MIN_BATCHES."""
-        self.bits_per_token(1)  # compiles
-        timed = min(TIMED_BATCHES, self._batches)
-        start = time.perf_counter()
-        self.bits_per_token(timed)
-        per_batch = (time.perf_counter() - start) / timed
-        return min(1.0, max(MIN_BATCHES, int(seconds / per_batch)) / self._batches)

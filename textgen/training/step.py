@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -18,6 +20,7 @@ from textgen.models.layers import dropout_key
 from textgen.models.network import compilable, restarted
 from textgen.models.objectives import Objective
 
+UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
 BITS_PER_NAT = 1 / math.log(2)
 COOLING_SHARE = 0.4  # last part of a training in which the rate of "wsd" falls
 ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
@@ -139,6 +142,38 @@ class Step:
 
     def _apply_dense(self, gradients: Any) -> None:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
+
+    def seconds_per_update(
+        self,
+        batches: Iterator[tuple[np.ndarray, np.ndarray]],
+        seconds: float,
+        least: int = 1,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> float:
+        """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
+        has held up does not count. Everything is put back afterwards.
+
+        Args:
+            batches: endless.
+            seconds: of timed updates, at least.
+            least: groups, however long they take.
+            clock: of a group; the processor's own time (``time.process_time``) where a single
+                thread shares a busy machine.
+        """
+        before = self.arrays()
+        self.schedule.scale.assign(0.0)
+        float(self.update(*next(batches))[0])  # compiles
+        groups = list[float]()
+        end = time.perf_counter() + seconds
+        while len(groups) < least or time.perf_counter() < end:
+            begin = clock()
+            for _ in range(UPDATES_PER_CHECK):
+                sums = self.update(*next(batches))
+            float(sums[0])  # waits for them
+            groups.append(clock() - begin)
+        self.schedule.scale.assign(1.0)
+        self.restore(before)
+        return statistics.median(groups) / UPDATES_PER_CHECK
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an update reads and writes: weights, optimizer, the states of all rows."""
