@@ -16,6 +16,7 @@ from textgen.core.settings import Training
 from textgen.core.system import read_arrays
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import Adaptive, NGrams
+from textgen.models.batches import Windows
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
@@ -160,6 +161,42 @@ def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
     np.testing.assert_equal(network.get_weights(), best)
 
 
+FIGURES = [3.0, 1.0, 2.0, 2.5]  # the second is the best
+
+
+@pytest.mark.parametrize("last", [0.5, 1.5])
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, last, ema_decay):
+    """The better of both is kept, and a training that is killed meanwhile ends with the same."""
+    figures, seen, starts, inner = [], [], [], Windows.training
+
+    def bits_per_character(validation, share):
+        seen.append(validation._network.get_weights())
+        return figures.pop(0)
+
+    monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
+    monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3]) or inner(*a))
+    settings = replace(SETTINGS, updates=100, validations=10, ema_decay=ema_decay)
+    model = {"dropout": 0.3, "units": (10, 8)}
+    figures += [*FIGURES, last]
+    whole, progress = fit(tmp_path / "a", settings, **model)
+    history = progress.history
+    assert [row["updates"] for row in history] == [10, 20, 30, 40, 48]
+    assert starts == [0, 20]
+    assert history[-1]["learning_rate"] == 0 < history[-2]["learning_rate"]
+    assert progress.best_interval == (5 if last < 1 else 2)
+    np.testing.assert_equal(whole.get_weights(), seen[progress.best_interval - 1])
+    figures[:] = FIGURES
+    with pytest.raises(Stop):
+        fit(tmp_path / "b", settings, stop_after=4, **model)
+    figures[:] = [last]
+    again, later = fit(tmp_path / "b", settings, **model)
+    np.testing.assert_equal(whole.get_weights(), again.get_weights())
+    assert [{**row, "seconds": 0} for row in later.history] == [
+        {**row, "seconds": 0} for row in history
+    ]
+
+
 @pytest.mark.parametrize("objective", [NEXT, EncoderDecoder(4, 6)], ids=repr)
 @pytest.mark.parametrize("model", [ADAPTIVE, TIED], ids=["free", "tied"])
 def test_a_frozen_embedding_is_left_as_it_was_given(tmp_path, objective, model):
@@ -261,6 +298,10 @@ def test_schedules_rise_and_fall():
     np.testing.assert_allclose(rates_of("constant")[10:], 0.5)
     np.testing.assert_allclose(rates_of("wsd")[10:61], 0.5)
     np.testing.assert_allclose(rates_of("wsd")[60:], 0.5 * np.arange(40, -1, -1) / 40, atol=1e-6)
+    schedule = Schedule(Training(warmup=0.1, learning_rate=0.5, schedule="constant"))
+    schedule.cooling.assign([20.0, 4.0])
+    cooled = [float(schedule(step)) for step in range(19, 26)]
+    np.testing.assert_allclose(cooled, [0.5, 0.5, 0.375, 0.25, 0.125, 0, 0])
     expected = 0.25 * (1 + np.cos(np.pi * np.arange(91) / 90))
     np.testing.assert_allclose(rates_of("cosine")[10:], expected, atol=1e-6)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,10 @@ def train(
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
+    Weights that are best at a high learning rate have never been cooled. So where validation text
+    has two figures above the best, running, the training goes back to the best, in everything that
+    it consists of, and on from there with a rate that falls to zero; then it ends.
+
     Args:
         run: the run folder, which has the checkpoint.
         network: as :func:`new_network` makes it.
@@ -73,12 +77,12 @@ def train(
     step = new_step(network, experiment, windows, threads)
     step.first_update = first_update
     validation = Validation(experiment.objective, network, documents)
-    best = _best(network)
-    shapes = {key: array.shape for key, array in {**step.arrays(), **best}.items()}
+    best = step.arrays()
+    shapes = {key: array.shape for key, array in {**best, **_named_best(best)}.items()}
     if stored := load_checkpoint(run, shapes):
         arrays, progress = stored
         step.restore(arrays)
-        best = {key: arrays[key] for key in best}
+        best = {key: arrays[name] for key, name in zip(best, _named_best(best), strict=True)}
     else:
         progress = planned(experiment, windows, training, step, validation)
         if settings.start and settings.watch == "validation":  # whose weights may stay the best
@@ -87,29 +91,14 @@ def train(
     patience = settings.patience or math.inf
     hooks.on_start(progress)
 
-    sums, start = tf.zeros(3, tf.float64), time.perf_counter()
-    batches = windows.training(settings.batch, experiment.seed, first_update + progress.updates)
-    for spans, fresh in batches:
-        without_gain = len(progress.history) - progress.best_interval
-        if progress.updates == progress.updates_planned or without_gain >= patience:
-            break
-        sums += step.update(spans, fresh)
-        progress.updates += 1
-        end = progress.end_of(len(progress.history))
-        if progress.updates % UPDATES_PER_CHECK and progress.updates != end:
-            continue
-        loss, bits_per_token = (float(sums[i] / sums[2]) for i in (0, 1))
-        if not math.isfinite(loss):
-            message = f"training: the loss is {loss} at update {progress.updates}"
-            hint = "lower training.learning_rate or training.clip_norm"
-            if progress.history:
-                saved = int(progress.history[-1]["updates"])
-                hint += f"; the checkpoint of update {saved} is kept"
-            raise Diverged(message, hint)
-        hooks.on_update(progress.updates, bits_per_token)
-        if progress.updates != end:
-            continue
-        progress.seconds += time.perf_counter() - start
+    def batches_from_here() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        if progress.cooling_updates:
+            step.schedule.cooling.assign([progress.cooled_from, progress.cooling_updates])
+        return windows.training(settings.batch, experiment.seed, first_update + progress.position)
+
+    batches = batches_from_here()
+    while not progress.is_over(patience):
+        loss, bits_per_token = _make_updates(step, batches, progress, hooks)
         with step.averaged():
             start = time.perf_counter()
             bits = validation.bits_per_character(progress.validation_share)
@@ -125,19 +114,52 @@ def train(
             }
             progress.history.append(row)
             watched = bits if settings.watch == "validation" else loss
-            if watched < progress.best:
+            if is_best := watched < progress.best:
                 progress.best = watched
                 progress.best_interval = len(progress.history)
-                best = _best(network)
+            cools = settings.watch == "validation" and progress.begin_cooling(patience)
             hooks.on_validation(progress)
-        save_checkpoint(run, {**step.arrays(), **best}, progress)
-        sums, start = tf.zeros(3, tf.float64), time.perf_counter()
-    network.set_weights([*best.values()])
+        if cools:
+            step.restore(best)
+            batches = batches_from_here()
+        arrays = step.arrays()
+        best = arrays if is_best else best
+        save_checkpoint(run, {**arrays, **_named_best(best)}, progress)
+    step.restore(best)
+    step.take_average()
     return progress
 
 
-def _best(network: Any) -> dict[str, np.ndarray]:
-    return {f"best{i}": weight for i, weight in enumerate(network.get_weights())}
+def _named_best(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a training had at its best validation, as a checkpoint names it."""
+    return {f"best_{key}": array for key, array in arrays.items()}
+
+
+def _make_updates(
+    step: Step, batches: Iterator[tuple[np.ndarray, np.ndarray]], progress: Progress, hooks: Hooks
+) -> tuple[float, float]:
+    """The updates up to the next validation: their mean loss, and bits per token.
+
+    Raises:
+        Diverged: the loss is no longer a number.
+    """
+    sums, start, end = tf.zeros(3, tf.float64), time.perf_counter(), progress.next_validation
+    while progress.updates < end:
+        sums += step.update(*next(batches))
+        progress.updates += 1
+        if progress.updates % UPDATES_PER_CHECK and progress.updates != end:
+            continue
+        loss, bits_per_token = (float(sums[i] / sums[2]) for i in (0, 1))
+        if not math.isfinite(loss):
+            message = f"training: the loss is {loss} at update {progress.updates}"
+            hint = "lower training.learning_rate or training.clip_norm"
+            if progress.history:
+                saved = int(progress.history[-1]["updates"])
+                hint += f"; the checkpoint of update {saved} is kept"
+            raise Diverged(message, hint)
+        hooks.on_update(progress.updates, bits_per_token)
+    progress.seconds += time.perf_counter() - start
+    return loss, bits_per_token
 
 
 def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) -> Any:
@@ -159,11 +181,11 @@ def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) ->
 def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1) -> None:
     """Refuse what this machine cannot train, before anything is built.
 
-    Every weight counts eight times: its value, two moments, the best value so far, and the copies
-    of these four while a checkpoint is written; and once more for the gradient of each thread that
-    has rows of a batch, unless it is in a table, of which few rows have one. Logits count four
-    times (value, exponential, gradient, and as much for inputs and states). Compiled programs and
-    the rest: 300 MB.
+    Every weight counts nine times: its value and two moments, as they are, as they were at the best
+    validation, and in the copy of which a checkpoint is written; and once more for the gradient of
+    each thread that has rows of a batch, unless it is in a table, of which few rows have one.
+    Logits count four times (value, exponential, gradient, and as much for inputs and states).
+    Compiled programs and the rest: 300 MB.
 
     Raises:
         TextgenError: less memory is free than this estimate.
@@ -173,7 +195,7 @@ def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1)
     gradients = len(shards_of(experiment.training.batch, threads)) * (weights - in_tables)
     targets = experiment.training.batch * objective.length
     check_fits(
-        FLOAT * (8 * weights + gradients + 4 * targets * width) + 300_000_000,
+        FLOAT * (9 * weights + gradients + 4 * targets * width) + 300_000_000,
         f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens, with batches "
         f"of {targets:,} tokens,",
         "take fewer units, rows or tokens (minimum_count, size), or adaptive_softmax in [backbone]",

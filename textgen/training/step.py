@@ -188,12 +188,16 @@ class Step:
         squares = [rows.squares for rows in self.tables]
         return [*self.network.variables, *self.optimizer.variables, *squares, *self._states]
 
+    def take_average(self) -> None:
+        """Replace the weights by their running averages, where the optimizer keeps them."""
+        if self.optimizer.use_ema and int(self.optimizer.iterations):
+            self.optimizer.finalize_variable_values(self.weights)
+
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Has the weights' running averages in the network, where the optimizer keeps them."""
+        """Has them in the network meanwhile."""
         weights = self.network.get_weights()
-        if self.optimizer.use_ema:
-            self.optimizer.finalize_variable_values(self.weights)
+        self.take_average()
         yield
         self.network.set_weights(weights)
 
@@ -212,16 +216,22 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017), a constant, or a
     constant and a linear decay to zero (``"wsd"``, warm-up, stable, decay: Hu et al. 2024).
 
-    The number of updates may be set after the training step has been compiled.
+    The number of updates may be set after the training step has been compiled; so may ``cooling``,
+    from which update on the rate falls to zero whatever the schedule, and over how many.
     """
 
     def __init__(self, settings: Training) -> None:
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
         self.scale = tf.Variable(1.0, trainable=False)
+        self.cooling = tf.Variable([math.inf, 1.0], trainable=False)
 
     def __call__(self, step: Any) -> Any:
-        step = tf.cast(step, tf.float32)
+        step, (first, number) = tf.cast(step, tf.float32), tf.unstack(self.cooling)
+        left = tf.clip_by_value((first + number - step) / number, 0.0, 1.0)
+        return left * self._uncooled(tf.minimum(step, first))
+
+    def _uncooled(self, step: Any) -> Any:
         warmup = tf.round(self._settings.warmup * self.updates)
         rise = tf.minimum(1.0, (step + 1) / tf.maximum(warmup, 1.0))
         rate = self._settings.learning_rate * self.scale * rise
