@@ -45,6 +45,9 @@ PROGRESS = (
     "updates_planned",
     "best_interval",
     "intervals",
+    "cooled_from",
+    "cooling_start",
+    "cooling_updates",
 )
 
 

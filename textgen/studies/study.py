@@ -395,7 +395,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
     Raises:
         TextgenError: an unusable corpus.
     """
-    from textgen.training.loop import new_network, new_step, time_updates, windows_of, work_clock
+    from textgen.training.loop import new_network, new_step, windows_of
 
     settings = experiment.training
     prepared = prepare(experiment, load_corpus(experiment))
@@ -406,8 +406,8 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
         windows = windows_of(prepared.encoded[0], experiment.objective)
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
-        clock = work_clock(threads)
-        measured["seconds_per_update"] = time_updates(step, batches, seconds, TIMED_CALLS, clock)
+        timed = step.seconds_per_update(batches, seconds, TIMED_CALLS)
+        measured["seconds_per_update"] = timed
     return measured
 
 

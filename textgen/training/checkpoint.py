@@ -17,6 +17,8 @@ from textgen.core.errors import UNREADABLE, TextgenError, write_failed
 from textgen.core.system import read_arrays
 
 CHECKPOINT_FILE = "checkpoint.npz"
+ABOVE_THE_BEST = 2  # so many validations, running, begin a cooling
+COOLED_SHARE = 0.2  # of the updates made so far, that it takes at most
 
 
 @dataclass
@@ -30,10 +32,12 @@ class Progress:
         seconds, validation_seconds: spent on updates, and on validations.
         validation_share: how much of the validation split a validation looks at, the beginning of
             each of its parallel streams.
-        characters_per_update: see :func:`textgen.training.loop.characters_per_update`.
+        characters_per_update: see :func:`textgen.training.planning.characters_per_update`.
         calibration_seconds_per_update: as timed for a budget in seconds.
         paces: seconds an update in each interval, by the clock of :func:`work_clock`.
         best, best_interval: the lowest of the figure that ``[training] watch`` names, and where.
+        cooled_from, cooling_start, cooling_updates: the update of the best that a cooling goes back
+            to, the updates made before it began, and those it takes; 0 without one.
         history: one row a validation.
     """
 
@@ -48,6 +52,9 @@ class Progress:
     paces: list[float] = field(default_factory=list)
     best: float = math.inf
     best_interval: int = 0
+    cooled_from: int = 0
+    cooling_start: int = 0
+    cooling_updates: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -62,6 +69,35 @@ class Progress:
     def end_of(self, interval: int) -> int:
         """The number of updates after an interval, counted from 0."""
         return round((interval + 1) * self.updates_per_interval)
+
+    @property
+    def end(self) -> int:
+        """The number of updates after which a training ends, if nothing else ends it."""
+        return self.cooling_start + self.cooling_updates or self.updates_planned
+
+    @property
+    def next_validation(self) -> int:
+        return self.end if self.cooling_updates else self.end_of(len(self.history))
+
+    @property
+    def position(self) -> int:
+        """How many batches lie behind: those after the best lie ahead once more in a cooling."""
+        return self.updates - self.cooling_start + self.cooled_from
+
+    def is_over(self, patience: float) -> bool:
+        """Whether all updates are made, or validations without a better figure are too many."""
+        without_gain = len(self.history) - self.best_interval
+        return self.updates == self.end or (not self.cooling_updates and without_gain >= patience)
+
+    def begin_cooling(self, patience: float) -> bool:
+        """Plan a cooling if it is due and there are updates left; whether it was."""
+        above = len(self.history) - self.best_interval if self.best_interval else 0
+        number = min(round(self.updates * COOLED_SHARE), self.updates_planned - self.updates)
+        due = above == ABOVE_THE_BEST < patience and number > 0 and not self.cooling_updates
+        if due:
+            self.cooled_from = int(self.history[self.best_interval - 1]["updates"])
+            self.cooling_start, self.cooling_updates = self.updates, number
+        return due
 
 
 def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
