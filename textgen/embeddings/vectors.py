@@ -8,7 +8,7 @@ make every run differ.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -147,8 +147,7 @@ class _Sentences:
     def __iter__(self) -> Iterator[list[str]]:
         for document in self.documents:
             for start in range(0, len(document), SENTENCE_TOKENS):
-                part = document[start : start + SENTENCE_TOKENS].tolist()
-                yield [self.words[token] for token in part]
+                yield [self.words[token] for token in document[start : start + SENTENCE_TOKENS]]
 
 
 def train_vectors(
@@ -189,26 +188,17 @@ def train_vectors(
     types = len({word for sentence in sentences for word in sentence})
     if not types:
         return KeyedVectors(size)
-    settings: dict[str, Any] = {
-        "vector_size": size,
-        # gensim drops occurrences of words more frequent than this: 1 in 1000 by default, which
-        # among 90 characters would be nearly all; so those 10 times as frequent as the average
-        "sample": max(1e-3, 10 / types),
-        "window": window,
-        "min_count": 1,
-        "epochs": epochs,
-        "seed": seed,
-        "workers": 1,
-    }
+    # gensim drops occurrences of words more frequent than this: 1 in 1000 by default, which among
+    # 90 characters would be nearly all; so those 10 times as frequent as the average
+    settings: dict[str, Any] = {"sample": max(1e-3, 10 / types), "min_count": 1, "workers": 1}
+    settings |= {"vector_size": size, "window": window, "epochs": epochs, "seed": seed}
     if kind == "word2vec":
         return Word2Vec(sentences, sg=0, **settings).wv
     # by default the n-grams share ten times as many vectors, which cost 780 MB
     return FastText(sentences=sentences, sg=1, bucket=200_000, min_n=3, max_n=6, **settings).wv
 
 
-def starting_matrix(
-    known: Mapping[int, np.ndarray], width: int, size: int, seed: int
-) -> np.ndarray:
+def starting_matrix(known: dict[int, np.ndarray], width: int, size: int, seed: int) -> np.ndarray:
     """First weights of an embedding layer: learnt vectors, and random ones for the other tokens.
 
     The components of either kind have a root mean square of :data:`SCALE`.

@@ -129,22 +129,17 @@ class Backbone:
             name += ", with n-gram vectors"
         return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
 
-    def build(
-        self, vocabulary_size: int, *, source: str = "tokens", output: bool = True
-    ) -> Network:
+    def build(self, size: int, *, source: str = "tokens", output: bool = True) -> Network:
         """A new network.
 
         Args:
-            vocabulary_size: V; frequent tokens come first.
+            size: V, number of tokens; frequent ones come first.
             source: ``"tokens"``, or ``"vectors"`` of the size of a state vector.
             output: whether there is an output layer.
         """
         from textgen.models.network import Ensemble, LayeredNetwork
 
-        members = [
-            LayeredNetwork(self, vocabulary_size, source=source, output=output)
-            for _ in range(self.members)
-        ]
+        members = [LayeredNetwork(self, size, source, output) for _ in range(self.members)]
         return members[0] if self.members == 1 else Ensemble(members)
 
     def projection_size(self, vocabulary_size: int, width: int) -> int | None:

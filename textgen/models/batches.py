@@ -67,7 +67,7 @@ class Windows:
         limits = np.where(documents >= 0, self.sizes[documents], 0)[:, None]
         inside = (positions >= 0) & (positions < limits)
         index = self.offsets[documents][:, None] + positions
-        spans = self.flat[np.where(inside, index, 0)].astype(np.int32)
+        spans = self.flat[np.where(inside, index, 0)]
         outside = np.where((positions < 0) & (columns < 0), BOUNDARY, NO_TARGET)
         return np.where(inside, spans, outside).astype(np.int32)
 
@@ -89,36 +89,29 @@ class Windows:
         the text is drawn for each epoch, unless they are fixed. The order depends on (seed, epoch)
         alone.
         """
+        carried, count = self.carries_state, len(self.sizes)
         updates = self.updates_per_epoch(batch)
         often = max(1, MAX_MAPPED_BYTES // (batch * HUGE_PAGE_BYTES))
         first = start % updates
         for epoch in itertools.count(start // updates):
             random = np.random.default_rng([seed, epoch])
-            batches = self._epoch(batch, random, range(first, updates))
-            for step, spans_and_fresh in enumerate(batches):
+            documents = random.permutation(count) if carried else np.arange(count)
+            phase = 0 if carried or self._fixed else int(random.integers(self.length))
+            ends = np.cumsum(self.per_document(phase)[documents])
+            number = int(ends[-1])
+            order = random.permutation(0 if carried else number)
+            for step in range(first, updates):
+                if carried:
+                    window = np.minimum(np.arange(batch) * number // batch + step, number - 1)
+                else:
+                    window = order[np.arange(step * batch, (step + 1) * batch) % number]
+                place = np.searchsorted(ends, window, side="right")
+                within = window - np.where(place > 0, ends[place - 1], 0)
+                fresh = (within == 0) | (step == 0) | (not carried)
+                yield self.spans(documents[place], within * self.length - phase), fresh
                 if step % often == 0:  # spans are copies
                     self._release()
-                yield spans_and_fresh
             first = 0
-
-    def _epoch(
-        self, batch: int, random: np.random.Generator, steps: range
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        carried, count = self.carries_state, len(self.sizes)
-        documents = random.permutation(count) if carried else np.arange(count)
-        phase = 0 if carried or self._fixed else int(random.integers(self.length))
-        ends = np.cumsum(self.per_document(phase)[documents])
-        number = int(ends[-1])
-        order = random.permutation(0 if carried else number)
-        for step in steps:
-            if carried:
-                window = np.minimum(np.arange(batch) * number // batch + step, number - 1)
-            else:
-                window = order[np.arange(step * batch, (step + 1) * batch) % number]
-            place = np.searchsorted(ends, window, side="right")
-            within = window - np.where(place > 0, ends[place - 1], 0)
-            fresh = (within == 0) | (step == 0) | (not carried)
-            yield self.spans(documents[place], within * self.length - phase), fresh
 
     def scoring(
         self, batch: int

@@ -30,7 +30,7 @@ from textgen.models.backbones import NGrams
 from textgen.models.types import Reading, Tensor
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
-_key = contextvars.ContextVar[tuple[Tensor | int, Tensor | int]]("dropout_key")
+_key = contextvars.ContextVar[tuple[Tensor, Tensor]]("dropout_key")
 
 
 @contextlib.contextmanager
@@ -142,27 +142,15 @@ class NGramEmbedding(keras.layers.Layer):
             (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
         """
         text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
-        sums = [
-            self._vectors(places, self.seed + order, training)
-            for order, places in zip(self.orders, self._places(text), strict=True)
-        ]
-        return tf.add_n(sums), tf.cast(text[:, tf.shape(tokens)[1] :], tf.float32)
-
-    def _vectors(self, places: Tensor, seed: int, training: bool) -> Tensor:
-        """Of the rows (B, T) int32 of a table: (B, T, size) float32."""
-        vectors = tf.gather(self.table.value, places)
-        if not training or not self.dropout:
-            return vectors
-        return vectors * drop(tf.ones_like(vectors[..., :1]), seed, self.dropout)
-
-    def _places(self, text: Tensor) -> list[Tensor]:
-        """For each order, the row of the n-gram that ends at each token: (B, T) int32."""
-        length = tf.shape(text)[1] - self.context
-        numbers = tf.cast(text, tf.uint32) + np.uint32(1)
-        hashed, places = tf.zeros([1, 1], tf.uint32), []
+        length, numbers = tf.shape(tokens)[1], tf.cast(text, tf.uint32) + np.uint32(1)
+        hashed, sums = tf.zeros([1, 1], tf.uint32), []
         for order in range(1, self.context + 2):
             start = self.context + 1 - order
             hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])
             if order in self.orders:
-                places.append(tf.cast(hashed % np.uint32(self.rows), tf.int32))
-        return places
+                rows = tf.cast(hashed % np.uint32(self.rows), tf.int32)  # of the n-grams, (B, T)
+                vectors = tf.gather(self.table.value, rows)
+                if training and self.dropout:
+                    vectors *= drop(tf.ones_like(vectors[..., :1]), self.seed + order, self.dropout)
+                sums.append(vectors)
+        return tf.add_n(sums), tf.cast(text[:, length:], tf.float32)

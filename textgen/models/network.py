@@ -75,7 +75,7 @@ class LayeredNetwork(Network):
         output: whether there is an output layer.
     """
 
-    def __init__(self, config: Backbone, size: int, *, source: str, output: bool) -> None:
+    def __init__(self, config: Backbone, size: int, source: str, output: bool) -> None:
         super().__init__()
         self.config, self.size, self.source = config, size, source
         self.ngrams: NGramEmbedding | None = None
@@ -86,9 +86,8 @@ class LayeredNetwork(Network):
         # layers are made in the order in which they are passed: a seed gives the same weights
         width = config.units[-1] if source == "vectors" else size
         if source == "tokens" and config.input == "embedding":
-            width, layers = config.embedding_size, keras.layers
-            kind = layers.ReversibleEmbedding if config.tied_output else layers.Embedding
-            self.embedding = kind(size, width, name="embedding")
+            width = config.embedding_size
+            self.embedding = keras.layers.ReversibleEmbedding(size, width, name="embedding")
             self.embedding.build((None, None))
             if config.ngrams:
                 self.ngrams = NGramEmbedding(config.ngrams, width)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
@@ -31,6 +31,7 @@ TABLE = {
 }
 
 Compiled = TypeVar("Compiled")
+Build: TypeAlias = Callable[["Objective", "Network"], Compiled]
 
 
 class Objective(Protocol):
@@ -111,9 +112,7 @@ class Objective(Protocol):
         return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), state
 
 
-def compiled_once(
-    build: Callable[[Objective, Network], Compiled],
-) -> Callable[[Objective, Network], Compiled]:
+def compiled_once(build: Build[Compiled]) -> Build[Compiled]:
     """A function of (objective, network) whose result is kept with the network: what it compiles
     is compiled once."""
 
@@ -138,11 +137,12 @@ class NextToken(Objective):
 
     window: Count = 64
 
+    shift = 1
     carries_state = True
 
     @property
     def before(self) -> int:
-        return 1
+        return self.shift
 
     @property
     def length(self) -> int:
@@ -186,10 +186,6 @@ class Shifted(NextToken):
     def __post_init__(self) -> None:
         if self.shift > self.window:
             raise ValueError(f"shift {self.shift} is larger than window {self.window}")
-
-    @property
-    def before(self) -> int:
-        return self.shift
 
     @property
     def context(self) -> str:

@@ -98,8 +98,7 @@ class AdaptiveSoftmax(Output, Layer):
 
     def __init__(self, size: int, width: int, levels: Adaptive, embedding: Layer | None) -> None:
         super().__init__(name="output")
-        self.size = size
-        self.head_size = levels.head
+        self.size, self.head_size = size, levels.head
         tail = size - levels.head
         self.width = levels.head + 1 + tail // 4  # seldom more of a text is in the tail
         self.bias: Variable = None  # of a tied one

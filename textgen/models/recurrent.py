@@ -103,8 +103,7 @@ class _Unrolled(keras.layers.RNN):
     kind: Cell
 
     def __init__(self, units: int, weight_drop: float = 0.0, **options: Any) -> None:
-        options |= {"return_sequences": True, "return_state": True}
-        super().__init__(units, **options)
+        super().__init__(units, return_sequences=True, return_state=True, **options)
         self.weight_drop = weight_drop
         self.seed = new_seed(weight_drop)
 
@@ -227,8 +226,7 @@ def _graphs(cell: Cell, rows: int, steps: int, width: int, states: int) -> tuple
 
 def _run_in_order(function: Graph, *arguments: Tensor) -> Tensors:
     """Call a graph with an executor that has no queues and no locks: one thread, in order."""
-    shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in arguments]
-    graph = function.get_concrete_function(*shapes)
+    graph = function.get_concrete_function(*arguments)
     types = [output.dtype for output in graph.outputs]
     executor = "SINGLE_THREADED_EXECUTOR"
     return ops.PartitionedCall(args=arguments, Tout=types, f=graph, executor_type=executor)

@@ -32,10 +32,8 @@ class Block(keras.layers.Layer):
 
     def __init__(self, config: Transformer, units: int, name: str) -> None:
         super().__init__(name=name)
-        self.units = units
-        self.heads = config.heads(units)
-        self.size = config.head_size
-        self.context = config.context
+        self.units, self.heads = units, config.heads(units)
+        self.size, self.context = config.head_size, config.context
         self.fitted: keras.layers.Dense | None = None
         self.before_attention = keras.layers.RMSNormalization(name="before_attention")
         self.before_forward = keras.layers.RMSNormalization(name="before_forward")
@@ -77,9 +75,8 @@ class Block(keras.layers.Layer):
         queries, new_keys, new_values = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
         keys, values = tf.concat([keys, new_keys], 2), tf.concat([values, new_values], 2)
         places = np.arange(back + steps)
-        rotated = rotate(keys, places)
-        scores = tf.matmul(rotate(queries, places[back:]), rotated, transpose_b=True)
-        scores = scores / math.sqrt(self.size)
+        rotated = rotate(queries, places[back:]), rotate(keys, places)
+        scores = tf.matmul(*rotated, transpose_b=True) / math.sqrt(self.size)
         distance = places[back:, None] - places[None]  # (T, context − 1 + T)
         near = (distance >= 0) & (distance <= back)
         there = tf.cast(places, tf.float32) >= back - seen  # (B, context − 1 + T)
