@@ -88,8 +88,7 @@ class _Learnt:
             words = distinct_spellings(names)
         sentences = _Sentences(documents, words)
         keyed = train_vectors(sentences, self.kind, width, self.epochs, self.window, seed=seed)
-        index = keyed.key_to_index
-        known = {token: keyed[word] for token, word in enumerate(words) if word in index}
+        known = {i: keyed[word] for i, word in enumerate(words) if word in keyed.key_to_index}
         return Vectors(starting_matrix(known, width, len(names), seed), len(known))
 
 

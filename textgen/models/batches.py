@@ -34,8 +34,7 @@ class Windows:
 
     def __init__(self, documents: Documents, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
-        self.carries_state = objective.carries_state
-        self._fixed = objective.fixed_windows
+        self.carries_state, self._fixed = objective.carries_state, objective.fixed_windows
         self._release: Callable[[], object] = lambda: None
         if isinstance(documents, Stored):
             self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes

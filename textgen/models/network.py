@@ -213,10 +213,9 @@ def compilable(network: Network, gradients: bool = False) -> bool:
         network: as an objective has built it.
         gradients: whether the function takes its gradients.
     """
-    if not (gradients or tf.config.list_logical_devices("GPU")):
-        return True
+    matters = gradients or tf.config.list_logical_devices("GPU")
     kinds = (keras.layers.LSTM, keras.layers.GRU)
-    return not any(isinstance(layer, kinds) for layer in network._flatten_layers())
+    return not (matters and any(isinstance(layer, kinds) for layer in network._flatten_layers()))
 
 
 def restarted(network: Network, state: State, fresh: Tensor) -> State:

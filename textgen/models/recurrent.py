@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from textgen.models.layers import drop, new_seed
+from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
 
 Graph: TypeAlias = "tf.types.experimental.PolymorphicFunction"
@@ -115,10 +116,9 @@ class _Unrolled(keras.layers.RNN):
         dropping = training and self.weight_drop
         gpu = tf.config.list_logical_devices("GPU")
         if dropping or (not gpu and (training or _gradients_wanted.get())):
-            kernel, recurrent, bias = map(tf.convert_to_tensor, self.cell.weights)
+            weights = [*map(tf.convert_to_tensor, self.cell.weights)]  # kernel, recurrent, bias
             if dropping:
-                recurrent = drop(recurrent, self.seed, self.weight_drop, by_row=False)
-            weights = kernel, recurrent, bias
+                weights[1] = drop(weights[1], self.seed, self.weight_drop, by_row=False)
             outputs, *state = unroll(self.kind, sequences, weights, initial_state)
         elif sequences.shape[1] == 1 and not gpu:
             output, state = self.cell(sequences[:, 0], initial_state)
@@ -244,10 +244,9 @@ class MinGRULayer(keras.layers.Layer):
     def __init__(self, units: int, name: str) -> None:
         super().__init__(name=name)
         self.units = units
-        self.gate_candidate = keras.layers.Dense(2 * units, name="gate_candidate")
 
     def build(self, shape: tuple[None, None, int]) -> None:
-        self.gate_candidate.build(shape)
+        self.gate_candidate = dense_layer(2 * self.units, shape[-1], "gate_candidate")
         self.built = True
 
     def call(self, x: Tensor, initial_state: Tensors, training: bool = False) -> Tensors:

@@ -79,9 +79,8 @@ class Block(keras.layers.Layer):
         scores = tf.matmul(*rotated, transpose_b=True) / math.sqrt(self.size)
         distance = places[back:, None] - places[None]  # (T, context − 1 + T)
         near = (distance >= 0) & (distance <= back)
-        there = tf.cast(places, tf.float32) >= back - seen  # (B, context − 1 + T)
-        able = near[None, None] & there[:, None, None]
-        shares = tf.nn.softmax(tf.where(able, scores, -1e9))
+        there = tf.cast(places, tf.float32) >= back - seen[:, None, None]  # (B, 1, 1, the same)
+        shares = tf.nn.softmax(tf.where(near & there, scores, -1e9))
         mixed = tf.transpose(tf.matmul(shares, values), [0, 2, 1, 3])
         mixed = tf.reshape(mixed, [-1, steps, self.heads * self.size])
         seen = tf.minimum(seen + float(steps), float(back))
