@@ -21,13 +21,16 @@ import contextlib
 import contextvars
 import random
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import NGrams
 from textgen.models.types import Reading, Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import NGrams
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
 _key = contextvars.ContextVar[tuple[Tensor, Tensor]]("dropout_key")

@@ -4,15 +4,18 @@ networks, an encoder with a decoder, and helpers for any network."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Backbone
 from textgen.models.layers import HashedDropout, NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Output, Softmax, dense_layer
 from textgen.models.types import Reading, State, Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Backbone
 
 
 class Network(keras.Model):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from keras import Variable
 from keras.layers import Dense, Layer
 
-from textgen.models.backbones import Adaptive
 from textgen.models.types import Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Adaptive
 
 
 class Output:

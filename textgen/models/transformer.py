@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Transformer
 from textgen.models.layers import HashedDropout
 from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Transformer
 
 FEED_FORWARD_RATIO = 4  # width of the layer inside a block over that of the block
 MAX_WAVELENGTH = 10_000.0  # of the slowest rotation, over 2π, in tokens
@@ -35,22 +38,23 @@ class Block(keras.layers.Layer):
         self.units, self.heads = units, config.heads(units)
         self.size, self.context = config.head_size, config.context
         self.fitted: keras.layers.Dense | None = None
-        self.before_attention = keras.layers.RMSNormalization(name="before_attention")
-        self.before_forward = keras.layers.RMSNormalization(name="before_forward")
-        attended, wide = self.heads * self.size, FEED_FORWARD_RATIO * units
-        dense = partial(dense_layer, use_bias=False)
-        self.queries_keys_values = dense(3 * attended, units, "queries_keys_values")
-        # what a block adds begins at zero: the first updates see through all layers
-        self.attended = dense(units, attended, "attended", kernel_initializer="zeros")
-        self.wide = dense(wide, units, "wide")
-        self.narrow = dense(units, wide, "narrow", kernel_initializer="zeros")
-        self.drops = [HashedDropout(config.dropout) for _ in range(2)]
+        self.dropout = config.dropout
 
     def build(self, shape: tuple[None, None, int]) -> None:
-        if shape[-1] != self.units:
-            self.fitted = dense_layer(self.units, shape[-1], "fitted", use_bias=False)
+        self.before_attention = keras.layers.RMSNormalization(name="before_attention")
+        self.before_forward = keras.layers.RMSNormalization(name="before_forward")
         for layer in (self.before_attention, self.before_forward):
             layer.build((None, None, self.units))
+        attended, wide = self.heads * self.size, FEED_FORWARD_RATIO * self.units
+        dense = partial(dense_layer, use_bias=False)
+        self.queries_keys_values = dense(3 * attended, self.units, "queries_keys_values")
+        # what a block adds begins at zero: the first updates see through all layers
+        self.attended = dense(self.units, attended, "attended", kernel_initializer="zeros")
+        self.wide = dense(wide, self.units, "wide")
+        self.narrow = dense(self.units, wide, "narrow", kernel_initializer="zeros")
+        self.drops = [HashedDropout(self.dropout) for _ in range(2)]
+        if shape[-1] != self.units:
+            self.fitted = dense(self.units, shape[-1], "fitted")
         self.built = True
 
     def call(self, x: Tensor, initial_state: Tensors, training: bool = False) -> Tensors:
