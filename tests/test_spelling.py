@@ -12,7 +12,8 @@ from scipy.special import softmax
 
 from textgen.testing import every_sequence
 from textgen.tokenizers import spelling
-from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling, mixture_weights
+from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling
+from textgen.tokenizers.mixture import mixture_weights
 from textgen.tokenizers.spelling import (
     MEMORY,
     Speller,

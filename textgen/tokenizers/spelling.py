@@ -43,18 +43,16 @@ from textgen.tokenizers.base import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
-    THIRDS,
     UNSEEN,
-    WEIGHTS_PRIOR,
     Choice,
     Choices,
     DocumentCounts,
     Filling,
     Step,
     UnseenCharacter,
-    mixture_weights,
 )
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
+from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
