@@ -9,7 +9,7 @@ vocabulary are never spelled, so the n-grams are divided by the mass they leave 
 What remains open is small and on the safe side: strings that would be cut into two pieces keep
 their mass.
 
-Rare words come back in their document, above all names. With a memory of the document (Kuhn & De
+Rare words come back in their document, above all names. With a cache of the document (Kuhn & De
 Mori 1990) the model becomes the base of a Pitman–Yor process over the rare words of the document so
 far, one table a word (Teh 2006):
 
@@ -59,7 +59,8 @@ ORDERS = (4, 5, 6, 7)
 OWN_WORDS = 200  # a class has a character model of its own from so many different words on
 DISCOUNTS = tuple((np.arange(1, 20) / 20).tolist())
 STRENGTHS = tuple((2.0 ** np.arange(-2, 11)).tolist())
-MEMORY_PRIOR = 0.25  # of the squared distance from MEMORY, in ln θ and log-odds of d, against nats
+# of the squared distance from USUAL_CACHE, in ln θ and log-odds of d, against nats
+CACHE_PRIOR = 0.25
 MAX_WORD_CHARACTERS, TRIES = 200, 100
 
 
@@ -189,8 +190,8 @@ def as_arrays(words: Sequence[str]) -> list[np.ndarray]:
     return [np.frombuffer(w.encode("utf-32-le", "surrogatepass"), dtype="<u4") for w in words]
 
 
-class WordMemory(NamedTuple):
-    """A memory of rare words: discount d and strength θ."""
+class WordCache(NamedTuple):
+    """A document cache of rare words: discount d and strength θ."""
 
     discount: float
     strength: float
@@ -220,7 +221,7 @@ class Form:
         return ("",)
 
 
-MEMORY = WordMemory(0.8, 32.0)  # where no validation words say otherwise
+USUAL_CACHE = WordCache(0.8, 32.0)  # where no validation words say otherwise
 Weights = Mapping[str, Sequence[float]]
 
 
@@ -237,8 +238,8 @@ class Speller:
         order: of the character n-grams.
         weights: class → weights of (pool, own n-grams, shared n-grams); the key ``""`` holds those
             of a class that is not listed.
-        memory: (discount d, strength θ) of the memory of the document.
-        memory_weights: the weights behind that memory, where a word is new to its document.
+        memory: (discount d, strength θ) of the document cache, by the name that it is stored under.
+        memory_weights: the weights behind that cache, where a word is new to its document.
         form: how words are spelled.
     """
 
@@ -249,12 +250,12 @@ class Speller:
     pooled: bool = True
     order: int = 5
     weights: Weights = field(default_factory=lambda: {"": THIRDS})
-    memory: WordMemory = MEMORY
+    memory: WordCache = USUAL_CACHE
     memory_weights: Weights = field(default_factory=lambda: {"": THIRDS})
     form: Form = field(default_factory=Form)
 
     def __post_init__(self) -> None:
-        self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordMemory(*self.memory)
+        self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordCache(*self.memory)
         self._size = FIRST + len(self.alphabet)
         self._codes = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
         self._components = lru_cache(maxsize=None)(self._components_of)
@@ -295,8 +296,8 @@ class Speller:
     def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:
         return OutOfVocabulary(fit_characters(words, self.order, self._size), self._never_spelled)
 
-    def _mixture(self, name: str, with_memory: bool) -> list[tuple[float, Component]]:
-        of_class = self.memory_weights if with_memory else self.weights
+    def _mixture(self, name: str, cached: bool) -> list[tuple[float, Component]]:
+        of_class = self.memory_weights if cached else self.weights
         weights = of_class.get(name, of_class[""])
         pairs = zip(weights, self._components(name), strict=True)
         present = [(w, component) for w, component in pairs if component is not None]
@@ -305,13 +306,13 @@ class Speller:
             return [(1.0, self._components(name)[-1])]
         return [(w / total, component) for w, component in present if w]
 
-    def _log_masses(self, words: Sequence[tuple[str, str]], with_memory: bool) -> np.ndarray:
+    def _log_masses(self, words: Sequence[tuple[str, str]], cached: bool) -> np.ndarray:
         """(n,) float64: ln P(word | class) of words as codes, each with its class, whatever came
-        earlier; ``with_memory``, of words that are new to their document. All words of a class at
-        once are faster than one by one."""
+        earlier; ``cached``, of words that are new to their document. All words of a class at once
+        are faster than one by one."""
         result = dict[tuple[str, str], float]()
         for name, codes in _by_class(dict.fromkeys(words)).items():
-            mixture = self._mixture(name, with_memory)
+            mixture = self._mixture(name, cached)
             logs = [math.log(weight) + c.log_masses(codes) for weight, c in mixture]
             pairs = zip(codes, np.logaddexp.reduce(logs), strict=True)
             result.update(((code, name), log) for code, log in pairs)
@@ -322,10 +323,10 @@ class Speller:
         earlier.add(self._encode(word), name)
 
     def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
-        """−log2 P of each rare word of a document, given with its class: alone, and with a memory
+        """−log2 P of each rare word of a document, given with its class: alone, and with a cache
         of those before it; both (n,) float64."""
         coded = [(self._encode(word), name) for word, name in words]
-        alone, new = (self._log_masses(coded, with_memory) for with_memory in (False, True))
+        alone, new = (self._log_masses(coded, cached) for cached in (False, True))
         held, left = self.memory.shares(*_seen_before(coded))
         with np.errstate(divide="ignore"):
             remembered = np.logaddexp(new + np.log(left), np.log(held))
@@ -336,7 +337,7 @@ class Speller:
         self, prefix: str, name: str, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
         """What may follow the first characters of the spelling of a word of a class; given what
-        came ``earlier`` in the document, with the memory of it.
+        came ``earlier`` in the document, with a cache of it.
 
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
@@ -359,7 +360,7 @@ class Speller:
 
     def draw(self, name: str, filling: Filling) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
-        the words of known characters; with a memory of what came earlier, if given. After TRIES
+        the words of known characters; with a cache of what came earlier, if given. After TRIES
         that lead to a character never seen, or to a spelling that no word has, the last one ends
         there.
 
@@ -434,7 +435,7 @@ class Speller:
         return self._log_masses(words, False), np.array(numbers, dtype=float)
 
     def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
-        """Choose the order, the weights and the memory by the likelihood of the rare words, each
+        """Choose the order, the weights and the cache by the likelihood of the rare words, each
         with its class, of whole validation documents."""
         coded = [[(self._encode(word), name) for word, name in words] for words in documents]
         everything = [pair for words in coded for pair in words]
@@ -448,10 +449,10 @@ class Speller:
         self.order = max(ORDERS, key=likelihood)
         self._components.cache_clear()
         self.weights = self._likeliest(everything)
-        # behind the memory, only the first occurrence in a document counts
+        # behind the cache, only the first occurrence in a document counts
         first = [pair for words in coded for pair in dict.fromkeys(words)]
         self.memory_weights = self._likeliest(first)
-        self.memory = tuned_word_memory(coded, np.exp(self._log_masses(everything, True)))
+        self.memory = tuned_word_cache(coded, np.exp(self._log_masses(everything, True)))
 
     def _likeliest(self, words: Iterable[tuple[str, str]]) -> Weights:
         """The weights of each class that make its words, as codes, most likely."""
@@ -502,9 +503,9 @@ def _seen_before(words: Iterable[tuple[str, str]]) -> np.ndarray:
     return np.array(rows, dtype=int).reshape(-1, 3).T
 
 
-def tuned_word_memory(
+def tuned_word_cache(
     documents: Sequence[Sequence[tuple[str, str]]], masses: np.ndarray
-) -> WordMemory:
+) -> WordCache:
     """Discount and strength by the likelihood of the rare words of whole validation documents.
 
     Args:
@@ -513,13 +514,13 @@ def tuned_word_memory(
     """
     seen = np.concatenate([_seen_before(document) for document in documents], axis=1)
 
-    def cost(memory: WordMemory) -> float:
-        distance = math.log(memory.strength / MEMORY.strength) ** 2
-        distance += (_log_odds(memory.discount) - _log_odds(MEMORY.discount)) ** 2
-        held, left = memory.shares(*seen)
-        return MEMORY_PRIOR * distance - np.log(np.maximum(held + left * masses, 1e-300)).sum()
+    def cost(cache: WordCache) -> float:
+        distance = math.log(cache.strength / USUAL_CACHE.strength) ** 2
+        distance += (_log_odds(cache.discount) - _log_odds(USUAL_CACHE.discount)) ** 2
+        held, left = cache.shares(*seen)
+        return CACHE_PRIOR * distance - np.log(np.maximum(held + left * masses, 1e-300)).sum()
 
-    return min(starmap(WordMemory, product(DISCOUNTS, STRENGTHS)), key=cost)
+    return min(starmap(WordCache, product(DISCOUNTS, STRENGTHS)), key=cost)
 
 
 def _log_odds(share: float) -> float:
