@@ -24,7 +24,8 @@ from textgen.evaluation.pitman_yor import (
     numbered,
     probabilities_of,
 )
-from textgen.tokenizers.base import BOUNDARY, THIRDS, WEIGHTS_PRIOR, mixture_weights
+from textgen.tokenizers.base import BOUNDARY
+from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.
 MAX_CHARACTERS = 4_000_000
