@@ -156,7 +156,22 @@ def audit_model(
     if not text:
         raise TextgenError("the text to audit is empty", "a few thousand characters are enough")
     try:
-        return _audit(model, text, claim, part, end, say)
+        source = open_source(model, part, end)
+        claimed = {name: v for name, v in asdict(as_claim(claim)).items() if v is not None}
+        reader, twin = source.open(), source.open()
+        if callable(model):
+            decode = partial(decode_words, source.open())
+        else:
+            decode = partial(_decode_elsewhere, [os.fspath(model), part, end])
+        say("reading the text …")
+        own = own_claim(reader, text)
+        case = Case(reader, twin, text, own if claim is None else replace(own, **claimed), decode)
+        checks = []
+        for name, measure in CHECKS.items():
+            say(f"{name} …")
+            found, measured = measure(case)
+            right: Verdict = "passed" if found else "FAILED"
+            checks.append(Check(name, found if isinstance(found, str) else right, measured))
     except TextgenError:
         raise
     except Exception as error:
@@ -164,27 +179,6 @@ def audit_model(
             f"{model}: the model raised {type(error).__name__}: {error}",
             "experiments/notes/auditing.md has the protocol; --debug shows where it was raised",
         ) from error
-
-
-def _audit(
-    model: Any, text: str, claim: Any, part: str, end: bool, say: Callable[[str], object]
-) -> Audit:
-    source = open_source(model, part, end)
-    claimed = {name: value for name, value in asdict(as_claim(claim)).items() if value is not None}
-    reader, twin = source.open(), source.open()
-    if callable(model):
-        decode = partial(decode_words, source.open())
-    else:
-        decode = partial(_decode_elsewhere, [os.fspath(model), part, end])
-    say("reading the text …")
-    own = own_claim(reader, text)
-    case = Case(reader, twin, text, own if claim is None else replace(own, **claimed), decode)
-    checks = []
-    for name, measure in CHECKS.items():
-        say(f"{name} …")
-        found, measured = measure(case)
-        right: Verdict = "passed" if found else "FAILED"
-        checks.append(Check(name, found if isinstance(found, str) else right, measured))
     encoded = text.encode("utf-8", "surrogatepass")
     fields = asdict(case.claim) | {"parts": None}
     return Audit(

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Any, Literal
 
 import constriction
@@ -68,6 +69,7 @@ class Check:
     measured: str
 
 
+@dataclass(eq=False)
 class Case:
     """A model, a text, what is claimed about it and what it costs.
 
@@ -87,19 +89,16 @@ class Case:
         counts: what the bits may be divided by.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        twin: Model,
-        text: str,
-        claim: Claim,
-        decode: Callable[[np.ndarray, int], str],
-    ) -> None:
-        self.model, self.twin, self.text = model, twin, text
-        self.claim, self.decode = claim, decode
-        self.tokens, self.sums = tokens_of(model, text), list[float]()
+    model: Model
+    twin: Model
+    text: str
+    claim: Claim
+    decode: Callable[[np.ndarray, int], str]
+
+    def __post_init__(self) -> None:
+        self.tokens, self.sums = tokens_of(self.model, self.text), list[float]()
         chances, encoder, possible = list[float](), Encoder(), True
-        for probabilities, token in zip(read(model, self.tokens), self.tokens, strict=True):
+        for probabilities, token in zip(read(self.model, self.tokens), self.tokens, strict=True):
             self.sums.append(float(probabilities.sum()))
             chances.append(_probability(probabilities, token))
             possible = possible and chances[-1] > 0 and math.isfinite(self.sums[-1])
@@ -110,8 +109,8 @@ class Case:
         with np.errstate(divide="ignore", invalid="ignore"):
             self.bits: np.ndarray = -np.log2(chances)
         self.total = float(self.bits.sum())
-        ended = model.end is not None
-        self.counts = count([Document("text", text)], len(self.tokens) - ended)
+        ended = self.model.end is not None
+        self.counts = count([Document("text", self.text)], len(self.tokens) - ended)
 
 
 def read(model: Model, tokens: Sequence[int]) -> Iterator[np.ndarray]:
@@ -219,11 +218,9 @@ def _short_texts(case: Case, sums: list[float]) -> tuple[str, int, float]:
     for length in range(longest if model.end is None else 0, longest + 1):
         for short in map("".join, itertools.product(letters, repeat=length)):
             if (tokens := own_tokens(model, short)) is not None:
-                chance = 1.0
-                for probabilities, token in zip(read(model, tokens), tokens, strict=True):
-                    sums.append(float(probabilities.sum()))
-                    chance *= _probability(probabilities, token)
-                mass += chance
+                places = [*zip(read(model, tokens), tokens, strict=True)]
+                sums += [float(probabilities.sum()) for probabilities, _ in places]
+                mass += math.prod(itertools.starmap(_probability, places))
     return letters, longest, mass
 
 
@@ -252,8 +249,7 @@ def no_look_ahead(case: Case) -> Result:
 
 def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
     """How much of the beginnings of two sequences is the same."""
-    pairs = zip(first, second, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return len(commonprefix([first, second]))  # noqa: RUF071 - of tokens or characters
 
 
 def _with_change(text: str, near: int) -> tuple[int, str]:

@@ -150,16 +150,10 @@ class File(OwnText):
         if self.sha256:
             hint = f"get it from {self.source or 'where it is published'}"
             check_sha256(self.path, self.sha256, hint)
-        pieces = self.pieces or default_pieces(file_size(self.path))
+        # held-out parts of a short text need pieces, too, and are limited in a long one (HELD_OUT)
+        size = file_size(self.path)
+        pieces = self.pieces or max(64, min(128, size // 500), size // 200_000)
         return read_documents({self.path.name: self.path}, self.encoding, pieces)
-
-
-def default_pieces(size: int) -> int:
-    """How many documents a file of this size, in bytes, is cut into: 128, of which the smallest
-    default share of [split] holds ten; fewer of a short text, for they have 500 bytes at least or
-    are 64; more of a long one, for they have 200 kB at most: what is held out of it is limited, too
-    (:data:`textgen.data.splits.HELD_OUT`)."""
-    return max(64, min(128, size // 500), size // 200_000)
 
 
 def source(corpus: str) -> dict[str, Any]:

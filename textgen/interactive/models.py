@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +113,7 @@ class PlayModel:
         if part not in self._kept:
             self._kept[part] = [], [Stepper(self.run.part(part))]
         before, places = self._kept[part]
-        pairs = zip(before, tokens, strict=False)
-        shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        shared = len(commonprefix([before, tokens]))  # noqa: RUF071 - of tokens
         del places[shared // KEPT_EVERY + 1 :]
         self._kept[part] = tokens, places
         stepper, start = places[-1].copy(), (len(places) - 1) * KEPT_EVERY

@@ -8,6 +8,7 @@ else.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import socket
 import threading
@@ -193,15 +194,11 @@ def listen(port: int = 0) -> socket.socket:
     if not find_spec("starlette") or not find_spec("uvicorn"):
         hint = 'pip install ".[play]" in the clone, or pip install starlette uvicorn'
         raise TextgenError("The page needs Starlette and uvicorn.", hint)
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
+        return socket.create_server((HOST, port))
     except OSError as error:
-        listening.close()
-        raise TextgenError(f"--port {port}: {error.strerror}", "leave it out") from None
-    listening.listen()
-    return listening
+        cause = os.strerror(error.errno or 0)
+        raise TextgenError(f"--port {port}: {cause}", "leave it out") from None
 
 
 def serve(
