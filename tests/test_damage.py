@@ -3,14 +3,12 @@
 import json
 import random
 
-import numpy as np
 import pytest
 from conftest import COUNTED
 
 import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.report.comparison import Comparison
-from textgen.runs.finished import read_training_counts
 from textgen.runs.folder import CHECKED
 from textgen.runs.results import METRICS_FILE
 
@@ -127,11 +125,3 @@ def test_a_damaged_report_is_named(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(TextgenError, match=r"report\.json"):
         Comparison(tmp_path).arms  # noqa: B018 - read for what it raises
-
-
-def test_what_an_earlier_textgen_stored_is_refused(finished_run, monkeypatch, tmp_path):
-    monkeypatch.setattr("textgen.runs.finished.CONTEXT_KINDS", 6)
-    assert "earlier version" in refusal(finished_run())
-    np.savez(tmp_path / "counts.npz", orders=[1])
-    with pytest.raises(TextgenError, match="earlier version"):
-        read_training_counts(tmp_path / "counts.npz", 5)

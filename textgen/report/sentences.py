@@ -13,7 +13,7 @@ from textgen.evaluation.significance import FEWEST, MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, ReferenceRow, Report
 
 COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
 # What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
@@ -94,7 +94,7 @@ def _beaten(report: Report, names: Collection[str]) -> str:
     best = min(report.references, key=lambda row: row.test.total, default=None)
     if best is None or best.test.total >= min(totals) - MARGIN:
         return ""
-    return f" {best.label}, without a network, needs fewer bits still: {best.test.total:.3f}."
+    return f" {_without_network(best, 'does better')}"
 
 
 def headline(report: Report) -> Claim | None:
@@ -321,8 +321,12 @@ def without_network(report: Report) -> dict[str, str]:
         ahead = (arm.test.total if arm.test else 0.0) - bits
         how = "does better" if ahead > 0 else "does worse"
         how = how if abs(ahead) > report.margin else "does as well"
-        result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
+        result[arm.name] = _without_network(best, how)
     return result
+
+
+def _without_network(reference: ReferenceRow, how: str) -> str:
+    return f"{reference.label}, without a neural network, {how}: {reference.test.total:.3f}."
 
 
 def audits(report: Report) -> list[tuple[str, str]]:

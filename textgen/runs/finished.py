@@ -380,9 +380,7 @@ def read_metrics(folder: Path) -> Metrics:
     path = folder / METRICS_FILE
     with contextlib.suppress(*UNREADABLE, AttributeError):
         if (found := json.loads(path.read_bytes()).get("format", 1)) != FORMAT:
-            message = (
-                f"{path}: of format {found}; this version of textgen reads format {FORMAT}"
-            )
+            message = f"{path}: of format {found}; this version of textgen reads format {FORMAT}"
             raise TextgenError(message, TRAIN_AGAIN)
     return read_content(path, Metrics)
 

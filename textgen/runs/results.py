@@ -22,6 +22,7 @@ from textgen.evaluation.likelihood import UNIT, Scores, by_position, summarise
 from textgen.evaluation.units import (
     PART_LABELS,
     UNCHARGED,
+    Published,
     format_bits,
     format_number,
     markdown_table,
@@ -78,7 +79,7 @@ class SplitFigures(Content):
 
     parts: dict[str, Figures]
     replacement_rate: NonNegativeFloat
-    published: dict[str, Any] | None = None
+    published: Published | None = None
 
 
 class CorpusContent(Content):
