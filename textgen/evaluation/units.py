@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
@@ -83,16 +83,6 @@ PART_LABELS = {
 InUnits = dict[str, dict[str, float | None]]
 
 
-class Published(TypedDict):
-    """The figures of one split in the units of published ones: ``counts`` of what bits are divided
-    by, ``parts`` of the model, ``denominators`` and ``comparable`` in words."""
-
-    counts: dict[str, int | None]
-    parts: dict[str, InUnits]
-    denominators: dict[str, str]
-    comparable: str
-
-
 def count(documents: Iterable[Document], tokens: int | None = None) -> Counts:
     """Everything that is counted in some documents; ``tokens`` is taken as it is."""
     texts = [document.text for document in documents]
@@ -129,7 +119,7 @@ def _value(bits: float, per: int, scale: str) -> float | None:
 
 def published_units(
     figures: Mapping[str, Any], documents: Sequence[Document], *, closed: bool
-) -> Published | None:
+) -> dict[str, Any] | None:
     """The figures of one split in the units of published ones, as ``metrics.json`` holds them.
 
     Args:
@@ -138,7 +128,8 @@ def published_units(
         closed: whether the tokenizer has a closed vocabulary.
 
     Returns:
-        None where there is no figure.
+        ``counts``; ``parts``: :func:`in_all_units` of each part of the model; ``denominators`` and
+        ``comparable`` in words. None where there is no figure.
     """
     bits = {part: own["bits_per_character"] for part, own in figures["parts"].items()}
     if None in bits.values():
@@ -160,17 +151,18 @@ def denominator(unit: Unit, counts: Counts) -> str:
     return " + ".join(NOTHING if n is None else f"{n:,} {name}" for n, name in numbers)
 
 
-def unit_table(published: Published) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows of a table: each unit by part, what it is divided by, and the first
-    part again where end marks are counted."""
-    parts = list(published["parts"])
+def unit_table(
+    parts: Mapping[str, InUnits], denominators: Mapping[str, str]
+) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of a table: each unit by part, the first part again where end marks are
+    counted, and what the unit is divided by."""
     head = ["unit", *(PART_LABELS[part] for part in parts)]
     head += [f"{head[1]}, end marks counted", "per"]
     rows = []
     for name, unit in UNITS.items():
-        values = [published["parts"][part][name] for part in parts]
-        own = [value["as_published"] for value in values] + [values[0]["end_marks_counted"]]
-        rows.append([unit.label, *map(_text, own), published["denominators"][name]])
+        values = [own[name] for own in parts.values()]
+        figures = [value["as_published"] for value in values] + [values[0]["end_marks_counted"]]
+        rows.append([unit.label, *map(_text, figures), denominators[name]])
     return head, rows
 
 

@@ -22,7 +22,7 @@ from textgen.evaluation.likelihood import UNIT, Scores, by_position, summarise
 from textgen.evaluation.units import (
     PART_LABELS,
     UNCHARGED,
-    Published,
+    InUnits,
     format_bits,
     format_number,
     markdown_table,
@@ -72,6 +72,16 @@ class Figures(Content):
 
     bits_per_character: Bits | None
     mean_over_documents: float | None
+
+
+class Published(Content):
+    """Figures in the units of published ones, see
+    :func:`textgen.evaluation.units.published_units`."""
+
+    counts: dict[str, int | None]
+    parts: dict[str, InUnits]
+    denominators: dict[str, str]
+    comparable: str
 
 
 class SplitFigures(Content):
@@ -306,8 +316,8 @@ def summary_markdown(
     if published:
         paragraphs += [
             "The test part in the units of published figures. End marks of documents are paid for "
-            f"and, as elsewhere, not counted. {published['comparable'].capitalize()}.",
-            markdown_table(*unit_table(published), (0, -1)),
+            f"and, as elsewhere, not counted. {published.comparable.capitalize()}.",
+            markdown_table(*unit_table(published.parts, published.denominators), (0, -1)),
         ]
     paragraphs += [
         f"{training.parameters:,} parameters; {training.updates:,} updates, "
