@@ -13,8 +13,8 @@ PACKAGES = (
 """Each may import those before it."""
 DOORS = "__main__ cli commands run compare testing".split()
 HEAVY = {
-    "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "pooch", "requests", "ray",
-    "matplotlib", "jinja2", "pyppmd", "pandas", "nbformat", "starlette", "uvicorn",
+    "tensorflow", "keras", "spacy", "gensim", "scipy", "wordfreq", "py3langid", "pooch", "requests",
+    "ray", "matplotlib", "jinja2", "pyppmd", "pandas", "nbformat", "starlette", "uvicorn",
 }  # fmt: skip
 MAX_LATE_IMPORTS = 12
 """Imports of textgen's own modules inside functions: where TensorFlow begins."""

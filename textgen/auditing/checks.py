@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import Any, Literal
 
 import constriction
@@ -249,7 +248,8 @@ def no_look_ahead(case: Case) -> Result:
 
 def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
     """How much of the beginnings of two sequences is the same."""
-    return len(commonprefix([first, second]))  # noqa: RUF071 - of tokens or characters
+    pairs = zip(first, second, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _with_change(text: str, near: int) -> tuple[int, str]:
