@@ -23,7 +23,7 @@ from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
-from textgen.evaluation.likelihood import UNIT, Scores, averages
+from textgen.evaluation.likelihood import UNIT, DocumentBits, averages
 from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
 from textgen.evaluation.significance import Verdict
 from textgen.report import schema
@@ -233,12 +233,18 @@ def _curve(run: Run, plan: Mapping[str, Any] | None) -> schema.Curve:
 
 def _test_bits(arm: Arm) -> schema.Bits:
     """Figures of an arm on the test text, of its folds together."""
-    figures = [
-        averages([(d.characters, d.model.sum(), d.spelling.sum()) for d in documents])
-        for documents in arm.tested
-    ]
-    ends = significance.bootstrap_interval(arm.bits, arm.units, arm.fold_of)
-    return _mean_bits(figures, ends)
+    rows = [[(d.characters, d.model.sum(), d.spelling.sum()) for d in own] for own in arm.tested]
+    return _bits_of(rows, arm.fold_of)
+
+
+def _bits_of(
+    rows: Sequence[Sequence[tuple[int, float, float]]], folds: np.ndarray | None = None
+) -> schema.Bits:
+    """Figures of documents as often as they were scored: of the characters of each, its bits of
+    model and of spelling. The interval is over documents."""
+    characters, model, spelling = np.array(rows).transpose(2, 0, 1)
+    ends = significance.bootstrap_interval(model + spelling, characters[0] + 1, folds)
+    return _mean_bits([averages(documents) for documents in rows], ends)
 
 
 def _mean_bits(
@@ -267,23 +273,17 @@ def _bound(value: float) -> float | None:
 def reference_row(reference: Reference) -> schema.ReferenceRow:
     """A baseline; the intervals of both splits are over documents."""
 
-    def bits_of(scores: Scores, part: str) -> schema.Bits | None:
-        if not scores.get(part):
-            return None
-        rows = [(d.characters, d.model, d.spelling_bits) for d in scores[part]]
-        bits = np.array([[model + spelling for _, model, spelling in rows]])
-        units = np.array([characters + 1 for characters, *_ in rows])
-        return _mean_bits([averages(rows)], significance.bootstrap_interval(bits, units))
+    def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
+        return _bits_of([[(d.characters, d.model, d.spelling_bits) for d in documents]])
 
-    test = bits_of(reference.test, "counts")
-    assert test is not None
+    validation, cached = reference.validation.get("counts"), reference.test.get("with_cache")
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
         command=reference.command or None,
-        test=test,
-        validation=bits_of(reference.validation, "counts"),
-        with_cache=bits_of(reference.test, "with_cache"),
+        test=bits_of(reference.test["counts"]),
+        validation=bits_of(validation) if validation else None,
+        with_cache=bits_of(cached) if cached else None,
     )
 
 
