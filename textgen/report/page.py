@@ -244,9 +244,7 @@ def _figure(figure: schema.Interval, form: str) -> str:
     return _value(figure.value, form) + (f" ({interval})" if interval else "")
 
 
-def between(
-    found: Bits | schema.Difference | schema.Effect | schema.Interval | None, form: str = ".3f"
-) -> str:
+def between(found: Bits | schema.Effect | schema.Interval | None, form: str = ".3f") -> str:
     """An interval, both ends in the same format; "" where one is open, or nothing was found."""
     if found is None or found.low is None or found.high is None:
         return ""
@@ -293,7 +291,7 @@ def plots(report: Report) -> list[Plot]:
             references.append((place, label))
     rows = []
     for axis, (label, unit) in AXES.items():
-        across = Scale(0.0, max(curve[axis][-1] for curve in curves) / unit)
+        across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
         lines = [_line(arm, axis, across, up) for arm in arms]
         rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
     return rows
@@ -307,15 +305,15 @@ def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
         return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
 
     length = min(len(curve.validation) for curve in arm.curves)
-    xs = np.mean([curve[axis][:length] for curve in arm.curves], axis=0).tolist()
+    xs = np.mean([getattr(c, axis)[:length] for c in arm.curves], axis=0).tolist()
     ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
     points = [
         (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
         for x, y in zip(xs, ys, strict=True)
         if y <= up.high
     ]
-    seeds = [path(c[axis], c.validation) for c in arm.curves] if len(arm.curves) > 1 else []
-    return Line(arm.name, path(xs, ys), seeds, points)
+    seeds = [path(getattr(c, axis), c.validation) for c in arm.curves]
+    return Line(arm.name, path(xs, ys), seeds if len(seeds) > 1 else [], points)
 
 
 def coloured(passage: Passage, name: str) -> Markup:

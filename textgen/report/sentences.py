@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import combinations
@@ -371,7 +371,8 @@ def spending_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     result = []
     for what in spending.unequal_spending(rows):
         figure, form = UNEQUAL[what]
-        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in rows if r[figure]}
+        has = [row for row in rows if getattr(row, figure)]
+        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in has}
         result.append(Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm))
     return result
 
@@ -391,17 +392,13 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
 
 def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     """Where only some arms have counts of the training text, or a document cache."""
-    text = "Figures {} are of unlike models."
-    return [
-        *_where_some_lack({r.name: r.training_counts for r in rows}, text.format("with counts")),
-        *_where_some_lack({r.name: r.cache for r in rows}, text.format("with a document cache")),
-    ]
-
-
-def _where_some_lack(orders: Mapping[str, Sequence[int]], text: str) -> list[Caution]:
-    without = [name for name, own in orders.items() if not own]
-    some = 0 < len(without) < len(orders)
-    return [Caution(text=text, by_arm=dict.fromkeys(without, "has none"))] if some else []
+    result = []
+    for what, orders in (("counts", "training_counts"), ("a document cache", "cache")):
+        without = [row.name for row in rows if not getattr(row, orders)]
+        if 0 < len(without) < len(rows):
+            text = f"Figures with {what} are of unlike models."
+            result.append(Caution(text=text, by_arm=dict.fromkeys(without, "has none")))
+    return result
 
 
 def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list[Caution]:
