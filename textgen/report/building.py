@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -300,12 +301,9 @@ def tested_contrasts(
     """
     if not arms:
         return []
-    units, folds, part = arms[0].units, arms[0].fold_of, arms[0].part
-    by_part = {}
-    counted = any("counts" in arm.parts for arm in arms)
-    for each in (part, *(p for p in PARTS if p != part and (counted or p == "with_cache"))):
-        bits = {arm.name: arm.of(each).bits for arm in arms if each in arm.parts}
-        by_part[each] = _differences(each, contrasts, bits, units, folds, tested_on)
+    part, counted = arms[0].part, any("counts" in arm.parts for arm in arms)
+    others = [p for p in PARTS if p != part and (counted or p == "with_cache")]
+    by_part = {p: _differences(p, contrasts, arms, tested_on) for p in (part, *others)}
     named, cut = {arm.name: arm for arm in arms}, cut_words(texts)
     return [
         schema.ContrastRow(
@@ -325,19 +323,16 @@ def tested_contrasts(
 
 def where(first: Arm, second: Arm, words: Words) -> dict[str, schema.Effect]:
     """What the words of each of :data:`CLASSES` add to the difference of two arms."""
-    bits = _class_bits(first, words), _class_bits(second, words)
-    return {
-        name: _effect(first, bits[0][:, :, number], bits[1][:, :, number])
-        for name, number in CLASS_NUMBERS.items()
-    }
+    bits = [np.moveaxis(_class_bits(arm, words), -1, 0) for arm in (first, second)]
+    by_class = zip(CLASSES, *bits, strict=True)
+    return {name: _effect(first, *of_class) for name, *of_class in by_class}
 
 
 def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
     """What counts of the training text and a document cache change of the difference of two arms,
     where both have them."""
     result = dict[str, schema.Effect]()
-    steps: Any = (("with_counts", "network"), ("with_cache", "with_counts"))
-    for part, below in steps:
+    for below, part in pairwise(PARTS[:3]):  # each is built on the one before
         if part in first.parts and part in second.parts:
             gains = (arm.of(part).bits - arm.of(below).bits for arm in (first, second))
             result[part] = _effect(first, *gains)
@@ -353,14 +348,11 @@ def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
 
 
 def _differences(
-    part: PartName,
-    contrasts: Sequence[Contrast],
-    bits: Mapping[str, np.ndarray],
-    units: np.ndarray,
-    folds: np.ndarray,
-    tested_on: str,
+    part: PartName, contrasts: Sequence[Contrast], arms: Sequence[Arm], tested_on: str
 ) -> dict[int, schema.Difference]:
-    """Those of the contrasts whose arms have bits, (seeds, documents) each, by their numbers."""
+    """Those of the contrasts whose arms both have a part, by their numbers."""
+    bits = {arm.name: arm.of(part).bits for arm in arms if part in arm.parts}
+    units, folds = arms[0].units, arms[0].fold_of
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
     differences = [
         significance.compare_arms(bits[c.first], bits[c.second], units, folds)
