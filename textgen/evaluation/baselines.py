@@ -44,11 +44,10 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
-from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.evaluation.cache import count
 from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, scored_documents, summarise
-from textgen.evaluation.pitman_yor import fit
+from textgen.evaluation.pitman_yor import PitmanYor, fit
 from textgen.evaluation.units import published_units
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer, library_versions
@@ -290,28 +289,21 @@ def score_baseline(
     """
     training = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
     model = baseline.fit(training, tokenizer.size)
-
-    def observe(documents: Sequence[Document]) -> list[tuple[EncodedDocument, np.ndarray]]:
+    held_out = corpus.validation if validated or orders else []
+    result = list[Scores]()
+    cache: PitmanYor | None = None
+    for documents in (held_out, corpus.test):
         encoded = [tokenizer.encode(document.text) for document in documents]
         bits = model.token_bits([e.tokens for e in encoded])
-        return list(zip(encoded, bits, strict=True))
-
-    held_out = corpus.validation if validated or orders else []
-    validation = observe(held_out)
-    cache = None
-    if orders:
-        cache = fit(orders, [(bits, count(e.tokens, orders)) for e, bits in validation])
-
-    def scores(
-        documents: Sequence[Document], observed: Sequence[tuple[EncodedDocument, np.ndarray]]
-    ) -> Scores:
-        rows = [{"counts": bits} for _, bits in observed]
-        for row, (e, bits) in zip(rows, observed, strict=True):
-            if cache:
-                row["with_cache"] = cache.mixed_bits(bits, count(e.tokens, orders))
-        return scored_documents(documents, [e for e, _ in observed], rows)
-
-    return scores(held_out, validation), scores(corpus.test, observe(corpus.test))
+        rows = [{"counts": own} for own in bits]
+        if orders:
+            counts = [count(e.tokens, orders) for e in encoded]
+            cache = cache or fit(orders, list(zip(bits, counts, strict=True)))
+            for row, own, counted in zip(rows, bits, counts, strict=True):
+                row["with_cache"] = cache.mixed_bits(own, counted)
+        result.append(scored_documents(documents, encoded, rows))
+    validation, test = result
+    return validation, test
 
 
 def baseline(

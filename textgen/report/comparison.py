@@ -311,10 +311,6 @@ def result_lines(report: Report) -> list[str]:
     return [str(claim), claim.caveat, *(line for line in best if line not in str(claim))]
 
 
-def _interval(bits: Bits | None) -> str:
-    return between(bits.low, bits.high) if bits else ""
-
-
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     """Print a report: the answers, the table, a line of what each model wrote, warnings, and where
     it lies."""
@@ -338,12 +334,12 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"
         totals = [format_number(arm.parts[p].total if p in arm.parts else None) for p in parts]
-        table.add_row(Text(visible(name)), *totals, _interval(arm.test))
+        table.add_row(Text(visible(name)), *totals, between(arm.test))
     for row in sorted(report.references, key=lambda row: row.test.total):
         of_parts = {"counts": row.test, "with_cache": row.with_cache}
         own = (of_parts.get(part) for part in parts)
         totals = [format_number(bits.total if bits else None) for bits in own]
-        table.add_row(Text(visible(row.label)), *totals, _interval(row.test), style="dim")
+        table.add_row(Text(visible(row.label)), *totals, between(row.test), style="dim")
     screen.console.print(table)
     for _, line in sentences.audits(report):
         screen.say(line)
