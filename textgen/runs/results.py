@@ -35,21 +35,6 @@ from textgen.training.preparation import Prepared
 METRICS_FILE = "metrics.json"
 # of run folders: raised where an older folder can no longer be read
 FORMAT = 2
-# what is kept of where a training ended
-PROGRESS = (
-    "seconds",
-    "validation_seconds",
-    "validation_share",
-    "calibration_seconds_per_update",
-    "seconds_per_update",
-    "updates",
-    "updates_planned",
-    "best_interval",
-    "intervals",
-    "cooled_from",
-    "cooling_start",
-    "cooling_updates",
-)
 
 
 class Content(BaseModel):
@@ -109,10 +94,13 @@ class Manifest(Content):
 
 
 class TrainingContent(Content):
+    """What a training took, and of :class:`textgen.training.checkpoint.Progress` where it ended."""
+
     threads: PositiveInt | None = None
     preparation_seconds: NonNegativeFloat
     seconds: NonNegativeFloat
     validation_seconds: NonNegativeFloat
+    validation_share: float = 1.0
     characters: PositiveInt
     characters_of_training_text: PositiveInt
     calibration_seconds_per_update: NonNegativeFloat | None = None
@@ -122,6 +110,9 @@ class TrainingContent(Content):
     parameters: PositiveInt
     best_interval: int
     intervals: PositiveInt
+    cooled_from: int = 0
+    cooling_start: int = 0
+    cooling_updates: int = 0
 
 
 class Metrics(Content):
@@ -245,10 +236,11 @@ def run_metrics(
     if not objective.carries_state:
         bits = by_position(scored["test"]["network"], objective.length)
         splits["test"]["model_bits_by_position"] = bits
+    kept = [name for name in TrainingContent.model_fields if hasattr(progress, name)]
     training = {
         "threads": tensorflow_in_effect().get("threads"),
         "preparation_seconds": prepared.seconds,
-        **{name: getattr(progress, name) for name in PROGRESS},
+        **{name: getattr(progress, name) for name in kept},
         "characters": round(progress.updates * progress.characters_per_update),
         "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
         "parameters": parameters,
