@@ -33,6 +33,9 @@ MAX_NAMED = 8
 # Of a document, in which the words of a prompt are looked for
 OPENING_CHARACTERS = 40
 
+# Settings that repeat a text, beside its prompt and its seed
+RECORDED = ("temperature", "top_k", "top_p", "fill", "part")
+
 # Called with the tokens of a text that are written, and how many there will be
 Moved = Callable[[int, int], None]
 
@@ -180,11 +183,7 @@ def sample_texts(
             "prompt": request.prompt,
             "text": text.text,
             "filled": [list(mark) for mark in text.filled],
-            "temperature": settings.temperature,
-            "top_k": settings.top_k,
-            "top_p": settings.top_p,
-            "fill": settings.fill,
-            "part": settings.part,
+            **{name: getattr(settings, name) for name in RECORDED},
             "seed": seed,
             "method": "sample",
             "sample": request.sample,
