@@ -165,10 +165,7 @@ def _part(rendered: Rendered, start: int, end: int) -> Rendered:
 
 
 def sample_texts(
-    model: LanguageModel,
-    settings: Sampling,
-    seed: int,
-    moved: Moved | None = None,
+    model: LanguageModel, settings: Sampling, seed: int, moved: Moved | None = None
 ) -> list[dict[str, Any]]:
     """``settings.samples`` texts of ``settings.length`` characters for every prompt.
 

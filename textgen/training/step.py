@@ -141,10 +141,7 @@ class Step:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
 
     def seconds_per_update(
-        self,
-        batches: Iterator[tuple[np.ndarray, np.ndarray]],
-        seconds: float,
-        least: int = 1,
+        self, batches: Iterator[tuple[np.ndarray, np.ndarray]], seconds: float, least: int = 1
     ) -> float:
         """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
         has held up does not count. Everything is put back afterwards.
