@@ -307,11 +307,10 @@ class SettingsReader:
         if point != "corpus":
             cls = lookup(point, str(kind), f"{where}: {point}.kind")
         names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
-        lost = [name for name in old if name not in {*names, *new, "kind", "fallback"}]
-        if lost:
+        if lost := [name for name in old if name not in {*names, *new, "kind", "fallback"}]:
             settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
-            message = f'{where}: {point}.kind is now "{kind}"; settings left out: {settings}'
-            self.left_out.append(message)
+            change = f'{where}: {point}.kind is now "{kind}"'
+            self.left_out.append(f"{change}; settings left out: {settings}")
         return {name: value for name, value in old.items() if name in names}
 
 

@@ -157,8 +157,7 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
         raise TextgenError(message, "use more folds, or more documents")
     loaded = pool_folds(folds)
     screen.corpus(first, loaded, *others)
-    questions = len(study.contrasts)
-    documents = len(loaded.names["test"])
+    questions, documents = len(study.contrasts), len(loaded.names["test"])
     if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
         screen.advise(
             f"The {documents} documents of the test part cannot answer {questions} questions, "
