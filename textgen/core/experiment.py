@@ -49,11 +49,8 @@ MAX_DEPTH = 20  # of tables in tables, and of files that include each other
 PACKAGE = Path(__file__).parents[1]
 # Where the files that come with textgen lie, in a checkout or in the installed package, and the
 # folders in there whose files come with it, too.
-EXPERIMENT_FOLDERS = tuple(
-    folder
-    for folder in (PACKAGE.parent / "experiments", PACKAGE / "experiments")
-    if (folder / "base.toml").is_file()
-)
+_PLACES = [folder / "experiments" for folder in (PACKAGE.parent, PACKAGE)]
+EXPERIMENT_FOLDERS = tuple(folder for folder in _PLACES if (folder / "base.toml").is_file())
 EXPERIMENT_SUBFOLDERS = ("article", "benchmarks")
 
 

@@ -213,7 +213,7 @@ class Run:
                 message = "--method article reads out the network, over the tokens of a text"
                 hint = 'leave out --part and give a real text: --prompt "The tide was out."'
                 raise TextgenError(message, hint)
-            return article_readout(self.part("network"), [prompt], seed)
+            return [article_readout(self.part("network"), prompt, seed)]
         return sample_texts(self.part(sampling.part), sampling, seed)
 
     def score(self, text: str) -> dict[str, Any]:

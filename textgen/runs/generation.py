@@ -265,9 +265,7 @@ def draw_texts(
     )
 
 
-def article_readout(
-    model: LanguageModel, texts: Sequence[str], seed: int = 0
-) -> list[dict[str, Any]]:
+def article_readout(model: LanguageModel, text: str, seed: int = 0) -> dict[str, Any]:
     """The most probable token at every position of a real text (teacher forcing).
 
     The output of the network is never fed back: what reads like a sample is a list of guesses, each
@@ -275,14 +273,11 @@ def article_readout(
     author's own code shows (windows of the training text, one after another).
 
     Returns:
-        One record per text: the real ``prompt``, and as ``text`` one guess per token of it.
+        A record: the real text as ``prompt``, and as ``text`` one guess per token of it.
     """
-    records = []
-    for text in texts:
-        guesses = Sampler(model).guesses(encode_prompt(model.tokenizer, text))
-        rendered = model.tokenizer.render(guesses, seed=seed).text
-        records.append({"prompt": text, "text": rendered, "method": "article", "seed": seed})
-    return records
+    guesses = Sampler(model).guesses(encode_prompt(model.tokenizer, text))
+    rendered = model.tokenizer.render(guesses, seed=seed).text
+    return {"prompt": text, "text": rendered, "method": "article", "seed": seed}
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
