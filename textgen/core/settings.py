@@ -23,6 +23,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -98,8 +99,7 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
             if entry.name == kind and place not in POINTS:
                 hint = f"textgen.{place} is no plug-in point: {suggestion(place, POINTS)}"
         raise TextgenError(f"{prefix}unknown {point.replace('_', ' ')} {kind!r}", hint)
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return resolve_name(target)
 
 
 @dataclass(frozen=True)

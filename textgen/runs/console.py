@@ -253,13 +253,7 @@ def _marked(record: Mapping[str, Any]) -> str:
 
 
 def score(
-    run: Path,
-    *,
-    text: str | None,
-    file: Path | None,
-    split: str | None,
-    part: str,
-    json: bool,
+    run: Path, *, text: str | None, file: Path | None, split: str | None, part: str, json: bool
 ) -> None:
     """``textgen score``."""
     opened = load_run(run)

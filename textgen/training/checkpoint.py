@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import UNREADABLE, TextgenError, write_failed
-from textgen.core.system import read_arrays
+from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.system import read_arrays, write_file
 
 CHECKPOINT_FILE = "checkpoint.npz"
 ABOVE_THE_BEST = 2  # so many validations, running, begin a cooling
@@ -106,19 +106,9 @@ def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progr
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    path = run / CHECKPOINT_FILE
-    unfinished = run / f"unfinished.{CHECKPOINT_FILE}"
-    content = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.savez(file, **content)  # type: ignore[arg-type]  # not allow_pickle
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise write_failed(path, error, "the checkpoint before this one is unharmed") from None
+    content: dict[str, Any] = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
+    safe, unfinished = "the checkpoint before this one is unharmed", f"unfinished.{CHECKPOINT_FILE}"
+    write_file(run / CHECKPOINT_FILE, lambda file: np.savez(file, **content), safe, unfinished)
 
 
 def load_checkpoint(

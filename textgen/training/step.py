@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import optimizers
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
@@ -113,9 +114,12 @@ class Step:
         carried = tf.nest.pack_sequence_as(self._initial, states)
         state = restarted(self.network, carried, fresh)
         targets = spans[:, self.objective.before :]
-        there = tf.cast(targets >= 0, tf.float32)
+        labels, there = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
         with tf.GradientTape() as tape, dropout_key(number, first_row):
-            losses, nats, after = self._target_losses(spans, tf.maximum(targets, 0), state)
+            features, after = self.objective.features(self.network, spans, state, training=True)
+            losses = nats = self._output.loss(features, labels, self._tail_share)
+            if self.settings.loss == "binary":
+                losses = binary_cross_entropy(labels, self._output(features))
             loss = tf.reduce_sum(losses * there) / count
         weights = [w.value for w in self.weights], [rows.table.value for rows in self.tables]
         dense, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
@@ -124,14 +128,6 @@ class Step:
         for gradient in sparse:
             gradients += [gradient.indices, gradient.values]
         return loss, tf.reduce_sum(nats * there) / count, gradients, tf.nest.flatten(after)
-
-    def _target_losses(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
-        """Loss and nats of every target (B, length), and the state after the span."""
-        features, state = self.objective.features(self.network, spans, state, training=True)
-        nats = self._output.loss(features, labels, self._tail_share)
-        if self.settings.loss == "categorical":
-            return nats, nats, state
-        return binary_cross_entropy(labels, self._output(features)), nats, state
 
     def _take_step(self, gradients: list[Any]) -> None:
         """Update all weights by the sums of their gradients' parts."""
@@ -145,10 +141,7 @@ class Step:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
 
     def seconds_per_update(
-        self,
-        batches: Iterator[tuple[np.ndarray, np.ndarray]],
-        seconds: float,
-        least: int = 1,
+        self, batches: Iterator[tuple[np.ndarray, np.ndarray]], seconds: float, least: int = 1
     ) -> float:
         """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
         has held up does not count. Everything is put back afterwards.
@@ -210,7 +203,7 @@ def binary_cross_entropy(labels: Any, logits: Any) -> Any:
     return -tf.reduce_mean(hit * tf.math.log(p) + (1 - hit) * tf.math.log1p(-p), axis=-1)
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+class Schedule(optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017), a constant, or a
     constant and a linear decay to zero (``"wsd"``, warm-up, stable, decay: Hu et al. 2024).
 
@@ -249,11 +242,7 @@ def work_clock(threads: int) -> Callable[[], float]:
     return time.process_time if alone else time.perf_counter
 
 
-PLAIN = {
-    "adam": keras.optimizers.Adam,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
+PLAIN = {"adam": optimizers.Adam, "rmsprop": optimizers.RMSprop, "sgd": optimizers.SGD}
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:
@@ -272,9 +261,9 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     options["weight_decay"] = settings.weight_decay
     if settings.optimizer == "muon":
         options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": BY_ADAMW}
-        optimizer = keras.optimizers.Muon(**options)
+        optimizer = optimizers.Muon(**options)
     else:
-        optimizer = keras.optimizers.AdamW(**options)
+        optimizer = optimizers.AdamW(**options)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
