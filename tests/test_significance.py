@@ -216,8 +216,8 @@ SECOND = np.outer([1, 1.03], 1.03 * PLAIN + np.array([3.0, -4, 12, 0, -9, 6, 2, 
     ("number", "low", "high", "p"),
     [(6, -0.38548585, 0.21524327, 0.16894531), (8, -0.26137260, 0.10018552, 0.15136719)],
 )
-def test_documents_and_seeds_together_as_worked_out_sum_by_sum(number, low, high, p):
-    """Over all subsets of the documents, moved by what other seeds change, one after another."""
+def test_documents_and_seeds_together_give_what_they_gave(number, low, high, p):
+    """As recorded on 2026-11-29: whoever changes them means to."""
     first, second, units = FIRST[:, :number], SECOND[:, :number], UNITS[:number]
     found = compare_arms(first, second, units, resamples=1000)
     whole = (first.mean(axis=0) - second.mean(axis=0)).sum() / units.sum()
