@@ -24,6 +24,7 @@ import map_figures
 
 from textgen.evaluation.units import format_number, markdown_table
 from textgen.report.comparison import Comparison
+from textgen.report.sentences import WHERE
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -178,7 +179,89 @@ def tiny_shakespeare_table() -> str:
     return table(head, [row for _, row in sorted(rows)])
 
 
+PARTS = {
+    "network": "network",
+    "with_counts": "with counts",
+    "with_cache": "with cache",
+    "counts": "counts alone",
+}
+
+
+def parts_table() -> str:
+    """Bits per character of five minutes' arms by part, and how much of them n-grams spell."""
+    rows = []
+    for arm in sorted(told_apart()["arms"], key=lambda arm: arm["test"]["total"]):
+        cells = [f"{arm['parts'][part]['total']:.3f}" for part in PARTS]
+        network = arm["parts"]["network"]
+        interval = f"{network['low']:.3f} to {network['high']:.3f}"
+        spelled = f"{network['spelling'] / network['total']:.0%}"
+        deviation = f"{network['deviation']:.4f}"
+        own = [f"`{arm['name']}`", f"**{cells[0]}**", interval, deviation, *cells[1:], spelled]
+        rows.append([*own, f"{arm['updates'][0]:,}", millions(arm["parameters"])])
+    head = "arm|network|95 % interval|deviation over seeds|with counts|with cache|counts alone"
+    return table(head + "|of the network's, spelled by n-grams|updates|parameters", rows)
+
+
+def told_apart() -> dict[str, Any]:
+    return result("reports/study_parts")
+
+
+def _lead(found: dict[str, Any]) -> str:
+    return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+
+
+def parts_leads_table() -> str:
+    """The first arm's bits minus the second's: by networks, what counts and cache change, and under
+    both; where the characters of the networks' lead stand."""
+    rows = []
+    for c in told_apart()["contrasts"]:
+        changes = [_lead(c["changes"][part]) for part in ("with_counts", "with_cache")]
+        both = f"{c['parts']['with_cache']['difference']:+.3f}"
+        rows.append([f"`{c['first']}` − `{c['second']}`", f"**{_lead(c)}**", *changes, both])
+    return table("difference|networks|counts change|caches change|with both", rows)
+
+
+def parts_where_table() -> str:
+    """Where the characters of the networks' differences stand."""
+    contrasts = told_apart()["contrasts"]
+    names = list(contrasts[0]["where"])
+    rows = [
+        [
+            f"`{c['first']}` − `{c['second']}`",
+            *(f"{c['where'][n]['difference']:+.3f}" for n in names),
+        ]
+        for c in contrasts
+    ]
+    return table("|".join(["difference", *(WHERE[name] for name in names)]), rows)
+
+
+def parts_answer() -> str:
+    """What the networks' lead is, in a sentence or two."""
+    arms = {arm["name"]: arm["parts"]["network"]["total"] for arm in told_apart()["arms"]}
+    found = {(c["first"], c["second"]): c for c in told_apart()["contrasts"]}
+    lead, owed = found["words", "characters"], found["words", "word_spell"]
+    spelled = found["word_spell", "characters"]
+    ahead = "fewer" if spelled["difference"] < 0 else "more"
+    counted = lead["parts"]["with_counts"]["difference"]
+    lines = [
+        f"**Networks alone, the tales, five minutes of one core, three seeds:** words need "
+        f"{arms['words']:.3f} bits per character, subwords {arms['subwords']:.3f}, characters "
+        f"{arms['characters']:.3f}, or {arms['characters_no_table']:.3f} without their table of "
+        "n-gram vectors.",
+        f"Words lead characters by {-lead['difference']:.3f} ({-lead['high']:.3f} to "
+        f"{-lead['low']:.3f}); with counts of the training text by {-counted:.3f}.",
+        f"N-grams that spell rare words are worth {-owed['difference']:.3f} of it: a network that "
+        f"spells them itself needs {arms['word_spell']:.3f}, {abs(spelled['difference']):.3f} "
+        f"{ahead} than characters with the table.",
+    ]
+    return " ".join(lines) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "parts": parts_table,
+    "parts_leads": parts_leads_table,
+    "parts_where": parts_where_table,
+    "parts_answer": parts_answer,
     "tiny_shakespeare": tiny_shakespeare_table,
     "japanese": japanese_table,
     "verdicts_tales": lambda: verdicts_table("study_tales"),

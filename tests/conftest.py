@@ -100,8 +100,8 @@ def start_tensorflow() -> None:
 
 
 SLOWEST = (
-    "training study run compare finished honesty sampling output dynamic auditing golden play "
-    "outside_package run_words"
+    "wheel training study run compare finished honesty sampling output dynamic auditing golden "
+    "play outside_package run_words"
 ).split()
 FAST = (
     "baselines config contracts corpora embeddings fuzz language layering machine memory metrics "

@@ -153,7 +153,7 @@ def test_every_arm_passes(monkeypatch, config, parted):
     monkeypatch.setattr("textgen.auditing.checks.MIN_BITS", 0.0)
     objective, part = parted
     model = tiny_run(config, objective)
-    text = TEXT[:160].replace("lantern", "candle").replace("e", "é", 1)
+    text = TEXT[:110].replace("lantern", "candle").replace("e", "é", 1)
     audit = package.audit_model(lambda: RunModel(model.part(part)), text)
     assert audit.passed_number == 6, str(audit)
     assert audit.bits == pytest.approx(audit.claim["bits"], rel=1e-5)
@@ -176,7 +176,7 @@ def test_a_network_that_goes_on_learning_passes(monkeypatch):
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
     model = tiny_run(word_level.Words(Drop(charged=False))).part("network")
-    text = TEXT[:160].replace("lantern", "candle")
+    text = TEXT[:110].replace("lantern", "candle")
     found = package.audit_model(lambda: RunModel(model), text)
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)
     assert found.checks[4].verdict == "no claim"
@@ -285,7 +285,7 @@ def test_damaged_folders_and_missing_libraries_are_named(folder, monkeypatch, te
     assert (done.code, "pip install transformers torch" in done.err) == (2, True)
 
 
-def test_a_run_shows_audits_of_itself_alone(tmp_path, finished_run, monkeypatch, textgen):
+def test_a_run_shows_audits_of_itself_alone(tmp_path, finished_run):
     run = shutil.copytree(finished_run("char"), tmp_path / "run")
     assert audit_lines(run) == []
     audit = package.audit_model(run, TEXT[:60])
@@ -304,7 +304,7 @@ def test_a_run_shows_audits_of_itself_alone(tmp_path, finished_run, monkeypatch,
     assert "not of this model with these weights" in audit_lines(run)[0]
 
 
-def test_an_audit_is_written_into_no_other_run(tmp_path, finished_run, monkeypatch, textgen):
+def test_an_audit_is_written_into_no_other_run(tmp_path, finished_run, monkeypatch):
     run = shutil.copytree(finished_run("char"), tmp_path / "run")
     audit = package.audit_model(run, TEXT[:60])
     audit.save()

@@ -39,7 +39,7 @@ def trained(tmp_path_factory, finished_run) -> Path:
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
     shutil.copytree(words, home / "words")
-    package.audit_model(home / "char-1", made_up(30, 1)).save()
+    package.audit_model(home / "char-1", made_up(45, 1)).save()
     return home
 
 
@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
     assert (tested.first, tested.second, tested.of_arms) == ("words", "char", False)
-    assert len(compared.warnings) == 1  # as many updates on unequal amounts of text
+    assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, network: passed 6 checks"], [], []]
     assert page_of(compared).count(": passed 6 checks") == 1
@@ -103,11 +103,13 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
     run, passages = Run(trained / "words"), texts_of(compared)["passages"]
     texts = load_corpus(run.experiment).test
     documents = {
-        d.name: (d, bits) for d, bits in zip(texts, run.token_bits["network"], strict=True)
+        (part, d.name): (d, bits)
+        for part, own in run.token_bits.items()
+        for d, bits in zip(texts, own, strict=True)
     }
-    assert len(passages) > 1
+    assert {passage["part"] for passage in passages} == {"network", "with_cache"}
     for passage in passages:
-        document, bits = documents[passage["document"]]
+        document, bits = documents[passage["part"], passage["document"]]
         start, length = passage["start"], len(passage["text"])
         assert document.text[start : start + length] == passage["text"]
         spans = [span for span in passage["arms"]["words"] if span[0] > 0 and span[1] < length]
@@ -337,7 +339,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
         for figure in ("low", "high", "difference"):
-            assert row[figure] == getattr(expected, figure)
+            assert getattr(row, figure) == getattr(expected, figure)
         assert list(row.parts) == ["with_cache"]
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference
@@ -402,20 +404,9 @@ def test_terminal_page_and_notebook_give_the_same_answer(
 
 
 def spent(name, characters=310_000, seconds=30.0, /, **given):
-    usual = {
-        "budget": {"seconds": 30},
-        "updates": [300],
-        "timing": 1.02,
-        "threads": 2,
-        "networks": 1,
-    }
-    had = {
-        "name": name,
-        "characters": characters,
-        "seconds": seconds,
-        "start": "",
-        "extra_data": [],
-    }
+    usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
+    usual |= {"start": "", "extra_data": [], "networks": 1}
+    had = {"name": name, "characters": characters, "seconds": seconds}
     return ns(**had | usual | given)
 
 

@@ -8,7 +8,7 @@ from conftest import POLICIES, ROOT, made_up
 
 from textgen.core import settings
 from textgen.testing import check_plugin
-from textgen.tokenizers.base import ESCAPE, Chance
+from textgen.tokenizers.base import ESCAPE, chance
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.rare_words import ClassPolicy
 from textgen.tokenizers.words import Words
@@ -29,7 +29,7 @@ def test_every_entry_is_a_documented_frozen_dataclass_and_every_policy_is_tested
 def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch):
     def surface_steps(self, tokens):
         def cheap(known):
-            yield Chance(0.5, True)
+            yield from chance(0.5, True)
             return known
 
         return cheap if tokens and tokens[-1] == ESCAPE else None

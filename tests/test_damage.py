@@ -3,14 +3,12 @@
 import json
 import random
 
-import numpy as np
 import pytest
 from conftest import COUNTED
 
 import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.report.comparison import Comparison
-from textgen.runs.finished import read_training_counts
 from textgen.runs.folder import CHECKED
 from textgen.runs.results import METRICS_FILE
 
@@ -66,6 +64,16 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
     assert not refusal(folder)
 
 
+@pytest.mark.parametrize("found", [1, 9, None])
+def test_a_folder_of_another_format_is_refused_with_both_numbers(copied_run, found):
+    folder = copied_run()
+    metrics = json.loads((folder / METRICS_FILE).read_text()) | {"format": found}
+    if found is None:  # as folders had none at first
+        del metrics["format"]
+    (folder / METRICS_FILE).write_text(json.dumps(metrics))
+    assert f"of format {found or 1}; this version of textgen reads format 2" in refusal(folder)
+
+
 def test_a_file_that_nothing_needs_is_not_missed(copied_run):
     folder = copied_run()
     for file in ("manifest.json", "samples.json", "summary.md"):
@@ -117,11 +125,3 @@ def test_a_damaged_report_is_named(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(TextgenError, match=r"report\.json"):
         Comparison(tmp_path).arms  # noqa: B018 - read for what it raises
-
-
-def test_what_an_earlier_textgen_stored_is_refused(finished_run, monkeypatch, tmp_path):
-    monkeypatch.setattr("textgen.runs.finished.CONTEXT_KINDS", 6)
-    assert "earlier version" in refusal(finished_run())
-    np.savez(tmp_path / "counts.npz", orders=[1])
-    with pytest.raises(TextgenError, match="earlier version"):
-        read_training_counts(tmp_path / "counts.npz", 5)

@@ -120,6 +120,7 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
     np.testing.assert_allclose(again, below, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_with_it_is_scored_and_writes_as_it_says(finished_run, textgen):
     frozen = 'embedding={kind="word2vec",epochs=1,frozen=true}'
     frozen = "backbone.input=embedding", "backbone.embedding_size=8", frozen

@@ -7,18 +7,18 @@ may hold one. ``python tests/gpu.py`` trains on a real GPU.
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import in_turn, tiny_experiment
+from conftest import in_turn, tiny_experiment, toy_model
 from test_backbone import KINDS, OBJECTIVES, can_be_built
 
 from textgen.core.settings import Training
-from textgen.evaluation.dynamic import Learning, dynamic_bits
+from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.backbones import GRU, LSTM
 from textgen.models.batches import Windows
 from textgen.training.loop import new_step
 
-pytestmark = pytest.mark.xla
+pytestmark = [pytest.mark.xla, pytest.mark.slow]
 SIZE = 12
 
 
@@ -87,9 +87,11 @@ def run_everything(backbone, objective):
     step.update(*next(windows.training(3, 1)))
     token_bits(objective, network, [document])
     number = len(network.trainable_variables)
-    dynamic_bits(objective, network, [document], Learning((0.1,) * number, (1.0,) * number))
-    next(Sampler(objective, network).write([document[:2]] * 2, [1, 2]))
-    Stepper(objective, network).append(1)
+    settings = DynamicEvaluation((0.1,) * number, (1.0,) * number)
+    dynamic_bits(objective, network, [document], settings)
+    model = toy_model(objective, network, SIZE)
+    next(Sampler(model).write([document[:2]] * 2, [1, 2]))
+    Stepper(model).append(1)
 
 
 @in_turn(can_be_built, backbone=KINDS, objective=OBJECTIVES)

@@ -27,7 +27,7 @@ from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, EncodedDocument, Filling, drawn, surface_bits
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, EncodedDocument, Filling, follow, surface_bits
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.pieces import pretokenize
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
@@ -182,7 +182,7 @@ def test_what_is_drawn_is_what_is_scored(policy):
     found, filling = Counter[tuple[int, str | None]](), Filling("scored", Random(3))
     for token in tokens:
         steps_of = tokenizer.surface_steps([token])
-        found[token, steps_of and drawn(steps_of(None), filling)] += 1
+        found[token, steps_of and follow(steps_of(None), filling.draw)] += 1
     chances = Stepper(sampler.model).probabilities()
     chances /= 1 - chances[[BOUNDARY, ESCAPE]].sum()
     expected = dict[tuple[int, str | None], float]()
@@ -190,7 +190,7 @@ def test_what_is_drawn_is_what_is_scored(policy):
         expected[token, surface] = number * chances[token]
         if surface is not None:
             known = tuple(pretokenize(surface)) if tokenizer.gaps else surface
-            (bits,), _ = surface_bits([tokenizer.surface_steps([token])(known)])
+            (bits,), _ = surface_bits([tokenizer.surface_steps([token])], [known])
             expected[token, surface] *= 2.0**-bits
     frequent = [(n, expected[key]) for key, n in found.items() if expected[key] >= 5]
     rest = number + 1 - np.sum(frequent, axis=0)  # 1: there may be none

@@ -216,9 +216,10 @@ def test_a_bad_argument_is_refused(refused, arguments):
     """With its name or a part of it, or with what is missing."""
     said = refused(*arguments).splitlines()
     said = said[-1] if said[0].startswith("usage: ") else said[0]
-    last = [each for each in arguments if each != "--text=a"][-1].replace("{home}", "")
-    words = re.findall(r"\w+", last) or [""]
-    assert any(word[:30] in said for word in (*words, "Unicode", "is required")), said
+    last = [each for each in arguments if each != "--text=a"][-1].replace("{home}", "") or "."
+    words = re.findall(r"\w+", last) or [last, "hostile", "\N{SYMBOL FOR ESCAPE}"]
+    words += [last.rpartition("=")[2], "Unicode", "required"]
+    assert any(word and word[:30] in said for word in words), said
 
 
 TWIN = ARM.replace("arms.a", "arms.b") + "set = ['sampling.length=61']\n"

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_model
+from conftest import tiny_model, toy_model
 from test_honesty import OBJECTIVES
 
 from textgen.evaluation.likelihood import token_bits
@@ -55,7 +55,7 @@ def test_what_is_written_token_by_token_is_what_is_scored_in_windows(objective):
     network = tiny_model(objective, SIZE, **MODEL)
     document = np.random.default_rng(5).integers(1, SIZE, 23).astype(np.uint8)
     (bits,) = token_bits(objective, network, [document])
-    stepper, found = Stepper(objective, network), []
+    stepper, found = Stepper(toy_model(objective, network, SIZE)), []
     for token in [*document.tolist(), 0]:
         chances = stepper.probabilities()
         assert chances.sum() == pytest.approx(1.0, abs=1e-5)

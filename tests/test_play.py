@@ -39,7 +39,7 @@ def models(finished_run):
 def address(models):
     import uvicorn
 
-    application = server.application([*models.values()], "secret", 2)
+    application = server.application([*models.values()], "network", "secret", 2)
     running = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
     with server.listen() as listening:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
@@ -226,6 +226,7 @@ def test_what_a_client_that_has_gone_asked_is_not_computed(address, monkeypatch,
     assert ask(address, "char", what, text=text[:40], length=5)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it(models):
     command = [sys.executable, "-m", "textgen", "play", models["char"].run.folder]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -16,7 +16,7 @@ from report_sample import hostile
 import textgen
 from textgen.core.errors import TextgenError, visible
 from textgen.data.documents import Document
-from textgen.evaluation.likelihood import score_documents
+from textgen.evaluation.model import LanguageModel
 from textgen.interactive import portable
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.objectives import NextToken
@@ -160,9 +160,10 @@ def untrained_run(backbone, tokenizer):
 def test_every_network_computes_the_same(browser, kind):
     run = untrained_run(NETWORKS[kind], Characters().fit([TEXT]))
     found = run_script(browser, PRICE, portable.portable_model(run, exact=True), TEXT[:300])
-    parts = run.objective, run.network, run.tokenizer
-    (scored,) = score_documents(*parts, [Document("m", TEXT[:300])])
-    bits = [*(stretch["model"] for stretch in found["stretches"]), found["end"]]
+    model = LanguageModel(run.tokenizer, run.objective, run.network)
+    (scored,) = model.score([Document("m", TEXT[:300])])["network"]
+    ends = found["parts"]["network"]["end"]
+    bits = [*(stretch["model"] for stretch in found["stretches"]), ends]
     assert bits == pytest.approx(scored.model_bits.tolist(), abs=2e-4)
 
 

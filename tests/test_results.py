@@ -103,6 +103,7 @@ CHANGES = NOTES.partition("## Change one thing")[2].partition("\n## ")[0]
 ROWS = re.findall(r"^\| .+? \| `(--set.+)` \|$", CHANGES, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_all_rows_together_run(textgen, corpus_folder):
     assert 10 <= len(ROWS) <= 12
     given = shlex.split(" ".join(ROWS).replace("my_texts", str(corpus_folder)))

@@ -27,8 +27,8 @@ from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.studies import execution, workers
 from textgen.studies import study as studies
-from textgen.training import loop
 from textgen.training.checkpoint import load_progress
+from textgen.training.step import Step
 
 UPDATES = "[budget]\nupdates = 150\n"
 CONTRASTS = "".join(f'[[contrasts]]\nfirst = "{arm}"\nsecond = "char"\n' for arm in ("twin", "bad"))
@@ -100,6 +100,7 @@ def test_arms_on_other_text_or_another_split_are_refused(written, setting):
         studies.load_study(written(UPDATES + CHAR + arm("twin", setting)))
 
 
+@pytest.mark.slow
 def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_path, monkeypatch):
     text, lines = "[budget]\nseconds = 30\n" + CHAR, []
 
@@ -165,7 +166,7 @@ def test_a_plan_keeps_the_questions_that_were_asked_before_a_run_was_finished(wr
 
 
 def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
-    inner = loop.time_updates
+    inner = Step.seconds_per_update
 
     def watched(step, *rest):
         before, times, after = step.arrays(), inner(step, *rest), step.arrays()
@@ -173,7 +174,7 @@ def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
         assert all((before[name] == after[name]).all() for name in before)
         return times
 
-    monkeypatch.setattr(loop, "time_updates", watched)
+    monkeypatch.setattr(Step, "seconds_per_update", watched)
     assert studies.measure(load_experiment(experiment_file), seconds=0.1)["seconds_per_update"]
 
 
@@ -269,7 +270,7 @@ def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_pa
     reports = tmp_path / "the reports"
     report = run(written(UPDATES + CHAR), reports_folder=reports)
     before = (report.folder / "report.json").read_text()
-    python, option, module, command, *options = shlex.split(report.report["command"])
+    python, option, module, command, *options = shlex.split(report.report.command)
     shutil.rmtree(reports)
     assert (python, option, module, command) == ("python", "-m", "textgen", "study")
     assert cli.main(["study", *options]) == 0

@@ -9,19 +9,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import made_up, new_model, tiny_experiment
+from conftest import in_turn, made_up, new_model, tiny_experiment
 
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.settings import Training
 from textgen.core.system import read_arrays
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import Adaptive, NGrams
+from textgen.models.batches import Windows
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
-from textgen.training import loop
+from textgen.training import loop, planning
 from textgen.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
-from textgen.training.loop import Hooks, Validation, characters_per_update, train, updates_of
+from textgen.training.loop import Hooks, train
+from textgen.training.planning import Validation, characters_per_update, updates_of
 from textgen.training.step import Schedule, Step, binary_cross_entropy, optimizer_of
 
 CODEC = Characters().fit([made_up(50, 0)])
@@ -67,7 +69,7 @@ NORMALISED = {"normalisation": "batch", "weight_drop": 0.3, "locked_dropout": Tr
         (Shifted(6, 2), "adam", ADAPTIVE),
         pytest.param(EncoderDecoder(4, 6), "adamw", ADAPTIVE, marks=pytest.mark.full),
         (NEXT, "muon", {**TIED, "ngrams": NGrams((2,), 20)}),
-        pytest.param(NEXT, "adamw", NORMALISED, marks=pytest.mark.xla),
+        pytest.param(NEXT, "adamw", NORMALISED, marks=[pytest.mark.xla, pytest.mark.slow]),
     ],
     ids=repr,
 )
@@ -159,8 +161,43 @@ def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
     np.testing.assert_equal(network.get_weights(), best)
 
 
-@pytest.mark.parametrize("objective", [NEXT, EncoderDecoder(4, 6)], ids=repr)
-@pytest.mark.parametrize("model", [ADAPTIVE, TIED], ids=["free", "tied"])
+FIGURES = [3.0, 1.0, 2.0, 2.5]  # the second is the best
+
+
+@pytest.mark.parametrize("last", [0.5, 1.5])
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, last, ema_decay):
+    """The better of both is kept, and a training that is killed meanwhile ends with the same."""
+    figures, seen, starts, inner = [], [], [], Windows.training
+
+    def bits_per_character(validation, share):
+        seen.append(validation._network.get_weights())
+        return figures.pop(0)
+
+    monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
+    monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3]) or inner(*a))
+    settings = replace(SETTINGS, updates=100, validations=10, ema_decay=ema_decay)
+    model = {"dropout": 0.3, "units": (10, 8)}
+    figures += [*FIGURES, last]
+    whole, progress = fit(tmp_path / "a", settings, **model)
+    history = progress.history
+    assert [row["updates"] for row in history] == [10, 20, 30, 40, 48]
+    assert starts == [0, 20]
+    assert history[-1]["learning_rate"] == 0 < history[-2]["learning_rate"]
+    assert progress.best_interval == (5 if last < 1 else 2)
+    np.testing.assert_equal(whole.get_weights(), seen[progress.best_interval - 1])
+    figures[:] = FIGURES
+    with pytest.raises(Stop):
+        fit(tmp_path / "b", settings, stop_after=4, **model)
+    figures[:] = [last]
+    again, later = fit(tmp_path / "b", settings, **model)
+    np.testing.assert_equal(whole.get_weights(), again.get_weights())
+    assert [{**row, "seconds": 0} for row in later.history] == [
+        {**row, "seconds": 0} for row in history
+    ]
+
+
+@in_turn(objective=[NEXT, EncoderDecoder(4, 6)], model=[ADAPTIVE, TIED])
 def test_a_frozen_embedding_is_left_as_it_was_given(tmp_path, objective, model):
     network = new_model(objective, CODEC.size, **model)
     matrix = np.random.default_rng(0).normal(size=(CODEC.size, 6)).astype(np.float32)
@@ -200,8 +237,8 @@ def test_a_budget_in_characters_counts_those_that_windows_show():
 
 @pytest.mark.parametrize(("allowed", "whole"), [(1e-9, False), (1e9, True)])
 def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch, allowed, whole):
-    monkeypatch.setattr(loop, "CALIBRATION_SECONDS", 0.1)
-    monkeypatch.setattr(loop, "VALIDATION_SHARE", allowed)
+    monkeypatch.setattr(planning, "CALIBRATION_SECONDS", 0.1)
+    monkeypatch.setattr(planning, "VALIDATION_SHARE", allowed)
     looked_at, original = [], Validation.bits_per_token
 
     def bits_per_token(validation, batches):
@@ -213,17 +250,17 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     with pytest.raises(Stop):
         fit(tmp_path, settings, stop_after=1)
     planned = load_progress(tmp_path).updates_planned
-    monkeypatch.setattr(loop, "time_updates", None)  # it is not timed again
+    monkeypatch.setattr(Step, "seconds_per_update", None)  # it is not timed again
     _, progress = fit(tmp_path, settings)
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
-    assert planned == max(loop.UPDATES_PER_CHECK, int(1.0 / each))
+    assert planned == max(planning.UPDATES_PER_CHECK, int(1.0 / each))
     assert len(progress.paces) == progress.intervals
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len({*validations}) == 1
     assert len(validations) == progress.intervals
-    assert (validations[0] == loop.MIN_BATCHES) is not whole
+    assert (validations[0] == planning.MIN_BATCHES) is not whole
     assert (progress.validation_share == 1) is whole
 
 
@@ -261,6 +298,10 @@ def test_schedules_rise_and_fall():
     np.testing.assert_allclose(rates_of("constant")[10:], 0.5)
     np.testing.assert_allclose(rates_of("wsd")[10:61], 0.5)
     np.testing.assert_allclose(rates_of("wsd")[60:], 0.5 * np.arange(40, -1, -1) / 40, atol=1e-6)
+    schedule = Schedule(Training(warmup=0.1, learning_rate=0.5, schedule="constant"))
+    schedule.cooling.assign([20.0, 4.0])
+    cooled = [float(schedule(step)) for step in range(19, 26)]
+    np.testing.assert_allclose(cooled, [0.5, 0.5, 0.375, 0.25, 0.125, 0, 0])
     expected = 0.25 * (1 + np.cos(np.pi * np.arange(91) / 90))
     np.testing.assert_allclose(rates_of("cosine")[10:], expected, atol=1e-6)
 

@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NoReturn
 
 from textgen import __version__
@@ -250,8 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _perform(options: Options) -> int | None:
     arguments = {name: value for name, value in vars(options).items() if name != "debug"}
-    module, _, name = arguments.pop("function").partition(":")
-    result = getattr(import_module(f"textgen.{module}"), name)(**arguments)
+    result = resolve_name(f"textgen.{arguments.pop('function')}")(**arguments)
     return result if isinstance(result, int) else None
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from textgen.auditing.checks import AWKWARD_TEXTS
 from textgen.core.settings import POINTS, suggestion
 from textgen.evaluation.metrics import Human, Sample
-from textgen.tokenizers.base import FILL, EncodedDocument, walk
+from textgen.tokenizers.base import FILL, DocumentCounts, EncodedDocument, follow, walk
 from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.words import Words
 
@@ -114,18 +114,16 @@ def _check_choices(
 ) -> None:
     """The choices that lead to the surface forms of a document cost what is charged for them, and
     give it back."""
-    walking = walk(tokenizer, encoded, cached)
     cost = 0.0
-    document = None
-    choice = next(walking)
-    while document is None:
+
+    def take_known(choice: Any) -> int:
+        nonlocal cost
         assert choice.known is not None
         if choice.probabilities is not None:
             cost -= math.log2(choice.probabilities()[choice.known])
-        try:
-            choice = walking.send(choice.known)
-        except StopIteration as end:
-            document = end.value
+        return int(choice.known)
+
+    document = follow(walk(tokenizer, encoded, DocumentCounts() if cached else None), take_known)
     assert tokenizer.decode(document) == text, f"{text!r}: its choices lead to another text"
     message = f"{text!r}: {charged:.6f} bits are charged, its choices cost {cost:.6f}"
     assert math.isclose(cost, charged, rel_tol=1e-6, abs_tol=1e-6), message

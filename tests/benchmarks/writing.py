@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
@@ -43,6 +44,7 @@ def textgen(size, output, batch):
     from textgen.core import system
 
     system.start_tensorflow(THREADS)
+    from textgen.evaluation.model import LanguageModel
     from textgen.evaluation.sampler import Sampler
     from textgen.models.objectives import NextToken
 
@@ -51,7 +53,9 @@ def textgen(size, output, batch):
     if (layer := network.output_layer).head_size < layer.size:
         frequent = layer.head_size
         layer.head.bias.assign([0.0] * frequent + [np.log(frequent * TAIL / (1 - TAIL))])
-    sampler, steps = Sampler(objective, network), TOKENS["textgen"][int(batch)]
+    tokenizer = SimpleNamespace(size=int(size), unwritable=(0, 1))
+    model = LanguageModel(tokenizer, objective, network)
+    sampler, steps = Sampler(model), TOKENS["textgen"][int(batch)]
     prompts, seeds = [np.zeros(0, int)] * int(batch), range(int(batch))
 
     def write():

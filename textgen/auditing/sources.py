@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import check_folder, load_run
 from textgen.runs.folder import CHECKED
-from textgen.tokenizers.base import BOUNDARY, EncodedDocument, walk
+from textgen.tokenizers.base import BOUNDARY, DocumentCounts, EncodedDocument, follow, walk
 
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024
@@ -90,14 +90,14 @@ class RunModel:
     end: int | None = BOUNDARY
 
     def __init__(self, model: LanguageModel) -> None:
-        self._model, self._cached = model, model.cache is not None
+        self._model = model
         self._tokenizer, self._size = model.tokenizer, model.tokenizer.size
         self._stepper: Any = None
 
     def start(self) -> None:
         self._close()
         self._stepper = Stepper(self._model)
-        self._walking = walk(self._tokenizer, None, self._cached)
+        self._walking = self._choices()
         self._chances = next(self._walking).probabilities
 
     def _close(self) -> None:
@@ -117,31 +117,28 @@ class RunModel:
         chosen = token if self._chances is None else token - self._size
         self._chances = self._walking.send(chosen).probabilities
 
-    def _walk(self, document: EncodedDocument | None, choose: Callable[[Any, int], int]) -> Any:
-        """The document whose choices ``choose`` makes, from a choice and the first token of its
-        own: those of spellings come after those of the network."""
-        walking: Any = walk(self._tokenizer, document, self._cached)
-        sent = None
-        while True:
-            try:
-                choice = walking.send(sent)
-            except StopIteration as end:
-                return end.value
-            sent = choose(choice, 0 if choice.probabilities is None else self._size)
+    def _choices(self, document: EncodedDocument | None = None) -> Any:
+        earlier = None if self._model.cache is None else DocumentCounts()
+        return walk(self._tokenizer, document, earlier)
+
+    def _first(self, choice: Any) -> int:
+        """The first token of a choice: those of spellings come after those of the network."""
+        return 0 if choice.probabilities is None else self._size
 
     def encode(self, text: str) -> list[int]:
         tokens = list[int]()
 
-        def take_known(choice: Any, first: int) -> int:
-            tokens.append(first + choice.known)
-            return choice.known
+        def take_known(choice: Any) -> int:
+            tokens.append(self._first(choice) + choice.known)
+            return int(choice.known)
 
-        self._walk(self._tokenizer.encode(text), take_known)
+        follow(self._choices(self._tokenizer.encode(text)), take_known)
         return tokens[:-1]
 
     def decode(self, tokens: Sequence[int]) -> str:
         left = iter((*tokens, BOUNDARY))
-        return self._tokenizer.decode(self._walk(None, lambda _, first: next(left) - first))
+        document = follow(self._choices(), lambda choice: next(left) - self._first(choice))
+        return self._tokenizer.decode(document)
 
     def claim(self, text: str) -> Claim:
         """What ``textgen score`` says: all windows of the text at once, not step by step."""

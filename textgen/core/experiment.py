@@ -49,11 +49,8 @@ MAX_DEPTH = 20  # of tables in tables, and of files that include each other
 PACKAGE = Path(__file__).parents[1]
 # Where the files that come with textgen lie, in a checkout or in the installed package, and the
 # folders in there whose files come with it, too.
-EXPERIMENT_FOLDERS = tuple(
-    folder
-    for folder in (PACKAGE.parent / "experiments", PACKAGE / "experiments")
-    if (folder / "base.toml").is_file()
-)
+_PLACES = [folder / "experiments" for folder in (PACKAGE.parent, PACKAGE)]
+EXPERIMENT_FOLDERS = tuple(folder for folder in _PLACES if (folder / "base.toml").is_file())
 EXPERIMENT_SUBFOLDERS = ("article", "benchmarks")
 
 
@@ -307,11 +304,10 @@ class SettingsReader:
         if point != "corpus":
             cls = lookup(point, str(kind), f"{where}: {point}.kind")
         names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
-        lost = [name for name in old if name not in {*names, *new, "kind", "fallback"}]
-        if lost:
+        if lost := [name for name in old if name not in {*names, *new, "kind", "fallback"}]:
             settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
-            message = f'{where}: {point}.kind is now "{kind}"; settings left out: {settings}'
-            self.left_out.append(message)
+            change = f'{where}: {point}.kind is now "{kind}"'
+            self.left_out.append(f"{change}; settings left out: {settings}")
         return {name: value for name, value in old.items() if name in names}
 
 

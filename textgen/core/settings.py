@@ -23,6 +23,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -98,8 +99,7 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
             if entry.name == kind and place not in POINTS:
                 hint = f"textgen.{place} is no plug-in point: {suggestion(place, POINTS)}"
         raise TextgenError(f"{prefix}unknown {point.replace('_', ' ')} {kind!r}", hint)
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return resolve_name(target)
 
 
 @dataclass(frozen=True)
@@ -409,11 +409,15 @@ class Training:
 
     ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
     counts characters seen, repeats included. ``validations`` is how often within the budget the
-    model is validated, a checkpoint written and the best weights kept; ``patience`` ends a training
-    after so many of them without a better figure. ``watch`` says which figure that is: the bits per
-    character of the validation text, or the loss on the training text. The intervals are as even as
+    model is validated, a checkpoint written and the best weights kept. The intervals are as even as
     can be, and of ten updates or more: a training of fewer than ten per validation has fewer
-    validations.
+    validations. ``watch`` says which figure is compared: the bits per character of the validation
+    text, or the loss on the training text.
+
+    Two figures above the best, running, have a training that watches validation text go back to the
+    best and cool: its learning rate falls to zero over a fifth of the updates made, or those that
+    are left, and it ends. ``patience`` ends a training after so many validations without a better
+    figure; with one or two it does not cool.
 
     ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
     2024) and leaves all other weights to AdamW.

@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 import platformdirs
 
@@ -60,25 +60,40 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_file(path: Path, content: str | bytes) -> None:
+def write_file(
+    path: Path,
+    content: str | bytes | Callable[[BinaryIO], object],
+    safe: str = "what was there before is unharmed",
+    unfinished: str = "",
+) -> None:
     """Write a file whole or not at all.
+
+    Args:
+        path: of the file.
+        content: what it holds, or a function that writes it.
+        safe: part of the error: what is unharmed.
+        unfinished: name of the file until it is whole, where no other process writes the same:
+            what a killed process left is written over. If empty, a name of its own.
 
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    own_name = f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new"
+    temporary = path.with_name(unfinished or own_name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise write_failed(path, error, "what was there before is unharmed") from None
+        raise write_failed(path, error, safe) from None
 
 
 def write_json(path: Path, data: Any) -> None:

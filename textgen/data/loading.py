@@ -194,14 +194,14 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
 def same_works(corpus: Corpus) -> str:
     """Says so where test and training text are, or may be, parts of the same works; else empty."""
     train, _, test = ({PIECE_NUMBER.sub("", n) for n in names} for names in corpus.names.values())
-    scope = "What is found holds for {} and says nothing about others."
     if train & test:
-        return f"Test and training text are pieces of the same texts. {scope.format('these')}"
+        only = "The result says nothing about other texts."
+        return f"Test and training text are pieces of the same texts. {only}"
     names = list(itertools.chain(*corpus.names.values()))
     numbers = {int(match[0]) for name in names if (match := re.search(r"\d+", name))}
     if len(numbers) == len(names) and max(numbers) <= NUMBERED * len(names):
-        chapters = "The texts are numbered like chapters of one book, test text between trained."
-        return f"{chapters} {scope.format('such a book')}"
+        chapters = "The texts are numbered. If they are chapters of one book"
+        return f"{chapters}, the result says nothing about other books."
     return ""
 
 

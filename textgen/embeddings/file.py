@@ -49,16 +49,13 @@ class File:
             hint = f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
             hint += "[backbone] embedding_size to their width"
             raise TextgenError(f"embedding.path: {self.path}: {problem}", hint) from None
-        found = {
-            token: next(read[form] for form in _forms(name) if form in read)
-            for token, name in enumerate(names)
-            if any(form in read for form in _forms(name))
-        }
+        forms = [next(filter(read.__contains__, _forms(name)), None) for name in names]
+        found = {token: read[form] for token, form in enumerate(forms) if form is not None}
         if not found:
             message = f"embedding.path: {self.path}: none of the {len(names)} tokens"
             hint = "such files hold words: use a word tokenizer, and the language of the corpus"
             raise TextgenError(message, hint)
-        matrix = starting_matrix([*found], np.stack([*found.values()]), len(names), seed)
+        matrix = starting_matrix(found, width, len(names), seed)
         source = f"vectors {self.path.name} (sha256 {checksum[:12]}…), "
         return Vectors(matrix, len(found), (f"{source}{len(found)} of {len(names)} tokens found",))
 

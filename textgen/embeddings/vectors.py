@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 from textgen.core.settings import Count
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
 
 # Root mean square of the components of a network's first vectors. Learnt vectors come in every
 # size, and a network that starts from large ones saturates.
@@ -44,7 +47,6 @@ class Embedding(Protocol):
     @property
     def frozen(self) -> bool:
         """Whether the vectors stay fixed during training."""
-        ...
 
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
@@ -60,7 +62,6 @@ class Embedding(Protocol):
         Raises:
             TextgenError: a file that cannot be read, or vectors of another width.
         """
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,9 @@ class _Learnt:
         if self.kind == "fasttext":
             words = distinct_spellings(names)
         sentences = _Sentences(documents, words)
-        settings = (self.kind, width, self.epochs)
-        keyed = train_vectors(sentences, *settings, window=self.window, seed=seed)
-        places = [keyed.key_to_index.get(word) for word in words]
-        known = [token for token, place in enumerate(places) if place is not None]
-        vectors = keyed.vectors[[places[token] for token in known]]
-        return Vectors(starting_matrix(known, vectors, len(names), seed), len(known))
+        keyed = train_vectors(sentences, self.kind, width, self.epochs, self.window, seed=seed)
+        known = {i: keyed[word] for i, word in enumerate(words) if word in keyed.key_to_index}
+        return Vectors(starting_matrix(known, width, len(names), seed), len(known))
 
 
 @dataclass(frozen=True)
@@ -148,8 +146,7 @@ class _Sentences:
     def __iter__(self) -> Iterator[list[str]]:
         for document in self.documents:
             for start in range(0, len(document), SENTENCE_TOKENS):
-                part = document[start : start + SENTENCE_TOKENS].tolist()
-                yield [self.words[token] for token in part]
+                yield [self.words[token] for token in document[start : start + SENTENCE_TOKENS]]
 
 
 def train_vectors(
@@ -157,10 +154,10 @@ def train_vectors(
     kind: Literal["word2vec", "fasttext"],
     size: int,
     epochs: int,
-    *,
     window: int = 5,
+    *,
     seed: int,
-) -> Any:
+) -> KeyedVectors:
     """Vectors of the words of a text, bit-identical for the same sentences and seed.
 
     ``"word2vec"`` predicts a word from the mean of its neighbours (continuous bag of words,
@@ -181,41 +178,33 @@ def train_vectors(
         seed: of the first vectors and of the negative samples.
 
     Returns:
-        gensim ``KeyedVectors``: ``key_to_index`` of each word, ``vectors`` (words, ``size``)
-        float32. Empty where there are no words.
+        ``key_to_index`` of each word, ``vectors`` (words, ``size``) float32. Empty where there are
+        no words.
     """
-    from gensim.models import FastText, Word2Vec
-    from gensim.models.keyedvectors import KeyedVectors
+    from gensim.models import FastText, KeyedVectors, Word2Vec
 
     logging.getLogger("gensim").setLevel(logging.ERROR)  # small corpora do no harm here
     types = len({word for sentence in sentences for word in sentence})
     if not types:
         return KeyedVectors(size)
-    settings: dict[str, Any] = {
-        "vector_size": size,
-        # gensim drops occurrences of words more frequent than this: 1 in 1000 by default, which
-        # among 90 characters would be nearly all; so those 10 times as frequent as the average
-        "sample": max(1e-3, 10 / types),
-        "window": window,
-        "min_count": 1,
-        "epochs": epochs,
-        "seed": seed,
-        "workers": 1,
-    }
+    # gensim drops occurrences of words more frequent than this: 1 in 1000 by default, which among
+    # 90 characters would be nearly all; so those 10 times as frequent as the average
+    settings: dict[str, Any] = {"sample": max(1e-3, 10 / types), "min_count": 1, "workers": 1}
+    settings |= {"vector_size": size, "window": window, "epochs": epochs, "seed": seed}
     if kind == "word2vec":
         return Word2Vec(sentences, sg=0, **settings).wv
     # by default the n-grams share ten times as many vectors, which cost 780 MB
     return FastText(sentences=sentences, sg=1, bucket=200_000, min_n=3, max_n=6, **settings).wv
 
 
-def starting_matrix(known: Sequence[int], vectors: np.ndarray, size: int, seed: int) -> np.ndarray:
+def starting_matrix(known: dict[int, np.ndarray], width: int, size: int, seed: int) -> np.ndarray:
     """First weights of an embedding layer: learnt vectors, and random ones for the other tokens.
 
     The components of either kind have a root mean square of :data:`SCALE`.
 
     Args:
-        known: (n,) the tokens with a learnt vector.
-        vectors: (n, width) float, these vectors.
+        known: the learnt vectors of some tokens, (width,) float each.
+        width: of a vector.
         size: number of tokens.
         seed: of the random vectors.
 
@@ -223,9 +212,10 @@ def starting_matrix(known: Sequence[int], vectors: np.ndarray, size: int, seed: 
         (``size``, width) float32.
     """
     random = np.random.default_rng(seed)
-    matrix = random.standard_normal((size, vectors.shape[1]), dtype=np.float32) * np.float32(SCALE)
-    if len(known):
+    matrix = random.standard_normal((size, width), dtype=np.float32) * np.float32(SCALE)
+    if known:
+        vectors = np.stack([*known.values()])
         rms = float(np.sqrt(np.mean(np.square(vectors, dtype=np.float64))))
         scaled = rms > np.finfo(np.float32).tiny  # below it the factor is no float32
-        matrix[known] = vectors * (SCALE / rms) if scaled else vectors
+        matrix[[*known]] = vectors * (SCALE / rms) if scaled else vectors
     return matrix

@@ -33,7 +33,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -45,11 +44,10 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
-from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.evaluation.cache import count
 from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, scored_documents, summarise
-from textgen.evaluation.pitman_yor import fit
+from textgen.evaluation.pitman_yor import PitmanYor, fit
 from textgen.evaluation.units import published_units
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer, library_versions
@@ -141,14 +139,10 @@ class Compressor:
         if not hasattr(os, "fork"):
             encoders = ((*self.encoder(len(training)), training + d) for d in documents)
             return [len(encode(text)) + len(end()) for encode, end, text in encoders]
-        encode, end = self.encoder(len(training))
+        encode, _ = encoder = self.encoder(len(training))
         # xz takes the last byte when it is done with those before, and is copied after the work
         before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
-
-        def added(document: bytes) -> int:
-            return len(encode(document)) + len(end())
-
-        return [before + _in_a_copy(partial(added, document)) for document in documents]
+        return [before + _size_in_a_copy(encoder, document) for document in documents]
 
 
 @dataclass(frozen=True)
@@ -161,7 +155,7 @@ class PrimedCompressor:
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
         added = [b"", *(_joined([document]) for document in documents)]
-        alone, *sizes = self.compressor.sizes_behind(self.training, added if documents else [b""])
+        alone, *sizes = self.compressor.sizes_behind(self.training, added)
         return [np.array([8.0 * (size - alone)]) for size in sizes]
 
 
@@ -169,12 +163,12 @@ def _joined(documents: Sequence[np.ndarray]) -> bytes:
     return b"".join(document.tobytes() + END for document in documents)
 
 
-def _in_a_copy(compute: Callable[[], int]) -> int:
-    """What is computed by a copy of this process, in which nothing else goes on."""
-    result, output = os.pipe()
+def _size_in_a_copy(encoder: Encoder, document: bytes) -> int:
+    """Bytes that a document and the end would add, found out in a copy of this process."""
+    (encode, end), (result, output) = encoder, os.pipe()
     if not (child := os.fork()):
         with contextlib.suppress(BaseException):
-            os.write(output, str(compute()).encode())
+            os.write(output, str(len(encode(document)) + len(end())).encode())
         os._exit(0)
     os.close(output)
     with os.fdopen(result) as pipe:
@@ -295,28 +289,21 @@ def score_baseline(
     """
     training = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
     model = baseline.fit(training, tokenizer.size)
-
-    def observe(documents: Sequence[Document]) -> list[tuple[EncodedDocument, np.ndarray]]:
+    held_out = corpus.validation if validated or orders else []
+    result = list[Scores]()
+    cache: PitmanYor | None = None
+    for documents in (held_out, corpus.test):
         encoded = [tokenizer.encode(document.text) for document in documents]
         bits = model.token_bits([e.tokens for e in encoded])
-        return list(zip(encoded, bits, strict=True))
-
-    held_out = corpus.validation if validated or orders else []
-    validation = observe(held_out)
-    cache = None
-    if orders:
-        cache = fit(orders, [(bits, count(e.tokens, orders)) for e, bits in validation])
-
-    def scores(
-        documents: Sequence[Document], observed: Sequence[tuple[EncodedDocument, np.ndarray]]
-    ) -> Scores:
-        rows = [{"counts": bits} for _, bits in observed]
-        for row, (e, bits) in zip(rows, observed, strict=True):
-            if cache:
-                row["with_cache"] = cache.mixed_bits(bits, count(e.tokens, orders))
-        return scored_documents(documents, [e for e, _ in observed], rows)
-
-    return scores(held_out, validation), scores(corpus.test, observe(corpus.test))
+        rows = [{"counts": own} for own in bits]
+        if orders:
+            counts = [count(e.tokens, orders) for e in encoded]
+            cache = cache or fit(orders, list(zip(bits, counts, strict=True)))
+            for row, own, counted in zip(rows, bits, counts, strict=True):
+                row["with_cache"] = cache.mixed_bits(own, counted)
+        result.append(scored_documents(documents, encoded, rows))
+    validation, test = result
+    return validation, test
 
 
 def baseline(

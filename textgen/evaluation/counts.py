@@ -24,7 +24,8 @@ from textgen.evaluation.pitman_yor import (
     numbered,
     probabilities_of,
 )
-from textgen.tokenizers.base import BOUNDARY, THIRDS, WEIGHTS_PRIOR, mixture_weights
+from textgen.tokenizers.base import BOUNDARY
+from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.
 MAX_CHARACTERS = 4_000_000
@@ -54,7 +55,7 @@ class Trust(NamedTuple):
             levels that know the context, from none to all.
     """
 
-    processes: tuple[PitmanYor, PitmanYor]
+    processes: Sequence[PitmanYor]
     weights: Sequence[Sequence[float]]
 
 
@@ -135,14 +136,17 @@ class TrainingCounts:
                 columns.append(tuple(row[self._longest :] for row in found))
         return ContextCounts(*map(np.array, zip(*columns, strict=True)))
 
-    def fitted(self, documents: Sequence[tuple[np.ndarray, ContextCounts]]) -> TrainingCounts:
+    def fitted(
+        self, documents: Sequence[tuple[np.ndarray, ContextCounts]], limit: int | None = None
+    ) -> TrainingCounts:
         """These counts, trusted as validation documents have it.
 
         Args:
             documents: the network's bits (n,) of the tokens of each, and their :meth:`counts`.
+            limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
-        processes = fit(self._orders, documents), fit(self._orders, uniform)
+        processes = [fit(self._orders, each, limit) for each in (documents, uniform)]
         parts = [self._components(processes, *pair) for pair in documents]
         masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
         common = mixture_weights(masses, THIRDS, 0.5)
@@ -153,7 +157,7 @@ class TrainingCounts:
         return trusted
 
     def _components(
-        self, processes: tuple[PitmanYor, PitmanYor], bits: np.ndarray, counts: ContextCounts
+        self, processes: Sequence[PitmanYor], bits: np.ndarray, counts: ContextCounts
     ) -> tuple[np.ndarray, np.ndarray]:
         """(n, 3): P of each token by the network, by counts on top of it, and by counts alone; and
         (n,), how many levels know its context."""

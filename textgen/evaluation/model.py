@@ -25,7 +25,7 @@ from textgen.evaluation.cache import DocumentCache, count
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.likelihood import Scores, scored_documents, token_bits
-from textgen.evaluation.pitman_yor import ContextCounts, fit
+from textgen.evaluation.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
 from textgen.models.objectives import Objective
 from textgen.tokenizers.base import EncodedDocument, Tokenizer
 
@@ -147,15 +147,19 @@ class LanguageModel:
         network = observed.network if observed.dynamic is None else observed.dynamic
         return self._with_counts(network, observed.counts)[0]
 
-    def fitted(self, observed: Sequence[Observed]) -> LanguageModel:
-        """The model whose counts and cache are trusted as these validation documents have it."""
+    def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> LanguageModel:
+        """The model whose counts and cache are trusted as these validation documents have it.
+
+        Args:
+            limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
+        """
         model = self
         if self.counts:
             pairs: list[Any] = [(o.network, o.counts) for o in observed]
-            model = replace(model, counts=self.counts.fitted(pairs))
+            model = replace(model, counts=self.counts.fitted(pairs, limit))
         if self.cache:
             pairs = [(model._below_cache(o), o.cache) for o in observed]
-            process = fit(self.cache.orders, pairs)
+            process = fit(self.cache.orders, pairs, limit)
             model = replace(model, cache=replace(self.cache, **vars(process)))
         return model
 
@@ -173,7 +177,7 @@ class LanguageModel:
         order = np.argsort(sizes, kind="stable")
         rows = list[dict[str, np.ndarray]]([{}] * len(sizes))
         for own, others in ((order[::2], order[1::2]), (order[1::2], order[::2])):
-            model = self.fitted([observed[i] for i in others])
+            model = self.fitted([observed[i] for i in others], CROSS_FITTED_TOKENS)
             for i in own:
                 rows[i] = model.mixed(observed[i])
         return rows

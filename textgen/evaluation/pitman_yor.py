@@ -37,8 +37,8 @@ PRIOR_WEIGHT = 0.25
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 # Least that a network is taken to leave to a token: a double may have no room for less.
 MIN_PROBABILITY = 2.0**-1000
-# Enough to settle some hundred numbers.
-TUNING_TOKENS = 100_000
+# Enough to settle some hundred numbers; and to say about how much they will be worth.
+TUNING_TOKENS, CROSS_FITTED_TOKENS = 100_000, 25_000
 # The fit ends where a step saves less than this share of all nats.
 FIT_TOLERANCE = 1e-6
 
@@ -104,17 +104,22 @@ class PitmanYor:
         return probabilities
 
 
-def fit(orders: Sequence[int], documents: Sequence[tuple[np.ndarray, ContextCounts]]) -> PitmanYor:
-    """The process that makes the first TUNING_TOKENS tokens of documents most likely, but for a
-    weak pull of what all kinds of a level share towards START, and of each kind towards that: a
-    kind that these documents do not have is like the rest of its level.
+def fit(
+    orders: Sequence[int],
+    documents: Sequence[tuple[np.ndarray, ContextCounts]],
+    limit: int | None = None,
+) -> PitmanYor:
+    """The process that makes the first tokens of documents most likely, but for a weak pull of what
+    all kinds of a level share towards START, and of each kind towards that: a kind that these
+    documents do not have is like the rest of its level.
 
     Args:
         orders: rising.
         documents: bits (n,) of the tokens of each under P_0, and what was counted, of validation
             documents.
+        limit: tokens that are looked at; TUNING_TOKENS if None.
     """
-    parts, room = list[tuple[np.ndarray, ...]](), TUNING_TOKENS
+    parts, room = list[tuple[np.ndarray, ...]](), limit or TUNING_TOKENS
     for bits, counts in documents:
         end = min(len(bits), room)  # the end mark of a document that is cut short is left out
         parts.append((probabilities_of(bits[None, :end]), *(row[:, :end] for row in counts)))

@@ -101,9 +101,9 @@ class Difference:
     folds: int = 1
 
     @property
-    def scope(self) -> Literal["arms", "these runs"]:
-        """What low, high and p hold for: one training does not show what others would give."""
-        return "arms" if min(self.seeds) > 1 or self.folds > 1 else "these runs"
+    def of_arms(self) -> bool:
+        """Whether low, high and p hold for other trainings of the arms, not for these runs only."""
+        return min(self.seeds) > 1 or self.folds > 1
 
 
 def bootstrap_interval(
@@ -356,7 +356,7 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> Needed:
     documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
         return Needed("seeds")
-    return Needed("documents", documents, difference.scope != "arms")
+    return Needed("documents", documents, not difference.of_arms)
 
 
 def fewest_documents(contrasts: int = 1) -> int:

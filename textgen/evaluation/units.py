@@ -151,17 +151,18 @@ def denominator(unit: Unit, counts: Counts) -> str:
     return " + ".join(NOTHING if n is None else f"{n:,} {name}" for n, name in numbers)
 
 
-def unit_table(published: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows of a table: each unit by part, what it is divided by, and the first
-    part again where end marks are counted."""
-    parts = list(published["parts"])
+def unit_table(
+    parts: Mapping[str, InUnits], denominators: Mapping[str, str]
+) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of a table: each unit by part, the first part again where end marks are
+    counted, and what the unit is divided by."""
     head = ["unit", *(PART_LABELS[part] for part in parts)]
     head += [f"{head[1]}, end marks counted", "per"]
     rows = []
     for name, unit in UNITS.items():
-        values = [published["parts"][part][name] for part in parts]
-        own = [value["as_published"] for value in values] + [values[0]["end_marks_counted"]]
-        rows.append([unit.label, *map(_text, own), published["denominators"][name]])
+        values = [own[name] for own in parts.values()]
+        figures = [value["as_published"] for value in values] + [values[0]["end_marks_counted"]]
+        rows.append([unit.label, *map(_text, figures), denominators[name]])
     return head, rows
 
 

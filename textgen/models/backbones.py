@@ -8,11 +8,16 @@ its ``embedding_width`` and what it ``build``\ s.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from textgen.core.settings import Fraction
+
+if TYPE_CHECKING:
+    import keras
+
+    from textgen.models.network import Network
 
 TABLE = {
     "lstm": "textgen.models.backbones:LSTM",
@@ -98,8 +103,8 @@ class Backbone:
         if self.tied_output and self.projection:
             raise ValueError("tied_output needs projection = false")
 
-    def layer(self, units: int, name: str) -> Any:
-        """One Keras layer: (B, T, n), states → (B, T, units), states."""
+    def layer(self, units: int, name: str) -> keras.layers.Layer:
+        """One Keras layer: (B, T, n) float32, states → (B, T, units) float32, states."""
         raise NotImplementedError
 
     def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
@@ -107,7 +112,7 @@ class Backbone:
         at the last position."""
         raise NotImplementedError
 
-    def normalisation_layer(self, number: int) -> Any:
+    def normalisation_layer(self, number: int) -> keras.layers.Layer | None:
         """The Keras layer behind a layer, counted from 1, that normalises its output, or None."""
         return None
 
@@ -124,20 +129,17 @@ class Backbone:
             name += ", with n-gram vectors"
         return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
 
-    def build(self, vocabulary_size: int, *, source: str = "tokens", output: bool = True) -> Any:
-        """A new :class:`textgen.models.network.Network`.
+    def build(self, size: int, *, source: str = "tokens", output: bool = True) -> Network:
+        """A new network.
 
         Args:
-            vocabulary_size: V; frequent tokens come first.
+            size: V, number of tokens; frequent ones come first.
             source: ``"tokens"``, or ``"vectors"`` of the size of a state vector.
             output: whether there is an output layer.
         """
         from textgen.models.network import Ensemble, LayeredNetwork
 
-        members = [
-            LayeredNetwork(self, vocabulary_size, source=source, output=output)
-            for _ in range(self.members)
-        ]
+        members = [LayeredNetwork(self, size, source, output) for _ in range(self.members)]
         return members[0] if self.members == 1 else Ensemble(members)
 
     def projection_size(self, vocabulary_size: int, width: int) -> int | None:
@@ -169,7 +171,7 @@ class Recurrent(Backbone):
     def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
         return ((units,),) * self.states
 
-    def normalisation_layer(self, number: int) -> Any:
+    def normalisation_layer(self, number: int) -> keras.layers.Layer | None:
         import keras
 
         kinds = {"layer": keras.layers.LayerNormalization, "batch": keras.layers.BatchNormalization}
@@ -195,7 +197,7 @@ class LSTM(Recurrent):
     states: ClassVar[int] = 2
     portable_cell: ClassVar[str | None] = "lstm"
 
-    def layer(self, units: int, name: str) -> Any:
+    def layer(self, units: int, name: str) -> keras.layers.Layer:
         from textgen.models.recurrent import UnrolledLSTM
 
         return UnrolledLSTM(units, self.weight_drop, unit_forget_bias=self.forget_bias, name=name)
@@ -209,7 +211,7 @@ class GRU(Recurrent):
     states: ClassVar[int] = 1
     portable_cell: ClassVar[str | None] = "gru"
 
-    def layer(self, units: int, name: str) -> Any:
+    def layer(self, units: int, name: str) -> keras.layers.Layer:
         from textgen.models.recurrent import UnrolledGRU
 
         return UnrolledGRU(units, name=name)
@@ -224,7 +226,7 @@ class MinGRU(Recurrent):
     states: ClassVar[int] = 1
     portable_cell: ClassVar[str | None] = "mingru"
 
-    def layer(self, units: int, name: str) -> Any:
+    def layer(self, units: int, name: str) -> keras.layers.Layer:
         from textgen.models.recurrent import MinGRULayer
 
         return MinGRULayer(units, name)
@@ -270,7 +272,7 @@ class Transformer(Backbone):
     def heads(self, units: int) -> int:
         return max(1, units // self.head_size)
 
-    def layer(self, units: int, name: str) -> Any:
+    def layer(self, units: int, name: str) -> keras.layers.Layer:
         from textgen.models.transformer import Block
 
         return Block(self, units, name)
@@ -279,7 +281,7 @@ class Transformer(Backbone):
         past = (self.heads(units), self.context - 1, self.head_size)
         return (units,), past, past, (1,)
 
-    def normalisation_layer(self, number: int) -> Any:
+    def normalisation_layer(self, number: int) -> keras.layers.Layer | None:
         import keras
 
         last = number == len(self.units)

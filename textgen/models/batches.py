@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import BOUNDARY
+from textgen.tokenizers.base import BOUNDARY, EncodedDocument
 from textgen.tokenizers.encoding import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning
 TOKENS_PER_COUNT = 1 << 22
 MAX_MAPPED_BYTES = 1 << 25  # of a mapped file, about, that are kept in memory
 HUGE_PAGE_BYTES = 1 << 21  # that one look at a mapped file may bring into memory
+Documents: TypeAlias = Sequence[EncodedDocument] | Sequence[np.ndarray]
 
 
 class Windows:
@@ -31,18 +32,15 @@ class Windows:
         objective: gives ``before``, ``length`` and ``carries_state``.
     """
 
-    def __init__(self, documents: Sequence[Any] | Stored, objective: Objective) -> None:
+    def __init__(self, documents: Documents, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
-        self.carries_state = objective.carries_state
-        self._fixed = objective.fixed_windows
+        self.carries_state, self._fixed = objective.carries_state, objective.fixed_windows
         self._release: Callable[[], object] = lambda: None
         if isinstance(documents, Stored):
-            self.offsets = documents.offsets
-            self.flat = documents.flat
-            self.sizes = documents.sizes
+            self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
             self._release = documents.release
             return
-        tokens: list[Any] = [getattr(document, "tokens", document) for document in documents]
+        tokens = [d.tokens if isinstance(d, EncodedDocument) else d for d in documents]
         self.sizes = np.array([len(document) + 1 for document in tokens], dtype=np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
         self.flat = np.full(self.offsets[-1], BOUNDARY, dtype=tokens[0].dtype)
@@ -68,7 +66,7 @@ class Windows:
         limits = np.where(documents >= 0, self.sizes[documents], 0)[:, None]
         inside = (positions >= 0) & (positions < limits)
         index = self.offsets[documents][:, None] + positions
-        spans = self.flat[np.where(inside, index, 0)].astype(np.int32)
+        spans = self.flat[np.where(inside, index, 0)]
         outside = np.where((positions < 0) & (columns < 0), BOUNDARY, NO_TARGET)
         return np.where(inside, spans, outside).astype(np.int32)
 
@@ -90,40 +88,29 @@ class Windows:
         the text is drawn for each epoch, unless they are fixed. The order depends on (seed, epoch)
         alone.
         """
+        carried, count = self.carries_state, len(self.sizes)
         updates = self.updates_per_epoch(batch)
         often = max(1, MAX_MAPPED_BYTES // (batch * HUGE_PAGE_BYTES))
         first = start % updates
         for epoch in itertools.count(start // updates):
             random = np.random.default_rng([seed, epoch])
-            batches = self._epoch(batch, random, range(first, updates))
-            for step, spans_and_fresh in enumerate(batches):
+            documents = random.permutation(count) if carried else np.arange(count)
+            phase = 0 if carried or self._fixed else int(random.integers(self.length))
+            ends = np.cumsum(self.per_document(phase)[documents])
+            number = int(ends[-1])
+            order = random.permutation(0 if carried else number)
+            for step in range(first, updates):
+                if carried:
+                    window = np.minimum(np.arange(batch) * number // batch + step, number - 1)
+                else:
+                    window = order[np.arange(step * batch, (step + 1) * batch) % number]
+                place = np.searchsorted(ends, window, side="right")
+                within = window - np.where(place > 0, ends[place - 1], 0)
+                fresh = (within == 0) | (step == 0) | (not carried)
+                yield self.spans(documents[place], within * self.length - phase), fresh
                 if step % often == 0:  # spans are copies
                     self._release()
-                yield spans_and_fresh
             first = 0
-
-    def _epoch(
-        self, batch: int, random: np.random.Generator, steps: range
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        carried = self.carries_state
-        phase = 0
-        documents = np.arange(len(self.sizes))
-        if carried:
-            documents = random.permutation(len(self.sizes))
-        elif not self._fixed:
-            phase = int(random.integers(self.length))
-        ends = np.cumsum(self.per_document(phase)[documents])
-        number = int(ends[-1])
-        order = None if carried else random.permutation(number)
-        for step in steps:
-            if order is None:
-                window = np.minimum(np.arange(batch) * number // batch + step, number - 1)
-            else:
-                window = order[np.arange(step * batch, (step + 1) * batch) % number]
-            place = np.searchsorted(ends, window, side="right")
-            within = window - np.where(place > 0, ends[place - 1], 0)
-            fresh = (within == 0) | (step == 0) | (not carried)
-            yield self.spans(documents[place], within * self.length - phase), fresh
 
     def scoring(
         self, batch: int
@@ -145,9 +132,7 @@ class Windows:
             row = dealt[documents]
         places = np.stack([documents, starts], axis=1)
         streams = [places[row == number] for number in range(batch)]
-        idle = np.array([NO_TARGET, 0])
-        for step in range(max(map(len, streams))):
-            at_step = [stream[step] if step < len(stream) else idle for stream in streams]
+        for at_step in itertools.zip_longest(*streams, fillvalue=(NO_TARGET, 0)):
             documents, starts = np.transpose(at_step)
             fresh = (starts == 0) | (not self.carries_state)
             yield self.spans(documents, starts), fresh, documents, starts

@@ -21,18 +21,23 @@ import contextlib
 import contextvars
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from textgen.models.types import Reading, Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import NGrams
+
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
-_key: contextvars.ContextVar[tuple[Any, Any]] = contextvars.ContextVar("dropout_key")
+_key = contextvars.ContextVar[tuple[Tensor, Tensor]]("dropout_key")
 
 
 @contextlib.contextmanager
-def dropout_key(update: Any, first_row: Any = 0) -> Iterator[None]:
+def dropout_key(update: Tensor | int, first_row: Tensor | int = 0) -> Iterator[None]:
     """What masks drawn inside depend on beside their layer.
 
     Args:
@@ -46,10 +51,10 @@ def dropout_key(update: Any, first_row: Any = 0) -> Iterator[None]:
         _key.reset(token)
 
 
-def new_seed() -> int:
+def new_seed(rate: float) -> int:
     """A seed for the masks of one layer, drawn from the generator that
-    ``keras.utils.set_random_seed`` sets."""
-    return random.randint(1, 10**9)
+    ``keras.utils.set_random_seed`` sets; not drawn where the layer drops nothing."""
+    return random.randint(1, 10**9) if rate else 0
 
 
 class HashedDropout(keras.layers.Layer):
@@ -59,25 +64,22 @@ class HashedDropout(keras.layers.Layer):
         rate: share of the elements that is dropped.
         locked: drop the same units at all positions of a window (Gal & Ghahramani 2016).
         seed: of the masks.
-        name: of the layer.
     """
 
-    def __init__(
-        self, rate: float, locked: bool = False, seed: int | None = None, name: str | None = None
-    ) -> None:
-        super().__init__(name=name)
+    def __init__(self, rate: float, locked: bool = False, seed: int | None = None) -> None:
+        super().__init__()
         self.rate, self.locked = rate, locked
-        self.seed = new_seed() if seed is None else seed
+        self.seed = new_seed(rate) if seed is None else seed
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        if not training:
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or not self.rate:
             return inputs
         if self.locked:
             return inputs * drop(tf.ones_like(inputs[:, :1]), self.seed, self.rate)
         return drop(inputs, self.seed, self.rate)
 
 
-def drop(inputs: Any, seed: int, rate: float, by_row: bool = True) -> Any:
+def drop(inputs: Tensor, seed: int, rate: float, by_row: bool = True) -> Tensor:
     """A share ``rate`` of the elements set to zero, the rest scaled up to make up for it.
 
     Args:
@@ -95,7 +97,7 @@ def drop(inputs: Any, seed: int, rate: float, by_row: bool = True) -> Any:
 
 
 @tf.function(autograph=False, jit_compile=True)
-def _drop(inputs: Any, update: Any, first_row: Any, seed: Any, rate: float) -> Any:
+def _drop(inputs: Tensor, update: Tensor, first_row: Tensor, seed: Tensor, rate: float) -> Tensor:
     shape = tf.shape(inputs)
     places = tf.reshape(tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32), shape)
     places += first_row * tf.cast(tf.reduce_prod(shape[1:]), tf.uint32)
@@ -104,7 +106,7 @@ def _drop(inputs: Any, update: Any, first_row: Any, seed: Any, rate: float) -> A
     return tf.where(remains, inputs / (1 - rate), tf.zeros_like(inputs))
 
 
-def mix(bits: Any) -> Any:
+def mix(bits: Tensor) -> Tensor:
     """Every bit of a uint32 depends on all of them afterwards."""
     shift = tf.bitwise.right_shift
     bits = tf.bitwise.bitwise_xor(bits, shift(bits, np.uint32(16))) * np.uint32(0x85EBCA6B)
@@ -124,15 +126,15 @@ class NGramEmbedding(keras.layers.Layer):
         size: of the vectors.
     """
 
-    def __init__(self, settings: Any, size: int) -> None:
+    def __init__(self, settings: NGrams, size: int) -> None:
         super().__init__(name="ngrams")
         self.orders, self.rows = sorted({*settings.orders}), settings.rows
         self.dropout, self.context = settings.dropout, self.orders[-1] - 1
-        self.seed = new_seed() if self.dropout else 0
+        self.seed = new_seed(self.dropout)
         self.table = self.add_weight(shape=(self.rows, size), initializer="zeros", name="table")
         self.built = True
 
-    def call(self, tokens: Any, before: Any, training: bool = False) -> tuple[Any, Any]:
+    def call(self, tokens: Tensor, before: Tensor, training: bool = False) -> Reading:
         """Vectors of every position.
 
         Args:
@@ -143,26 +145,15 @@ class NGramEmbedding(keras.layers.Layer):
             (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
         """
         text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
-        sums = [
-            self._vectors(places, self.seed + order, training)
-            for order, places in zip(self.orders, self._places(text), strict=True)
-        ]
-        return tf.add_n(sums), tf.cast(text[:, tf.shape(tokens)[1] :], tf.float32)
-
-    def _vectors(self, places: Any, seed: int, training: bool) -> Any:
-        vectors = tf.gather(self.table.value, places)
-        if not training or not self.dropout:
-            return vectors
-        return vectors * drop(tf.ones_like(vectors[..., :1]), seed, self.dropout)
-
-    def _places(self, text: Any) -> list[Any]:
-        """For each order, the row of the n-gram that ends at each token: (B, T) int32."""
-        length = tf.shape(text)[1] - self.context
-        numbers = tf.cast(text, tf.uint32) + np.uint32(1)
-        hashed, places = tf.zeros([1, 1], tf.uint32), []
+        length, numbers = tf.shape(tokens)[1], tf.cast(text, tf.uint32) + np.uint32(1)
+        hashed, sums = tf.zeros([1, 1], tf.uint32), []
         for order in range(1, self.context + 2):
             start = self.context + 1 - order
             hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])
             if order in self.orders:
-                places.append(tf.cast(hashed % np.uint32(self.rows), tf.int32))
-        return places
+                rows = tf.cast(hashed % np.uint32(self.rows), tf.int32)  # of the n-grams, (B, T)
+                vectors = tf.gather(self.table.value, rows)
+                if training and self.dropout:
+                    vectors *= drop(tf.ones_like(vectors[..., :1]), self.seed + order, self.dropout)
+                sums.append(vectors)
+        return tf.add_n(sums), tf.cast(text[:, length:], tf.float32)

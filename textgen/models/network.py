@@ -4,14 +4,18 @@ networks, an encoder with a decoder, and helpers for any network."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from textgen.models.layers import HashedDropout, NGramEmbedding
-from textgen.models.output import AdaptiveSoftmax, MeanOutput, Softmax, dense_layer
+from textgen.models.output import AdaptiveSoftmax, MeanOutput, Output, Softmax, dense_layer
+from textgen.models.types import Reading, State, Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Backbone
 
 
 class Network(keras.Model):
@@ -19,26 +23,26 @@ class Network(keras.Model):
 
     Attributes:
         embedding: the layer that gives tokens their vectors, or None.
-        output_layer: an :class:`textgen.models.output.Output`; None for an encoder.
+        output_layer: gives a token its distribution; an encoder has none.
     """
 
-    embedding: Any = None
-    output_layer: Any = None
+    embedding: keras.layers.Layer | None = None
+    output_layer: Output
 
-    def parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Network, ...]:
         """The networks it is made of: itself, or an encoder and a decoder, or members."""
         return (self,)
 
     @property
-    def tables(self) -> tuple[Any, ...]:
-        """Weights (rows, size) of which an update reads few rows."""
+    def tables(self) -> tuple[keras.Variable, ...]:
+        """Weights (rows, size) float32 of which an update reads few rows."""
         return ()
 
-    def initial_state(self, batch: int) -> Any:
+    def initial_state(self, batch: int) -> State:
         """The state before the first token of a document."""
         raise NotImplementedError
 
-    def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
+    def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
         """What the output layer reads, for every position.
 
         Args:
@@ -51,12 +55,12 @@ class Network(keras.Model):
         """
         raise NotImplementedError
 
-    def call(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
-        """Logits (B, T, V) in place of features."""
+    def call(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
+        """Logits (B, T, V) float32 in place of features."""
         features, state = self.features(inputs, state, training)
         return self.output_layer(features), state
 
-    def state_vector(self, state: Any) -> Any:
+    def state_vector(self, state: State) -> Tensor:
         """(B, n) float32: what an encoder hands to a decoder that reads vectors."""
         raise NotImplementedError
 
@@ -68,91 +72,83 @@ class LayeredNetwork(Network):
     settings say, and one more, the last tokens, where there are n-grams.
 
     Args:
-        config: a :class:`textgen.models.backbones.Backbone`, which knows the layer.
-        vocabulary_size: V, number of tokens; frequent ones come first.
+        config: the settings, which know the layer.
+        size: V, number of tokens; frequent ones come first.
         source: ``"tokens"`` reads (B, T) int32; ``"vectors"`` reads (B, T, units[-1]) float32.
         output: whether there is an output layer.
     """
 
-    def __init__(self, config: Any, vocabulary_size: int, *, source: str, output: bool) -> None:
+    def __init__(self, config: Backbone, size: int, source: str, output: bool) -> None:
         super().__init__()
-        self.config = config
-        self.size = vocabulary_size
-        self.source = source
-        self.ngrams: Any = None
-        self.dropout_in = self.dropout_out = self.projection = None
+        self.config, self.size, self.source = config, size, source
+        self.ngrams: NGramEmbedding | None = None
+        self.projection: keras.layers.Dense | None = None
+        self.dropouts = list[HashedDropout]()
+        self.recurrent = list[keras.layers.Layer]()
+        self.normalisations = list[keras.layers.Layer | None]()
         # layers are made in the order in which they are passed: a seed gives the same weights
-        width = config.units[-1] if source == "vectors" else vocabulary_size
+        width = config.units[-1] if source == "vectors" else size
         if source == "tokens" and config.input == "embedding":
-            width, layers = config.embedding_size, keras.layers
-            kind = layers.ReversibleEmbedding if config.tied_output else layers.Embedding
-            self.embedding = kind(vocabulary_size, width, name="embedding")
+            width = config.embedding_size
+            self.embedding = keras.layers.ReversibleEmbedding(size, width, name="embedding")
             self.embedding.build((None, None))
             if config.ngrams:
                 self.ngrams = NGramEmbedding(config.ngrams, width)
-            self.dropout_in = self._dropout("dropout_in")
-        self.dropouts, self.recurrent, self.normalisations = [], [], []
         for number, units in enumerate(config.units, start=1):
-            between = number > 1 and config.dropout_between
-            self.dropouts.append(self._dropout(f"dropout{number}") if between else None)
+            self._add_dropout(config.dropout_between if number > 1 else self.embedding is not None)
             self.recurrent.append(config.layer(units, f"recurrent{number}"))
             self.recurrent[-1].build((None, None, width))
             self.normalisations.append(config.normalisation_layer(number))
             if self.normalisations[-1] is not None:
                 self.normalisations[-1].build((None, None, units))
             width = units
+        self._add_dropout(output)
         if output:
-            self.dropout_out = self._dropout("dropout_out")
-            if size := config.projection_size(vocabulary_size, width):
-                self.projection = dense_layer(size, width, "projection")
-                width = size
-            shape = vocabulary_size, width
+            if projected := config.projection_size(size, width):
+                self.projection = dense_layer(projected, width, "projection")
+                width = projected
             tied = self.embedding if config.tied_output else None
-            if levels := config.adaptive(vocabulary_size):
-                self.output_layer = AdaptiveSoftmax(*shape, levels, tied)
+            if levels := config.adaptive(size):
+                self.output_layer = AdaptiveSoftmax(size, width, levels, tied)
             else:
-                self.output_layer = Softmax(*shape, tied)
+                self.output_layer = Softmax(size, width, tied)
         self.built = True
 
-    def _dropout(self, name: str) -> Any:
-        rate, locked = self.config.dropout, self.config.locked_dropout
-        return HashedDropout(rate, locked, name=name) if rate else None
+    def _add_dropout(self, wanted: bool) -> None:
+        rate = self.config.dropout if wanted else 0.0
+        self.dropouts.append(HashedDropout(rate, self.config.locked_dropout))
 
     @property
-    def tables(self) -> tuple[Any, ...]:
+    def tables(self) -> tuple[keras.Variable, ...]:
         return () if self.ngrams is None else (self.ngrams.table,)
 
-    def initial_state(self, batch: int) -> Any:
+    def initial_state(self, batch: int) -> State:
         shapes = [self.config.state_shapes(units) for units in self.config.units]
         if self.ngrams is not None:
             shapes.append(((self.ngrams.context,),))
         return [tuple(tf.zeros((batch, *shape)) for shape in layer) for layer in shapes]
 
-    def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
-        def applied(layer: Any, x: Any) -> Any:
-            return x if layer is None else layer(x, training=training)
-
-        x = inputs
-        after = list[Any]()
-        last_tokens = state[len(self.recurrent) :]
+    def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
+        x, last_tokens = inputs, state[len(self.recurrent) :]
         if self.embedding is not None:
             x = self.embedding(inputs)
             if self.ngrams is not None:
                 vectors, tokens = self.ngrams(inputs, *last_tokens[0], training=training)
                 x, last_tokens = x + vectors, [(tokens,)]
-            x = applied(self.dropout_in, x)
         elif self.source == "tokens":
             x = tf.one_hot(inputs, self.size)
+        after = []
         layers = zip(self.dropouts, self.recurrent, self.normalisations, state, strict=False)
         for dropout, recurrent, normalisation, before in layers:
-            x = applied(dropout, x)
+            x = dropout(x, training=training)
             x, *states = recurrent(x, initial_state=list(before), training=training)
-            x = applied(normalisation, x)
+            x = x if normalisation is None else normalisation(x, training=training)
             after.append(tuple(states))
-        x = applied(self.dropout_out, x)
-        return (x if self.projection is None else self.projection(x)), after + last_tokens
+        x = self.dropouts[-1](x, training=training)
+        x = x if self.projection is None else self.projection(x)
+        return x, [*after, *last_tokens]
 
-    def state_vector(self, state: Any) -> Any:
+    def state_vector(self, state: State) -> Tensor:
         """The output of the last layer at the last position."""
         return state[len(self.recurrent) - 1][0]
 
@@ -169,27 +165,26 @@ class Ensemble(Network):
     def __init__(self, members: Sequence[LayeredNetwork]) -> None:
         super().__init__()
         self.members = list(members)
-        if members[0].output_layer is not None:
+        if hasattr(members[0], "output_layer"):
             self.output_layer = MeanOutput([member.output_layer for member in members])
         self.built = True
 
-    def parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Network, ...]:
         return tuple(self.members)
 
-    def initial_state(self, batch: int) -> Any:
+    def initial_state(self, batch: int) -> State:
         return [member.initial_state(batch) for member in self.members]
 
-    def features(self, inputs: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
+    def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
         read = [inputs] * len(self.members)
         if self.members[0].source == "vectors":  # each has a vector of its own
             read = tf.split(inputs, len(self.members), axis=-1)
-        pairs = [
-            member.features(own, before, training)
-            for member, own, before in zip(self.members, read, state, strict=True)
-        ]
-        return tf.concat([features for features, _ in pairs], axis=-1), [s for _, s in pairs]
+        members = zip(self.members, read, state, strict=True)
+        each = (member.features(own, before, training) for member, own, before in members)
+        features, states = zip(*each, strict=True)
+        return tf.concat(features, axis=-1), list(states)
 
-    def state_vector(self, state: Any) -> Any:
+    def state_vector(self, state: State) -> Tensor:
         pairs = zip(self.members, state, strict=True)
         return tf.concat([member.state_vector(own) for member, own in pairs], axis=-1)
 
@@ -204,14 +199,14 @@ class SequenceToSequence(Network):
         self.output_layer = decoder.output_layer
         self.built = True
 
-    def parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Network, ...]:
         return *self.encoder.parts(), *self.decoder.parts()
 
-    def initial_state(self, batch: int) -> Any:
+    def initial_state(self, batch: int) -> State:
         return self.encoder.initial_state(batch)
 
 
-def compilable(network: Any, gradients: bool = False) -> bool:
+def compilable(network: Network, gradients: bool = False) -> bool:
     """Whether XLA may compile a function that calls a network.
 
     It has no cuDNN kernels, which LSTM and GRU use on a GPU, and would undo what makes these train
@@ -221,13 +216,12 @@ def compilable(network: Any, gradients: bool = False) -> bool:
         network: as an objective has built it.
         gradients: whether the function takes its gradients.
     """
-    if not (gradients or tf.config.list_logical_devices("GPU")):
-        return True
+    matters = gradients or tf.config.list_logical_devices("GPU")
     kinds = (keras.layers.LSTM, keras.layers.GRU)
-    return not any(isinstance(layer, kinds) for layer in network._flatten_layers())
+    return not (matters and any(isinstance(layer, kinds) for layer in network._flatten_layers()))
 
 
-def restarted(network: Any, state: Any, fresh: Any) -> Any:
+def restarted(network: Network, state: State, fresh: Tensor) -> State:
     """The state with the initial one in some of its rows.
 
     Args:
@@ -235,12 +229,12 @@ def restarted(network: Any, state: Any, fresh: Any) -> Any:
         state: tensors (B, …).
         fresh: (B,) or scalar bool: where.
     """
-    batch = tf.nest.flatten(state)[0].shape[0]
 
-    def choose(before: Any, initial: Any) -> Any:
+    def choose(before: Tensor, initial: Tensor) -> Tensor:
         rows = tf.reshape(fresh, [-1] + [1] * (len(initial.shape) - 1))
         return tf.where(rows, initial, before)
 
+    batch = tf.nest.flatten(state)[0].shape[0]
     return tf.nest.map_structure(choose, state, network.initial_state(batch))
 
 
@@ -270,7 +264,7 @@ def set_output_bias(network: Network, counts: np.ndarray) -> None:
         counts: (V,) of the tokens. Each counts half an occurrence more (Krichevsky & Trofimov
             1981), so that none is impossible.
     """
-    settings = [getattr(part, "config", None) for part in network.parts()]
-    if any(getattr(config, "frequency_bias", False) for config in settings):
+    configs = [getattr(part, "config", None) for part in network.parts()]
+    if any(getattr(config, "frequency_bias", False) for config in configs):
         smoothed = counts + 0.5
         network.output_layer.start_at(np.log(smoothed / smoothed.sum()))

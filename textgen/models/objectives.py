@@ -13,12 +13,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.models.backbones import Backbone
+from textgen.models.types import Carry, Reading, State, Tensor
 from textgen.tokenizers.base import BOUNDARY
+
+if TYPE_CHECKING:
+    from textgen.models.network import Network
 
 TABLE = {
     "next_token": "textgen.models.objectives:NextToken",
@@ -27,6 +31,7 @@ TABLE = {
 }
 
 Compiled = TypeVar("Compiled")
+Build: TypeAlias = Callable[["Objective", "Network"], Compiled]
 
 
 class Objective(Protocol):
@@ -60,8 +65,8 @@ class Objective(Protocol):
     def context(self) -> str:
         """How much earlier text a prediction sees, in words for the reports."""
 
-    def build(self, backbone: Backbone, vocabulary_size: int) -> Any:
-        """A new :class:`textgen.models.network.Network`."""
+    def build(self, backbone: Backbone, vocabulary_size: int) -> Network:
+        """A new network."""
         return backbone.build(vocabulary_size)
 
     def measure(self, backbone: Backbone, vocabulary_size: int) -> tuple[int, int, int]:
@@ -75,7 +80,7 @@ class Objective(Protocol):
             in_tables = sum(math.prod(table.shape) for table in tables)
             return int(network.count_params()), in_tables, int(network.output_layer.width)
 
-    def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
+    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         """What the output layer reads at every target.
 
         Args:
@@ -88,22 +93,18 @@ class Objective(Protocol):
             (B, length, n) float32, and the state after the span.
         """
 
-    def begin(self, network: Any, batch: int) -> Any:
+    def begin(self, network: Network, batch: int) -> Carry:
         """The carry before the first token of a document."""
         import tensorflow as tf
 
         recent = tf.fill([batch, self.before], BOUNDARY)
-        return tf.constant(0), recent, self.first_state(network, batch)
+        return tf.constant(0), recent, network.initial_state(batch)
 
-    def first_state(self, network: Any, batch: int) -> Any:
-        """The state of a carry before the first token."""
-        return network.initial_state(batch)
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
+        """What the output layer reads for the next token, (B, n) float32, and the carry with what
+        was computed."""
 
-    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
-        """What the output layer reads for the next token, (B, n), and the carry with what was
-        computed."""
-
-    def append(self, carry: Any, tokens: Any) -> Any:
+    def append(self, carry: Carry, tokens: Tensor) -> Carry:
         """The carry after the tokens (B,) int32 have been written."""
         import tensorflow as tf
 
@@ -111,15 +112,13 @@ class Objective(Protocol):
         return position + 1, tf.concat([recent[:, 1:], tokens[:, None]], axis=1), state
 
 
-def compiled_once(
-    build: Callable[[Objective, Any], Compiled],
-) -> Callable[[Objective, Any], Compiled]:
+def compiled_once(build: Build[Compiled]) -> Build[Compiled]:
     """A function of (objective, network) whose result is kept with the network: what it compiles
     is compiled once."""
 
     @wraps(build)
-    def get(objective: Objective, network: Any) -> Compiled:
-        results = vars(network).setdefault("_compiled_steps", {})  # past Keras' tracking
+    def get(objective: Objective, network: Network) -> Compiled:
+        results = network.__dict__.setdefault("_compiled_steps", {})  # past Keras' tracking
         key = build.__name__, objective
         if key not in results:
             results[key] = build(objective, network)
@@ -138,11 +137,12 @@ class NextToken(Objective):
 
     window: Count = 64
 
+    shift = 1
     carries_state = True
 
     @property
     def before(self) -> int:
-        return 1
+        return self.shift
 
     @property
     def length(self) -> int:
@@ -152,12 +152,12 @@ class NextToken(Objective):
     def context(self) -> str:
         return "all earlier tokens of the document"
 
-    def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
+    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
         return network.features(tf.maximum(spans[:, : -self.before], BOUNDARY), state, training)
 
-    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         position, recent, state = carry
         features, state = network.features(recent[:, :1], state)
         return features[:, 0], (position, recent, state)
@@ -188,14 +188,10 @@ class Shifted(NextToken):
             raise ValueError(f"shift {self.shift} is larger than window {self.window}")
 
     @property
-    def before(self) -> int:
-        return self.shift
-
-    @property
     def context(self) -> str:
         return f"1 to {self.window} tokens, the last of them {self.shift} back"
 
-    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         from textgen.models.network import restarted
 
         position, recent, state = carry
@@ -233,7 +229,7 @@ class EncoderDecoder(Objective):
             return f"{self.read} to {self.read + self.write - 1} tokens"
         return f"{self.read} tokens, the last of them 1 to {self.write} back"
 
-    def build(self, backbone: Backbone, vocabulary_size: int) -> Any:
+    def build(self, backbone: Backbone, vocabulary_size: int) -> Network:
         from textgen.models.network import SequenceToSequence
 
         if not self.feedback and getattr(backbone, "tied_output", False):
@@ -243,7 +239,7 @@ class EncoderDecoder(Objective):
         encoder = backbone.build(vocabulary_size, output=False)
         return SequenceToSequence(encoder, backbone.build(vocabulary_size, source=source))
 
-    def features(self, network: Any, spans: Any, state: Any, training: bool) -> tuple[Any, Any]:
+    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
         spans = tf.maximum(spans, BOUNDARY)
@@ -254,15 +250,15 @@ class EncoderDecoder(Objective):
         features, _ = network.decoder.features(inputs, encoded, training)
         return features, state
 
-    def _encode(self, network: Any, tokens: Any, state: Any, training: bool) -> tuple[Any, Any]:
+    def _encode(self, network: Network, tokens: Tensor, state: State, training: bool) -> Reading:
         _, encoded = network.encoder.features(tokens, state, training)
         return network.encoder.state_vector(encoded), encoded
 
-    def first_state(self, network: Any, batch: int) -> Any:
-        state = network.initial_state(batch)
-        return network.encoder.state_vector(state), state
+    def begin(self, network: Network, batch: int) -> Carry:
+        position, recent, state = super().begin(network, batch)
+        return position, recent, (network.encoder.state_vector(state), state)
 
-    def next_features(self, network: Any, carry: Any) -> tuple[Any, Any]:
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         import tensorflow as tf
 
         position, recent, (vector, state) = carry

@@ -13,13 +13,16 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from textgen.models.layers import drop, new_seed
+from textgen.models.output import dense_layer
+from textgen.models.types import Tensor, Tensors
 
+Graph: TypeAlias = "tf.types.experimental.PolymorphicFunction"
 ops = tf.raw_ops
 _gradients_wanted = contextvars.ContextVar("gradients_wanted", default=False)
 
@@ -35,129 +38,130 @@ def gradients_wanted() -> Iterator[None]:
 
 
 class LSTMCell:
-    """One step and its gradient; gates in the order input, forget, output, candidate."""
+    """One step and its gradient; gates in the order input, forget, output, candidate.
 
-    @staticmethod
-    def reordered(weights: Any) -> Any:
+    All tensors are float32, of (B, units) or, for the gates, of several times as many units.
+    """
+
+    def reordered(self, weights: Tensor) -> Tensor:
         """Weights (…, 4 · units) whose gates come in Keras' order."""
         i, f, g, o = tf.split(weights, 4, axis=-1)
         return tf.concat([i, f, o, g], axis=-1)
 
-    @staticmethod
-    def step(projected: Any, inner: Any, state: Any) -> tuple[list[Any], list[Any]]:
+    def step(self, projected: Tensor, inner: Tensor, state: Tensors) -> Tensors:
         """What the input and the output before bring to the gates, and the state → the state after
-        the step, and what its gradient needs besides."""
+        the step, followed by what its gradient needs besides. A state may be followed by more."""
         units = state[0].shape[1]
         sigmoids, candidate = tf.split(inner + projected, [3 * units, units], axis=1)
         s, g = tf.sigmoid(sigmoids), tf.tanh(candidate)
         i, f, o = tf.split(s, 3, axis=1)
         c = f * state[1] + i * g
         squashed = tf.tanh(c)
-        return [o * squashed, c], [s, g, squashed]
+        return o * squashed, c, s, g, squashed
 
-    @staticmethod
-    def gradient(step: Any, before: Any, d_state: Any) -> tuple[Any, Any, list[Any]]:
+    def gradient(self, step: Tensors, prior: Tensors, d_state: Tensors, weights: Tensor) -> Tensors:
         """Gradients of the state after a step → of ``projected``, of ``inner``, and of the state
-        before, without its way through ``inner`` (None: there is no other)."""
-        (s, g, squashed), (d_h, d_c) = step, d_state
+        prior to it, from which recurrent weights, here transposed, lead to ``inner``."""
+        (_, _, s, g, squashed), (d_h, d_c) = step, d_state
         i, f, o = tf.split(s, 3, axis=1)
         d_c = ops.TanhGrad(y=squashed, dy=d_h * o) + d_c
-        d_gates = tf.concat([d_c * g, d_c * before[1], d_h * squashed], axis=1)
+        d_gates = tf.concat([d_c * g, d_c * prior[1], d_h * squashed], axis=1)
         d = tf.concat([ops.SigmoidGrad(y=s, dy=d_gates), ops.TanhGrad(y=g, dy=d_c * i)], axis=1)
-        return d, d, [None, d_c * f]
+        return d, d, tf.matmul(d, weights), d_c * f
 
 
 class GRUCell:
     """As :class:`LSTMCell`, with gates in Keras' order: update, reset, candidate."""
 
-    @staticmethod
-    def reordered(weights: Any) -> Any:
+    def reordered(self, weights: Tensor) -> Tensor:
         return weights
 
-    @staticmethod
-    def step(projected: Any, inner: Any, state: Any) -> tuple[list[Any], list[Any]]:
+    def step(self, projected: Tensor, inner: Tensor, state: Tensors) -> Tensors:
         units = state[0].shape[1]
         x_s, x_g = tf.split(projected, [2 * units, units], axis=1)
         h_s, h_g = tf.split(inner, [2 * units, units], axis=1)
         s = tf.sigmoid(x_s + h_s)
         z, r = tf.split(s, 2, axis=1)
         g = tf.tanh(x_g + r * h_g)
-        return [z * state[0] + (1 - z) * g], [s, g, h_g]
+        return z * state[0] + (1 - z) * g, s, g, h_g
 
-    @staticmethod
-    def gradient(step: Any, before: Any, d_state: Any) -> tuple[Any, Any, list[Any]]:
-        (s, g, h_g), (d_h,) = step, d_state
+    def gradient(self, step: Tensors, prior: Tensors, d_state: Tensors, weights: Tensor) -> Tensors:
+        (_, s, g, h_g), (d_h,) = step, d_state
         z, r = tf.split(s, 2, axis=1)
         d_g = ops.TanhGrad(y=g, dy=d_h * (1 - z))
-        d_s = ops.SigmoidGrad(y=s, dy=tf.concat([d_h * (before[0] - g), d_g * h_g], axis=1))
-        return tf.concat([d_s, d_g], axis=1), tf.concat([d_s, d_g * r], axis=1), [d_h * z]
+        d_s = ops.SigmoidGrad(y=s, dy=tf.concat([d_h * (prior[0] - g), d_g * h_g], axis=1))
+        d_inner = tf.concat([d_s, d_g * r], axis=1)
+        return tf.concat([d_s, d_g], axis=1), d_inner, d_h * z + tf.matmul(d_inner, weights)
 
 
-class _Unrolled:
+Cell: TypeAlias = LSTMCell | GRUCell
+
+
+class _Unrolled(keras.layers.RNN):
     """Chooses the kernel of a layer of Keras'. A share ``weight_drop`` of the recurrent weights is
     left out of an update, others every time (DropConnect, Merity, Keskar & Socher 2018)."""
 
-    cell: Any
-    kind: Any
+    kind: Cell
 
     def __init__(self, units: int, weight_drop: float = 0.0, **options: Any) -> None:
-        options |= {"return_sequences": True, "return_state": True}
-        super().__init__(units, **options)  # type: ignore[call-arg]
+        super().__init__(units, return_sequences=True, return_state=True, **options)
         self.weight_drop = weight_drop
-        self.seed = new_seed() if weight_drop else 0
+        self.seed = new_seed(weight_drop)
 
     def inner_loop(
-        self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
-    ) -> Any:
+        self, sequences: Tensor, initial_state: Tensors, mask: None, training: bool = False
+    ) -> tuple[Tensor, Tensor, Tensors]:
+        """(B, T, n) float32, (B, units) each → the last output (B, units), all of them (B, T,
+        units), and the state after."""
         dropping = training and self.weight_drop
         gpu = tf.config.list_logical_devices("GPU")
         if dropping or (not gpu and (training or _gradients_wanted.get())):
-            names = ("kernel", "recurrent_kernel", "bias")
-            kernel, recurrent, bias = (tf.convert_to_tensor(getattr(self.cell, n)) for n in names)
+            weights = [*map(tf.convert_to_tensor, self.cell.weights)]  # kernel, recurrent, bias
             if dropping:
-                recurrent = drop(recurrent, self.seed, self.weight_drop, by_row=False)
-            outputs, *state = unroll(self.kind, sequences, kernel, recurrent, bias, initial_state)
+                weights[1] = drop(weights[1], self.seed, self.weight_drop, by_row=False)
+            outputs, *state = unroll(self.kind, sequences, weights, initial_state)
         elif sequences.shape[1] == 1 and not gpu:
             output, state = self.cell(sequences[:, 0], initial_state)
             outputs = output[:, None]
         else:
-            return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
+            return super().inner_loop(sequences, initial_state, mask, training)
         return state[0], outputs, state
 
 
 class UnrolledLSTM(_Unrolled, keras.layers.LSTM):
     """``keras.layers.LSTM`` with the same weights and results."""
 
-    kind = LSTMCell
+    kind = LSTMCell()
 
 
 class UnrolledGRU(_Unrolled, keras.layers.GRU):
     """``keras.layers.GRU`` with the same weights and results."""
 
-    kind = GRUCell
+    kind = GRUCell()
 
 
-def unroll(cell: Any, inputs: Any, kernel: Any, recurrent: Any, bias: Any, state: Any) -> Any:
+def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tensors:
     """A cell over a window.
 
     Args:
-        cell: :class:`LSTMCell` or :class:`GRUCell`.
+        cell: one step and its gradient.
         inputs: (B, T, E) float32, all three static.
-        kernel, recurrent: (E, m), (u, m) float32, gates in Keras' order.
-        bias: (m,), or (2, m) for that of inputs and that of the output before.
-        state: before the window, (B, u) each.
+        weights: kernel (E, m), recurrent kernel (u, m) and bias, float32, gates in Keras' order.
+            The bias is (m,), or (2, m) for that of inputs and that of the output before.
+        state: before the window, (B, u) float32 each.
 
     Returns:
-        Outputs (B, T, u), and the state after the window.
+        Outputs (B, T, u) float32, and the state after the window.
     """
     forward, backward = _graphs(cell, *inputs.shape, len(state))
 
     @tf.custom_gradient
-    def run(inputs: Any, kernel: Any, recurrent: Any, bias: Any, *first: Any) -> Any:
+    def run(inputs: Tensor, *arguments: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+        kernel, recurrent, bias, *first = arguments
         by_time = tf.transpose(inputs, [1, 0, 2])
-        outputs, *rest = _run_in_order(forward, by_time, kernel, recurrent, bias, *first)
+        outputs, *rest = _run_in_order(forward, by_time, *arguments)
 
-        def gradient(d_outputs: Any, *d_state: Any) -> Any:
+        def gradient(d_outputs: Tensor, *d_state: Tensor) -> Tensors:
             # what comes from above may have lost its shape on the way
             d_outputs = tf.ensure_shape(d_outputs, [*inputs.shape[:2], recurrent.shape[0]])
             d_outputs = tf.transpose(d_outputs, [1, 0, 2])
@@ -169,43 +173,39 @@ def unroll(cell: Any, inputs: Any, kernel: Any, recurrent: Any, bias: Any, state
 
         return (tf.transpose(outputs, [1, 0, 2]), *rest[: len(first)]), gradient
 
-    return run(inputs, *map(cell.reordered, (kernel, recurrent, bias)), *state)
+    return run(inputs, *map(cell.reordered, weights), *state)
 
 
 @functools.cache
-def _graphs(cell: Any, rows: int, steps: int, width: int, states: int) -> tuple[Any, Any]:
+def _graphs(cell: Cell, rows: int, steps: int, width: int, states: int) -> tuple[Graph, Graph]:
     """A window forward and backward, time being the first axis."""
 
-    def forward(by_time: Any, kernel: Any, recurrent: Any, bias: Any, *state: Any) -> Any:
+    def forward(by_time: Tensor, *arguments: Tensor) -> Tensors:
+        kernel, recurrent, bias, *step = arguments
         bias, *inner_bias = tf.unstack(tf.reshape(bias, [-1, kernel.shape[1]]))
         projected = tf.matmul(tf.reshape(by_time, [steps * rows, width]), kernel) + bias
         outputs, stored = [], []
         for at_step in tf.unstack(tf.reshape(projected, [steps, rows, -1])):
-            inner = tf.matmul(state[0], recurrent)
+            inner = tf.matmul(step[0], recurrent)
             if inner_bias:
                 inner += inner_bias[0]
-            state, step = cell.step(at_step, inner, state)
-            outputs.append(state[0])
-            stored += [*state, *step]
-        return [tf.stack(outputs), *state, *stored]
+            step = [*cell.step(at_step, inner, step)]
+            outputs.append(step[0])
+            stored += step
+        return [tf.stack(outputs), *step[:states], *stored]
 
-    def backward(
-        by_time: Any, kernel: Any, recurrent: Any, bias: Any, d_outputs: Any, *rest: Any
-    ) -> Any:
-        d_state = [*rest[:states]]
-        first = rest[states : 2 * states]
-        stored = rest[2 * states :]
+    def backward(by_time: Tensor, *arguments: Tensor) -> Tensors:
+        kernel, recurrent, bias, d_outputs, *rest = arguments
+        d_state, stored = rest[:states], rest[2 * states :]
         number = len(stored) // steps
         history = [stored[start : start + number] for start in range(0, len(stored), number)]
-        before = [first, *(step[:states] for step in history[:-1])]
+        before = [rest[states : 2 * states], *history[:-1]]
         d_projected, d_inner = [], []
         for t, from_above in reversed([*enumerate(tf.unstack(d_outputs))]):
             d_state[0] += from_above
-            d, d_recurrent, d_state = cell.gradient(history[t][states:], before[t], d_state)
+            d, d_recurrent, *d_state = cell.gradient(history[t], before[t], d_state, recurrent)
             d_projected.append(d)
             d_inner.append(d_recurrent)
-            through_inner = tf.matmul(d_recurrent, recurrent)
-            d_state[0] = through_inner if d_state[0] is None else d_state[0] + through_inner
         flat = flat_inner = tf.concat(d_projected[::-1], axis=0)
         if d_inner[0] is not d_projected[0]:
             flat_inner = tf.concat(d_inner[::-1], axis=0)
@@ -219,29 +219,22 @@ def _graphs(cell: Any, rows: int, steps: int, width: int, states: int) -> tuple[
             *d_state,
         ]
 
-    return _not_inlined(forward), _not_inlined(backward)
-
-
-def _not_inlined(function: Callable[..., Any]) -> Any:
     # not inlined: the executor below would be lost, and with it most of the speed
-    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    options = {"autograph": False, "experimental_attributes": {"_noinline": True}}
+    return tf.function(forward, **options), tf.function(backward, **options)
 
 
-def _run_in_order(function: Any, *arguments: Any) -> Any:
+def _run_in_order(function: Graph, *arguments: Tensor) -> Tensors:
     """Call a graph with an executor that has no queues and no locks: one thread, in order."""
-    shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in arguments]
-    graph = function.get_concrete_function(*shapes)
-    return ops.PartitionedCall(
-        args=arguments,
-        Tout=[output.dtype for output in graph.outputs],
-        f=graph,
-        executor_type="SINGLE_THREADED_EXECUTOR",
-    )
+    graph = function.get_concrete_function(*arguments)
+    types = [output.dtype for output in graph.outputs]
+    executor = "SINGLE_THREADED_EXECUTOR"
+    return ops.PartitionedCall(args=arguments, Tout=types, f=graph, executor_type=executor)
 
 
 class MinGRULayer(keras.layers.Layer):
     """A recurrent layer without products of its state: (B, T, n), [(B, units)] → (B, T, units),
-    (B, units).
+    (B, units), float32.
 
     Args:
         units: of the state.
@@ -251,21 +244,21 @@ class MinGRULayer(keras.layers.Layer):
     def __init__(self, units: int, name: str) -> None:
         super().__init__(name=name)
         self.units = units
-        self.gate_candidate = keras.layers.Dense(2 * units, name="gate_candidate")
 
-    def build(self, shape: Any) -> None:
-        self.gate_candidate.build(shape)
+    def build(self, shape: tuple[None, None, int]) -> None:
+        self.gate_candidate = dense_layer(2 * self.units, shape[-1], "gate_candidate")
         self.built = True
 
-    def call(self, x: Any, initial_state: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, initial_state: Tensors, training: bool = False) -> Tensors:
         gate, candidate = tf.split(self.gate_candidate(x), 2, axis=-1)
         update = tf.sigmoid(gate)
         states = linear_recurrence(1 - update, update * candidate, initial_state[0])
         return states, states[:, -1]
 
 
-def linear_recurrence(decay: Any, added: Any, initial: Any) -> Any:
-    """h[t] = decay[t] · h[t−1] + added[t] for all t at once: (B, T, n) twice, (B, n) → (B, T, n).
+def linear_recurrence(decay: Tensor, added: Tensor, initial: Tensor) -> Tensor:
+    """h[t] = decay[t] · h[t−1] + added[t] for all t at once: (B, T, n) twice, (B, n) → (B, T,
+    n), float32.
 
     Stretches twice as long are joined in every round (Hillis & Steele 1986): of two neighbours,
     (d₁, a₁) and (d₂, a₂), the joined one is (d₁ d₂, d₂ a₁ + a₂).

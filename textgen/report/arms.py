@@ -220,10 +220,10 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     """
     if all(_texts(arm) == _texts(arms[0]) for arm in arms):
         return []
-    corpora = {arm.name: arm.first.metrics.corpus for arm in arms}
+    corpora = ((arm.name, arm.first.metrics.corpus) for arm in arms)
     notes = {
-        name: f"({corpus.kind}, text {corpus.sha256[:12]}…, split {corpus.split_sha256[:12]}…)"
-        for name, corpus in corpora.items()
+        name: f"({own.kind}, text {own.sha256[:12]}…, split {own.split_sha256[:12]}…)"
+        for name, own in corpora
     }
     caution = Caution(text="NOT COMPARABLE: different texts or splits.", by_arm=notes)
     if not anyway:
@@ -260,10 +260,8 @@ def descriptions(arms: Sequence[Arm]) -> dict[str, str]:
     flat = [dict(flat_settings(experiment.arm)) for experiment in experiments]
     result = {}
     for arm, text, own in zip(arms, texts, flat, strict=True):
-        same_words = [
-            settings for settings, words in zip(flat, texts, strict=True) if words == text
-        ]
-        result[arm.name] = text + _differing_settings(own, same_words)
+        alike = [settings for settings, other in zip(flat, texts, strict=True) if other == text]
+        result[arm.name] = text + _differing_settings(own, alike)
     return result
 
 
@@ -277,14 +275,10 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
         case "whitespace":
             return "words between white space, all of them known"
         case "words":
-            return f"words, {_rare_words(settings)} {_policy(settings['rare_words'])}"
+            count = settings["minimum_count"]
+            rare = "never seen in training" if count == 1 else f"seen fewer than {count} times"
+            return f"words, those {rare} {_policy(settings['rare_words'])}"
     return str(settings["kind"])
-
-
-def _rare_words(settings: Mapping[str, Any]) -> str:
-    if settings["minimum_count"] == 1:
-        return "those never seen in training"
-    return f"those seen fewer than {settings['minimum_count']} times"
 
 
 def _policy(policy: Mapping[str, Any]) -> str:

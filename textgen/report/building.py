@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
-from textgen.evaluation.likelihood import UNIT, Scores, averages
+from textgen.evaluation.likelihood import UNIT, DocumentBits, averages
 from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
 from textgen.evaluation.significance import Verdict
 from textgen.report import schema
@@ -233,12 +234,18 @@ def _curve(run: Run, plan: Mapping[str, Any] | None) -> schema.Curve:
 
 def _test_bits(arm: Arm) -> schema.Bits:
     """Figures of an arm on the test text, of its folds together."""
-    figures = [
-        averages([(d.characters, d.model.sum(), d.spelling.sum()) for d in documents])
-        for documents in arm.tested
-    ]
-    ends = significance.bootstrap_interval(arm.bits, arm.units, arm.fold_of)
-    return _mean_bits(figures, ends)
+    rows = [[(d.characters, d.model.sum(), d.spelling.sum()) for d in own] for own in arm.tested]
+    return _bits_of(rows, arm.fold_of)
+
+
+def _bits_of(
+    rows: Sequence[Sequence[tuple[int, float, float]]], folds: np.ndarray | None = None
+) -> schema.Bits:
+    """Figures of documents as often as they were scored: of the characters of each, its bits of
+    model and of spelling. The interval is over documents."""
+    characters, model, spelling = np.array(rows).transpose(2, 0, 1)
+    ends = significance.bootstrap_interval(model + spelling, characters[0] + 1, folds)
+    return _mean_bits([averages(documents) for documents in rows], ends)
 
 
 def _mean_bits(
@@ -267,23 +274,17 @@ def _bound(value: float) -> float | None:
 def reference_row(reference: Reference) -> schema.ReferenceRow:
     """A baseline; the intervals of both splits are over documents."""
 
-    def bits_of(scores: Scores, part: str) -> schema.Bits | None:
-        if not scores.get(part):
-            return None
-        rows = [(d.characters, d.model, d.spelling_bits) for d in scores[part]]
-        bits = np.array([[model + spelling for _, model, spelling in rows]])
-        units = np.array([characters + 1 for characters, *_ in rows])
-        return _mean_bits([averages(rows)], significance.bootstrap_interval(bits, units))
+    def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
+        return _bits_of([[(d.characters, d.model, d.spelling_bits) for d in documents]])
 
-    test = bits_of(reference.test, "counts")
-    assert test is not None
+    validation, cached = reference.validation.get("counts"), reference.test.get("with_cache")
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
         command=reference.command or None,
-        test=test,
-        validation=bits_of(reference.validation, "counts"),
-        with_cache=bits_of(reference.test, "with_cache"),
+        test=bits_of(reference.test["counts"]),
+        validation=bits_of(validation) if validation else None,
+        with_cache=bits_of(cached) if cached else None,
     )
 
 
@@ -300,12 +301,9 @@ def tested_contrasts(
     """
     if not arms:
         return []
-    units, folds, part = arms[0].units, arms[0].fold_of, arms[0].part
-    by_part = {}
-    counted = any("counts" in arm.parts for arm in arms)
-    for each in (part, *(p for p in PARTS if p != part and (counted or p == "with_cache"))):
-        bits = {arm.name: arm.of(each).bits for arm in arms if each in arm.parts}
-        by_part[each] = _differences(each, contrasts, bits, units, folds, tested_on)
+    part, counted = arms[0].part, any("counts" in arm.parts for arm in arms)
+    others = [p for p in PARTS if p != part and (counted or p == "with_cache")]
+    by_part = {p: _differences(p, contrasts, arms, tested_on) for p in (part, *others)}
     named, cut = {arm.name: arm for arm in arms}, cut_words(texts)
     return [
         schema.ContrastRow(
@@ -325,19 +323,16 @@ def tested_contrasts(
 
 def where(first: Arm, second: Arm, words: Words) -> dict[str, schema.Effect]:
     """What the words of each of :data:`CLASSES` add to the difference of two arms."""
-    bits = _class_bits(first, words), _class_bits(second, words)
-    return {
-        name: _effect(first, bits[0][:, :, number], bits[1][:, :, number])
-        for name, number in CLASS_NUMBERS.items()
-    }
+    bits = [np.moveaxis(_class_bits(arm, words), -1, 0) for arm in (first, second)]
+    by_class = zip(CLASSES, *bits, strict=True)
+    return {name: _effect(first, *of_class) for name, *of_class in by_class}
 
 
 def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
     """What counts of the training text and a document cache change of the difference of two arms,
     where both have them."""
     result = dict[str, schema.Effect]()
-    steps: Any = (("with_counts", "network"), ("with_cache", "with_counts"))
-    for part, below in steps:
+    for below, part in pairwise(PARTS[:3]):  # each is built on the one before
         if part in first.parts and part in second.parts:
             gains = (arm.of(part).bits - arm.of(below).bits for arm in (first, second))
             result[part] = _effect(first, *gains)
@@ -353,14 +348,11 @@ def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
 
 
 def _differences(
-    part: PartName,
-    contrasts: Sequence[Contrast],
-    bits: Mapping[str, np.ndarray],
-    units: np.ndarray,
-    folds: np.ndarray,
-    tested_on: str,
+    part: PartName, contrasts: Sequence[Contrast], arms: Sequence[Arm], tested_on: str
 ) -> dict[int, schema.Difference]:
-    """Those of the contrasts whose arms have bits, (seeds, documents) each, by their numbers."""
+    """Those of the contrasts whose arms both have a part, by their numbers."""
+    bits = {arm.name: arm.of(part).bits for arm in arms if part in arm.parts}
+    units, folds = arms[0].units, arms[0].fold_of
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
     differences = [
         significance.compare_arms(bits[c.first], bits[c.second], units, folds)

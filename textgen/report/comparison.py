@@ -307,11 +307,8 @@ def result_lines(report: Report) -> list[str]:
     if claim is None:
         return []
     without = sentences.without_network(report)
-    return [str(claim), claim.caveat, *[without[arm.name] for arm in report.scored[:1] if without]]
-
-
-def _interval(bits: Bits | None) -> str:
-    return between(bits.low, bits.high) if bits else ""
+    best = [without[arm.name] for arm in report.scored[:1] if without]
+    return [str(claim), claim.caveat, *(line for line in best if line not in str(claim))]
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
@@ -332,18 +329,17 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     table = Table(title="bits per character", title_justify="left", box=None)
     table.add_column("model", no_wrap=True)
     labels = (PART_LABELS[part] for part in parts)
-    for column in (*labels, f"95 %, {PART_LABELS[report.part]}", "seeds", "training, s"):
+    for column in (*labels, f"{PART_LABELS[report.part]}, 95 %"):
         table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"
         totals = [format_number(arm.parts[p].total if p in arm.parts else None) for p in parts]
-        more = f"{len(arm.seeds)}", f"{arm.seconds:.0f}"
-        table.add_row(Text(visible(name)), *totals, _interval(arm.test), *more)
+        table.add_row(Text(visible(name)), *totals, between(arm.test))
     for row in sorted(report.references, key=lambda row: row.test.total):
         of_parts = {"counts": row.test, "with_cache": row.with_cache}
         own = (of_parts.get(part) for part in parts)
         totals = [format_number(bits.total if bits else None) for bits in own]
-        table.add_row(Text(visible(row.label)), *totals, _interval(row.test), style="dim")
+        table.add_row(Text(visible(row.label)), *totals, between(row.test), style="dim")
     screen.console.print(table)
     for _, line in sentences.audits(report):
         screen.say(line)

@@ -21,13 +21,7 @@ from markupsafe import Markup, escape
 
 import textgen
 from textgen.core.errors import visible
-from textgen.evaluation.units import (
-    NOTHING,
-    PART_LABELS,
-    UNCHARGED,
-    format_bits,
-    format_number,
-)
+from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED, format_bits, format_number
 from textgen.interactive import portable
 from textgen.report import schema, sentences
 from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
@@ -102,14 +96,8 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         pieces=pieces,
         version=textgen.__version__,
         packed=[
-            [
-                arm.name,
-                "",
-                report.numbers[arm.name],
-                models["packed"][arm.name],
-            ]
-            for arm in report.arms
-            if models and arm.name in models["packed"]
+            [name, "", report.numbers[name], packed]
+            for name, packed in (models["packed"] if models else {}).items()
         ],
         scripts=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
     )
@@ -170,20 +158,15 @@ def leads(report: Report) -> list[Table]:
     """Of every contrast: where the characters of the difference stand, then what parts change."""
     result = []
     for c in report.contrasts:
-        rows: list[tuple[str, Any]] = [
-            (sentences.WHERE[k], effect) for k, effect in c.where.items()
-        ]
-        rows.append((f"in all, {PART_LABELS[c.part]}", c))
-        rows += [(f"{sentences.CHANGED_BY[part]} change", e) for part, e in c.changes.items()]
-        cells: list[Any] = [
-            (
-                [],
-                [name, f"{e.difference:+.3f}".replace("-", "−"), between(e.low, e.high) or NOTHING],
-            )
-            for name, e in rows
+        found: dict[str, Any] = {sentences.WHERE[name]: effect for name, effect in c.where.items()}
+        found[f"in all, {PART_LABELS[c.part]}"] = c
+        found |= {f"{sentences.CHANGED_BY[part]} change": e for part, e in c.changes.items()}
+        rows = [
+            ((), (name, f"{e.difference:+.3f}".replace("-", "−"), between(e) or NOTHING))
+            for name, e in found.items()
         ]
         caption = f"{c.first} − {c.second}, bits per character of the whole text"
-        result.append(Table(caption, ("where", "difference", "95 % interval"), cells))
+        result.append(Table(caption, ("where", "difference", "95 % interval"), rows))
     return result
 
 
@@ -257,14 +240,15 @@ def _value(value: float | None, form: str) -> str:
 
 
 def _figure(figure: schema.Interval, form: str) -> str:
-    interval = between(figure.low, figure.high, form)
+    interval = between(figure, form)
     return _value(figure.value, form) + (f" ({interval})" if interval else "")
 
 
-def between(low: float | None, high: float | None, form: str = ".3f") -> str:
-    """An interval, both ends in the same format; "" where one is open."""
-    if low is None or high is None:
+def between(found: Bits | schema.Effect | schema.Interval | None, form: str = ".3f") -> str:
+    """An interval, both ends in the same format; "" where one is open, or nothing was found."""
+    if found is None or found.low is None or found.high is None:
         return ""
+    low, high = found.low, found.high
     separator = " to " if low < 0 or high < 0 else "–"
     return f"{low:{form}}{separator}{high:{form}}".replace("-", "−")
 
@@ -307,7 +291,7 @@ def plots(report: Report) -> list[Plot]:
             references.append((place, label))
     rows = []
     for axis, (label, unit) in AXES.items():
-        across = Scale(0.0, max(curve[axis][-1] for curve in curves) / unit)
+        across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
         lines = [_line(arm, axis, across, up) for arm in arms]
         rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
     return rows
@@ -321,15 +305,15 @@ def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
         return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
 
     length = min(len(curve.validation) for curve in arm.curves)
-    xs = np.mean([curve[axis][:length] for curve in arm.curves], axis=0).tolist()
+    xs = np.mean([getattr(c, axis)[:length] for c in arm.curves], axis=0).tolist()
     ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
     points = [
         (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
         for x, y in zip(xs, ys, strict=True)
         if y <= up.high
     ]
-    seeds = [path(c[axis], c.validation) for c in arm.curves] if len(arm.curves) > 1 else []
-    return Line(arm.name, path(xs, ys), seeds, points)
+    seeds = [path(getattr(c, axis), c.validation) for c in arm.curves]
+    return Line(arm.name, path(xs, ys), seeds if len(seeds) > 1 else [], points)
 
 
 def coloured(passage: Passage, name: str) -> Markup:
@@ -401,7 +385,6 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
 
 def tables(report: Report) -> list[Table]:
     """All figures of the arms, how they were made, and every run."""
-    references = sorted(report.references, key=lambda row: row.test.total)
     figures: list[tuple[list[str], list[str]]] = []
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
@@ -409,11 +392,10 @@ def tables(report: Report) -> list[Table]:
             deviation = format_number(bits.deviation if bits else None)
             cells = [name, PART_LABELS[part], *bits_cells(bits), f"{deviation} ({len(arm.seeds)})"]
             figures.append(([arm.name], cells))
-    for row in references:
-        figures.append(([], [row.label, NOTHING, *bits_cells(row.test), ""]))
-        if row.with_cache:
-            label = PART_LABELS["with_cache"]
-            figures.append(([], [row.label, label, *bits_cells(row.with_cache), ""]))
+    for row in sorted(report.references, key=lambda row: row.test.total):
+        for label, found in ((NOTHING, row.test), (PART_LABELS["with_cache"], row.with_cache)):
+            if found:
+                figures.append(([], [row.label, label, *bits_cells(found), ""]))
     made = [([arm.name], [column(arm) for column in SETTINGS.values()]) for arm in report.ranked]
     runs = [
         ([arm.name], [arm.name, f"{run.seed}", run.folder, format_number(run.total)])
@@ -434,7 +416,7 @@ def bits_cells(test: Bits | None) -> list[str]:
     model, spelling, total = format_bits(dict(test))
     return [
         total,
-        between(test.low, test.high) or NOTHING,
+        between(test) or NOTHING,
         f"{model} + {spelling}",
         format_number(test.mean_over_documents),
     ]

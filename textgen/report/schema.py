@@ -21,12 +21,7 @@ MAX_NEAR_REFERENCES = 3
 
 
 class Row(BaseModel):
-    """``row["key"]`` is ``row.key``."""
-
     model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
-
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
 
 
 class Bits(Row):
@@ -120,17 +115,21 @@ class ReferenceRow(Row):
     with_cache: Bits | None = None
 
 
-class Difference(Row):
-    """The first arm's bits minus the second's: below 0 the first is better. ``share``: how large
-    that is beside what the worse of the two needs; ``part``: of the models; ``needed``: what would
-    settle it where it is too close to call; ``spread``: see
-    :class:`textgen.evaluation.significance.ByDocument`."""
+class Effect(Row):
+    """A difference in bits per character, or some of it: below 0 in favour of the first arm."""
 
-    part: PartName = "network"
     difference: float
-    share: float = 0.0
     low: float | None
     high: float | None
+
+
+class Difference(Effect):
+    """The first arm's bits minus the second's. ``share``: how large that is beside what the worse
+    of the two needs; ``part``: of the models; ``needed``: what would settle it where it is too
+    close to call; ``spread``: see :class:`textgen.evaluation.significance.ByDocument`."""
+
+    part: PartName = "network"
+    share: float = 0.0
     p: float
     p_adjusted: float
     documents: int
@@ -145,14 +144,6 @@ class Difference(Row):
     def of_arms(self) -> bool:
         """Whether it holds for other trainings of the arms, not for these runs only."""
         return min(self.seeds) > 1 or self.folds > 1
-
-
-class Effect(Row):
-    """Some of a difference in bits per character, below 0 in favour of the first arm."""
-
-    difference: float
-    low: float | None
-    high: float | None
 
 
 class ContrastRow(Difference):

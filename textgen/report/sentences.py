@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import combinations
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from textgen.evaluation.significance import FEWEST, MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, ReferenceRow, Report
 
 COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
 # What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
@@ -80,11 +81,9 @@ def claims(report: Report) -> list[Claim]:
     made = [contrast_claim(contrast) for contrast in report.contrasts]
     pairs = {frozenset(claim.arms): claim for claim in made}
     result = list(made) if report.declared else []
-    scored = report.scored
-    for place, arm in enumerate(scored):
-        for worse in scored[place + 1 :]:
-            result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
-    result += [_arm_claim(arm) for arm in scored]
+    for arm, worse in combinations(report.scored, 2):
+        result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
+    result += [_arm_claim(arm) for arm in report.scored]
     return [replace(claim, answer=claim.answer + _beaten(report, claim.arms)) for claim in result]
 
 
@@ -94,7 +93,7 @@ def _beaten(report: Report, names: Collection[str]) -> str:
     best = min(report.references, key=lambda row: row.test.total, default=None)
     if best is None or best.test.total >= min(totals) - MARGIN:
         return ""
-    return f" {best.label}, without a network, needs fewer bits still: {best.test.total:.3f}."
+    return f" {_without_network(best, 'does better')}"
 
 
 def headline(report: Report) -> Claim | None:
@@ -146,18 +145,19 @@ def difference(contrast: ContrastRow) -> str:
         low, high = contrast.low or 0.0, contrast.high or 0.0
         if not low < 0 < high:
             return unknown
-        bounds = (
-            f"from {-low:.3f} fewer bits per character with {first} to {high:.3f} with {second}"
-        )
-        return f"{unknown}: with 95 % confidence anything {bounds}"
+        fewer = f"{-low:.3f} fewer bits per character with {first} to {high:.3f} with {second}"
+        return f"{unknown}: with 95 % confidence anything from {fewer}"
     if contrast.verdict is Verdict.EQUAL:
-        return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
-    better, worse = first, second
-    if contrast.verdict is Verdict.WORSE:
-        better, worse = second, first
+        return _equal(contrast)
+    better, worse = (first, second) if winner(contrast) == first else (second, first)
     bits = f"{abs(contrast.difference):.3f} fewer bits per character"
     share = f" ({contrast.share:.1%})" * bool(contrast.share)
     return f"{better} need{'s' * (not better.endswith('s'))} {bits} than {worse}{share}"
+
+
+def _equal(contrast: ContrastRow) -> str:
+    names = f"{contrast.first} and {contrast.second}"
+    return f"{names} are equal to within {MARGIN:g} bits per character"
 
 
 def by_other_parts(contrast: ContrastRow) -> str:
@@ -260,9 +260,8 @@ def in_figures(contrast: ContrastRow, found: Difference, questions: int) -> str:
         claim = f"{better} is better than {worse}, by {size}"
         bounds = sorted(abs(bound) for bound in bounds if bound is not None) or bounds
     else:
-        claim = f"Too close to call between {first} and {second}"
-        if found.verdict is Verdict.EQUAL:
-            claim = f"{first} and {second} are equal to within {MARGIN:g} bits per character"
+        too_close = f"Too close to call between {first} and {second}"
+        claim = _equal(contrast) if found.verdict is Verdict.EQUAL else too_close
         facts.append(f"difference {_number(found.difference)}")
     if not found.of_arms:
         runs = "these two runs" if found.seeds == [1, 1] else "these runs"
@@ -321,8 +320,12 @@ def without_network(report: Report) -> dict[str, str]:
         ahead = (arm.test.total if arm.test else 0.0) - bits
         how = "does better" if ahead > 0 else "does worse"
         how = how if abs(ahead) > report.margin else "does as well"
-        result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
+        result[arm.name] = _without_network(best, how)
     return result
+
+
+def _without_network(reference: ReferenceRow, how: str) -> str:
+    return f"{reference.label}, without a neural network, {how}: {reference.test.total:.3f}."
 
 
 def audits(report: Report) -> list[tuple[str, str]]:
@@ -368,7 +371,8 @@ def spending_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     result = []
     for what in spending.unequal_spending(rows):
         figure, form = UNEQUAL[what]
-        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in rows if r[figure]}
+        has = [row for row in rows if getattr(row, figure)]
+        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in has}
         result.append(Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm))
     return result
 
@@ -380,26 +384,21 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
         curves = [curve for curve in row.curves if len(curve.validation) >= MIN_CURVE]
         shares = [c.updates[int(np.argmin(c.validation))] / c.updates[-1] for c in curves]
         if shares and max(shares) <= 0.5:
-            early[row.name] = (
-                f"was best after {np.mean(shares):.0%} of its training, which is what is scored"
-            )
+            best = f"was best after {np.mean(shares):.0%} of its training"
+            early[row.name] = f"{best}, which is what is scored"
     text = "More minutes will not help these; more text or more dropout might."
     return [Caution(text=text, by_arm=early)] if early else []
 
 
 def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     """Where only some arms have counts of the training text, or a document cache."""
-    text = "Figures {} are of unlike models."
-    return [
-        *_where_some_lack({r.name: r.training_counts for r in rows}, text.format("with counts")),
-        *_where_some_lack({r.name: r.cache for r in rows}, text.format("with a document cache")),
-    ]
-
-
-def _where_some_lack(orders: Mapping[str, Sequence[int]], text: str) -> list[Caution]:
-    without = [name for name, own in orders.items() if not own]
-    some = 0 < len(without) < len(orders)
-    return [Caution(text=text, by_arm=dict.fromkeys(without, "has none"))] if some else []
+    result = []
+    for what, orders in (("counts", "training_counts"), ("a document cache", "cache")):
+        without = [row.name for row in rows if not getattr(row, orders)]
+        if 0 < len(without) < len(rows):
+            text = f"Figures with {what} are of unlike models."
+            result.append(Caution(text=text, by_arm=dict.fromkeys(without, "has none")))
+    return result
 
 
 def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list[Caution]:

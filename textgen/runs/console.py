@@ -199,7 +199,7 @@ class TrainingDisplay:
             TextColumn("left"),
             keep=True,
         )
-        total, done = progress.updates_planned, progress.updates
+        total, done = progress.end, progress.updates
         self._task = self._bar.add_task("", total=total, completed=done, note="")
 
     def update(self, updates: int, bits_per_token: float) -> None:
@@ -221,6 +221,10 @@ class TrainingDisplay:
             f"validation {row['validation_bits_per_character']:.3f} {self._unit}"
             + ("  best" if progress.best_interval == interval else "")
         )
+        if 0 < progress.cooling_start == progress.updates:
+            back = f"back to the best, update {progress.cooled_from:,}, with a rate that falls to 0"
+            self.screen.say(f"  {back} over {progress.cooling_updates:,} updates")
+            self._bar.update(self._task, total=progress.end)
         self._interval = progress.updates, time.perf_counter()
 
 
@@ -249,13 +253,7 @@ def _marked(record: Mapping[str, Any]) -> str:
 
 
 def score(
-    run: Path,
-    *,
-    text: str | None,
-    file: Path | None,
-    split: str | None,
-    part: str,
-    json: bool,
+    run: Path, *, text: str | None, file: Path | None, split: str | None, part: str, json: bool
 ) -> None:
     """``textgen score``."""
     opened = load_run(run)

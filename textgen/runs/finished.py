@@ -6,6 +6,7 @@ Every file is checked against its checksum when it is read.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import difflib
 import json
@@ -32,27 +33,8 @@ from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import Objective
+from textgen.runs import results, stored
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
-from textgen.runs.results import (
-    METRICS_FILE,
-    Metrics,
-    Texts,
-    damaged_error,
-    figure_table,
-    read_content,
-    verdict,
-)
-from textgen.runs.stored import (
-    CACHE_FILE,
-    COUNTS_FILE,
-    TOKENS_FILE,
-    TokenBits,
-    TokenTables,
-    read_cache,
-    read_token_bits,
-    read_training_counts,
-    token_tables,
-)
 from textgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -86,9 +68,9 @@ class Run:
             runs = sorted(str(file.parent) for file in self.folder.glob("*/experiment.toml"))
             hint = f"give the folder of a finished run, e.g. {', '.join(runs) or 'runs/char'}"
             raise TextgenError(f"{folder}: not a run folder", hint)
-        if not (self.folder / METRICS_FILE).exists():
+        if not (self.folder / results.METRICS_FILE).exists():
             hint = "repeat the command that started it to resume it"
-            raise TextgenError(f"{folder}: not a finished run: no {METRICS_FILE}", hint)
+            raise TextgenError(f"{folder}: not a finished run: no {results.METRICS_FILE}", hint)
         self.metrics = read_metrics(self.folder)
         self.experiment = load_experiment(self._path("experiment.toml"))
 
@@ -101,7 +83,7 @@ class Run:
 
     def _repr_markdown_(self) -> str:
         splits = {"validation": self.metrics.validation, "test": self.metrics.test}
-        return f"{verdict(self.metrics)}\n\n{figure_table(splits)}"
+        return f"{results.verdict(self.metrics)}\n\n{results.figure_table(splits)}"
 
     def bits(self, part: str = "network", split: str = "test") -> float | None:
         """Bits per character of a held-out split under a part of the model; None where they are
@@ -133,9 +115,9 @@ class Run:
         path = self.folder / name
         try:
             if sha256_of(path) != self.metrics.sha256.get(name):
-                raise ValueError(f"another sha256 than that in {METRICS_FILE}")
+                raise ValueError(f"another sha256 than that in {results.METRICS_FILE}")
         except UNREADABLE as error:
-            raise damaged_error(path, error) from error
+            raise results.damaged_error(path, error) from error
         return path
 
     @cached_property
@@ -172,11 +154,11 @@ class Run:
     @cached_property
     def model(self) -> LanguageModel:
         """The trained network with its tokenizer, counts and cache: a model with its parts."""
-        experiment, counts, cache = self.experiment, None, None
+        experiment, size, counts, cache = self.experiment, self.tokenizer.size, None, None
         if experiment.training_counts.orders:
-            counts = read_training_counts(self._path(COUNTS_FILE), self.tokenizer.size)
+            counts = stored.read_training_counts(self._path(stored.COUNTS_FILE), size)
         if experiment.cache.orders:
-            cache = read_cache(self._path(CACHE_FILE))
+            cache = stored.read_cache(self._path(stored.CACHE_FILE))
         return LanguageModel(self.tokenizer, experiment.objective, self.network, counts, cache)
 
     def part(self, name: str) -> LanguageModel:
@@ -189,14 +171,14 @@ class Run:
         return self.model.part(name)
 
     @cached_property
-    def token_bits(self) -> TokenTables:
+    def token_bits(self) -> stored.TokenTables:
         """Part → bits of every token of the test documents."""
-        return read_token_bits(self._path(TOKENS_FILE), "test")
+        return stored.read_token_bits(self._path(stored.TOKENS_FILE), "test")
 
     @cached_property
-    def texts(self) -> Texts:
+    def texts(self) -> results.Texts:
         """Samples over a sweep of temperatures and after fixed prompts, as in ``texts.json``."""
-        return read_content(self._path("texts.json"), Texts)
+        return results.read_content(self._path("texts.json"), results.Texts)
 
     def generate(
         self, prompt: str = "", *, method: str = "sample", seed: int | None = None, **settings: Any
@@ -231,7 +213,7 @@ class Run:
                 message = "--method article reads out the network, over the tokens of a text"
                 hint = 'leave out --part and give a real text: --prompt "The tide was out."'
                 raise TextgenError(message, hint)
-            return article_readout(self.part("network"), [prompt], seed)
+            return [article_readout(self.part("network"), prompt, seed)]
         return sample_texts(self.part(sampling.part), sampling, seed)
 
     def score(self, text: str) -> dict[str, Any]:
@@ -300,9 +282,9 @@ class Run:
             "other_spellings": other,
         }
 
-    def _bits_of(self, text: str) -> dict[str, TokenBits]:
+    def _bits_of(self, text: str) -> dict[str, stored.TokenBits]:
         document = Document("passage", text)
-        tables = token_tables(self.tokenizer, [document], self.model.score([document]))
+        tables = stored.token_tables(self.tokenizer, [document], self.model.score([document]))
         return {part: table[0] for part, table in tables.items()}
 
     def plot(self, axes: Axes | None = None) -> Axes:
@@ -318,7 +300,7 @@ class Run:
         return axes
 
 
-def _score(bits: TokenBits, charged: bool) -> dict[str, Any]:
+def _score(bits: stored.TokenBits, charged: bool) -> dict[str, Any]:
     *_, model, spelling = bits.cells()
     end, characters = float(model[-1] + spelling[-1]), bits.characters
     open_ended = (bits.total - end) / characters if charged and characters else None
@@ -368,13 +350,18 @@ def check_folder(folder: Path, hint: str = "train one: textgen run char") -> Non
     raise TextgenError(f"{folder}: {kind}; expected the folder of a finished run", hint)
 
 
-def read_metrics(folder: Path) -> Metrics:
+def read_metrics(folder: Path) -> results.Metrics:
     """``metrics.json``.
 
     Raises:
-        TextgenError: it is damaged.
+        TextgenError: it is damaged, or of a folder of another format.
     """
-    return read_content(folder / METRICS_FILE, Metrics)
+    path = folder / results.METRICS_FILE
+    with contextlib.suppress(*UNREADABLE, AttributeError):
+        if (found := json.loads(path.read_bytes()).get("format", 1)) != (known := results.FORMAT):
+            message = f"{path}: of format {found}; this version of textgen reads format {known}"
+            raise TextgenError(message, results.TRAIN_AGAIN)
+    return results.read_content(path, results.Metrics)
 
 
 def load_run(run: str | Path | Run) -> Run:

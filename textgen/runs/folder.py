@@ -61,12 +61,10 @@ def has_checkpoint(folder: Path) -> bool:
 
 def resumed(folder: Path) -> str:
     """Where the unfinished run in a folder goes on, in words; empty without a usable checkpoint."""
-    progress = None
     with contextlib.suppress(TextgenError):
-        progress = load_progress(folder)
-    if progress is None:
-        return ""
-    return f"resuming at update {progress.updates:,} of {progress.updates_planned:,}"
+        if progress := load_progress(folder):
+            return f"resuming at update {progress.updates:,} of {progress.updates_planned:,}"
+    return ""
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:

@@ -33,6 +33,9 @@ MAX_NAMED = 8
 # Of a document, in which the words of a prompt are looked for
 OPENING_CHARACTERS = 40
 
+# Settings that repeat a text, beside its prompt and its seed
+RECORDED = ("temperature", "top_k", "top_p", "fill", "part")
+
 # Called with the tokens of a text that are written, and how many there will be
 Moved = Callable[[int, int], None]
 
@@ -162,10 +165,7 @@ def _part(rendered: Rendered, start: int, end: int) -> Rendered:
 
 
 def sample_texts(
-    model: LanguageModel,
-    settings: Sampling,
-    seed: int,
-    moved: Moved | None = None,
+    model: LanguageModel, settings: Sampling, seed: int, moved: Moved | None = None
 ) -> list[dict[str, Any]]:
     """``settings.samples`` texts of ``settings.length`` characters for every prompt.
 
@@ -180,11 +180,7 @@ def sample_texts(
             "prompt": request.prompt,
             "text": text.text,
             "filled": [list(mark) for mark in text.filled],
-            "temperature": settings.temperature,
-            "top_k": settings.top_k,
-            "top_p": settings.top_p,
-            "fill": settings.fill,
-            "part": settings.part,
+            **{name: getattr(settings, name) for name in RECORDED},
             "seed": seed,
             "method": "sample",
             "sample": request.sample,
@@ -269,9 +265,7 @@ def draw_texts(
     )
 
 
-def article_readout(
-    model: LanguageModel, texts: Sequence[str], seed: int = 0
-) -> list[dict[str, Any]]:
+def article_readout(model: LanguageModel, text: str, seed: int = 0) -> dict[str, Any]:
     """The most probable token at every position of a real text (teacher forcing).
 
     The output of the network is never fed back: what reads like a sample is a list of guesses, each
@@ -279,14 +273,11 @@ def article_readout(
     author's own code shows (windows of the training text, one after another).
 
     Returns:
-        One record per text: the real ``prompt``, and as ``text`` one guess per token of it.
+        A record: the real text as ``prompt``, and as ``text`` one guess per token of it.
     """
-    records = []
-    for text in texts:
-        guesses = Sampler(model).guesses(encode_prompt(model.tokenizer, text))
-        rendered = model.tokenizer.render(guesses, seed=seed).text
-        records.append({"prompt": text, "text": rendered, "method": "article", "seed": seed})
-    return records
+    guesses = Sampler(model).guesses(encode_prompt(model.tokenizer, text))
+    rendered = model.tokenizer.render(guesses, seed=seed).text
+    return {"prompt": text, "text": rendered, "method": "article", "seed": seed}
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:

@@ -157,9 +157,7 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
 
 def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     """Train the network in the folder, from its last checkpoint if there is one."""
-    experiment = job.experiment
-    screen = job.screen
-    settings = job.experiment.training
+    experiment, screen, settings = job.experiment, job.screen, job.experiment.training
     if not job.resumes:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     with screen.stage("loading TensorFlow"):
@@ -174,8 +172,7 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
         loop.windows_of(prepared.encoded[0], experiment.objective)
         run_folder.begin_folder(job.folder, experiment, job.overwrite)  # nothing can fail any more
         write_json(job.folder / "tokenizer.json", prepared.tokenizer.state())
-        manifest = describe_run(experiment, job.loaded, job.folder)
-        write_json(job.folder / "manifest.json", manifest)
+        write_json(job.folder / "manifest.json", describe_run(experiment, job.loaded, job.folder))
         keras.utils.set_random_seed(experiment.seed)
     screen.model(experiment, prepared, network)
 
@@ -217,10 +214,7 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
 def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) -> None:
     """Score the held-out documents, sample, and write it all; metrics.json, the last file, makes
     the run a finished one."""
-    folder = job.folder
-    experiment = job.experiment
-    loaded = job.loaded
-    screen = job.screen
+    folder, experiment, loaded, screen = job.folder, job.experiment, job.loaded, job.screen
     write_csv(folder / "history.csv", progress.history)
     run_folder.save_network(folder, network)
     model, validation = _fitted(job, prepared, network)
@@ -252,8 +246,7 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     second = "A second warm-up and decay from the best weights of {}, not one long training."
     warnings = [loaded.warning, *([second.format(job.start.folder)] if job.start else [])]
     warning = "\n".join(filter(None, warnings))
-    summary = summary_markdown(metrics, warning, samples, folder)
-    write_file(folder / "summary.md", summary)
+    write_file(folder / "summary.md", summary_markdown(metrics, warning, samples, folder))
     write_json(folder / METRICS_FILE, metrics.model_dump())
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     screen.result(folder, warning, metrics, samples)

@@ -18,34 +18,14 @@ from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.system import cores, processor, tensorflow_in_effect
 from textgen.data.loading import Corpus
+from textgen.evaluation import units
 from textgen.evaluation.likelihood import UNIT, Scores, by_position, summarise
-from textgen.evaluation.units import (
-    PART_LABELS,
-    UNCHARGED,
-    format_bits,
-    format_number,
-    markdown_table,
-    published_units,
-    unit_table,
-)
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
 METRICS_FILE = "metrics.json"
 # of run folders: raised where an older folder can no longer be read
 FORMAT = 2
-# what is kept of where a training ended
-PROGRESS = (
-    "seconds",
-    "validation_seconds",
-    "validation_share",
-    "calibration_seconds_per_update",
-    "seconds_per_update",
-    "updates",
-    "updates_planned",
-    "best_interval",
-    "intervals",
-)
 
 
 class Content(BaseModel):
@@ -70,12 +50,22 @@ class Figures(Content):
     mean_over_documents: float | None
 
 
+class Published(Content):
+    """Figures in the units of published ones, see
+    :func:`textgen.evaluation.units.published_units`."""
+
+    counts: dict[str, int | None]
+    parts: dict[str, units.InUnits]
+    denominators: dict[str, str]
+    comparable: str
+
+
 class SplitFigures(Content):
     """Figures of a held-out split of the text, by part of the model."""
 
     parts: dict[str, Figures]
     replacement_rate: NonNegativeFloat
-    published: dict[str, Any] | None = None
+    published: Published | None = None
 
 
 class CorpusContent(Content):
@@ -95,10 +85,13 @@ class Manifest(Content):
 
 
 class TrainingContent(Content):
+    """What a training took, and of :class:`textgen.training.checkpoint.Progress` where it ended."""
+
     threads: PositiveInt | None = None
     preparation_seconds: NonNegativeFloat
     seconds: NonNegativeFloat
     validation_seconds: NonNegativeFloat
+    validation_share: float = 1.0
     characters: PositiveInt
     characters_of_training_text: PositiveInt
     calibration_seconds_per_update: NonNegativeFloat | None = None
@@ -108,6 +101,9 @@ class TrainingContent(Content):
     parameters: PositiveInt
     best_interval: int
     intervals: PositiveInt
+    cooled_from: int = 0
+    cooling_start: int = 0
+    cooling_updates: int = 0
 
 
 class Metrics(Content):
@@ -227,14 +223,15 @@ def run_metrics(
     splits = {name: summarise(scores, tokenizer.charged) for name, scores in scored.items()}
     for name, figures in splits.items():
         closed = tokenizer.closed_vocabulary
-        figures["published"] = published_units(figures, loaded.parts[name], closed=closed)
+        figures["published"] = units.published_units(figures, loaded.parts[name], closed=closed)
     if not objective.carries_state:
         bits = by_position(scored["test"]["network"], objective.length)
         splits["test"]["model_bits_by_position"] = bits
+    kept = [name for name in TrainingContent.model_fields if hasattr(progress, name)]
     training = {
         "threads": tensorflow_in_effect().get("threads"),
         "preparation_seconds": prepared.seconds,
-        **{name: getattr(progress, name) for name in PROGRESS},
+        **{name: getattr(progress, name) for name in kept},
         "characters": round(progress.updates * progress.characters_per_update),
         "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
         "parameters": parameters,
@@ -262,11 +259,11 @@ def figure_table(splits: Mapping[str, SplitFigures]) -> str:
     for name, split in splits.items():
         for part, figures in split.parts.items():
             bits = figures.bits_per_character
-            cells = format_bits(dict(bits) if bits else None, 4)
-            mean = format_number(figures.mean_over_documents, 4)
+            cells = units.format_bits(dict(bits) if bits else None, 4)
+            mean = units.format_number(figures.mean_over_documents, 4)
             rows.append((name, part, *cells, mean, f"{split.replacement_rate:.2%}"))
     columns = ("", "part", "model", "+ spelling", "= total", "mean", "replaced")
-    return markdown_table(columns, rows, (0, 1))
+    return units.markdown_table(columns, rows, (0, 1))
 
 
 def verdict(metrics: Metrics) -> str:
@@ -277,9 +274,9 @@ def verdict(metrics: Metrics) -> str:
         if figures.bits_per_character
     }
     if not totals:
-        return f"{metrics.name}: {UNCHARGED}"
+        return f"{metrics.name}: {units.UNCHARGED}"
     network = totals.pop("network")
-    others = "".join(f"; {PART_LABELS[part]} {bits:.4f}" for part, bits in totals.items())
+    others = "".join(f"; {units.PART_LABELS[part]} {bits:.4f}" for part, bits in totals.items())
     return f"{metrics.name}: {network:.4f} bits per character of held-out text{others}"
 
 
@@ -300,10 +297,11 @@ def summary_markdown(
         figure_table({"validation": metrics.validation, "test": metrics.test}),
     ]
     if published:
+        table = units.unit_table(published.parts, published.denominators)
         paragraphs += [
             "The test part in the units of published figures. End marks of documents are paid for "
-            f"and, as elsewhere, not counted. {published['comparable'].capitalize()}.",
-            markdown_table(*unit_table(published), (0, -1)),
+            f"and, as elsewhere, not counted. {published.comparable.capitalize()}.",
+            units.markdown_table(*table, (0, -1)),
         ]
     paragraphs += [
         f"{training.parameters:,} parameters; {training.updates:,} updates, "
@@ -314,7 +312,7 @@ def summary_markdown(
     ]
     for record in samples:
         text = (record["prompt"] + record["text"]).replace("\n", "\n> ")
-        part = PART_LABELS[record["part"]]
+        part = units.PART_LABELS[record["part"]]
         start = f"Sample of the {part}, temperature {record['temperature']}"
         paragraphs.append(f"{start}:\n\n> {text}")
     source = f"{corpus.kind} ({corpus.origin}; {corpus.licence})"

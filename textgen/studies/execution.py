@@ -35,9 +35,6 @@ from textgen.runs.folder import is_finished
 from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
-# What a run takes beside its training (scoring, samples), and a study beside its runs (planning,
-# models without a network, report): seconds of two cores, and as many more a million characters.
-RUN_SECONDS, STUDY_SECONDS = (21.0, 6.5), (31.0, 7.0)
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
 
 
@@ -123,9 +120,12 @@ def run_study(
     return report
 
 
-def seconds_for(cost: tuple[float, float], characters: int) -> float:
-    """The seconds of RUN_SECONDS or STUDY_SECONDS, on a text of so many characters."""
-    return cost[0] + cost[1] * characters / 1e6
+def overhead(characters: int) -> tuple[float, float]:
+    """About the seconds that a run of a small experiment takes beside its training (scoring,
+    samples), and a study beside its runs on two cores (planning, models without a network, report),
+    on a text of so many characters."""
+    millions = characters / 1e6
+    return 21 + 6.5 * millions, 31 + 7 * millions
 
 
 def lock_study(folder: Path) -> BaseFileLock:
@@ -157,8 +157,7 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
         raise TextgenError(message, "use more folds, or more documents")
     loaded = pool_folds(folds)
     screen.corpus(first, loaded, *others)
-    questions = len(study.contrasts)
-    documents = len(loaded.names["test"])
+    questions, documents = len(study.contrasts), len(loaded.names["test"])
     if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
         screen.advise(
             f"The {documents} documents of the test part cannot answer {questions} questions, "
@@ -224,41 +223,39 @@ def _show_runs(
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
     failed, by name."""
     runs = {arm: list(study.runs(arm)) for arm in study.arms}
-    results = {experiment.name: "" for experiment in missing}
-    made = [name for names in runs.values() for name in names if name not in results]
-    results |= {name: _result(folder / name) for name in made}
+    waiting = [experiment.name for experiment in missing]
+    made = [name for names in runs.values() for name in names if name not in waiting]
+    results = {name: _result(folder / name) for name in made}
     failures, took = dict[str, str](), list[float]()
     begin, rounds, planned = time.monotonic(), math.ceil(len(missing) / workers), 0.0
+    beside, report = overhead(characters)  # of the latter, planning has taken a part
     if study.budget.seconds:
         shared = max(1.0, workers * study.threads / cores())
-        planned = (study.budget.seconds + seconds_for(RUN_SECONDS, characters)) * shared
-
-    def unfinished() -> list[str]:
-        return [name for name, result in results.items() if not result]
+        planned = (study.budget.seconds + beside) * shared
 
     def progress() -> str:
-        waiting, elapsed = len(unfinished()), time.monotonic() - begin
-        text = f"{_clock(elapsed)} elapsed, {len(results) - waiting} of {len(results)} runs"
+        elapsed = time.monotonic() - begin
+        text = f"{_clock(elapsed)} elapsed, {len(results)} of {len(made) + len(missing)} runs"
         per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        left = per_run * rounds + seconds_for(STUDY_SECONDS, characters) / 2 - elapsed
+        left = per_run * rounds + report - elapsed
         return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
     def state(name: str) -> str:
-        if name not in unfinished()[:workers]:
+        if name not in waiting[:workers]:
             return "waiting"
         printed = printed_lines(folder / "logs" / f"{name}.txt") or ["starting"]
         return printed[-1][:MAX_STATE_CHARACTERS]
 
     def line() -> str:
-        running = [f"{name}: {state(name)}" for name in unfinished()[:workers]]
+        running = [f"{name}: {state(name)}" for name in waiting[:workers]]
         return "; ".join([progress(), *running])
 
     def table() -> Group:
         rows = Table.grid(padding=(0, 2))
         for arm, names in runs.items():
-            rows.add_row(arm, *(Text(visible(results[name] or state(name))) for name in names))
+            rows.add_row(arm, *(Text(visible(results.get(name) or state(name))) for name in names))
         return Group("bits per character:", rows, progress())
 
     live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
@@ -272,6 +269,7 @@ def _show_runs(
             else:
                 failures[name] = failure
             results[name] = "failed" if failure else _result(folder / name)
+            waiting.remove(name)
             if not shown:
                 screen.say(f"  {name}: {results[name]}, {seconds:.0f} s; {progress()}")
     return failures

@@ -66,7 +66,6 @@ from textgen.training.preparation import prepare
 REGIMES = ("seconds", "characters", "updates")
 # Settings that a study decides for all its arms.
 DECIDED = ["name", "seed", "sampling.part", *(f"training.{key}" for key in ("threads", *BUDGETS))]
-FoldCount = Annotated[int, Field(ge=2, le=1000)]
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
@@ -139,7 +138,7 @@ class Study:
     contrasts: tuple[Contrast, ...] = ()
     title: str = ""
     threads: Count = 1
-    folds: FoldCount | None = None
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     part: PartName = "network"
     set: tuple[str, ...] = ()
 
@@ -190,7 +189,7 @@ class Study:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
         """
         own = self.arms[arm]
-        file = find_experiment(self.arms[arm].experiment, self.path.parent)
+        file = find_experiment(own.experiment, self.path.parent)
         runs = self.runs(arm)
         name = name or next(iter(runs))
         budget = {key: getattr(self.budget, key) for key in REGIMES}
@@ -341,15 +340,13 @@ def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> Arm
         seconds = min(TIMED_SECONDS, TIMED_SHARE * (budget.seconds or 0.0))
         log = folder / "logs" / f"{arm}.txt"
         measured = _measure_in_a_process(experiment, log, seconds, processes)
-    wanted = budget.parameters
-    parameters = measured.get("parameters", 0)
+    wanted, parameters = budget.parameters, measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
         message = f"{wanted:,}, but this arm has {parameters:,}: {within}"
         raise TextgenError(f"budget.parameters: {message}")
     if budget.seconds is not None:
-        preparation = measured["preparation_seconds"]
-        update = measured["seconds_per_update"]
+        preparation, update = measured["preparation_seconds"], measured["seconds_per_update"]
         updates = int((budget.seconds - preparation) / update)
         if updates < 1:
             message = f"{budget.seconds:g}, but the preparation alone takes {preparation:.1f}"
@@ -366,8 +363,7 @@ def _measure_in_a_process(
     Raises:
         TextgenError: it failed; the log has what it printed.
     """
-    settings = log.with_suffix(".toml")
-    output = log.with_suffix(".json")
+    settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
     write_experiment(settings, experiment)
     processes.run([__name__, str(settings), str(seconds), str(output)], log)
     return json.loads(output.read_text(encoding="utf-8"))
@@ -395,7 +391,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
     Raises:
         TextgenError: an unusable corpus.
     """
-    from textgen.training.loop import new_network, new_step, time_updates, windows_of, work_clock
+    from textgen.training.loop import new_network, new_step, windows_of
 
     settings = experiment.training
     prepared = prepare(experiment, load_corpus(experiment))
@@ -406,8 +402,7 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
         windows = windows_of(prepared.encoded[0], experiment.objective)
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
-        clock = work_clock(threads)
-        measured["seconds_per_update"] = time_updates(step, batches, seconds, TIMED_CALLS, clock)
+        measured["seconds_per_update"] = step.seconds_per_update(batches, seconds, TIMED_CALLS)
     return measured
 
 

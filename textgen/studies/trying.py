@@ -9,7 +9,7 @@ import shlex
 import webbrowser
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,12 @@ from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
-from textgen.studies.execution import (
-    RUN_SECONDS,
-    STUDY_SECONDS,
-    lock_study,
-    run_study,
-    seconds_for,
-    study_command,
-)
+from textgen.studies.execution import lock_study, overhead, run_study, study_command
 
 # Of all texts: below the first there is nothing to compare, from the second on a model learns.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
-# What a training takes at least, and as much more a million characters, to prepare them.
-TRAINING_SECONDS = (10.0, 3.0)
+# What a training needs, and what more for each million characters, to prepare them.
+MIN_TRAINING_SECONDS, PREPARATION_SECONDS = 10, 3
 # Shares of a document that stand in another one too, and of all texts in lines that come again.
 MAX_SHARED, MAX_REPEATED, LONG_LINE = 0.5, 0.05, 40
 HOW_TO_CHANGE = """\
@@ -97,7 +90,7 @@ def try_texts(
     for arm in study["arms"].values():
         arm["seeds"] = seeds
     study["title"] += f": {name}"
-    study["budget"] = {"seconds": _training_seconds(minutes, rounds, characters)}
+    study["budget"] = {"seconds": training_seconds(minutes, rounds, characters)}
     study["set"] = settings
     path = Path(reports_folder) / name / f"{name}.toml"
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
@@ -106,11 +99,9 @@ def try_texts(
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
         message = f"{path}: a study of other texts, language, minutes or seeds, or changed"
         raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
-    lock = lock_study(Path(runs_folder) / name)  # before the study of a process at work is replaced
-    try:
+    with ExitStack() as stack:  # nothing is replaced while another process works on it
+        stack.callback(lock_study(Path(runs_folder) / name).release)
         write_file(path, content)
-    finally:
-        lock.release()
     report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
     screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
@@ -136,14 +127,14 @@ def _published(screen: Screen) -> tuple[str, list[str], int]:
     return "wikipedia", settings, count_characters(Wikipedia().documents())
 
 
-def _training_seconds(minutes: float, rounds: float, characters: int) -> int:
+def training_seconds(minutes: float, rounds: float, characters: int) -> int:
     """Seconds for each training, so that all of it, in so many rounds, takes so many minutes.
 
     Raises:
         TextgenError: there is no time for training.
     """
-    costs = RUN_SECONDS, STUDY_SECONDS, TRAINING_SECONDS
-    run, study, needed = (seconds_for(cost, characters) for cost in costs)
+    run, study = overhead(characters)
+    needed = MIN_TRAINING_SECONDS + PREPARATION_SECONDS * characters / 1e6
     seconds = math.floor((60 * minutes - study) / rounds - run)
     if seconds < needed:
         least = (study + rounds * (run + needed)) / 60

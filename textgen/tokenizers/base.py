@@ -15,10 +15,9 @@ read from it.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -106,34 +105,21 @@ class DocumentCounts:
     """The words that were spelled in a document so far: class → word → occurrences."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, Counter[str]] = {}
-        self.totals: Counter[str] = Counter()
+        self.counts, self.totals = defaultdict[str, Counter[str]](Counter), Counter[str]()
 
     def add(self, word: str, name: str) -> None:
         """Count one more occurrence of a word of the class ``name``."""
-        self.counts.setdefault(name, Counter())[word] += 1
+        self.counts[name][word] += 1
         self.totals[name] += 1
 
-
-@dataclass(frozen=True)
-class Filling:
-    """How surface forms are drawn.
-
-    Attributes:
-        fill: one of :data:`FILL`.
-        random: draws them.
-        earlier: words of the document that a memory holds; None without one.
-        temperature: of words that are drawn with the fill ``"scored"``.
-    """
-
-    fill: str
-    random: Random
-    earlier: DocumentCounts | None = None
-    temperature: float = 1.0
+    def before(self, word: str, name: str) -> tuple[int, int, int]:
+        """How often a word occurred, and how many different ones and all of its class."""
+        counts = self.counts[name]
+        return counts[word], len(counts), self.totals[name]
 
 
 class Choice(NamedTuple):
-    """One choice.
+    """One choice, by its number.
 
     Attributes:
         probabilities: gives (n,) float64, of what can be chosen; None where that is the next token.
@@ -144,134 +130,108 @@ class Choice(NamedTuple):
     known: int | None
 
 
-# yields choices, is sent what was chosen, and returns what they lead to
-Choices = Generator[Choice, int, Any]
-
-
-class Step(ABC):
-    """A step on the way to a surface form.
+class Word(NamedTuple):
+    """A word that a spelling model spells: a step of many choices, made all at once.
 
     Attributes:
-        known: what a known text chooses; None if no text is known.
-        speller: the spelling model of a word, and None of anything else.
+        speller: a :class:`textgen.tokenizers.spelling.Speller`.
+        name: of the word's class.
+        mark: how it is written where it is only marked.
+        known: the word of a known document; None if no document is known.
     """
 
-    known: Any
-    speller: Any = None
-
-    @abstractmethod
-    def choices(self, earlier: DocumentCounts | None) -> Choices:
-        """The choices of the step; with a cache of the words ``earlier`` in the document."""
-
-    @abstractmethod
-    def draw(self, filling: Filling) -> Any:
-        """What is chosen at random, to fill a placeholder."""
-
-    def bits(self) -> float:
-        """−log2 P of what a known text chooses."""
-        bits = 0.0
-        for choice in follow_known(self.choices(None)):
-            bits -= math.log2(choice.probabilities()[choice.known])
-        return bits
-
-
-@dataclass(frozen=True)
-class Chance(Step):
-    """Yes or no, with P(yes)."""
-
-    yes: float
-    known: bool | None
-
-    def choices(self, earlier: DocumentCounts | None) -> Choices:
-        number = None if self.known is None else int(self.known)
-        return bool((yield Choice(partial(np.array, [1 - self.yes, self.yes]), number)))
-
-    def draw(self, filling: Filling) -> bool:
-        both = np.array([self.yes, 1 - self.yes])
-        yes, no = (both / both.max()) ** (1 / filling.temperature)
-        return bool(filling.random.random() * (yes + no) < yes)
-
-
-@dataclass(frozen=True)
-class UnseenCharacter(Step):
-    """A character that the training text did not hold, by its code point."""
-
+    speller: Any
+    name: str
+    mark: str
     known: str | None
 
-    def choices(self, earlier: DocumentCounts | None) -> Choices:
-        point = 0
-        for size, weight in CODE_POINT_CHOICES:
-            number = None if self.known is None else ord(self.known) // weight % size
-            point += weight * (yield Choice(partial(np.full, size, 1 / size), number))
-        return chr(point)
 
-    def draw(self, filling: Filling) -> str:
-        return UNSEEN
-
-
-# yields steps, is sent what was chosen in each, and returns a surface form
-Steps = Generator[Step, Any, str]
+# yields choices, each of which may be a word, is sent what was chosen, and returns what they lead
+# to, such as a surface form
+Steps = Generator[Any, Any, Any]
 # from a surface form, or None where it is not known, to the steps that lead to it
 StepsOf = Callable[[Any], Steps]
 
 
+def chance(yes: float, known: bool | None) -> Steps:
+    """Yes or no, with P(yes)."""
+    number = None if known is None else int(not known)
+    return not (yield Choice(lambda: np.array([yes, 1 - yes]), number))
+
+
 def unseen_character(known: str | None) -> Steps:
-    """The one step of a character that was never seen."""
-    return (yield UnseenCharacter(known))
+    """A character that the training text did not hold, by its code point."""
+    point = 0
+    for size, weight in CODE_POINT_CHOICES:
+        number = None if known is None else ord(known) // weight % size
+        point += weight * (yield Choice(partial(np.full, size, 1 / size), number))
+    return chr(point)
 
 
-def follow_known(walking: Generator[Any, Any, Any]) -> Iterator[Any]:
-    """The steps or choices of a known text."""
-    with contextlib.suppress(StopIteration):
-        chosen = next(walking)
-        while True:
-            yield chosen
-            chosen = walking.send(chosen.known)
+def spelled(speller: Any, name: str, mark: str, known: str | None) -> Steps:
+    """A word of a class, as :class:`Word` has it."""
+    return (yield Word(speller, name, mark, known))
 
 
-def surface_bits(forms: Iterable[Steps]) -> tuple[np.ndarray, np.ndarray]:
-    """−log2 P of each known surface form of a document: alone, and with a cache of the words
-    before it; both (n,) float64."""
-    bits, words = list[float](), dict[int, list[tuple[int, Step]]]()
-    for place, steps in enumerate(forms):
-        bits.append(0.0)
-        for step in follow_known(steps):
-            if step.speller is None:
-                bits[-1] += step.bits()
-            else:  # all words of a speller at once are faster
-                words.setdefault(id(step.speller), []).append((place, step))
-    alone, remembered = np.array(bits), np.array(bits)
-    for pairs in words.values():
-        places, spelled = zip(*pairs, strict=True)
-        costs = spelled[0].speller.document_bits([(step.known, step.name) for step in spelled])
-        for total, own in zip((alone, remembered), costs, strict=True):
-            np.add.at(total, list(places), own)
-    return alone, remembered
+def follow(steps: Steps, choose: Callable[[Any], Any]) -> Any:
+    """What steps lead to, where ``choose`` makes every choice."""
+    chosen = None
+    while True:
+        try:
+            step = steps.send(chosen)
+        except StopIteration as end:
+            return end.value
+        chosen = choose(step)
 
 
-# Where the weights of three components start, and as by how many words or contexts those of a class
-# are drawn towards those of all.
-THIRDS, WEIGHTS_PRIOR = (1 / 3, 1 / 3, 1 / 3), 20.0
+@dataclass(frozen=True)
+class Filling:
+    """How surface forms are drawn.
 
-
-def mixture_weights(
-    masses: np.ndarray, prior: Sequence[float], strength: float
-) -> tuple[float, ...]:
-    """The weights of a mixture, by expectation-maximisation (Jelinek & Mercer 1980).
-
-    Args:
-        masses: (n, C) float64, P of each of n words under each of C components.
-        prior: (C,) the weights that those found are drawn towards,
-        strength: as by so many words.
+    Attributes:
+        fill: one of :data:`FILL`.
+        random: draws them.
+        earlier: words of the document that a cache holds; None without one.
+        temperature: of what is drawn with the fill ``"scored"``.
     """
-    before = np.array(prior)
-    masses = masses[masses.sum(axis=1) > 0]
-    weights = before
-    for _ in range(50):
-        shares = masses * weights
-        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
-        weights = (shares.sum(axis=0) + strength * before) / (len(masses) + strength)
-    return tuple(weights.tolist())
+
+    fill: str
+    random: Random
+    earlier: DocumentCounts | None = None
+    temperature: float = 1.0
+
+    def draw(self, step: Choice | Word) -> Any:
+        """What is chosen at random."""
+        if isinstance(step, Word):
+            return step.mark if self.fill == "mark" else step.speller.fill(step.name, self)
+        assert step.probabilities
+        chances = step.probabilities()
+        powers = (chances / chances.max()) ** (1 / self.temperature)
+        return self.random.choices(range(len(powers)), powers.tolist())[0]
+
+
+def surface_bits(opened: Iterable[StepsOf], surfaces: Sequence[Any]) -> np.ndarray:
+    """−log2 P of each known surface form of a document: alone, and with a cache of the words
+    before it; (2, n) float64."""
+    bits, words = list[float](), defaultdict[Any, list[tuple[int, Word]]](list)
+
+    def charge(step: Any) -> Any:
+        if isinstance(step, Word):  # all words of a speller at once are faster
+            words[step.speller].append((len(bits) - 1, step))
+        else:
+            bits[-1] -= math.log2(step.probabilities()[step.known])
+        return step.known
+
+    for steps_of, surface in zip(opened, surfaces, strict=True):
+        bits.append(0.0)
+        follow(steps_of(surface), charge)
+    both = np.array([bits, bits])
+    for speller, pairs in words.items():
+        places, steps = zip(*pairs, strict=True)
+        costs = speller.document_bits([(word.known, word.name) for word in steps])
+        for row, own in zip(both, costs, strict=True):
+            np.add.at(row, list(places), own)
+    return both
 
 
 class Tokenizer(ABC):
@@ -341,8 +301,13 @@ class Tokenizer(ABC):
                 as often as a document cache has it.
             temperature: of the words that are drawn with the fill ``"scored"``.
         """
-        written = np.asarray(tokens)
-        return Rendered(self.decode(EncodedDocument(written[written >= RESERVED])))
+        earlier = DocumentCounts() if cached and fill == "scored" else None
+        filling = Filling(fill, Random(seed), earlier, temperature)
+        return self.written(np.asarray(tokens), before, filling)
+
+    def written(self, tokens: np.ndarray, before: str, filling: Filling) -> Rendered:
+        """As :meth:`render`; what is ``earlier`` in the filling is still to be read."""
+        return Rendered(self.decode(EncodedDocument(tokens[tokens >= RESERVED])))
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         """How the surface form is chosen that belongs behind some tokens.
@@ -466,23 +431,11 @@ class PlaceholderTokenizer(Tokenizer):
         ids = np.array(tokens, dtype=smallest_dtype(self.size))
         if training:
             return EncodedDocument(ids, surfaces, np.zeros(0), *counts)
-        places = [place for place, span in enumerate(spans) if span.surface is not None]
-        alone, remembered = surface_bits(self.forms(tokens, surfaces))
-        return EncodedDocument(
-            ids,
-            surfaces,
-            alone,
-            *counts,
-            remembered,
-            ends=np.array([span.end for span in own], dtype=np.int64),
-            places=np.array(places, dtype=np.int64),
-            starts=np.array([span.start for span in own], dtype=np.int64),
-        )
-
-    def forms(self, tokens: Sequence[int], surfaces: Sequence[Any]) -> Iterator[Steps]:
-        """The steps that lead to the surface forms of a document."""
-        open_ones = (steps_of for _, steps_of in self.steps_at(tokens) if steps_of)
-        return (steps_of(form) for steps_of, form in zip(open_ones, surfaces, strict=True))
+        places = np.flatnonzero([span.surface is not None for span in spans])
+        starts, ends = np.array([span[2:] for span in own], dtype=np.int64).reshape(-1, 2).T
+        opened = (steps_of for _, steps_of in self.steps_at(tokens) if steps_of)
+        alone, remembered = surface_bits(opened, surfaces)
+        return EncodedDocument(ids, surfaces, alone, *counts, remembered, ends, places, starts)
 
     def steps_at(self, tokens: Sequence[int]) -> Iterator[tuple[int, StepsOf | None]]:
         """Each token, and BOUNDARY for the end of the text where that hides something; and what."""
@@ -496,80 +449,56 @@ class PlaceholderTokenizer(Tokenizer):
             writer.write(token, "".join(next(surfaces)) if steps_of else None)
         return writer.rendered().text
 
-    def render(
-        self,
-        tokens: np.ndarray,
-        *,
-        before: str = "",
-        fill: str = "scored",
-        seed: int = 0,
-        cached: bool = False,
-        temperature: float = 1.0,
-    ) -> Rendered:
+    def written(self, tokens: np.ndarray, before: str, filling: Filling) -> Rendered:
         before = before.removesuffix(" ")  # the next token brings its own
-        writer = self.writer(before, fill)
-        earlier = self.spelled_words(before) if cached and fill == "scored" else None
-        filling = Filling(fill, Random(seed), earlier, temperature)
-        for token, steps_of in self.steps_at([int(token) for token in tokens]):
+        if filling.earlier is not None:
+            follow(walk(self, self.encode(before), filling.earlier), lambda choice: choice.known)
+        writer = self.writer(before, filling.fill)
+        for token, steps_of in self.steps_at(tokens.tolist()):
             surface = None
-            if steps_of and (fill == "scored" or not self.gaps):
-                surface = drawn(steps_of(None), filling)
+            if steps_of and (filling.fill == "scored" or not self.gaps):
+                escaped = token == ESCAPE  # no character that was never seen is made up
+                surface = UNSEEN if escaped else follow(steps_of(None), filling.draw)
             writer.write(token, surface)
         return writer.rendered()
 
-    def spelled_words(self, text: str) -> DocumentCounts:
-        """What a document cache holds of rare words after a text."""
-        encoded, earlier = self.encode(text), DocumentCounts()
-        for steps in self.forms(encoded.tokens.tolist(), encoded.surfaces):
-            for step in follow_known(steps):
-                if step.speller is not None:
-                    step.speller.remember(step.known, step.name, earlier)
-        return earlier
-
-
-def drawn(steps: Steps, filling: Filling) -> str:
-    """A surface form of which every step is drawn."""
-    chosen = None
-    while True:
-        try:
-            chosen = steps.send(chosen).draw(filling)
-        except StopIteration as end:
-            return str(end.value)
-
 
 def walk(
-    tokenizer: Tokenizer, document: EncodedDocument | None = None, cached: bool = False
-) -> Choices:
+    tokenizer: Tokenizer,
+    document: EncodedDocument | None = None,
+    earlier: DocumentCounts | None = None,
+) -> Steps:
     """All choices of a document, the last of which is the boundary at its end.
 
     Args:
         tokenizer: of the document.
         document: what is chosen; None if it is being read or written.
-        cached: whether rare words are charged with a document cache.
+        earlier: a document cache, by which rare words are charged and to which they are added.
 
     Returns:
         The document that was chosen, for ``tokenizer.decode``.
     """
-    earlier = DocumentCounts() if cached else None
     tokens, surfaces = list[int](), list[str]()
     path = None if document is None else [*document.tokens.tolist(), BOUNDARY]
     known_surfaces = iter(() if document is None else document.surfaces)
     while True:
         if (steps_of := tokenizer.surface_steps(tokens)) is not None:
-            steps = steps_of(next(known_surfaces, None))
-            surfaces.append((yield from _choices(steps, earlier)))
+            surfaces.append((yield from _choices(steps_of(next(known_surfaces, None)), earlier)))
         token = yield Choice(None, None if path is None else path[len(tokens)])
         if token == BOUNDARY:
             return EncodedDocument(np.array(tokens, dtype=np.int64), tuple(surfaces))
         tokens.append(token)
 
 
-def _choices(steps: Steps, earlier: DocumentCounts | None) -> Choices:
-    """The choices of all steps of a surface form, which they return."""
+def _choices(steps: Steps, earlier: DocumentCounts | None) -> Steps:
+    """The steps of a surface form, every word by its choices."""
     chosen: Any = None
     while True:
         try:
             step = steps.send(chosen)
         except StopIteration as end:
-            return str(end.value)
-        chosen = yield from step.choices(earlier)
+            return end.value
+        if isinstance(step, Word):
+            chosen = yield from step.speller.choices(step.name, step.known, earlier)
+        else:
+            chosen = yield step

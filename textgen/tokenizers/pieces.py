@@ -219,19 +219,15 @@ class Vocabulary:
         return [RareWord(p, place) for place, p in enumerate(pieces) if self.parts(p) is None]
 
     @cached_property
-    def cores(self) -> frozenset[str]:
-        """The words that are known with a leading space, without it."""
-        return frozenset(w.removeprefix(" ") for w in self.words if w[:1] == " " and w != " ")
+    def cores(self) -> tuple[str, ...]:
+        """The words that are known with a leading space, without it, frequent ones first."""
+        return tuple(word[1:] for word in self.words if word[:1] == " " and word != " ")
 
     @cached_property
     def never_spelled(self) -> frozenset[str]:
         """The strings, without leading space, that are never rare, with or without a space."""
-        forms = self.cores | {
-            form for w in self.cores for form in (w[:1].upper() + w[1:], w.upper())
-        }
-        return frozenset(
-            w for w in forms if self.parts(w) is not None and self.parts(" " + w) is not None
-        )
+        forms = {form for w in self.cores for form in (w, recase(w, CAPITAL), recase(w, UPPER))}
+        return frozenset(w for w in forms if self.parts(w) and self.parts(" " + w))
 
 
 def split_space(piece: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from pydantic import Field
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import SENTENCE_TOKENS, train_vectors
-from textgen.tokenizers.base import Chance, Steps, StepsOf
+from textgen.tokenizers.base import Steps, StepsOf, chance, spelled
 from textgen.tokenizers.pieces import (
     CAPITAL,
     FIRST_OWN,
@@ -28,7 +28,6 @@ from textgen.tokenizers.pieces import (
     split_space,
 )
 from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
-from textgen.tokenizers.spelling import Word
 
 MAX_ENDING = 6
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -98,10 +97,8 @@ class Cluster(VectorPolicy):
         points = directions(self.word_vectors(data), words).astype(np.float64)
         number = min(self.clusters, len(words))
         _, numbers = kmeans2(points, number, minit="++", seed=data.seed, missing="warn")
-        clusters: dict[int, list[str]] = {n: [] for n in sorted(set(numbers.tolist()))}
-        for word, n in zip(words, numbers.tolist(), strict=True):
-            clusters[n].append(word)
-        return list(clusters.values())
+        types = np.array(words, dtype=object)
+        return [types[numbers == n].tolist() for n in np.unique(numbers)]
 
     @cached_property
     def classes(self) -> Sequence[str]:
@@ -152,7 +149,7 @@ class Neighbour(VectorPolicy):
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         literal = self._stand_ins_of_tokens.get(token)
-        if surface is None or surface == literal:
+        if surface is None or literal in (None, surface):
             writer.add_token(token)
         else:
             writer.add_filled(surface, literal or "")
@@ -162,10 +159,10 @@ class Neighbour(VectorPolicy):
         return None if literal is None else partial(self._chosen, literal)
 
     def _chosen(self, literal: str, known: str | None) -> Steps:
-        chance = self.learnt["chances"][literal]
-        if not (yield Chance(chance, None if known is None else known != literal)):
+        stands_in = None if known is None else known != literal
+        if not (yield from chance(self.learnt["chances"][literal], stands_in)):
             return literal
-        return (yield Word(self.speller, literal, known, literal))
+        return (yield from spelled(self.speller, literal, literal, known))
 
     def portable(self) -> dict[str, Any]:
         raise ValueError("rare words behind known ones, which only Python has")
@@ -182,7 +179,7 @@ class Neighbour(VectorPolicy):
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         rare = rare_types(data)
-        known = [word for word in _candidates(data.vocabulary) if only_letters(word)]
+        known = [word for word in data.vocabulary.cores if only_letters(word)]
         if not known:
             message = "no known word of letters can stand in for a rare one"
             hint = "lower tokenizer.minimum_count, or use another policy or more text"
@@ -198,16 +195,11 @@ class Neighbour(VectorPolicy):
         return {word: known[i] for word, i in zip(rare, nearest, strict=True)}
 
 
-def _candidates(vocabulary: Vocabulary) -> list[str]:
-    """The words that may stand in: those known behind a space, without it."""
-    return [word[1:] for word in vocabulary.words if word[:1] == " " and word != " "]
-
-
 def _chances(data: PolicyTrainingData, guess: Guess) -> dict[str, float]:
     """P(substituted | v): a word's own rate in training, drawn towards the overall one as by
     ``strength`` occurrences, times the ``excess`` of new text over training text. Both are chosen
     by the likelihood of the validation split."""
-    vocabulary, words = data.vocabulary, _candidates(data.vocabulary)
+    vocabulary, words = data.vocabulary, data.vocabulary.cores
     stood_in, substituted = (
         Counter(guess(word.core) for _, rare in part for word in rare)
         for part in (data.training, data.tuning)

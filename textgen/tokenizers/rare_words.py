@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, Chance, Span, Steps, StepsOf, unseen_character
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, Span, Steps, StepsOf, chance, spelled
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, WordWriter, split_space
-from textgen.tokenizers.spelling import Speller, Word, fit_speller
+from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
 
 TABLE = {
@@ -46,7 +46,6 @@ class PolicyTrainingData:
         training: of each training document, the pieces and the rare words among them.
         tuning: the same of the validation documents, for tuning alone.
         vocabulary: the words with tokens of their own.
-        pooled: whether a rare word of training may come back whole.
         seed: of whatever is random.
         language: of the text, an ISO code.
     """
@@ -56,7 +55,6 @@ class PolicyTrainingData:
     vocabulary: Vocabulary
     seed: int
     language: str
-    pooled: bool = True
 
 
 Settings = TypeVar("Settings")
@@ -85,6 +83,7 @@ class ClassPolicy(ABC):
         extra_data: data from outside the training split that it uses, in words for the reports.
         charged: whether every bit of what it hides is charged.
         gaps: whether there is a surface form before every token and at the end of the text.
+        recall: whether a rare word of the training split may come back whole.
     """
 
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
@@ -93,6 +92,7 @@ class ClassPolicy(ABC):
     extra_data: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[bool] = True
     gaps: ClassVar[bool] = False
+    recall: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -130,7 +130,7 @@ class ClassPolicy(ABC):
             for documents in (data.training, data.tuning)
         )
         settings = policy.spelling_settings()
-        speller = fit_speller(training, tuning, pooled=data.pooled, **settings)
+        speller = fit_speller(training, tuning, pooled=self.recall, **settings)
         return completed(policy, speller=speller)
 
     def spelling_settings(self) -> dict[str, Any]:
@@ -220,13 +220,11 @@ class ClassPolicy(ABC):
             writer.add_token(token)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        """As :meth:`textgen.tokenizers.base.Tokenizer.surface_steps`."""
+        """As :meth:`textgen.tokenizers.base.Tokenizer.surface_steps`, of its own tokens."""
         if not len(tokens) or not FIRST_OWN <= tokens[-1] < self.first_word:
             return None
-        return partial(self._spelled, self.names[tokens[-1] - FIRST_OWN])
-
-    def _spelled(self, mark: str, known: str | None) -> Steps:
-        return (yield Word(self.speller, mark[1:-1], known, mark))
+        mark = self.names[tokens[-1] - FIRST_OWN]
+        return partial(spelled, self.speller, mark[1:-1], mark)
 
     def portable(self) -> dict[str, Any]:
         """What ``textgen/interactive/tokenizers.js`` needs: ``speller``, the settings of a spelling
@@ -252,14 +250,11 @@ class Unk(ClassPolicy):
             spelling it. Without, every rare word is spelled as if it were new.
     """
 
-    recall: bool = True
+    recall: bool = True  # type: ignore[misc]  # a setting here
     classes = (UNK,)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [UNK] * len(rare)
-
-    def fit(self, data: PolicyTrainingData) -> Self:
-        return super().fit(replace(data, pooled=self.recall))
 
 
 @dataclass(frozen=True)
@@ -363,10 +358,10 @@ class Drop(ClassPolicy):
             if missing is not None and (more := bool(missing)):
                 space, core = split_space(missing.pop(0))
                 spaced = bool(space)
-            if not (yield Chance(self.learnt["missing"], more)):
+            if not (yield from chance(self.learnt["missing"], more)):
                 break
-            gap += " " * (yield Chance(self.learnt["spaced"], spaced))
-            gap += yield Word(self.speller, UNK, core, "")
+            gap += " " * (yield from chance(self.learnt["spaced"], spaced))
+            gap += yield from spelled(self.speller, UNK, "", core)
         return gap
 
     def portable(self) -> dict[str, Any]:
@@ -409,7 +404,7 @@ class Spell(ClassPolicy):
             writer.add_token(token)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
+        return None
 
     def portable(self) -> dict[str, Any]:
         return {"speller": None, "only": None}

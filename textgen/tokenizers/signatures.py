@@ -132,9 +132,7 @@ def telling_beginnings(
         for length in range(2, min(len(spelling), 1 + MAX_LETTERS) + 1):
             places[spelling[:length]].append(place)
     words = {b: np.array(p) for b, p in places.items() if len(p) >= LEAST}
-    own = np.array(
-        [SIGNS.index(s[0]) for s in spellings], int
-    )  # number of the longest that a word has
+    own = np.array([SIGNS.index(s[0]) for s in spellings], int)  # the longest that each word has
 
     def counts(chosen: np.ndarray) -> list[np.ndarray]:
         return [np.bincount(c[chosen], minlength=OTHERS + 1) for c in contexts]

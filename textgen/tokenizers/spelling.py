@@ -9,7 +9,7 @@ vocabulary are never spelled, so the n-grams are divided by the mass they leave 
 What remains open is small and on the safe side: strings that would be cut into two pieces keep
 their mass.
 
-Rare words come back in their document, above all names. With a memory of the document (Kuhn & De
+Rare words come back in their document, above all names. With a cache of the document (Kuhn & De
 Mori 1990) the model becomes the base of a Pitman–Yor process over the rare words of the document so
 far, one table a word (Teh 2006):
 
@@ -33,7 +33,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import count, product
+from itertools import count, product, starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,18 +43,15 @@ from textgen.tokenizers.base import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
-    THIRDS,
     UNSEEN,
-    WEIGHTS_PRIOR,
     Choice,
-    Choices,
     DocumentCounts,
     Filling,
-    Step,
-    UnseenCharacter,
-    mixture_weights,
+    Steps,
+    unseen_character,
 )
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
+from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
@@ -62,7 +59,8 @@ ORDERS = (4, 5, 6, 7)
 OWN_WORDS = 200  # a class has a character model of its own from so many different words on
 DISCOUNTS = tuple((np.arange(1, 20) / 20).tolist())
 STRENGTHS = tuple((2.0 ** np.arange(-2, 11)).tolist())
-MEMORY_PRIOR = 0.25  # of the squared distance from MEMORY, in ln θ and log-odds of d, against nats
+# of the squared distance from USUAL_CACHE, in ln θ and log-odds of d, against nats
+CACHE_PRIOR = 0.25
 MAX_WORD_CHARACTERS, TRIES = 200, 100
 
 
@@ -86,8 +84,12 @@ class OutOfVocabulary:
         known = (word for word in within if not word.startswith(tuple(self._others)))
         self._vocabulary = sorted([*known, *self._others])
         cached = lru_cache(max(1, CACHED_NUMBERS // model.size))
-        self._after = cached(self._after_context)
-        self._known = cached(self._known_after)
+        # (A,) float64: P(code | context) over all strings; the mass of the vocabulary in each
+        # continuation of a prefix
+        self._after = cached(lambda context: model.distribution([*map(ord, context)]))
+        self._known = cached(
+            lambda prefix: tally(self._vocabulary, self._masses / self._left, prefix, model.size)
+        )
 
     def within(self, beginnings: Sequence[str]) -> OutOfVocabulary:
         """The same model of a class of words."""
@@ -134,14 +136,6 @@ class OutOfVocabulary:
             known = np.exp(np.log(self._known(prefix)) - whole)
             after = self._after(prefix[max(0, len(prefix) - self._model.order) :])
             return whole + np.log(np.maximum(after - known, 0.0))
-
-    def _after_context(self, context: str) -> np.ndarray:
-        """(A,) float64: P(code | context) over all strings."""
-        return self._model.distribution([ord(c) for c in context])
-
-    def _known_after(self, prefix: str) -> np.ndarray:
-        """(A,) float64: the mass of the vocabulary in each continuation of ``prefix``."""
-        return tally(self._vocabulary, self._masses / self._left, prefix, self._model.size)
 
 
 class Pool:
@@ -196,19 +190,18 @@ def as_arrays(words: Sequence[str]) -> list[np.ndarray]:
     return [np.frombuffer(w.encode("utf-32-le", "surrogatepass"), dtype="<u4") for w in words]
 
 
-class WordMemory(NamedTuple):
-    """A memory of rare words: discount d and strength θ."""
+class WordCache(NamedTuple):
+    """A document cache of rare words: discount d and strength θ."""
 
     discount: float
     strength: float
 
-    def shares(self, word: str, name: str, earlier: DocumentCounts) -> tuple[float, float]:
+    def shares(self, count: Any, types: Any, total: Any) -> tuple[Any, Any]:
         """The mass that a word of a class has for having come earlier, and the mass that all such
-        words leave to P(w | class)."""
-        counts = earlier.counts.get(name, Counter())
-        total = earlier.totals[name] + self.strength
-        held = max(counts.get(word, 0) - self.discount, 0.0)
-        return held / total, (self.strength + self.discount * len(counts)) / total
+        words leave to P(w | class); of numbers or arrays, as :meth:`DocumentCounts.before` gives
+        them."""
+        d, total = self.discount, total + self.strength
+        return np.maximum(count - d, 0.0) / total, (self.strength + d * types) / total
 
 
 class Form:
@@ -228,7 +221,7 @@ class Form:
         return ("",)
 
 
-MEMORY = WordMemory(0.8, 32.0)  # where no validation words say otherwise
+USUAL_CACHE = WordCache(0.8, 32.0)  # where no validation words say otherwise
 Weights = Mapping[str, Sequence[float]]
 
 
@@ -245,8 +238,8 @@ class Speller:
         order: of the character n-grams.
         weights: class → weights of (pool, own n-grams, shared n-grams); the key ``""`` holds those
             of a class that is not listed.
-        memory: (discount d, strength θ) of the memory of the document.
-        memory_weights: the weights behind that memory, where a word is new to its document.
+        memory: (discount d, strength θ) of the document cache, by the name that it is stored under.
+        memory_weights: the weights behind that cache, where a word is new to its document.
         form: how words are spelled.
     """
 
@@ -257,12 +250,12 @@ class Speller:
     pooled: bool = True
     order: int = 5
     weights: Weights = field(default_factory=lambda: {"": THIRDS})
-    memory: WordMemory = MEMORY
+    memory: WordCache = USUAL_CACHE
     memory_weights: Weights = field(default_factory=lambda: {"": THIRDS})
     form: Form = field(default_factory=Form)
 
     def __post_init__(self) -> None:
-        self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordMemory(*self.memory)
+        self.alphabet, self.memory = "".join(sorted(self.alphabet)), WordCache(*self.memory)
         self._size = FIRST + len(self.alphabet)
         self._codes = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
         self._components = lru_cache(maxsize=None)(self._components_of)
@@ -303,8 +296,8 @@ class Speller:
     def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:
         return OutOfVocabulary(fit_characters(words, self.order, self._size), self._never_spelled)
 
-    def _mixture(self, name: str, with_memory: bool) -> list[tuple[float, Component]]:
-        of_class = self.memory_weights if with_memory else self.weights
+    def _mixture(self, name: str, cached: bool) -> list[tuple[float, Component]]:
+        of_class = self.memory_weights if cached else self.weights
         weights = of_class.get(name, of_class[""])
         pairs = zip(weights, self._components(name), strict=True)
         present = [(w, component) for w, component in pairs if component is not None]
@@ -313,47 +306,38 @@ class Speller:
             return [(1.0, self._components(name)[-1])]
         return [(w / total, component) for w, component in present if w]
 
-    def _log_masses(
-        self, words: Iterable[tuple[str, str]], with_memory: bool
-    ) -> dict[tuple[str, str], float]:
-        """(code, class) → ln P(word | class), whatever came earlier; ``with_memory``, of a word
-        that is new to its document. All words of a class at once are faster than one by one."""
-        result = {}
+    def _log_masses(self, words: Sequence[tuple[str, str]], cached: bool) -> np.ndarray:
+        """(n,) float64: ln P(word | class) of words as codes, each with its class, whatever came
+        earlier; ``cached``, of words that are new to their document. All words of a class at once
+        are faster than one by one."""
+        result = dict[tuple[str, str], float]()
         for name, codes in _by_class(dict.fromkeys(words)).items():
-            mixture = self._mixture(name, with_memory)
+            mixture = self._mixture(name, cached)
             logs = [math.log(weight) + c.log_masses(codes) for weight, c in mixture]
-            for code, log in zip(codes, np.logaddexp.reduce(logs).tolist(), strict=True):
-                result[code, name] = log
-        return result
+            pairs = zip(codes, np.logaddexp.reduce(logs), strict=True)
+            result.update(((code, name), log) for code, log in pairs)
+        return np.array([result[word] for word in words])
 
     def remember(self, word: str, name: str, earlier: DocumentCounts) -> None:
         """Add a word of a class to what came earlier."""
         earlier.add(self._encode(word), name)
 
-    def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[list[float], list[float]]:
-        """−log2 P of each rare word of a document, given with its class: alone, and with a memory
-        of those before it."""
+    def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+        """−log2 P of each rare word of a document, given with its class: alone, and with a cache
+        of those before it; both (n,) float64."""
         coded = [(self._encode(word), name) for word, name in words]
-        logs, new_logs = (self._log_masses(coded, with_memory) for with_memory in (False, True))
-        earlier = DocumentCounts()
-        alone = list[float]()
-        remembered = list[float]()
-        for code, name in coded:
-            unseen = CHARACTER_BITS * code.count(chr(OTHER))
-            alone.append(unseen - logs[code, name] / math.log(2))
-            held, new = self.memory.shares(code, name, earlier)
-            log = new_logs[code, name] + math.log(new)
-            if held:
-                log = float(np.logaddexp(log, math.log(held)))
-            remembered.append(unseen - log / math.log(2))
-            earlier.add(code, name)
-        return alone, remembered
+        alone, new = (self._log_masses(coded, cached) for cached in (False, True))
+        held, left = self.memory.shares(*_seen_before(coded))
+        with np.errstate(divide="ignore"):
+            remembered = np.logaddexp(new + np.log(left), np.log(held))
+        unseen = CHARACTER_BITS * np.array([code.count(chr(OTHER)) for code, _ in coded])
+        return unseen - alone / math.log(2), unseen - remembered / math.log(2)
 
     def following(
         self, prefix: str, name: str, earlier: DocumentCounts | None = None
     ) -> tuple[list[str], np.ndarray]:
         """What may follow the first characters of the spelling of a word of a class; given what
-        came ``earlier`` in the document, with the memory of it.
+        came ``earlier`` in the document, with a cache of it.
 
         Returns:
             Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
@@ -363,7 +347,7 @@ class Speller:
         code = prefix.translate(self._codes)
         mixture = self._mixture(name, earlier is not None)
         if earlier is not None and earlier.totals[name]:
-            _, new = self.memory.shares("", name, earlier)
+            _, new = self.memory.shares(*earlier.before("", name))
             held = {w: n - self.memory.discount for w, n in earlier.counts[name].items()}
             mixture = [(1 - new, Pool(held, self._size)), *((w * new, c) for w, c in mixture)]
         logs = [math.log(weight) + c.log_continuations(code) for weight, c in mixture]
@@ -376,7 +360,7 @@ class Speller:
 
     def draw(self, name: str, filling: Filling) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
-        the words of known characters; with a memory of what came earlier, if given. After TRIES
+        the words of known characters; with a cache of what came earlier, if given. After TRIES
         that lead to a character never seen, or to a spelling that no word has, the last one ends
         there.
 
@@ -403,6 +387,38 @@ class Speller:
                 word += letter
         return self.form.word(word)
 
+    def fill(self, name: str, filling: Filling) -> str:
+        """A word that fills a placeholder of a class."""
+        examples = self.examples.get(name)
+        if filling.fill == "pool" and examples:
+            return filling.random.choices([*examples], [*examples.values()])[0]
+        word = self.draw(name, filling)
+        if filling.earlier is not None:
+            self.remember(word, name, filling.earlier)
+        return word
+
+    def choices(self, name: str, known: str | None, earlier: DocumentCounts | None) -> Steps:
+        """A word of a class, one character after another and then the end: 0 is the end, 1 a
+        character never seen. It becomes a part of what came earlier, if that is given."""
+        spelling, known = "", None if known is None else self.form.spelling(known)
+
+        def probabilities() -> np.ndarray:
+            return self.following(spelling, name, earlier)[1]
+
+        while True:
+            letter = number = None
+            if known is not None:
+                letter = known[len(spelling) : len(spelling) + 1]
+                number = max(self.alphabet.find(letter) + 2, 1) if letter else 0
+            if not (chosen := (yield Choice(probabilities, number))):
+                break
+            seen = chosen > 1
+            spelling += self.alphabet[chosen - 2] if seen else (yield from unseen_character(letter))
+        word = self.form.word(spelling)
+        if earlier is not None:
+            self.remember(word, name, earlier)
+        return word
+
     def log_tempered_mass(self, name: str, temperature: float) -> float:
         """ln Σ P(word | class)^(1 / temperature) over the words of a class, at a temperature
         below 1: the mean of P^(1 / temperature − 1) over the occurrences of its examples."""
@@ -415,12 +431,11 @@ class Speller:
     def _log_examples_of(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """(n,) float64 each: ln P(word | class) of the examples, and how often they occur."""
         words = [(self._encode(word), name) for word in self.examples[name]]
-        logs = self._log_masses(words, False)
         numbers = [*self.examples[name].values()]
-        return np.array([logs[word] for word in words]), np.array(numbers, dtype=float)
+        return self._log_masses(words, False), np.array(numbers, dtype=float)
 
     def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
-        """Choose the order, the weights and the memory by the likelihood of the rare words, each
+        """Choose the order, the weights and the cache by the likelihood of the rare words, each
         with its class, of whole validation documents."""
         coded = [[(self._encode(word), name) for word, name in words] for words in documents]
         everything = [pair for words in coded for pair in words]
@@ -434,13 +449,10 @@ class Speller:
         self.order = max(ORDERS, key=likelihood)
         self._components.cache_clear()
         self.weights = self._likeliest(everything)
-        # behind the memory, only the first occurrence in a document counts
+        # behind the cache, only the first occurrence in a document counts
         first = [pair for words in coded for pair in dict.fromkeys(words)]
         self.memory_weights = self._likeliest(first)
-        logs = self._log_masses(everything, True)
-        self.memory = tuned_word_memory(
-            [[(*pair, math.exp(logs[pair])) for pair in words] for words in coded]
-        )
+        self.memory = tuned_word_cache(coded, np.exp(self._log_masses(everything, True)))
 
     def _likeliest(self, words: Iterable[tuple[str, str]]) -> Weights:
         """The weights of each class that make its words, as codes, most likely."""
@@ -482,78 +494,34 @@ def fit_speller(
     return speller
 
 
-def tuned_word_memory(documents: Sequence[Sequence[tuple[str, str, float]]]) -> WordMemory:
+def _seen_before(words: Iterable[tuple[str, str]]) -> np.ndarray:
+    """(3, n) integers: what :meth:`DocumentCounts.before` says of each word of a document."""
+    earlier, rows = DocumentCounts(), list[tuple[int, int, int]]()
+    for pair in words:
+        rows.append(earlier.before(*pair))
+        earlier.add(*pair)
+    return np.array(rows, dtype=int).reshape(-1, 3).T
+
+
+def tuned_word_cache(
+    documents: Sequence[Sequence[tuple[str, str]]], masses: np.ndarray
+) -> WordCache:
     """Discount and strength by the likelihood of the rare words of whole validation documents.
 
     Args:
-        documents: each rare word, its class and P(word | class), in order of occurrence.
+        documents: each rare word and its class, in order of occurrence.
+        masses: (n,) float64, P(word | class) of each of them.
     """
-    rows = []
-    for document in documents:
-        earlier = DocumentCounts()
-        for word, name, new in document:
-            before = earlier.counts.get(name, Counter())
-            rows.append((before[word], len(before), earlier.totals[name], new))
-            earlier.add(word, name)
-    counts, types, totals, new = np.array(rows).T
+    seen = np.concatenate([_seen_before(document) for document in documents], axis=1)
 
-    def cost(memory: WordMemory) -> float:
-        d, strength = memory
-        distance = math.log(strength / MEMORY.strength) ** 2
-        distance += (_log_odds(d) - _log_odds(MEMORY.discount)) ** 2
-        mass = np.where(counts > 0, counts - d, 0.0) + (strength + d * types) * new
-        logs = np.log(np.maximum(mass / (totals + strength), 1e-300))
-        return MEMORY_PRIOR * distance - float(logs.sum())
+    def cost(cache: WordCache) -> float:
+        distance = math.log(cache.strength / USUAL_CACHE.strength) ** 2
+        distance += (_log_odds(cache.discount) - _log_odds(USUAL_CACHE.discount)) ** 2
+        held, left = cache.shares(*seen)
+        return CACHE_PRIOR * distance - np.log(np.maximum(held + left * masses, 1e-300)).sum()
 
-    return min((WordMemory(*pair) for pair in product(DISCOUNTS, STRENGTHS)), key=cost)
+    return min(starmap(WordCache, product(DISCOUNTS, STRENGTHS)), key=cost)
 
 
 def _log_odds(share: float) -> float:
     return math.log(share / (1 - share))
-
-
-class Word(Step):
-    """A word of the class ``name`` that a spelling model spells. ``mark`` is how it is written
-    where it is only marked."""
-
-    def __init__(self, speller: Speller, name: str, known: str | None, mark: str) -> None:
-        self.speller = speller
-        self.name = name
-        self.known = known
-        self.mark = mark
-
-    def choices(self, earlier: DocumentCounts | None) -> Choices:
-        """One character after another and then the end: 0 is the end, 1 a character never seen."""
-        speller, word = self.speller, ""
-        known = None if self.known is None else speller.form.spelling(self.known)
-
-        def probabilities() -> np.ndarray:
-            return speller.following(word, self.name, earlier)[1]
-
-        while True:
-            letter = number = None
-            if known is not None:
-                letter = known[len(word) : len(word) + 1]
-                number = max(speller.alphabet.find(letter) + 2, 1) if letter else 0
-            chosen = yield Choice(probabilities, number)
-            if not chosen:
-                break
-            if chosen == 1:
-                word += yield from UnseenCharacter(letter).choices(earlier)
-            else:
-                word += speller.alphabet[chosen - 2]
-        word = speller.form.word(word)
-        if earlier is not None:
-            speller.remember(word, self.name, earlier)
-        return word
-
-    def draw(self, filling: Filling) -> str:
-        if filling.fill == "mark":
-            return self.mark
-        examples = self.speller.examples.get(self.name)
-        if filling.fill != "scored" and examples:
-            return filling.random.choices(list(examples), list(examples.values()))[0]
-        word = self.speller.draw(self.name, filling)
-        if filling.earlier is not None:
-            self.speller.remember(word, self.name, filling.earlier)
-        return word

@@ -31,12 +31,12 @@ from textgen.tokenizers.base import (
     GrowingText,
     PlaceholderTokenizer,
     Span,
-    Steps,
     StepsOf,
     Tokenizer,
+    spelled,
     with_pace,
 )
-from textgen.tokenizers.spelling import Speller, Word, fit_speller
+from textgen.tokenizers.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
 FIRST = RESERVED + 2  # the token of the vocabulary's first word
@@ -57,13 +57,11 @@ class Whitespace:
         counts, usual = count_pieces(texts)
         words = sorted(counts, key=lambda word: (-counts[word], word))
         fitted = WhitespaceTokenizer(words, usual, "".join(sorted(set(alphabet).union(*texts))))
+        training, held_out = ([list(fitted.spans(text)) for text in p] for p in (texts, tuning))
         for token, name in CLASSES.items():
             hidden = (
-                [
-                    [(s.surface, name) for s in fitted.spans(text) if s.token == token]
-                    for text in part
-                ]
-                for part in (texts, tuning)
+                [[(s.surface, name) for s in spans if s.token == token] for spans in part]
+                for part in (training, held_out)
             )
             speller = fit_speller(*hidden, **fitted.spelling_settings(token))
             fitted.spelling[name] = speller.state()
@@ -148,10 +146,8 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         if not len(tokens) or tokens[-1] not in CLASSES:
             return None
-        return partial(self._spelled, int(tokens[-1]))
-
-    def _spelled(self, token: int, known: str | None) -> Steps:
-        return (yield Word(self.spellers[token], CLASSES[token], known, MARKS[token]))
+        token = int(tokens[-1])
+        return partial(spelled, self.spellers[token], CLASSES[token], MARKS[token])
 
 
 class _Writer(GrowingText):

@@ -151,7 +151,7 @@ class WordTokenizer(PlaceholderTokenizer):
         return WordWriter(self, before, fill)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        return self.policy.surface_steps(tokens)
+        return self.policy.surface_steps(tokens) or super().surface_steps(tokens)
 
     def temperature_offsets(self, temperature: float) -> np.ndarray:
         offsets = super().temperature_offsets(temperature)

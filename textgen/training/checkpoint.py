@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import UNREADABLE, TextgenError, write_failed
-from textgen.core.system import read_arrays
+from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.system import read_arrays, write_file
 
 CHECKPOINT_FILE = "checkpoint.npz"
+ABOVE_THE_BEST = 2  # so many validations, running, begin a cooling
+COOLED_SHARE = 0.2  # of the updates made so far, that it takes at most
 
 
 @dataclass
@@ -30,10 +32,12 @@ class Progress:
         seconds, validation_seconds: spent on updates, and on validations.
         validation_share: how much of the validation split a validation looks at, the beginning of
             each of its parallel streams.
-        characters_per_update: see :func:`textgen.training.loop.characters_per_update`.
+        characters_per_update: see :func:`textgen.training.planning.characters_per_update`.
         calibration_seconds_per_update: as timed for a budget in seconds.
         paces: seconds an update in each interval, by the clock of :func:`work_clock`.
         best, best_interval: the lowest of the figure that ``[training] watch`` names, and where.
+        cooled_from, cooling_start, cooling_updates: the update of the best that a cooling goes back
+            to, the updates made before it began, and those it takes; 0 without one.
         history: one row a validation.
     """
 
@@ -48,6 +52,9 @@ class Progress:
     paces: list[float] = field(default_factory=list)
     best: float = math.inf
     best_interval: int = 0
+    cooled_from: int = 0
+    cooling_start: int = 0
+    cooling_updates: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -63,6 +70,35 @@ class Progress:
         """The number of updates after an interval, counted from 0."""
         return round((interval + 1) * self.updates_per_interval)
 
+    @property
+    def end(self) -> int:
+        """The number of updates after which a training ends, if nothing else ends it."""
+        return self.cooling_start + self.cooling_updates or self.updates_planned
+
+    @property
+    def next_validation(self) -> int:
+        return self.end if self.cooling_updates else self.end_of(len(self.history))
+
+    @property
+    def position(self) -> int:
+        """How many batches lie behind: those after the best lie ahead once more in a cooling."""
+        return self.updates - self.cooling_start + self.cooled_from
+
+    def is_over(self, patience: float) -> bool:
+        """Whether all updates are made, or validations without a better figure are too many."""
+        without_gain = len(self.history) - self.best_interval
+        return self.updates == self.end or (not self.cooling_updates and without_gain >= patience)
+
+    def begin_cooling(self, patience: float) -> bool:
+        """Plan a cooling if it is due and there are updates left; whether it was."""
+        above = len(self.history) - self.best_interval if self.best_interval else 0
+        number = min(round(self.updates * COOLED_SHARE), self.updates_planned - self.updates)
+        due = above == ABOVE_THE_BEST < patience and number > 0 and not self.cooling_updates
+        if due:
+            self.cooled_from = int(self.history[self.best_interval - 1]["updates"])
+            self.cooling_start, self.cooling_updates = self.updates, number
+        return due
+
 
 def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
     """Write a checkpoint; the one before it survives whatever happens meanwhile.
@@ -70,19 +106,9 @@ def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progr
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    path = run / CHECKPOINT_FILE
-    unfinished = run / f"unfinished.{CHECKPOINT_FILE}"
-    content = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.savez(file, **content)  # type: ignore[arg-type]  # not allow_pickle
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise write_failed(path, error, "the checkpoint before this one is unharmed") from None
+    content: dict[str, Any] = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
+    safe, unfinished = "the checkpoint before this one is unharmed", f"unfinished.{CHECKPOINT_FILE}"
+    write_file(run / CHECKPOINT_FILE, lambda file: np.savez(file, **content), safe, unfinished)
 
 
 def load_checkpoint(

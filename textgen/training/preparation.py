@@ -59,7 +59,6 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
 
 
 def _prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
-    partly = loaded.sample is not loaded.train
     tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
     encoded = (
         encode_training(experiment, tokenizer, loaded),
@@ -71,11 +70,8 @@ def _prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         message = "backbone.input: without an embedding layer the vectors would not be used"
         raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
     fitted_on = {d.name for d in loaded.sample}
-    tokens = [
-        e.tokens
-        for d, e in zip(loaded.train, encoded[0], strict=True)
-        if not partly or d.name in fitted_on
-    ]
+    pairs = zip(loaded.train, encoded[0], strict=True)
+    tokens = [e.tokens for d, e in pairs if d.name in fitted_on]
     if not random:
         vectors = experiment.embedding.vectors(tokenizer.names, tokens, width, experiment.seed)
     counts = np.zeros(tokenizer.size, dtype=np.int64)
@@ -84,7 +80,7 @@ def _prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         np.add.at(counts, document, 1)
     orders, ngrams = experiment.training_counts.orders, None
     if orders:
-        texts = [d.text for d in loaded.train if not partly or d.name in fitted_on]
+        texts = [d.text for d in loaded.train if d.name in fitted_on]
         ngrams = TrainingCounts(orders, *counted(tokenizer, texts, tokens), tokenizer.size)
     return Prepared(tokenizer, encoded, vectors, counts, ngrams)
 

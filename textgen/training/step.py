@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import optimizers
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
@@ -18,6 +21,7 @@ from textgen.models.layers import dropout_key
 from textgen.models.network import compilable, restarted
 from textgen.models.objectives import Objective
 
+UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
 BITS_PER_NAT = 1 / math.log(2)
 COOLING_SHARE = 0.4  # last part of a training in which the rate of "wsd" falls
 ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
@@ -79,6 +83,7 @@ class Step:
         self.optimizer = optimizer_of(settings, self.schedule)
         self.optimizer.build(self.weights)
         self.shards = shards_of(settings.batch, threads)
+        self.clock = work_clock(threads)
         self._initial = network.initial_state(settings.batch)
         self._states = [tf.Variable(state) for state in tf.nest.flatten(self._initial)]
         compiled = compilable(network, gradients=True)
@@ -109,9 +114,12 @@ class Step:
         carried = tf.nest.pack_sequence_as(self._initial, states)
         state = restarted(self.network, carried, fresh)
         targets = spans[:, self.objective.before :]
-        there = tf.cast(targets >= 0, tf.float32)
+        labels, there = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
         with tf.GradientTape() as tape, dropout_key(number, first_row):
-            losses, nats, after = self._target_losses(spans, tf.maximum(targets, 0), state)
+            features, after = self.objective.features(self.network, spans, state, training=True)
+            losses = nats = self._output.loss(features, labels, self._tail_share)
+            if self.settings.loss == "binary":
+                losses = binary_cross_entropy(labels, self._output(features))
             loss = tf.reduce_sum(losses * there) / count
         weights = [w.value for w in self.weights], [rows.table.value for rows in self.tables]
         dense, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
@@ -120,14 +128,6 @@ class Step:
         for gradient in sparse:
             gradients += [gradient.indices, gradient.values]
         return loss, tf.reduce_sum(nats * there) / count, gradients, tf.nest.flatten(after)
-
-    def _target_losses(self, spans: Any, labels: Any, state: Any) -> tuple[Any, Any, Any]:
-        """Loss and nats of every target (B, length), and the state after the span."""
-        features, state = self.objective.features(self.network, spans, state, training=True)
-        nats = self._output.loss(features, labels, self._tail_share)
-        if self.settings.loss == "categorical":
-            return nats, nats, state
-        return binary_cross_entropy(labels, self._output(features)), nats, state
 
     def _take_step(self, gradients: list[Any]) -> None:
         """Update all weights by the sums of their gradients' parts."""
@@ -139,6 +139,32 @@ class Step:
 
     def _apply_dense(self, gradients: Any) -> None:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
+
+    def seconds_per_update(
+        self, batches: Iterator[tuple[np.ndarray, np.ndarray]], seconds: float, least: int = 1
+    ) -> float:
+        """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
+        has held up does not count. Everything is put back afterwards.
+
+        Args:
+            batches: endless.
+            seconds: of timed updates, at least.
+            least: groups, however long they take.
+        """
+        before = self.arrays()
+        self.schedule.scale.assign(0.0)
+        float(self.update(*next(batches))[0])  # compiles
+        groups = list[float]()
+        end = time.perf_counter() + seconds
+        while len(groups) < least or time.perf_counter() < end:
+            begin = self.clock()
+            for _ in range(UPDATES_PER_CHECK):
+                sums = self.update(*next(batches))
+            float(sums[0])  # waits for them
+            groups.append(self.clock() - begin)
+        self.schedule.scale.assign(1.0)
+        self.restore(before)
+        return statistics.median(groups) / UPDATES_PER_CHECK
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an update reads and writes: weights, optimizer, the states of all rows."""
@@ -153,12 +179,16 @@ class Step:
         squares = [rows.squares for rows in self.tables]
         return [*self.network.variables, *self.optimizer.variables, *squares, *self._states]
 
+    def take_average(self) -> None:
+        """Replace the weights by their running averages, where the optimizer keeps them."""
+        if self.optimizer.use_ema and int(self.optimizer.iterations):
+            self.optimizer.finalize_variable_values(self.weights)
+
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Has the weights' running averages in the network, where the optimizer keeps them."""
+        """Has them in the network meanwhile."""
         weights = self.network.get_weights()
-        if self.optimizer.use_ema:
-            self.optimizer.finalize_variable_values(self.weights)
+        self.take_average()
         yield
         self.network.set_weights(weights)
 
@@ -173,20 +203,26 @@ def binary_cross_entropy(labels: Any, logits: Any) -> Any:
     return -tf.reduce_mean(hit * tf.math.log(p) + (1 - hit) * tf.math.log1p(-p), axis=-1)
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+class Schedule(optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017), a constant, or a
     constant and a linear decay to zero (``"wsd"``, warm-up, stable, decay: Hu et al. 2024).
 
-    The number of updates may be set after the training step has been compiled.
+    The number of updates may be set after the training step has been compiled; so may ``cooling``,
+    from which update on the rate falls to zero whatever the schedule, and over how many.
     """
 
     def __init__(self, settings: Training) -> None:
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
         self.scale = tf.Variable(1.0, trainable=False)
+        self.cooling = tf.Variable([math.inf, 1.0], trainable=False)
 
     def __call__(self, step: Any) -> Any:
-        step = tf.cast(step, tf.float32)
+        step, (first, number) = tf.cast(step, tf.float32), tf.unstack(self.cooling)
+        left = tf.clip_by_value((first + number - step) / number, 0.0, 1.0)
+        return left * self._uncooled(tf.minimum(step, first))
+
+    def _uncooled(self, step: Any) -> Any:
         warmup = tf.round(self._settings.warmup * self.updates)
         rise = tf.minimum(1.0, (step + 1) / tf.maximum(warmup, 1.0))
         rate = self._settings.learning_rate * self.scale * rise
@@ -199,11 +235,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
 
 
-PLAIN = {
-    "adam": keras.optimizers.Adam,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
+def work_clock(threads: int) -> Callable[[], float]:
+    """The processor's own clock where a single thread of it does all the work: other work on the
+    machine does not count. Else the wall's."""
+    alone = threads == 1 and not tf.config.list_physical_devices("GPU")
+    return time.process_time if alone else time.perf_counter
+
+
+PLAIN = {"adam": optimizers.Adam, "rmsprop": optimizers.RMSprop, "sgd": optimizers.SGD}
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:
@@ -222,9 +261,9 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     options["weight_decay"] = settings.weight_decay
     if settings.optimizer == "muon":
         options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": BY_ADAMW}
-        optimizer = keras.optimizers.Muon(**options)
+        optimizer = optimizers.Muon(**options)
     else:
-        optimizer = keras.optimizers.AdamW(**options)
+        optimizer = optimizers.AdamW(**options)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 

@@ -1,0 +1,18 @@
+"""What networks read, give and carry, by name. TensorFlow is not imported: it has no types here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Tensor: TypeAlias = "tf.Tensor"
+Tensors: TypeAlias = Sequence[Tensor]
+# A nest of tensors (batch, …), as ``tf.nest`` understands it.
+State: TypeAlias = "Tensor | Sequence[State]"
+# What comes of reading tokens: (batch, length, n) float32, and the state after the last of them.
+Reading: TypeAlias = tuple[Tensor, State]
+# The number of tokens of the text, () int32; the last ones, (batch, before) int32; and a state.
+Carry: TypeAlias = tuple[Tensor, Tensor, State]

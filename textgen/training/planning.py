@@ -1,0 +1,120 @@
+"""How long a training is, and how it is validated: a budget turned into updates, and the validation
+split as far as there is time for it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from textgen.core.experiment import Experiment
+from textgen.core.settings import Training
+from textgen.evaluation.likelihood import rows_at_once, scoring_step
+from textgen.models.batches import Windows
+from textgen.models.objectives import Objective
+from textgen.tokenizers.base import EncodedDocument
+from textgen.training.checkpoint import Progress
+from textgen.training.step import UPDATES_PER_CHECK, Step
+
+CALIBRATION_SECONDS = 4.0
+VALIDATION_SHARE = 0.04  # of a budget in seconds that its validations may take on top of it, about
+MAX_STREAMS, MIN_STREAM_TOKENS = 64, 2000
+TIMED_BATCHES, MIN_BATCHES = 3, 4  # batches that are timed, and the fewest of a validation
+
+
+def planned(
+    experiment: Experiment,
+    windows: Windows,
+    training: Sequence[EncodedDocument],
+    step: Step,
+    validation: Validation,
+) -> Progress:
+    """The progress of a training before its first update: a budget in seconds is turned into
+    updates by timing some."""
+    settings, progress = experiment.training, Progress()
+    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
+    if settings.seconds:
+        batches = windows.training(settings.batch, experiment.seed)
+        per_update = step.seconds_per_update(batches, CALIBRATION_SECONDS)
+        progress.calibration_seconds_per_update = per_update
+        updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
+    else:
+        updates = updates_of(settings, windows, training)
+    progress.intervals = max(1, min(settings.validations, updates // UPDATES_PER_CHECK))
+    progress.updates_per_interval = updates / progress.intervals
+    if settings.seconds:
+        seconds = VALIDATION_SHARE * settings.seconds / progress.intervals
+        progress.validation_share = validation.share_within(seconds)
+    return progress
+
+
+def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
+    """Updates of a budget in characters, epochs or updates; at least one."""
+    updates: float = settings.updates or 0
+    if settings.characters:
+        updates = settings.characters / characters_per_update(windows, settings.batch, training)
+    if settings.epochs:
+        updates = settings.epochs * windows.updates_per_epoch(settings.batch)
+    return max(1, round(updates))
+
+
+def characters_per_update(
+    windows: Windows, batch: int, training: Sequence[EncodedDocument]
+) -> float:
+    """Characters and end marks that an update sees, on average: of windows that documents do not
+    fill, only what they fill."""
+    number = int(windows.per_document().sum())
+    return sum(e.characters + 1 for e in training) * min(1.0, batch / number)
+
+
+class Validation:
+    """The validation split, cut into parallel streams that each begin with an empty state: figures
+    are a little above the exact one of the whole split, which is computed once at the end.
+
+    Args:
+        objective, network: the model.
+        documents: of the validation split.
+    """
+
+    def __init__(
+        self, objective: Objective, network: Any, documents: Sequence[EncodedDocument]
+    ) -> None:
+        self._network = network
+        self._score = scoring_step(objective, network)
+        self._windows = Windows(documents, objective)
+        tokens = len(self._windows.flat)
+        streams = max(1, min(MAX_STREAMS, tokens // MIN_STREAM_TOKENS))
+        self._rows = rows_at_once(network, objective.length, streams)
+        self._batches = self._windows.updates_per_epoch(self._rows)
+        characters = sum(document.characters + 1 for document in documents)
+        spelling = sum(float(document.spelling_bits.sum()) for document in documents)
+        self._tokens_per_character = tokens / characters
+        self._spelling = spelling / characters
+
+    def bits_per_character(self, share: float = 1.0) -> float:
+        """Of the first ``share`` of each stream."""
+        bits = self.bits_per_token(math.ceil(share * self._batches))
+        return bits * self._tokens_per_character + self._spelling
+
+    def bits_per_token(self, batches: int) -> float:
+        """Of the first so many batches."""
+        state = self._network.initial_state(self._rows)
+        total, count = 0.0, 0
+        for spans, fresh in itertools.islice(self._windows.training(self._rows, 0), batches):
+            bits, state = self._score(spans, fresh, state)
+            total += float(tf.reduce_sum(bits))
+            count += int((spans[:, self._windows.before :] >= 0).sum())
+        return total / count
+
+    def share_within(self, seconds: float) -> float:
+        """The share of the split that is scored in about so many seconds, at least MIN_BATCHES."""
+        self.bits_per_token(1)  # compiles
+        timed = min(TIMED_BATCHES, self._batches)
+        start = time.perf_counter()
+        self.bits_per_token(timed)
+        per_batch = (time.perf_counter() - start) / timed
+        return min(1.0, max(MIN_BATCHES, int(seconds / per_batch)) / self._batches)
