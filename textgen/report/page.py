@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 import textgen
 from textgen.core.errors import visible
+from textgen.evaluation.metrics import Figure
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED, format_bits, format_number
 from textgen.interactive import portable
 from textgen.report import schema, sentences
@@ -239,12 +240,12 @@ def _value(value: float | None, form: str) -> str:
     return NOTHING if value is None else f"{value:{form}}"
 
 
-def _figure(figure: schema.Interval, form: str) -> str:
+def _figure(figure: Figure, form: str) -> str:
     interval = between(figure, form)
     return _value(figure.value, form) + (f" ({interval})" if interval else "")
 
 
-def between(found: Bits | schema.Effect | schema.Interval | None, form: str = ".3f") -> str:
+def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> str:
     """An interval, both ends in the same format; "" where one is open, or nothing was found."""
     if found is None or found.low is None or found.high is None:
         return ""
