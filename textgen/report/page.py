@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -192,7 +191,7 @@ class Table(NamedTuple):
     caption: str
     head: Sequence[str]
     rows: Sequence[tuple[Sequence[str], Sequence[str]]]
-    arms: Mapping[int, str] = MappingProxyType({})
+    arms: Mapping[int, str] = {}
 
 
 def dots(values: Mapping[str, float | None], scale: Scale, form: str = ".3f") -> list[Dot]:
