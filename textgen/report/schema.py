@@ -22,7 +22,12 @@ MAX_NEAR_REFERENCES = 3
 
 
 class Row(BaseModel):
+    """``row["key"]`` is ``row.key``."""
+
     model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key)
 
 
 class Bits(Row):
