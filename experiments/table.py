@@ -22,7 +22,7 @@ from typing import Any
 
 import map_figures
 
-from textgen.evaluation.units import format_number, markdown_table
+from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison
 from textgen.report.sentences import WHERE
 
@@ -179,19 +179,11 @@ def tiny_shakespeare_table() -> str:
     return table(head, [row for _, row in sorted(rows)])
 
 
-PARTS = {
-    "network": "network",
-    "with_counts": "with counts",
-    "with_cache": "with cache",
-    "counts": "counts alone",
-}
-
-
 def parts_table() -> str:
     """Bits per character of five minutes' arms by part, and how much of them n-grams spell."""
     rows = []
     for arm in sorted(told_apart()["arms"], key=lambda arm: arm["test"]["total"]):
-        cells = [f"{arm['parts'][part]['total']:.3f}" for part in PARTS]
+        cells = [f"{arm['parts'][part]['total']:.3f}" for part in PART_LABELS]
         network = arm["parts"]["network"]
         interval = f"{network['low']:.3f} to {network['high']:.3f}"
         spelled = f"{network['spelling'] / network['total']:.0%}"

@@ -339,7 +339,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
         for figure in ("low", "high", "difference"):
-            assert getattr(row, figure) == getattr(expected, figure)
+            assert row[figure] == getattr(expected, figure)
         assert list(row.parts) == ["with_cache"]
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference

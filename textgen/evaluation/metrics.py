@@ -442,11 +442,11 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 
 
 class Figure(NamedTuple):
-    """A value and its 95 % interval; NaN where there was nothing to count."""
+    """A value and its 95 % interval; None where there was nothing to count."""
 
-    value: float
-    low: float
-    high: float
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 def every_metric(language: str = "en") -> list[Metric]:
@@ -478,7 +478,7 @@ def measure(
     Args:
         samples: at least one; of equal length, if sets are to be compared.
         human: the training text.
-        resamples: 0 leaves the intervals at NaN.
+        resamples: 0 gives no intervals.
     """
     count = len(samples)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
@@ -494,7 +494,7 @@ def _figure(values: np.ndarray) -> Figure:
     value = float(values[0])
     resampled = values[1:][~np.isnan(values[1:])]
     if np.isnan(value) or not len(resampled):
-        return Figure(value, np.nan, np.nan)
+        return Figure(None if np.isnan(value) else value, None, None)
     low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Figure(value, min(float(low), value), max(float(high), value))
 

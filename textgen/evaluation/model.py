@@ -47,11 +47,10 @@ class Observed(NamedTuple):
 
     def cut(self, where: slice) -> Observed:
         """Some of its tokens."""
-        cut = (each and ContextCounts(*(row[:, where] for row in each)) for each in self[1:3])
-        network, dynamic = (
-            None if bits is None else bits[where] for bits in (self.network, self.dynamic)
-        )
-        return Observed(network, next(cut), next(cut), dynamic)
+        found, bits = (self.counts, self.cache), (self.network, self.dynamic)
+        counts, cache = (each and ContextCounts(*(row[:, where] for row in each)) for each in found)
+        network, dynamic = (each if each is None else each[where] for each in bits)
+        return Observed(network, counts, cache, dynamic)
 
 
 @dataclass(frozen=True)

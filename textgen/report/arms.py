@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,8 @@ class Arm:
     @cached_property
     def repeats(self) -> list[tuple[Run, ...]]:
         """Runs that have scored every document once: one each, or in folds one of each fold."""
-        by_fold: dict[int, list[Run]] = {}
-        for run in self.runs:
-            by_fold.setdefault(_place(run)[0], []).append(run)
-        return list(zip(*by_fold.values(), strict=True))
+        by_fold = [[*runs] for _, runs in groupby(self.runs, lambda run: _place(run)[0])]
+        return list(zip(*by_fold, strict=True))
 
     @property
     def seeds(self) -> list[int]:

@@ -443,10 +443,10 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     return schema.Generated(
         labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
         settings=asdict(settings),
-        human=_intervals(measure(written, human)),
+        human=_rounded(measure(written, human)),
         arms={
             arm.name: [
-                _intervals(measure(drawn_samples(arm, temperature), human))
+                _rounded(measure(drawn_samples(arm, temperature), human))
                 for temperature in settings.temperatures
             ]
             for arm in arms
@@ -454,10 +454,9 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     )
 
 
-def _intervals(figures: Mapping[str, Figure]) -> dict[str, schema.Interval]:
-    """None in place of NaN, which is not JSON, where there was nothing to count."""
+def _rounded(figures: Mapping[str, Figure]) -> dict[str, Figure]:
     return {
-        name: schema.Interval(*(None if math.isnan(value) else round(value, 6) for value in figure))
+        name: Figure(*(value and round(value, 6) for value in figure))
         for name, figure in figures.items()
     }
 

@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from markupsafe import Markup, escape
 
 import textgen
 from textgen.core.errors import visible
+from textgen.evaluation.metrics import Figure
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED, format_bits, format_number
 from textgen.interactive import portable
 from textgen.report import schema, sentences
@@ -191,7 +191,7 @@ class Table(NamedTuple):
     caption: str
     head: Sequence[str]
     rows: Sequence[tuple[Sequence[str], Sequence[str]]]
-    arms: Mapping[int, str] = MappingProxyType({})
+    arms: Mapping[int, str] = {}
 
 
 def dots(values: Mapping[str, float | None], scale: Scale, form: str = ".3f") -> list[Dot]:
@@ -239,12 +239,12 @@ def _value(value: float | None, form: str) -> str:
     return NOTHING if value is None else f"{value:{form}}"
 
 
-def _figure(figure: schema.Interval, form: str) -> str:
+def _figure(figure: Figure, form: str) -> str:
     interval = between(figure, form)
     return _value(figure.value, form) + (f" ({interval})" if interval else "")
 
 
-def between(found: Bits | schema.Effect | schema.Interval | None, form: str = ".3f") -> str:
+def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> str:
     """An interval, both ends in the same format; "" where one is open, or nothing was found."""
     if found is None or found.low is None or found.high is None:
         return ""
@@ -291,7 +291,7 @@ def plots(report: Report) -> list[Plot]:
             references.append((place, label))
     rows = []
     for axis, (label, unit) in AXES.items():
-        across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
+        across = Scale(0.0, max(curve[axis][-1] for curve in curves) / unit)
         lines = [_line(arm, axis, across, up) for arm in arms]
         rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
     return rows
@@ -305,14 +305,14 @@ def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
         return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
 
     length = min(len(curve.validation) for curve in arm.curves)
-    xs = np.mean([getattr(c, axis)[:length] for c in arm.curves], axis=0).tolist()
+    xs = np.mean([curve[axis][:length] for curve in arm.curves], axis=0).tolist()
     ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
     points = [
         (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
         for x, y in zip(xs, ys, strict=True)
         if y <= up.high
     ]
-    seeds = [path(getattr(c, axis), c.validation) for c in arm.curves]
+    seeds = [path(c[axis], c.validation) for c in arm.curves]
     return Line(arm.name, path(xs, ys), seeds if len(seeds) > 1 else [], points)
 
 

@@ -7,11 +7,12 @@ few documents leave open is None.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from textgen.core.settings import PartName
+from textgen.evaluation.metrics import Figure
 from textgen.evaluation.significance import ByDocument, Needed, Verdict
 
 SCHEMA = 6
@@ -21,7 +22,12 @@ MAX_NEAR_REFERENCES = 3
 
 
 class Row(BaseModel):
+    """``row["key"]`` is ``row.key``."""
+
     model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key)
 
 
 class Bits(Row):
@@ -190,14 +196,6 @@ class WordClass(Row):
     shares: dict[str, float]
 
 
-class Interval(NamedTuple):
-    """A measure of generated text; None where there was nothing to count."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
 class Measure(Row):
     """How a measure is shown, see :class:`textgen.evaluation.metrics.Label`."""
 
@@ -212,8 +210,8 @@ class Generated(Row):
 
     labels: dict[str, Measure]
     settings: dict[str, Any]
-    human: dict[str, Interval]
-    arms: dict[str, list[dict[str, Interval]]]
+    human: dict[str, Figure]
+    arms: dict[str, list[dict[str, Figure]]]
 
     @property
     def headline(self) -> int:
