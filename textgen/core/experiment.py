@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -154,14 +154,15 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     if "arms" in data:
         hint = "run all of it with: textgen study"
         raise TextgenError(f"{where}: this is a study, not an experiment", hint)
-    experiment: Experiment = _resolve(Experiment, {**DEFAULTS, **data}, where)
-    return experiment
+    return _resolve(Experiment, {**DEFAULTS, **data}, where)
 
 
 def resolve_text(data: Mapping[str, Any], where: str = "corpus") -> TextSettings:
     """The same of the tables and settings that decide which text is read and how it is divided."""
-    settings: TextSettings = _resolve(TextSettings, data, where)
-    return settings
+    return _resolve(TextSettings, data, where)
+
+
+Settings = TypeVar("Settings", bound=TextSettings)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class _Options:
     corpus: CorpusOptions
 
 
-def _resolve(cls: Any, data: Mapping[str, Any], where: str) -> Any:
+def _resolve(cls: type[Settings], data: Mapping[str, Any], where: str) -> Settings:
     known = [setting.name for setting in fields(cls) if setting.name in KEYS]
     if unknown := [key for key in data if key not in known]:
         raise TextgenError(f"{where}: {unknown[0]}: unknown setting", suggestion(unknown[0], known))
@@ -180,7 +181,7 @@ def _resolve(cls: Any, data: Mapping[str, Any], where: str) -> Any:
         names = {setting.name for setting in fields(CorpusOptions)}
         options = {name: corpus[name] for name in corpus if name in names}
         tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
-    built = build(cls, tables, where)
+    built: Settings = build(cls, tables, where)
     return replace(built, options=build(_Options, {"corpus": options}, where).corpus)
 
 

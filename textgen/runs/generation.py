@@ -9,6 +9,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -239,10 +240,8 @@ def draw_texts(
             replace(swept, temperature=temperature), settings.seed, f"temperature {temperature}"
         )
     ]
-    drawn = [
-        Text(text=text.text, filled=list(text.filled))
-        for text in Writer(sampler, swept).write(wanted, moved)
-    ]
+    written = Writer(sampler, swept).write(wanted, moved)
+    drawn = iter([Text(text=text.text, filled=list(text.filled)) for text in written])
     known = tuple(prompt for prompt in settings.prompts if not model.tokenizer.unknown(prompt))
     following = list[Rendered]()
     if known:
@@ -253,10 +252,8 @@ def draw_texts(
         part=part,
         settings=asdict(settings),
         sweep=[
-            TextsAtTemperature(temperature=temperature, texts=drawn[start:][: settings.samples])
-            for start, temperature in zip(
-                range(0, len(drawn), settings.samples), settings.temperatures, strict=True
-            )
+            TextsAtTemperature(temperature=temperature, texts=list(islice(drawn, settings.samples)))
+            for temperature in settings.temperatures
         ],
         prompted=[
             PromptedText(prompt=prompt, text=text.text, filled=list(text.filled))
