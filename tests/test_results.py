@@ -73,7 +73,7 @@ def test_the_first_page_says_what_its_runs_found():
         f"`xz` needs {totals['xz']:.2f}",
         f"words {longer['words']:.3f} bits per character, subwords {longer['subwords']:.3f}, "
         f"characters {longer['characters']:.3f}",
-        f"words {longer['words']:.2f} after five minutes",
+        f"words with counts {longer['words']:.2f} after five minutes",
     ):
         assert claim in page.replace("\n", " ")
     samples = table.result("samples/try_tales")
