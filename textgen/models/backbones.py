@@ -2,7 +2,7 @@
 
 Here are the settings of textgen's own backbones: layers between an embedding and an output, which
 :mod:`textgen.models.network` builds. What the rest of textgen asks a backbone for is its ``label``,
-its ``embedding_width`` and what it ``build``\ s.
+its ``embedding_width`` and what its ``build`` returns.
 """
 
 from __future__ import annotations
