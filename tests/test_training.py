@@ -222,6 +222,12 @@ def test_a_budget_becomes_updates(tmp_path):
         assert np.ptp(np.diff(ends)) <= 1
 
 
+def test_every_epoch_is_validated(tmp_path):
+    settings = Training(epochs=3, batch=64, validations=1)  # eleven updates an epoch
+    _, progress = fit(tmp_path, settings)
+    assert len(progress.history) == 3
+
+
 def test_a_budget_in_characters_counts_those_that_windows_show():
     documents = [CODEC.encode("The tide."), CODEC.encode("Left"), CODEC.encode("at noon, they say")]
     windows = loop.windows_of(documents, NextToken(window=8))

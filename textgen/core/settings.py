@@ -408,10 +408,10 @@ class Training:
     """How the backbone is trained. Exactly one of the four budgets is given.
 
     ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
-    counts characters seen, repeats included. ``validations`` is how often within the budget the
-    model is validated, a checkpoint written and the best weights kept. The intervals are as even as
-    can be, and of ten updates or more: a training of fewer than ten per validation has fewer
-    validations. ``watch`` says which figure is compared: the bits per character of the validation
+    counts characters seen, repeats included. ``validations`` is how often within the budget, if not
+    once an epoch, the model is validated, a checkpoint written and the best weights kept. The
+    intervals are as even as can be, and of ten updates or more: a training of fewer than ten per
+    validation has fewer validations. ``watch`` says which figure is compared: the bits per character of the validation
     text, or the loss on the training text.
 
     Two figures above the best, running, have a training that watches validation text go back to the

@@ -44,7 +44,9 @@ def planned(
         updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
     else:
         updates = updates_of(settings, windows, training)
-    progress.intervals = max(1, min(settings.validations, updates // UPDATES_PER_CHECK))
+    epochs = updates / windows.updates_per_epoch(settings.batch)
+    wanted = max(settings.validations, math.ceil(epochs))
+    progress.intervals = max(1, min(wanted, updates // UPDATES_PER_CHECK))
     progress.updates_per_interval = updates / progress.intervals
     if settings.seconds:
         seconds = VALIDATION_SHARE * settings.seconds / progress.intervals
