@@ -63,7 +63,7 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     tales |= {"tale0 again.txt": "A title\n" + text(300), "tale4.txt": text(200, 6000) * 2}
     for name, content in (left_out | tales | {".venv/licence.txt": text(300, 9000)}).items():
         write_file(folder / name, content)
-    trying.try_texts(folder, reports_folder=tmp_path / "reports")
+    trying.try_texts(folder, reports_folder=tmp_path / "reports", runs_folder=tmp_path / "runs")
     printed = "".join(capsys.readouterr())
     assert f" --reports={tmp_path / 'reports'}" in printed
     assert all(f"left out: {name}" in printed for name in ("tale0 again.txt", *left_out))
@@ -79,23 +79,24 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
 
 
 def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
-    path, reports = tmp_path / "novel.txt", tmp_path / "reports"
+    path = tmp_path / "novel.txt"
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
     path.write_text(text(3000), encoding="utf-8")
-    trying.try_texts(path, reports_folder=reports)
+    trying.try_texts(path, **folders)
     assert len(load_corpus(study[0].experiment("words")).test) >= ENOUGH
-    trying.try_texts(path, reports_folder=reports)  # goes on
+    trying.try_texts(path, **folders)  # goes on
     with pytest.raises(TextgenError, match="--overwrite"):
-        trying.try_texts(path, minutes=5, reports_folder=reports)
-    trying.try_texts(path, minutes=5, seeds=2, overwrite=True, reports_folder=reports)
+        trying.try_texts(path, minutes=5, **folders)
+    trying.try_texts(path, minutes=5, seeds=2, overwrite=True, **folders)
     first, _, longer = study
     assert {tuple(arm.numbers) for arm in longer.arms.values()} == {(1, 2)}
     assert longer.budget.seconds < first.budget.seconds
     (tmp_path / "short.txt").write_text(text(40), encoding="utf-8")
     for name, message in (("short.txt", "too little text"), ("missing", "no such file")):
         with pytest.raises(TextgenError, match=message):
-            trying.try_texts(tmp_path / name, reports_folder=reports)
+            trying.try_texts(tmp_path / name, **folders)
     with pytest.raises(TextgenError, match=r"--minutes 0\.5"):
-        trying.try_texts(path, minutes=0.5, reports_folder=reports)
+        trying.try_texts(path, minutes=0.5, **folders)
 
 
 def test_a_long_text_leaves_less_time_for_training():

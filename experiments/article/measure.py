@@ -2,10 +2,10 @@
 
     python experiments/article/measure.py runs/50_to_50_125_units …
 
-For each run: bits on its training text (as ``textgen score RUN --part train`` prints them), and how
-many of the words it writes occur in any of the tales, those held out included, as they stand before
-anything is left out: read out as in the article, and with its own output fed back. Everything goes
-to ``article.json`` in the run folder, from where experiments/table.py takes it.
+For each run: bits on its training text (as ``textgen score RUN --split train`` prints them), and
+how many of the words it writes occur in any of the tales, those held out included, as they stand
+before anything is left out: read out as in the article, and with its own output fed back.
+Everything goes to ``article.json`` in the run folder, from where experiments/table.py takes it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from textgen.core.settings import Sampling
 from textgen.core.system import start_tensorflow, write_json
 from textgen.data.loading import load_text
 from textgen.evaluation.metrics import training_words, words
-from textgen.evaluation.sampler import Sampler
-from textgen.runs.finished import Run, score_part
+from textgen.evaluation.model import LanguageModel
+from textgen.runs.finished import Run, score_split
 from textgen.runs.generation import article_readout, sample_texts
 
 WINDOWS = 1000
@@ -39,34 +39,34 @@ def measure(run: Run) -> dict[str, Any]:
     length = WINDOWS // ROWS * run.objective.length
     text = "".join(document.text for document in loaded.train)
     real = [text[i * length : (i + 1) * length] for i in range(ROWS)]
-    guesses = article_readout(run.sampler(), run.tokenizer, real)
-    samplers = {"fed_back": run.sampler()}
+    network = run.part("network")
+    guesses = [article_readout(network, passage) for passage in real]
+    models = {"fed_back": network}
     if run.experiment.resolved["objective"].get("shift") == 1:
-        samplers["fed_back_and_carried_on"] = carried(run)
+        models["fed_back_and_carried_on"] = carried(run, network)
     return {
-        "training_text": score_part(run, "train"),
+        "training_text": score_split(run, "train")["parts"]["network"],
         "characters_written": length * ROWS,
         "known_words": {
             "human": known(real, tales),
             "read_out": known([guess["text"] for guess in guesses], tales),
             **{
-                way: {str(t): known(drawn(run, sampler, t, length), tales) for t in TEMPERATURES}
-                for way, sampler in samplers.items()
+                way: {str(t): known(drawn(model, t, length), tales) for t in TEMPERATURES}
+                for way, model in models.items()
             },
         },
     }
 
 
-def carried(run: Run) -> Sampler:
+def carried(run: Run, network: LanguageModel) -> LanguageModel:
     """The same network, its state never reset: what it writes is not cut into windows."""
     resolved = {**run.experiment.resolved, "objective": {"kind": "next_token"}}
-    objective = resolve_experiment(resolved).objective
-    return Sampler(objective, run.network, run.tokenizer.unwritable)
+    return replace(network, objective=resolve_experiment(resolved).objective)
 
 
-def drawn(run: Run, sampler: Sampler, temperature: float, length: int) -> list[str]:
+def drawn(model: LanguageModel, temperature: float, length: int) -> list[str]:
     settings = replace(Sampling(), length=length, samples=ROWS, temperature=temperature)
-    return [record["text"] for record in sample_texts(sampler, run.tokenizer, settings, seed=1)]
+    return [record["text"] for record in sample_texts(model, settings, seed=1)]
 
 
 def known(texts: list[str], tales: Set[str]) -> dict[str, float]:
