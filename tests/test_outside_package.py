@@ -38,7 +38,7 @@ def test_every_command_uses_what_the_package_brings(tmp_path):
     paths = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH", "")]))
     done = run_python("-c", PROGRAM, folder=tmp_path, PYTHONPATH=paths)
     assert done.code == 0, done.err
-    assert json.loads(done.out.splitlines()[-1])["total"] > 0
+    assert json.loads(done.out.splitlines()[-1])["parts"]["network"]["total"] > 0
     metrics = json.loads((tmp_path / "runs" / "tiny" / "metrics.json").read_text())
     bits = metrics["test"]["parts"]["network"]["bits_per_character"]
     assert 0 < bits["spelling"] < bits["total"] < 6

@@ -9,11 +9,11 @@ import pytest
 from conftest import ROOT, write_tales
 
 PYTHON = shutil.which("python3.13")
-TRY = """if True:  # a minute, where two and more are asked for
+TRY = """if True:  # two minutes, where more may be asked for
     from textgen import cli
     from textgen.studies import trying
     trying.STUDY_SECONDS = trying.SECONDS_BESIDE_TRAINING = trying.MIN_TRAINING_SECONDS = 0
-    raise SystemExit(cli.main("try tales --minutes 0.5".split()))
+    raise SystemExit(cli.main("try tales --minutes 2".split()))
 """
 
 
