@@ -411,8 +411,8 @@ class Training:
     counts characters seen, repeats included. ``validations`` is how often within the budget, if not
     once an epoch, the model is validated, a checkpoint written and the best weights kept. The
     intervals are as even as can be, and of ten updates or more: a training of fewer than ten per
-    validation has fewer validations. ``watch`` says which figure is compared: the bits per character of the validation
-    text, or the loss on the training text.
+    validation has fewer validations. ``watch`` says which figure is compared: the bits per
+    character of the validation text, or the loss on the training text.
 
     Two figures above the best, running, have a training that watches validation text go back to the
     best and cool: its learning rate falls to zero over a fifth of the updates made, or those that
