@@ -36,6 +36,16 @@ FILES = """.lock experiment.toml manifest.json tokenizer.json cache.json model.w
 history.csv tokens.npz texts.json samples.json metrics.json summary.md"""
 
 
+@pytest.mark.parametrize("part", ["with_counts", "with_cache"])
+def test_weights_are_the_best_for_the_part_that_is_asked_about(finished_run, part):
+    changes = ["training_counts.orders=[1,2]", f"sampling.part={part}", "training.validations=4"]
+    run = Run(finished_run("char", *changes))
+    validated = [row["validation_bits_per_character"] for row in run.history]
+    figures = run.metrics.validation.parts
+    assert figures[part].bits_per_character.total == pytest.approx(min(validated), abs=1e-5)
+    assert figures["network"].bits_per_character.total > min(validated) + 0.1
+
+
 def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary):
     loud = {"process": True, "TMPDIR": str(temporary), "TF_CPP_MIN_LOG_LEVEL": "0"}
     done = textgen("run", experiment_file, **loud)

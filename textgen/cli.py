@@ -120,6 +120,16 @@ def _study(parser: Parser) -> None:
     parser.flag("--quiet", "print only warnings and errors")
 
 
+@command("studies.tuning:tune")
+def _tune(parser: Parser) -> None:
+    """try one list of settings for every arm of a study: matched and tuned experiment files"""
+    parser.option("path", "a TOML file with a table [tune]", metavar="study", type=Path)
+    parser.folders("reports")
+    parser.option("--workers", "trainings at once, e.g. idle cores", type=int, default=1)
+    parser.flag("--overwrite", "begin again, whatever is there")
+    parser.flag("--quiet", "print only warnings and errors")
+
+
 @command("report.comparison:compare_runs")
 def _compare(parser: Parser) -> None:
     """compare finished runs in one report"""

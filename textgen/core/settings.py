@@ -471,7 +471,8 @@ class Sampling:
     ``length`` is in characters, in all arms; all samples together have no more than
     :data:`MAX_SAMPLED_CHARACTERS`. ``fill`` says what replaces a generated placeholder: a
     word drawn with the probability that is charged for it, a training word that reads well there,
-    or a mark. ``part`` is the part of the model that writes (see :mod:`textgen.evaluation.model`).
+    or a mark. ``part`` is the part of the model that writes (see :mod:`textgen.evaluation.model`)
+    and that validation chooses the best weights for.
 
     Raises:
         ValueError: a cache with another fill than ``"scored"``, or more text than that.

@@ -16,7 +16,7 @@ from textgen.core.system import start_tensorflow, write_csv, write_file, write_j
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.cache import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
-from textgen.evaluation.likelihood import Scores, scored_documents
+from textgen.evaluation.likelihood import Scores, scored_documents, summarise
 from textgen.evaluation.model import LanguageModel
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
@@ -177,7 +177,17 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
     screen.model(experiment, prepared, network)
 
     display = TrainingDisplay(screen, prepared)
-    hooks = loop.Hooks(display.start, display.update, display.validated)
+    part = experiment.sampling.part
+
+    def score() -> float:
+        model = _model(experiment, prepared, network).part(part)
+        documents, encoded = job.loaded.validation, prepared.encoded[1]
+        rows = model.cross_fitted(model.observe(encoded))
+        figures = summarise(scored_documents(documents, encoded, rows))
+        return float(figures["parts"][part]["bits_per_character"]["total"])
+
+    mixed = score if part in ("with_counts", "with_cache") else None
+    hooks = loop.Hooks(display.start, display.update, display.validated, mixed)
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
         first = job.start.metrics.training.updates if job.start else 0
@@ -256,15 +266,11 @@ def _fitted(job: Job, prepared: Prepared, network: Any) -> tuple[LanguageModel, 
     """The model whose counts and cache are fitted to the validation documents and stored; and what
     its parts charge for these, fitted to the other half of them."""
     experiment, (training, encoded) = job.experiment, prepared.encoded
-    dynamic = cache = None
-    if rate := experiment.cache.learning_rate:
+    model = _model(experiment, prepared, network)
+    if model.cache and (rate := experiment.cache.learning_rate):
         rates = rate, experiment.training.table_rate
         dynamic = measure_gradients(experiment.objective, network, training, *rates)
-    if orders := experiment.cache.orders:
-        cache = DocumentCache(orders, (), (), dynamic)
-    model = LanguageModel(
-        prepared.tokenizer, experiment.objective, network, prepared.training_counts, cache
-    )
+        model = replace(model, cache=replace(model.cache, dynamic=dynamic))
     with job.screen.stage("scoring validation documents") as moved:
         observed = model.observe(encoded, moved)
     with job.screen.stage("fitting counts and cache"):
@@ -272,3 +278,10 @@ def _fitted(job: Job, prepared: Prepared, network: Any) -> tuple[LanguageModel, 
         model = model.fitted(observed)
     write_mixture(job.folder, model)
     return model, scored_documents(job.loaded.validation, encoded, rows)
+
+
+def _model(experiment: Experiment, prepared: Prepared, network: Any) -> LanguageModel:
+    """A model whose counts and cache are not fitted, and whose network does not go on learning."""
+    cache = DocumentCache(orders, (), ()) if (orders := experiment.cache.orders) else None
+    counts = prepared.training_counts
+    return LanguageModel(prepared.tokenizer, experiment.objective, network, counts, cache)

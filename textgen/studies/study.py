@@ -26,7 +26,7 @@ on what else the machine was doing nor on whether the study was interrupted.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -92,10 +92,10 @@ class Budget:
         check_one_budget("budget", self, REGIMES)
 
 
-def _check_free(overrides: Sequence[str]) -> None:
+def _check_free(overrides: Iterable[str], where: str = "set") -> None:
     for key in (text.partition("=")[0].strip() for text in overrides):
         if key in DECIDED:
-            raise ValueError(f"set: the study decides {key} for every run")
+            raise ValueError(f"{where}: the study decides {key} for every run")
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,29 @@ class StudyArm:
         return tuple(dict.fromkeys(self.seeds))
 
 
+Values = Annotated[tuple[bool | int | float | str | list[int], ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which settings ``textgen tune`` tries, see :mod:`textgen.studies.tuning`.
+
+    Raises:
+        ValueError: budgets that do not rise.
+    """
+
+    space: Annotated[dict[str, Values], Field(min_length=1)]
+    settings: Annotated[int, Field(gt=0, le=10_000)] = 32
+    seed: Seed = 1
+    seconds: Annotated[tuple[Positive, ...], Field(min_length=1)] = (60, 300)
+    keep: Count = 4
+    matched: tuple[Name, ...] = ()
+
+    def __post_init__(self) -> None:
+        if list(self.seconds) != sorted(set(self.seconds)):
+            raise ValueError(f"seconds that do not rise: {list(self.seconds)}")
+
+
 @dataclass(frozen=True)
 class Study:
     """A study file, checked.
@@ -141,9 +164,14 @@ class Study:
     folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     part: PartName = "network"
     set: tuple[str, ...] = ()
+    tune: Search | None = None
 
     def __post_init__(self) -> None:
         _check_free(self.set)
+        _check_free(self.tune.space if self.tune else (), "tune.space")
+        for arm in self.tune.matched if self.tune else ():
+            if arm not in self.arms:
+                raise ValueError(f"tune.matched: no arm {arm!r}; {suggestion(arm, self.arms)}")
         given = [text for arm in self.arms.values() for text in (*self.set, *arm.set)]
         if self.folds and any(text.strip().startswith("split.fold") for text in given):
             raise ValueError("set: the study has all folds: leave split.fold and split.folds out")
@@ -176,7 +204,11 @@ class Study:
         return result
 
     def experiment(
-        self, arm: str, name: str | None = None, updates: int | None = None
+        self,
+        arm: str,
+        name: str | None = None,
+        updates: int | None = None,
+        changes: Sequence[str] = (),
     ) -> Experiment:
         """An arm's experiment under the study's budget.
 
@@ -184,6 +216,7 @@ class Study:
             arm: one of ``arms``.
             name: of the run; its first if None.
             updates: those of a plan, in place of the budget.
+            changes: of other settings, as ``--set`` takes them.
 
         Raises:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
@@ -197,7 +230,7 @@ class Study:
         settings = [f"training.{key}={value}" for key, value in budget.items() if value]
         settings += [f"training.threads={self.threads}", f"sampling.part={self.part}", *runs[name]]
         try:
-            return load_experiment(file, [*self.set, *own.set, *settings], name)
+            return load_experiment(file, [*self.set, *own.set, *changes, *settings], name)
         except TextgenError as error:
             raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
 

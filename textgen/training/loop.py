@@ -36,11 +36,14 @@ class Hooks:
             per token since the last validation.
         on_validation: called after each validation and before its checkpoint, with the weights in
             the network that were validated.
+        score: gives the bits per character of the validation text in place of the network's own,
+            by which the best weights are chosen.
     """
 
     on_start: Callable[[Progress], None] = lambda progress: None
     on_update: Callable[[int, float], None] = lambda updates, bits: None
     on_validation: Callable[[Progress], None] = lambda progress: None
+    score: Callable[[], float] | None = None
 
 
 def train(
@@ -77,6 +80,7 @@ def train(
     step = new_step(network, experiment, windows, threads)
     step.first_update = first_update
     validation = Validation(experiment.objective, network, documents)
+    score = hooks.score or (lambda: validation.bits_per_character(progress.validation_share))
     best = step.arrays()
     shapes = {key: array.shape for key, array in {**best, **_named_best(best)}.items()}
     if stored := load_checkpoint(run, shapes):
@@ -86,7 +90,7 @@ def train(
     else:
         progress = planned(experiment, windows, training, step, validation)
         if settings.start and settings.watch == "validation":  # whose weights may stay the best
-            progress.best = validation.bits_per_character(progress.validation_share)
+            progress.best = score()
     step.schedule.updates.assign(progress.updates_planned)
     patience = settings.patience or math.inf
     hooks.on_start(progress)
@@ -101,7 +105,7 @@ def train(
         loss, bits_per_token = _make_updates(step, batches, progress, hooks)
         with step.averaged():
             start = time.perf_counter()
-            bits = validation.bits_per_character(progress.validation_share)
+            bits = score()
             progress.validation_seconds += time.perf_counter() - start
             row = {
                 "interval": len(progress.history) + 1,

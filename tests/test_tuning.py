@@ -1,0 +1,152 @@
+"""`textgen tune`: one list of settings for every arm, and what is matched and tuned by it."""
+
+import json
+from collections import Counter
+
+import pytest
+from conftest import write_experiment
+
+from textgen import cli
+from textgen.core.errors import Diverged, TextgenError
+from textgen.core.experiment import load_experiment
+from textgen.studies import tuning
+from textgen.studies.study import load_study
+from textgen.training import loop
+
+STUDY = """
+[budget]
+updates = 10
+[arms]
+narrow = { experiment = "char.toml", seeds = 1 }
+wide = { experiment = "char.toml", seeds = 1, set = ["backbone.units=[32]"] }
+[tune]
+settings = 6
+seconds = [1, 2]
+keep = 1
+[tune.space]
+"training.learning_rate" = [1e-3, 1e-2]
+"backbone.dropout" = [0.0, 0.1, 0.2]
+span = [8, 16]
+"""
+
+
+@pytest.fixture
+def study(tmp_path, corpus_folder):
+    write_experiment(tmp_path / "char.toml", corpus_folder)
+    path = tmp_path / "levels.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """In place of trainings: bits by a formula, and the experiments that were given."""
+    calls = []
+
+    def train_and_score(experiment, span):
+        calls.append(experiment)
+        rate, dropout = experiment.training.learning_rate, experiment.backbone.dropout
+        wide = experiment.backbone.units == (32,)
+        bits = 2 + 10 * rate + (1 - dropout if wide else dropout) + span / 1000
+        figures = dict.fromkeys(("updates", "parameters"), 1)
+        return {
+            **figures,
+            "bits": bits,
+            "window": span,
+            "preparation_seconds": 0.1,
+            "curve": [bits],
+        }
+
+    monkeypatch.setattr(tuning, "train_and_score", train_and_score)
+    run = staticmethod(lambda arguments, log: tuning.main(arguments[1:]))
+    monkeypatch.setattr(tuning.Processes, "run", run)
+    return calls
+
+
+def tune(path, **options):
+    return tuning.tune(path, reports_folder=path.parent / "reports", quiet=True, **options)
+
+
+def test_each_value_stands_equally_often_in_the_list_which_its_seed_decides(study):
+    search = load_study(study).tune
+    settings = tuning.draw_settings(search)
+    assert settings == tuning.draw_settings(search)
+    for name, values in search.space.items():
+        assert Counter(s[name] for s in settings) == dict.fromkeys(values, 6 // len(values))
+
+
+def test_all_arms_try_one_list_and_go_on_with_the_best_of_any(study, trained):
+    tried = tune(study)
+    first, second = tried.costs(1), tried.costs(2)
+    assert first["narrow"].keys() == first["wide"].keys() == {*range(6)}
+    best = {min(costs, key=costs.get) for costs in first.values()}
+    assert second["narrow"].keys() == second["wide"].keys() == best
+    assert len(best) == 2
+    assert {e.training.seconds for e in trained} == {1, 2}
+
+
+def test_what_is_tuned_is_best_for_its_arm_and_what_is_matched_costs_all_arms_least(study, trained):
+    tried = tune(study)
+    folder, costs = study.parent / "reports" / "levels", tried.costs(2)
+    regrets = {
+        n: sum(costs[arm][n] - min(costs[arm].values()) for arm in costs) / 2 for n in costs["wide"]
+    }
+    matched = tried.settings[min(regrets, key=regrets.get)]
+    for kind in ("tuned", "matched"):
+        for arm, units in (("narrow", (24,)), ("wide", (32,))):
+            experiment = load_experiment(folder / kind / f"{arm}.toml")
+            best = tried.settings[min(costs[arm], key=costs[arm].get)]
+            wanted = best if kind == "tuned" else matched
+            assert experiment.backbone.units == units
+            assert experiment.objective.window == wanted["span"]
+            assert experiment.backbone.dropout == wanted["backbone.dropout"]
+    assert (folder / "tune.svg").stat().st_size
+    assert "mean regret" in (folder / "tune.md").read_text()
+
+
+def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
+    whole = tune(study)
+    file = study.parent / "reports" / "levels" / "tune.json"
+    stored = json.loads(file.read_text())
+    stored["trials"] = stored["trials"][:5]
+    file.write_text(json.dumps(stored))
+    trained.clear()
+    assert tune(study, workers=2).costs(2) == whole.costs(2)
+    assert len(trained) == len(whole.trials) - 5
+
+
+def test_another_search_is_replaced_only_if_asked(study, trained):
+    tune(study)
+    study.write_text(STUDY.replace("settings = 6", "settings = 4"))
+    with pytest.raises(TextgenError, match="settings differ"):
+        tune(study)
+    assert len(tune(study, overwrite=True).costs(1)["wide"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dropout", "drop", "unknown setting"),
+        ("[0.0, 0.1, 0.2]", "[0.0, 1.5]", "less than 1"),
+        ("[0.0, 0.1, 0.2]", "[]", "at least 1"),
+        ("[1, 2]", "[2, 1]", "do not rise"),
+        ("keep = 1", 'matched = ["wild"]', "no arm 'wild'"),
+        ('"backbone.dropout"', '"training.seconds"', "the study decides"),
+    ],
+)
+def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, old, new, message):
+    study.write_text(STUDY.replace(old, new))
+    assert cli.main(["tune", str(study), "--reports", str(study.parent / "reports")]) == 2
+    assert message in capsys.readouterr().err
+    assert not trained
+
+
+def test_a_training_is_scored_by_all_of_the_validation_text(study, monkeypatch):
+    experiment = load_experiment(study.parent / "char.toml", ["training.updates=10"])
+    monkeypatch.setattr(tuning, "subtract_preparation_time", lambda settings, seconds: settings)
+    figures = tuning.train_and_score(experiment, span=8)
+    assert figures["window"] == 8
+    assert figures["updates"] == 10
+    assert figures["bits"] == pytest.approx(figures["curve"][-1], abs=0.2)
+    monkeypatch.setattr(loop, "train", lambda *_: (_ for _ in ()).throw(Diverged("no number")))
+    assert tuning.train_and_score(experiment)["bits"] is None

@@ -1,0 +1,394 @@
+"""One list of settings for every arm of a study: the best of each arm, and what suits all of them.
+
+title = "…"                            # a study file, whose [budget] the report's runs would have
+[tune]
+settings = 32                          # drawn once, for every arm
+seed = 1
+seconds = [60, 300]                    # of a training: of all settings, then of the best ones
+keep = 4                               # the best of each arm, that all arms go on with
+matched = ["characters", "words"]      # optional: the arms that a matched setting must suit
+[tune.space]                           # values of settings of experiment files
+"training.learning_rate" = [4e-3, 8e-3]
+span = [64, 128]                       # of a window, in characters: as many tokens as those take
+
+A setting is scored on validation text, by the network alone. *Tuned* is the best setting of each
+arm. *Matched* is the one with the least mean regret: the bits above the best setting of an arm,
+averaged over arms. Both are written as experiment files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import TypeAdapter
+from scipy.stats import qmc
+from tabulate import tabulate
+
+from textgen.core.errors import UNREADABLE, Diverged, TextgenError
+from textgen.core.experiment import (
+    Experiment,
+    SettingsReader,
+    find_experiment,
+    load_experiment,
+    resolve_experiment,
+)
+from textgen.core.system import processor, start_tensorflow, write_file, write_json
+from textgen.data.loading import load_corpus
+from textgen.evaluation.likelihood import summarise
+from textgen.evaluation.model import LanguageModel
+from textgen.runs.console import Screen
+from textgen.runs.folder import write_experiment
+from textgen.studies.execution import lock_study
+from textgen.studies.study import Budget, Search, Study, load_study
+from textgen.studies.workers import Processes
+from textgen.training.preparation import prepare, subtract_preparation_time
+
+FILE, SPAN = "tune.json", "span"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of an arm.
+
+    Attributes:
+        arm, setting: the setting by its index in the list.
+        seconds: of the training, its preparation included.
+        bits: per character of the whole validation text; None where the loss was no number.
+        window: of the objective, in tokens.
+        updates, parameters: of the training and its network.
+        preparation_seconds: of one thread.
+        curve: bits per character at each validation, on a part of that text.
+        processor: that of the machine.
+    """
+
+    arm: str
+    setting: int
+    seconds: float
+    bits: float | None
+    window: int
+    updates: int
+    parameters: int
+    preparation_seconds: float
+    curve: list[float]
+    processor: str
+
+    @property
+    def cost(self) -> float:
+        return math.inf if self.bits is None else self.bits
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What has been tried.
+
+    Attributes:
+        study: whose arms they are.
+        settings: the list.
+        trials: those that have ended.
+    """
+
+    study: Study
+    settings: list[dict[str, Any]]
+    trials: list[Trial]
+
+    def costs(self, seconds: float) -> dict[str, dict[int, float]]:
+        """Arm → setting → bits per character after so many seconds."""
+        ended = {arm: dict[int, float]() for arm in self.study.arms}
+        for trial in self.trials:
+            if trial.seconds == seconds:
+                ended[trial.arm][trial.setting] = trial.cost
+        return ended
+
+    def tuned(self, seconds: float) -> dict[str, int]:
+        """Arm → its best setting."""
+        return {
+            arm: min(costs, key=costs.__getitem__) for arm, costs in self.costs(seconds).items()
+        }
+
+    def regrets(self, seconds: float) -> dict[int, float]:
+        """Setting → bits above the best one, a mean over the arms to match, the least first."""
+        costs, arms = self.costs(seconds), self.search.matched or tuple(self.study.arms)
+        tried = costs[arms[0]]
+        above = {
+            setting: sum(costs[arm][setting] - min(costs[arm].values()) for arm in arms) / len(arms)
+            for setting in tried
+        }
+        return dict(sorted(above.items(), key=lambda item: item[1]))
+
+    @property
+    def search(self) -> Search:
+        assert self.study.tune
+        return self.study.tune
+
+    def kept(self, seconds: float) -> list[int]:
+        """The settings that are among the best of any arm."""
+        best = set[int]()
+        for costs in self.costs(seconds).values():
+            best |= {*sorted(costs, key=costs.__getitem__)[: self.search.keep]}
+        return sorted(best)
+
+
+def draw_settings(search: Search) -> list[dict[str, Any]]:
+    """The list of settings, in which each value stands about equally often (a Latin hypercube,
+    McKay, Beckman & Conover 1979)."""
+    points = qmc.LatinHypercube(len(search.space), seed=search.seed).random(search.settings)
+    return [
+        {
+            name: values[int(place * len(values))]
+            for (name, values), place in zip(search.space.items(), point, strict=True)
+        }
+        for point in points
+    ]
+
+
+def tune(
+    path: str | Path,
+    *,
+    reports_folder: str | Path = "reports",
+    workers: int = 1,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Tuning:
+    """Train every arm of a study at every setting of one list, and write what came of it into a
+    folder that is named after the study: ``tune.json``, ``tune.md``, ``tune.svg``, and experiment
+    files in ``matched/`` and ``tuned/``. A search that was interrupted is resumed.
+
+    Args:
+        path: a study file with a table ``[tune]``.
+        reports_folder: where the folder lies.
+        workers: trainings at once.
+        overwrite: begin again, whatever is there.
+        quiet: no progress on the terminal.
+
+    Raises:
+        TextgenError: anything wrong with the file or one of the settings, before any training;
+            another search in that folder; or a training that failed.
+    """
+    study, screen = load_study(path), Screen(quiet)
+    if study.tune is None:
+        raise TextgenError(f"{study.path}: no [tune]", "it says which settings are tried")
+    if workers < 1:
+        raise TextgenError(f"--workers: {workers} is less than 1")
+    settings = draw_settings(study.tune)
+    for values, arm in product(settings, study.arms):  # all of them before any training
+        first = _experiment(study, arm, values)
+    folder = Path(reports_folder) / study.name
+    with ExitStack() as stack:
+        stack.callback(lock_study(folder).release)
+        text = load_corpus(first)
+        searched = {
+            "text": text.sha256,
+            "seed": study.tune.seed,
+            "arms": {arm: study.experiment(arm).arm for arm in study.arms},
+            "settings": settings,
+        }
+        trials = [] if overwrite else _read_trials(folder / FILE, searched)
+        tuning = Tuning(study, settings, trials)
+        for earlier, seconds in pairwise((None, *study.tune.seconds)):
+            chosen = range(len(settings)) if earlier is None else tuning.kept(earlier)
+            done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
+            missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
+            screen.say(f"{len(missing)} trainings of {seconds:g} s, {len(done)} are there already")
+            run = partial(_run_trial, tuning, folder / "logs", seconds)
+            for trial in _run_all(run, missing, workers):
+                trials.append(trial)
+                write_json(folder / FILE, {**searched, "trials": [asdict(t) for t in trials]})
+                bits = "the loss is no number" if trial.bits is None else f"{trial.bits:.4f}"
+                screen.say(f"  {trial.arm}, setting {trial.setting}: {bits}")
+        _write_results(folder, tuning, text.sha256)
+    screen.say((folder / "tune.md").read_text(encoding="utf-8"))
+    return tuning
+
+
+def _experiment(study: Study, arm: str, values: Mapping[str, Any]) -> Experiment:
+    """An arm at a setting, but for a span, whose tokens are not known yet."""
+    changes = [f"{name}={json.dumps(value)}" for name, value in values.items() if name != SPAN]
+    return study.experiment(arm, changes=changes)
+
+
+def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
+    """Those of the same search that have ended; none if there is no file.
+
+    Raises:
+        TextgenError: the file is damaged, or of another search.
+    """
+    if not path.exists():
+        return []
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        trials = TypeAdapter(list[Trial]).validate_python(stored["trials"])
+    except (*UNREADABLE, KeyError, TypeError) as error:
+        hint = "restore the file, or begin again with --overwrite"
+        raise TextgenError(f"{path}: a damaged search: {error}", hint) from None
+    before = json.loads(json.dumps(searched, default=str))
+    if other := [key for key in searched if stored.get(key) != before[key]]:
+        message = f"{path}: a search of another kind ({', '.join(other)} differ)"
+        raise TextgenError(message, "begin again with --overwrite, or rename the study file")
+    return trials
+
+
+def _run_all(
+    run: Callable[[Processes, tuple[str, int]], Trial],
+    cells: Sequence[tuple[str, int]],
+    workers: int,
+) -> Iterator[Trial]:
+    """Trials as they end; when one fails, the others end, too."""
+    pool = ThreadPoolExecutor(workers)
+    with Processes() as processes:
+        try:
+            for future in as_completed([pool.submit(run, processes, cell) for cell in cells]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_trial(
+    tuning: Tuning, logs: Path, seconds: float, processes: Processes, cell: tuple[str, int]
+) -> Trial:
+    """A trial in a process of its own.
+
+    Raises:
+        TextgenError: it failed; arm and setting are named.
+    """
+    arm, setting = cell
+    values, file = tuning.settings[setting], logs / f"{arm}-{setting}-{seconds:g}.toml"
+    study = replace(tuning.study, budget=Budget(seconds=seconds))
+    write_experiment(file, _experiment(study, arm, values))
+    output = file.with_suffix(".json")
+    try:
+        span = str(values.get(SPAN, 0))
+        processes.run([__name__, str(file), span, str(output)], file.with_suffix(".txt"))
+    except TextgenError as error:
+        raise TextgenError(f"{arm}, setting {setting}: {error.message}", error.hint) from None
+    measured = json.loads(output.read_text(encoding="utf-8"))
+    return Trial(arm, setting, seconds, processor=processor(), **measured)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train the experiment of a file, with a window of so many characters if not 0, and write its
+    figures into another file."""
+    file, span, output = arguments
+    write_json(Path(output), train_and_score(load_experiment(file), int(span)))
+    return 0
+
+
+def train_and_score(experiment: Experiment, span: int = 0) -> dict[str, Any]:
+    """Train an experiment for its seconds, and score validation text by its network.
+
+    Args:
+        experiment: with a budget in seconds.
+        span: characters of a window, in place of its tokens; 0: as the experiment has it.
+
+    Returns:
+        ``bits``, ``window``, ``updates``, ``parameters``, ``preparation_seconds`` and ``curve`` of
+        a :class:`Trial`.
+
+    Raises:
+        TextgenError: an unusable corpus, or no time left after the preparation.
+    """
+    from textgen.training import loop
+
+    loaded, settings = load_corpus(experiment), experiment.training
+    prepared = prepare(experiment, loaded)
+    threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
+    if span:
+        tokens = sum(len(document.tokens) + 1 for document in prepared.encoded[0])
+        characters = sum(document.characters + 1 for document in prepared.encoded[0])
+        objective = {"window": max(1, round(span * tokens / characters))}
+        resolved = experiment.resolved
+        experiment = resolve_experiment(
+            {**resolved, "objective": {**resolved["objective"], **objective}}
+        )
+    network = loop.new_network(experiment, prepared, threads)
+    measured: dict[str, Any] = {
+        "bits": None,
+        "window": experiment.objective.length,
+        "parameters": network.count_params(),
+        "preparation_seconds": prepared.seconds,
+    }
+    trained = replace(experiment, training=subtract_preparation_time(settings, prepared.seconds))
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            progress = loop.train(Path(scratch), network, trained, prepared.encoded, threads)
+        except Diverged:
+            return measured | {"updates": 0, "curve": []}
+    model = LanguageModel(prepared.tokenizer, experiment.objective, network)
+    scores = model.score(loaded.validation, encoded=prepared.encoded[1])
+    bits = summarise(scores)["parts"]["network"]["bits_per_character"]["total"]
+    curve = [row["validation_bits_per_character"] for row in progress.history]
+    return measured | {"bits": bits, "updates": progress.updates, "curve": curve}
+
+
+def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
+    """The table, the picture, and the experiment files."""
+    study, search, last = tuning.study, tuning.search, tuning.search.seconds[-1]
+    regrets, tuned = tuning.regrets(last), tuning.tuned(last)
+    matched = next(iter(regrets))
+    names = [*search.space]
+    rows = list[list[Any]]()
+    for seconds in reversed(search.seconds):
+        costs = tuning.costs(seconds)
+        for setting, regret in tuning.regrets(seconds).items():
+            values = [json.dumps(tuning.settings[setting][name]) for name in names]
+            bits = [f"{costs[arm][setting]:.4f}" for arm in study.arms]
+            rows.append([f"{seconds:g}", setting, *values, *bits, f"{regret:.4f}"])
+    heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *study.arms]
+    table = tabulate(rows, [*heads, "mean regret"], "github", disable_numparse=True)
+    best = ", ".join(f"{arm} {setting}" for arm, setting in tuned.items())
+    text = f"Matched: setting {matched}. Tuned: {best}. {search.settings} settings an arm.\n\n"
+    write_file(folder / "tune.md", f"{text}{table}\n")
+    _draw(folder / "tune.svg", tuning)
+    for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
+        for arm, setting in chosen.items():
+            trial = next(
+                t for t in tuning.trials if (t.arm, t.setting, t.seconds) == (arm, setting, last)
+            )
+            _write_arm(folder / kind / f"{arm}.toml", tuning, trial, kind, sha256)
+
+
+def _write_arm(path: Path, tuning: Tuning, trial: Trial, kind: str, sha256: str) -> None:
+    """The experiment file of an arm at a setting. The text is that of the arm's own file."""
+    study, arm = tuning.study, tuning.study.arms[trial.arm]
+    values = {k: v for k, v in tuning.settings[trial.setting].items() if k != SPAN}
+    changes = [*arm.set, *(f"{name}={json.dumps(value)}" for name, value in values.items())]
+    changes += [f"objective.window={trial.window}"]
+    data = SettingsReader().override({}, changes)
+    base = find_experiment(arm.experiment, study.path.parent).resolve()
+    about = f"""\
+# {kind.capitalize()}: setting {trial.setting} of {len(tuning.settings)} that `textgen tune
+# {study.path.name}` tried: {trial.cost:.4f} bits per character of the network on validation text
+# (of the text {sha256[:8]}) after {trial.seconds:g} s of one thread of {trial.processor}.
+
+"""
+    include = os.path.relpath(base, path.parent.resolve())
+    write_file(path, about + tomli_w.dumps({"include": Path(include).as_posix(), **data}))
+
+
+def _draw(path: Path, tuning: Tuning) -> None:
+    """Bits above an arm's best setting, a panel for each number of seconds."""
+    from matplotlib.figure import Figure
+
+    seconds = tuning.search.seconds
+    figure = Figure(figsize=(7, 1 + 2.5 * len(seconds)), layout="constrained")
+    for axes, each in zip(figure.subplots(len(seconds), squeeze=False)[:, 0], seconds, strict=True):
+        order = [*map(str, tuning.regrets(each))]
+        for arm, costs in tuning.costs(each).items():
+            least = min(costs.values())
+            axes.plot(order, [costs[int(n)] - least for n in order], "o", label=arm)
+        axes.set_ylim(-0.01, 0.3)
+        axes.set_ylabel(f"bits above the best, {each:g} s")
+    axes.set_xlabel("setting, the least mean regret first")
+    axes.legend()
+    figure.savefig(path)
