@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +196,7 @@ def tune(
         }
         trials = [] if overwrite else _read_trials(folder / FILE, searched)
         tuning = Tuning(study, settings, trials)
-        for earlier, seconds in pairwise((None, *study.tune.seconds)):
+        for earlier, seconds in zip((None, *study.tune.seconds), study.tune.seconds, strict=False):
             chosen = range(len(settings)) if earlier is None else tuning.kept(earlier)
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
