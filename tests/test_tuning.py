@@ -11,7 +11,7 @@ from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.studies import tuning
 from textgen.studies.study import load_study
-from textgen.training import loop
+from textgen.training import trial
 
 STUDY = """
 [budget]
@@ -57,8 +57,8 @@ def trained(monkeypatch):
             "curve": [bits],
         }
 
-    monkeypatch.setattr(tuning, "train_and_score", train_and_score)
-    run = staticmethod(lambda arguments, log: tuning.main(arguments[1:]))
+    monkeypatch.setattr(trial, "train_and_score", train_and_score)
+    run = staticmethod(lambda arguments, log: trial.main(arguments[1:]))
     monkeypatch.setattr(tuning.Processes, "run", run)
     return calls
 
@@ -143,10 +143,12 @@ def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, o
 
 def test_a_training_is_scored_by_all_of_the_validation_text(study, monkeypatch):
     experiment = load_experiment(study.parent / "char.toml", ["training.updates=10"])
-    monkeypatch.setattr(tuning, "subtract_preparation_time", lambda settings, seconds: settings)
-    figures = tuning.train_and_score(experiment, span=8)
+    monkeypatch.setattr(trial, "subtract_preparation_time", lambda settings, seconds: settings)
+    figures = trial.train_and_score(experiment, span=8)
     assert figures["window"] == 8
     assert figures["updates"] == 10
     assert figures["bits"] == pytest.approx(figures["curve"][-1], abs=0.2)
-    monkeypatch.setattr(loop, "train", lambda *_: (_ for _ in ()).throw(Diverged("no number")))
-    assert tuning.train_and_score(experiment)["bits"] is None
+    monkeypatch.setattr(
+        trial.loop, "train", lambda *_: (_ for _ in ()).throw(Diverged("no number"))
+    )
+    assert trial.train_and_score(experiment)["bits"] is None

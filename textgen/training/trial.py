@@ -1,0 +1,71 @@
+"""One training of a search: an experiment is trained and its network scored on validation text."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from textgen.core.errors import Diverged
+from textgen.core.experiment import Experiment, load_experiment, resolve_experiment
+from textgen.core.system import start_tensorflow, write_json
+from textgen.data.loading import load_corpus
+from textgen.evaluation.likelihood import summarise
+from textgen.evaluation.model import LanguageModel
+from textgen.training import loop
+from textgen.training.preparation import prepare, subtract_preparation_time
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train the experiment of a file, with a window of so many characters if not 0, and write its
+    figures into another file."""
+    file, span, output = arguments
+    write_json(Path(output), train_and_score(load_experiment(file), int(span)))
+    return 0
+
+
+def train_and_score(experiment: Experiment, span: int = 0) -> dict[str, Any]:
+    """Train an experiment for its seconds, and score validation text by its network.
+
+    Args:
+        experiment: with a budget in seconds.
+        span: characters of a window, in place of its tokens; 0: as the experiment has it.
+
+    Returns:
+        ``bits``, ``window``, ``updates``, ``parameters``, ``preparation_seconds`` and ``curve`` of
+        a :class:`textgen.studies.tuning.Trial`.
+
+    Raises:
+        TextgenError: an unusable corpus, or no time left after the preparation.
+    """
+    loaded, settings = load_corpus(experiment), experiment.training
+    prepared = prepare(experiment, loaded)
+    threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
+    if span:
+        tokens = sum(len(document.tokens) + 1 for document in prepared.encoded[0])
+        characters = sum(document.characters + 1 for document in prepared.encoded[0])
+        objective = {"window": max(1, round(span * tokens / characters))}
+        resolved = experiment.resolved
+        experiment = resolve_experiment(
+            {**resolved, "objective": {**resolved["objective"], **objective}}
+        )
+    network = loop.new_network(experiment, prepared, threads)
+    measured: dict[str, Any] = {
+        "bits": None,
+        "window": experiment.objective.length,
+        "parameters": network.count_params(),
+        "preparation_seconds": prepared.seconds,
+    }
+    trained = replace(experiment, training=subtract_preparation_time(settings, prepared.seconds))
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            progress = loop.train(Path(scratch), network, trained, prepared.encoded, threads)
+        except Diverged:
+            return measured | {"updates": 0, "curve": []}
+    model = LanguageModel(prepared.tokenizer, experiment.objective, network)
+    scores = model.score(loaded.validation, encoded=prepared.encoded[1])
+    bits = summarise(scores)["parts"]["network"]["bits_per_character"]["total"]
+    curve = [row["validation_bits_per_character"] for row in progress.history]
+    return measured | {"bits": bits, "updates": progress.updates, "curve": curve}
