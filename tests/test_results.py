@@ -98,7 +98,7 @@ def test_no_result_says_where_a_text_lay_on_a_machine():
         assert not re.search(r'"origin": ?"(/|[A-Z]:)', path.read_text(encoding="utf-8")), path
 
 
-NOTES = (ROOT / "experiments" / "notes" / "experiment-files.md").read_text(encoding="utf-8")
+NOTES = (ROOT / "docs" / "your-texts.md").read_text(encoding="utf-8")
 CHANGES = NOTES.partition("## Change one thing")[2].partition("\n## ")[0]
 ROWS = re.findall(r"^\| .+? \| `(--set.+)` \|$", CHANGES, re.MULTILINE)
 
