@@ -14,7 +14,7 @@ import reference
 
 pytestmark = pytest.mark.fast
 GUIDES = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
-BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
@@ -34,7 +34,8 @@ def test_guides_are_short_and_the_index_has_all():
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_every_command_and_option_of_a_guide_exists(name):
-    for line in "\n".join(BLOCK.findall(GUIDES[name])).splitlines():
+    blocks = [block for language, block in BLOCK.findall(GUIDES[name]) if not language]
+    for line in "".join(blocks).splitlines():
         for words in (shlex.split(each, comments=True) for each in line.split(" && ")):
             if words[:1] == ["textgen"]:
                 parser = cli.Parser()
