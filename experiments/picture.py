@@ -1,4 +1,4 @@
-"""A picture of the models that are asked in a report: how the one in notes/tour.md is made.
+"""A picture of the models that are asked in a report: how the one in docs/interactive.md is made.
 
     python experiments/picture.py reports/char-word/index.html ask.png
 

@@ -1,6 +1,6 @@
 """Nine models that claim more than they predict, each beside its honest twin.
 
-They are small, but what they do is what is done: experiments/notes/auditing.md says where. All
+They are small, but what they do is what is done: docs/audit.md says where. All
 read byte by byte.
 """
 

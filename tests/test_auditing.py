@@ -80,7 +80,7 @@ def test_half_a_bit_is_nothing_in_a_long_text_and_too_much_in_a_short_one():
 
 
 def test_the_page_says_what_catches_each_and_its_class_passes(tmp_path, textgen):
-    page = (ROOT / "experiments/notes/auditing.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE)
     expected = {model.__name__: caught for model, caught in GALLERY.items()}
     assert {name: {*caught.split(", ")} for name, caught in rows} == expected

@@ -51,7 +51,7 @@ def test_every_command_uses_what_the_package_brings(tmp_path):
 
 
 def test_plug_ins_fit_in_twenty_lines_and_their_page_shows_them_whole():
-    page = (ROOT / "experiments/notes/plug-ins.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/plug-ins.md").read_text(encoding="utf-8")
     for name in ("shape.py", "exclamations.py", "elman.py"):
         text = (SOURCE / "src" / "textgen_outside" / name).read_text(encoding="utf-8").strip()
         assert len(text.splitlines()) <= 20

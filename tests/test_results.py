@@ -12,9 +12,11 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT / "experiments"))
 import table
 
-PAGES = [*table.PAGES, ROOT / "tests" / "benchmarks" / "README.md"]
+FOLDERS = ("data", "docs", "tests", "textgen")
+OTHERS = [page for name in FOLDERS for page in sorted((ROOT / name).rglob("*.md"))]
+PAGES = [*table.PAGES, ROOT / "CONTRIBUTING.md", *OTHERS]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-FILE = re.compile(r"\b(?:experiments|textgen|tests)/[\w/.-]+\.(?:toml|py|sh|md|json|svg)\b")
+FILE = re.compile(r"\b(?:docs|experiments|textgen|tests)/[\w/.-]+\.(?:toml|py|sh|md|json|svg)\b")
 
 
 def anchors(text):
@@ -98,7 +100,7 @@ def test_no_result_says_where_a_text_lay_on_a_machine():
         assert not re.search(r'"origin": ?"(/|[A-Z]:)', path.read_text(encoding="utf-8")), path
 
 
-NOTES = (ROOT / "experiments" / "notes" / "experiment-files.md").read_text(encoding="utf-8")
+NOTES = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
 CHANGES = NOTES.partition("## Change one thing")[2].partition("\n## ")[0]
 ROWS = re.findall(r"^\| .+? \| `(--set.+)` \|$", CHANGES, re.MULTILINE)
 

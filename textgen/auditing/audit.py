@@ -177,7 +177,7 @@ def audit_model(
     except Exception as error:
         raise TextgenError(
             f"{model}: the model raised {type(error).__name__}: {error}",
-            "experiments/notes/auditing.md has the protocol; --debug shows where it was raised",
+            "docs/audit.md has the protocol; --debug shows where it was raised",
         ) from error
     encoded = text.encode("utf-8", "surrogatepass")
     fields = asdict(case.claim) | {"parts": None}

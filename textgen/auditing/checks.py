@@ -158,7 +158,7 @@ def next_probabilities(model: Model) -> np.ndarray:
     if logs.ndim != 1:
         raise TextgenError(
             f"{type(model).__name__}.next_log_probabilities has shape {logs.shape}, not (V,)",
-            "natural logarithms are needed: experiments/notes/auditing.md",
+            "natural logarithms are needed: docs/audit.md",
         )
     with np.errstate(over="ignore"):
         return np.exp(logs)

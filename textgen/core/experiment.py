@@ -56,7 +56,11 @@ EXPERIMENT_SUBFOLDERS = ("article", "benchmarks", "levels")
 
 @dataclass(frozen=True, kw_only=True)
 class TextSettings:
-    """What decides which text is read and how it is divided."""
+    """What decides which text is read and how it is divided.
+
+    Args:
+        language: of the text, a code of ISO 639 such as ``"de"``; detected if it is not stated.
+    """
 
     corpus: Annotated[Any, Plugin("corpus")]
     language: LanguageCode | None = None
@@ -78,7 +82,11 @@ class TextSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(TextSettings):
-    """Everything that decides what a run computes.
+    """An experiment file: everything that decides what a run computes.
+
+    Args:
+        name: of the run folder; that of the file if it is not given.
+        seed: of every random choice but the split's.
 
     ``left_out`` has a line for each table that has lost settings because a file or an override
     names another kind.

@@ -291,12 +291,15 @@ Group = Annotated[tuple[str, ...], Field(min_length=1)]
 @dataclass(frozen=True)
 class CorpusOptions:
     """What any corpus may have besides its own settings: how its text is changed, in the same way
-    for all arms, and ``fallback``, the corpus to use where this one cannot be fetched.
+    for all arms. Characters are replaced first, then left out, then lines are stripped.
 
-    Characters are replaced first (``replace``, what takes the place of each), then some are left
-    out (``drop``) or all but some (``keep``; ``"article"`` names the article's own 75), then white
-    space at both ends of every line (``strip = "lines"``). ``share`` takes the first documents
-    only, up to that share of all characters.
+    Args:
+        keep: leave out all characters but these; ``"article"`` names the article's own 75.
+        strip: ``"lines"`` leaves out white space at both ends of every line.
+        drop: characters to leave out.
+        replace: what takes the place of a character, e.g. ``{ "æ" = "ae" }``.
+        share: the first documents only, up to this share of all characters.
+        fallback: the corpus to use where this one cannot be fetched.
     """
 
     keep: Text | None = None
@@ -311,16 +314,23 @@ class CorpusOptions:
 class Split:
     """How the text is divided into training, validation and test part.
 
-    ``validation`` and ``test`` are fractions of all characters, drawn by document, or lists of
-    documents, by name or pattern (``*``, ``?``, ``[…]``). ``method`` says how what is not listed is
-    drawn: by a ``"hash"`` of names and ``seed``; ``"blocks"``: all documents are cut, so that the
-    test part has at least eight pieces, of which none has a neighbour that is trained on; or
-    ``"contiguous"``: one text is cut, training text first, then validation, then test, at line ends
-    or, if ``exact``, at the very character; ``first = "validation"`` has the text begin with that
-    part. ``fold`` of ``folds`` is cross-validation: each document is in the test part of exactly
-    one fold. ``groups`` name documents that share text and must go to the same part.
-    ``train_characters`` keeps so much of the training text; the other parts do not change, and a
-    smaller number keeps a part of what a larger one does.
+    Args:
+        validation: a fraction of all characters, drawn by document; or a list of documents, by name
+            or pattern (``*``, ``?``, ``[…]``).
+        test: the same of the test part.
+        seed: of the hash that draws documents.
+        groups: lists of documents that share text and must go to the same part.
+        method: how what is not listed is drawn. ``"hash"``: by a hash of names and ``seed``.
+            ``"contiguous"``: one text is cut, training text first, then validation, then test.
+            ``"blocks"``: all documents are cut, so that the test part has at least eight pieces, of
+            which none has a neighbour that is trained on. By default the names of files such as
+            ``train.txt`` decide, else the hash.
+        exact: a contiguous text is cut at the very character, not at a line end.
+        first: the part that a contiguous text begins with.
+        fold: of a cross-validation, counted from 1: each document is tested in exactly one fold.
+        folds: how many there are.
+        train_characters: so much of the training text is kept; the other parts do not change, and a
+            smaller number keeps a part of what a larger one does.
 
     Raises:
         ValueError: settings that do not go together.
@@ -366,8 +376,10 @@ def _check_rising(orders: Sequence[int]) -> None:
 @dataclass(frozen=True)
 class TrainingCountsSettings:
     """Counts of the training text: the part ``with_counts`` of a model mixes them into what its
-    network predicts (see :mod:`textgen.evaluation.counts`), one level for each of the ``orders``,
-    lengths of context in tokens, rising. No orders, no counts.
+    network predicts (see :mod:`textgen.evaluation.counts`).
+
+    Args:
+        orders: lengths of context in tokens, rising, each a level of counts. No orders, no counts.
 
     Raises:
         ValueError: orders that do not rise.
@@ -382,13 +394,14 @@ class TrainingCountsSettings:
 @dataclass(frozen=True)
 class CacheSettings:
     """A document cache: the part ``with_cache`` of a model mixes its predictions with counts of the
-    document so far (see :mod:`textgen.evaluation.cache`), one level for each of the ``orders``,
-    lengths of context in tokens, rising. Rare words that stood in the document before are then
-    cheaper, too. Without orders there is no cache of either kind.
+    document so far (see :mod:`textgen.evaluation.cache`).
 
-    ``learning_rate``: in that part the network, too, keeps learning from the document; this is the
-    step size, in units of the gradient's RMS (dynamic evaluation, see
-    :mod:`textgen.evaluation.dynamic`); 0: it does not.
+    Args:
+        orders: lengths of context in tokens, rising, each a level of the cache. With a cache, rare
+            words that stood in the document before are cheaper, too. No orders, no cache.
+        learning_rate: of dynamic evaluation (see :mod:`textgen.evaluation.dynamic`): in that part
+            the network, too, keeps learning from the document, by steps of this size in units of
+            the gradient's RMS; 0: it does not.
 
     Raises:
         ValueError: orders that do not rise, or a learning rate without orders.
@@ -407,31 +420,42 @@ class CacheSettings:
 class Training:
     """How the backbone is trained. Exactly one of the four budgets is given.
 
-    ``seconds`` is turned into a fixed number of updates after a short calibration. ``characters``
-    counts characters seen, repeats included. ``validations`` is how often within the budget, if not
-    once an epoch, the model is validated, a checkpoint written and the best weights kept. The
-    intervals are as even as can be, and of ten updates or more: a training of fewer than ten per
-    validation has fewer validations. ``watch`` says which figure is compared: the bits per
-    character of the validation text, or the loss on the training text.
-
     Two figures above the best, running, have a training that watches validation text go back to the
     best and cool: its learning rate falls to zero over a fifth of the updates made, or those that
-    are left, and it ends. ``patience`` ends a training after so many validations without a better
-    figure; with one or two it does not cool.
+    are left, and it ends.
 
-    ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
-    2024) and leaves all other weights to AdamW.
-
-    ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
-    weights; they have an optimizer of their own, without decay, clipping or average
-    (:class:`textgen.training.step.RowAdagrad`).
-
-    ``start`` is the folder of a finished run with the same text, tokenizer and network: training
-    goes on from its best weights and with the batches after its last one, its learning rate rises
-    and falls once more, and what it has spent is added to the figures.
-
-    ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
-    (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
+    Args:
+        seconds: turned into a fixed number of updates after a short calibration.
+        characters: seen in all, repeats included.
+        updates: of the weights.
+        epochs: passes over the training text.
+        start: the folder of a finished run with the same text, tokenizer and network: training goes
+            on from its best weights and with the batches after its last one, its learning rate
+            rises and falls once more, and what it has spent is added to the figures.
+        batch: windows of an update, each from another place of the training text.
+        optimizer: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
+            2024) and leaves all other weights to AdamW.
+        learning_rate: at its highest.
+        table_rate: the learning rate of a backbone's tables (``ngrams``) over that of its other
+            weights; they have an optimizer of their own, without decay, clipping or average
+            (:class:`textgen.training.step.RowAdagrad`).
+        schedule: of the learning rate after the warm-up. ``"cosine"``: it falls to zero along a
+            cosine; ``"wsd"``: it stays, and falls at the end; ``"constant"``: it stays.
+        warmup: the fraction of the updates over which the learning rate rises from zero.
+        weight_decay: of ``"adamw"`` and ``"muon"``, decoupled from the gradient.
+        clip_norm: the largest norm of the gradient of all weights together; 0: any.
+        ema_decay: how much of the weights' exponential moving average is kept at each update (after
+            Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
+        loss: ``"binary"`` is the article's: a binary cross-entropy for each token.
+        validations: how often within the budget, if not once an epoch, the model is validated, a
+            checkpoint written and the best weights kept. The intervals are as even as can be, and
+            of ten updates or more: a training of fewer than ten per validation has fewer.
+        patience: a training ends after so many validations without a better figure; with one or two
+            it does not cool. 0: it does not end early.
+        watch: which figure picks the weights: bits per character of the validation text, or the
+            loss on the training text.
+        threads: of TensorFlow; 0: as many as there are cores.
+        deterministic: operations whose result depends on the order of threads are refused.
 
     Raises:
         ValueError: weights that are averaged, while the loss on the training text, which is that of
@@ -466,13 +490,21 @@ class Training:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn after training.
+    """How samples are drawn after training. All of them together have no more than 10,000,000
+    characters.
 
-    ``length`` is in characters, in all arms; all samples together have no more than
-    :data:`MAX_SAMPLED_CHARACTERS`. ``fill`` says what replaces a generated placeholder: a
-    word drawn with the probability that is charged for it, a training word that reads well there,
-    or a mark. ``part`` is the part of the model that writes (see :mod:`textgen.evaluation.model`)
-    and that validation chooses the best weights for.
+    Args:
+        prompts: how the samples begin.
+        length: of a sample, in characters, in all arms.
+        samples: after each prompt.
+        temperature: below 1 likelier tokens are preferred; 0: the likeliest.
+        top_k: sample from the k most probable tokens; 0: from all.
+        top_p: sample from the most probable tokens of this total mass.
+        fill: what replaces a generated placeholder: a word drawn with the probability that is
+            charged for it (``"scored"``), a training word that reads well there (``"pool"``), or a
+            mark.
+        part: of the model, that writes (see :mod:`textgen.evaluation.model`) and that validation
+            chooses the best weights for.
 
     Raises:
         ValueError: a cache with another fill than ``"scored"``, or more text than that.
@@ -500,7 +532,11 @@ class Sampling:
 class Contrast:
     """A question declared before the runs; the difference first − second of two arms answers it.
 
-    ``yes`` is for questions of yes or no: which arm has fewer bits where the answer is yes.
+    Args:
+        first: an arm.
+        second: another one.
+        question: as a report prints it.
+        yes: for questions of yes or no: which arm has fewer bits where the answer is yes.
     """
 
     first: str

@@ -61,9 +61,8 @@ class OwnText(CorpusConfig):
 class Folder(OwnText):
     """Text files in a folder and the folders below it, but for hidden ones.
 
-    If they are large (:data:`textgen.data.documents.LARGE_BYTES` in all), they are read again
-    whenever they are needed; one above :data:`textgen.data.documents.MAX_UNCUT` characters then
-    counts as a collection, is cut, and stays in memory.
+    If they are large (32 MB in all), they are read again whenever they are needed; one above two
+    million characters then counts as a collection, is cut, and stays in memory.
 
     Args:
         path: the folder, relative to where the command is run.

@@ -10,7 +10,7 @@ history.csv       one row per validation interval
 tokens.npz        bits of every token of the test documents
 texts.json        samples over a sweep of temperatures, the same settings for all runs
 samples.json      samples at the experiment's own settings
-metrics.json      the interface other programs read (experiments/notes/metrics.md), written last
+metrics.json      the interface other programs read (docs/reference/metrics.md), written last
 summary.md        the results, for people
 audit.json        the result of an audit of the network; audit_PART.json that of another part
 checkpoint.npz    only while training is unfinished

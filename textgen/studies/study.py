@@ -76,8 +76,13 @@ PARAMETERS_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm gets: one of seconds, characters and updates; and how many parameters every
-    arm must have, which is optional.
+    """What every arm gets: exactly one of seconds, characters and updates.
+
+    Args:
+        seconds: of each training; turned into updates once for each arm.
+        characters: seen in each training, repeats included.
+        updates: of each training.
+        parameters: how many every arm must have, within 2 %.
 
     Raises:
         ValueError: not exactly one of the three.
@@ -100,10 +105,13 @@ def _check_free(overrides: Iterable[str], where: str = "set") -> None:
 
 @dataclass(frozen=True)
 class StudyArm:
-    """An experiment that is run with several seeds; ``set`` changes settings, as ``--set`` does.
+    """An experiment that is run with several seeds.
 
-    ``experiment`` is a path from the folder of the study file, or the name of an experiment that
-    comes with textgen.
+    Args:
+        experiment: a path from the folder of the study file, or the name of an experiment that
+            comes with textgen.
+        seeds: how many, from 1 on; or a list of them.
+        set: settings of this arm, as ``--set`` takes them.
 
     Raises:
         ValueError: a setting that the study decides.
@@ -131,6 +139,14 @@ Values = Annotated[tuple[bool | int | float | str | list[int], ...], Field(min_l
 class Search:
     """Which settings ``textgen tune`` tries, see :mod:`textgen.studies.tuning`.
 
+    Args:
+        space: values of settings of experiment files; ``span`` is that of a window in characters.
+        settings: how many are drawn, once for every arm.
+        seed: of the drawing.
+        seconds: of a training, rising: of all settings, then of the best ones.
+        keep: the best settings of each arm, that all arms go on with.
+        matched: the arms that a matched setting must suit; all if none is named.
+
     Raises:
         ValueError: budgets that do not rise.
     """
@@ -150,6 +166,13 @@ class Search:
 @dataclass(frozen=True)
 class Study:
     """A study file, checked.
+
+    Args:
+        title: of the report.
+        threads: of each run.
+        folds: each arm is trained once in each fold of a cross-validation.
+        part: of the models, that is compared.
+        set: settings of every arm, as ``--set`` takes them.
 
     Raises:
         ValueError: no arm, an invalid contrast, or folds that settings choose, too.

@@ -82,7 +82,6 @@ class Cluster(VectorPolicy):
 
     Args:
         clusters: how many at most.
-        vectors, size, epochs: as for :class:`VectorPolicy`.
     """
 
     clusters: Annotated[int, Field(gt=1)] = 50
