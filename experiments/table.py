@@ -179,10 +179,10 @@ def tiny_shakespeare_table() -> str:
     return table(head, [row for _, row in sorted(rows)])
 
 
-def parts_table() -> str:
-    """Bits per character of five minutes' arms by part, and how much of them n-grams spell."""
+def parts_table(study: str = "study_parts") -> str:
+    """Bits per character of a study's arms by part, and how much of them n-grams spell."""
     rows = []
-    for arm in sorted(told_apart()["arms"], key=lambda arm: arm["test"]["total"]):
+    for arm in sorted(result(f"reports/{study}")["arms"], key=lambda arm: arm["test"]["total"]):
         cells = [f"{arm['parts'][part]['total']:.3f}" for part in PART_LABELS]
         network = arm["parts"]["network"]
         interval = f"{network['low']:.3f} to {network['high']:.3f}"
@@ -257,6 +257,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "tiny_shakespeare": tiny_shakespeare_table,
     "japanese": japanese_table,
     "verdicts_tales": lambda: verdicts_table("study_tales"),
+    "verdicts_pos": lambda: verdicts_table("study_pos"),
+    "parts_pos": lambda: parts_table("study_pos"),
     "architectures": architectures_table,
     "ablation": ablation_table,
     **map_figures.TABLES,
