@@ -419,9 +419,6 @@ class Training:
     are left, and it ends. ``patience`` ends a training after so many validations without a better
     figure; with one or two it does not cool.
 
-    ``optimizer``: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
-    2024) and leaves all other weights to AdamW.
-
     ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
     weights; they have an optimizer of their own, without decay, clipping or average
     (:class:`textgen.training.step.RowAdagrad`).
@@ -444,7 +441,7 @@ class Training:
     epochs: Positive | None = None
     start: Path | None = None
     batch: Count = 16
-    optimizer: Literal["adamw", "adam", "rmsprop", "sgd", "muon"] = "adamw"
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
     learning_rate: Positive = 4e-3
     table_rate: Positive = 30.0
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"

@@ -25,8 +25,6 @@ UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for
 BITS_PER_NAT = 1 / math.log(2)
 COOLING_SHARE = 0.4  # last part of a training in which the rate of "wsd" falls
 ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
-# paths of weights that are not updated by Muon but, like the embedding's, by AdamW
-BY_ADAMW = ["^logits/", "^head/", "^tail", "^beyond/", "^projection/"]
 
 
 def check_trainable(network: Any, loss: str) -> None:
@@ -242,7 +240,12 @@ def work_clock(threads: int) -> Callable[[], float]:
     return time.process_time if alone else time.perf_counter
 
 
-PLAIN = {"adam": optimizers.Adam, "rmsprop": optimizers.RMSprop, "sgd": optimizers.SGD}
+OPTIMIZERS = {
+    "adamw": optimizers.AdamW,
+    "adam": optimizers.Adam,
+    "rmsprop": optimizers.RMSprop,
+    "sgd": optimizers.SGD,
+}
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:
@@ -256,14 +259,9 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     }
     if settings.optimizer == "sgd":
         del options["epsilon"]
-    if settings.optimizer in PLAIN:
-        return PLAIN[settings.optimizer](**options)
-    options["weight_decay"] = settings.weight_decay
-    if settings.optimizer == "muon":
-        options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": BY_ADAMW}
-        optimizer = optimizers.Muon(**options)
-    else:
-        optimizer = optimizers.AdamW(**options)
+    if settings.optimizer == "adamw":
+        options["weight_decay"] = settings.weight_decay
+    optimizer = OPTIMIZERS[settings.optimizer](**options)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
