@@ -444,7 +444,7 @@ class Training:
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
     learning_rate: Positive = 4e-3
     table_rate: Positive = 30.0
-    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Fraction = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(ge=0)] = 1.0

@@ -23,7 +23,6 @@ from textgen.models.objectives import Objective
 
 UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
 BITS_PER_NAT = 1 / math.log(2)
-COOLING_SHARE = 0.4  # last part of a training in which the rate of "wsd" falls
 ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
 
 
@@ -202,8 +201,7 @@ def binary_cross_entropy(labels: Any, logits: Any) -> Any:
 
 
 class Schedule(optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017), a constant, or a
-    constant and a linear decay to zero (``"wsd"``, warm-up, stable, decay: Hu et al. 2024).
+    """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017) or a constant.
 
     The number of updates may be set after the training step has been compiled; so may ``cooling``,
     from which update on the rate falls to zero whatever the schedule, and over how many.
@@ -226,9 +224,6 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
         rate = self._settings.learning_rate * self.scale * rise
         if self._settings.schedule == "constant":
             return rate
-        if self._settings.schedule == "wsd":
-            cooled = (self.updates - step) / tf.maximum(COOLING_SHARE * self.updates, 1.0)
-            return rate * tf.clip_by_value(cooled, 0.0, 1.0)
         left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
         return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
 
