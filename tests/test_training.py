@@ -74,8 +74,8 @@ NORMALISED = {"normalisation": "batch", "weight_drop": 0.3, "locked_dropout": Tr
     ids=repr,
 )
 def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, optimizer, model):
-    """Dropout, optimizer moments, tables, averages, carried states and the order of the data."""
-    settings = replace(SETTINGS, ema_decay=0.9, optimizer=optimizer)
+    """Dropout, optimizer moments, tables, carried states and the order of the data."""
+    settings = replace(SETTINGS, optimizer=optimizer)
     model = {**model, "dropout": 0.3, "units": (10, 8)}
     whole, progress = fit(tmp_path / "a", settings, objective, copy=tmp_path / "b", **model)
     again, later = fit(tmp_path / "b", settings, objective, **model)
@@ -110,27 +110,17 @@ def test_training_on_goes_on_with_the_batches_and_masks_after_the_last_ones(tmp_
         assert not np.allclose(repeated, one, atol=1e-6)
 
 
-def test_what_is_validated_and_kept_is_the_average_of_the_weights(tmp_path):
-    settings = Training(updates=2, batch=4, validations=1, schedule="constant", warmup=0.0)
-    first, _ = fit(tmp_path / "first", replace(settings, updates=1))
-    last, _ = fit(tmp_path / "last", settings)
-    averaged, _ = fit(tmp_path / "averaged", replace(settings, ema_decay=0.75))
-    weights = (network.get_weights() for network in (first, last, averaged))
-    for one, two, average in zip(*weights, strict=True):
-        np.testing.assert_allclose(average, 0.75 * one + 0.25 * two, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     "settings",
     [
-        {"optimizer": "adamw", "schedule": "cosine", "ema_decay": 0.9},
+        {"optimizer": "adamw", "schedule": "cosine"},
         {"optimizer": "adam", "schedule": "constant"},
-        {"optimizer": "rmsprop", "schedule": "constant", "ema_decay": 0.9},
+        {"optimizer": "rmsprop", "schedule": "constant"},
         {"optimizer": "sgd", "schedule": "constant", "learning_rate": 1.0},
     ],
     ids=lambda settings: settings["optimizer"],
 )
-def test_every_optimizer_learns_with_every_schedule_averages_and_ngrams(tmp_path, settings):
+def test_every_optimizer_learns_with_every_schedule_and_ngrams(tmp_path, settings):
     settings = replace(SETTINGS, updates=40, validations=2, **settings)
     network, progress = fit(tmp_path, settings, **EMBEDDED, ngrams=NGrams((2,), 20))
     assert progress.history[-1]["loss"] < np.log(CODEC.size) - 0.1
@@ -164,8 +154,7 @@ FIGURES = [3.0, 1.0, 2.0, 2.5]  # the second is the best
 
 
 @pytest.mark.parametrize("last", [0.5, 1.5])
-@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, last, ema_decay):
+def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, last):
     """The better of both is kept, and a training that is killed meanwhile ends with the same."""
     figures, seen, starts, inner = [], [], [], Windows.training
 
@@ -175,7 +164,7 @@ def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, la
 
     monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
     monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3]) or inner(*a))
-    settings = replace(SETTINGS, updates=100, validations=10, ema_decay=ema_decay)
+    settings = replace(SETTINGS, updates=100, validations=10)
     model = {"dropout": 0.3, "units": (10, 8)}
     figures += [*FIGURES, last]
     whole, progress = fit(tmp_path / "a", settings, **model)

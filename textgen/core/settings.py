@@ -420,19 +420,12 @@ class Training:
     figure; with one or two it does not cool.
 
     ``table_rate`` is the learning rate of a backbone's tables (``ngrams``) over that of its other
-    weights; they have an optimizer of their own, without decay, clipping or average
+    weights; they have an optimizer of their own, without decay or clipping
     (:class:`textgen.training.step.RowAdagrad`).
 
     ``start`` is the folder of a finished run with the same text, tokenizer and network: training
     goes on from its best weights and with the batches after its last one, its learning rate rises
     and falls once more, and what it has spent is added to the figures.
-
-    ``ema_decay`` is how much of the weights' exponential moving average is kept at each update
-    (after Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
-
-    Raises:
-        ValueError: weights that are averaged, while the loss on the training text, which is that of
-            others, is watched.
     """
 
     seconds: Positive | None = None
@@ -448,17 +441,12 @@ class Training:
     warmup: Fraction = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    ema_decay: Fraction = 0.0
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
     patience: Whole = 0
     watch: Literal["validation", "training"] = "validation"
     threads: Whole = 0
     deterministic: bool = False
-
-    def __post_init__(self) -> None:
-        if self.ema_decay and self.watch == "training":
-            raise ValueError('ema_decay needs watch = "validation"')
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@ learning rate."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import statistics
 import time
@@ -176,19 +175,6 @@ class Step:
         squares = [rows.squares for rows in self.tables]
         return [*self.network.variables, *self.optimizer.variables, *squares, *self._states]
 
-    def take_average(self) -> None:
-        """Replace the weights by their running averages, where the optimizer keeps them."""
-        if self.optimizer.use_ema and int(self.optimizer.iterations):
-            self.optimizer.finalize_variable_values(self.weights)
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Has them in the network meanwhile."""
-        weights = self.network.get_weights()
-        self.take_average()
-        yield
-        self.network.set_weights(weights)
-
 
 def binary_cross_entropy(labels: Any, logits: Any) -> Any:
     """Keras' ``binary_crossentropy`` of a softmax against a one-hot target, (B, T) nats.
@@ -249,8 +235,6 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
         "learning_rate": schedule,
         "epsilon": 1e-8,  # gradients of rare tokens are below Keras' 1e-7
         "global_clipnorm": settings.clip_norm or None,
-        "use_ema": bool(settings.ema_decay),
-        "ema_momentum": settings.ema_decay,
     }
     if settings.optimizer == "sgd":
         del options["epsilon"]
