@@ -60,7 +60,7 @@ def fit(
     return network, train(folder, network, experiment, ENCODED, threads, hooks, first)
 
 
-NORMALISED = {"normalisation": "batch", "weight_drop": 0.3, "locked_dropout": True}
+NORMALISED = {"normalisation": "batch", "weight_drop": 0.3}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,6 @@ class Backbone:
         embedding_size: of the vectors of an embedding.
         dropout: share of the units dropped between layers, before the output, and of the vectors of
             an embedding.
-        locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
         projection: a dense layer without activation before the output layer, of so many units or,
             as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
         tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017); through a
@@ -83,7 +82,6 @@ class Backbone:
     input: Literal["one_hot", "embedding"] = "one_hot"
     embedding_size: Size = 64
     dropout: Fraction = 0.0
-    locked_dropout: bool = False
     projection: Size | Literal["vocabulary", False] = False
     tied_output: bool = False
     adaptive_softmax: Adaptive | Literal[False] = False

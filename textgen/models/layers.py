@@ -62,21 +62,16 @@ class HashedDropout(keras.layers.Layer):
 
     Args:
         rate: share of the elements that is dropped.
-        locked: drop the same units at all positions of a window (Gal & Ghahramani 2016).
         seed: of the masks.
     """
 
-    def __init__(self, rate: float, locked: bool = False, seed: int | None = None) -> None:
+    def __init__(self, rate: float, seed: int | None = None) -> None:
         super().__init__()
-        self.rate, self.locked = rate, locked
+        self.rate = rate
         self.seed = new_seed(rate) if seed is None else seed
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        if not training or not self.rate:
-            return inputs
-        if self.locked:
-            return inputs * drop(tf.ones_like(inputs[:, :1]), self.seed, self.rate)
-        return drop(inputs, self.seed, self.rate)
+        return drop(inputs, self.seed, self.rate) if training and self.rate else inputs
 
 
 def drop(inputs: Tensor, seed: int, rate: float, by_row: bool = True) -> Tensor:
