@@ -111,20 +111,3 @@ def test_the_gradient_flows_through_what_is_kept_and_nothing_is_dropped_outside_
         y = layer(x, training=True)
     np.testing.assert_array_equal(tape.gradient(y, x), np.where(y.numpy() > 0, 2.0, 0.0))
     np.testing.assert_array_equal(layer(x), x)
-
-
-def test_dropped_recurrent_weights_are_others_every_time_and_none_outside_training():
-    layer, x = UnrolledLSTM(30, weight_drop=0.5), tf.random.stateless_normal((2, 5, 3), (1, 2))
-    plain = layer(x)[0]
-    np.testing.assert_array_equal(layer(x)[0], plain)
-
-    def dropped(update):
-        with dropout_key(update):
-            return layer(x, training=True)[0]
-
-    first, second = dropped(0), dropped(1)
-    np.testing.assert_allclose(first[:, 0], plain[:, 0], atol=1e-6)  # the state before it is empty
-    for other in (plain, second):
-        assert (first[:, 1] != other[:, 1]).numpy().all()
-    many = tf.reduce_mean([dropped(update)[:, 1] for update in range(300)], axis=0)
-    np.testing.assert_allclose(many, plain[:, 1], atol=0.03)

@@ -60,7 +60,7 @@ def fit(
     return network, train(folder, network, experiment, ENCODED, threads, hooks, first)
 
 
-NORMALISED = {"normalisation": "batch", "weight_drop": 0.3}
+NORMALISED = {"normalisation": "batch"}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, optimizer
 
 @pytest.mark.parametrize("model", [pytest.param({}, marks=pytest.mark.xla), ADAPTIVE, TIED])
 def test_any_number_of_threads_learns_the_same(tmp_path, model):
-    model = {**model, "dropout": 0.3, "weight_drop": 0.2}
+    model = {**model, "dropout": 0.3}
     settings = Training(updates=10, batch=4, validations=1)
     plain, expected = fit(tmp_path / "plain", settings, **model)
     network, progress = fit(tmp_path / "other", settings, threads=3, **model)
@@ -100,7 +100,7 @@ def test_training_on_goes_on_with_the_batches_and_masks_after_the_last_ones(tmp_
     """With an optimizer that remembers nothing, two trainings are then one long one."""
     plain = {"optimizer": "sgd", "schedule": "constant", "warmup": 0.0, "learning_rate": 0.5}
     settings = Training(updates=7, batch=4, validations=1, **plain)
-    model = {"objective": Shifted(6, 2), "dropout": 0.3, "weight_drop": 0.2}
+    model = {"objective": Shifted(6, 2), "dropout": 0.3}
     first, _ = fit(tmp_path / "first", settings, **model)
     both, _ = fit(tmp_path / "both", settings, **model, start=(first, 7))
     long, _ = fit(tmp_path / "long", replace(settings, updates=14), **model)

@@ -182,14 +182,11 @@ class LSTM(Recurrent):
     """Layers of long short-term memory (Hochreiter & Schmidhuber 1997): the default.
 
     Args:
-        weight_drop: share of the recurrent weights that an update goes without (DropConnect of the
-            hidden-to-hidden matrix, Merity, Keskar & Socher 2018).
         forget_bias: whether the forget gates begin with a bias of one (Jozefowicz, Zaremba &
             Sutskever 2015), as they do in Keras by default. With carried states it lets cells run
             away early.
     """
 
-    weight_drop: Fraction = 0.0
     forget_bias: bool = False
 
     states: ClassVar[int] = 2
@@ -198,7 +195,7 @@ class LSTM(Recurrent):
     def layer(self, units: int, name: str) -> keras.layers.Layer:
         from textgen.models.recurrent import UnrolledLSTM
 
-        return UnrolledLSTM(units, self.weight_drop, unit_forget_bias=self.forget_bias, name=name)
+        return UnrolledLSTM(units, unit_forget_bias=self.forget_bias, name=name)
 
 
 @dataclass(frozen=True)

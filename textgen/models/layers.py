@@ -74,18 +74,15 @@ class HashedDropout(keras.layers.Layer):
         return drop(inputs, self.seed, self.rate) if training and self.rate else inputs
 
 
-def drop(inputs: Tensor, seed: int, rate: float, by_row: bool = True) -> Tensor:
+def drop(inputs: Tensor, seed: int, rate: float) -> Tensor:
     """A share ``rate`` of the elements set to zero, the rest scaled up to make up for it.
 
     Args:
-        inputs: (B, …) float32, or any weights.
+        inputs: (B, …) float32.
         seed: of the layer.
         rate: from 0 up to 1.
-        by_row: whether the first axis is the rows of a batch; false for weights, whose mask all
-            rows share.
     """
-    update, first_row = _key.get()
-    numbers = [tf.cast(n, tf.uint32) for n in (update, first_row if by_row else 0, seed)]
+    numbers = [tf.cast(number, tf.uint32) for number in (*_key.get(), seed)]
     outputs = _drop(inputs, *numbers, rate)
     outputs.set_shape(inputs.shape)  # which a graph made for any shape does not know
     return outputs
