@@ -191,7 +191,7 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
 def test_a_comparison_is_an_object(compared):
     comparison = Comparison(compared.folder)
     assert os.fspath(comparison) == str(compared.folder)
-    char, words = (f"{arm['test']['total']:.4f}" for arm in comparison.arms)
+    char, words = (f"{arm.test.total:.4f}" for arm in comparison.arms)
     assert f"char {char}, words {words}" in repr(comparison)
     axes = comparison.plot(Figure().subplots())
     assert {"words", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
@@ -339,7 +339,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
         for figure in ("low", "high", "difference"):
-            assert row[figure] == getattr(expected, figure)
+            assert getattr(row, figure) == getattr(expected, figure)
         assert list(row.parts) == ["with_cache"]
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference

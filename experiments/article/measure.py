@@ -34,7 +34,7 @@ TEMPERATURES = (0.5, 0.8)
 
 def measure(run: Run) -> dict[str, Any]:
     """The content of ``article.json``."""
-    loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
+    loaded = load_text(run.experiment, run.metrics.corpus.sha256)
     tales = training_words(document.text for document in run.experiment.corpus.documents())
     length = WINDOWS // ROWS * run.objective.length
     text = "".join(document.text for document in loaded.train)

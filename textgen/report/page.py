@@ -291,7 +291,7 @@ def plots(report: Report) -> list[Plot]:
             references.append((place, label))
     rows = []
     for axis, (label, unit) in AXES.items():
-        across = Scale(0.0, max(curve[axis][-1] for curve in curves) / unit)
+        across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
         lines = [_line(arm, axis, across, up) for arm in arms]
         rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
     return rows
@@ -305,14 +305,15 @@ def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
         return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
 
     length = min(len(curve.validation) for curve in arm.curves)
-    xs = np.mean([curve[axis][:length] for curve in arm.curves], axis=0).tolist()
+    across_of = [getattr(curve, axis) for curve in arm.curves]
+    xs = np.mean([places[:length] for places in across_of], axis=0).tolist()
     ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
     points = [
         (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
         for x, y in zip(xs, ys, strict=True)
         if y <= up.high
     ]
-    seeds = [path(c[axis], c.validation) for c in arm.curves]
+    seeds = [path(x, c.validation) for x, c in zip(across_of, arm.curves, strict=True)]
     return Line(arm.name, path(xs, ys), seeds if len(seeds) > 1 else [], points)
 
 

@@ -22,12 +22,9 @@ MAX_NEAR_REFERENCES = 3
 
 
 class Row(BaseModel):
-    """``row["key"]`` is ``row.key``."""
+    """What the parts of both files share."""
 
     model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
-
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
 
 
 class Bits(Row):

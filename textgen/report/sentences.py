@@ -371,7 +371,8 @@ def spending_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     result = []
     for what in spending.unequal_spending(rows):
         figure, form = UNEQUAL[what]
-        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in rows if r[figure]}
+        having = [row for row in rows if getattr(row, figure)]
+        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in having}
         result.append(Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm))
     return result
 
@@ -393,7 +394,7 @@ def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     """Where only some arms have counts of the training text, or a document cache."""
     result = []
     for what, orders in (("counts", "training_counts"), ("a document cache", "cache")):
-        without = [row.name for row in rows if not row[orders]]
+        without = [row.name for row in rows if not getattr(row, orders)]
         if 0 < len(without) < len(rows):
             text = f"Figures with {what} are of unlike models."
             result.append(Caution(text=text, by_arm=dict.fromkeys(without, "has none")))

@@ -89,7 +89,7 @@ class Run:
         """Bits per character of a held-out split under a part of the model; None where they are
         not those of a distribution over the text."""
         self.experiment.check_part(part)
-        found = self.metrics[split].parts[part].bits_per_character
+        found = getattr(self.metrics, split).parts[part].bits_per_character
         return found.total if found else None
 
     @property

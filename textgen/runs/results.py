@@ -29,12 +29,9 @@ FORMAT = 2
 
 
 class Content(BaseModel):
-    """What is read of a file; other keys are kept as they are. ``c["key"]`` is ``c.key``."""
+    """What is read of a file; other keys are kept as they are."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
-
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
 
 
 class Bits(Content):
