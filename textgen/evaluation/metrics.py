@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,11 +41,6 @@ def words(text: str) -> list[str]:
     """The words of a text, lower-cased, apostrophes kept; numbers are not words. In scripts without
     spaces between words every character is one."""
     return [match.group().lower().replace("’", "'") for match in WORD.finditer(text)]
-
-
-def training_words(texts: Iterable[str]) -> set[str]:
-    """The types of the training split."""
-    return {word for text in texts for word in words(text)}
 
 
 def is_real(word: str, training: Collection[str], language: str = "en") -> bool:
@@ -151,13 +146,11 @@ class Label(NamedTuple):
         meaning: what it is, in plain words; ``{language}`` stands for that of the text.
         unit: what it is counted in.
         form: its format specification, such as ``.1%``.
-        better: which direction is better; ``"human"`` is closer to the figure of human text.
     """
 
     meaning: str
     unit: str
     form: str = ".1%"
-    better: Literal["higher", "lower", "human"] = "human"
 
 
 class Metric(Protocol):
@@ -234,7 +227,6 @@ def every_label() -> dict[str, Label]:
             "distance of the letter frequencies from the training text's",
             "bits",
             ".4f",
-            "lower",
         ),
         "word_length": ("mean length of a word", "letters", ".2f"),
         "capitals_in_place": ("capitals that start a word", "of capital letters"),
@@ -252,7 +244,7 @@ def every_label() -> dict[str, Label]:
         "prepositions": ("prepositions", "of words", ".2%"),
         "pronouns": ("pronouns", "of words", ".2%"),
         **{f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them") for n in DISTINCT},
-        "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
+        "loops": ("words in a stretch repeated immediately", "of words"),
         "copied": (
             f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
             "of characters",
