@@ -32,12 +32,10 @@ class Vectors:
 
     Attributes:
         matrix: (V, width) float32, or None for the random vectors of Keras.
-        found: number of tokens whose vector was learnt or read; the others are random.
         extra_data: external resources that the vectors come from, for the reports; usually none.
     """
 
     matrix: np.ndarray | None = None
-    found: int = 0
     extra_data: tuple[str, ...] = ()
 
 
@@ -89,7 +87,7 @@ class _Learnt:
         sentences = _Sentences(documents, words)
         keyed = train_vectors(sentences, self.kind, width, self.epochs, self.window, seed=seed)
         known = {i: keyed[word] for i, word in enumerate(words) if word in keyed.key_to_index}
-        return Vectors(starting_matrix(known, width, len(names), seed), len(known))
+        return Vectors(starting_matrix(known, width, len(names), seed))
 
 
 @dataclass(frozen=True)
