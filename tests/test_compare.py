@@ -310,15 +310,6 @@ class Toy:
     def of(self, part):
         return replace(self, part=part)
 
-    @property
-    def tested(self):
-        """All bits of a document are its end mark's."""
-        ends = [np.append(np.zeros(n - 1), 1.0) for n in self.units]
-        return [
-            [ns(per_character=lambda e=e, b=b: e * b) for e, b in zip(ends, row, strict=True)]
-            for row in self.bits
-        ]
-
 
 def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     """The same two arms: an answer alone, none as one question of twelve, as Holm has it."""
@@ -328,6 +319,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     first = np.stack([plain + units * draw.normal(-0.02, 0.04, 11) for _ in range(3)])
     both = {"a": first, "b": np.stack([plain] * 3)}
     given = [Toy(n, {"network": b, "with_cache": -b}, units) for n, b in both.items()]
+    classes = dict.fromkeys(both, np.zeros((3, 11, len(building.CLASSES))))
     expected = significance.compare_arms(*both.values(), units)
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in (
@@ -335,7 +327,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         (11, "too close to call", 12 * expected.p),
     ):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
-        (row,) = building.tested_contrasts(asked, given, [], "pieces")
+        (row,) = building.tested_contrasts(asked, given, classes, "pieces")
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
         for figure in ("low", "high", "difference"):
