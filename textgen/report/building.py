@@ -442,9 +442,8 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     settings = evaluation_for(loaded)
     texts = [document.text for document in loaded.test]
     written = metrics.human_passages(texts, settings.samples, settings.length, SEED)
-    labels = metric_labels(human.language)
     return schema.Generated(
-        labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
+        labels=metric_labels(human.language),
         settings=asdict(settings),
         human=_rounded(measure(written, human)),
         arms={
