@@ -118,7 +118,7 @@ class Comparison:
 
 
 def _total(test: Bits | None) -> str:
-    return format_number(test.total if test else None, 4)
+    return format_number(test.total if test else None, ".4f")
 
 
 def compare_runs(

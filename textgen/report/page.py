@@ -220,7 +220,7 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
             human = made.human[key]
             values = {name: arms[name][key].value for name in arms}
             scale = scale_of([*human, *values.values()])
-            note = f"{label.unit}; human {_value(human.value, label.form)}"
+            note = f"{label.unit}; human {format_number(human.value, label.form)}"
             band = None
             if human.value is not None:
                 ends = [scale.place(human.value if end is None else end) for end in human[1:]]
@@ -235,13 +235,9 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
     return strips, Table(caption, head, rows, dict(enumerate(arms, 2)))
 
 
-def _value(value: float | None, form: str) -> str:
-    return NOTHING if value is None else f"{value:{form}}"
-
-
 def _figure(figure: Figure, form: str) -> str:
     interval = between(figure, form)
-    return _value(figure.value, form) + (f" ({interval})" if interval else "")
+    return format_number(figure.value, form) + (f" ({interval})" if interval else "")
 
 
 def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> str:
@@ -357,15 +353,6 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-FIGURES = (
-    "model",
-    "part",
-    "bits per character",
-    "95 % interval",
-    "model + spelling",
-    "mean over documents",
-    "deviation (seeds)",
-)
 SETTINGS: dict[str, Callable[[ArmRow], str]] = {
     "arm": lambda arm: arm.name,
     "what it is": lambda arm: arm.described,
@@ -386,6 +373,8 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
 
 def tables(report: Report) -> list[Table]:
     """All figures of the arms, how they were made, and every run."""
+    head = ["model", "part", "bits per character", "95 % interval", "model + spelling"]
+    head += ["mean over documents", "deviation (seeds)"]
     figures: list[tuple[list[str], list[str]]] = []
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
@@ -404,7 +393,7 @@ def tables(report: Report) -> list[Table]:
         for run in arm.runs
     ]
     return [
-        Table("Bits per character of held-out text", FIGURES, figures),
+        Table("Bits per character of held-out text", head, figures),
         Table("How each arm was made", list(SETTINGS), made),
         Table("Every run", ("arm", "seed", "run folder", "bits per character"), runs),
     ]

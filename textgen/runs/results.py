@@ -257,7 +257,7 @@ def figure_table(splits: Mapping[str, SplitFigures]) -> str:
         for part, figures in split.parts.items():
             bits = figures.bits_per_character
             cells = units.format_bits(dict(bits) if bits else None, 4)
-            mean = units.format_number(figures.mean_over_documents, 4)
+            mean = units.format_number(figures.mean_over_documents, ".4f")
             rows.append((name, part, *cells, mean, f"{split.replacement_rate:.2%}"))
     columns = ("", "part", "model", "+ spelling", "= total", "mean", "replaced")
     return units.markdown_table(columns, rows, (0, 1))
