@@ -307,8 +307,7 @@ def result_lines(report: Report) -> list[str]:
     if claim is None:
         return []
     without = sentences.without_network(report)
-    best = [without[arm.name] for arm in report.scored[:1] if without]
-    return [str(claim), claim.caveat, *(line for line in best if line not in str(claim))]
+    return [str(claim), claim.caveat, *(without[arm.name] for arm in report.scored[:1] if without)]
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:

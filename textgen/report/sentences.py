@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
@@ -14,7 +14,7 @@ from textgen.evaluation.significance import FEWEST, MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, ReferenceRow, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
 
 COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
 # What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
@@ -83,17 +83,7 @@ def claims(report: Report) -> list[Claim]:
     result = list(made) if report.declared else []
     for arm, worse in combinations(report.scored, 2):
         result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
-    result += [_arm_claim(arm) for arm in report.scored]
-    return [replace(claim, answer=claim.answer + _beaten(report, claim.arms)) for claim in result]
-
-
-def _beaten(report: Report, names: Collection[str]) -> str:
-    """That a model without a network is ahead of all of these arms, if one is."""
-    totals = [arm.test.total for arm in report.scored if arm.test and arm.name in names]
-    best = min(report.references, key=lambda row: row.test.total, default=None)
-    if best is None or best.test.total >= min(totals) - MARGIN:
-        return ""
-    return f" {_without_network(best, 'does better')}"
+    return result + [_arm_claim(arm) for arm in report.scored]
 
 
 def headline(report: Report) -> Claim | None:
@@ -320,12 +310,8 @@ def without_network(report: Report) -> dict[str, str]:
         ahead = (arm.test.total if arm.test else 0.0) - bits
         how = "does better" if ahead > 0 else "does worse"
         how = how if abs(ahead) > report.margin else "does as well"
-        result[arm.name] = _without_network(best, how)
+        result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
     return result
-
-
-def _without_network(reference: ReferenceRow, how: str) -> str:
-    return f"{reference.label}, without a neural network, {how}: {reference.test.total:.3f}."
 
 
 def audits(report: Report) -> list[tuple[str, str]]:
