@@ -82,7 +82,7 @@ def test_some_of_the_arms_have_a_headline_that_speaks_of_no_others(declared):
     start = (
         "Is b better? Yes. Networks alone: b needs 0.200 fewer" if declared else "b is ahead: 1.700"
     )
-    assert str(sentences.headline(report)).startswith(start)
+    assert str(sentences.claims(report)[0]).startswith(start)
 
 
 def test_an_answer_says_who_needs_fewer_bits():
@@ -95,8 +95,8 @@ def test_an_answer_says_who_needs_fewer_bits():
     ):
         row = contrast("word", "char", verdict, -0.2, "Is word better?")
         report, _ = typed(plain | {"contrasts": [row]}, texts)
-        assert sentences.headline(report).answer.startswith(answer)
-        assert sentences.headline(report).caveat
+        assert sentences.claims(report)[0].answer.startswith(answer)
+        assert sentences.claims(report)[0].caveat
         assert sentences.winner(report.contrasts[0]) == winner
     row = ContrastRow(**contrast("word", "char", "too close to call", -0.005, ""))
     assert "from 0.025 fewer bits per character with word to 0.015" in sentences.difference(row)

@@ -303,11 +303,11 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
 
 def result_lines(report: Report) -> list[str]:
     """The answer, how far it can be trusted, and the best model without a network."""
-    claim = sentences.headline(report)
-    if claim is None:
+    if not (claims := sentences.claims(report)):
         return []
     without = sentences.without_network(report)
-    return [str(claim), claim.caveat, *(without[arm.name] for arm in report.scored[:1] if without)]
+    best = [without[arm.name] for arm in report.scored[:1] if without]
+    return [str(claims[0]), claims[0].caveat, *best]
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:

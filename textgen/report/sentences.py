@@ -86,11 +86,6 @@ def claims(report: Report) -> list[Claim]:
     return result + [_arm_claim(arm) for arm in report.scored]
 
 
-def headline(report: Report) -> Claim | None:
-    """The answer in one claim; None where no arm has bits per character."""
-    return next(iter(claims(report)), None)
-
-
 def unequal(what: Sequence[str]) -> str:
     """That two arms did not have something alike."""
     return f"The two did not have the same {' or '.join(what)}." if what else ""
