@@ -37,7 +37,7 @@ def measure(run: Run) -> dict[str, Any]:
     loaded = load_text(run.experiment, run.metrics.corpus.sha256)
     documents = run.experiment.corpus.documents()
     tales = {word for document in documents for word in words(document.text)}
-    length = WINDOWS // ROWS * run.objective.length
+    length = WINDOWS // ROWS * run.experiment.objective.length
     text = "".join(document.text for document in loaded.train)
     real = [text[i * length : (i + 1) * length] for i in range(ROWS)]
     network = run.part("network")
