@@ -81,6 +81,7 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         plots=plots(report),
         measures=[measures(report, number) for number in temperatures],
         tables=tables(report),
+        tests=tests(report),
         passages=[
             f"{p.document}, {'a typical passage' if p.start else 'the beginning'}"
             + f", {PART_LABELS[p.part]}" * (p.part != report.part)
@@ -161,13 +162,29 @@ def leads(report: Report) -> list[Table]:
         found: dict[str, Any] = {sentences.WHERE[name]: effect for name, effect in c.where.items()}
         found[f"in all, {PART_LABELS[c.part]}"] = c
         found |= {f"{sentences.CHANGED_BY[part]} change": e for part, e in c.changes.items()}
-        rows = [
-            ((), (name, f"{e.difference:+.3f}".replace("-", "−"), between(e) or NOTHING))
-            for name, e in found.items()
-        ]
+        rows = [((), (name, signed(e), between(e) or NOTHING)) for name, e in found.items()]
         caption = f"{c.first} − {c.second}, bits per character of the whole text"
         result.append(Table(caption, ("where", "difference", "95 % interval"), rows))
     return result
+
+
+def signed(effect: schema.Effect) -> str:
+    return f"{effect.difference:+.3f}".replace("-", "−")
+
+
+def tests(report: Report) -> Table:
+    """Every contrast by every part of the models, with the figures that its answer is based on."""
+    rows = []
+    for c in report.contrasts:
+        for part, found in ((c.part, c), *c.parts.items()):
+            p = f"{found.p_adjusted:.3f}" if found.p_adjusted >= 0.0005 else "< 0.001"
+            cells = [f"{c.first} − {c.second}", PART_LABELS[part], found.verdict, signed(found)]
+            cells += [between(found) or NOTHING, p, f"{found.documents}"]
+            rows.append(((c.first, c.second), [*cells, "{} + {}".format(*found.seeds)]))
+    holm = f", after Holm over {report.questions} contrasts" * (report.questions > 1)
+    head = ["contrast", "part", "the first is", "difference", "95 % interval", f"p{holm}"]
+    head += [report.corpus["unit"], "seeds"]
+    return Table("Differences in bits per character, below 0 in favour of the first", head, rows)
 
 
 class Dot(NamedTuple):

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from textgen.core.settings import Contrast
-from textgen.evaluation.significance import FEWEST, MARGIN, Verdict
+from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
@@ -228,39 +228,6 @@ def advice(found: Difference) -> str:
     size = "large" if abs(found.difference) >= MARGIN else "small"
     seeds = ", and two seeds an arm or more," * needed.seeds_besides
     return f"If it is as {size} as it looks, {number}{seeds} would settle it."
-
-
-def in_figures(contrast: ContrastRow, found: Difference, questions: int) -> str:
-    """The verdict on a contrast by a part of the models, with the figures that it is based on.
-
-    Args:
-        questions: how many were declared; Holm's correction is over all.
-    """
-    first, second = contrast.first, contrast.second
-    bounds: Sequence[float | None] = [found.low, found.high]
-    facts = list[str]()
-    if found.verdict in (Verdict.BETTER, Verdict.WORSE):
-        better, worse = (first, second) if found.verdict is Verdict.BETTER else (second, first)
-        size = f"{abs(found.difference):.3f} bits per character"
-        claim = f"{better} is better than {worse}, by {size}"
-        bounds = sorted(abs(bound) for bound in bounds if bound is not None) or bounds
-    else:
-        too_close = f"Too close to call between {first} and {second}"
-        claim = _equal(contrast) if found.verdict is Verdict.EQUAL else too_close
-        facts.append(f"difference {_number(found.difference)}")
-    if not found.of_arms:
-        runs = "these two runs" if found.seeds == [1, 1] else "these runs"
-        claim += f" in {runs}; what other seeds would give was not measured"
-    low, high = bounds
-    interval = f"no 95 % interval, which needs {FEWEST} {found.tested_on}"
-    if low is not None and high is not None:
-        interval = f"95 % interval {_number(low)} to {_number(high)}"
-    p = f"p = {found.p_adjusted:.3f}" if found.p_adjusted >= 0.0005 else "p < 0.001"
-    facts += [interval, p + (f" after Holm over {questions} contrasts" if questions > 1 else "")]
-    facts.append(f"{found.documents} {found.tested_on.removesuffix('s' * (found.documents == 1))}")
-    folds = f" in each of {found.folds} folds" * (found.folds > 1)
-    facts.append("{} + {} seeds".format(*found.seeds) + folds)
-    return f"{claim} ({', '.join(facts)})."
 
 
 def _number(value: float) -> str:
