@@ -14,7 +14,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -43,12 +43,10 @@ def words(text: str) -> list[str]:
     return [match.group().lower().replace("’", "'") for match in WORD.finditer(text)]
 
 
-def is_real(word: str, training: Collection[str], language: str = "en") -> bool:
-    """Is a lower-cased word in the training text, or longer than three letters with a Zipf
-    frequency of at least 2 in the language, an English possessive 's left aside? In a language
-    without a list (see :func:`textgen.data.language.word_list`) the training text alone decides."""
-    if word in training:
-        return True
+def is_listed(word: str, language: str) -> bool:
+    """Is a lower-cased word longer than three letters, with a Zipf frequency of at least 2 in the
+    language, an English possessive 's left aside? Not in a language without a list (see
+    :func:`textgen.data.language.word_list`)."""
     stem = word.removesuffix("'s") if language == "en" else word
     code = word_list(language)
     if code is None or len(stem) <= MAX_ABBREVIATION:
@@ -272,10 +270,10 @@ def capitals(sample: Sample, human: Human) -> Parts:
 def dictionary_words(sample: Sample, human: Human) -> Parts:
     """Words of the language, and new ones among them: would the network ever write a word like
     "pandemonium"? They stand in the training text or in the list of wordfreq (Speer 2022,
-    zenodo.org/records/7199437), under the rule of :func:`is_real`."""
+    zenodo.org/records/7199437), under the rule of :func:`is_listed`."""
     if word_list(human.language) is not None:
         unseen = {word: n for word, n in sample.counts.items() if word not in human.counts}
-        new = sum(n for w, n in unseen.items() if is_real(w, human.counts, human.language))
+        new = sum(n for w, n in unseen.items() if is_listed(w, human.language))
         total = len(sample.words)
         yield "real_words", total - sum(unseen.values()) + new, total
         yield "unseen_real_words", new, total
