@@ -151,8 +151,8 @@ def untrained_run(backbone, tokenizer):
     draw = np.random.default_rng(5)
     network.set_weights([draw.normal(0, 0.7, w.shape) for w in network.get_weights()])
     return SimpleNamespace(
-        folder=Path("runs/m"), tokenizer=tokenizer, objective=NextToken(), network=network,
-        experiment=SimpleNamespace(backbone=backbone),
+        folder=Path("runs/m"), tokenizer=tokenizer, network=network,
+        experiment=SimpleNamespace(backbone=backbone, objective=NextToken()),
     )  # fmt: skip
 
 
