@@ -261,7 +261,7 @@ def run_cells(place: Place, name: str, scratch: Path) -> None:
             "parameters": run.network.count_params(),
             "vocabulary": run.tokenizer.size,
             "replaced": metrics.test.replacement_rate,
-            "training_characters": metrics.corpus["train"]["characters"],
+            "training_characters": metrics.corpus.train["characters"],
             "validation": run.bits("with_counts", "validation"),
             "documents": {
                 d.name: [d.characters + 1, d.total, cached.total]

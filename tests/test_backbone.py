@@ -18,7 +18,7 @@ KINDS = [
     LSTM(units=(8,)),
     LSTM(units=(8, 7), **EMBEDDED, tied_output=True, dropout=0.2),
     LSTM(units=(8, 6), normalisation="batch", projection="vocabulary", dropout=0.2),
-    LSTM(units=(8,), **EMBEDDED, weight_drop=0.2, ngrams=NGrams((2, 3), 30, 0.5)),
+    LSTM(units=(8,), **EMBEDDED, ngrams=NGrams((2, 3), 30, 0.5)),
     LSTM(units=(8,), **EMBEDDED, adaptive_softmax=Adaptive(6, 3), members=2),
     GRU(units=(8, 6), normalisation="batch", projection=5, adaptive_softmax=Adaptive(6, 3)),
     MinGRU(units=(8, 6), normalisation="layer"),

@@ -191,7 +191,7 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
 def test_a_comparison_is_an_object(compared):
     comparison = Comparison(compared.folder)
     assert os.fspath(comparison) == str(compared.folder)
-    char, words = (f"{arm['test']['total']:.4f}" for arm in comparison.arms)
+    char, words = (f"{arm.test.total:.4f}" for arm in comparison.arms)
     assert f"char {char}, words {words}" in repr(comparison)
     axes = comparison.plot(Figure().subplots())
     assert {"words", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
@@ -310,15 +310,6 @@ class Toy:
     def of(self, part):
         return replace(self, part=part)
 
-    @property
-    def tested(self):
-        """All bits of a document are its end mark's."""
-        ends = [np.append(np.zeros(n - 1), 1.0) for n in self.units]
-        return [
-            [ns(per_character=lambda e=e, b=b: e * b) for e, b in zip(ends, row, strict=True)]
-            for row in self.bits
-        ]
-
 
 def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     """The same two arms: an answer alone, none as one question of twelve, as Holm has it."""
@@ -328,6 +319,8 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     first = np.stack([plain + units * draw.normal(-0.02, 0.04, 11) for _ in range(3)])
     both = {"a": first, "b": np.stack([plain] * 3)}
     given = [Toy(n, {"network": b, "with_cache": -b}, units) for n, b in both.items()]
+    last = np.eye(len(building.CLASSES))[-1]  # all bits of a document are its end mark's
+    classes = {name: bits[:, :, None] * last for name, bits in both.items()}
     expected = significance.compare_arms(*both.values(), units)
     assert 0.05 / 12 < expected.p < 0.05
     for others, verdict, p in (
@@ -335,11 +328,11 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         (11, "too close to call", 12 * expected.p),
     ):
         asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
-        (row,) = building.tested_contrasts(asked, given, [], "pieces")
+        (row,) = building.tested_contrasts(asked, given, classes, "pieces")
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
         for figure in ("low", "high", "difference"):
-            assert row[figure] == getattr(expected, figure)
+            assert getattr(row, figure) == getattr(expected, figure)
         assert list(row.parts) == ["with_cache"]
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference

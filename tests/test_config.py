@@ -91,13 +91,13 @@ def test_an_include_keeps_what_is_not_changed_and_naming_a_kind_changes_nothing(
 
 def test_another_kind_keeps_what_both_have(tmp_path):
     more = 'input = "embedding", embedding_size = 5, ngrams = { orders = [2], rows = 30 }'
-    own = f"backbone = {{ units = [8, 9], weight_drop = 0.1, forget_bias = true, {more} }}{BASE}"
+    own = f"backbone = {{ units = [8, 9], forget_bias = true, {more} }}{BASE}"
     lstm, gru = load(tmp_path, own), load(tmp_path, own, "seed=3", "backbone.kind=gru")
-    differing = {"kind", "weight_drop", "forget_bias"}
+    differing = {"kind", "forget_bias"}
     kept = {key: value for key, value in lstm.resolved["backbone"].items() if key not in differing}
     assert gru.resolved["backbone"] == {"kind": "gru", **kept}
     (line,) = gru.left_out
-    assert all(part in line for part in ("backbone.kind", "gru", "weight_drop", "forget_bias"))
+    assert all(part in line for part in ("backbone.kind", "gru", "forget_bias"))
     assert not any(name in line for name in kept)
     (tmp_path / "own.toml").write_text(own, encoding="utf-8")
     included = load(tmp_path, 'name = "e"\nseed = 3\ninclude = "own.toml"\nbackbone = "gru"\n')
@@ -106,9 +106,9 @@ def test_another_kind_keeps_what_both_have(tmp_path):
     changes = ["backbone.units=[4]", "backbone.kind=gru", "backbone.dropout=0.5"]
     changed = load(tmp_path, own, *changes).backbone  # in whatever order
     assert (changed.units, changed.dropout, changed.embedding_size) == ((4,), 0.5, 5)
-    assert "weight_drop" in complaint(tmp_path, own, "backbone=gru", "backbone.weight_drop=0.3")
-    whole = load(tmp_path, own, 'backbone={kind="lstm",units=[7]}', "backbone.weight_drop=0.1")
-    assert (whole.backbone, whole.left_out) == (LSTM(units=(7,), weight_drop=0.1), ())
+    assert "forget_bias" in complaint(tmp_path, own, "backbone=gru", "backbone.forget_bias=true")
+    whole = load(tmp_path, own, 'backbone={kind="lstm",units=[7]}', "backbone.forget_bias=true")
+    assert (whole.backbone, whole.left_out) == (LSTM(units=(7,), forget_bias=True), ())
 
 
 def test_groups_go_with_their_kind_of_corpus(tmp_path):

@@ -71,7 +71,7 @@ def test_a_folder_of_another_format_is_refused_with_both_numbers(copied_run, fou
     if found is None:  # as folders had none at first
         del metrics["format"]
     (folder / METRICS_FILE).write_text(json.dumps(metrics))
-    assert f"of format {found or 1}; this version of textgen reads format 2" in refusal(folder)
+    assert f"of format {found or 1}; this version of textgen reads format 3" in refusal(folder)
 
 
 def test_a_file_that_nothing_needs_is_not_missed(copied_run):

@@ -233,10 +233,10 @@ def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch)
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
     changes = ["training.updates=4", "training.validations=1", "sampling.length=20"]
     run = train(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True)
-    metrics, train_part = run.metrics, run.metrics.corpus["train"]
-    assert metrics.corpus["fitted_on"]["characters"] <= 12_000 < train_part["characters"]
+    metrics, train_part = run.metrics, run.metrics.corpus.train
+    assert metrics.corpus.fitted_on["characters"] <= 12_000 < train_part["characters"]
     charged = train_part["characters"] + train_part["documents"]
     assert metrics.training.characters_of_training_text == charged
-    assert metrics.test.characters == metrics.corpus["test"]["characters"]
+    assert metrics.test.characters == metrics.corpus.test["characters"]
     assert 2 < metrics.test.parts["network"].bits_per_character.total < 8  # after four updates
     assert list((system.cache_folder() / "encoded").glob("*/tokens.bin"))

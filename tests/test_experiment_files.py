@@ -1,19 +1,15 @@
-"""Files of published benchmarks and of searches; what scripts outside the suite import."""
+"""Files of published benchmarks; what scripts outside the suite import."""
 
 import ast
 import hashlib
 import pkgutil
 import re
 import runpy
-import sys
 import zipfile
 from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, made_up
-
-sys.path.insert(0, str(ROOT / "experiments"))
-from search import next_trial, read_arms
 
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
@@ -84,34 +80,3 @@ def test_tiny_shakespeare_is_cut_as_nanogpt_cuts_it_and_the_same_for_all_arms(tm
         assert sum(map(len, parts.values())) == len(text)
         assert len(parts["validation"]) == pytest.approx(len(text) / 20, abs=1)
         assert len(loaded.test) >= 6
-
-
-SEARCH = ROOT / "experiments" / "search" / "architectures.toml"
-ARMS = read_arms(SEARCH)
-SPACE = {"a": [1, 2, 3], "b": [False, True], "c": ["x"]}
-START = {"a": 2, "b": False, "c": "x"}
-
-
-def test_the_first_trial_is_the_start_and_others_are_next_to_the_best():
-    assert next_trial(SPACE, START, [], "1 char") == START
-    tried = [(START, 2.0), ({**START, "a": 3}, 1.5), ({**START, "b": True}, 3.0)]
-    done = [{"settings": settings, "validation": bits} for settings, bits in tried]
-    for seed in range(20):
-        found = next_trial(SPACE, START, done, f"{seed} char")
-        assert found == next_trial(SPACE, START, done, f"{seed} char")
-        assert found not in [each["settings"] for each in done]
-        assert found["a"] in (2, 3)
-        assert found.keys() == SPACE.keys()
-
-
-@pytest.mark.parametrize("name", ARMS)
-def test_every_value_of_the_space_is_a_setting_of_every_arm(name):
-    arm = ARMS[name]
-    assert arm.start.keys() == arm.space.keys()
-    assert all(value in arm.space[setting] for setting, value in arm.start.items())
-    for i in range(max(map(len, arm.space.values()))):
-        chosen = {key: values[min(i, len(values) - 1)] for key, values in arm.space.items()}
-        found = load_experiment(arm.file, arm.overrides(chosen))
-        assert type(found.backbone).__name__.lower() == name.split()[0]
-        assert found.backbone.units == tuple(chosen["backbone.units"])
-        assert found.training.optimizer == chosen["training.optimizer"]

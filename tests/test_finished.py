@@ -179,7 +179,7 @@ def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
 def test_every_split_of_the_text_can_be_scored(trained, textgen):
     for split in ("train", "validation", "test"):
         found = json.loads(textgen("score", trained.folder, "--split", split, "--json").out)
-        assert found["documents"] == trained.metrics.corpus[split]["documents"]
+        assert found["documents"] == getattr(trained.metrics.corpus, split)["documents"]
         totals = {p: own["bits_per_character"]["total"] for p, own in found["parts"].items()}
         if split == "test":
             for part, total in totals.items():

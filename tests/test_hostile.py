@@ -111,7 +111,7 @@ SETTINGS = [
     "backbone.units=auto", "backbone.dropout=nan", "backbone.dropout=-0.1", "backbone.kind=lstn",
     "backbone.x=1", "backbone.input=x", "backbone.tied_output=1", "backbone.tied_output=true",
     "backbone.ngrams={}", "backbone={input='embedding',tied_output=true,projection=5}",
-    "backbone={kind='transformer',head_size=5}", "backbone={kind='gru',weight_drop=0.2}",
+    "backbone={kind='transformer',head_size=5}", "backbone={kind='gru',forget_bias=true}",
     "split.test=nan", "split.test=0.5", "split.test=[]", "split.test=['']", "split.validation=-0.1",
     "split.groups=[[]]", "split.groups=[1]", "split.fold=1", "split.folds=2", "split.method=x",
     "split.exact=true", "split.test=['none*']", "split.test=['\\u0000']",

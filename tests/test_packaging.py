@@ -24,8 +24,7 @@ from textgen.studies.study import Study, load_study
 from textgen.tokenizers.rare_words import Unk
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-# a search is for experiments/search.py
-FILES = [p for p in sorted(ROOT.glob("experiments/**/*.toml")) if p.parent.name != "search"]
+FILES = sorted(ROOT.glob("experiments/**/*.toml"))
 OPTIONAL = ("transformers", "torch", "pydantic-core")  # for audits; a part of pydantic
 INCOMPLETE = ("base", "sweep", "words")  # included by others
 

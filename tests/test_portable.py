@@ -151,8 +151,8 @@ def untrained_run(backbone, tokenizer):
     draw = np.random.default_rng(5)
     network.set_weights([draw.normal(0, 0.7, w.shape) for w in network.get_weights()])
     return SimpleNamespace(
-        folder=Path("runs/m"), tokenizer=tokenizer, objective=NextToken(), network=network,
-        experiment=SimpleNamespace(backbone=backbone),
+        folder=Path("runs/m"), tokenizer=tokenizer, network=network,
+        experiment=SimpleNamespace(backbone=backbone, objective=NextToken()),
     )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def untrained_run(backbone, tokenizer):
 def test_every_network_computes_the_same(browser, kind):
     run = untrained_run(NETWORKS[kind], Characters().fit([TEXT]))
     found = run_script(browser, PRICE, portable.portable_model(run, exact=True), TEXT[:300])
-    model = LanguageModel(run.tokenizer, run.objective, run.network)
+    model = LanguageModel(run.tokenizer, run.experiment.objective, run.network)
     (scored,) = model.score([Document("m", TEXT[:300])])["network"]
     ends = found["parts"]["network"]["end"]
     bits = [*(stretch["model"] for stretch in found["stretches"]), ends]

@@ -98,9 +98,8 @@ def test_masks_of_neighbours_updates_and_seeds_have_nothing_to_do_with_each_othe
     np.testing.assert_array_equal(first, mask(layer, jit=False) > 0)  # compiled or not
 
 
-@pytest.mark.parametrize("locked", [False, True])
-def test_a_shard_of_a_batch_has_its_rows_of_the_mask(locked):
-    layer = HashedDropout(0.4, locked, seed=7)
+def test_a_shard_of_a_batch_has_its_rows_of_the_mask():
+    layer = HashedDropout(0.4, seed=7)
     whole = mask(layer, (9, 4, 5), update=3)
     np.testing.assert_array_equal(mask(layer, (4, 4, 5), update=3, first_row=5), whole[5:])
 
@@ -112,27 +111,3 @@ def test_the_gradient_flows_through_what_is_kept_and_nothing_is_dropped_outside_
         y = layer(x, training=True)
     np.testing.assert_array_equal(tape.gradient(y, x), np.where(y.numpy() > 0, 2.0, 0.0))
     np.testing.assert_array_equal(layer(x), x)
-
-
-def test_a_locked_mask_is_the_same_for_all_positions():
-    out = mask(HashedDropout(0.5, locked=True, seed=2), (20, 7, 30))
-    np.testing.assert_array_equal(out, np.repeat(out[:, :1], 7, axis=1))
-    assert (out[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.06)
-    assert (out[0] != out[1]).any()
-
-
-def test_dropped_recurrent_weights_are_others_every_time_and_none_outside_training():
-    layer, x = UnrolledLSTM(30, weight_drop=0.5), tf.random.stateless_normal((2, 5, 3), (1, 2))
-    plain = layer(x)[0]
-    np.testing.assert_array_equal(layer(x)[0], plain)
-
-    def dropped(update):
-        with dropout_key(update):
-            return layer(x, training=True)[0]
-
-    first, second = dropped(0), dropped(1)
-    np.testing.assert_allclose(first[:, 0], plain[:, 0], atol=1e-6)  # the state before it is empty
-    for other in (plain, second):
-        assert (first[:, 1] != other[:, 1]).numpy().all()
-    many = tf.reduce_mean([dropped(update)[:, 1] for update in range(300)], axis=0)
-    np.testing.assert_allclose(many, plain[:, 1], atol=0.03)

@@ -270,7 +270,7 @@ def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_pa
     reports = tmp_path / "the reports"
     report = run(written(UPDATES + CHAR), reports_folder=reports)
     before = (report.folder / "report.json").read_text()
-    python, option, module, command, *options = shlex.split(report.report["command"])
+    python, option, module, command, *options = shlex.split(report.report.command)
     shutil.rmtree(reports)
     assert (python, option, module, command) == ("python", "-m", "textgen", "study")
     assert cli.main(["study", *options]) == 0

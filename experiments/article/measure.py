@@ -20,7 +20,7 @@ from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import Sampling
 from textgen.core.system import start_tensorflow, write_json
 from textgen.data.loading import load_text
-from textgen.evaluation.metrics import training_words, words
+from textgen.evaluation.metrics import words
 from textgen.evaluation.model import LanguageModel
 from textgen.runs.finished import Run, score_split
 from textgen.runs.generation import article_readout, sample_texts
@@ -34,9 +34,10 @@ TEMPERATURES = (0.5, 0.8)
 
 def measure(run: Run) -> dict[str, Any]:
     """The content of ``article.json``."""
-    loaded = load_text(run.experiment, run.metrics["corpus"]["sha256"])
-    tales = training_words(document.text for document in run.experiment.corpus.documents())
-    length = WINDOWS // ROWS * run.objective.length
+    loaded = load_text(run.experiment, run.metrics.corpus.sha256)
+    documents = run.experiment.corpus.documents()
+    tales = {word for document in documents for word in words(document.text)}
+    length = WINDOWS // ROWS * run.experiment.objective.length
     text = "".join(document.text for document in loaded.train)
     real = [text[i * length : (i + 1) * length] for i in range(ROWS)]
     network = run.part("network")

@@ -319,7 +319,7 @@ def correct_denominator(case: Case) -> Result:
     return (
         right,
         f"{bits:,.1f} bits over {denominator(unit, counts)}{' + 1 end' * claim.end_marks} are "
-        f"{format_number(figure, 4)} {unit.label}; {claim.value:.4f} are claimed",
+        f"{format_number(figure, '.4f')} {unit.label}; {claim.value:.4f} are claimed",
     )
 
 

@@ -433,19 +433,16 @@ class Training:
             on from its best weights and with the batches after its last one, its learning rate
             rises and falls once more, and what it has spent is added to the figures.
         batch: windows of an update, each from another place of the training text.
-        optimizer: ``"muon"`` makes the update of a matrix between layers orthogonal (Jordan et al.
-            2024) and leaves all other weights to AdamW.
+        optimizer: Keras' of this name.
         learning_rate: at its highest.
         table_rate: the learning rate of a backbone's tables (``ngrams``) over that of its other
-            weights; they have an optimizer of their own, without decay, clipping or average
+            weights; they have an optimizer of their own, without decay or clipping
             (:class:`textgen.training.step.RowAdagrad`).
         schedule: of the learning rate after the warm-up. ``"cosine"``: it falls to zero along a
-            cosine; ``"wsd"``: it stays, and falls at the end; ``"constant"``: it stays.
+            cosine; ``"constant"``: it stays.
         warmup: the fraction of the updates over which the learning rate rises from zero.
-        weight_decay: of ``"adamw"`` and ``"muon"``, decoupled from the gradient.
+        weight_decay: of ``"adamw"``, decoupled from the gradient.
         clip_norm: the largest norm of the gradient of all weights together; 0: any.
-        ema_decay: how much of the weights' exponential moving average is kept at each update (after
-            Polyak & Juditsky 1992); the average is then validated and saved. 0: no average.
         loss: ``"binary"`` is the article's: a binary cross-entropy for each token.
         validations: how often within the budget, if not once an epoch, the model is validated, a
             checkpoint written and the best weights kept. The intervals are as even as can be, and
@@ -456,10 +453,6 @@ class Training:
             loss on the training text.
         threads: of TensorFlow; 0: as many as there are cores.
         deterministic: operations whose result depends on the order of threads are refused.
-
-    Raises:
-        ValueError: weights that are averaged, while the loss on the training text, which is that of
-            others, is watched.
     """
 
     seconds: Positive | None = None
@@ -468,24 +461,19 @@ class Training:
     epochs: Positive | None = None
     start: Path | None = None
     batch: Count = 16
-    optimizer: Literal["adamw", "adam", "rmsprop", "sgd", "muon"] = "adamw"
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
     learning_rate: Positive = 4e-3
     table_rate: Positive = 30.0
-    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Fraction = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    ema_decay: Fraction = 0.0
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
     patience: Whole = 0
     watch: Literal["validation", "training"] = "validation"
     threads: Whole = 0
     deterministic: bool = False
-
-    def __post_init__(self) -> None:
-        if self.ema_decay and self.watch == "training":
-            raise ValueError('ema_decay needs watch = "validation"')
 
 
 @dataclass(frozen=True)

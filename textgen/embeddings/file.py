@@ -6,19 +6,15 @@ Does not handle: binary files, and fastText's vectors of words that are not in i
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.system import sha256_of
 from textgen.embeddings.vectors import Vectors, starting_matrix
-
-# What reading a missing, compressed or damaged file may raise.
-DAMAGED = (OSError, EOFError, ValueError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class File:
         try:
             read = read_vectors(self.path, width, wanted)
             checksum = sha256_of(self.path)
-        except DAMAGED as error:
+        except UNREADABLE as error:
             problem = getattr(error, "strerror", None) or str(error)
             hint = f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
             hint += "[backbone] embedding_size to their width"
@@ -57,7 +53,7 @@ class File:
             raise TextgenError(message, hint)
         matrix = starting_matrix(found, width, len(names), seed)
         source = f"vectors {self.path.name} (sha256 {checksum[:12]}…), "
-        return Vectors(matrix, len(found), (f"{source}{len(found)} of {len(names)} tokens found",))
+        return Vectors(matrix, (f"{source}{len(found)} of {len(names)} tokens found",))
 
 
 def _forms(name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ make every run differ.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -32,12 +32,10 @@ class Vectors:
 
     Attributes:
         matrix: (V, width) float32, or None for the random vectors of Keras.
-        found: number of tokens whose vector was learnt or read; the others are random.
         extra_data: external resources that the vectors come from, for the reports; usually none.
     """
 
     matrix: np.ndarray | None = None
-    found: int = 0
     extra_data: tuple[str, ...] = ()
 
 
@@ -86,10 +84,14 @@ class _Learnt:
         words = list(map(str, range(len(names))))  # two tokens may share a name
         if self.kind == "fasttext":
             words = distinct_spellings(names)
-        sentences = _Sentences(documents, words)
+        sentences = [
+            [words[token] for token in document[start : start + SENTENCE_TOKENS].tolist()]
+            for document in documents
+            for start in range(0, len(document), SENTENCE_TOKENS)
+        ]
         keyed = train_vectors(sentences, self.kind, width, self.epochs, self.window, seed=seed)
         known = {i: keyed[word] for i, word in enumerate(words) if word in keyed.key_to_index}
-        return Vectors(starting_matrix(known, width, len(names), seed), len(known))
+        return Vectors(starting_matrix(known, width, len(names), seed))
 
 
 @dataclass(frozen=True)
@@ -136,21 +138,8 @@ def distinct_spellings(names: Sequence[str]) -> list[str]:
     return list(spellings)
 
 
-@dataclass(frozen=True)
-class _Sentences:
-    """Documents as lists of strings, only one of which is in memory at a time."""
-
-    documents: Sequence[np.ndarray]
-    words: Sequence[str]
-
-    def __iter__(self) -> Iterator[list[str]]:
-        for document in self.documents:
-            for start in range(0, len(document), SENTENCE_TOKENS):
-                yield [self.words[token] for token in document[start : start + SENTENCE_TOKENS]]
-
-
 def train_vectors(
-    sentences: Iterable[Sequence[str]],
+    sentences: Sequence[Sequence[str]],
     kind: Literal["word2vec", "fasttext"],
     size: int,
     epochs: int,
@@ -169,8 +158,7 @@ def train_vectors(
     their sum).
 
     Args:
-        sentences: lists of at most 10,000 words; gensim ignores the rest of longer ones. They are
-            iterated over ``epochs`` + 2 times, so an iterator will not do.
+        sentences: lists of at most 10,000 words; gensim ignores the rest of longer ones.
         kind: one of the two models.
         size: dimensions of a vector.
         epochs: passes over the sentences.

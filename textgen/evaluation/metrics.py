@@ -3,9 +3,9 @@
 A figure is a part over a whole, both added up over samples, or the distance of a distribution from
 that of the training text. A metric, which may have several, turns each sample into a row of counts
 that may be added up, and sums of rows into figures: a bootstrap over samples is one matrix product.
-textgen's own, a distance and the shares of :func:`every_share`, are described by
-:func:`every_label`; other packages bring theirs by entry points. Unless stated otherwise, words are
-lower-cased and without punctuation.
+textgen's own are a distance and the shares of :func:`every_share`, which :data:`LABELS` describes;
+other packages bring theirs by entry points. Unless stated otherwise, words are lower-cased and
+without punctuation.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -43,17 +43,10 @@ def words(text: str) -> list[str]:
     return [match.group().lower().replace("’", "'") for match in WORD.finditer(text)]
 
 
-def training_words(texts: Iterable[str]) -> set[str]:
-    """The types of the training split."""
-    return {word for text in texts for word in words(text)}
-
-
-def is_real(word: str, training: Collection[str], language: str = "en") -> bool:
-    """Is a lower-cased word in the training text, or longer than three letters with a Zipf
-    frequency of at least 2 in the language, an English possessive 's left aside? In a language
-    without a list (see :func:`textgen.data.language.word_list`) the training text alone decides."""
-    if word in training:
-        return True
+def is_listed(word: str, language: str) -> bool:
+    """Is a lower-cased word longer than three letters, with a Zipf frequency of at least 2 in the
+    language, an English possessive 's left aside? Not in a language without a list (see
+    :func:`textgen.data.language.word_list`)."""
     stem = word.removesuffix("'s") if language == "en" else word
     code = word_list(language)
     if code is None or len(stem) <= MAX_ABBREVIATION:
@@ -144,20 +137,19 @@ def ngram_hashes(codes: np.ndarray, n: int) -> np.ndarray:
     return hashes
 
 
-class Label(NamedTuple):
+@dataclass(frozen=True)
+class Label:
     """How a figure is shown.
 
     Attributes:
         meaning: what it is, in plain words; ``{language}`` stands for that of the text.
         unit: what it is counted in.
         form: its format specification, such as ``.1%``.
-        better: which direction is better; ``"human"`` is closer to the figure of human text.
     """
 
     meaning: str
     unit: str
     form: str = ".1%"
-    better: Literal["higher", "lower", "human"] = "human"
 
 
 class Metric(Protocol):
@@ -226,41 +218,32 @@ PRONOUNS = frozenset(
 FIRST_LETTER = re.compile(r"""(?:^|[\s“‘«‹(\[{—–_*-])["'`“‘’]*([^\W\d_])""")
 
 
-@cache
-def every_label() -> dict[str, Label]:
-    """Name → what textgen's own figure is."""
-    labels: dict[str, tuple[Any, ...]] = {
-        "letters_divergence": (
-            "distance of the letter frequencies from the training text's",
-            "bits",
-            ".4f",
-            "lower",
-        ),
-        "word_length": ("mean length of a word", "letters", ".2f"),
-        "capitals_in_place": ("capitals that start a word", "of capital letters"),
-        "real_words": ("in the training text, or a word of {language}", "of words", ".2%"),
-        "unseen_real_words": (
-            "not in the training text, but a word of {language}",
-            "of words",
-            ".2%",
-        ),
-        "words_in_training": ("in the training text", "of words"),
-        "words_once_in_training": ("once in the training text", "of words"),
-        "unseen_words": ("not in the training text", "of words"),
-        **{f"word_{word}": (f"“{word}”", "of words", ".2%") for word in COMMON_WORDS},
-        **{f"ending_{end}": (f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
-        "prepositions": ("prepositions", "of words", ".2%"),
-        "pronouns": ("pronouns", "of words", ".2%"),
-        **{f"distinct_{n}": (f"different {DISTINCT[n]} in 100 words", "of them") for n in DISTINCT},
-        "loops": ("words in a stretch repeated immediately", "of words", ".1%", "lower"),
-        "copied": (
-            f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
-            "of characters",
-        ),
-        "longest_copy": ("longest such stretch of a sample, mean", "characters", ".1f"),
-        **{f"novel_{n}": (f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
-    }
-    return {name: Label(*label) for name, label in labels.items()}
+# Names of textgen's own shares → what they are.
+LABELS = {
+    "word_length": Label("mean length of a word", "letters", ".2f"),
+    "capitals_in_place": Label("capitals that start a word", "of capital letters"),
+    "real_words": Label("in the training text, or a word of {language}", "of words", ".2%"),
+    "unseen_real_words": Label(
+        "not in the training text, but a word of {language}", "of words", ".2%"
+    ),
+    "words_in_training": Label("in the training text", "of words"),
+    "words_once_in_training": Label("once in the training text", "of words"),
+    "unseen_words": Label("not in the training text", "of words"),
+    **{f"word_{word}": Label(f"“{word}”", "of words", ".2%") for word in COMMON_WORDS},
+    **{f"ending_{end}": Label(f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
+    "prepositions": Label("prepositions", "of words", ".2%"),
+    "pronouns": Label("pronouns", "of words", ".2%"),
+    **{
+        f"distinct_{n}": Label(f"different {DISTINCT[n]} in 100 words", "of them") for n in DISTINCT
+    },
+    "loops": Label("words in a stretch repeated immediately", "of words"),
+    "copied": Label(
+        f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
+        "of characters",
+    ),
+    "longest_copy": Label("longest such stretch of a sample, mean", "characters", ".1f"),
+    **{f"novel_{n}": Label(f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
+}
 
 
 # Name, part and whole of figures of a text.
@@ -287,10 +270,10 @@ def capitals(sample: Sample, human: Human) -> Parts:
 def dictionary_words(sample: Sample, human: Human) -> Parts:
     """Words of the language, and new ones among them: would the network ever write a word like
     "pandemonium"? They stand in the training text or in the list of wordfreq (Speer 2022,
-    zenodo.org/records/7199437), under the rule of :func:`is_real`."""
+    zenodo.org/records/7199437), under the rule of :func:`is_listed`."""
     if word_list(human.language) is not None:
         unseen = {word: n for word, n in sample.counts.items() if word not in human.counts}
-        new = sum(n for w, n in unseen.items() if is_real(w, human.counts, human.language))
+        new = sum(n for w, n in unseen.items() if is_listed(w, human.language))
         total = len(sample.words)
         yield "real_words", total - sum(unseen.values()) + new, total
         yield "unseen_real_words", new, total
@@ -399,7 +382,7 @@ class Shares:
 
     def __init__(self, language: str) -> None:
         names = (name for name, *_ in every_share(Sample(""), Human([], language)))
-        self.labels = {name: every_label()[name] for name in names}
+        self.labels = {name: LABELS[name] for name in names}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         rows = [[n for _, *pair in every_share(s, human) for n in pair] for s in samples]
@@ -416,9 +399,11 @@ class LettersDivergence:
     letter in common (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
     Information Theory 37, 1991, equation 4.1 with logarithms to base 2)."""
 
-    @property
-    def labels(self) -> dict[str, Label]:
-        return {"letters_divergence": every_label()["letters_divergence"]}
+    labels: ClassVar = {
+        "letters_divergence": Label(
+            "distance of the letter frequencies from the training text's", "bits", ".4f"
+        )
+    }
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         rows = [self._counts(sample.letters, human) for sample in samples]
@@ -459,15 +444,13 @@ def every_metric(language: str = "en") -> list[Metric]:
 def metric_labels(language: str = "en") -> dict[str, Label]:
     """What each figure of :func:`measure` is for texts in a language, in the same order."""
     return {
-        name: label._replace(meaning=label.meaning.replace("{language}", language_name(language)))
+        name: replace(label, meaning=label.meaning.replace("{language}", language_name(language)))
         for metric in every_metric(language)
         for name, label in metric.labels.items()
     }
 
 
-def measure(
-    samples: Sequence[Sample], human: Human, *, resamples: int = 200, seed: int = 0
-) -> dict[str, Figure]:
+def measure(samples: Sequence[Sample], human: Human, *, resamples: int = 200) -> dict[str, Figure]:
     """Every figure of a set of samples, with a percentile bootstrap over them.
 
     Samples are drawn with replacement (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
@@ -481,7 +464,7 @@ def measure(
         resamples: 0 gives no intervals.
     """
     count = len(samples)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), resamples)
     weights = np.concatenate([np.ones((1, count)), drawn])
     figures: dict[str, Figure] = {}
     for metric in every_metric(human.language):

@@ -100,11 +100,6 @@ class Difference:
     seeds: tuple[int, int]
     folds: int = 1
 
-    @property
-    def of_arms(self) -> bool:
-        """Whether low, high and p hold for other trainings of the arms, not for these runs only."""
-        return min(self.seeds) > 1 or self.folds > 1
-
 
 def bootstrap_interval(
     bits: np.ndarray,
@@ -356,7 +351,7 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> Needed:
     documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
     if documents <= difference.documents:
         return Needed("seeds")
-    return Needed("documents", documents, not difference.of_arms)
+    return Needed("documents", documents, min(difference.seeds) == 1 == difference.folds)
 
 
 def fewest_documents(contrasts: int = 1) -> int:

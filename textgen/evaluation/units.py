@@ -172,9 +172,10 @@ def _text(value: float | None) -> str:
     return f"{value:.4f}" if value < 10 else f"{value:,.2f}" if value < 1e6 else f"{value:.3g}"
 
 
-def format_number(value: float | None, digits: int = 3) -> str:
-    """A number of bits as every table prints it; a dash where there is none."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
+def format_number(value: float | None, form: str = ".3f") -> str:
+    """A number as every table prints it, of bits unless a form is given; a dash where there is
+    none."""
+    return NOTHING if value is None else f"{value:{form}}"
 
 
 def format_bits(bits: Mapping[str, float] | None, digits: int = 3) -> tuple[str, str, str]:

@@ -82,9 +82,9 @@ def _settings(run: Run) -> dict[str, Any]:
     Raises:
         ValueError: something that has no counterpart.
     """
-    config = run.experiment.backbone
-    if type(run.objective) is not NextToken:
-        raise ValueError(f"the objective {type(run.objective).__name__}")
+    config, objective = run.experiment.backbone, run.experiment.objective
+    if type(objective) is not NextToken:
+        raise ValueError(f"the objective {type(objective).__name__}")
     if config.portable_cell is None or config.members > 1:
         raise ValueError(config.label)
     if config.normalisation != "none":

@@ -60,7 +60,6 @@ class Backbone:
         embedding_size: of the vectors of an embedding.
         dropout: share of the units dropped between layers, before the output, and of the vectors of
             an embedding.
-        locked_dropout: the same units for all positions of a window (Gal & Ghahramani 2016).
         projection: a dense layer without activation before the output layer, of so many units or,
             as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
         tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017); through a
@@ -83,7 +82,6 @@ class Backbone:
     input: Literal["one_hot", "embedding"] = "one_hot"
     embedding_size: Size = 64
     dropout: Fraction = 0.0
-    locked_dropout: bool = False
     projection: Size | Literal["vocabulary", False] = False
     tied_output: bool = False
     adaptive_softmax: Adaptive | Literal[False] = False
@@ -184,14 +182,11 @@ class LSTM(Recurrent):
     """Layers of long short-term memory (Hochreiter & Schmidhuber 1997): the default.
 
     Args:
-        weight_drop: share of the recurrent weights that an update goes without (DropConnect of the
-            hidden-to-hidden matrix, Merity, Keskar & Socher 2018).
         forget_bias: whether the forget gates begin with a bias of one (Jozefowicz, Zaremba &
             Sutskever 2015), as they do in Keras by default. With carried states it lets cells run
             away early.
     """
 
-    weight_drop: Fraction = 0.0
     forget_bias: bool = False
 
     states: ClassVar[int] = 2
@@ -200,7 +195,7 @@ class LSTM(Recurrent):
     def layer(self, units: int, name: str) -> keras.layers.Layer:
         from textgen.models.recurrent import UnrolledLSTM
 
-        return UnrolledLSTM(units, self.weight_drop, unit_forget_bias=self.forget_bias, name=name)
+        return UnrolledLSTM(units, unit_forget_bias=self.forget_bias, name=name)
 
 
 @dataclass(frozen=True)

@@ -62,35 +62,27 @@ class HashedDropout(keras.layers.Layer):
 
     Args:
         rate: share of the elements that is dropped.
-        locked: drop the same units at all positions of a window (Gal & Ghahramani 2016).
         seed: of the masks.
     """
 
-    def __init__(self, rate: float, locked: bool = False, seed: int | None = None) -> None:
+    def __init__(self, rate: float, seed: int | None = None) -> None:
         super().__init__()
-        self.rate, self.locked = rate, locked
+        self.rate = rate
         self.seed = new_seed(rate) if seed is None else seed
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        if not training or not self.rate:
-            return inputs
-        if self.locked:
-            return inputs * drop(tf.ones_like(inputs[:, :1]), self.seed, self.rate)
-        return drop(inputs, self.seed, self.rate)
+        return drop(inputs, self.seed, self.rate) if training and self.rate else inputs
 
 
-def drop(inputs: Tensor, seed: int, rate: float, by_row: bool = True) -> Tensor:
+def drop(inputs: Tensor, seed: int, rate: float) -> Tensor:
     """A share ``rate`` of the elements set to zero, the rest scaled up to make up for it.
 
     Args:
-        inputs: (B, …) float32, or any weights.
+        inputs: (B, …) float32.
         seed: of the layer.
         rate: from 0 up to 1.
-        by_row: whether the first axis is the rows of a batch; false for weights, whose mask all
-            rows share.
     """
-    update, first_row = _key.get()
-    numbers = [tf.cast(n, tf.uint32) for n in (update, first_row if by_row else 0, seed)]
+    numbers = [tf.cast(number, tf.uint32) for number in (*_key.get(), seed)]
     outputs = _drop(inputs, *numbers, rate)
     outputs.set_shape(inputs.shape)  # which a graph made for any shape does not know
     return outputs

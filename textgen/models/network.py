@@ -95,14 +95,15 @@ class LayeredNetwork(Network):
             if config.ngrams:
                 self.ngrams = NGramEmbedding(config.ngrams, width)
         for number, units in enumerate(config.units, start=1):
-            self._add_dropout(config.dropout_between if number > 1 else self.embedding is not None)
+            drops = config.dropout_between if number > 1 else self.embedding is not None
+            self.dropouts.append(HashedDropout(config.dropout * drops))
             self.recurrent.append(config.layer(units, f"recurrent{number}"))
             self.recurrent[-1].build((None, None, width))
             self.normalisations.append(config.normalisation_layer(number))
             if self.normalisations[-1] is not None:
                 self.normalisations[-1].build((None, None, units))
             width = units
-        self._add_dropout(output)
+        self.dropouts.append(HashedDropout(config.dropout * output))
         if output:
             if projected := config.projection_size(size, width):
                 self.projection = dense_layer(projected, width, "projection")
@@ -113,10 +114,6 @@ class LayeredNetwork(Network):
             else:
                 self.output_layer = Softmax(size, width, tied)
         self.built = True
-
-    def _add_dropout(self, wanted: bool) -> None:
-        rate = self.config.dropout if wanted else 0.0
-        self.dropouts.append(HashedDropout(rate, self.config.locked_dropout))
 
     @property
     def tables(self) -> tuple[keras.Variable, ...]:

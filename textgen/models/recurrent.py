@@ -18,7 +18,6 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-from textgen.models.layers import drop, new_seed
 from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
 
@@ -98,27 +97,21 @@ Cell: TypeAlias = LSTMCell | GRUCell
 
 
 class _Unrolled(keras.layers.RNN):
-    """Chooses the kernel of a layer of Keras'. A share ``weight_drop`` of the recurrent weights is
-    left out of an update, others every time (DropConnect, Merity, Keskar & Socher 2018)."""
+    """Chooses the kernel of a layer of Keras'."""
 
     kind: Cell
 
-    def __init__(self, units: int, weight_drop: float = 0.0, **options: Any) -> None:
+    def __init__(self, units: int, **options: Any) -> None:
         super().__init__(units, return_sequences=True, return_state=True, **options)
-        self.weight_drop = weight_drop
-        self.seed = new_seed(weight_drop)
 
     def inner_loop(
         self, sequences: Tensor, initial_state: Tensors, mask: None, training: bool = False
     ) -> tuple[Tensor, Tensor, Tensors]:
         """(B, T, n) float32, (B, units) each → the last output (B, units), all of them (B, T,
         units), and the state after."""
-        dropping = training and self.weight_drop
         gpu = tf.config.list_logical_devices("GPU")
-        if dropping or (not gpu and (training or _gradients_wanted.get())):
+        if not gpu and (training or _gradients_wanted.get()):
             weights = [*map(tf.convert_to_tensor, self.cell.weights)]  # kernel, recurrent, bias
-            if dropping:
-                weights[1] = drop(weights[1], self.seed, self.weight_drop, by_row=False)
             outputs, *state = unroll(self.kind, sequences, weights, initial_state)
         elif sequences.shape[1] == 1 and not gpu:
             output, state = self.cell(sequences[:, 0], initial_state)

@@ -236,11 +236,6 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
 
 # How many settings are named where nothing else distinguishes two arms.
 MAX_SETTINGS_NAMED = 3
-SUBWORD_MODELS = {"bpe": "byte-pair encoding", "unigram": "a unigram model"}
-PARTS_OF_SPEECH = {
-    "fine": "replaced by their part of speech",
-    "noun": "replaced by one token for nouns and one for all else",
-}
 
 
 def descriptions(arms: Sequence[Arm]) -> dict[str, str]:
@@ -269,7 +264,7 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
     resolved experiment; a plug-in is called by its kind."""
     match settings["kind"]:
         case "subwords":
-            model = SUBWORD_MODELS.get(settings["model"], settings["model"])
+            model = "byte-pair encoding" if settings["model"] == "bpe" else "a unigram model"
             return f"{settings['size']:,} subwords by {model}"
         case "whitespace":
             return "words between white space, all of them known"
@@ -286,7 +281,9 @@ def _policy(policy: Mapping[str, Any]) -> str:
         case "unk":
             return "replaced by one token"
         case "pos":
-            return PARTS_OF_SPEECH[policy["tags"]]
+            fine = policy["tags"] == "fine"
+            by = "their part of speech" if fine else "one token for nouns and one for all else"
+            return f"replaced by {by}"
         case "cluster":
             return f"replaced by one of up to {policy['clusters']} clusters"
         case "neighbour":

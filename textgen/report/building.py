@@ -56,6 +56,7 @@ CLASS_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
 PASSAGE_CHARACTERS, OPENING_CHARACTERS = 800, 500
 # How many documents have their beginnings among the passages.
 MAX_OPENINGS = 5
+ByArm = Mapping[str, np.ndarray]
 
 
 def build_report(
@@ -88,7 +89,9 @@ def build_report(
     rows = [
         arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
     ]
-    tested = tested_contrasts(contrasts, scored, folds, pooled.unit)
+    words = cut_words(folds)
+    bits = {arm.name: class_bits(arm, words) for arm in scored}
+    tested = tested_contrasts(contrasts, scored, bits, pooled.unit)
     asked = {(c.first, c.second): asdict(c) for c in contrasts}
     for row in tested:
         pair = row.first, row.second
@@ -109,7 +112,7 @@ def build_report(
         questions=len(contrasts),
         contrasts=tested,
         documents=document_rows(scored),
-        word_classes=word_classes(scored, cut_words(folds)),
+        word_classes=word_classes(scored, words, bits),
         generated=measure_samples(same_text, loaded, human),
     )
     texts = schema.Texts(
@@ -289,14 +292,14 @@ def reference_row(reference: Reference) -> schema.ReferenceRow:
 
 
 def tested_contrasts(
-    contrasts: Sequence[Contrast], arms: Sequence[Arm], texts: Sequence[Corpus], tested_on: str
+    contrasts: Sequence[Contrast], arms: Sequence[Arm], classes: ByArm, tested_on: str
 ) -> list[schema.ContrastRow]:
     """The contrasts whose arms have bits, with Holm's correction over all that were declared: by
     the part that the arms are of, and by every other one that both arms have.
 
     Args:
         contrasts, arms: of the report.
-        texts: of the folds.
+        classes: :func:`class_bits` of each arm.
         tested_on: what the text was divided into.
     """
     if not arms:
@@ -304,7 +307,7 @@ def tested_contrasts(
     part, counted = arms[0].part, any("counts" in arm.parts for arm in arms)
     others = [p for p in PARTS if p != part and (counted or p == "with_cache")]
     by_part = {p: _differences(p, contrasts, arms, tested_on) for p in (part, *others)}
-    named, cut = {arm.name: arm for arm in arms}, cut_words(texts)
+    named = {arm.name: arm for arm in arms}
     return [
         schema.ContrastRow(
             first=c.first,
@@ -312,7 +315,7 @@ def tested_contrasts(
             question=c.question,
             yes=c.yes if c.question else "",
             parts={p: rows[number] for p, rows in by_part.items() if p != part and number in rows},
-            where=where(named[c.first], named[c.second], cut),
+            where=where(named[c.first], classes[c.first], classes[c.second]),
             changes=changes(named[c.first], named[c.second]),
             **dict(by_part[part][number]),
         )
@@ -321,11 +324,11 @@ def tested_contrasts(
     ]
 
 
-def where(first: Arm, second: Arm, words: Words) -> dict[str, schema.Effect]:
-    """What the words of each of :data:`CLASSES` add to the difference of two arms."""
-    bits = [np.moveaxis(_class_bits(arm, words), -1, 0) for arm in (first, second)]
-    by_class = zip(CLASSES, *bits, strict=True)
-    return {name: _effect(first, *of_class) for name, *of_class in by_class}
+def where(arm: Arm, first: np.ndarray, second: np.ndarray) -> dict[str, schema.Effect]:
+    """What the words of each of :data:`CLASSES` add to the difference of two arms that were tested
+    as this one, from their :func:`class_bits`."""
+    numbered = enumerate(CLASSES)
+    return {name: _effect(arm, first[..., i], second[..., i]) for i, name in numbered}
 
 
 def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
@@ -439,9 +442,8 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
     settings = evaluation_for(loaded)
     texts = [document.text for document in loaded.test]
     written = metrics.human_passages(texts, settings.samples, settings.length, SEED)
-    labels = metric_labels(human.language)
     return schema.Generated(
-        labels={name: schema.Measure(**label._asdict()) for name, label in labels.items()},
+        labels=metric_labels(human.language),
         settings=asdict(settings),
         human=_rounded(measure(written, human)),
         arms={
@@ -505,15 +507,15 @@ def _word_class(core: str, count: int) -> int:
     return CLASS_NUMBERS[kind]
 
 
-def word_classes(arms: Sequence[Arm], words: Words) -> list[schema.WordClass]:
-    """What each of :data:`CLASSES` adds to the bits per character of each arm."""
+def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[schema.WordClass]:
+    """What each of :data:`CLASSES` adds to the bits per character of each arm, from their
+    :func:`class_bits`."""
     if not arms:
         return []
     counts = np.bincount(words.word_class, minlength=len(CLASSES)).tolist()
     counts[-1] = len(arms[0].units)
-    shares = {
-        arm.name: _class_bits(arm, words).mean(axis=0).sum(axis=0) / arm.units.sum() for arm in arms
-    }
+    units = arms[0].units.sum()
+    shares = {name: bits.mean(axis=0).sum(axis=0) / units for name, bits in classes.items()}
     return [
         schema.WordClass(
             name=name,
@@ -525,7 +527,7 @@ def word_classes(arms: Sequence[Arm], words: Words) -> list[schema.WordClass]:
     ]
 
 
-def _class_bits(arm: Arm, words: Words) -> np.ndarray:
+def class_bits(arm: Arm, words: Words) -> np.ndarray:
     """(seeds, documents, classes) float64: the bits of the words of each class, end marks last."""
     result = np.zeros((len(arm.tested), len(arm.units), len(CLASSES)))
     place = words.document * len(CLASSES) + words.word_class

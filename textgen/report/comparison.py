@@ -118,7 +118,7 @@ class Comparison:
 
 
 def _total(test: Bits | None) -> str:
-    return format_number(test.total if test else None, 4)
+    return format_number(test.total if test else None, ".4f")
 
 
 def compare_runs(
@@ -303,12 +303,11 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
 
 def result_lines(report: Report) -> list[str]:
     """The answer, how far it can be trusted, and the best model without a network."""
-    claim = sentences.headline(report)
-    if claim is None:
+    if not (claims := sentences.claims(report)):
         return []
     without = sentences.without_network(report)
     best = [without[arm.name] for arm in report.scored[:1] if without]
-    return [str(claim), claim.caveat, *(line for line in best if line not in str(claim))]
+    return [str(claims[0]), claims[0].caveat, *best]
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:

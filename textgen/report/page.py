@@ -81,6 +81,7 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         plots=plots(report),
         measures=[measures(report, number) for number in temperatures],
         tables=tables(report),
+        tests=tests(report),
         passages=[
             f"{p.document}, {'a typical passage' if p.start else 'the beginning'}"
             + f", {PART_LABELS[p.part]}" * (p.part != report.part)
@@ -161,13 +162,29 @@ def leads(report: Report) -> list[Table]:
         found: dict[str, Any] = {sentences.WHERE[name]: effect for name, effect in c.where.items()}
         found[f"in all, {PART_LABELS[c.part]}"] = c
         found |= {f"{sentences.CHANGED_BY[part]} change": e for part, e in c.changes.items()}
-        rows = [
-            ((), (name, f"{e.difference:+.3f}".replace("-", "−"), between(e) or NOTHING))
-            for name, e in found.items()
-        ]
+        rows = [((), (name, signed(e), between(e) or NOTHING)) for name, e in found.items()]
         caption = f"{c.first} − {c.second}, bits per character of the whole text"
         result.append(Table(caption, ("where", "difference", "95 % interval"), rows))
     return result
+
+
+def signed(effect: schema.Effect) -> str:
+    return f"{effect.difference:+.3f}".replace("-", "−")
+
+
+def tests(report: Report) -> Table:
+    """Every contrast by every part of the models, with the figures that its answer is based on."""
+    rows = []
+    for c in report.contrasts:
+        for part, found in ((c.part, c), *c.parts.items()):
+            p = f"{found.p_adjusted:.3f}" if found.p_adjusted >= 0.0005 else "< 0.001"
+            cells = [f"{c.first} − {c.second}", PART_LABELS[part], found.verdict, signed(found)]
+            cells += [between(found) or NOTHING, p, f"{found.documents}"]
+            rows.append(((c.first, c.second), [*cells, "{} + {}".format(*found.seeds)]))
+    holm = f", after Holm over {report.questions} contrasts" * (report.questions > 1)
+    head = ["contrast", "part", "the first is", "difference", "95 % interval", f"p{holm}"]
+    head += [report.corpus["unit"], "seeds"]
+    return Table("Differences in bits per character, below 0 in favour of the first", head, rows)
 
 
 class Dot(NamedTuple):
@@ -220,7 +237,7 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
             human = made.human[key]
             values = {name: arms[name][key].value for name in arms}
             scale = scale_of([*human, *values.values()])
-            note = f"{label.unit}; human {_value(human.value, label.form)}"
+            note = f"{label.unit}; human {format_number(human.value, label.form)}"
             band = None
             if human.value is not None:
                 ends = [scale.place(human.value if end is None else end) for end in human[1:]]
@@ -235,13 +252,9 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
     return strips, Table(caption, head, rows, dict(enumerate(arms, 2)))
 
 
-def _value(value: float | None, form: str) -> str:
-    return NOTHING if value is None else f"{value:{form}}"
-
-
 def _figure(figure: Figure, form: str) -> str:
     interval = between(figure, form)
-    return _value(figure.value, form) + (f" ({interval})" if interval else "")
+    return format_number(figure.value, form) + (f" ({interval})" if interval else "")
 
 
 def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> str:
@@ -291,7 +304,7 @@ def plots(report: Report) -> list[Plot]:
             references.append((place, label))
     rows = []
     for axis, (label, unit) in AXES.items():
-        across = Scale(0.0, max(curve[axis][-1] for curve in curves) / unit)
+        across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
         lines = [_line(arm, axis, across, up) for arm in arms]
         rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
     return rows
@@ -305,14 +318,15 @@ def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
         return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
 
     length = min(len(curve.validation) for curve in arm.curves)
-    xs = np.mean([curve[axis][:length] for curve in arm.curves], axis=0).tolist()
+    across_of = [getattr(curve, axis) for curve in arm.curves]
+    xs = np.mean([places[:length] for places in across_of], axis=0).tolist()
     ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
     points = [
         (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
         for x, y in zip(xs, ys, strict=True)
         if y <= up.high
     ]
-    seeds = [path(c[axis], c.validation) for c in arm.curves]
+    seeds = [path(x, c.validation) for x, c in zip(across_of, arm.curves, strict=True)]
     return Line(arm.name, path(xs, ys), seeds if len(seeds) > 1 else [], points)
 
 
@@ -356,15 +370,6 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-FIGURES = (
-    "model",
-    "part",
-    "bits per character",
-    "95 % interval",
-    "model + spelling",
-    "mean over documents",
-    "deviation (seeds)",
-)
 SETTINGS: dict[str, Callable[[ArmRow], str]] = {
     "arm": lambda arm: arm.name,
     "what it is": lambda arm: arm.described,
@@ -385,6 +390,8 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
 
 def tables(report: Report) -> list[Table]:
     """All figures of the arms, how they were made, and every run."""
+    head = ["model", "part", "bits per character", "95 % interval", "model + spelling"]
+    head += ["mean over documents", "deviation (seeds)"]
     figures: list[tuple[list[str], list[str]]] = []
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
@@ -403,7 +410,7 @@ def tables(report: Report) -> list[Table]:
         for run in arm.runs
     ]
     return [
-        Table("Bits per character of held-out text", FIGURES, figures),
+        Table("Bits per character of held-out text", head, figures),
         Table("How each arm was made", list(SETTINGS), made),
         Table("Every run", ("arm", "seed", "run folder", "bits per character"), runs),
     ]

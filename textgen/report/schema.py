@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from textgen.core.settings import PartName
-from textgen.evaluation.metrics import Figure
+from textgen.evaluation.metrics import Figure, Label
 from textgen.evaluation.significance import ByDocument, Needed, Verdict
 
 SCHEMA = 6
@@ -22,12 +22,9 @@ MAX_NEAR_REFERENCES = 3
 
 
 class Row(BaseModel):
-    """``row["key"]`` is ``row.key``."""
+    """What the parts of both files share."""
 
     model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
-
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
 
 
 class Bits(Row):
@@ -196,19 +193,11 @@ class WordClass(Row):
     shares: dict[str, float]
 
 
-class Measure(Row):
-    """How a measure is shown, see :class:`textgen.evaluation.metrics.Label`."""
-
-    meaning: str
-    unit: str
-    form: str
-
-
 class Generated(Row):
     """Measures of human text, and of the samples of each arm at each of the temperatures in
     ``settings``."""
 
-    labels: dict[str, Measure]
+    labels: dict[str, Label]
     settings: dict[str, Any]
     human: dict[str, Figure]
     arms: dict[str, list[dict[str, Figure]]]

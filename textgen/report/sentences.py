@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
 import numpy as np
 
 from textgen.core.settings import Contrast
-from textgen.evaluation.significance import FEWEST, MARGIN, Verdict
+from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, ReferenceRow, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
 
 COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
 # What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
@@ -83,22 +83,7 @@ def claims(report: Report) -> list[Claim]:
     result = list(made) if report.declared else []
     for arm, worse in combinations(report.scored, 2):
         result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
-    result += [_arm_claim(arm) for arm in report.scored]
-    return [replace(claim, answer=claim.answer + _beaten(report, claim.arms)) for claim in result]
-
-
-def _beaten(report: Report, names: Collection[str]) -> str:
-    """That a model without a network is ahead of all of these arms, if one is."""
-    totals = [arm.test.total for arm in report.scored if arm.test and arm.name in names]
-    best = min(report.references, key=lambda row: row.test.total, default=None)
-    if best is None or best.test.total >= min(totals) - MARGIN:
-        return ""
-    return f" {_without_network(best, 'does better')}"
-
-
-def headline(report: Report) -> Claim | None:
-    """The answer in one claim; None where no arm has bits per character."""
-    return next(iter(claims(report)), None)
+    return result + [_arm_claim(arm) for arm in report.scored]
 
 
 def unequal(what: Sequence[str]) -> str:
@@ -245,39 +230,6 @@ def advice(found: Difference) -> str:
     return f"If it is as {size} as it looks, {number}{seeds} would settle it."
 
 
-def in_figures(contrast: ContrastRow, found: Difference, questions: int) -> str:
-    """The verdict on a contrast by a part of the models, with the figures that it is based on.
-
-    Args:
-        questions: how many were declared; Holm's correction is over all.
-    """
-    first, second = contrast.first, contrast.second
-    bounds: Sequence[float | None] = [found.low, found.high]
-    facts = list[str]()
-    if found.verdict in (Verdict.BETTER, Verdict.WORSE):
-        better, worse = (first, second) if found.verdict is Verdict.BETTER else (second, first)
-        size = f"{abs(found.difference):.3f} bits per character"
-        claim = f"{better} is better than {worse}, by {size}"
-        bounds = sorted(abs(bound) for bound in bounds if bound is not None) or bounds
-    else:
-        too_close = f"Too close to call between {first} and {second}"
-        claim = _equal(contrast) if found.verdict is Verdict.EQUAL else too_close
-        facts.append(f"difference {_number(found.difference)}")
-    if not found.of_arms:
-        runs = "these two runs" if found.seeds == [1, 1] else "these runs"
-        claim += f" in {runs}; what other seeds would give was not measured"
-    low, high = bounds
-    interval = f"no 95 % interval, which needs {FEWEST} {found.tested_on}"
-    if low is not None and high is not None:
-        interval = f"95 % interval {_number(low)} to {_number(high)}"
-    p = f"p = {found.p_adjusted:.3f}" if found.p_adjusted >= 0.0005 else "p < 0.001"
-    facts += [interval, p + (f" after Holm over {questions} contrasts" if questions > 1 else "")]
-    facts.append(f"{found.documents} {found.tested_on.removesuffix('s' * (found.documents == 1))}")
-    folds = f" in each of {found.folds} folds" * (found.folds > 1)
-    facts.append("{} + {} seeds".format(*found.seeds) + folds)
-    return f"{claim} ({', '.join(facts)})."
-
-
 def _number(value: float) -> str:
     return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
 
@@ -320,12 +272,8 @@ def without_network(report: Report) -> dict[str, str]:
         ahead = (arm.test.total if arm.test else 0.0) - bits
         how = "does better" if ahead > 0 else "does worse"
         how = how if abs(ahead) > report.margin else "does as well"
-        result[arm.name] = _without_network(best, how)
+        result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
     return result
-
-
-def _without_network(reference: ReferenceRow, how: str) -> str:
-    return f"{reference.label}, without a neural network, {how}: {reference.test.total:.3f}."
 
 
 def audits(report: Report) -> list[tuple[str, str]]:
@@ -371,7 +319,8 @@ def spending_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     result = []
     for what in spending.unequal_spending(rows):
         figure, form = UNEQUAL[what]
-        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in rows if r[figure]}
+        having = [row for row in rows if getattr(row, figure)]
+        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in having}
         result.append(Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm))
     return result
 
@@ -393,7 +342,7 @@ def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     """Where only some arms have counts of the training text, or a document cache."""
     result = []
     for what, orders in (("counts", "training_counts"), ("a document cache", "cache")):
-        without = [row.name for row in rows if not row[orders]]
+        without = [row.name for row in rows if not getattr(row, orders)]
         if 0 < len(without) < len(rows):
             text = f"Figures with {what} are of unlike models."
             result.append(Caution(text=text, by_arm=dict.fromkeys(without, "has none")))

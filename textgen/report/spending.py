@@ -38,7 +38,7 @@ def _unequal_budget(arms: Sequence[ArmRow]) -> list[str]:
     same = all(arm.budget == arms[0].budget and not arm.start for arm in arms)
     if same and "updates" not in arms[0].budget:
         return []
-    excess = {key: _excess([float(np.mean(arm[key])) for arm in arms]) for key in TOLERANCE}
+    excess = {key: _excess([np.mean(getattr(arm, key)) for arm in arms]) for key in TOLERANCE}
     matched = [key for key, limit in TOLERANCE.items() if excess[key] <= limit]
     if same or matched == ["updates"]:
         return [WORK] if excess["characters"] > UNEQUAL_WORK else []

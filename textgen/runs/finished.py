@@ -32,7 +32,6 @@ from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.units import UNCHARGED
-from textgen.models.objectives import Objective
 from textgen.runs import results, stored
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
 from textgen.tokenizers.base import Tokenizer
@@ -89,17 +88,13 @@ class Run:
         """Bits per character of a held-out split under a part of the model; None where they are
         not those of a distribution over the text."""
         self.experiment.check_part(part)
-        found = self.metrics[split].parts[part].bits_per_character
+        found = getattr(self.metrics, split).parts[part].bits_per_character
         return found.total if found else None
 
     @property
     def charged(self) -> bool:
         """Whether its bits are those of a distribution over the text."""
         return self.bits() is not None
-
-    @property
-    def objective(self) -> Objective:
-        return self.experiment.objective
 
     def check(self) -> None:
         """Check every file of the run against its checksum.
@@ -142,13 +137,13 @@ class Run:
     def network(self) -> Any:
         """The trained Keras network, built from the experiment, with the saved weights."""
         path = self._path("model.weights.h5")
-        settings = self.experiment.training
+        experiment, settings = self.experiment, self.experiment.training
         start_tensorflow(settings.threads, settings.deterministic)
         from textgen.models.network import set_embedding  # imports TensorFlow
 
-        network = self.objective.build(self.experiment.backbone, self.tokenizer.size)
+        network = experiment.objective.build(experiment.backbone, self.tokenizer.size)
         network.load_weights(path)
-        set_embedding(network, None, self.experiment.embedding.frozen)
+        set_embedding(network, None, experiment.embedding.frozen)
         return network
 
     @cached_property

@@ -25,16 +25,13 @@ from textgen.training.preparation import Prepared
 
 METRICS_FILE = "metrics.json"
 # of run folders: raised where an older folder can no longer be read
-FORMAT = 2
+FORMAT = 3
 
 
 class Content(BaseModel):
-    """What is read of a file; other keys are kept as they are. ``c["key"]`` is ``c.key``."""
+    """What is read of a file; other keys are kept as they are."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
-
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
 
 
 class Bits(Content):
@@ -50,22 +47,13 @@ class Figures(Content):
     mean_over_documents: float | None
 
 
-class Published(Content):
-    """Figures in the units of published ones, see
-    :func:`textgen.evaluation.units.published_units`."""
-
-    counts: dict[str, int | None]
-    parts: dict[str, units.InUnits]
-    denominators: dict[str, str]
-    comparable: str
-
-
 class SplitFigures(Content):
-    """Figures of a held-out split of the text, by part of the model."""
+    """Figures of a held-out split of the text, by part of the model; in the units of published
+    ones, see :func:`textgen.evaluation.units.published_units`."""
 
     parts: dict[str, Figures]
     replacement_rate: NonNegativeFloat
-    published: Published | None = None
+    published: dict[str, Any] | None = None
 
 
 class CorpusContent(Content):
@@ -260,7 +248,7 @@ def figure_table(splits: Mapping[str, SplitFigures]) -> str:
         for part, figures in split.parts.items():
             bits = figures.bits_per_character
             cells = units.format_bits(dict(bits) if bits else None, 4)
-            mean = units.format_number(figures.mean_over_documents, 4)
+            mean = units.format_number(figures.mean_over_documents, ".4f")
             rows.append((name, part, *cells, mean, f"{split.replacement_rate:.2%}"))
     columns = ("", "part", "model", "+ spelling", "= total", "mean", "replaced")
     return units.markdown_table(columns, rows, (0, 1))
@@ -297,10 +285,10 @@ def summary_markdown(
         figure_table({"validation": metrics.validation, "test": metrics.test}),
     ]
     if published:
-        table = units.unit_table(published.parts, published.denominators)
+        table = units.unit_table(published["parts"], published["denominators"])
         paragraphs += [
             "The test part in the units of published figures. End marks of documents are paid for "
-            f"and, as elsewhere, not counted. {published.comparable.capitalize()}.",
+            f"and, as elsewhere, not counted. {published['comparable'].capitalize()}.",
             units.markdown_table(*table, (0, -1)),
         ]
     paragraphs += [

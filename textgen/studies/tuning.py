@@ -21,8 +21,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -33,7 +32,6 @@ from typing import Any
 import tomli_w
 from pydantic import TypeAdapter
 from scipy.stats import qmc
-from tabulate import tabulate
 
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.experiment import (
@@ -43,11 +41,12 @@ from textgen.core.experiment import (
 )
 from textgen.core.system import processor, write_file, write_json
 from textgen.data.loading import load_corpus
+from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
 from textgen.runs.folder import write_experiment
 from textgen.studies.execution import lock_study
 from textgen.studies.study import Budget, Search, Study, load_study
-from textgen.studies.workers import Processes
+from textgen.studies.workers import Processes, as_they_end
 
 FILE, SPAN = "tune.json", "span"
 
@@ -195,12 +194,13 @@ def tune(
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
             screen.say(f"{len(missing)} trainings of {seconds:g} s, {len(done)} are there already")
-            run = partial(_run_trial, tuning, folder / "logs", seconds)
-            for trial in _run_all(run, missing, workers):
-                trials.append(trial)
-                write_json(folder / FILE, {**searched, "trials": [asdict(t) for t in trials]})
-                bits = "the loss is no number" if trial.bits is None else f"{trial.bits:.4f}"
-                screen.say(f"  {trial.arm}, setting {trial.setting}: {bits}")
+            with Processes() as processes:  # when one fails, the others end, too
+                run = partial(_run_trial, tuning, folder / "logs", seconds, processes)
+                for trial in as_they_end(run, missing, workers):
+                    trials.append(trial)
+                    write_json(folder / FILE, {**searched, "trials": [asdict(t) for t in trials]})
+                    bits = "the loss is no number" if trial.bits is None else f"{trial.bits:.4f}"
+                    screen.say(f"  {trial.arm}, setting {trial.setting}: {bits}")
         _write_results(folder, tuning, text.sha256)
     screen.say((folder / "tune.md").read_text(encoding="utf-8"))
     return tuning
@@ -231,21 +231,6 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
         message = f"{path}: a search of another kind ({', '.join(other)} differ)"
         raise TextgenError(message, "begin again with --overwrite, or rename the study file")
     return trials
-
-
-def _run_all(
-    run: Callable[[Processes, tuple[str, int]], Trial],
-    cells: Sequence[tuple[str, int]],
-    workers: int,
-) -> Iterator[Trial]:
-    """Trials as they end; when one fails, the others end, too."""
-    pool = ThreadPoolExecutor(workers)
-    with Processes() as processes:
-        try:
-            for future in as_completed([pool.submit(run, processes, cell) for cell in cells]):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _run_trial(
@@ -286,7 +271,7 @@ def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
             bits = [f"{costs[arm][setting]:.4f}" for arm in study.arms]
             rows.append([f"{seconds:g}", setting, *values, *bits, f"{regret:.4f}"])
     heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *study.arms]
-    table = tabulate(rows, [*heads, "mean regret"], "github", disable_numparse=True)
+    table = markdown_table([*heads, "mean regret"], rows)
     best = ", ".join(f"{arm} {setting}" for arm, setting in tuned.items())
     text = f"Matched: setting {matched}. Tuned: {best}. {search.settings} settings an arm.\n\n"
     write_file(folder / "tune.md", f"{text}{table}\n")

@@ -20,10 +20,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import filelock
@@ -36,6 +36,8 @@ from textgen.runs.folder import LOCK, is_finished, write_experiment
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 CONNECT_SECONDS = 10.0
+Work = TypeVar("Work")
+Result = TypeVar("Result")
 
 
 def printed_lines(log: Path) -> list[str]:
@@ -210,9 +212,16 @@ def run_all(
             failure = error.message
         return name, failure, time.perf_counter() - begin
 
+    yield from as_they_end(run, experiments, at_once)
+
+
+def as_they_end(
+    run: Callable[[Work], Result], work: Iterable[Work], at_once: int
+) -> Generator[Result, None, None]:
+    """What a function makes of some things, so many at once; when it fails, no other is begun."""
     pool = ThreadPoolExecutor(at_once)
     try:
-        for future in as_completed([pool.submit(run, e) for e in experiments]):
+        for future in as_completed([pool.submit(run, each) for each in work]):
             yield future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -103,26 +103,25 @@ def train(
     batches = batches_from_here()
     while not progress.is_over(patience):
         loss, bits_per_token = _make_updates(step, batches, progress, hooks)
-        with step.averaged():
-            start = time.perf_counter()
-            bits = score()
-            progress.validation_seconds += time.perf_counter() - start
-            row = {
-                "interval": len(progress.history) + 1,
-                "updates": progress.updates,
-                "seconds": progress.seconds,
-                "loss": loss,
-                "training_bits_per_token": bits_per_token,
-                "validation_bits_per_character": bits,
-                "learning_rate": float(step.optimizer.learning_rate),
-            }
-            progress.history.append(row)
-            watched = bits if settings.watch == "validation" else loss
-            if is_best := watched < progress.best:
-                progress.best = watched
-                progress.best_interval = len(progress.history)
-            cools = settings.watch == "validation" and progress.begin_cooling(patience)
-            hooks.on_validation(progress)
+        start = time.perf_counter()
+        bits = score()
+        progress.validation_seconds += time.perf_counter() - start
+        row = {
+            "interval": len(progress.history) + 1,
+            "updates": progress.updates,
+            "seconds": progress.seconds,
+            "loss": loss,
+            "training_bits_per_token": bits_per_token,
+            "validation_bits_per_character": bits,
+            "learning_rate": float(step.optimizer.learning_rate),
+        }
+        progress.history.append(row)
+        watched = bits if settings.watch == "validation" else loss
+        if is_best := watched < progress.best:
+            progress.best = watched
+            progress.best_interval = len(progress.history)
+        cools = settings.watch == "validation" and progress.begin_cooling(patience)
+        hooks.on_validation(progress)
         if cools:
             step.restore(best)
             batches = batches_from_here()
@@ -130,7 +129,6 @@ def train(
         best = arrays if is_best else best
         save_checkpoint(run, {**arrays, **_named_best(best)}, progress)
     step.restore(best)
-    step.take_average()
     return progress
 
 

@@ -3,7 +3,6 @@ learning rate."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import statistics
 import time
@@ -23,10 +22,7 @@ from textgen.models.objectives import Objective
 
 UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
 BITS_PER_NAT = 1 / math.log(2)
-COOLING_SHARE = 0.4  # last part of a training in which the rate of "wsd" falls
 ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
-# paths of weights that are not updated by Muon but, like the embedding's, by AdamW
-BY_ADAMW = ["^logits/", "^head/", "^tail", "^beyond/", "^projection/"]
 
 
 def check_trainable(network: Any, loss: str) -> None:
@@ -179,19 +175,6 @@ class Step:
         squares = [rows.squares for rows in self.tables]
         return [*self.network.variables, *self.optimizer.variables, *squares, *self._states]
 
-    def take_average(self) -> None:
-        """Replace the weights by their running averages, where the optimizer keeps them."""
-        if self.optimizer.use_ema and int(self.optimizer.iterations):
-            self.optimizer.finalize_variable_values(self.weights)
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Has them in the network meanwhile."""
-        weights = self.network.get_weights()
-        self.take_average()
-        yield
-        self.network.set_weights(weights)
-
 
 def binary_cross_entropy(labels: Any, logits: Any) -> Any:
     """Keras' ``binary_crossentropy`` of a softmax against a one-hot target, (B, T) nats.
@@ -204,8 +187,7 @@ def binary_cross_entropy(labels: Any, logits: Any) -> Any:
 
 
 class Schedule(optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017), a constant, or a
-    constant and a linear decay to zero (``"wsd"``, warm-up, stable, decay: Hu et al. 2024).
+    """Linear warm-up, then cosine decay to zero (Loshchilov & Hutter 2017) or a constant.
 
     The number of updates may be set after the training step has been compiled; so may ``cooling``,
     from which update on the rate falls to zero whatever the schedule, and over how many.
@@ -228,9 +210,6 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
         rate = self._settings.learning_rate * self.scale * rise
         if self._settings.schedule == "constant":
             return rate
-        if self._settings.schedule == "wsd":
-            cooled = (self.updates - step) / tf.maximum(COOLING_SHARE * self.updates, 1.0)
-            return rate * tf.clip_by_value(cooled, 0.0, 1.0)
         left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
         return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
 
@@ -242,7 +221,12 @@ def work_clock(threads: int) -> Callable[[], float]:
     return time.process_time if alone else time.perf_counter
 
 
-PLAIN = {"adam": optimizers.Adam, "rmsprop": optimizers.RMSprop, "sgd": optimizers.SGD}
+OPTIMIZERS = {
+    "adamw": optimizers.AdamW,
+    "adam": optimizers.Adam,
+    "rmsprop": optimizers.RMSprop,
+    "sgd": optimizers.SGD,
+}
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:
@@ -251,19 +235,12 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
         "learning_rate": schedule,
         "epsilon": 1e-8,  # gradients of rare tokens are below Keras' 1e-7
         "global_clipnorm": settings.clip_norm or None,
-        "use_ema": bool(settings.ema_decay),
-        "ema_momentum": settings.ema_decay,
     }
     if settings.optimizer == "sgd":
         del options["epsilon"]
-    if settings.optimizer in PLAIN:
-        return PLAIN[settings.optimizer](**options)
-    options["weight_decay"] = settings.weight_decay
-    if settings.optimizer == "muon":
-        options |= {"adam_weight_decay": settings.weight_decay, "exclude_layers": BY_ADAMW}
-        optimizer = optimizers.Muon(**options)
-    else:
-        optimizer = optimizers.AdamW(**options)
+    if settings.optimizer == "adamw":
+        options["weight_decay"] = settings.weight_decay
+    optimizer = OPTIMIZERS[settings.optimizer](**options)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 

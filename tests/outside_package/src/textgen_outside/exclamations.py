@@ -9,7 +9,7 @@ from textgen.evaluation import Label, ratio, table
 class Exclamations:
     """Exclamation marks for every 1,000 words."""
 
-    labels = {"exclamations": Label("exclamation marks", "per 1,000 words", ".1f", "human")}
+    labels = {"exclamations": Label("exclamation marks", "per 1,000 words", ".1f")}
 
     def counts(self, samples, human):
         return table([[len(s.words), s.text.count("!")] for s in samples], 2)
