@@ -23,6 +23,7 @@ from textgen.auditing.checks import WORD, Decoder, Encoder
 from textgen.auditing.sources import HuggingFaceModel, RunModel, open_source
 from textgen.core.errors import TextgenError
 from textgen.core.settings import PARTS
+from textgen.data.loading import load_corpus
 from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.model import LanguageModel
 from textgen.runs.folder import is_finished
@@ -274,6 +275,25 @@ def test_a_hugging_face_folder_passes_but_for_attention_without_a_mask(folder, m
     monkeypatch.setattr(Network, "masked", False)
     failed = package.audit_model(lambda: HuggingFaceModel(folder), TEXT[:300]).failed
     assert {"no look-ahead", "every character charged"} <= set(failed)
+
+
+def test_a_model_from_elsewhere_is_compared_on_the_same_text(folder, finished_run, tmp_path):
+    run, where = finished_run("char"), {"reports_folder": tmp_path / "reports", "quiet": True}
+    report = package.compare_runs([run, f"hf:{folder}"], **where).report
+    (row,) = [row for row in report.references if row.label == "gpt2"]
+    documents = load_corpus(package.load_run(run).experiment).test
+    bits = [HuggingFaceModel(folder).claim(document.text).bits for document in documents]
+    assert row.test.total == pytest.approx(sum(bits) / sum(len(d.text) + 1 for d in documents))
+    assert row.leads["char"].difference == pytest.approx(report.arms[0].test.total - row.test.total)
+    assert any("gpt2 is not known" in caution.text for caution in report.warnings)
+
+
+def test_a_model_that_does_not_give_a_text_back_is_not_compared(
+    folder, finished_run, monkeypatch, textgen
+):
+    monkeypatch.setattr(Letters, "decode", lambda *_, **__: "another text")
+    done = textgen("compare", finished_run("char"), f"hf:{folder}")
+    assert (done.code, "gives another text back" in done.err) == (2, True)
 
 
 def test_damaged_folders_and_missing_libraries_are_named(folder, monkeypatch, textgen):

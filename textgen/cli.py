@@ -133,7 +133,8 @@ def _tune(parser: Parser) -> None:
 @command("report.comparison:compare_runs")
 def _compare(parser: Parser) -> None:
     """compare finished runs in one report"""
-    parser.option("runs", "run folders, e.g. runs/char", nargs="+", type=Path)
+    folders = "run folders, e.g. runs/char, and hf:FOLDER of models of Hugging Face's"
+    parser.option("runs", folders, nargs="+", type=Path)
     parser.option("--name", "of the report (default: those of the runs)", default="")
     parser.option("--title", "heading of the report", default="")
     parser.part("that the answers are about")

@@ -150,7 +150,7 @@ class RunModel:
 
 
 class HuggingFaceModel:
-    """A model of a folder, with its own tokenizer.
+    """A model of a folder, with its own tokenizer; ``context`` tokens are read at once.
 
     A text begins behind the token for the beginning, or else that for the end. Where the context is
     full, its older half is forgotten; so it is in :meth:`claim`, which reads whole stretches at
@@ -194,7 +194,7 @@ class HuggingFaceModel:
         self.unknown = None if unknown in (begin, self.end) else unknown
         self.end = self.end if end else None
         limit = getattr(network.config, "max_position_embeddings", None)
-        self._most = int(limit or DEFAULT_CONTEXT_TOKENS)
+        self.context = int(limit or DEFAULT_CONTEXT_TOKENS)
 
     def start(self) -> None:
         self._read = list[int]()
@@ -205,11 +205,11 @@ class HuggingFaceModel:
         self._new.append(token)
 
     def next_log_probabilities(self) -> np.ndarray:
-        if len(self._read) + len(self._new) > self._most:
+        if len(self._read) + len(self._new) > self.context:
             whole = self._read + self._new
             self._read = []
             self._past = None
-            self._new = whole[len(whole) - self._most // 2 :]
+            self._new = whole[len(whole) - self.context // 2 :]
         logs, self._past = self._logs(self._new, self._past)
         self._read, self._new = self._read + self._new, []
         return logs[-1]
@@ -238,8 +238,8 @@ class HuggingFaceModel:
         tokens = [self._begin, *self.encode(text), *([] if self.end is None else [self.end])]
         parts, start = list[float](), 0
         while len(parts) < len(tokens) - 1:
-            logs, _ = self._logs(tokens[start : start + self._most])
-            places = range(len(parts), min(start + self._most, len(tokens) - 1))
+            logs, _ = self._logs(tokens[start : start + self.context])
+            places = range(len(parts), min(start + self.context, len(tokens) - 1))
             parts += [-float(logs[at - start, tokens[at + 1]]) / math.log(2) for at in places]
-            start = len(parts) + 1 - self._most // 2
+            start = len(parts) + 1 - self.context // 2
         return Claim(bits=sum(parts), parts=parts)

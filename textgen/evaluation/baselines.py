@@ -42,7 +42,7 @@ from pydantic import Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.settings import Plugin, build, lookup
+from textgen.core.settings import PartName, Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
 from textgen.data.loading import Corpus
 from textgen.evaluation.cache import count
@@ -387,7 +387,7 @@ def too_much(reads_bytes: bool, corpus: Corpus) -> str:
 
 @dataclass(frozen=True)
 class Reference:
-    """A model without a network that every report names.
+    """A model without a network that every report names, or one from elsewhere.
 
     Attributes:
         key: its name in files.
@@ -397,8 +397,9 @@ class Reference:
         tokenizer: a table as in an experiment file; None for one that reads the bytes of the text.
         cache: orders of its document cache.
         command: repeats its figure on the test part.
-        validation, test: bits of each document by part, ``counts`` and ``with_cache``;
-            ``model_bits`` and ``surface_bits`` are (1,) sums.
+        part: ``counts``, or ``network`` of one from elsewhere.
+        validation, test: bits of each document by that part and ``with_cache``; ``model_bits`` and
+            ``surface_bits`` are (1,) sums.
     """
 
     key: str
@@ -409,6 +410,7 @@ class Reference:
     tokenizer: dict[str, Any] | None = None
     cache: tuple[int, ...] = ()
     command: str = ""
+    part: PartName = "counts"
     validation: Scores = field(default_factory=dict)
     test: Scores = field(default_factory=dict)
 

@@ -108,7 +108,7 @@ def build_report(
         folds=len(folds),
         warnings=[*warnings, *_text_cautions(loaded), *cautions(arms, rows, contrasts, tested)],
         arms=rows,
-        references=[reference_row(reference) for reference in references],
+        references=[reference_row(reference, scored) for reference in references],
         questions=len(contrasts),
         contrasts=tested,
         documents=document_rows(scored),
@@ -274,18 +274,23 @@ def _bound(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def reference_row(reference: Reference) -> schema.ReferenceRow:
-    """A baseline; the intervals of both splits are over documents."""
+def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:
+    """A baseline; the intervals of both splits are over documents, and so are those of the leads
+    that arms have on it."""
 
     def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
         return _bits_of([[(d.characters, d.model, d.spelling_bits) for d in documents]])
 
     validation, cached = reference.validation.get("counts"), reference.test.get("with_cache")
+    tested = reference.test[reference.part]
+    bits = np.array([[d.model + d.spelling_bits for d in tested]])
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
         command=reference.command or None,
-        test=bits_of(reference.test["counts"]),
+        part=reference.part,
+        test=bits_of(tested),
+        leads={arm.name: _effect(arm, arm.bits, bits) for arm in arms},
         validation=bits_of(validation) if validation else None,
         with_cache=bits_of(cached) if cached else None,
     )

@@ -11,15 +11,18 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import escape
 from rich.table import Table
 from rich.text import Text
 
+from textgen.auditing.sources import HuggingFaceModel
 from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import PARTS, Contrast, PartName, check_name
 from textgen.core.system import write_file, write_json
-from textgen.data.loading import Corpus, load_text
-from textgen.evaluation.baselines import pooled_references
+from textgen.data.loading import Corpus, load_text, pool_folds
+from textgen.evaluation.baselines import Reference, pooled_references
+from textgen.evaluation.likelihood import DocumentBits
 from textgen.evaluation.units import PART_LABELS, format_number
 from textgen.interactive.portable import portable_model
 from textgen.report import sentences
@@ -39,6 +42,7 @@ MAX_NAME_CHARACTERS = 50
 # How much of what each model wrote is shown on the terminal.
 MAX_WRITTEN_CHARACTERS = 140
 REPORTS = Path("reports")
+ELSEWHERE = "hf:"  # in front of the folder of a model of Hugging Face's
 
 
 class Comparison:
@@ -139,7 +143,7 @@ def compare_runs(
 
     Args:
         runs: finished runs or their folders; those that differ only in seed, fold and name are one
-            arm.
+            arm. ``hf:FOLDER`` is a model of Hugging Face's, which is scored on the same text.
         name, title: of the report, and its heading; the arms' names if empty.
         contrasts: what is tested; if empty, every two arms.
         plan: of a study, for each arm.
@@ -156,11 +160,12 @@ def compare_runs(
     """
     if name:
         check_name(name, "--name")
-    for run in runs:
+    named_runs = [run for run in runs if not os.fspath(run).startswith(ELSEWHERE)]
+    for run in named_runs:
         if not isinstance(run, Run):
             check_folder(Path(run))
     screen = Screen(quiet)
-    readable, corpora, left_out = read_runs(runs, screen)
+    readable, corpora, left_out = read_runs(named_runs, screen)
     asked = {arm for contrast in contrasts for arm in (contrast.first, contrast.second)}
     arms = group_runs(readable, asked | (plan or {}).keys())
     for run in readable:
@@ -171,6 +176,13 @@ def compare_runs(
     if texts[0].warning:
         warnings.append(Caution(text=texts[0].warning))
     same_text = [arm for arm in arms if is_on(arm, texts)]
+    references = pooled_references(texts, screen.say, f"{readable[0].folder}/experiment.toml")
+    for run in runs:
+        if run not in named_runs:
+            folder = Path(os.fspath(run).removeprefix(ELSEWHERE))
+            references.append(score_elsewhere(folder, pool_folds(texts), screen))
+            unknown = f"The training text of {folder.name} is not known: it may hold this text."
+            warnings.append(Caution(text=unknown))
     names = [arm.name for arm in arms]
     named = {"name": name, "title": title, "part": part if part != "network" else ""}
     if Path(reports_folder) != REPORTS:
@@ -186,7 +198,7 @@ def compare_runs(
     report, shown = build_report(
         arms,
         texts,
-        pooled_references(texts, screen.say, f"{readable[0].folder}/experiment.toml"),
+        references,
         contrasts or every_pair([arm.name for arm in same_text if arm.charged]),
         plan or {},
         warnings,
@@ -204,6 +216,30 @@ def compare_runs(
     write_file(folder / "index.html", render_page(report, shown, models))
     show(screen, folder, report, shown)
     return Comparison(folder)
+
+
+def score_elsewhere(folder: Path, corpus: Corpus, screen: Screen) -> Reference:
+    """A model in a folder of Hugging Face's on the test documents, with its own tokenizer.
+
+    Raises:
+        TextgenError: it cannot be read, or does not give a text back, so that its bits are not
+            those of the text.
+    """
+    model = HuggingFaceModel(folder)
+    scored = list[DocumentBits]()
+    with screen.stage(f"scoring {folder.name} for comparison") as moved:
+        for done, document in enumerate(corpus.test):
+            if model.decode(model.encode(document.text)) != document.text:
+                message = f"{folder}: its tokenizer gives another text back than {document.name}"
+                raise TextgenError(message, "take a model that keeps all text, such as GPT-2")
+            bits = np.array([model.claim(document.text).bits])
+            name, characters = document.name, document.characters
+            scored.append(DocumentBits(name, characters, bits, np.zeros(1), 0, 0))
+            moved(done + 1, len(corpus.test))
+    meaning = f"""a network that was trained elsewhere, on text that is not known. It reads
+{model.context:,} tokens at once; of a longer document the older half of them is forgotten, and every
+token is charged"""
+    return Reference(folder.name, folder.name, meaning, part="network", test={"network": scored})
 
 
 def _other_looks(arms: Sequence[Arm]) -> int:
@@ -335,7 +371,7 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
         totals = [format_number(arm.parts[p].total if p in arm.parts else None) for p in parts]
         table.add_row(Text(visible(name)), *totals, between(arm.test))
     for row in sorted(report.references, key=lambda row: row.test.total):
-        of_parts = {"counts": row.test, "with_cache": row.with_cache}
+        of_parts = {row.part: row.test, "with_cache": row.with_cache}
         own = (of_parts.get(part) for part in parts)
         totals = [format_number(bits.total if bits else None) for bits in own]
         table.add_row(Text(visible(row.label)), *totals, between(row.test), style="dim")

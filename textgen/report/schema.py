@@ -107,23 +107,26 @@ class ArmRow(Row):
     parts: dict[str, Bits] = {}
 
 
-class ReferenceRow(Row):
-    """A model without a network, scored on the same split; compressors on its test text alone."""
-
-    label: str
-    meaning: str
-    command: str | None
-    test: Bits
-    validation: Bits | None
-    with_cache: Bits | None = None
-
-
 class Effect(Row):
     """A difference in bits per character, or some of it: below 0 in favour of the first arm."""
 
     difference: float
     low: float | None
     high: float | None
+
+
+class ReferenceRow(Row):
+    """A model without a network (part ``counts``), or a network that was trained elsewhere, scored
+    on the same split; compressors on its test text alone. ``leads``: of each arm on it."""
+
+    label: str
+    meaning: str
+    command: str | None
+    part: PartName = "counts"
+    test: Bits
+    validation: Bits | None
+    with_cache: Bits | None = None
+    leads: dict[str, Effect] = {}
 
 
 class Difference(Effect):
