@@ -59,11 +59,11 @@ def read_texts(path: Path) -> list[str]:
     except ImportError:
         hint = 'pip install ".[formats]", or save it as plain text'
         raise TextgenError(f"{path}: python-docx and lxml read such files", hint) from None
-    damaged = (etree.LxmlError, zipfile.BadZipFile, KeyError, ValueError, OSError)
-    damaged += (docx.opc.exceptions.PackageNotFoundError, NotImplementedError, RuntimeError)
+    of_package = docx.opc.exceptions.PackageNotFoundError
+    damaged = (etree.LxmlError, zipfile.BadZipFile, of_package, LookupError, ValueError)
     try:
         texts = READERS[path.suffix.lower()](path)
-    except damaged as error:
+    except (*damaged, OSError, RuntimeError) as error:
         message = f"{path}: cannot be read as {path.suffix}: {error}"
         raise TextgenError(message, "save it again, or as plain text") from None
     if not any(map(str.strip, texts)):
