@@ -301,7 +301,7 @@ def test_the_fallback_is_used_named_and_found_again(corpus_folder, monkeypatch):
 
 def test_a_text_in_place_of_an_experiment_is_named_as_such(textgen, tmp_path):
     (tmp_path / "notes.txt").write_text("Call me Ishmael.")
-    shown = textgen("corpus", tmp_path / "notes.txt")
+    shown = textgen("run", tmp_path / "notes.txt")
     assert shown.code == 2
     assert f"--set corpus.kind=file --set corpus.path={tmp_path}/notes.txt" in shown.err
 

@@ -84,7 +84,8 @@ def command(function: str) -> Callable[[Arguments], Arguments]:
 @command("studies.trying:try_texts")
 def _try(parser: Parser) -> None:
     """find out which learns your texts better: characters, subwords or words"""
-    text = "a folder of .txt files, or one such file (without it: Lovecraft's tales)"
+    text = "a folder of texts, or one file (without it: Lovecraft's tales); .txt, and with "
+    text += "pip install '.[formats]' .docx, .epub, .html and .xml"
     parser.option("texts", text, nargs="?", type=Path)
     parser.option("--minutes", "for all of it", type=float, default=3.0)
     parser.option("--seeds", "trainings of each of the three", type=int, default=1)
@@ -207,9 +208,11 @@ def _score(parser: Parser) -> None:
 @command("commands:corpus")
 def _corpus(parser: Parser) -> None:
     """list corpora, or show the statistics and split of one"""
-    text = "a kind of corpus, or an experiment (a TOML file or a name, e.g. char) whose corpus and "
-    text += "split are shown; without it the kinds are listed"
-    parser.option("corpus", text, nargs="?", metavar="KIND or EXPERIMENT")
+    text = (
+        "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind of "
+    )
+    text += "corpus, whose text and split are shown; without it the kinds are listed"
+    parser.option("corpus", text, nargs="?", metavar="TEXTS, EXPERIMENT or KIND")
     parser.overrides("corpus.path=my_texts")
     parser.flag("--json", "print JSON")
 

@@ -67,15 +67,21 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
     settings: TextSettings
     if corpus in kinds:
         settings = resolve_text(SettingsReader().override({"corpus": {"kind": corpus}}, overrides))
-    elif corpus.endswith(".toml") or kind_of(find_experiment(corpus)) == "a file":
+    elif find_experiment(corpus).suffix == ".toml":
         settings = load_experiment(corpus, overrides)
+    elif (kind := kind_of(Path(corpus)).removeprefix("a ")) in kinds:
+        table = {"corpus": {"kind": kind, "path": corpus}}
+        settings = resolve_text(SettingsReader().override(table, overrides))
     else:
-        message = "neither a kind of corpus nor an experiment"
+        message = "neither a kind of corpus, an experiment, a folder nor a file"
         raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))
     statistics = corpus_statistics(settings)
     tokenizer = getattr(settings, "tokenizer", None)
     statistics["warnings"] += language_warnings(tokenizer, Language(**statistics["language"]))
-    print(json_line(statistics, indent=2)) if json else print_statistics(statistics)
+    if json:
+        print(json_line(statistics, indent=2))
+    else:
+        print_statistics(statistics, documents=Path(corpus).exists())
 
 
 def baseline(

@@ -30,6 +30,7 @@ from textgen.data.documents import (
     read_documents,
     read_text,
 )
+from textgen.data.formats import CONVERTERS, is_text
 from textgen.data.splits import find_documents
 
 TABLE = {
@@ -59,14 +60,16 @@ class OwnText(CorpusConfig):
 
 @dataclass(frozen=True)
 class Folder(OwnText):
-    """Text files in a folder and the folders below it, but for hidden ones.
+    """Text files in a folder and the folders below it, but for hidden ones: plain text, and where
+    the extra ``formats`` is installed Word documents, e-books, web pages and XML.
 
     If they are large (32 MB in all), they are read again whenever they are needed; one above two
     million characters then counts as a collection, is cut, and stays in memory.
 
     Args:
         path: the folder, relative to where the command is run.
-        pattern: which files, as a glob.
+        pattern: which files, as a glob; by default those whose names end as text does
+            (:data:`textgen.data.formats.READERS`, and ``.txt``).
         leave_out: names of files that are not read or of pieces of a large one, or patterns, e.g.
             ``["notes.txt", "drafts/*", "big.txt#07"]``.
         encoding: a name Python knows, or ``"auto"``.
@@ -74,7 +77,7 @@ class Folder(OwnText):
         source: where the texts come from, shown likewise; the path if it is not given.
     """
 
-    pattern: str = "*.txt"
+    pattern: str | None = None
     leave_out: tuple[str, ...] = ()
 
     def files(self) -> dict[str, Path]:
@@ -83,20 +86,21 @@ class Folder(OwnText):
             message = f"corpus.path: {self.path}: a folder of text files is needed, not {kind}"
             raise TextgenError(message, "one file is read by --set corpus.kind=file")
         try:
-            if ".." in Path(self.pattern).parts:
+            if ".." in Path(self.pattern or "").parts:
                 raise ValueError("it leads out of the folder")
-            paths = [path for path in sorted(self.path.rglob(self.pattern)) if self._is_ours(path)]
+            found = filter(self._is_ours, sorted(self.path.rglob(self.pattern or "*")))
+            paths = [path for path in found if self.pattern or is_text(path)]
         except (ValueError, NotImplementedError, OSError) as error:
             hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
             raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint) from None
         if not paths:
             kinds = Counter(p.suffix or p.name for p in filter(self._is_ours, self.path.rglob("*")))
-            found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "none"
-            message = f"corpus.path: {self.path}: no file matches {self.pattern!r}; found: {found}"
-            hint = (
-                "plain text is read: save it as .txt, or set [corpus] pattern for other text files"
-            )
-            raise TextgenError(message, hint)
+            others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "none"
+            wanted = f"no file matches {self.pattern!r}" if self.pattern else "no file of text"
+            hint = "save it as .txt, or set [corpus] pattern for other text files"
+            for converter in filter(None, map(CONVERTERS.get, kinds)):
+                hint = f"convert it first: {converter.format('FILE')}"
+            raise TextgenError(f"corpus.path: {self.path}: {wanted}; found: {others}", hint)
         return {path.relative_to(self.path).as_posix(): path for path in paths}
 
     def documents(self) -> list[Document]:

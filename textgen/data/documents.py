@@ -1,7 +1,7 @@
 """Documents of raw text: bytes on a disk → text, which is changed, cut, and kept or read again.
 
-Of the bytes only CRLF and CR are changed, to LF. The files of a large folder are read again
-whenever their text is needed.
+Of the bytes of a plain file only CRLF and CR are changed, to LF. The files of a large folder are
+read again whenever their text is needed.
 
 Does not handle: a single file that does not fit into memory; millions of very short documents, each
 of which takes some 500 bytes of memory.
@@ -27,6 +27,7 @@ from charset_normalizer import from_bytes
 from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import CorpusOptions
 from textgen.core.system import kind_of
+from textgen.data.formats import check_known, is_formatted, read_texts
 
 # The article's "alphanumerics and a few punctuation marks", 75 characters.
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
@@ -193,6 +194,9 @@ def read_text(path: Path, encoding: str = "auto") -> str:
 
 def _decoded(path: Path, encoding: str) -> tuple[str, str]:
     """The text of a file, and the encoding that it was read as."""
+    check_known(path)
+    if is_formatted(path) and kind_of(path) == "a file":
+        return "\n".join(read_texts(path)), encoding
     data, name = read_bytes(path), encoding
     if encoding == "auto":
         marks = BYTE_ORDER_MARKS.items()
@@ -208,7 +212,7 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
         if guess is None:
             message = f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}"
             hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone'
-            if b"\0" in data or data.startswith(b"%PDF"):
+            if b"\0" in data:
                 hint = "save it as plain text, or state its encoding if it is, such as utf-16-le"
             raise TextgenError(message, hint) from None
         note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
@@ -301,7 +305,7 @@ def read_documents(
         files: name → file.
         encoding: as for :func:`read_text`.
         pieces: the number of documents that each file is cut into; 0: each is a document.
-        refused: gets the name of each file that is not text, with the reason; None raises instead.
+        refused: gets the name of each file that has no text, with the reason; None raises instead.
         left_out: names of files that are not read. Whether the folder is large, and so which files
             are cut, does not depend on them.
 
@@ -316,11 +320,16 @@ def read_documents(
         if name in left_out:
             continue
         try:
+            if not pieces and path.suffix.lower() == ".epub":
+                documents += numbered(name, read_texts(path))
+                continue
             (text, read_as), count = _decoded(path, encoding), pieces
-        except TextgenError:
+        except TextgenError as error:
             if refused is None:
                 raise
             refused[name] = "not text"
+            if is_formatted(path):
+                refused[name] = f"{error.message.partition(': ')[2]}; {error.hint}"
             continue
         if large and not pieces and len(text) > MAX_UNCUT:
             count = math.ceil(len(text) / LARGE_PIECE)

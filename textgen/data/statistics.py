@@ -15,6 +15,7 @@ from textgen.data.language import WORD, Language
 from textgen.data.loading import corpus_warnings, load_corpus, split_lines
 
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
+MAX_SHOWN = 40  # characters of a line of a document
 STATISTICS = """{kind}  {origin}
 licence: {licence}
 sha256 {sha256:.16}…  split {split_sha256:.16}…
@@ -27,7 +28,8 @@ test part: {test[documents]} documents, {test[characters]:,} characters"""
 
 def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, Any]:
     """Sizes, characters, words and hapaxes of a corpus, the share of held-out words outside the
-    vocabulary for several minimum counts, the names of the documents of each part, and warnings.
+    vocabulary for several minimum counts, the names of the documents of each part, how each begins
+    and ends, and warnings.
 
     Args:
         settings: an experiment, or its tables that decide on the text: ``corpus``, ``split``,
@@ -38,8 +40,11 @@ def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, A
     characters = Counter[str]()
     train = Counter[str]()
     held_out = Counter[str]()
+    read = list[dict[str, Any]]()
     for part, documents in corpus.parts.items():
-        for text in (document.text for document in documents):
+        for name, text in ((document.name, document.text) for document in documents):
+            first, *_, last = [line for line in text.splitlines() if line.strip()] * 2 or ["", ""]
+            read.append({"name": name, "characters": len(text), "first": first, "last": last})
             characters.update(text)
             (train if part == "train" else held_out).update(WORD.findall(text))
     words = train + held_out
@@ -58,12 +63,13 @@ def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, A
             for least in MINIMUM_COUNTS
         },
         "names": corpus.names,
+        "read": sorted(read, key=lambda document: document["name"]),
         "warnings": corpus_warnings(experiment, corpus),
     }
 
 
-def print_statistics(statistics: Mapping[str, Any]) -> None:
-    """The statistics on the terminal, and the warnings."""
+def print_statistics(statistics: Mapping[str, Any], documents: bool = False) -> None:
+    """The statistics on the terminal, how its ``documents`` begin and end, and the warnings."""
     outside = statistics["outside_vocabulary"].items()
     shares = ", ".join(f"{least}: {share:.1%}" for least, share in outside)
     lines = [
@@ -72,6 +78,10 @@ def print_statistics(statistics: Mapping[str, Any]) -> None:
         f"language: {Language(**statistics['language'])}",
         *split_lines(statistics["names"], statistics.get("division", "")),
     ]
+    if documents:
+        for document in statistics["read"]:
+            ends = " … ".join(document[end][:MAX_SHOWN] for end in ("first", "last"))
+            lines.append(f"  {document['name']}: {document['characters']:,} characters: {ends}")
     console = Console(highlight=False)
     for line in lines:
         console.print(Text(visible(line)))

@@ -22,6 +22,7 @@ from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
 from textgen.data.corpora import Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
+from textgen.data.formats import CONVERTERS
 from textgen.data.language import code_of, find_language, foreign_language
 from textgen.data.splits import divide, few
 from textgen.evaluation.significance import fewest_documents
@@ -156,7 +157,7 @@ def _text_settings(
     """
     kind = kind_of(path).removeprefix("a ")
     if kind not in ("folder", "file"):
-        raise TextgenError(f"{path}: {kind}", "name a folder of .txt files, or a file")
+        raise TextgenError(f"{path}: {kind}", "name a folder of texts, or a file")
     corpus: dict[str, Any] = {"kind": kind, "path": str(path.resolve())}
     reasons = dict[str, str]()
     corpus |= {"pieces": 1} if kind == "file" else {}
@@ -175,7 +176,10 @@ def _text_settings(
     screen.say(f"{path}: {texts}, {total:,} characters, {find_language(documents, stated)}")
     if kind == "folder":
         corpus["leave_out"] = list(reasons)
-    reasons |= {few(unread): "only .txt files are read; save it as text"} if unread else {}
+    for suffix in dict.fromkeys(Path(name).suffix.lower() for name in unread):
+        names = few([name for name in unread if Path(name).suffix.lower() == suffix])
+        how = CONVERTERS.get(suffix, "").format("FILE")
+        reasons[names] = f"convert it first: {how}" if how else "save it as text"
     for name, reason in reasons.items():
         screen.say(f"left out: {name} ({reason})")
     if (share := _repeated(documents)) > MAX_REPEATED:

@@ -1,0 +1,205 @@
+"""Text from the files that people have: Word documents, e-books, web pages and XML.
+
+A paragraph becomes a line, and what is no text (scripts, styles, pictures) is left out. A chapter
+of an e-book, a file of its spine, is a text of its own. What would fill the memory, loads other
+files or defines entities is refused by name.
+
+Does not handle: footnotes of Word documents; books under copy protection; the layout of tables.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from textgen.core.errors import TextgenError
+
+# What turns another file into one that is read.
+CONVERTERS = {
+    ".pdf": "pdftotext {}",
+    ".odt": "soffice --headless --convert-to docx {}",
+    ".doc": "soffice --headless --convert-to docx {}",
+    ".rtf": "soffice --headless --convert-to docx {}",
+}
+MAX_BYTES, MAX_EXPANSION = 200_000_000, 200  # of a packed file: unpacked, and per packed byte
+SILENT = {"script", "style", "svg", "math", "template"}
+# Elements that end a line.
+BLOCKS = set(
+    "p div h1 h2 h3 h4 h5 h6 li tr br hr blockquote pre section article table ul ol dl dt dd head "
+    "figure figcaption header footer l lg ab sp stage lb pb".split()
+)
+CONTAINER = "META-INF/container.xml"
+
+
+def is_formatted(path: Path) -> bool:
+    """Whether a file is one that this module reads, by the end of its name."""
+    return path.suffix.lower() in READERS
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file of a folder is read, by the end of its name."""
+    return path.suffix.lower() in (".txt", *READERS)
+
+
+def read_texts(path: Path) -> list[str]:
+    """The texts of a file: one, or of an e-book its chapters.
+
+    Raises:
+        TextgenError: a file that is damaged, dangerous or without text; or the libraries that read
+            it are not installed.
+    """
+    try:
+        import docx
+        from lxml import etree
+    except ImportError:
+        hint = 'pip install ".[formats]", or save it as plain text'
+        raise TextgenError(f"{path}: python-docx and lxml read such files", hint) from None
+    of_package = docx.opc.exceptions.PackageNotFoundError
+    damaged = (etree.LxmlError, zipfile.BadZipFile, of_package, LookupError, ValueError)
+    try:
+        texts = READERS[path.suffix.lower()](path)
+    except (*damaged, OSError, RuntimeError) as error:
+        message = f"{path}: cannot be read as {path.suffix}: {error}"
+        raise TextgenError(message, "save it again, or as plain text") from None
+    if not any(map(str.strip, texts)):
+        raise TextgenError(f"{path}: there is no text in it", "leave it out, or check the file")
+    return [text for text in texts if text.strip()]
+
+
+def check_known(path: Path) -> None:
+    """Refuse a file whose text another program has to take out first.
+
+    Raises:
+        TextgenError: the program is named.
+    """
+    if converter := CONVERTERS.get(path.suffix.lower()):
+        hint = f"convert it first: {converter.format(path.name)}"
+        raise TextgenError(f"{path}: {path.suffix} files are not read", hint)
+
+
+def _docx(path: Path) -> list[str]:
+    import docx
+
+    with zipfile.ZipFile(path) as archive:
+        _check_size(archive)
+    return [_joined(_docx_lines(docx.Document(str(path))))]
+
+
+def _docx_lines(container: Any) -> Iterator[str]:
+    for item in container.iter_inner_content():
+        if hasattr(item, "rows"):
+            for row in item.rows:
+                for cell in dict.fromkeys(row.cells):  # one that spans columns comes once
+                    yield from _docx_lines(cell)
+        else:
+            yield item.text
+
+
+def _epub(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        _check_size(archive)
+        rootfile = _xml(archive.read(CONTAINER)).find(".//{*}rootfile")
+        package = _inside(rootfile.get("full-path") if rootfile is not None else "")
+        book = _xml(archive.read(package))
+        items = {item.get("id"): item for item in book.iterfind(".//{*}manifest/{*}item")}
+        chapters = list[str]()
+        for reference in book.iterfind(".//{*}spine/{*}itemref"):
+            item = items[reference.get("idref")]
+            name = posixpath.join(posixpath.dirname(package), unquote(item.get("href")))
+            if "nav" not in item.get("properties", "").split():
+                chapters.append(_text_of(_html_tree(archive.read(_inside(name)))))
+        return chapters
+
+
+def _html(path: Path) -> list[str]:
+    return [_text_of(_html_tree(path.read_bytes()))]
+
+
+def _xml_file(path: Path) -> list[str]:
+    return [_text_of(_xml(path.read_bytes()))]
+
+
+READERS: dict[str, Callable[[Path], list[str]]] = {
+    ".docx": _docx,
+    ".epub": _epub,
+    ".html": _html,
+    ".htm": _html,
+    ".xhtml": _html,
+    ".xml": _xml_file,
+}
+
+
+def _check_size(archive: zipfile.ZipFile) -> None:
+    packed = sum(entry.compress_size for entry in archive.infolist())
+    size = sum(entry.file_size for entry in archive.infolist())
+    if size > MAX_BYTES or size > MAX_EXPANSION * max(packed, 10_000):
+        raise ValueError(f"unpacked it would have {size:,} bytes")
+
+
+def _inside(name: str) -> str:
+    """The name of a file in an archive."""
+    normal = posixpath.normpath(name)
+    if normal.startswith(("..", "/")):
+        raise ValueError(f"{name!r} leads out of it")
+    return normal
+
+
+def _xml(data: bytes) -> Any:
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    root = etree.fromstring(data, parser)
+    dtd = root.getroottree().docinfo.internalDTD
+    if dtd is not None and any(True for _ in dtd.iterentities()):
+        raise ValueError("it defines entities")
+    return root
+
+
+def _html_tree(data: bytes) -> Any:
+    from lxml import etree, html
+
+    try:
+        return _xml(data)  # XHTML, where case and empty elements are as they are written
+    except etree.XMLSyntaxError:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            return html.document_fromstring(data)
+        return html.document_fromstring(data, html.HTMLParser(encoding="utf-8"))
+
+
+def _text_of(root: Any) -> str:
+    """The text of a tree, of a web page and of TEI that of its body: white space as one space, a
+    line for each paragraph."""
+    pieces = list[str]()
+
+    def walk(element: Any) -> None:
+        tag = element.tag if isinstance(element.tag, str) else ""  # else a comment or the like
+        name = tag.rpartition("}")[2]
+        end = "\n" if name in BLOCKS else ""
+        pieces.append(end)
+        if name and name not in SILENT:
+            pieces.append(_one_space(element.text))
+            for child in element:
+                walk(child)
+                pieces.append(_one_space(child.tail))
+        pieces.append(end)
+
+    bodies = {"html": "{*}body", "TEI": "{*}text"}
+    body = bodies.get(root.tag.rpartition("}")[2])
+    walk(root if body is None or (found := root.find(body)) is None else found)
+    return _joined("".join(pieces).split("\n"))
+
+
+def _one_space(text: str | None) -> str:
+    return re.sub(r"\s+", " ", text or "")
+
+
+def _joined(lines: Iterable[str]) -> str:
+    kept = (re.sub(" {2,}", " ", line).strip() for line in lines)
+    return "".join(f"{line}\n" for line in kept if line)
