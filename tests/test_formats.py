@@ -52,7 +52,7 @@ def test_a_paragraph_becomes_a_line(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("a.html", "<title>a</title><p>Caf&eacute;\n <script>b()</script><p>x &lt; y", "Café\nx < y\n"),
+        ("a.html", "<title>a</title><p>Caf&eacute;\n <style>b</style><p>x &lt; y", "Café\nx < y\n"),
         ("a.htm", "<body>Stra\u00dfe<ul><li>one<li>two</ul>", "Stra\u00dfe\none\ntwo\n"),
         ("a.xml", "<book><l>To be</l><l>or <hi>not</hi>.</l></book>", "To be\nor not.\n"),
         (

@@ -237,8 +237,8 @@ def score_elsewhere(folder: Path, corpus: Corpus, screen: Screen) -> Reference:
             scored.append(DocumentBits(name, characters, bits, np.zeros(1), 0, 0))
             moved(done + 1, len(corpus.test))
     meaning = f"""a network that was trained elsewhere, on text that is not known. It reads
-{model.context:,} tokens at once; of a longer document the older half of them is forgotten, and every
-token is charged"""
+{model.context:,} tokens at once; of a longer document the older half of them is forgotten, and
+every token is charged"""
     return Reference(folder.name, folder.name, meaning, part="network", test={"network": scored})
 
 
