@@ -47,13 +47,22 @@ class Figures(Content):
     mean_over_documents: float | None
 
 
+class Published(Content):
+    """Figures in the units of published ones, see
+    :func:`textgen.evaluation.units.published_units`."""
+
+    counts: dict[str, int | None]
+    parts: dict[str, units.InUnits]
+    denominators: dict[str, str]
+    comparable: str
+
+
 class SplitFigures(Content):
-    """Figures of a held-out split of the text, by part of the model; in the units of published
-    ones, see :func:`textgen.evaluation.units.published_units`."""
+    """Figures of a held-out split of the text, by part of the model."""
 
     parts: dict[str, Figures]
     replacement_rate: NonNegativeFloat
-    published: dict[str, Any] | None = None
+    published: Published | None = None
 
 
 class CorpusContent(Content):
@@ -285,10 +294,10 @@ def summary_markdown(
         figure_table({"validation": metrics.validation, "test": metrics.test}),
     ]
     if published:
-        table = units.unit_table(published["parts"], published["denominators"])
+        table = units.unit_table(published.parts, published.denominators)
         paragraphs += [
             "The test part in the units of published figures. End marks of documents are paid for "
-            f"and, as elsewhere, not counted. {published['comparable'].capitalize()}.",
+            f"and, as elsewhere, not counted. {published.comparable.capitalize()}.",
             units.markdown_table(*table, (0, -1)),
         ]
     paragraphs += [
