@@ -10,6 +10,7 @@ import contextlib
 import csv
 import difflib
 import json
+import math
 import re
 import secrets
 import unicodedata
@@ -31,11 +32,13 @@ from textgen.data.loading import load_text
 from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.surprisal import WORD as WHITE_SPACED
+from textgen.evaluation.surprisal import find_words, word_bits
 from textgen.evaluation.units import UNCHARGED
-from textgen.models.objectives import Objective
+from textgen.models.objectives import NextToken, Objective
 from textgen.runs import results, stored
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
-from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.base import WHITE, Tokenizer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -252,6 +255,74 @@ class Run:
             for part, own in self._bits_of(text).items()
         }
         return _records(text, tables)
+
+    def words(self, text: str, context: str = "", *, entropy: bool = False) -> list[dict[str, Any]]:
+        """The surprisal of every word of a text, a stretch between white space (space, tab, CR,
+        LF), as :mod:`textgen.evaluation.surprisal` defines it: the word and its end, whatever the
+        model's tokens are. Words and subwords are read on their canonical tokens, so their bits
+        are an upper bound.
+
+        Args:
+            text: a passage.
+            context: what is read before it, from the beginning of a document on, and not
+                charged; a space is put between the two if neither has white space there.
+            entropy: whether the records have the entropy of the next token, too.
+
+        Returns:
+            A dictionary a word: ``index`` from 1; ``word``; ``start`` and ``end``, in characters
+            of the text; ``characters``; ``occurrences`` in the training text, and
+            ``frequency_bits``, −log2 of their share of its words: None where there are none or the
+            training text is not at hand. For each part of the model, with its name before them:
+            ``gap_bits`` and ``word_bits``; ``spelling_bits``, how many of the latter are of
+            spelling; ``entropy_bits``, before the word. ``pandas.DataFrame`` makes them a table.
+
+        Raises:
+            TextgenError: another objective than ``next_token``, a tokenizer or policy that does
+                not say where words end, or a token that holds white space and a word.
+        """
+        self.check_words()
+        if context and text and not {context[-1], text[0]} & set(WHITE):
+            context += " "
+        parts = word_bits(self.model, context + text, len(context))
+        records, seen, total = list[dict[str, Any]](), None, 0
+        with contextlib.suppress(TextgenError):
+            seen, total = self.training_words, self.training_words.total()
+        for number, (start, end) in enumerate(find_words(text)):
+            word = text[start:end]
+            record = {"index": number + 1, "word": word, "start": start, "end": end}
+            count = None if seen is None else seen[word]
+            record |= {"characters": len(word), "occurrences": count}
+            record["frequency_bits"] = math.log2(total / count) if count else None
+            for part, bits in parts.items():
+                own = bits[number]._asdict()
+                record |= {f"{part}_{n}_bits": own[n] for n in own if n != "entropy" or entropy}
+            records.append(record)
+        return records
+
+    def check_words(self) -> None:
+        """Check that the run has bits of words, before any work.
+
+        Raises:
+            TextgenError: it does not; says why.
+        """
+        hint = "take a run of characters, subwords or words, of the objective next_token"
+        try:
+            if type(self.objective) is not NextToken:
+                raise ValueError(f"the objective {self.experiment.resolved['objective']['kind']}")
+            self.tokenizer.borders()
+        except ValueError as error:
+            message = f"{self.folder}: no surprisal of words is known of {error}"
+            raise TextgenError(message, hint) from None
+
+    @cached_property
+    def training_words(self) -> Counter[str]:
+        """How often each word stands in the training text.
+
+        Raises:
+            TextgenError: it is not at hand.
+        """
+        documents = load_text(self.experiment, self.metrics.corpus.sha256).train
+        return Counter(word for each in documents for word in WHITE_SPACED.findall(each.text))
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
         """What of a passage stands in the training text, which its bits alone do not say.

@@ -37,6 +37,8 @@ UNSEEN = "\ufffd"
 # text with the distribution that is scored.
 FILL = ("scored", "pool", "mark")
 MEASURED_TEXTS = 50
+# What stands between words, as people who study reading count them: one byte of UTF-8 each.
+WHITE = " \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,43 @@ class Word(NamedTuple):
 Steps = Generator[Any, Any, Any]
 # from a surface form, or None where it is not known, to the steps that lead to it
 StepsOf = Callable[[Any], Steps]
+# Something that a text may go on with: tokens that come first → (V,) float64, with what probability
+# it has come when each token is next. No continuation is counted twice.
+Openings = dict[tuple[int, ...], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Borders:
+    """Which tokens begin with :data:`WHITE` space and which with a word, behind a word that ends.
+
+    With E the sum of an event's openings, Σ P(tokens that come first | h) Σ_v weight(v) P(v | h and
+    these), E(border) is the probability that white space or the end comes after h, and E(word) that
+    of some white space and then a word, however this goes on.
+
+    Attributes:
+        border: white space or the end comes.
+        word: from white space, and what of it belongs to the token that comes next, to the openings
+            of exactly this white space and a word behind it.
+        whole: whether the openings of a word are those after the last word, and have all of the
+            white space; else the tokens that stand for white space alone are known.
+    """
+
+    border: Callable[[], Openings]
+    word: Callable[[str, str], Openings]
+    whole: bool = False
+
+
+def opposite(openings: Openings) -> Openings:
+    """What a text goes on with where it does not go on so."""
+    rest = {before: 1.0 - weights for before, weights in openings.items()}
+    for before in filter(None, openings):
+        rest[before[:-1]][before[-1]] = 0.0  # the token after it decides
+    return rest
+
+
+def white_escapes(alphabet: Iterable[str]) -> float:
+    """P(a character never seen is white space)."""
+    return len(set(WHITE).difference(alphabet)) / 0x110000
 
 
 def chance(yes: float, known: bool | None) -> Steps:
@@ -319,6 +358,17 @@ class Tokenizer(ABC):
             None where they leave nothing open. By default only a character never seen is open.
         """
         return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
+
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """Where words end and begin.
+
+        Args:
+            earlier: a document cache, which may go on growing.
+
+        Raises:
+            ValueError: that is not known; says of what.
+        """
+        raise ValueError(type(self).__name__)
 
     def temperature_offsets(self, temperature: float) -> np.ndarray:
         """(V,) float32: what is added to logits that were divided by a temperature, so that a token

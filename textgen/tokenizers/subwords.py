@@ -26,16 +26,25 @@ from pydantic import Field
 
 from textgen.core.settings import Count
 from textgen.tokenizers.base import (
+    BOUNDARY,
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
+    WHITE,
+    Borders,
+    DocumentCounts,
     EncodedDocument,
+    Openings,
     Tokenizer,
+    opposite,
     smallest_dtype,
+    white_escapes,
     with_pace,
 )
 
 BYTES = 256
+# how byte-level subwords write the space, and all white space
+SPACE, WHITE_BYTES = "\u0120", {chr(0x100 + ord(c)) for c in WHITE}
 UNSEEN_STEP = 1e-4  # between the scores the Unigram trainer gives to one byte not seen and the next
 
 
@@ -124,6 +133,48 @@ class SubwordTokenizer(Tokenizer):
     def _texts(self, numbers: list[list[int]]) -> list[str]:
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""
         return self._live.decode_batch(numbers, skip_special_tokens=False)
+
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """White space is ASCII, so the first byte of a subword tells whether a border comes::
+
+            P(border | h) = Σ_{v begins with a white byte} P(v | h) + P(end | h)
+
+        A space and what comes behind it are cut together, into ``" ab"`` or ``" "`` and ``"ab"``.
+        So white space g and a word have up to three openings, where t(…) are the tokens of a text
+        and g⁻ is g without its last character c: a subword that begins with a space and goes on
+        with something else (if c is one), and, behind all of g, one that is not white::
+
+            P(g, word | h) = P(t(g⁻) | h) Σ_{v = " x…"} P(v | h, t(g⁻))
+                           + Σ_{T = t(g⁻) t(c) or t(g)} P(T | h) Σ_{v not white} P(v | h, T)
+
+        t(g) is how g is cut before a character never seen, or a space of Unicode's beyond these
+        four. Where a subword joins such a space to white space it is known of neither to be a
+        border.
+        """
+        pieces = [self._live.id_to_token(i) for i in range(self.size - RESERVED)]
+        white = np.array([0.0, 0.0, *(piece[0] in WHITE_BYTES for piece in pieces)])
+        white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
+        spaced = (p[0] == SPACE and p[1:2] not in WHITE_BYTES | {""} for p in pieces)
+        behind_space = np.array([0.0, 0.0, *spaced])
+        border = {(): white}
+        other = opposite(border)[()]
+
+        def tokens(*parts: str) -> tuple[tuple[int, ...], float]:
+            each = [self.encode(part) for part in parts]
+            cost = sum(float(e.spelling_bits.sum()) for e in each)
+            return tuple(chain.from_iterable(e.tokens.tolist() for e in each)), 2.0**-cost
+
+        def word(gap: str, lead: str) -> Openings:
+            openings = {}
+            for parts in ((gap[:-1], gap[-1:]), (gap,)):
+                route, chance = tokens(*parts)
+                openings[route] = chance * other
+            if gap[-1:] == " ":
+                route, chance = tokens(gap[:-1])
+                openings[route] = chance * behind_space
+            return openings
+
+        return Borders(lambda: border, word, whole=True)
 
     def portable(self) -> dict[str, Any]:
         model = json.loads(self.tokenizer)["model"]

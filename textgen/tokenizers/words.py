@@ -27,12 +27,27 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
 from textgen.tokenizers.base import (
+    BOUNDARY,
+    WHITE,
+    Borders,
+    DocumentCounts,
     EncodedDocument,
+    Openings,
     PlaceholderTokenizer,
     StepsOf,
+    opposite,
     with_pace,
 )
-from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
+from textgen.tokenizers.pieces import (
+    CAPITAL,
+    JOIN,
+    MODIFIERS,
+    UPPER,
+    Segmenter,
+    Vocabulary,
+    WordWriter,
+    pretokenize,
+)
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
 
 
@@ -159,6 +174,56 @@ class WordTokenizer(PlaceholderTokenizer):
             for token, offset in self.policy.temperature_offsets(temperature).items():
                 offsets[token] = offset
         return offsets
+
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """A single space belongs to the word behind it, other white space is a piece of its own. So
+        a border is a word with its space, a piece of white space, or the end; behind a case
+        modifier m the next token tells. A rare word has its space unless ``<join>`` stands before
+        it, and is then white where the policy says so, with probability w(v)::
+
+            S(h) = Σ_{v with a space} P(v | h) + Σ_m P(m | h) Σ_{v with a space} P(v | h, m)
+            P(border | h) = S(h) + Σ_{v white} P(v | h) + P(end | h)
+                          + P(join | h) Σ_v P(v | h, join) w(v)
+
+        Behind the pieces of white space before it, h', a word with a space opens with S(h') and one
+        without with 1 − P(border | h').
+
+        Raises:
+            ValueError: a policy by which the tokens of a text depend on what comes behind it.
+        """
+        policy = self.policy
+        if policy.gaps:
+            raise ValueError("rare words that are left out")
+        if policy.looks_ahead:
+            raise ValueError("rare words by a tagger that reads ahead")
+        chances = dict[tuple[str, int], float]()
+
+        def begins_white(name: str) -> float:
+            key = name, 0 if earlier is None else earlier.totals[name]
+            if key not in chances:
+                chances[key] = policy.speller.begins_white(name, earlier)
+            return chances[key]
+
+        case, white, rare = np.zeros((3, self.size))
+        for token, text in enumerate(self.vocabulary.words, policy.first_word):
+            case[token] = text[0] == " " and text[1:2] not in ("", *WHITE)
+            white[token] = text[0] in WHITE
+        spaced = case.copy()
+        spaced[[*policy.rare_openings(begins_white)]] = 1.0
+        white = np.maximum(white, spaced)
+        white[BOUNDARY] = 1.0
+
+        def border() -> Openings:
+            for token, chance in policy.rare_openings(begins_white).items():
+                rare[token] = chance
+            return {(): white, (CAPITAL,): case, (UPPER,): case, (JOIN,): rare}
+
+        def word(gap: str, lead: str) -> Openings:
+            if lead == " ":
+                return {(): spaced, (CAPITAL,): case, (UPPER,): case}
+            return {} if lead else opposite(border())  # a mark may follow other white space
+
+        return Borders(border, word)
 
     def state(self) -> dict[str, Any]:
         return {

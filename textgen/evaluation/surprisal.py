@@ -1,0 +1,231 @@
+"""The surprisal of words: the same events under models of characters, subwords and words.
+
+A word is a stretch between white space (:data:`textgen.tokenizers.base.WHITE`), a border is white
+space or the end of the text. Behind a text u that ends with a word, or at the beginning:
+
+    gap_bits  = −log2 P(exactly the white space g, and then a word | u, and then a border)
+    word_bits = −log2 P(the word w, and then a border | u g, and then a word)
+
+A model of words writes most words with the space before them and their end in one token, a model of
+characters pays for the end in the next space; by these events each pays for it in the word itself
+(Pimentel & Meister 2024, arXiv:2406.14561; Oh & Schuler 2024, arXiv:2406.10851). With P(t) the
+probability of the tokens of a text t, and of what they hide, whatever comes behind them, and B and
+W those of a border and of g and a word, as :class:`textgen.tokenizers.base.Borders` has them:
+
+    P(g, and then a word | border)  = P(u) W(u, g) / (P(u) B(u))
+    P(w, and then a border | …)     = P(u g w) B(u g w) / (P(u) W(u, g))
+
+So the bits of all gaps and words are those of the text up to its last word and the border there. At
+the beginning of a text B is 1. The probabilities of all words behind u g sum to one, but for what
+the model leaves to tokens that no text has: words and subwords are read on their canonical tokens,
+and their bits are an upper bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
+from textgen.evaluation.likelihood import DocumentBits
+from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.sampler import Stepper
+from textgen.tokenizers.base import (
+    BOUNDARY,
+    WHITE,
+    Borders,
+    Choice,
+    DocumentCounts,
+    EncodedDocument,
+    Openings,
+    follow,
+    walk,
+)
+
+WORD = re.compile(f"[^{WHITE}]+")
+# Tokens that may come first → their probability, and what has read them.
+Readings = dict[tuple[int, ...], tuple[float, Stepper]]
+
+
+class WordBits(NamedTuple):
+    """What a word costs under one distribution.
+
+    Attributes:
+        gap: bits of the white space before it, see above.
+        word: bits of the word.
+        spelling: of these, those of spelling what a token hides.
+        entropy: in bits, of the next token before the word.
+    """
+
+    gap: float
+    word: float
+    spelling: float
+    entropy: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a word stands among the tokens of a text.
+
+    Attributes:
+        gap, lead: the white space before it; and what of this belongs to the word's first token.
+        border: how many tokens come before the gap.
+        opens: how many come before its openings, see :class:`textgen.tokenizers.base.Borders`.
+        first: how many come before the word's own tokens.
+        end: how many come before the border behind it.
+    """
+
+    gap: str
+    lead: str
+    border: int
+    opens: int
+    first: int
+    end: int
+
+
+def find_words(text: str, start: int = 0) -> list[tuple[int, int]]:
+    """Where the words of a text begin and end that begin at ``start`` or behind it."""
+    return [match.span() for match in WORD.finditer(text) if match.start() >= start]
+
+
+def word_bits(model: LanguageModel, text: str, start: int = 0) -> dict[str, list[WordBits]]:
+    """Part of the model → the bits of every word, read behind all that stands before it.
+
+    ``with_cache`` is left out where the network goes on learning: a word that it might have read
+    instead would have taught it something else.
+
+    Args:
+        text: a document.
+        start: the first words, up to here, are read and not charged.
+
+    Raises:
+        TextgenError: a token holds white space and a word behind it.
+        ValueError: it is not known where the tokenizer's words end; says of what tokenizer.
+    """
+    if model.cache and model.cache.dynamic:
+        model = replace(model, cache=None)
+    encoded = model.tokenizer.encode(text)
+    places = _places(model.tokenizer.borders(), encoded, text, start)
+    scores = model.score([Document("text", text)], encoded=[encoded])
+    result = dict[str, list[WordBits]]()
+    for part, (bits,) in scores.items():
+        if part == "with_counts" and model.counts is None:
+            result[part] = result["network"]
+        else:
+            result[part] = _bits_of_words(model.part(part), encoded, places, bits)
+    return result
+
+
+def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -> list[Place]:
+    tokens, ends, starts = [*encoded.tokens.tolist(), BOUNDARY], encoded.ends, encoded.starts
+    begins = np.concatenate([[0], ends[:-1]]) if starts is None else starts
+
+    def tokens_of(size: int) -> int:
+        """How many tokens the beginning of the text has; all bytes of a character end with it."""
+        rows = (ends, size, "right") if starts is None else (starts, size, "left")
+        return int(np.searchsorted(*rows))
+
+    def opens(openings: Openings, place: int) -> bool:
+        behind = ((first, place + len(first), weights) for first, weights in openings.items())
+        return any(
+            tuple(tokens[place:end]) == first and weights[tokens[end]] > 0
+            for first, end, weights in behind
+        )
+
+    def place_of(last: int, begin: int, end: int) -> Place | None:
+        border, after = tokens_of(last), tokens_of(end)
+        own = int(np.searchsorted(ends, begin, "right"))  # the token of the first character
+        lead = text[begins[own] : begin]
+        # with those before it that have no text, such as a case modifier
+        first = own if starts is None else int(np.searchsorted(starts, begins[own]))
+        opened = border if borders.whole else first
+        aligned = begins[own] >= last and ends[after - 1] == end
+        openings = borders.word(text[last:begin], lead)
+        if not (aligned and opens(openings, opened) and opens(borders.border(), after)):
+            return None
+        return Place(text[last:begin], lead, border, opened, first, after)
+
+    places, last = list[Place](), 0
+    for begin, end in find_words(text):
+        if begin >= start:
+            if (place := place_of(last, begin, end)) is None:
+                what = f"{text[last:end]!r}, characters {last} to {end}"
+                message = f"{what}: a token holds white space and what is none"
+                raise TextgenError(message, "replace unusual white space or marks there")
+            places.append(place)
+        last = end
+    return places
+
+
+def _bits_of_words(
+    model: LanguageModel, encoded: EncodedDocument, places: Sequence[Place], bits: DocumentBits
+) -> list[WordBits]:
+    """Of one part, from the bits of the text's tokens."""
+    spelling = np.zeros(len(encoded.tokens) + 1)
+    np.add.at(spelling, encoded.places, bits.surface_bits)
+    spelled = np.concatenate([[0.0], np.cumsum(spelling)])
+    cost = spelled + np.concatenate([[0.0], np.cumsum(bits.model_bits, dtype=np.float64)])
+    border, word, entropy = _chances(model, encoded, places)
+    return [
+        WordBits(
+            gap=float(cost[p.opens] - cost[p.border]) - word[p.opens] + border.get(p.border, 0.0),
+            word=float(cost[p.end] - cost[p.opens]) - border[p.end] + word[p.opens],
+            spelling=float(spelled[p.end] - spelled[p.first]),
+            entropy=entropy[p.first],
+        )
+        for p in places
+    ]
+
+
+def _chances(
+    model: LanguageModel, encoded: EncodedDocument, places: Sequence[Place]
+) -> tuple[dict[int, float], dict[int, float], dict[int, float]]:
+    """log2 of the chance of a border and of a word, and the entropy in bits of the next token, each
+    by how many tokens come before it."""
+    border = {p.border: 0.0 for p in places if p.border} | {p.end: 0.0 for p in places}
+    word, entropy = ({getattr(p, name): 0.0 for p in places} for name in ("opens", "first"))
+    white = {p.opens: (p.gap, p.lead) for p in places}
+    earlier = DocumentCounts() if model.cache else None
+    borders, stepper = model.tokenizer.borders(earlier), Stepper(model)
+    coming = iter(range(len(encoded.tokens) + 1))
+
+    def read(choice: Choice) -> int:
+        assert choice.known is not None
+        if choice.probabilities is not None:
+            return choice.known
+        place = next(coming)
+        reading: Readings = {(): (1.0, stepper)}
+        if place in border:
+            border[place] = _log_chance(borders.border(), reading)
+        if place in word:
+            word[place] = _log_chance(borders.word(*white[place]), reading)
+        if place in entropy:
+            chances = stepper.probabilities()
+            entropy[place] = -float(chances @ np.log2(np.maximum(chances, 1e-300)))
+        if choice.known != BOUNDARY:
+            stepper.append(choice.known)
+        return choice.known
+
+    follow(walk(model.tokenizer, encoded, earlier), read)
+    return border, word, entropy
+
+
+def _log_chance(openings: Openings, reading: Readings) -> float:
+    """log2 of the chance of openings; ``reading`` has what was read of tokens that come first."""
+
+    def read(first: tuple[int, ...]) -> tuple[float, Stepper]:
+        if first not in reading:
+            chance, stepper = read(first[:-1])
+            chance *= stepper.probabilities()[first[-1]]
+            stepper = stepper.copy()
+            stepper.append(first[-1])
+            reading[first] = chance, stepper
+        return reading[first]
+
+    readings = ((*read(first), weights) for first, weights in openings.items())
+    return float(np.log2(sum(c * (weights @ s.probabilities()) for c, s, weights in readings)))
