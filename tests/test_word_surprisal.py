@@ -18,7 +18,8 @@ from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.surprisal import find_words, word_bits
 from textgen.models.objectives import NextToken
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import BOUNDARY, WHITE, DocumentCounts, follow, walk
+from textgen.tokenizers.base import BOUNDARY, DocumentCounts, follow, walk
+from textgen.tokenizers.borders import WHITE
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Drop, Pos, Unk
 from textgen.tokenizers.subwords import Subwords

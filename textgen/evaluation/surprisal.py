@@ -1,7 +1,7 @@
 """The surprisal of words: the same events under models of characters, subwords and words.
 
-A word is a stretch between white space (:data:`textgen.tokenizers.base.WHITE`), a border is white
-space or the end of the text. Behind a text u that ends with a word, or at the beginning:
+A word is a stretch between white space (:data:`textgen.tokenizers.borders.WHITE`), a border is
+white space or the end of the text. Behind a text u that ends with a word, or at the beginning:
 
     gap_bits  = −log2 P(exactly the white space g, and then a word | u, and then a border)
     word_bits = −log2 P(the word w, and then a border | u g, and then a word)
@@ -10,7 +10,7 @@ A model of words writes most words with the space before them and their end in o
 characters pays for the end in the next space; by these events each pays for it in the word itself
 (Pimentel & Meister 2024, arXiv:2406.14561; Oh & Schuler 2024, arXiv:2406.10851). With P(t) the
 probability of the tokens of a text t, and of what they hide, whatever comes behind them, and B and
-W those of a border and of g and a word, as :class:`textgen.tokenizers.base.Borders` has them:
+W those of a border and of g and a word, as :class:`textgen.tokenizers.borders.Borders` has them:
 
     P(g, and then a word | border)  = P(u) W(u, g) / (P(u) B(u))
     P(w, and then a border | …)     = P(u g w) B(u g w) / (P(u) W(u, g))
@@ -35,17 +35,8 @@ from textgen.data.documents import Document
 from textgen.evaluation.likelihood import DocumentBits
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    WHITE,
-    Borders,
-    Choice,
-    DocumentCounts,
-    EncodedDocument,
-    Openings,
-    follow,
-    walk,
-)
+from textgen.tokenizers.base import BOUNDARY, Choice, DocumentCounts, EncodedDocument, follow, walk
+from textgen.tokenizers.borders import WHITE, Borders, Openings
 
 WORD = re.compile(f"[^{WHITE}]+")
 # Tokens that may come first → their probability, and what has read them.
@@ -75,7 +66,7 @@ class Place:
     Attributes:
         gap, lead: the white space before it; and what of this belongs to the word's first token.
         border: how many tokens come before the gap.
-        opens: how many come before its openings, see :class:`textgen.tokenizers.base.Borders`.
+        opens: how many come before its openings, see :class:`textgen.tokenizers.borders.Borders`.
         first: how many come before the word's own tokens.
         end: how many come before the border behind it.
     """

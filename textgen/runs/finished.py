@@ -38,7 +38,8 @@ from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import NextToken, Objective
 from textgen.runs import results, stored
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
-from textgen.tokenizers.base import WHITE, Tokenizer
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.borders import WHITE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

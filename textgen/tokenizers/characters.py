@@ -17,15 +17,12 @@ from textgen.tokenizers.base import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
-    WHITE,
-    Borders,
     DocumentCounts,
     EncodedDocument,
     Tokenizer,
-    opposite,
     smallest_dtype,
-    white_escapes,
 )
+from textgen.tokenizers.borders import WHITE, Borders, opposite, white_escapes
 
 
 @dataclass(frozen=True)

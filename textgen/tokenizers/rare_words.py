@@ -15,17 +15,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    ESCAPE,
-    WHITE,
-    Span,
-    Steps,
-    StepsOf,
-    chance,
-    spelled,
-    white_escapes,
-)
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, Span, Steps, StepsOf, chance, spelled
+from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, WordWriter, split_space
 from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces

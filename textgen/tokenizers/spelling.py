@@ -44,14 +44,13 @@ from textgen.tokenizers.base import (
     ESCAPE,
     RESERVED,
     UNSEEN,
-    WHITE,
     Choice,
     DocumentCounts,
     Filling,
     Steps,
     unseen_character,
-    white_escapes,
 )
+from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
 

@@ -30,17 +30,13 @@ from textgen.tokenizers.base import (
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
-    WHITE,
-    Borders,
     DocumentCounts,
     EncodedDocument,
-    Openings,
     Tokenizer,
-    opposite,
     smallest_dtype,
-    white_escapes,
     with_pace,
 )
+from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
 
 BYTES = 256
 # how byte-level subwords write the space, and all white space

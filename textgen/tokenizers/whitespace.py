@@ -30,12 +30,9 @@ import numpy as np
 from textgen.tokenizers.base import (
     BOUNDARY,
     RESERVED,
-    WHITE,
-    Borders,
     DocumentCounts,
     EncodedDocument,
     GrowingText,
-    Openings,
     PlaceholderTokenizer,
     Span,
     StepsOf,
@@ -43,6 +40,7 @@ from textgen.tokenizers.base import (
     spelled,
     with_pace,
 )
+from textgen.tokenizers.borders import WHITE, Borders, Openings
 from textgen.tokenizers.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1

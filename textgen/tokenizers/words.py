@@ -28,16 +28,13 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
 from textgen.tokenizers.base import (
     BOUNDARY,
-    WHITE,
-    Borders,
     DocumentCounts,
     EncodedDocument,
-    Openings,
     PlaceholderTokenizer,
     StepsOf,
-    opposite,
     with_pace,
 )
+from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.pieces import (
     CAPITAL,
     JOIN,
