@@ -62,9 +62,7 @@ class Parser(argparse.ArgumentParser):
         """``--text`` or ``--file``; exactly one is needed; returns their group."""
         group = self.add_mutually_exclusive_group(required=True)
         group.add_argument("--text", help="the passage")
-        group.add_argument(
-            "--file", type=Path, help="a UTF-8 file that holds it; -: standard input"
-        )
+        group.add_argument("--file", type=Path, help="a UTF-8 file with it; -: standard input")
         return group
 
 
@@ -191,15 +189,9 @@ def _score(parser: Parser) -> None:
     parser.option("runs", f"{RUN}; several with --words alone", type=Path, nargs="+", metavar="RUN")
     passage, split = parser.passage(), "of the run's own text, in place of a passage"
     passage.add_argument("--split", choices=SPLITS, help=split)
-    items = (
-        "with --words: a CSV with columns item, text and, if wanted, context: passages of their "
-    )
-    items += "own, each read behind its context"
+    items = "with --words: a CSV of item, text and, if wanted, context, read first and not charged"
     passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
-    words = (
-        "write the surprisal of every word to this CSV, of each run and every part of its model; "
-    )
-    words += "an upper bound for words and subwords, which are read on their canonical tokens"
+    words = "write every word's surprisal to this CSV; of words and subwords, an upper bound"
     parser.option("--words", words, type=Path, metavar="FILE.csv")
     parser.flag("--entropy", "with --words: the entropy of the next token before each word, too")
     parser.part("by which a passage is coloured")

@@ -103,50 +103,35 @@ def word_bits(model: LanguageModel, text: str, start: int = 0) -> dict[str, list
     encoded = model.tokenizer.encode(text)
     places = _places(model.tokenizer.borders(), encoded, text, start)
     scores = model.score([Document("text", text)], encoded=[encoded])
-    result = dict[str, list[WordBits]]()
-    for part, (bits,) in scores.items():
-        if part == "with_counts" and model.counts is None:
-            result[part] = result["network"]
-        else:
-            result[part] = _bits_of_words(model.part(part), encoded, places, bits)
-    return result
+    return {
+        part: _bits_of_words(model.part(part), encoded, places, bits)
+        for part, (bits,) in scores.items()
+    }
 
 
 def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -> list[Place]:
     tokens, ends, starts = [*encoded.tokens.tolist(), BOUNDARY], encoded.ends, encoded.starts
     begins = np.concatenate([[0], ends[:-1]]) if starts is None else starts
-
-    def tokens_of(size: int) -> int:
-        """How many tokens the beginning of the text has; all bytes of a character end with it."""
-        rows = (ends, size, "right") if starts is None else (starts, size, "left")
-        return int(np.searchsorted(*rows))
+    # all bytes of a character end with it; what has no text begins where the next token does
+    side = (ends, "right") if starts is None else (starts, "left")
 
     def opens(openings: Openings, place: int) -> bool:
-        behind = ((first, place + len(first), weights) for first, weights in openings.items())
-        return any(
-            tuple(tokens[place:end]) == first and weights[tokens[end]] > 0
-            for first, end, weights in behind
-        )
-
-    def place_of(last: int, begin: int, end: int) -> Place | None:
-        border, after = tokens_of(last), tokens_of(end)
-        own = int(np.searchsorted(ends, begin, "right"))  # the token of the first character
-        lead = text[begins[own] : begin]
-        # with those before it that have no text, such as a case modifier
-        first = own if starts is None else int(np.searchsorted(starts, begins[own]))
-        opened = border if borders.whole else first
-        aligned = begins[own] >= last and ends[after - 1] == end
-        openings = borders.word(text[last:begin], lead)
-        if not (aligned and opens(openings, opened) and opens(borders.border(), after)):
-            return None
-        return Place(text[last:begin], lead, border, opened, first, after)
+        last = {first: place + len(first) for first in openings}
+        found = (f for f in openings if tuple(tokens[place : last[f]]) == f)
+        return any(openings[first][tokens[last[first]]] > 0 for first in found)
 
     places, last = list[Place](), 0
     for begin, end in find_words(text):
+        own = int(np.searchsorted(ends, begin, "right"))  # the token of the first character
+        first = own if starts is None else int(np.searchsorted(starts, begins[own]))
+        gap, lead = text[last:begin], text[begins[own] : begin]
+        border, after = (int(np.searchsorted(side[0], size, side[1])) for size in (last, end))
+        place = Place(gap, lead, border, border if borders.whole else first, first, after)
         if begin >= start:
-            if (place := place_of(last, begin, end)) is None:
-                what = f"{text[last:end]!r}, characters {last} to {end}"
-                message = f"{what}: a token holds white space and what is none"
+            aligned = begins[own] >= last and ends[after - 1] == end
+            known = aligned and opens(borders.word(gap, lead), place.opens)
+            if not (known and opens(borders.border(), after)):
+                message = f"{text[last:end]!r}: a token holds white space and what is none"
                 raise TextgenError(message, "replace unusual white space or marks there")
             places.append(place)
         last = end
@@ -164,7 +149,7 @@ def _bits_of_words(
     border, word, entropy = _chances(model, encoded, places)
     return [
         WordBits(
-            gap=float(cost[p.opens] - cost[p.border]) - word[p.opens] + border.get(p.border, 0.0),
+            gap=float(cost[p.opens] - cost[p.border]) - word[p.opens] + border[p.border],
             word=float(cost[p.end] - cost[p.opens]) - border[p.end] + word[p.opens],
             spelling=float(spelled[p.end] - spelled[p.first]),
             entropy=entropy[p.first],
@@ -175,30 +160,28 @@ def _bits_of_words(
 
 def _chances(
     model: LanguageModel, encoded: EncodedDocument, places: Sequence[Place]
-) -> tuple[dict[int, float], dict[int, float], dict[int, float]]:
+) -> tuple[dict[int, float], ...]:
     """log2 of the chance of a border and of a word, and the entropy in bits of the next token, each
-    by how many tokens come before it."""
-    border = {p.border: 0.0 for p in places if p.border} | {p.end: 0.0 for p in places}
-    word, entropy = ({getattr(p, name): 0.0 for p in places} for name in ("opens", "first"))
-    white = {p.opens: (p.gap, p.lead) for p in places}
+    by how many tokens come before it; a text begins behind a border."""
+    border, word, entropy = {0: 0.0}, dict[int, float](), dict[int, float]()
+    behind = {n for p in places for n in (p.border, p.end)} - {0}
+    gaps, firsts = {p.opens: p for p in places}, {p.first for p in places}
     earlier = DocumentCounts() if model.cache else None
     borders, stepper = model.tokenizer.borders(earlier), Stepper(model)
     coming = iter(range(len(encoded.tokens) + 1))
 
-    def read(choice: Choice) -> int:
-        assert choice.known is not None
+    def read(choice: Choice) -> int | None:
         if choice.probabilities is not None:
             return choice.known
-        place = next(coming)
-        reading: Readings = {(): (1.0, stepper)}
-        if place in border:
+        place, reading = next(coming), {(): (1.0, stepper)}
+        if place in behind:
             border[place] = _log_chance(borders.border(), reading)
-        if place in word:
-            word[place] = _log_chance(borders.word(*white[place]), reading)
-        if place in entropy:
-            chances = stepper.probabilities()
-            entropy[place] = -float(chances @ np.log2(np.maximum(chances, 1e-300)))
-        if choice.known != BOUNDARY:
+        if own := gaps.get(place):
+            word[place] = _log_chance(borders.word(own.gap, own.lead), reading)
+        if place in firsts:
+            chances = np.maximum(stepper.probabilities(), 1e-300)
+            entropy[place] = -float(chances @ np.log2(chances))
+        if choice.known:
             stepper.append(choice.known)
         return choice.known
 

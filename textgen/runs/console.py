@@ -25,7 +25,6 @@ from textgen.core.system import kind_of, write_csv
 from textgen.data.documents import count_characters, read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
-from textgen.evaluation.surprisal import find_words
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.runs.finished import generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
@@ -256,27 +255,19 @@ def _marked(record: Mapping[str, Any]) -> str:
 
 
 def score(
-    runs: Sequence[Path],
-    *,
-    text: str | None,
-    file: Path | None,
-    split: str | None,
-    items: Path | None,
-    words: Path | None,
-    entropy: bool,
-    part: str,
-    json: bool,
+    runs: Sequence[Path], *, part: str, json: bool, words: Path | None, entropy: bool, **given: Any
 ) -> None:
-    """``textgen score``."""
+    """``textgen score``; what is ``given`` is a text, a file, a split, or items."""
+    text, file, split, items = (given[name] for name in ("text", "file", "split", "items"))
     if words is not None:
         if split is not None or json:
             raise TextgenError(f"--words is no option of --{'json' if json else 'split'}")
         passages = read_items(items) if items else [("1", read_passage(text, file), "")]
         score_words(runs, passages, words, entropy)
         return
-    if items is not None or entropy or len(runs) > 1:
+    if items or entropy or len(runs) > 1:
         what = "--items" if items else "--entropy" if entropy else f"{len(runs)} runs"
-        raise TextgenError(f"{what}: an option of --words alone", "add --words FILE.csv")
+        raise TextgenError(f"{what}: for --words alone", "add --words FILE.csv")
     opened = load_run(runs[0])
     opened.experiment.check_part(part)
     if split is not None:
@@ -301,8 +292,7 @@ def score_words(
     folders: Sequence[Path], passages: Sequence[tuple[str, str, str]], path: Path, entropy: bool
 ) -> None:
     """Write the words of passages (item, text, context) under runs as CSV."""
-    kinds = kind_of(path), kind_of(path.parent)
-    if kinds[0] not in ("a file", "no such file") or kinds[1] != "a folder":
+    if kind_of(path) not in ("a file", "no such file") or kind_of(path.parent) != "a folder":
         raise TextgenError(f"--words {path}: no file can be written there")
     runs = {run.folder.resolve().name: run for run in map(load_run, folders)}
     if len(runs) < len(folders):
@@ -311,14 +301,12 @@ def score_words(
         run.check_words()
     rows, shared = list[dict[str, Any]](), ("index", "word", "start", "end", "characters")
     for item, text, context in passages:
-        words = [{"item": item} for _ in find_words(text)]
-        for name, run in runs.items():
-            prefix = f"{name}_" if len(runs) > 1 else ""
-            for row, record in zip(words, run.words(text, context, entropy=entropy), strict=True):
-                for key, value in record.items():
-                    value = round(value, 6) if isinstance(value, float) else value
-                    row[key if key in shared else prefix + key] = value
-        rows += words
+        tables = [run.words(text, context, entropy=entropy) for run in runs.values()]
+        for records in zip(*tables, strict=True):
+            rows.append({"item": item})
+            for name, record in zip(runs, records, strict=True):
+                prefix = f"{name}_" if len(runs) > 1 else ""
+                rows[-1] |= {k if k in shared else prefix + k: v for k, v in record.items()}
     write_csv(path, rows)
     print(f"{len(rows):,} words → {visible(str(path))}")
 
@@ -326,11 +314,9 @@ def score_words(
 def read_items(path: Path) -> list[tuple[str, str, str]]:
     """The rows of a CSV of items: item, text, context."""
     rows = list(csv.DictReader(io.StringIO(read_passage(None, path), newline="")))
-    columns = list(rows[0]) if rows else []
-    if not {"item", "text"} <= {*columns}:
-        message = (
-            f"{path}: the columns item and text expected, found {', '.join(map(str, columns))}"
-        )
+    if not rows or not {"item", "text"} <= rows[0].keys():
+        found = ", ".join(map(str, rows[0])) if rows else "no row"
+        message = f"{path}: the columns item and text expected, found {found}"
         raise TextgenError(message, "the first line names the columns, divided by commas")
     return [(row["item"], row["text"] or "", row.get("context") or "") for row in rows]
 

@@ -285,20 +285,19 @@ class Run:
         if context and text and not {context[-1], text[0]} & set(WHITE):
             context += " "
         parts = word_bits(self.model, context + text, len(context))
-        records, seen, total = list[dict[str, Any]](), None, 0
+        seen, rows = None, list[dict[str, Any]]()
         with contextlib.suppress(TextgenError):
-            seen, total = self.training_words, self.training_words.total()
+            seen = self.training_words
         for number, (start, end) in enumerate(find_words(text)):
-            word = text[start:end]
-            record = {"index": number + 1, "word": word, "start": start, "end": end}
-            count = None if seen is None else seen[word]
-            record |= {"characters": len(word), "occurrences": count}
-            record["frequency_bits"] = math.log2(total / count) if count else None
-            for part, bits in parts.items():
-                own = bits[number]._asdict()
-                record |= {f"{part}_{n}_bits": own[n] for n in own if n != "entropy" or entropy}
-            records.append(record)
-        return records
+            row = {"index": number + 1, "word": text[start:end], "start": start, "end": end}
+            count = None if seen is None else seen[row["word"]]
+            bits = math.log2(seen.total() / count) if seen and count else None
+            row |= {"characters": end - start, "occurrences": count, "frequency_bits": bits}
+            for part, words in parts.items():
+                own = words[number]._asdict()
+                row |= {f"{part}_{n}_bits": own[n] for n in own if n != "entropy" or entropy}
+            rows.append(row)
+        return rows
 
     def check_words(self) -> None:
         """Check that the run has bits of words, before any work.
@@ -306,14 +305,13 @@ class Run:
         Raises:
             TextgenError: it does not; says why.
         """
-        hint = "take a run of characters, subwords or words, of the objective next_token"
         try:
             if type(self.objective) is not NextToken:
                 raise ValueError(f"the objective {self.experiment.resolved['objective']['kind']}")
             self.tokenizer.borders()
         except ValueError as error:
             message = f"{self.folder}: no surprisal of words is known of {error}"
-            raise TextgenError(message, hint) from None
+            raise TextgenError(message, "take a run of next_token with another policy") from None
 
     @cached_property
     def training_words(self) -> Counter[str]:

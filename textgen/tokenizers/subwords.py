@@ -36,7 +36,7 @@ from textgen.tokenizers.base import (
     smallest_dtype,
     with_pace,
 )
-from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
+from textgen.tokenizers.borders import WHITE, Borders, Openings, white_escapes
 
 BYTES = 256
 # how byte-level subwords write the space, and all white space
@@ -152,22 +152,17 @@ class SubwordTokenizer(Tokenizer):
         white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
         spaced = (p[0] == SPACE and p[1:2] not in WHITE_BYTES | {""} for p in pieces)
         behind_space = np.array([0.0, 0.0, *spaced])
-        border = {(): white}
-        other = opposite(border)[()]
-
-        def tokens(*parts: str) -> tuple[tuple[int, ...], float]:
-            each = [self.encode(part) for part in parts]
-            cost = sum(float(e.spelling_bits.sum()) for e in each)
-            return tuple(chain.from_iterable(e.tokens.tolist() for e in each)), 2.0**-cost
+        border, other = {(): white}, 1.0 - white
 
         def word(gap: str, lead: str) -> Openings:
-            openings = {}
-            for parts in ((gap[:-1], gap[-1:]), (gap,)):
-                route, chance = tokens(*parts)
-                openings[route] = chance * other
+            routes = [((gap[:-1], gap[-1:]), other), ((gap,), other)]
             if gap[-1:] == " ":
-                route, chance = tokens(gap[:-1])
-                openings[route] = chance * behind_space
+                routes.append(((gap[:-1],), behind_space))
+            openings = {}
+            for parts, weights in routes:
+                each = [self.encode(part) for part in parts]
+                tokens = tuple(chain.from_iterable(e.tokens.tolist() for e in each))
+                openings[tokens] = weights * 2.0 ** -sum(e.spelling_bits.sum() for e in each)
             return openings
 
         return Borders(lambda: border, word, whole=True)

@@ -25,12 +25,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
-
 from textgen.tokenizers.base import (
-    BOUNDARY,
     RESERVED,
-    DocumentCounts,
     EncodedDocument,
     GrowingText,
     PlaceholderTokenizer,
@@ -40,7 +36,6 @@ from textgen.tokenizers.base import (
     spelled,
     with_pace,
 )
-from textgen.tokenizers.borders import WHITE, Borders, Openings
 from textgen.tokenizers.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
@@ -153,36 +148,6 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
             return None
         token = int(tokens[-1])
         return partial(spelled, self.spellers[token], CLASSES[token], MARKS[token])
-
-    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
-        """Behind a word, every token begins with its usual white space; ``<spacing>`` with what it
-        spells, and if that is nothing, s₀, only a line end can follow::
-
-            P(border | h) = Σ_{v but spacing} P(v | h) + P(end | h) + P(spacing | h)
-                          · (P(white | spacing) + P(s₀ | spacing) P(line end | h, spacing))
-
-        A word opens with any word's token: the usual white space is its own, and other white space
-        stands before it, also none (s₀) in place of the usual one where a line begins.
-        """
-        speller, line_end = self.spellers[SPACING], self._index["\n"]
-        words, white, ending = np.zeros((3, self.size))
-        usual, at_end = (self.usual[place_of("a", piece)] for piece in ("a", "\n"))
-        words[SPELLED:], white[SPELLED:] = 1.0, usual[:1] in (*WHITE,)
-        words[line_end], white[line_end] = 0.0, (at_end + "\n")[0] in WHITE
-        white[BOUNDARY], ending[line_end] = 1.0, at_end != ""
-
-        def nothing() -> float:
-            return float(speller.following("", CLASSES[SPACING], earlier)[1][0])
-
-        def border() -> Openings:
-            white[SPACING] = speller.begins_white(CLASSES[SPACING], earlier)
-            return {(): white, (SPACING,): nothing() * ending}
-
-        def word(gap: str, lead: str) -> Openings:
-            lacking = not lead and gap[-1:] in ("", "\n") and self.usual[place_of("", "a")]
-            return {(SPACING,): nothing() * words} if lacking else {(): words}
-
-        return Borders(border, word)
 
 
 class _Writer(GrowingText):

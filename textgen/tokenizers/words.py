@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from sys import intern
 from typing import Annotated, Any
@@ -35,16 +35,7 @@ from textgen.tokenizers.base import (
     with_pace,
 )
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
-from textgen.tokenizers.pieces import (
-    CAPITAL,
-    JOIN,
-    MODIFIERS,
-    UPPER,
-    Segmenter,
-    Vocabulary,
-    WordWriter,
-    pretokenize,
-)
+from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
 
 
@@ -189,35 +180,36 @@ class WordTokenizer(PlaceholderTokenizer):
             ValueError: a policy by which the tokens of a text depend on what comes behind it.
         """
         policy = self.policy
-        if policy.gaps:
-            raise ValueError("rare words that are left out")
-        if policy.looks_ahead:
-            raise ValueError("rare words by a tagger that reads ahead")
-        chances = dict[tuple[str, int], float]()
+        if policy.gaps or policy.looks_ahead:
+            raise ValueError(f"the rare-word policy {type(policy).__name__.lower()}")
 
-        def begins_white(name: str) -> float:
-            key = name, 0 if earlier is None else earlier.totals[name]
-            if key not in chances:
-                chances[key] = policy.speller.begins_white(name, earlier)
-            return chances[key]
+        @cache
+        def begins_white(name: str, before: int) -> float:
+            return policy.speller.begins_white(name, earlier)
 
+        def rare_openings() -> dict[int, float]:
+            count = Counter[str]() if earlier is None else earlier.totals
+            return policy.rare_openings(lambda name: begins_white(name, count[name]))
+
+        join, *cases = map(self.names.index, MODIFIERS)
         case, white, rare = np.zeros((3, self.size))
         for token, text in enumerate(self.vocabulary.words, policy.first_word):
             case[token] = text[0] == " " and text[1:2] not in ("", *WHITE)
             white[token] = text[0] in WHITE
         spaced = case.copy()
-        spaced[[*policy.rare_openings(begins_white)]] = 1.0
+        spaced[[*rare_openings()]] = 1.0
         white = np.maximum(white, spaced)
         white[BOUNDARY] = 1.0
+        cased = {(modifier,): case for modifier in cases}
 
         def border() -> Openings:
-            for token, chance in policy.rare_openings(begins_white).items():
+            for token, chance in rare_openings().items():
                 rare[token] = chance
-            return {(): white, (CAPITAL,): case, (UPPER,): case, (JOIN,): rare}
+            return {(): white, **cased, (join,): rare}
 
         def word(gap: str, lead: str) -> Openings:
             if lead == " ":
-                return {(): spaced, (CAPITAL,): case, (UPPER,): case}
+                return {(): spaced, **cased}
             return {} if lead else opposite(border())  # a mark may follow other white space
 
         return Borders(border, word)
