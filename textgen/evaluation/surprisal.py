@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -
     tokens, ends, starts = [*encoded.tokens.tolist(), BOUNDARY], encoded.ends, encoded.starts
     begins = np.concatenate([[0], ends[:-1]]) if starts is None else starts
     # all bytes of a character end with it; what has no text begins where the next token does
-    side = (ends, "right") if starts is None else (starts, "left")
+    count = partial(ends.searchsorted, side="right") if starts is None else starts.searchsorted
 
     def opens(openings: Openings, place: int) -> bool:
         last = {first: place + len(first) for first in openings}
@@ -125,7 +126,7 @@ def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -
         own = int(np.searchsorted(ends, begin, "right"))  # the token of the first character
         first = own if starts is None else int(np.searchsorted(starts, begins[own]))
         gap, lead = text[last:begin], text[begins[own] : begin]
-        border, after = (int(np.searchsorted(side[0], size, side[1])) for size in (last, end))
+        border, after = int(count(last)), int(count(end))
         place = Place(gap, lead, border, border if borders.whole else first, first, after)
         if begin >= start:
             aligned = begins[own] >= last and ends[after - 1] == end
@@ -173,7 +174,7 @@ def _chances(
     def read(choice: Choice) -> int | None:
         if choice.probabilities is not None:
             return choice.known
-        place, reading = next(coming), {(): (1.0, stepper)}
+        place, reading = next(coming), Readings({(): (1.0, stepper)})
         if place in behind:
             border[place] = _log_chance(borders.border(), reading)
         if own := gaps.get(place):

@@ -266,8 +266,8 @@ def score(
         score_words(runs, passages, words, entropy)
         return
     if items or entropy or len(runs) > 1:
-        what = "--items" if items else "--entropy" if entropy else f"{len(runs)} runs"
-        raise TextgenError(f"{what}: for --words alone", "add --words FILE.csv")
+        message = "--items, --entropy and several runs are for --words alone"
+        raise TextgenError(message, "add --words FILE.csv, or leave them out")
     opened = load_run(runs[0])
     opened.experiment.check_part(part)
     if split is not None:
@@ -314,9 +314,8 @@ def score_words(
 def read_items(path: Path) -> list[tuple[str, str, str]]:
     """The rows of a CSV of items: item, text, context."""
     rows = list(csv.DictReader(io.StringIO(read_passage(None, path), newline="")))
-    if not rows or not {"item", "text"} <= rows[0].keys():
-        found = ", ".join(map(str, rows[0])) if rows else "no row"
-        message = f"{path}: the columns item and text expected, found {found}"
+    if not {"item", "text"} <= {*(found := [*map(str, rows[0])] if rows else [])}:
+        message = f"{path}: the columns item and text expected, found {', '.join(found) or 'none'}"
         raise TextgenError(message, "the first line names the columns, divided by commas")
     return [(row["item"], row["text"] or "", row.get("context") or "") for row in rows]
 

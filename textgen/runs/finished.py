@@ -285,12 +285,14 @@ class Run:
         if context and text and not {context[-1], text[0]} & set(WHITE):
             context += " "
         parts = word_bits(self.model, context + text, len(context))
-        seen, rows = None, list[dict[str, Any]]()
+        seen: Counter[str] | None = None
+        rows = list[dict[str, Any]]()
         with contextlib.suppress(TextgenError):
             seen = self.training_words
         for number, (start, end) in enumerate(find_words(text)):
-            row = {"index": number + 1, "word": text[start:end], "start": start, "end": end}
-            count = None if seen is None else seen[row["word"]]
+            word = text[start:end]
+            row = {"index": number + 1, "word": word, "start": start, "end": end}
+            count = None if seen is None else seen[word]
             bits = math.log2(seen.total() / count) if seen and count else None
             row |= {"characters": end - start, "occurrences": count, "frequency_bits": bits}
             for part, words in parts.items():

@@ -22,7 +22,7 @@ from textgen.tokenizers.base import (
     Tokenizer,
     smallest_dtype,
 )
-from textgen.tokenizers.borders import WHITE, Borders, opposite, white_escapes
+from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class CharacterTokenizer(Tokenizer):
         """
         white = np.array([0.0, 0.0, *(c in WHITE for c in self.alphabet)])
         white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
-        border = {(): white}
+        border: Openings = {(): white}
         return Borders(lambda: border, lambda gap, lead: opposite(border))
 
     def portable(self) -> dict[str, Any]:

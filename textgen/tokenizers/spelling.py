@@ -364,8 +364,7 @@ class Speller:
         character that is spelled first tells, from whichever end."""
         sign, mass = self.form.spelling(" ")[:-1], 1.0
         for place, letter in enumerate(sign):
-            options, chances = self.following(sign[:place], name, earlier)
-            mass *= float(chances[options.index(letter)])
+            mass *= dict(zip(*self.following(sign[:place], name, earlier), strict=True))[letter]
         white = [0.0, white_escapes(self.alphabet), *(c in WHITE for c in self.alphabet)]
         return mass * float(self.following(sign, name, earlier)[1] @ white)
 

@@ -152,13 +152,13 @@ class SubwordTokenizer(Tokenizer):
         white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
         spaced = (p[0] == SPACE and p[1:2] not in WHITE_BYTES | {""} for p in pieces)
         behind_space = np.array([0.0, 0.0, *spaced])
-        border, other = {(): white}, 1.0 - white
+        border: Openings = {(): white}
 
         def word(gap: str, lead: str) -> Openings:
-            routes = [((gap[:-1], gap[-1:]), other), ((gap,), other)]
+            routes = [(parts, 1.0 - white) for parts in ((gap[:-1], gap[-1:]), (gap,))]
             if gap[-1:] == " ":
                 routes.append(((gap[:-1],), behind_space))
-            openings = {}
+            openings: Openings = {}
             for parts, weights in routes:
                 each = [self.encode(part) for part in parts]
                 tokens = tuple(chain.from_iterable(e.tokens.tolist() for e in each))

@@ -200,7 +200,7 @@ class WordTokenizer(PlaceholderTokenizer):
         spaced[[*rare_openings()]] = 1.0
         white = np.maximum(white, spaced)
         white[BOUNDARY] = 1.0
-        cased = {(modifier,): case for modifier in cases}
+        cased: Openings = {(modifier,): case for modifier in cases}
 
         def border() -> Openings:
             for token, chance in rare_openings().items():
