@@ -18,7 +18,7 @@ W those of a border and of g and a word, as :class:`textgen.tokenizers.borders.B
 So the bits of all gaps and words are those of the text up to its last word and the border there. At
 the beginning of a text B is 1. The probabilities of all words behind u g sum to one, but for what
 the model leaves to tokens that no text has: words and subwords are read on their canonical tokens,
-and their bits are an upper bound.
+and the bits of a text are an upper bound.
 """
 
 from __future__ import annotations

@@ -260,8 +260,8 @@ class Run:
     def words(self, text: str, context: str = "", *, entropy: bool = False) -> list[dict[str, Any]]:
         """The surprisal of every word of a text, a stretch between white space (space, tab, CR,
         LF), as :mod:`textgen.evaluation.surprisal` defines it: the word and its end, whatever the
-        model's tokens are. Words and subwords are read on their canonical tokens, so their bits
-        are an upper bound.
+        model's tokens are. Words and subwords are read on their canonical tokens, so the bits of a
+        text are an upper bound.
 
         Args:
             text: a passage.
