@@ -261,7 +261,7 @@ def score(
     text, file, split, items = (given[name] for name in ("text", "file", "split", "items"))
     if words is not None:
         if split is not None or json:
-            raise TextgenError(f"--words is no option of --{'json' if json else 'split'}")
+            raise TextgenError(f"--words does not go with --{'json' if json else 'split'}")
         passages = read_items(items) if items else [("1", read_passage(text, file), "")]
         score_words(runs, passages, words, entropy)
         return
