@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         """``--text`` or ``--file``; exactly one is needed; returns their group."""
         group = self.add_mutually_exclusive_group(required=True)
         group.add_argument("--text", help="the passage")
-        group.add_argument("--file", type=Path, help="a UTF-8 file that holds it")
+        group.add_argument("--file", type=Path, help="a UTF-8 file with it; -: standard input")
         return group
 
 
@@ -197,10 +197,15 @@ def _audit(parser: Parser) -> None:
 
 @command("runs.console:score")
 def _score(parser: Parser) -> None:
-    """the bits of a passage, or a split of its own text, under a run"""
-    parser.option("run", RUN, type=Path)
-    split = "of the run's own text, in place of a passage"
-    parser.passage().add_argument("--split", choices=SPLITS, help=split)
+    """the bits of a passage, or of each of its words, or a split of its own text, under a run"""
+    parser.option("runs", f"{RUN}; several with --words alone", type=Path, nargs="+", metavar="RUN")
+    passage, split = parser.passage(), "of the run's own text, in place of a passage"
+    passage.add_argument("--split", choices=SPLITS, help=split)
+    items = "with --words: a CSV of item, text and, if wanted, context, read first and not charged"
+    passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
+    words = "write every word's surprisal to this CSV; of words and subwords, an upper bound"
+    parser.option("--words", words, type=Path, metavar="FILE.csv")
+    parser.flag("--entropy", "with --words: the entropy of the next token before each word, too")
     parser.part("by which a passage is coloured")
     parser.flag("--json", "print JSON")
 

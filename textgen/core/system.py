@@ -107,7 +107,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_file(path, text.getvalue())
+    write_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import sys
 import time
 from bisect import bisect_left
@@ -19,7 +21,7 @@ from rich.text import Text
 
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
-from textgen.core.system import kind_of
+from textgen.core.system import kind_of, write_csv
 from textgen.data.documents import count_characters, read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
@@ -253,10 +255,20 @@ def _marked(record: Mapping[str, Any]) -> str:
 
 
 def score(
-    run: Path, *, text: str | None, file: Path | None, split: str | None, part: str, json: bool
+    runs: Sequence[Path], *, part: str, json: bool, words: Path | None, entropy: bool, **given: Any
 ) -> None:
-    """``textgen score``."""
-    opened = load_run(run)
+    """``textgen score``; what is ``given`` is a text, a file, a split, or items."""
+    text, file, split, items = (given[name] for name in ("text", "file", "split", "items"))
+    if words is not None:
+        if split is not None or json:
+            raise TextgenError(f"--words does not go with --{'json' if json else 'split'}")
+        passages = read_items(items) if items else [("1", read_passage(text, file), "")]
+        score_words(runs, passages, words, entropy)
+        return
+    if items or entropy or len(runs) > 1:
+        message = "--items, --entropy and several runs are for --words alone"
+        raise TextgenError(message, "add --words FILE.csv, or leave them out")
+    opened = load_run(runs[0])
     opened.experiment.check_part(part)
     if split is not None:
         figures = score_split(opened, split)
@@ -276,6 +288,38 @@ def score(
         print(f"note: {visible(line)}")
 
 
+def score_words(
+    folders: Sequence[Path], passages: Sequence[tuple[str, str, str]], path: Path, entropy: bool
+) -> None:
+    """Write the words of passages (item, text, context) under runs as CSV."""
+    if kind_of(path) not in ("a file", "no such file") or kind_of(path.parent) != "a folder":
+        raise TextgenError(f"--words {path}: no file can be written there")
+    runs = {run.folder.resolve().name: run for run in map(load_run, folders)}
+    if len(runs) < len(folders):
+        raise TextgenError(f"{', '.join(map(str, folders))}: two runs of one name")
+    for run in runs.values():
+        run.check_words()
+    rows, shared = list[dict[str, Any]](), ("index", "word", "start", "end", "characters")
+    for item, text, context in passages:
+        tables = [run.words(text, context, entropy=entropy) for run in runs.values()]
+        for records in zip(*tables, strict=True):
+            rows.append({"item": item})
+            for name, record in zip(runs, records, strict=True):
+                prefix = f"{name}_" if len(runs) > 1 else ""
+                rows[-1] |= {k if k in shared else prefix + k: v for k, v in record.items()}
+    write_csv(path, rows)
+    print(f"{len(rows):,} words → {visible(str(path))}")
+
+
+def read_items(path: Path) -> list[tuple[str, str, str]]:
+    """The rows of a CSV of items: item, text, context."""
+    rows = list(csv.DictReader(io.StringIO(read_passage(None, path), newline="")))
+    if not {"item", "text"} <= {*(found := [*map(str, rows[0])] if rows else [])}:
+        message = f"{path}: the columns item and text expected, found {', '.join(found) or 'none'}"
+        raise TextgenError(message, "the first line names the columns, divided by commas")
+    return [(row["item"], row["text"] or "", row.get("context") or "") for row in rows]
+
+
 def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
     """Sentences about what :meth:`textgen.runs.finished.Run.seen_in_training` returned."""
     copied, other = seen["copied"], [f"{b} for {a}" for a, b in seen["other_spellings"].items()]
@@ -292,7 +336,9 @@ def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
 
 def read_passage(text: str | None, file: Path | None) -> str:
     """The text of ``--text`` or ``--file``."""
-    if file is not None:
+    if file == Path("-"):
+        text = sys.stdin.read()
+    elif file is not None:
         if (kind := kind_of(file)) != "a file":
             hint = "correct the path, or give the passage as --text"
             raise TextgenError(f"{file}: {kind}", hint)

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import difflib
 import json
+import math
 import re
 import secrets
 import unicodedata
@@ -31,10 +32,14 @@ from textgen.data.loading import load_text
 from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.surprisal import WORD as WHITE_SPACED
+from textgen.evaluation.surprisal import find_words, word_bits
 from textgen.evaluation.units import UNCHARGED
+from textgen.models.objectives import NextToken
 from textgen.runs import results, stored
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.borders import WHITE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -247,6 +252,74 @@ class Run:
             for part, own in self._bits_of(text).items()
         }
         return _records(text, tables)
+
+    def words(self, text: str, context: str = "", *, entropy: bool = False) -> list[dict[str, Any]]:
+        """The surprisal of every word of a text, a stretch between white space (space, tab, CR,
+        LF), as :mod:`textgen.evaluation.surprisal` defines it: the word and its end, whatever the
+        model's tokens are. Words and subwords are read on their canonical tokens, so the bits of a
+        text are an upper bound.
+
+        Args:
+            text: a passage.
+            context: what is read before it, from the beginning of a document on, and not
+                charged; a space is put between the two if neither has white space there.
+            entropy: whether the records have the entropy of the next token, too.
+
+        Returns:
+            A dictionary a word: ``index`` from 1; ``word``; ``start`` and ``end``, in characters
+            of the text; ``characters``; ``occurrences`` in the training text, and
+            ``frequency_bits``, −log2 of their share of its words: None where there are none or the
+            training text is not at hand. For each part of the model, with its name before them:
+            ``gap_bits`` and ``word_bits``; ``spelling_bits``, how many of the latter are of
+            spelling; ``entropy_bits``, before the word. ``pandas.DataFrame`` makes them a table.
+
+        Raises:
+            TextgenError: another objective than ``next_token``, a tokenizer or policy that does
+                not say where words end, or a token that holds white space and a word.
+        """
+        self.check_words()
+        if context and text and not {context[-1], text[0]} & set(WHITE):
+            context += " "
+        parts = word_bits(self.model, context + text, len(context))
+        seen: Counter[str] | None = None
+        rows = list[dict[str, Any]]()
+        with contextlib.suppress(TextgenError):
+            seen = self.training_words
+        for number, (start, end) in enumerate(find_words(text)):
+            word = text[start:end]
+            row = {"index": number + 1, "word": word, "start": start, "end": end}
+            count = None if seen is None else seen[word]
+            bits = math.log2(seen.total() / count) if seen and count else None
+            row |= {"characters": end - start, "occurrences": count, "frequency_bits": bits}
+            for part, words in parts.items():
+                own = words[number]._asdict()
+                row |= {f"{part}_{n}_bits": own[n] for n in own if n != "entropy" or entropy}
+            rows.append(row)
+        return rows
+
+    def check_words(self) -> None:
+        """Check that the run has bits of words, before any work.
+
+        Raises:
+            TextgenError: it does not; says why.
+        """
+        try:
+            if type(self.experiment.objective) is not NextToken:
+                raise ValueError(f"the objective {self.experiment.resolved['objective']['kind']}")
+            self.tokenizer.borders()
+        except ValueError as error:
+            message = f"{self.folder}: no surprisal of words is known of {error}"
+            raise TextgenError(message, "take a run of next_token with another policy") from None
+
+    @cached_property
+    def training_words(self) -> Counter[str]:
+        """How often each word stands in the training text.
+
+        Raises:
+            TextgenError: it is not at hand.
+        """
+        documents = load_text(self.experiment, self.metrics.corpus.sha256).train
+        return Counter(word for each in documents for word in WHITE_SPACED.findall(each.text))
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
         """What of a passage stands in the training text, which its bits alone do not say.

@@ -26,6 +26,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from textgen.tokenizers.borders import Borders
+
 BOUNDARY, ESCAPE, RESERVED = 0, 1, 2
 # the bits of naming one Unicode code point outright: the price of a character never seen
 CHARACTER_BITS = math.log2(0x110000)
@@ -319,6 +321,17 @@ class Tokenizer(ABC):
             None where they leave nothing open. By default only a character never seen is open.
         """
         return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
+
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """Where words end and begin.
+
+        Args:
+            earlier: a document cache, which may go on growing.
+
+        Raises:
+            ValueError: that is not known; says of what.
+        """
+        raise ValueError(type(self).__name__)
 
     def temperature_offsets(self, temperature: float) -> np.ndarray:
         """(V,) float32: what is added to logits that were divided by a temperature, so that a token

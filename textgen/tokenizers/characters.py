@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from textgen.tokenizers.base import (
+    BOUNDARY,
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
+    DocumentCounts,
     EncodedDocument,
     Tokenizer,
     smallest_dtype,
 )
+from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,18 @@ class CharacterTokenizer(Tokenizer):
             next(surfaces) if token == ESCAPE else self.alphabet[token - RESERVED]
             for token in encoded.tokens.tolist()
         )
+
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """A border is a white character or the end, a word begins with any other character::
+
+            P(border | h) = Σ_{c white} P(c | h) + P(end | h)        P(word | h) = 1 − P(border | h)
+
+        A character never seen may be white: P(escape | h) is divided by the code points.
+        """
+        white = np.array([0.0, 0.0, *(c in WHITE for c in self.alphabet)])
+        white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
+        border: Openings = {(): white}
+        return Borders(lambda: border, lambda gap, lead: opposite(border))
 
     def portable(self) -> dict[str, Any]:
         return {"kind": "characters", "characters": self.alphabet}

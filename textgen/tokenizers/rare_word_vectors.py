@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal
@@ -162,6 +162,10 @@ class Neighbour(VectorPolicy):
         if not (yield from chance(self.learnt["chances"][literal], stands_in)):
             return literal
         return (yield from spelled(self.speller, literal, literal, known))
+
+    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+        chances = self.learnt["chances"]
+        return {t: chances[name] * white(name) for t, name in self._stand_ins_of_tokens.items()}
 
     def portable(self) -> dict[str, Any]:
         raise ValueError("rare words behind known ones, which only Python has")

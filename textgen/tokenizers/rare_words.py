@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, Span, Steps, StepsOf, chance, spelled
+from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, WordWriter, split_space
 from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
@@ -84,6 +85,7 @@ class ClassPolicy(ABC):
         charged: whether every bit of what it hides is charged.
         gaps: whether there is a surface form before every token and at the end of the text.
         recall: whether a rare word of the training split may come back whole.
+        looks_ahead: whether the class of a word depends on what comes behind it.
     """
 
     learnt: Any = field(default=None, init=False, repr=False, compare=False)
@@ -93,6 +95,7 @@ class ClassPolicy(ABC):
     charged: ClassVar[bool] = True
     gaps: ClassVar[bool] = False
     recall: ClassVar[bool] = True
+    looks_ahead: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -226,6 +229,11 @@ class ClassPolicy(ABC):
         mark = self.names[tokens[-1] - FIRST_OWN]
         return partial(spelled, self.speller, mark[1:-1], mark)
 
+    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+        """The tokens that rare words begin with, each with the probability that what it stands for
+        begins with white space; ``white`` gives that of a word of a class."""
+        return {FIRST_OWN + i: white(name[1:-1]) for i, name in enumerate(self.names)}
+
     def portable(self) -> dict[str, Any]:
         """What ``textgen/interactive/tokenizers.js`` needs: ``speller``, the settings of a spelling
         model or None, and ``only``, the class of all rare words, None if there are several.
@@ -270,6 +278,7 @@ class Pos(ClassPolicy):
 
     tags: Literal["fine", "noun"] = "fine"
     model: str = "auto"
+    looks_ahead = True
 
     @property
     def classes(self) -> Sequence[str]:
@@ -405,6 +414,10 @@ class Spell(ClassPolicy):
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return None
+
+    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+        letters = {code: float(letter in WHITE) for letter, code in self._codes.items()}
+        return letters | {ESCAPE: white_escapes(self._codes)}
 
     def portable(self) -> dict[str, Any]:
         return {"speller": None, "only": None}

@@ -50,6 +50,7 @@ from textgen.tokenizers.base import (
     Steps,
     unseen_character,
 )
+from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
 
@@ -357,6 +358,15 @@ class Speller:
             return options, np.eye(1, len(options))[0]
         masses = np.exp(log_masses - log_masses.max())
         return options, masses / masses.sum()
+
+    def begins_white(self, name: str, earlier: DocumentCounts | None = None) -> float:
+        """P(a word of a class begins with white space). One that does has nothing else, so the
+        character that is spelled first tells, from whichever end."""
+        sign, mass = self.form.spelling(" ")[:-1], 1.0
+        for place, letter in enumerate(sign):
+            mass *= dict(zip(*self.following(sign[:place], name, earlier), strict=True))[letter]
+        white = [0.0, white_escapes(self.alphabet), *(c in WHITE for c in self.alphabet)]
+        return mass * float(self.following(sign, name, earlier)[1] @ white)
 
     def draw(self, name: str, filling: Filling) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among

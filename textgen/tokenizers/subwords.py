@@ -26,16 +26,21 @@ from pydantic import Field
 
 from textgen.core.settings import Count
 from textgen.tokenizers.base import (
+    BOUNDARY,
     CHARACTER_BITS,
     ESCAPE,
     RESERVED,
+    DocumentCounts,
     EncodedDocument,
     Tokenizer,
     smallest_dtype,
     with_pace,
 )
+from textgen.tokenizers.borders import WHITE, Borders, Openings, white_escapes
 
 BYTES = 256
+# how byte-level subwords write the space, and all white space
+SPACE, WHITE_BYTES = "\u0120", {chr(0x100 + ord(c)) for c in WHITE}
 UNSEEN_STEP = 1e-4  # between the scores the Unigram trainer gives to one byte not seen and the next
 
 
@@ -124,6 +129,43 @@ class SubwordTokenizer(Tokenizer):
     def _texts(self, numbers: list[list[int]]) -> list[str]:
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""
         return self._live.decode_batch(numbers, skip_special_tokens=False)
+
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """White space is ASCII, so the first byte of a subword tells whether a border comes::
+
+            P(border | h) = Σ_{v begins with a white byte} P(v | h) + P(end | h)
+
+        A space and what comes behind it are cut together, into ``" ab"`` or ``" "`` and ``"ab"``.
+        So white space g and a word have up to three openings, where t(…) are the tokens of a text
+        and g⁻ is g without its last character c: a subword that begins with a space and goes on
+        with something else (if c is one), and, behind all of g, one that is not white::
+
+            P(g, word | h) = P(t(g⁻) | h) Σ_{v = " x…"} P(v | h, t(g⁻))
+                           + Σ_{T = t(g⁻) t(c) or t(g)} P(T | h) Σ_{v not white} P(v | h, T)
+
+        t(g) is how g is cut before a character never seen, or a space of Unicode's beyond these
+        four. Where a subword joins such a space to white space it is known of neither to be a
+        border.
+        """
+        pieces = [self._live.id_to_token(i) for i in range(self.size - RESERVED)]
+        white = np.array([0.0, 0.0, *(piece[0] in WHITE_BYTES for piece in pieces)])
+        white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
+        spaced = (p[0] == SPACE and p[1:2] not in WHITE_BYTES | {""} for p in pieces)
+        behind_space = np.array([0.0, 0.0, *spaced])
+        border: Openings = {(): white}
+
+        def word(gap: str, lead: str) -> Openings:
+            routes = [(parts, 1.0 - white) for parts in ((gap[:-1], gap[-1:]), (gap,))]
+            if gap[-1:] == " ":
+                routes.append(((gap[:-1],), behind_space))
+            openings: Openings = {}
+            for parts, weights in routes:
+                each = [self.encode(part) for part in parts]
+                tokens = tuple(chain.from_iterable(e.tokens.tolist() for e in each))
+                openings[tokens] = weights * 2.0 ** -sum(e.spelling_bits.sum() for e in each)
+            return openings
+
+        return Borders(lambda: border, word, whole=True)
 
     def portable(self) -> dict[str, Any]:
         model = json.loads(self.tokenizer)["model"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from sys import intern
 from typing import Annotated, Any
@@ -27,11 +27,14 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
 from textgen.tokenizers.base import (
+    BOUNDARY,
+    DocumentCounts,
     EncodedDocument,
     PlaceholderTokenizer,
     StepsOf,
     with_pace,
 )
+from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
 
@@ -159,6 +162,57 @@ class WordTokenizer(PlaceholderTokenizer):
             for token, offset in self.policy.temperature_offsets(temperature).items():
                 offsets[token] = offset
         return offsets
+
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """A single space belongs to the word behind it, other white space is a piece of its own. So
+        a border is a word with its space, a piece of white space, or the end; behind a case
+        modifier m the next token tells. A rare word has its space unless ``<join>`` stands before
+        it, and is then white where the policy says so, with probability w(v)::
+
+            S(h) = Σ_{v with a space} P(v | h) + Σ_m P(m | h) Σ_{v with a space} P(v | h, m)
+            P(border | h) = S(h) + Σ_{v white} P(v | h) + P(end | h)
+                          + P(join | h) Σ_v P(v | h, join) w(v)
+
+        Behind the pieces of white space before it, h', a word with a space opens with S(h') and one
+        without with 1 − P(border | h').
+
+        Raises:
+            ValueError: a policy by which the tokens of a text depend on what comes behind it.
+        """
+        policy = self.policy
+        if policy.gaps or policy.looks_ahead:
+            raise ValueError(f"the rare-word policy {type(policy).__name__.lower()}")
+
+        @cache
+        def begins_white(name: str, before: int) -> float:
+            return policy.speller.begins_white(name, earlier)
+
+        def rare_openings() -> dict[int, float]:
+            count = Counter[str]() if earlier is None else earlier.totals
+            return policy.rare_openings(lambda name: begins_white(name, count[name]))
+
+        join, *cases = map(self.names.index, MODIFIERS)
+        case, white, rare = np.zeros((3, self.size))
+        for token, text in enumerate(self.vocabulary.words, policy.first_word):
+            case[token] = text[0] == " " and text[1:2] not in ("", *WHITE)
+            white[token] = text[0] in WHITE
+        spaced = case.copy()
+        spaced[[*rare_openings()]] = 1.0
+        white = np.maximum(white, spaced)
+        white[BOUNDARY] = 1.0
+        cased: Openings = {(modifier,): case for modifier in cases}
+
+        def border() -> Openings:
+            for token, chance in rare_openings().items():
+                rare[token] = chance
+            return {(): white, **cased, (join,): rare}
+
+        def word(gap: str, lead: str) -> Openings:
+            if lead == " ":
+                return {(): spaced, **cased}
+            return {} if lead else opposite(border())  # a mark may follow other white space
+
+        return Borders(border, word)
 
     def state(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,329 @@
+"""The surprisal of words: the same events under every tokenizer, and probabilities of them."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import POLICIES, made_up_cache, made_up_trust, tiny_model
+
+import textgen as package
+from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
+from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.sampler import Stepper
+from textgen.evaluation.surprisal import find_words, word_bits
+from textgen.models.objectives import NextToken, Shifted
+from textgen.testing import every_sequence
+from textgen.tokenizers.base import BOUNDARY, DocumentCounts, follow, walk
+from textgen.tokenizers.borders import WHITE
+from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_words import Drop, Pos, Unk
+from textgen.tokenizers.subwords import Subwords
+from textgen.tokenizers.whitespace import Whitespace
+from textgen.tokenizers.words import Words
+
+TRAINING = ["a ab  b abb a ab b\n\nbab a ab b. ab\na \n\n ab ba\n", "ab a. b\n\na ab  ab", "b a ab"]
+
+
+TOKENIZERS = [
+    Characters(),
+    Subwords(size=264),
+    Subwords(model="unigram", size=264),
+    *(Words(policy) for policy in POLICIES if not isinstance(policy, (Drop, Pos))),
+    Words(Unk(), minimum_count=1),
+]
+each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
+PARTS = ("network", "with_counts", "with_cache", "counts")
+TEXT = "Ab  abba.\n\nB\tab xab\u00e9 abba \n ab AB. aab"
+OBJECTIVE = NextToken(window=5)
+
+
+@cache
+def toy_tokenizer(config):
+    return config.fit(TRAINING, ["a ba ab aab b.\n\nb"], 1)
+
+
+def toy_model(config, with_network=True):
+    """With all parts, or the counts alone, which are read without TensorFlow."""
+    tokenizer = toy_tokenizer(config)
+    tokens = [tokenizer.encode(text, training=True).tokens for text in TRAINING]
+    counts = TrainingCounts((0, 2), tokens, False, tokenizer.size, made_up_trust(0, 2))
+    model = LanguageModel(tokenizer, OBJECTIVE, None, counts)
+    if not with_network:
+        return model
+    network = tiny_model(OBJECTIVE, tokenizer.size, scale=1.0)
+    return replace(model, network=network, cache=made_up_cache(0, 1, 3))
+
+
+def bits_of_tokens(model, text, part):
+    """Of every token with what it hides, the end mark last."""
+    encoded = model.tokenizer.encode(text)
+    (scored,) = model.score([Document("d", text)])[part]
+    bits = scored.model_bits.astype(float)
+    np.add.at(bits, encoded.places, scored.surface_bits)
+    return bits
+
+
+def chance_after(model, text, openings_of):
+    """Of openings behind a text, token by token; and the chance of its end."""
+    stepper, earlier = Stepper(model), DocumentCounts() if model.cache else None
+
+    def read(choice):
+        if choice.probabilities is None and choice.known != BOUNDARY:
+            stepper.append(choice.known)
+        return choice.known
+
+    follow(walk(model.tokenizer, model.tokenizer.encode(text), earlier), read)
+    mass = 0.0
+    for first, weights in openings_of(model.tokenizer.borders(earlier)).items():
+        branch, chance = stepper.copy(), 1.0
+        for token in first:
+            chance *= branch.probabilities()[token]
+            branch.append(token)
+        mass += chance * float(weights @ branch.probabilities())
+    return mass, stepper.probabilities()[BOUNDARY]
+
+
+@each_tokenizer
+def test_openings_are_those_of_every_text_and_of_each_only_once(config):
+    """Behind a word, of every text that may follow: does a border come?"""
+    tokenizer = toy_tokenizer(config)
+    border = tokenizer.borders().border()
+    for before in ("a", "ab bab.", "b\n\nAb"):
+        own, hidden = (
+            tuple(tokenizer.encode(before).tokens.tolist()),
+            tokenizer.encode(before).surfaces,
+        )
+        known = len(own)
+        for letters in every_sequence("abA. \n\t\u00e9", 3):
+            after = "".join(letters)
+            encoded = tokenizer.encode(before + after, training=True)
+            tokens = [*encoded.tokens.tolist(), BOUNDARY]
+            weights = [
+                each[tokens[known + len(first)]]
+                for first, each in border.items()
+                if tuple(tokens[: known + len(first)]) == (*own, *first)
+            ]
+            if after[:1] in ("", *WHITE):
+                assert tuple(tokens[:known]) == own
+                assert 0 < sum(weights) <= 1 + 1e-9, (before, after)
+            elif tuple(tokens[:known]) == own and encoded.surfaces[: len(hidden)] == hidden:
+                assert 1 not in weights, (before, after)
+
+
+@each_tokenizer
+def test_bits_add_up_to_the_score_but_for_the_last_border(config):
+    model = toy_model(config)
+    for text in (TEXT, "ab", " \n\nab "):
+        words = word_bits(model, text)
+        assert tuple(words) == PARTS
+        for part, rows in words.items():
+            tokens = bits_of_tokens(model, text, part)
+            last = find_words(text)[-1][1]
+            size = len(model.tokenizer.encode(text[:last]).tokens)
+            border, end = chance_after(model.part(part), text[:last], lambda b: b.border())
+            expected = tokens[:size].sum() - math.log2(border)
+            assert sum(row.gap + row.word for row in rows) == pytest.approx(expected, abs=1e-6)
+            assert end <= border <= 1 + 1e-6
+            for row in rows:
+                assert min(row.spelling, row.gap, row.word) > -1e-4
+                assert 0 <= row.entropy <= math.log2(model.tokenizer.size) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("config", "network", "longest"),
+    [
+        *((config, False, 4) for config in TOKENIZERS),
+        *((TOKENIZERS[i], True, 1) for i in (0, 1, 3)),
+    ],
+)
+def test_probabilities_of_all_words_sum_to_at_most_one(config, network, longest):
+    """Of short ones behind some white space; and of white space, each with a word, and the end."""
+    model = toy_model(config, network)
+    for before in ("ab ", "", "b\n\n"):
+        sums = dict.fromkeys(model.parts, 0.0)
+        for letters in every_sequence("ab.", longest):
+            if word := "".join(letters):
+                for part, rows in word_bits(model, before + word, len(before)).items():
+                    sums[part] += 2.0 ** -rows[-1].word
+        assert all(0 < mass <= 1 + 1e-5 for mass in sums.values()), (before, sums)
+    gaps = dict.fromkeys(model.parts, 0.0)
+    for white in every_sequence(" \n\t", min(longest, 3)):
+        if white:
+            for part, rows in word_bits(model, f"ab{''.join(white)}b", 1).items():
+                gaps[part] += 2.0 ** -rows[-1].gap
+    for part, mass in gaps.items():
+        border, end = chance_after(model.part(part), "ab", lambda b: b.border())
+        assert 0.1 < mass + end / border <= 1 + 1e-5, part
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_walk_along_the_characters_finds_the_same(part):
+    """P(what begins with x) for every x is that of its tokens, so all events are sums of these."""
+    model = toy_model(Characters())
+    letters = model.tokenizer.alphabet
+
+    def begins(text):
+        return 2.0 ** -bits_of_tokens(model, text, part)[: len(text)].sum()
+
+    def white(text):
+        return sum(begins(text + c) for c in WHITE)
+
+    def ends(text):
+        return 2.0 ** -bits_of_tokens(model, text, part).sum()
+
+    text, last, bordered = "ab  b.\n\nba a", 0, 1.0
+    for (start, end), row in zip(find_words(text), word_bits(model, text)[part], strict=True):
+        opened = begins(text[:start]) - white(text[:start]) - ends(text[:start])
+        assert row.gap == pytest.approx(math.log2(bordered / opened), abs=1e-4)
+        bordered = white(text[:end]) + ends(text[:end])
+        assert row.word == pytest.approx(math.log2(opened / bordered), abs=1e-4)
+        last = end
+    assert last == len(text)
+    assert "a" in letters
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+@pytest.mark.parametrize("before", ["ab ", "b\n\n"])
+def test_words_lack_what_other_tokens_of_the_same_texts_have(kind, before):
+    """Subwords, all sequences of up to two that open a word: words that end there, on their
+    canonical tokens and on others, and those that go on have all of the probability."""
+    model = toy_model(Subwords(model=kind, size=264), with_network=False)
+    tokenizer, text = model.tokenizer, before.rstrip()
+    names = tokenizer.names
+    white = np.array([i == BOUNDARY or name[0] in WHITE for i, name in enumerate(names)])
+    tokens = tokenizer.encode(text).tokens.tolist()
+    words, others, longer, opened = dict[str, float](), 0.0, 0.0, 0.0
+
+    def read(path):
+        """The chance of a path behind the text, and P(next token) behind it."""
+        stepper, chance = Stepper(model), 1.0
+        for place, token in enumerate([*tokens, *path]):
+            chance *= stepper.probabilities()[token] if place >= len(tokens) else 1.0
+            stepper.append(token)
+        return chance, stepper.probabilities()
+
+    def open_word(path, mass, left):
+        nonlocal others, longer
+        chances = read(path)[1]
+        ending = mass * float(chances[white].sum())
+        encoded = tokenizer.encode(text + "".join(names[token] for token in path))
+        if encoded.tokens.tolist() == [*tokens, *path]:
+            words["".join(names[token] for token in path).lstrip()] = ending
+        else:
+            others += ending
+        if left:
+            for token in np.flatnonzero(~white).tolist():
+                open_word([*path, token], mass * chances[token], left - 1)
+        else:
+            longer += mass - ending
+
+    for first, weights in tokenizer.borders().word(before[len(text) :], "").items():
+        chance, chances = read(first)
+        for token in np.flatnonzero(weights).tolist():
+            mass = chance * float(weights[token] * chances[token])
+            opened += mass
+            open_word(
+                [*first, token], mass, left=int(len(names[token].strip()) == 1 and mass > 1e-2)
+            )
+    assert sum(words.values()) + others + longer == pytest.approx(opened)
+    found = 0
+    for word, mass in words.items():
+        if word.isalpha() and word.isascii():
+            row = word_bits(model, before + word, len(before))["counts"][-1]
+            assert 2.0**-row.word == pytest.approx(mass / opened, rel=1e-4), word
+            found += 1
+    assert found > 2
+    assert others > 0
+
+
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [*((config, False) for config in TOKENIZERS), (TOKENIZERS[1], True), (TOKENIZERS[3], True)],
+)
+def test_later_text_changes_no_earlier_word_and_context_is_read(config, network):
+    model = toy_model(config, network)
+    rows = word_bits(model, TEXT)
+    for number, (start, end) in [*enumerate(find_words(TEXT))][1::4]:
+        for later in (" b", "\n\nAb ab."):
+            changed = word_bits(model, TEXT[:end] + later)
+            for part in model.parts:
+                earlier = rows[part][: number + 1]
+                np.testing.assert_allclose(changed[part][: number + 1], earlier, atol=1e-4)
+        for part, behind in word_bits(model, TEXT, start).items():
+            np.testing.assert_allclose(behind, rows[part][number:], atol=1e-9)
+
+
+def test_a_token_across_a_border_is_refused():
+    model = toy_model(Words(Unk()), with_network=False)
+    with pytest.raises(TextgenError, match="a token holds white space"):
+        word_bits(model, "a\t\u0301b")
+    assert len(word_bits(model, "a \u00a0b")["counts"]) == 2
+
+
+def test_where_it_is_not_known_how_words_end_is_said():
+    for policy in (Drop(), Pos()):
+        with pytest.raises(ValueError, match=r"policy (drop|pos)"):
+            replace(toy_tokenizer(Words(Unk())), policy=policy).borders()
+    with pytest.raises(ValueError, match="Whitespace"):
+        toy_tokenizer(Whitespace()).borders()
+
+
+def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path):
+    char, word = finished_run(), finished_run("word")
+    text = "The tide left, the xylophone\tstayed."
+    (tmp_path / "items.csv").write_text(
+        'item,text,context\n1,"the tide left, \n a bell!","The keeper"\nb,the shore.,\n'
+    )
+    run = package.load_run(word)
+    frame = pd.DataFrame(run.words(text, entropy=True))
+    assert frame.word.tolist() == text.split()
+    assert [text[a:b] for a, b in zip(frame.start, frame.end, strict=True)] == text.split()
+    assert frame.occurrences.tolist()[0] > 0
+    assert frame.frequency_bits.isna().tolist() == [n == 0 for n in frame.occurrences]
+    total = run.score(text)["parts"]["network"]
+    summed = frame.network_gap_bits.sum() + frame.network_word_bits.sum()
+    assert 0 <= total["total"] - summed <= total["end"]
+    done = textgen("score", char, word, "--items=items.csv", "--words=words.csv", "--entropy")
+    assert done.code == 0, done.err
+    table = pd.read_csv(tmp_path / "words.csv")
+    assert table.item.tolist() == ["1"] * 5 + ["b"] * 2
+    assert table["word"].tolist() == "the tide left, a bell! the shore.".split()
+    alone = pd.DataFrame(run.words("the tide left, \n a bell!", "The keeper", entropy=True))
+    joined = pd.DataFrame(run.words("The keeper the tide left, \n a bell!", entropy=True))
+    for part in run.model.parts:
+        for kind in ("gap", "word", "spelling", "entropy"):
+            column = f"{part}_{kind}_bits"
+            np.testing.assert_allclose(table[f"word_{column}"][:5], alone[column], atol=1e-5)
+            np.testing.assert_allclose(joined[column][2:], alone[column], atol=1e-5)
+            assert f"char_{column}" in table
+    assert run.words("") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--text=a", "--words=none/w.csv"], "no file can be written"),
+        (["--split=test", "--words=w.csv"], "--words"),
+        (["--text=a", "--json", "--words=w.csv"], "--words"),
+        (["--text=a", "--entropy"], "--entropy"),
+        (["--items=bad.csv", "--words=w.csv"], "columns item and text"),
+        (["--items=bad.csv"], "--items"),
+    ],
+)
+def test_what_words_need_is_said(finished_run, textgen, tmp_path, options, said):
+    (tmp_path / "bad.csv").write_text("name;text\n1;a\n")
+    refused = textgen("score", finished_run(), *options)
+    assert (refused.code, said in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "w.csv").exists()
+
+
+def test_another_objective_is_refused(finished_run, monkeypatch):
+    run = package.load_run(finished_run())
+    monkeypatch.setattr(type(run), "objective", Shifted(window=8, shift=1))
+    with pytest.raises(TextgenError, match="objective"):
+        run.words("a")
