@@ -320,7 +320,9 @@ class Split:
     part. ``fold`` of ``folds`` is cross-validation: each document is in the test part of exactly
     one fold. ``groups`` name documents that share text and must go to the same part.
     ``train_characters`` keeps so much of the training text; the other parts do not change, and a
-    smaller number keeps a part of what a larger one does.
+    smaller number keeps a part of what a larger one does. With ``train_subset = "random"`` it keeps
+    random documents instead, and pieces of long ones, of which no two folds have the same while the
+    text suffices; validation text is then at most a tenth of the training text.
 
     Raises:
         ValueError: settings that do not go together.
@@ -336,6 +338,7 @@ class Split:
     fold: Count | None = None
     folds: Annotated[int, Field(ge=2)] | None = None
     train_characters: Count | None = None
+    train_subset: Literal["nested", "random"] | None = None
 
     @property
     def lists(self) -> dict[str, tuple[str, ...]]:
