@@ -323,7 +323,7 @@ def tested_contrasts(
 
 def where(first: Arm, second: Arm, words: Words) -> dict[str, schema.Effect]:
     """What the words of each of :data:`CLASSES` add to the difference of two arms."""
-    bits = [np.moveaxis(_class_bits(arm, words), -1, 0) for arm in (first, second)]
+    bits = [np.moveaxis(class_bits(arm, words), -1, 0) for arm in (first, second)]
     by_class = zip(CLASSES, *bits, strict=True)
     return {name: _effect(first, *of_class) for name, *of_class in by_class}
 
@@ -512,7 +512,7 @@ def word_classes(arms: Sequence[Arm], words: Words) -> list[schema.WordClass]:
     counts = np.bincount(words.word_class, minlength=len(CLASSES)).tolist()
     counts[-1] = len(arms[0].units)
     shares = {
-        arm.name: _class_bits(arm, words).mean(axis=0).sum(axis=0) / arm.units.sum() for arm in arms
+        arm.name: class_bits(arm, words).mean(axis=0).sum(axis=0) / arm.units.sum() for arm in arms
     }
     return [
         schema.WordClass(
@@ -525,7 +525,7 @@ def word_classes(arms: Sequence[Arm], words: Words) -> list[schema.WordClass]:
     ]
 
 
-def _class_bits(arm: Arm, words: Words) -> np.ndarray:
+def class_bits(arm: Arm, words: Words) -> np.ndarray:
     """(seeds, documents, classes) float64: the bits of the words of each class, end marks last."""
     result = np.zeros((len(arm.tested), len(arm.units), len(CLASSES)))
     place = words.document * len(CLASSES) + words.word_class
