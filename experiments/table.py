@@ -20,8 +20,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import map_figures
-
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison
 from textgen.report.sentences import WHERE
@@ -259,7 +257,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "verdicts_tales": lambda: verdicts_table("study_tales"),
     "architectures": architectures_table,
     "ablation": ablation_table,
-    **map_figures.TABLES,
 }
 
 
