@@ -198,10 +198,7 @@ def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
     written(SIZES, arms=ARMS.replace("1e-3", "1e-4"))
     shutil.rmtree(tmp_path / "runs")
     (tmp_path / "reports" / "trial" / "grid.json").unlink()
-    with pytest.raises(
-        TextgenError,
-        match=r"others-2000-2u\.json: of other settings|tales-2000-2u\.json: of other settings",
-    ):
+    with pytest.raises(TextgenError, match="tales-2000-2u is on record with other settings"):
         run()
 
 

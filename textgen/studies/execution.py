@@ -210,7 +210,12 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     content |= {"contrasts": [asdict(c) for c in study.contrasts], "cells": [*planned]}
     write_json(contents, content | {"timed_on": timed.name, "timed": _plain(found)})
     home, failures = reports / grids.CELLS_FOLDER, list[str]()
-    missing = [c for c in cells if not _on_record(home, c, planned[c.name], texts[c.text])]
+    records = grids.Grid(reports).cells
+    missing = [
+        cell
+        for cell in cells
+        if not _holds(records.get(cell.name), cell, planned[cell.name], texts[cell.text], job)
+    ]
     beside = overhead(0)[0] if study.seconds else 0.0
     costs = [beside + cell.budget[1] for cell in missing]
     for number, cell in enumerate(missing, 1):
@@ -234,22 +239,24 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     return grid
 
 
-def _on_record(home: Path, cell: Cell, plans: Mapping[str, Any], sha256: str) -> bool:
-    """Whether all runs of a cell are in its file, under these plans and on this text.
+def _holds(
+    record: grids.CellRecord | None, cell: Cell, plans: Mapping[str, Any], sha256: str, job: _Job
+) -> bool:
+    """Whether a record has all runs of a cell, under these plans and on this text.
 
     Raises:
-        TextgenError: the file is damaged.
+        TextgenError: it is of other settings or text, and may not be overwritten.
     """
-    if not (path := home / f"{cell.name}.json").exists():
+    if record is None:
         return False
-    kept = read_content(path, grids.CellRecord, grids.AGAIN)
-    names = {run["name"] for own in kept.arms.values() for run in own["runs"]}
-    old, new = (
-        {arm: (plan["experiment"], plan["updates"]) for arm, plan in found.items()}
-        for found in ({arm: own["plan"] for arm, own in kept.arms.items()}, plans)
-    )
-    wanted = {name for arm in plans for name in cell.study.runs(arm)}
-    return (kept.sha256, names, old) == (sha256, wanted, new)
+    both = [(own["plan"], plans[arm]) for arm, own in record.arms.items() if arm in plans]
+    same = all(old[key] == new[key] for old, new in both for key in ("experiment", "updates"))
+    same = same and record.sha256 == sha256
+    if not (same or job.overwrite):
+        message = f"{cell.name} is on record with other settings, updates or text"
+        raise TextgenError(message, "replace it with --overwrite")
+    names = {run["name"] for own in record.arms.values() for run in own["runs"]}
+    return same and names == {name for arm in plans for name in cell.study.runs(arm)}
 
 
 def _plain(plans: Mapping[str, ArmPlan]) -> dict[str, Any]:
