@@ -17,7 +17,7 @@ from textgen import cli
 from textgen.core import experiment, settings
 from textgen.report.comparison import Comparison
 from textgen.runs.finished import Run
-from textgen.studies.study import Budget, Search, Study, StudyArm
+from textgen.studies.study import Budget, Search, Study, StudyArm, StudyText
 from textgen.testing import check_plugin
 
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n", re.MULTILINE)
@@ -27,8 +27,9 @@ WORDS = {"array": "list", "object": "table", "string": "text", "integer": "whole
 WORDS |= {"number": "number", "boolean": "true or false"}
 LARGE = 1e9  # a bound that nobody has to know
 INNER = {"tokenizer": ("rare_words", "segmenter")}  # tables in tables
-STUDY = {"budget": Budget, "arms.NAME": StudyArm, "[contrasts]": settings.Contrast, "tune": Search}
-TABLES = {*experiment.TABLES, "budget", "arms", "contrasts", "tune", "options", "left_out"}
+STUDY = {"budget": Budget, "arms.NAME": StudyArm, "[contrasts]": settings.Contrast}
+STUDY |= {"texts.NAME": StudyText, "tune": Search}
+TABLES = {*experiment.TABLES, *"budget arms contrasts texts tune options left_out".split()}
 
 
 def prose(text):

@@ -20,8 +20,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import map_figures
-
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison
 from textgen.report.sentences import WHERE
@@ -261,7 +259,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "parts_pos": lambda: parts_table("study_pos"),
     "architectures": architectures_table,
     "ablation": ablation_table,
-    **map_figures.TABLES,
 }
 
 

@@ -104,9 +104,9 @@ SLOWEST = (
     "play outside_package run_words"
 ).split()
 FAST = (
-    "baselines config contracts corpora embeddings fuzz language layering machine memory metrics "
-    "packaging pieces rare_words report signatures significance spelling splits tokenizers trying "
-    "windows"
+    "baselines config contracts corpora embeddings fuzz grid language layering machine memory "
+    "metrics packaging pieces rare_words report signatures significance spelling splits tokenizers "
+    "trying windows"
 ).split()
 
 

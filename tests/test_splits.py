@@ -297,6 +297,37 @@ def test_a_shorter_training_text_is_a_part_of_a_longer_one_and_all_else_stays(tm
         load(path, **split, train_characters=available + 1)
 
 
+def test_random_training_texts_of_folds_share_nothing_while_the_text_suffices(tmp_path):
+    """Every sentence of the texts is another; one text is as long as a subset."""
+    path = folder_of(tmp_path / "texts", **TALES, long=150, other=60)
+    for number, file in enumerate(sorted(path.iterdir())):
+        lines = [f"{number}.{i} {line}" for i, line in enumerate(file.read_text().split("."))]
+        file.write_text(".\n".join(lines))
+
+    def fold(number, **split):
+        return load(path, fold=number, folds=3, train_subset="random", validation=0.2, **split)
+
+    whole = [load(path, fold=n, folds=3, validation=0.2) for n in (1, 2, 3)]
+    size = min(len(joined(corpus.train)) for corpus in whole) // 3
+    subsets = [fold(n, train_characters=size) for n in (1, 2, 3)]
+    lines = [{line for d in c.train for line in d.text.split("\n")[1:-1] if line} for c in subsets]
+    assert sum(map(len, lines)) == len(set.union(*lines)) > 60
+    for corpus, of_fold, all_lines in zip(subsets, whole, lines, strict=True):
+        assert len(joined(corpus.train)) == size
+        assert 0 < len(joined(corpus.validation)) == size // 10
+        assert max(len(d.text) for d in corpus.train) < size / 5
+        assert (corpus.test, corpus.sha256) == (of_fold.test, of_fold.sha256)
+        assert all_lines <= {*joined(of_fold.train).split("\n")}
+        assert all(any(d.text in e.text for e in of_fold.validation) for d in corpus.validation)
+    assert subsets[1].names == fold(2, train_characters=size).names
+    assert subsets[1].names != fold(2, train_characters=size, seed=1).names
+    large = fold(3, train_characters=len(joined(whole[2].train)))  # the folds have to share
+    assert len(joined(large.train)) == len(joined(whole[2].train))
+    everything = fold(1)
+    assert everything.train == whole[0].train
+    assert len(joined(everything.validation)) <= len(joined(whole[0].train)) / 10
+
+
 def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path):
     sizes = {64_000: {}, 450_000: {"seed": 3}, 3_200_000: {"method": "contiguous"}}
     for size, split in sizes.items():

@@ -234,7 +234,8 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
         time.sleep(0.3)
         yield "twin-3", "by design", 0.3
 
-    execution._show_runs(ended(), experiments, study, tmp_path, 2, 10_000, Screen())
+    job = SimpleNamespace(screen=Screen(), cell="", after=0.0)
+    execution._show_runs(ended(), experiments, study, tmp_path, 2, 10_000, job)
     shown = capsys.readouterr().out
     assert "; twin-3: 30/150 updates of twin-3; char-1: 30/150 updates of char-1\n" in shown
 

@@ -331,6 +331,9 @@ class Split:
         folds: how many there are.
         train_characters: so much of the training text is kept; the other parts do not change, and a
             smaller number keeps a part of what a larger one does.
+        train_subset: ``"random"``: beside ``train_characters``, random documents are kept instead,
+            and pieces of long ones, of which no two folds have the same while the text suffices;
+            validation text is then at most a tenth of the training text.
 
     Raises:
         ValueError: settings that do not go together.
@@ -346,6 +349,7 @@ class Split:
     fold: Count | None = None
     folds: Annotated[int, Field(ge=2)] | None = None
     train_characters: Count | None = None
+    train_subset: Literal["nested", "random"] | None = None
 
     @property
     def lists(self) -> dict[str, tuple[str, ...]]:

@@ -152,9 +152,8 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
     divided = division.train + division.validation + division.test
     uncut = {id(d) for d in divided}
     in_order = [d for d in documents if id(d) in uncut]
-    train = shorten(division.train, experiment.split)
     return Corpus(
-        **vars(division) | {"train": train},
+        **vars(shorten(division, documents, split)),
         kind=table["kind"],
         origin=config.origin,
         licence=config.licence,

@@ -8,7 +8,9 @@ one text, or in blocks of all documents.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -39,7 +41,7 @@ CUSTOMARY = {
 # ``train.txt``, ``ptb.valid.txt``, ``wiki.test.tokens``.
 PART_FILE = re.compile(rf"(|.*[._/-])({'|'.join(CUSTOMARY)})(|\..*)", re.DOTALL)
 # What the name of a document that was cut out of a larger file ends with.
-PIECE_NUMBER = re.compile(r"#\d+$")
+PIECE_NUMBER = re.compile(r"(#\d+)+$")
 
 
 @dataclass(frozen=True)
@@ -177,19 +179,35 @@ def _grouped(documents: Iterable[Document], settings: Split) -> list[list[Docume
     return [groups[key] for key in sorted(groups, key=lambda key: hash_of(key, settings.seed))]
 
 
-def shorten(train: list[Document], settings: Split) -> list[Document]:
-    """As much of the training text as ``train_characters`` says: whole documents in the order of a
-    hash, which every fold has of its own, and the beginning of one.
+def shorten(division: Division, documents: list[Document], settings: Split) -> Division:
+    """As much of the training text as ``train_characters`` says.
+
+    Nested: whole documents in the order of a hash, which every fold has of its own, and the
+    beginning of one. Random: see :func:`_random_subset`; then validation text is at most a tenth of
+    the training text.
+
+    Args:
+        division: of the documents.
+        documents, settings: as for :func:`divide`.
 
     Raises:
         TextgenError: there is less text.
     """
-    room = settings.train_characters
-    if not room:
-        return train
-    if room > (available := count_characters(train)):
+    train, room = division.train, settings.train_characters
+    if room and room > (available := count_characters(train)):
         message = f"split.train_characters: {room:,}, but the training text has {available:,}"
         raise TextgenError(message, "give a smaller number, or leave it out to train on all")
+    if settings.train_subset == "random":
+        if room:
+            before = [replace(settings, fold=fold) for fold in range(1, settings.fold or 1)]
+            texts = [*(divide(documents, other).train for other in before), train]
+            train = _random_subset(texts, room, settings.seed)
+        validation, tenth = division.validation, max(1, count_characters(train) // 10)
+        if count_characters(validation) > tenth:
+            validation = _random_subset([validation], tenth, settings.seed)
+        return replace(division, train=train, validation=validation)
+    if not room:
+        return division
     kept, seed = dict[str, Document](), settings.seed + (settings.fold or 0)
     for d in sorted(train, key=lambda d: hash_of((d.name,), seed)):
         if room <= 0:
@@ -198,7 +216,31 @@ def shorten(train: list[Document], settings: Split) -> list[Document]:
         if d.characters > room:
             kept[d.name] = Document(f"{d.name} (its first {room:,} characters)", d.text[:room])
         room -= d.characters
-    return [kept[d.name] for d in train if d.name in kept]
+    return replace(division, train=[kept[d.name] for d in train if d.name in kept])
+
+
+def _random_subset(texts: Sequence[list[Document]], size: int, seed: int) -> list[Document]:
+    """So many characters of the last of several texts, at random: documents, or pieces of those
+    larger than an eighth of that. Each text in turn takes what none before it has taken; only where
+    too little of that is left, two share some."""
+    used, kept = Counter[str](), list[Document]()  # characters, by the name of the piece
+    for documents in texts:
+        counts = [max(1, math.ceil(8 * d.characters / size)) for d in documents]
+        cut = (
+            numbered(d.name, cut_text(d.text, n)) for d, n in zip(documents, counts, strict=True)
+        )
+        pieces = sorted(chain(*cut), key=lambda d: hash_of((d.name,), seed))
+        pieces.sort(key=lambda d: used[d.name] >= d.characters)
+        kept, room = [], size
+        for d in pieces:
+            start = used[d.name] if used[d.name] < d.characters else 0
+            text = d.text[start : start + room]
+            if text.strip():
+                part = f"{d.name} (characters {start + 1:,} to {start + len(text):,})"
+                kept.append(d if text == d.text else Document(part, text))
+                used[d.name] += len(text)
+                room -= len(text)
+    return kept
 
 
 def hash_of(group: tuple[str, ...], seed: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 import textgen
@@ -44,6 +44,18 @@ AXES = {
 }
 
 
+def page_template(name: str) -> Template:
+    """A page that escapes whatever text it is given."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDERS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
 def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:
     """The page of a report.
 
@@ -55,17 +67,10 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
     Returns:
         HTML that can be written as UTF-8 whatever the texts hold.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDERS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     left_out = [f"Left out: {run['folder']}: {run['reason']}" for run in report.left_out]
     shares = [share for row in report.word_classes for share in row.shares.values()]
     temperatures = range(len(report.generated.settings["temperatures"]))
-    html = environment.get_template("page.html").render(
+    html = page_template("page.html").render(
         report=report,
         texts=texts,
         models=models,

@@ -173,7 +173,11 @@ class Run:
     @cached_property
     def token_bits(self) -> stored.TokenTables:
         """Part → bits of every token of the test documents."""
-        return stored.read_token_bits(self._path(stored.TOKENS_FILE), "test")
+        return self.read_token_bits("test")
+
+    def read_token_bits(self, split: str) -> stored.TokenTables:
+        """The same of the documents of a held-out split."""
+        return stored.read_token_bits(self._path(stored.TOKENS_FILE), split)
 
     @cached_property
     def texts(self) -> results.Texts:

@@ -79,6 +79,7 @@ class Manifest(Content):
     """What is read of ``manifest.json``."""
 
     corpus: CorpusContent
+    processor: str = ""
 
 
 class TrainingContent(Content):

@@ -7,12 +7,13 @@ import os
 import shlex
 import statistics
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from filelock import BaseFileLock
 from rich.console import Group
@@ -22,17 +23,30 @@ from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
 from textgen.core.experiment import Experiment
-from textgen.core.system import cores
+from textgen.core.system import cores, write_file, write_json
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, load_corpus, pool_folds
 from textgen.evaluation.baselines import pooled_references
 from textgen.evaluation.significance import fewest_documents
+from textgen.report import grid as grids
+from textgen.report.arms import group_runs
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
-from textgen.runs.finished import read_metrics
+from textgen.runs.finished import load_run, read_metrics
 from textgen.runs.folder import is_finished
-from textgen.studies.study import ArmPlan, Study, differences, load_study, plan_study
+from textgen.runs.results import read_content
+from textgen.studies.study import (
+    PLAN_FILE,
+    ArmPlan,
+    Cell,
+    Study,
+    differences,
+    load_study,
+    plan_study,
+    read_plans,
+    under_budget,
+)
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
@@ -47,7 +61,7 @@ def run_study(
     address: str | None = None,
     overwrite: bool = False,
     quiet: bool = False,
-) -> Comparison:
+) -> Comparison | grids.Grid:
     """Plan a study, make the runs that are missing, and write its report.
 
     Args:
@@ -60,8 +74,8 @@ def run_study(
         quiet: no progress on the terminal.
 
     Returns:
-        The comparison in its report. A study that was interrupted is resumed, and ends with the
-        same results.
+        The comparison in its report; of a study with axes, the grid of its cells. A study that was
+        interrupted is resumed, and ends with the same results.
 
     Raises:
         TextgenError: anything wrong with the files or the folder; arms that cannot be planned, all
@@ -71,53 +85,183 @@ def run_study(
     study, screen = load_study(path), Screen(quiet)
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
-    folder = Path(runs_folder) / study.name
+    folder, reports = Path(runs_folder) / study.name, Path(reports_folder)
+    command = f"python -m {study_command(study.path, runs_folder, reports_folder)}"
     place: Processes | Tasks = Tasks(address, study.threads) if address else Processes()
     with ExitStack() as stack:
         stack.callback(lock_study(folder).release)
         stack.enter_context(place)
-        folds = show_text(study, screen)
-        with screen.stage():
-            plans = plan_study(study, folder, overwrite, workers, screen.say)
-        experiments = planned_experiments(study, plans)
-        replaced = _replaced(experiments, folder, folds[0].sha256, overwrite)
-        missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
-        if not missing:
-            screen.say("all runs are there already; the report is written again")
-        at_once = max(1, len(missing)) if address else workers
-        ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
-        # beside the runs, so that no core is idle; the report finds them in the cache
-        references = Thread(target=pooled_references, args=(folds,), daemon=True)
-        references.start()
-        characters = sum(map(count_characters, folds[0].parts.values()))
-        failures = _show_runs(ended, missing, study, folder, at_once, characters, screen)
-        if references.is_alive():
-            with screen.stage("scoring models without a network"):
-                references.join()
-        finished = [folder / e.name for e in experiments if e.name not in failures]
-        report = None
-        try:
-            report = compare_runs(
-                finished,
-                name=study.name,
-                title=study.title,
-                contrasts=study.contrasts,
-                part=study.part,
-                plan={arm: asdict(plan) for arm, plan in plans.items()},
-                command=f"python -m {study_command(study.path, runs_folder, reports_folder)}",
-                reports_folder=Path(reports_folder),
-                quiet=quiet,
-            )
-        except TextgenError:  # if a fold has failed in every arm, nothing is left to compare
-            if not failures:
-                raise
+        job = _Job(place, workers, overwrite, command, screen)
+        if study.cells:
+            return _run_grid(study, folder, reports / study.name, job)
+        return _run_cell(study, study.name, folder, reports, job)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """How runs are made and shown.
+
+    Attributes:
+        place, workers, overwrite: where, and as :func:`run_study` has them.
+        command: in reports.
+        screen: of the study.
+        cell: which one of a grid this is, in words.
+        after: what the later cells take, as a multiple of this one.
+        about: what is kept of a cell beside its results; nothing is kept if it is empty.
+    """
+
+    place: Processes | Tasks
+    workers: int
+    overwrite: bool
+    command: str
+    screen: Screen
+    cell: str = ""
+    after: float = 0.0
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -> Comparison:
+    """Plan a study without axes, make the runs that are missing, and write its report.
+
+    Raises:
+        TextgenError: as :func:`run_study`.
+    """
+    place, screen = job.place, job.screen
+    folds = show_text(study, screen)
+    with screen.stage():
+        plans = plan_study(study, folder, job.overwrite, job.workers, screen.say)
+    experiments = planned_experiments(study, plans)
+    replaced = _replaced(experiments, folder, folds[0].sha256, job.overwrite)
+    missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
+    if not missing:
+        screen.say("all runs are there already; the report is written again")
+    at_once = max(1, len(missing)) if isinstance(place, Tasks) else job.workers
+    ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
+    # beside the runs, so that no core is idle; the report finds them in the cache
+    references = Thread(target=pooled_references, args=(folds,), daemon=True)
+    references.start()
+    characters = sum(map(count_characters, folds[0].parts.values()))
+    failures = _show_runs(ended, missing, study, folder, at_once, characters, job)
+    if references.is_alive():
+        with screen.stage("scoring models without a network"):
+            references.join()
+    finished = [folder / e.name for e in experiments if e.name not in failures]
+    report = None
+    try:
+        report = compare_runs(
+            finished,
+            name=name,
+            title=study.title,
+            contrasts=study.contrasts,
+            part=study.part,
+            plan=_plain(plans),
+            command=job.command,
+            reports_folder=reports,
+            quiet=screen.quiet,
+        )
+    except TextgenError:  # if a fold has failed in every arm, nothing is left to compare
+        if not failures:
+            raise
     if report is None or failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         rest = f"; the report of the rest: {os.fspath(report)}" if report else ""
         message = f"{len(failures)} of {len(experiments)} runs failed: {reasons}{rest}"
         hint = f"see {folder / 'logs'}; when the command is repeated, finished runs are kept"
         raise TextgenError(f"{folder}: {message}", hint)
+    if job.about:
+        arms = group_runs([load_run(run) for run in finished], plans)
+        record = grids.record_cell(arms, folds, _plain(plans), **job.about)
+        write_file(reports / f"{name}.json", record.model_dump_json() + "\n")
     return report
+
+
+def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Grid:
+    """Make the cells that are not on record, each with its report, then the page of all.
+
+    Raises:
+        TextgenError: as :func:`run_study`; or no text is as large as a size.
+    """
+    screen, texts, room = job.screen, dict[str, str](), dict[str, int]()
+    for text in study.texts or ("",):
+        folds = show_text(study.cell(text, None, study.budget.amounts[0]).study, screen)
+        texts[text], room[text] = folds[0].sha256, min(count_characters(f.train) for f in folds)
+    skipped = {
+        cell.name: f"the training text has {room[cell.text]:,} characters"
+        for cell in study.cells
+        if isinstance(cell.size, int) and cell.size > room[cell.text]
+    }
+    for name, reason in skipped.items():
+        screen.warn(f"SKIPPED: {name}: {reason}")
+    cells = [cell for cell in study.cells if cell.name not in skipped]
+    if not cells:
+        raise TextgenError(f"{study.path}: sizes: no training text is as large", "give smaller")
+    contents, plans = reports / grids.GRID_FILE, folder / PLAN_FILE
+    if contents.exists() and not plans.exists():  # cells on record need no runs
+        write_json(plans, read_content(contents, grids.Contents, grids.AGAIN).timed)
+    *_, last = (cell for cell in study.cells if study.timed_on in (cell.text, ""))
+    timed = study.cell(last.text, last.size and "all", study.budget.amounts[-1])
+    with screen.stage():
+        found = plan_study(timed.study, folder, job.overwrite, job.workers, screen.say)
+    planned = {
+        c.name: _plain({a: under_budget(c.study, a, p) for a, p in found.items()}) for c in cells
+    }
+    content: dict[str, Any] = {"name": study.name, "title": study.title or study.name}
+    content |= {"command": job.command, "part": study.part, "skipped": skipped}
+    content |= {"contrasts": [asdict(c) for c in study.contrasts], "cells": [*planned]}
+    write_json(contents, content | {"timed_on": timed.name, "timed": _plain(found)})
+    home, failures = reports / grids.CELLS_FOLDER, list[str]()
+    records = grids.Grid(reports).cells
+    missing = [
+        cell
+        for cell in cells
+        if not _holds(records.get(cell.name), cell, planned[cell.name], texts[cell.text], job)
+    ]
+    beside = overhead(0)[0] if study.seconds else 0.0
+    costs = [beside + cell.budget[1] for cell in missing]
+    for number, cell in enumerate(missing, 1):
+        plan, new = folder / cell.name / PLAN_FILE, planned[cell.name]
+        stored = _plain(read_plans(plan))  # of other settings: found by their runs
+        same = [a for a in new.keys() & stored if stored[a]["experiment"] == new[a]["experiment"]]
+        write_json(plan, new | {arm: stored[arm] for arm in same})  # nothing is timed here
+        place = f"{cell.name}, cell {len(cells) - len(missing) + number} of {len(cells)}: "
+        about = {key: value for key, value in cell._asdict().items() if key != "study"}
+        after = sum(costs[number:]) / costs[number - 1]
+        own = replace(job, cell=place, after=after, about=about)
+        try:
+            _run_cell(cell.study, cell.name, folder / cell.name, home, own)
+        except TextgenError as error:
+            failures.append(error.message)
+    grid = grids.Grid(reports)
+    grid.write_page()
+    if failures:
+        message = f"{len(failures)} of {len(cells)} cells failed: {'; '.join(failures)}"
+        raise TextgenError(message, "when the command is repeated, finished runs are kept")
+    return grid
+
+
+def _holds(
+    record: grids.CellRecord | None, cell: Cell, plans: Mapping[str, Any], sha256: str, job: _Job
+) -> bool:
+    """Whether a record has all runs of a cell, under these plans and on this text.
+
+    Raises:
+        TextgenError: it is of other settings or text, and may not be overwritten.
+    """
+    if record is None:
+        return False
+    both = [(own["plan"], plans[arm]) for arm, own in record.arms.items() if arm in plans]
+    same = all(old[key] == new[key] for old, new in both for key in ("experiment", "updates"))
+    same = same and record.sha256 == sha256
+    if not (same or job.overwrite):
+        message = f"{cell.name} is on record with other settings, updates or text"
+        raise TextgenError(message, "replace it with --overwrite")
+    names = {run["name"] for own in record.arms.values() for run in own["runs"]}
+    return same and names == {name for arm in plans for name in cell.study.runs(arm)}
+
+
+def _plain(plans: Mapping[str, ArmPlan]) -> dict[str, Any]:
+    """As JSON has them."""
+    return {arm: asdict(plan) for arm, plan in plans.items()}
 
 
 def overhead(characters: int) -> tuple[float, float]:
@@ -218,7 +362,7 @@ def _show_runs(
     folder: Path,
     workers: int,
     characters: int,
-    screen: Screen,
+    job: _Job,
 ) -> dict[str, str]:
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
     failed, by name."""
@@ -226,20 +370,21 @@ def _show_runs(
     waiting = [experiment.name for experiment in missing]
     made = [name for names in runs.values() for name in names if name not in waiting]
     results = {name: _result(folder / name) for name in made}
-    failures, took = dict[str, str](), list[float]()
+    failures, took, screen = dict[str, str](), list[float](), job.screen
     begin, rounds, planned = time.monotonic(), math.ceil(len(missing) / workers), 0.0
     beside, report = overhead(characters)  # of the latter, planning has taken a part
-    if study.budget.seconds:
+    if study.seconds:
         shared = max(1.0, workers * study.threads / cores())
-        planned = (study.budget.seconds + beside) * shared
+        planned = (study.seconds + beside) * shared
 
     def progress() -> str:
         elapsed = time.monotonic() - begin
-        text = f"{_clock(elapsed)} elapsed, {len(results)} of {len(made) + len(missing)} runs"
+        runs = len(made) + len(missing)
+        text = f"{job.cell}{_clock(elapsed)} elapsed, {len(results)} of {runs} runs"
         per_run = max(planned, statistics.mean(took or [0.0]))
         if not waiting or not per_run:
             return text
-        left = per_run * rounds + report - elapsed
+        left = (per_run * rounds + report) * (1 + job.after) - elapsed
         return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
 
     def state(name: str) -> str:

@@ -5,9 +5,15 @@ threads = 1                       # of each run
 folds = 5                         # optional: each run once in each, with a seed of its own
 part = "with_counts"              # optional: of the models, that is compared; else the network
 set = ["cache.orders=[]"]         # optional: in every arm, as --set
+sizes = [145_000, "all"]          # optional axis: characters of training text, random in each fold
+timed_on = "tales"                # of several texts: where an update is timed
 [budget]
-seconds = 180                     # or characters, or updates; the same for every arm
+seconds = 180                     # or characters, or updates; the same for every arm. Another axis
+                                  # if it is a list: [20, 60, 180]
 parameters = 1_500_000            # optional: every arm must have as many, within 2 %
+[texts.tales]                     # optional axis
+set = ["corpus.kind=lovecraft"]   # chooses corpus, split and language
+sizes = [145_000, "all"]          # optional: in place of the study's
 [arms.char]
 experiment = "char.toml"          # beside the study file
 seeds = 5                         # seeds 1 to 5; or a list, [1, 7]
@@ -21,17 +27,21 @@ yes = "first is lower"            # optional: when the answer is yes; or "second
 And its plan: how many updates each arm trains for, measured once and kept in ``plan.json``. All
 seeds and folds of an arm train for as many. So they are comparable, and the results depend neither
 on what else the machine was doing nor on whether the study was interrupted.
+
+A study with axes is a grid. Each cell is a study without axes, of one text, size and budget. What
+an update takes is measured once for each arm, on one text at its whole size, and holds for all.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from itertools import product
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
@@ -66,6 +76,8 @@ from textgen.training.preparation import prepare
 REGIMES = ("seconds", "characters", "updates")
 # Settings that a study decides for all its arms.
 DECIDED = ["name", "seed", "sampling.part", *(f"training.{key}" for key in ("threads", *BUDGETS))]
+Size = Count | Literal["all"]  # of training text in characters
+Several = Field(min_length=1)
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
@@ -76,7 +88,7 @@ PARAMETERS_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm gets: exactly one of seconds, characters and updates.
+    """What every arm gets: exactly one of seconds, characters and updates, or rising amounts of it.
 
     Args:
         seconds: of each training; turned into updates once for each arm.
@@ -85,16 +97,34 @@ class Budget:
         parameters: how many every arm must have, within 2 %.
 
     Raises:
-        ValueError: not exactly one of the three.
+        ValueError: not exactly one of the three, or amounts that do not rise.
     """
 
-    seconds: Positive | None = None
-    characters: Count | None = None
-    updates: Count | None = None
+    seconds: Positive | Annotated[tuple[Positive, ...], Several] | None = None
+    characters: Count | Annotated[tuple[Count, ...], Several] | None = None
+    updates: Count | Annotated[tuple[Count, ...], Several] | None = None
     parameters: Count | None = None
 
     def __post_init__(self) -> None:
         check_one_budget("budget", self, REGIMES)
+        _check_rising(self.regime, self.amounts)
+
+    @property
+    def regime(self) -> str:
+        """The one of the three."""
+        return next(name for name in REGIMES if getattr(self, name) is not None)
+
+    @property
+    def amounts(self) -> tuple[Any, ...]:
+        """How much of it: one, or those of an axis."""
+        stated = getattr(self, self.regime)
+        return stated if isinstance(stated, tuple) else (stated,)
+
+
+def _check_rising(name: str, values: Sequence[Any]) -> None:
+    numbers = [math.inf if value == "all" else value for value in values]
+    if numbers != sorted({*numbers}):
+        raise ValueError(f"{name} that do not rise: {list(values)}")
 
 
 def _check_free(overrides: Iterable[str], where: str = "set") -> None:
@@ -132,7 +162,7 @@ class StudyArm:
         return tuple(dict.fromkeys(self.seeds))
 
 
-Values = Annotated[tuple[bool | int | float | str | list[int], ...], Field(min_length=1)]
+Values = Annotated[tuple[bool | int | float | str | list[int], ...], Several]
 
 
 @dataclass(frozen=True)
@@ -154,13 +184,43 @@ class Search:
     space: Annotated[dict[str, Values], Field(min_length=1)]
     settings: Annotated[int, Field(gt=0, le=10_000)] = 32
     seed: Seed = 1
-    seconds: Annotated[tuple[Positive, ...], Field(min_length=1)] = (60, 300)
+    seconds: Annotated[tuple[Positive, ...], Several] = (60, 300)
     keep: Count = 4
     matched: tuple[Name, ...] = ()
 
     def __post_init__(self) -> None:
-        if list(self.seconds) != sorted(set(self.seconds)):
-            raise ValueError(f"seconds that do not rise: {list(self.seconds)}")
+        _check_rising("seconds", self.seconds)
+
+
+@dataclass(frozen=True)
+class StudyText:
+    """A text of a grid.
+
+    Args:
+        set: corpus, split and language, as ``--set`` takes them.
+        sizes: in place of the study's.
+
+    Raises:
+        ValueError: a setting that the study decides, or sizes that do not rise.
+    """
+
+    set: tuple[str, ...]
+    sizes: tuple[Size, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_free(self.set)
+        _check_rising("sizes", self.sizes or ())
+
+
+class Cell(NamedTuple):
+    """A cell of a grid, which is a study without axes; ``text`` is empty and ``size`` None where
+    that is no axis."""
+
+    name: str
+    text: str
+    size: Size | None
+    budget: tuple[str, float]
+    study: Study
 
 
 @dataclass(frozen=True)
@@ -173,9 +233,12 @@ class Study:
         folds: each arm is trained once in each fold of a cross-validation.
         part: of the models, that is compared.
         set: settings of every arm, as ``--set`` takes them.
+        sizes: an axis: characters of training text, rising; ``"all"`` is all of it.
+        timed_on: of several texts the one on which an update is timed, for all of them.
 
     Raises:
-        ValueError: no arm, an invalid contrast, or folds that settings choose, too.
+        ValueError: no arm, an invalid contrast, folds or sizes that settings choose, too, sizes
+            that do not rise, or several texts of which none is to be timed on.
     """
 
     path: Path
@@ -188,6 +251,9 @@ class Study:
     part: PartName = "network"
     set: tuple[str, ...] = ()
     tune: Search | None = None
+    sizes: tuple[Size, ...] = ()
+    texts: dict[Name, StudyText] = field(default_factory=dict)
+    timed_on: str = ""
 
     def __post_init__(self) -> None:
         _check_free(self.set)
@@ -195,9 +261,16 @@ class Study:
         for arm in self.tune.matched if self.tune else ():
             if arm not in self.arms:
                 raise ValueError(f"tune.matched: no arm {arm!r}; {suggestion(arm, self.arms)}")
-        given = [text for arm in self.arms.values() for text in (*self.set, *arm.set)]
-        if self.folds and any(text.strip().startswith("split.fold") for text in given):
+        _check_rising("sizes", self.sizes)
+        others: list[StudyArm | StudyText] = [*self.arms.values(), *self.texts.values()]
+        given = [text.strip() for text in chain(self.set, *(each.set for each in others))]
+        if self.folds and any(text.startswith("split.fold") for text in given):
             raise ValueError("set: the study has all folds: leave split.fold and split.folds out")
+        if self.sizes and any(text.startswith("split.train_characters") for text in given):
+            raise ValueError("set: the study has sizes: leave split.train_characters out")
+        if (self.timed_on or (self.texts and self.seconds)) and self.timed_on not in self.texts:
+            message = f"timed_on: no text {self.timed_on!r}"
+            raise ValueError(f"{message}; {suggestion(self.timed_on, self.texts)}")
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
         pairs: list[set[str]] = []
@@ -213,6 +286,37 @@ class Study:
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def seconds(self) -> float | None:
+        """The budget, or the largest, in seconds; None if it is in something else."""
+        return self.budget.amounts[-1] if self.budget.regime == "seconds" else None
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Those of a grid; none of a study without axes."""
+        if not (self.texts or self.sizes or len(self.budget.amounts) > 1):
+            return []
+        sizes = {text: own.sizes for text, own in self.texts.items()} or {"": None}
+        return [
+            self.cell(text, size, amount)
+            for text, own in sizes.items()
+            for size in (self.sizes if own is None else own) or (None,)
+            for amount in self.budget.amounts
+        ]
+
+    def cell(self, text: str, size: Size | None, amount: float) -> Cell:
+        """The cell of a text, a size and a budget."""
+        regime, own = self.budget.regime, self.texts[text].set if text else ()
+        sized = ["split.train_subset=random"] * (size is not None)
+        sized += [f"split.train_characters={size}"] * isinstance(size, int)
+        each = f"{amount:.12g}{regime[0]}" * (len(self.budget.amounts) > 1)
+        name = "-".join(filter(None, (text, str(size or ""), each)))
+        title = ": ".join(filter(None, (self.title or self.name, name)))
+        changes: dict[str, Any] = {"sizes": (), "texts": {}, "timed_on": "", "title": title}
+        changes["budget"] = replace(self.budget, **dict[str, Any]({regime: amount}))
+        changes["set"] = (*self.set, *own, *sized)
+        return Cell(name, text, size, (regime, amount), replace(self, **changes))
 
     def runs(self, arm: str) -> dict[str, list[str]]:
         """Name → settings of each run of an arm. No two have the same seed, in folds either."""
@@ -271,16 +375,19 @@ def load_study(path: str | Path) -> Study:
         raise TextgenError(f"{path}: [{min(foreign)}] belongs in an experiment file", hint)
     check_name(path.stem, str(path))
     study: Study = build(Study, {"budget": {}, "arms": {}, **data, "path": str(path)}, str(path))
-    experiments = {arm: study.experiment(arm) for arm in study.arms}
-    first, seen = next(iter(experiments)), dict[str, str]()
-    for arm, experiment in experiments.items():
-        if experiment.text_key != experiments[first].text_key:
-            message = f"{path}: arms.{arm}: another [corpus] or [split] than that of arms.{first}"
-            raise TextgenError(message, "put arms on other text into a study of their own")
-        twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
-        if twin != arm:  # reports identify arms by their experiments
-            hint = f'give {twin} more seeds, or change a setting with set = ["…"]'
-            raise TextgenError(f"{path}: arms.{arm}: the same experiment as arms.{twin}", hint)
+    for text in study.texts or ("",):
+        own = study.cell(text, None, study.budget.amounts[0]).study
+        experiments, seen = {arm: own.experiment(arm) for arm in own.arms}, dict[str, str]()
+        first = next(iter(experiments))
+        for arm, experiment in experiments.items():
+            place = f"{path}: arms.{arm}"
+            if experiment.text_key != experiments[first].text_key:
+                message = f"{place}: another [corpus] or [split] than that of arms.{first}"
+                raise TextgenError(message, "put arms on other text into a study of their own")
+            twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
+            if twin != arm:  # reports identify arms by their experiments
+                hint = f'give {twin} more seeds, or change a setting with set = ["…"]'
+                raise TextgenError(f"{place}: the same experiment as arms.{twin}", hint)
     return study
 
 
@@ -343,7 +450,7 @@ def plan_study(
             del plans[arm]
     missing = [arm for arm in study.arms if arm not in plans]
     machines = {plan.processor for plan in plans.values()} - {processor()}
-    if study.budget.seconds is not None and missing and machines:
+    if study.seconds is not None and missing and machines:
         message = f"timed on {', '.join(machines)}, but arms.{missing[0]} would be on {processor()}"
         raise TextgenError(f"{path}: {message}", "add the arm there, or use another --runs folder")
     write_json(path, {arm: asdict(plan) for arm, plan in plans.items()})
@@ -390,25 +497,36 @@ def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> Arm
     Raises:
         TextgenError: why it cannot be made.
     """
-    experiment, budget = study.experiment(arm), study.budget
-    updates, measured = budget.updates, dict[str, Any]()
-    if budget.seconds is not None or budget.parameters is not None:
-        seconds = min(TIMED_SECONDS, TIMED_SHARE * (budget.seconds or 0.0))
+    experiment, measured = study.experiment(arm), dict[str, Any]()
+    wanted = study.budget.parameters
+    if study.seconds is not None or wanted is not None:
+        seconds = min(TIMED_SECONDS, TIMED_SHARE * (study.seconds or 0.0))
         log = folder / "logs" / f"{arm}.txt"
         measured = _measure_in_a_process(experiment, log, seconds, processes)
-    wanted, parameters = budget.parameters, measured.get("parameters", 0)
+    parameters = measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
         message = f"{wanted:,}, but this arm has {parameters:,}: {within}"
         raise TextgenError(f"budget.parameters: {message}")
-    if budget.seconds is not None:
-        preparation, update = measured["preparation_seconds"], measured["seconds_per_update"]
-        updates = int((budget.seconds - preparation) / update)
+    return under_budget(study, arm, ArmPlan(experiment.arm, None, processor(), **measured))
+
+
+def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
+    """A plan with the experiment and the updates of this study's arm.
+
+    Raises:
+        TextgenError: no update fits into the budget.
+    """
+    (amount,), preparation = study.budget.amounts, plan.preparation_seconds or 0.0
+    updates = amount if study.budget.regime == "updates" else None
+    if study.seconds is not None:
+        update = plan.seconds_per_update or math.inf
+        updates = int((amount - preparation) / update)
         if updates < 1:
-            message = f"{budget.seconds:g}, but the preparation alone takes {preparation:.1f}"
+            message = f"{amount:g}, but the preparation alone takes {preparation:.1f}"
             enough = f"give more, e.g. seconds = {preparation * 3 + update * 100:.0f}"
             raise TextgenError(f"budget.seconds: {message}: {enough}")
-    return ArmPlan(experiment.arm, updates, processor(), **measured)
+    return replace(plan, experiment=study.experiment(arm).arm, updates=updates)
 
 
 def _measure_in_a_process(

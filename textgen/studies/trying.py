@@ -103,7 +103,7 @@ def try_texts(
     with ExitStack() as stack:  # nothing is replaced while another process works on it
         stack.callback(lock_study(Path(runs_folder) / name).release)
         write_file(path, content)
-    report = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
+    report: Any = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
     screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"

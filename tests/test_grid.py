@@ -1,0 +1,298 @@
+"""A study with axes: its cells, one timing for all, what is on record of them, and the page."""
+
+import json
+import re
+import shutil
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import write_experiment, write_tales
+
+import textgen
+from textgen.core import system
+from textgen.core.errors import TextgenError
+from textgen.core.settings import Contrast
+from textgen.evaluation.significance import compare_arms, holm
+from textgen.report.grid import CellRecord, Grid, compare_cells
+from textgen.runs.folder import write_experiment as write_settings
+from textgen.studies import execution
+from textgen.studies import study as studies
+
+ARMS = """[arms.char]
+experiment = "char.toml"
+seeds = 1
+[arms.slow]
+experiment = "char.toml"
+seeds = 1
+set = ["training.learning_rate=1e-3"]
+[[contrasts]]
+first = "slow"
+second = "char"
+"""
+TEXTS = """[texts.tales]
+set = ["corpus.path=tales"]
+[texts.others]
+set = ["corpus.path=others"]
+"""
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A function that writes the study file, with two texts beside it."""
+    monkeypatch.chdir(tmp_path)
+    write_tales(tmp_path / "tales")
+    write_tales(tmp_path / "others", 20, 3)
+    file = write_experiment(tmp_path / "char.toml", tmp_path / "tales")
+    content = file.read_text().replace("[1, 3]", "[]").replace("[24]", "[8]")
+    file.write_text(content.replace("length = 120\nsamples = 2", "length = 20\nsamples = 1"))
+
+    def write(head, texts=TEXTS, arms=ARMS):
+        (tmp_path / "trial.toml").write_text(f"{head}\n{texts}{arms}")
+        return studies.load_study("trial.toml")
+
+    return write
+
+
+SIZES = 'sizes = [2_000, "all"]\nbudget = { updates = [2, 4] }'
+
+
+def test_a_cell_is_a_study_of_one_text_one_size_and_one_budget(written):
+    study = written(SIZES)
+    assert [cell.name for cell in study.cells][:5] == [
+        "tales-2000-2u", "tales-2000-4u", "tales-all-2u", "tales-all-4u", "others-2000-2u",
+    ]  # fmt: skip
+    made = study.cells[4].study.experiment("slow")
+    assert (made.training.updates, made.split.train_characters) == (2, 2000)
+    assert (str(made.corpus.path), made.split.train_subset) == ("others", "random")
+    assert study.cells[-1].study.experiment("char").split.train_characters is None
+    assert not study.cells[0].study.cells
+    assert not written("budget.updates = 2", "").cells
+    own = TEXTS.replace('"corpus.path=others"]', '"corpus.path=others"]\nsizes = ["all"]')
+    assert [cell.name for cell in written(SIZES, own).cells][4:] == [
+        "others-all-2u",
+        "others-all-4u",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ("budget.seconds = [20, 60]", r"timed_on: no text ''.*known: others, tales"),
+        ('timed_on = "tale"\nbudget.updates = 1', r"timed_on: no text 'tale'.*mean 'tales'"),
+        ('timed_on = "tales"\nbudget.seconds = [60, 20]', r"budget.*seconds that do not rise"),
+        ('sizes = ["all", 20]\nbudget.updates = 1', "sizes that do not rise"),
+        ('sizes = ["most"]\nbudget.updates = 1', "sizes.*most"),
+        ('set = ["split.train_characters=9"]\n' + SIZES, "set: .*leave split.train_characters"),
+    ],
+)
+def test_axes_that_cannot_be_are_refused(written, head, message):
+    with pytest.raises(TextgenError, match=f"(?s)trial.toml: {message}"):
+        written(head)
+
+
+def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
+    """A cell of 20 s has (20 − 2) / 0.5 updates, whatever its text and size."""
+    timed, made = [], []
+
+    def measure(experiment, log, seconds, processes):
+        timed.append((str(experiment.corpus.path), experiment.split.train_characters, seconds))
+        return {"preparation_seconds": 2.0, "seconds_per_update": 0.5, "parameters": 9}
+
+    def run_cell(study, name, folder, *_):
+        plans = studies.plan_study(study, folder)  # as they were stored
+        made.append((name, {arm: plan.updates for arm, plan in plans.items()}))
+        raise TextgenError("by design")
+
+    monkeypatch.setattr(studies, "_measure_in_a_process", measure)
+    monkeypatch.setattr(execution, "_run_cell", run_cell)
+    written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60]')
+    for _ in range(2):
+        with pytest.raises(TextgenError, match="4 of 4 cells failed"):
+            execution.run_study("trial.toml", quiet=True)
+    assert timed == 2 * [("others", None, 3.0)]  # once for each arm
+    assert made[:4] == [
+        (f"{text}-2000-{seconds}s", dict.fromkeys(("char", "slow"), 2 * (seconds - 2)))
+        for text in ("tales", "others")
+        for seconds in (20, 60)
+    ]
+    contents = json.loads((execution.Path("reports") / "trial" / "grid.json").read_text())
+    assert contents["timed_on"] == "others-all-60s"
+    assert contents["timed"]["char"]["seconds_per_update"] == 0.5
+    assert len(contents["skipped"]) == 4
+    written('timed_on = "others"\nbudget.seconds = [1, 60]')
+    with pytest.raises(TextgenError, match="seconds: 1, but the preparation alone"):
+        execution.run_study("trial.toml", quiet=True, reports_folder="new", runs_folder="new")
+    written('timed_on = "others"\nsizes = [900_000]\nbudget.seconds = [20, 60]')
+    with pytest.raises(TextgenError, match="no training text is as large"):
+        execution.run_study("trial.toml", quiet=True)
+
+
+def run_here(made, stop, experiments, folder, place, **_):
+    """In place of processes: in this one, until so many are made."""
+    for experiment in experiments:
+        if len(made) == stop:
+            raise KeyboardInterrupt
+        file = folder / "logs" / f"{experiment.name}.toml"
+        write_settings(file, experiment)
+        textgen.train(file, runs_folder=folder, quiet=True)
+        made.append(f"{folder.name}/{experiment.name}")
+        yield experiment.name, None, 0.1
+
+
+@pytest.mark.slow
+def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
+    written, tmp_path, monkeypatch
+):
+    written(SIZES)
+    system.start_tensorflow()
+    for name in ("threads", "threads_of_an_operation"):  # as processes of their own start it
+        monkeypatch.setitem(system._in_effect, name, 1)
+
+    def run(stop=None, **options):
+        made = []
+        with monkeypatch.context() as patch:
+            patch.setattr(execution, "run_all", partial(run_here, made, stop))
+            try:
+                return made, execution.run_study("trial.toml", quiet=True, **options)
+            except KeyboardInterrupt:
+                return made, None
+
+    cells = tmp_path / "reports" / "trial" / "cells"
+    before, _ = run(stop=3)
+    assert before == ["tales-2000-2u/char-1", "tales-2000-2u/slow-1", "tales-2000-4u/char-1"]
+    assert [path.stem for path in cells.glob("*.json")] == ["tales-2000-2u"]
+    after, grid = run()
+    assert len(after) == 13
+    assert set(before).isdisjoint(after)
+    records = {path: path.read_bytes() for path in cells.glob("*.json")}
+    assert len(records) == len(grid.cells) == 8
+    assert max(map(len, records.values())) < 20_000
+    page = (tmp_path / "reports" / "trial" / "index.html").read_text()
+    assert all(f'href="cells/{name}/index.html"' in page for name in grid.cells)
+    assert all((cells / name / "index.html").exists() for name in grid.cells)
+
+    cell, whole = grid.cells["others-2000-4u"], grid.cells["others-all-4u"]
+    char, run_of_it = cell.arms["char"], cell.arms["char"]["runs"][0]
+    assert (char["plan"]["updates"], run_of_it["updates"]) == (4, 4)
+    folder = tmp_path / "runs" / "trial" / cell.name / "char-1"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for split in ("validation", "test"):
+        total = metrics[split]["parts"]["network"]["bits_per_character"]["total"]
+        assert grid.curves(split)[cell.name, "char", "network"] == pytest.approx(total, abs=1e-5)
+    where = np.sum(char["where"], axis=2)
+    assert where == pytest.approx(cell.bits("char").sum(axis=2), abs=0.01)
+    subsets = [own.arms[arm]["runs"][0]["subset"] for own in (cell, whole) for arm in own.arms]
+    assert subsets[0] == subsets[1] != subsets[2]
+    assert compare_cells(cell, "slow", whole, "char").documents == len(cell.documents["test"])
+    with pytest.raises(TextgenError, match="tested on different documents"):
+        compare_cells(cell, "char", grid.cells["tales-all-4u"], "char")
+
+    # what is on record needs no runs; a lost record is made again
+    shutil.rmtree(tmp_path / "runs")
+    (cells / "others-all-2u.json").unlink()
+    again, _ = run()
+    assert again == ["others-all-2u/char-1", "others-all-2u/slow-1"]
+    assert {path: path.read_bytes() for path in cells.glob("*.json")} == records
+    written(SIZES, arms=ARMS.replace("1e-3", "1e-4"))
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "reports" / "trial" / "grid.json").unlink()
+    with pytest.raises(TextgenError, match="tales-2000-2u is on record with other settings"):
+        run()
+
+
+CONTRASTS = [Contrast("words", "char"), Contrast("char", "words")]
+
+
+def made_up_cell(name, size, gain, documents=5, seed=0):
+    """Five folds; words need ``gain`` bits per character fewer, more or less."""
+    draw = np.random.default_rng(seed)
+    held_out = [
+        (fold, f"d{fold}-{i}", 500 + 100 * i) for fold in range(1, 6) for i in range(documents)
+    ]
+    characters, arms = np.array([row[-1] for row in held_out]), {}
+    for arm, less in (("char", 0.0), ("words", gain)):
+        model = (2 - less + draw.normal(0, 0.01, len(held_out))) * characters
+        arms[arm] = {"test": {"network": [[[bits, 10.0] for bits in model.tolist()]]}}
+    about = {"name": name, "text": "tales", "size": size, "budget": ("seconds", 20.0)}
+    return CellRecord(**about, sha256="0", documents={"test": held_out}, classes=[], arms=arms)
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """Two of three planned cells are on record."""
+    cells = [made_up_cell("small", 1000, 0.3), made_up_cell("large", "all", 0.001, seed=1)]
+    (tmp_path / "cells").mkdir()
+    for cell in cells:
+        (tmp_path / "cells" / f"{cell.name}.json").write_text(cell.model_dump_json())
+    contrasts = [{"first": c.first, "second": c.second} for c in CONTRASTS]
+    contents = {"title": "A & B", "part": "network", "contrasts": contrasts, "timed": {}}
+    contents |= {"cells": ["small", "large", "missing"], "command": "c", "skipped": {"x": "<why>"}}
+    (tmp_path / "grid.json").write_text(json.dumps(contents))
+    return Grid(tmp_path)
+
+
+def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
+    by_cell = grid.leads()
+    assert [*by_cell] == [
+        ("small", "words", "char"), ("large", "words", "char"),
+        ("small", "char", "words"), ("large", "char", "words"),
+    ]  # fmt: skip
+    leads = list(by_cell.values())
+    words, char = (grid.cells["small"].bits(arm) for arm in ("words", "char"))
+    units, folds = np.tile(501 + 100 * np.arange(5), 5), np.repeat(range(1, 6), 5)
+    assert leads[0].found == compare_arms(words.sum(axis=2), char.sum(axis=2), units, folds)
+    assert leads[0].found.folds == 5
+    adjusted = holm([*(lead.found.p for lead in leads), 1.0, 1.0])
+    assert [lead.p_adjusted for lead in leads] == adjusted[:4]
+    assert (leads[0].verdict, leads[2].verdict) == ("better", "worse")
+    assert grid.leads("with_cache") == {}
+    total = words.sum() / units.sum()
+    assert grid.curves()["small", "words", "network"] == pytest.approx(total)
+
+
+def test_models_of_different_amounts_of_text_are_compared_on_the_same_documents(grid):
+    small, large = grid.cells.values()
+    found = compare_cells(small, "words", large, "char")
+    assert found.high < 0
+    assert found.difference == pytest.approx(-0.3, abs=0.02)
+    with pytest.raises(TextgenError, match="small: no bits of 'wrods' under the part 'network'"):
+        compare_cells(small, "wrods", large, "char")
+    with pytest.raises(TextgenError, match="different documents"):
+        compare_cells(small, "words", made_up_cell("other", 1000, 0.3, documents=4), "char")
+
+
+def test_the_page_shows_every_cell_and_escapes_text(grid):
+    grid.write_page()
+    page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))
+    for shown in (page, text):
+        assert shown.count("2 of 3 cells") == 1
+        for lead in grid.leads().values():
+            d = lead.found
+            row = f"{d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f}), {lead.verdict}"
+            assert shown.count(row) == 1
+    assert "A &amp; B" in page
+    assert "&lt;why&gt;" in page
+    assert page.count("<circle") == 4
+    assert "| tales | 1,000 characters | 20 seconds |" in text
+    (grid.folder / "cells" / "small.json").write_text("{")
+    with pytest.raises(TextgenError, match=r"small\.json: damaged"):
+        Grid(grid.folder)
+
+
+def test_time_left_is_that_of_all_cells(monkeypatch):
+    """Two runs of 10 s in this cell, and twice as much in the later ones."""
+    said = []
+    screen = execution.Screen(quiet=True)
+    monkeypatch.setattr(screen, "say", said.append)
+    job = SimpleNamespace(screen=screen, cell="a, cell 1 of 3: ", after=2.0)
+    study = SimpleNamespace(arms=["x"], runs=lambda arm: ["x-1", "x-2"], seconds=None)
+    missing = [SimpleNamespace(name=name) for name in ("x-1", "x-2")]
+    monkeypatch.setattr(execution, "overhead", lambda characters: (0.0, 0.0))
+    monkeypatch.setattr(execution, "_result", lambda run: "2.000")
+    ended = ((name, None, 10.0) for name in ("x-1", "x-2"))
+    execution._show_runs(ended, missing, study, execution.Path(), 1, 0, job)
+    assert re.search(
+        r"a, cell 1 of 3: 0:0\d elapsed, 1 of 2 runs, about (1:00|0:5\d) left", said[1]
+    )
