@@ -54,7 +54,7 @@ class CacheState:
     def copy(self) -> CacheState:
         """The same document, that may go on differently."""
         state = CacheState(self._cache)
-        state._tables = [{k: Counter(v) for k, v in table.items()} for table in self._tables]
+        state._tables = [dict(table) for table in self._tables]
         state._last = self._last
         return state
 
@@ -76,7 +76,7 @@ class CacheState:
     def add(self, token: int) -> None:
         """Count the token that came."""
         for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
-            counter = table.setdefault(context, Counter())
+            counter = table[context] = Counter(table.get(context))  # copies may have the old one
             counter[token] += 1
             if counter[token] > 1:
                 break
