@@ -11,12 +11,13 @@ from conftest import POLICIES, made_up_cache, made_up_trust, tiny_model
 
 import textgen as package
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import resolve_experiment
 from textgen.data.documents import Document
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.surprisal import find_words, word_bits
-from textgen.models.objectives import NextToken, Shifted
+from textgen.models.objectives import NextToken
 from textgen.testing import every_sequence
 from textgen.tokenizers.base import BOUNDARY, DocumentCounts, follow, walk
 from textgen.tokenizers.borders import WHITE
@@ -322,8 +323,9 @@ def test_what_words_need_is_said(finished_run, textgen, tmp_path, options, said)
     assert not (tmp_path / "w.csv").exists()
 
 
-def test_another_objective_is_refused(finished_run, monkeypatch):
+def test_another_objective_is_refused(finished_run):
     run = package.load_run(finished_run())
-    monkeypatch.setattr(type(run), "objective", Shifted(window=8, shift=1))
+    shifted = {"objective": {"kind": "shifted", "window": 8, "shift": 1}}
+    run.experiment = resolve_experiment(run.experiment.resolved | shifted)
     with pytest.raises(TextgenError, match="objective"):
         run.words("a")
