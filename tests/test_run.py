@@ -37,7 +37,7 @@ history.csv tokens.npz texts.json samples.json metrics.json summary.md"""
 
 
 def test_weights_are_the_best_for_the_part_that_is_asked_about(finished_run):
-    run = Run(finished_run("char", "sampling.part=with_cache", "training.validations=4"))
+    run = Run(finished_run("char", "sampling.part=with_cache", "training.validations=2"))
     validated = [row["validation_bits_per_character"] for row in run.history]
     figures = run.metrics.validation.parts
     assert figures["with_cache"].bits_per_character.total == pytest.approx(min(validated), abs=1e-5)
@@ -48,7 +48,6 @@ def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary
     loud = {"process": True, "TMPDIR": str(temporary), "TF_CPP_MIN_LOG_LEVEL": "0"}
     done = textgen("run", experiment_file, **loud)
     assert (done.code, done.err) == (0, "")  # none of TensorFlow's start-up chatter
-    assert textgen("score", "runs/tiny", "--text=The tide", **loud).err == ""
     assert list(temporary.iterdir()) == []  # nor what TensorFlow rewrites functions to
     folder = tmp_path / "runs" / "tiny"
     assert {path.name for path in folder.iterdir()} | {".lock"} == {*FILES.split()}

@@ -165,6 +165,34 @@ def test_a_plan_keeps_the_questions_that_were_asked_before_a_run_was_finished(wr
     assert declared(CONTRASTS) == {"char": 1, "twin": 2, "bad": 2}
 
 
+def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch):
+    """Beside other work an update takes longer, and the arm gets fewer of them."""
+    content = (
+        UPDATES.replace("updates = 150", "seconds = 60") + CHAR + TWIN + arm("third", "seed=9")
+    )
+    study = studies.load_study(written(content.replace('"seed=9"', '"sampling.length=62"')))
+    busy, during = [0], []
+
+    def measure(experiment, seconds, wait):
+        busy[0] += 1
+        time.sleep(0.02 * experiment.sampling.length % 0.3)
+        busy[0] -= 1
+        wait()
+        busy[0] += 1
+        during.append(busy[0])
+        time.sleep(0.1)
+        during.append(busy[0])
+        busy[0] -= 1
+        return {"parameters": 1, "preparation_seconds": 1.0, "seconds_per_update": 0.1}
+
+    monkeypatch.setattr(studies, "measure", measure)
+    run = staticmethod(lambda arguments, log: studies.main(arguments[1:]))
+    monkeypatch.setattr(studies.Processes, "run", run)
+    plans = studies.plan_study(study, study.path.parent / "runs", workers=2)
+    assert {plan.updates for plan in plans.values()} == {590}
+    assert during == [1] * 6
+
+
 def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
     inner = Step.seconds_per_update
 

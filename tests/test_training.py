@@ -66,7 +66,7 @@ NORMALISED = {"normalisation": "batch"}
 @pytest.mark.parametrize(
     ("objective", "optimizer", "model"),
     [
-        (Shifted(6, 2), "adam", ADAPTIVE),
+        pytest.param(Shifted(6, 2), "adam", ADAPTIVE, marks=pytest.mark.full),
         pytest.param(EncoderDecoder(4, 6), "adamw", ADAPTIVE, marks=pytest.mark.full),
         (NEXT, "rmsprop", {**TIED, "ngrams": NGrams((2,), 20)}),
         pytest.param(NEXT, "adamw", NORMALISED, marks=[pytest.mark.xla, pytest.mark.slow]),
@@ -85,7 +85,10 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, optimizer
         assert a == {**b, "seconds": a["seconds"]}
 
 
-@pytest.mark.parametrize("model", [pytest.param({}, marks=pytest.mark.xla), ADAPTIVE, TIED])
+FULL = pytest.param(ADAPTIVE, marks=pytest.mark.full)
+
+
+@pytest.mark.parametrize("model", [pytest.param({}, marks=pytest.mark.xla), FULL, TIED])
 def test_any_number_of_threads_learns_the_same(tmp_path, model):
     model = {**model, "dropout": 0.3}
     settings = Training(updates=10, batch=4, validations=1)

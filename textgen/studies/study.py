@@ -36,8 +36,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, product
 from pathlib import Path
@@ -66,7 +67,7 @@ from textgen.core.settings import (
     check_one_budget,
     suggestion,
 )
-from textgen.core.system import processor, start_tensorflow, write_json
+from textgen.core.system import processor, start_tensorflow, write_file, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
 from textgen.runs.folder import is_finished, write_experiment
@@ -81,6 +82,8 @@ Several = Field(min_length=1)
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
+# An arm is ready to be timed; and it may be timed now.
+GATES, GATE_SECONDS = ("ready", "go"), 0.05
 # Updates are timed for so long at least, or for this share of a budget that is smaller.
 TIMED_SECONDS, TIMED_CALLS, TIMED_SHARE = 10.0, 3, 0.05
 PARAMETERS_TOLERANCE = 0.02
@@ -426,8 +429,8 @@ def plan_study(
         study: the study.
         folder: of its runs.
         overwrite: make a new plan for an arm whose experiment has changed.
-        workers: arms planned at once; more than one only if a run has a single thread, which is
-            timed by the processor's own clock.
+        workers: arms prepared at once; more than one only if a run has a single thread, which is
+            timed by the processor's own clock. One is timed at a time.
         say: called with a line before arms are planned, and one for each, with what was measured.
 
     Raises:
@@ -458,8 +461,11 @@ def plan_study(
         say(f"planning {', '.join(missing)} …")
     at_once = workers if study.threads == 1 else 1
     with ThreadPoolExecutor(at_once) as pool, Processes() as processes:
-        planned = [pool.submit(_plan_arm, study, arm, folder, processes) for arm in missing]
-        for arm, future in zip(missing, planned, strict=True):
+
+        def start(arm: str) -> Future[ArmPlan]:
+            return pool.submit(_plan_arm, study, arm, folder, processes)
+
+        for arm, future in _timed_in_turn(start, missing, at_once, folder):
             try:
                 plans[arm] = plan = replace(future.result(), declared=declared.get(arm, ()))
             except TextgenError as error:
@@ -474,6 +480,24 @@ def plan_study(
         hint = "correct each as it says and repeat the command: the other plans are kept"
         raise TextgenError(f"{study.path}: {message}: {'; '.join(failures)}", hint)
     return {arm: plans[arm] for arm in study.arms}
+
+
+def _timed_in_turn(
+    start: Callable[[str], Future[ArmPlan]], arms: Sequence[str], at_once: int, folder: Path
+) -> Iterator[tuple[str, Future[ArmPlan]]]:
+    """Plans of arms, so many prepared at once; but while one is timed, nothing else is done."""
+    for first in range(0, len(arms), at_once):
+        group = arms[first : first + at_once]
+        ready, go = ([folder / "logs" / f"{arm}.{gate}" for arm in group] for gate in GATES)
+        for gate in (*ready, *go):
+            gate.unlink(missing_ok=True)
+        plans = [start(arm) for arm in group]
+        while not all(p.done() or r.exists() for p, r in zip(plans, ready, strict=True)):
+            time.sleep(GATE_SECONDS)
+        for arm, plan, gate in zip(group, plans, go, strict=True):
+            write_file(gate, "")
+            wait([plan])
+            yield arm, plan
 
 
 def read_plans(path: Path) -> dict[str, ArmPlan]:
@@ -546,17 +570,31 @@ def _measure_in_a_process(
 def main(arguments: Sequence[str]) -> int:
     """Measure the experiment of a file, for a number of seconds, and write a file."""
     experiment, seconds, output = arguments
-    write_json(Path(output), measure(load_experiment(experiment), seconds=float(seconds)))
+    ready, go = (Path(output).with_suffix(f".{gate}") for gate in GATES)
+
+    def wait_for_turn() -> None:
+        write_file(ready, "")
+        while not go.exists():
+            time.sleep(GATE_SECONDS)
+
+    measured = measure(load_experiment(experiment), seconds=float(seconds), wait=wait_for_turn)
+    write_json(Path(output), measured)
     return 0
 
 
-def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[str, Any]:
+def measure(
+    experiment: Experiment,
+    *,
+    seconds: float = TIMED_SECONDS,
+    wait: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Prepare an experiment, build its network, and time updates that change no weight: on one
     thread by the processor's own clock, for which other work on the machine does not count.
 
     Args:
         experiment: with as many threads as the runs will have.
         seconds: how long updates are timed, at least; 0 times none.
+        wait: called before, when all else is done.
 
     Returns:
         ``parameters``, ``preparation_seconds``, and if updates were timed ``seconds_per_update``,
@@ -576,6 +614,8 @@ def measure(experiment: Experiment, *, seconds: float = TIMED_SECONDS) -> dict[s
         windows = windows_of(prepared.encoded[0], experiment.objective)
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
+        step.seconds_per_update(batches, 0.0)  # compiles
+        wait()
         measured["seconds_per_update"] = step.seconds_per_update(batches, seconds, TIMED_CALLS)
     return measured
 
