@@ -2,7 +2,7 @@
 
 A mutant is a module that cosmic-ray has changed, in a copy of the package. It is killed where other
 tests of the module fail there, or where they take three times as long, as in an endless loop. The
-fixtures of conftest.py, which start TensorFlow, are there only for modules that need a network.
+fixtures of conftest.py, which start TensorFlow, are there only for modules that need them.
 """
 
 import argparse
@@ -35,8 +35,16 @@ MODULES = {
     "signatures": ("tokenizers", ["signatures"]),
     "likelihood": ("evaluation", ["likelihood", "honesty", "output"]),
     "sampler": ("evaluation", ["sampling"]),
+    "surprisal": ("evaluation", ["word_surprisal"]),
+    "splits": ("data", ["splits"]),
+    "documents": ("data", ["corpora", "formats"]),
+    "formats": ("data", ["formats"]),
+    "trying": ("studies", ["trying"]),
+    "tuning": ("studies", ["tuning"]),
+    "grid": ("report", ["grid"]),
+    "spending": ("report", ["report"]),
 }
-NEED_A_NETWORK = ("sampler", "likelihood")
+NEED_FIXTURES = "sampler likelihood surprisal splits documents formats trying tuning grid spending"
 # equality is identity for the strings and small numbers of a program
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")
 
@@ -64,7 +72,7 @@ def failing_tests(folder, name, seconds):
     """Those of a module's tests that fail in a copy of the package; None if they take longer."""
     files = [f"tests/test_{file}.py" for file in MODULES[name][1]]
     options = ["-o", "addopts=", "-m", "not full", "-q", "-rfE", "-p", "no:cacheprovider"]
-    options += ["--noconftest"] * (name not in NEED_A_NETWORK)
+    options += ["--noconftest"] * (name not in NEED_FIXTURES.split())
     command = [sys.executable, "-m", "pytest", *options, *files]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds)
