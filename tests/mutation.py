@@ -42,7 +42,7 @@ MODULES = {
     "trying": ("studies", ["trying"]),
     "tuning": ("studies", ["tuning"]),
     "grid": ("report", ["grid"]),
-    "spending": ("report", ["report"]),
+    "spending": ("report", ["compare"]),
 }
 NEED_FIXTURES = "sampler likelihood surprisal splits documents formats trying tuning grid spending"
 # equality is identity for the strings and small numbers of a program
