@@ -173,16 +173,17 @@ def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch
     study = studies.load_study(written(content.replace('"seed=9"', '"sampling.length=62"')))
     busy, during = [0], []
 
-    def measure(experiment, seconds, wait):
+    def measure(experiment, seconds, turn):
         busy[0] += 1
         time.sleep(0.02 * experiment.sampling.length % 0.3)
         busy[0] -= 1
-        wait()
-        busy[0] += 1
-        during.append(busy[0])
-        time.sleep(0.1)
-        during.append(busy[0])
-        busy[0] -= 1
+        for _ in range(studies.TURNS):
+            with turn():
+                busy[0] += 1
+                during.append(busy[0])
+                time.sleep(0.1)
+                during.append(busy[0])
+                busy[0] -= 1
         return {"parameters": 1, "preparation_seconds": 1.0, "seconds_per_update": 0.1}
 
     monkeypatch.setattr(studies, "measure", measure)
@@ -190,7 +191,7 @@ def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch
     monkeypatch.setattr(studies.Processes, "run", run)
     plans = studies.plan_study(study, study.path.parent / "runs", workers=2)
     assert {plan.updates for plan in plans.values()} == {590}
-    assert during == [1] * 6
+    assert during == [1] * 6 * studies.TURNS
 
 
 def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):

@@ -39,6 +39,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, product
 from pathlib import Path
@@ -82,10 +83,10 @@ Several = Field(min_length=1)
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
-# An arm is ready to be timed; and it may be timed now.
-GATES, GATE_SECONDS = ("ready", "go"), 0.05
+# Files that say: an arm is ready to be timed; it is its turn, until it removes the file.
+GATES, GATE_SECONDS, TURNS = ("ready", "go"), 0.05, 3
 # Updates are timed for so long at least, or for this share of a budget that is smaller.
-TIMED_SECONDS, TIMED_CALLS, TIMED_SHARE = 10.0, 3, 0.05
+TIMED_SECONDS, TIMED_SHARE = 10.0, 0.05
 PARAMETERS_TOLERANCE = 0.02
 
 
@@ -485,7 +486,8 @@ def plan_study(
 def _timed_in_turn(
     start: Callable[[str], Future[ArmPlan]], arms: Sequence[str], at_once: int, folder: Path
 ) -> Iterator[tuple[str, Future[ArmPlan]]]:
-    """Plans of arms, so many prepared at once; but while one is timed, nothing else is done."""
+    """Plans of arms, so many prepared at once; but while one is timed, nothing else is done. They
+    are timed in turns, so that a machine that slows down for a while slows all of them."""
     for first in range(0, len(arms), at_once):
         group = arms[first : first + at_once]
         ready, go = ([folder / "logs" / f"{arm}.{gate}" for arm in group] for gate in GATES)
@@ -494,8 +496,11 @@ def _timed_in_turn(
         plans = [start(arm) for arm in group]
         while not all(p.done() or r.exists() for p, r in zip(plans, ready, strict=True)):
             time.sleep(GATE_SECONDS)
-        for arm, plan, gate in zip(group, plans, go, strict=True):
+        for gate, plan in TURNS * [*zip(go, plans, strict=True)]:
             write_file(gate, "")
+            while gate.exists() and not plan.done():
+                time.sleep(GATE_SECONDS)
+        for arm, plan in zip(group, plans, strict=True):
             wait([plan])
             yield arm, plan
 
@@ -572,12 +577,15 @@ def main(arguments: Sequence[str]) -> int:
     experiment, seconds, output = arguments
     ready, go = (Path(output).with_suffix(f".{gate}") for gate in GATES)
 
-    def wait_for_turn() -> None:
+    @contextmanager
+    def turn() -> Iterator[None]:
         write_file(ready, "")
         while not go.exists():
             time.sleep(GATE_SECONDS)
+        yield
+        go.unlink()
 
-    measured = measure(load_experiment(experiment), seconds=float(seconds), wait=wait_for_turn)
+    measured = measure(load_experiment(experiment), seconds=float(seconds), turn=turn)
     write_json(Path(output), measured)
     return 0
 
@@ -586,7 +594,7 @@ def measure(
     experiment: Experiment,
     *,
     seconds: float = TIMED_SECONDS,
-    wait: Callable[[], None] = lambda: None,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> dict[str, Any]:
     """Prepare an experiment, build its network, and time updates that change no weight: on one
     thread by the processor's own clock, for which other work on the machine does not count.
@@ -594,11 +602,11 @@ def measure(
     Args:
         experiment: with as many threads as the runs will have.
         seconds: how long updates are timed, at least; 0 times none.
-        wait: called before, when all else is done.
+        turn: makes the context in which updates are timed, a few times.
 
     Returns:
         ``parameters``, ``preparation_seconds``, and if updates were timed ``seconds_per_update``,
-        the median over some calls of several updates each.
+        of the turns the fastest, in each the median over some calls of several updates each.
 
     Raises:
         TextgenError: an unusable corpus.
@@ -615,8 +623,11 @@ def measure(
         step = new_step(network, experiment, windows, threads)
         batches = windows.training(settings.batch, experiment.seed)
         step.seconds_per_update(batches, 0.0)  # compiles
-        wait()
-        measured["seconds_per_update"] = step.seconds_per_update(batches, seconds, TIMED_CALLS)
+        paces = list[float]()
+        for _ in range(TURNS):
+            with turn():
+                paces.append(step.seconds_per_update(batches, seconds / TURNS))
+        measured["seconds_per_update"] = min(paces)
     return measured
 
 
