@@ -137,22 +137,21 @@ class Step:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
 
     def seconds_per_update(
-        self, batches: Iterator[tuple[np.ndarray, np.ndarray]], seconds: float, least: int = 1
+        self, batches: Iterator[tuple[np.ndarray, np.ndarray]], seconds: float
     ) -> float:
         """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
         has held up does not count. Everything is put back afterwards.
 
         Args:
             batches: endless.
-            seconds: of timed updates, at least.
-            least: groups, however long they take.
+            seconds: of timed updates, at least; one group however long it takes.
         """
         before = self.arrays()
         self.schedule.scale.assign(0.0)
         float(self.update(*next(batches))[0])  # compiles
         groups = list[float]()
         end = time.perf_counter() + seconds
-        while len(groups) < least or time.perf_counter() < end:
+        while not groups or time.perf_counter() < end:
             begin = self.clock()
             for _ in range(UPDATES_PER_CHECK):
                 sums = self.update(*next(batches))
