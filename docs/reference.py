@@ -54,7 +54,8 @@ def value_of(schema, defined):
     """What a setting may be, from its JSON schema."""
     if name := schema.get("$ref", "").rpartition("/")[2]:
         inner = defined[name]["properties"].items()
-        return "table of " + ", ".join(f"`{key} = {own['default']}`" for key, own in inner)
+        shown = [f"{key} = {own['default']}" if "default" in own else key for key, own in inner]
+        return "table of " + ", ".join(f"`{each}`" for each in shown)
     if choices := schema.get("anyOf"):
         if any("kind" in choice.get("properties", ()) for choice in choices):
             return "a kind, or a table with a `kind`"

@@ -117,6 +117,18 @@ def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
     assert len(trained) == len(whole.trials) - 5
 
 
+def test_a_list_may_grow_from_another_space(study, trained):
+    before = tune(study)
+    more = "[[tune.more]]\nsettings = 2\nspace = { span = [32, 64] }\n"
+    study.write_text(STUDY + more)
+    trained.clear()
+    after = tune(study)
+    assert after.settings[:6] == before.settings
+    assert [s.keys() for s in after.settings[6:]] == [{"span"}] * 2
+    assert [t for t in after.trials if t.seconds == 1][:12] == before.trials[:12]
+    assert sum(e.training.seconds == 1 for e in trained) == 4
+
+
 def test_another_search_is_replaced_only_if_asked(study, trained):
     tune(study)
     study.write_text(STUDY.replace("settings = 6", "settings = 4"))
@@ -134,6 +146,7 @@ def test_another_search_is_replaced_only_if_asked(study, trained):
         ("[1, 2]", "[2, 1]", "do not rise"),
         ("keep = 1", 'matched = ["wild"]', "no arm 'wild'"),
         ('"backbone.dropout"', '"training.seconds"', "the study decides"),
+        ("[tune.space]", "more = [{space = {drop = [1]}}]\n[tune.space]", "unknown setting"),
     ],
 )
 def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, old, new, message):

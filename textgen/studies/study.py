@@ -170,29 +170,47 @@ Values = Annotated[tuple[bool | int | float | str | list[int], ...], Several]
 
 
 @dataclass(frozen=True)
-class Search:
-    """Which settings ``textgen tune`` tries, see :mod:`textgen.studies.tuning`.
+class Settings:
+    """Settings of a list that ``textgen tune`` tries.
 
     Args:
         space: values of settings of experiment files; ``span`` is that of a window in characters.
         settings: how many are drawn, once for every arm.
         seed: of the drawing.
-        seconds: of a training, rising: of all settings, then of the best ones.
-        keep: the best settings of each arm, that all arms go on with.
-        matched: the arms that a matched setting must suit; all if none is named.
 
     Raises:
-        ValueError: budgets that do not rise.
+        ValueError: a setting that the study decides.
     """
 
     space: Annotated[dict[str, Values], Field(min_length=1)]
     settings: Annotated[int, Field(gt=0, le=10_000)] = 32
     seed: Seed = 1
+
+    def __post_init__(self) -> None:
+        _check_free(self.space, "tune.space")
+
+
+@dataclass(frozen=True)
+class Search(Settings):
+    """Which settings ``textgen tune`` tries, see :mod:`textgen.studies.tuning`.
+
+    Args:
+        seconds: of a training, rising: of all settings, then of the best ones.
+        keep: the best settings of each arm, that all arms go on with.
+        matched: the arms that a matched setting must suit; all if none is named.
+        more: further settings of the list, from spaces of their own.
+
+    Raises:
+        ValueError: budgets that do not rise.
+    """
+
     seconds: Annotated[tuple[Positive, ...], Several] = (60, 300)
     keep: Count = 4
     matched: tuple[Name, ...] = ()
+    more: tuple[Settings, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_rising("seconds", self.seconds)
 
 
@@ -261,7 +279,6 @@ class Study:
 
     def __post_init__(self) -> None:
         _check_free(self.set)
-        _check_free(self.tune.space if self.tune else (), "tune.space")
         for arm in self.tune.matched if self.tune else ():
             if arm not in self.arms:
                 raise ValueError(f"tune.matched: no arm {arm!r}; {suggestion(arm, self.arms)}")

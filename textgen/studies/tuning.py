@@ -10,6 +10,9 @@ matched = ["characters", "words"]      # optional: the arms that a matched setti
 [tune.space]                           # values of settings of experiment files
 "training.learning_rate" = [4e-3, 8e-3]
 span = [64, 128]                       # of a window, in characters: as many tokens as those take
+[[tune.more]]                          # optional: the list goes on, from another space
+settings = 8
+space = { "training.learning_rate" = [8e-3, 16e-3], span = [128, 256] }
 
 A setting is scored on validation text, by the network alone. *Tuned* is the best setting of each
 arm. *Matched* is the one with the least mean regret: the bits above the best setting of an arm,
@@ -136,13 +139,13 @@ class Tuning:
 def draw_settings(search: Search) -> list[dict[str, Any]]:
     """The list of settings, in which each value stands about equally often (a Latin hypercube,
     McKay, Beckman & Conover 1979)."""
-    points = qmc.LatinHypercube(len(search.space), seed=search.seed).random(search.settings)
     return [
         {
             name: values[int(place * len(values))]
-            for (name, values), place in zip(search.space.items(), point, strict=True)
+            for (name, values), place in zip(part.space.items(), point, strict=True)
         }
-        for point in points
+        for part in (search, *search.more)
+        for point in qmc.LatinHypercube(len(part.space), seed=part.seed).random(part.settings)
     ]
 
 
@@ -183,7 +186,6 @@ def tune(
         text = load_corpus(first)
         searched = {
             "text": text.sha256,
-            "seed": study.tune.seed,
             "arms": {arm: study.experiment(arm).arm for arm in study.arms},
             "settings": settings,
         }
@@ -213,7 +215,8 @@ def _experiment(study: Study, arm: str, values: Mapping[str, Any]) -> Experiment
 
 
 def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
-    """Those of the same search that have ended; none if there is no file.
+    """Those of the same search that have ended; none if there is no file. A list that has grown
+    is the same search.
 
     Raises:
         TextgenError: the file is damaged, or of another search.
@@ -223,10 +226,12 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         trials = TypeAdapter(list[Trial]).validate_python(stored["trials"])
+        tried = len(stored["settings"])
     except (*UNREADABLE, KeyError, TypeError) as error:
         hint = "restore the file, or begin again with --overwrite"
         raise TextgenError(f"{path}: a damaged search: {error}", hint) from None
     before = json.loads(json.dumps(searched, default=str))
+    before["settings"] = before["settings"][:tried]
     if other := [key for key in searched if stored.get(key) != before[key]]:
         message = f"{path}: a search of another kind ({', '.join(other)} differ)"
         raise TextgenError(message, "begin again with --overwrite, or rename the study file")
@@ -262,18 +267,18 @@ def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
     study, search, last = tuning.study, tuning.search, tuning.search.seconds[-1]
     regrets, tuned = tuning.regrets(last), tuning.tuned(last)
     matched = next(iter(regrets))
-    names = [*search.space]
+    names = [*dict.fromkeys(name for values in tuning.settings for name in values)]
     rows = list[list[Any]]()
     for seconds in reversed(search.seconds):
         costs = tuning.costs(seconds)
         for setting, regret in tuning.regrets(seconds).items():
-            values = [json.dumps(tuning.settings[setting][name]) for name in names]
+            values = [json.dumps(tuning.settings[setting].get(name)) for name in names]
             bits = [f"{costs[arm][setting]:.4f}" for arm in study.arms]
             rows.append([f"{seconds:g}", setting, *values, *bits, f"{regret:.4f}"])
     heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *study.arms]
     table = markdown_table([*heads, "mean regret"], rows)
     best = ", ".join(f"{arm} {setting}" for arm, setting in tuned.items())
-    text = f"Matched: setting {matched}. Tuned: {best}. {search.settings} settings an arm.\n\n"
+    text = f"Matched: setting {matched}. Tuned: {best}. {len(tuning.settings)} settings an arm.\n\n"
     write_file(folder / "tune.md", f"{text}{table}\n")
     _draw(folder / "tune.svg", tuning)
     for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
