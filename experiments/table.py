@@ -163,7 +163,7 @@ def tiny_shakespeare_table() -> str:
         training = f"{arm['updates'][0]:,} updates, {arm['seconds']:.0f} s, 2 threads"
         memory = arm["test"]["with_memory"]["total"] * math.log(2)
         add(f"`{arm['name']}`", training, [r["total"] for r in arm["runs"]], f"{memory:.4f}")
-    head = "model|training|nats|bits|deviation over seeds, bits|seeds|nats, with memory"
+    head = "model|training|nats|bits|deviation over seeds, bits|seeds|nats, with cache"
     return table(head, [row for _, row in sorted(rows)])
 
 
