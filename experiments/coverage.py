@@ -2,8 +2,9 @@
 
     python experiments/coverage.py [TIMES]     # writes results/coverage.json and prints its table
 
-Made-up leads of one arm over another, in bits per character, on documents of the lengths of two texts. Documents vary,
-and the networks of a fold move its documents together; two folds are correlated by 1/3 (Nadeau & Bengio 2003).
+Made-up leads of one arm over another, in bits per character, on documents of the lengths of two
+texts. Documents vary, and the networks of a fold move its documents together; two folds are
+correlated by 1/3 (Nadeau & Bengio 2003).
 """
 
 from __future__ import annotations
