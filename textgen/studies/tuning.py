@@ -129,11 +129,11 @@ class Tuning:
         return self.study.tune
 
     def kept(self, seconds: float) -> list[int]:
-        """The settings that are among the best of any arm."""
+        """The settings that are among the best of any arm, the least mean regret first."""
         best = set[int]()
         for costs in self.costs(seconds).values():
             best |= {*sorted(costs, key=costs.__getitem__)[: self.search.keep]}
-        return sorted(best)
+        return [setting for setting in self.regrets(seconds) if setting in best]
 
 
 def draw_settings(search: Search) -> list[dict[str, Any]]:
