@@ -52,20 +52,11 @@ def test_every_link_and_every_file_that_a_page_names_is_there():
                 assert "NAME" in name or (ROOT / name).exists(), (page, name)
 
 
-def test_the_index_of_the_log_has_every_page_by_date():
-    index = ROOT / "experiments" / "log" / "README.md"
-    rows = r"^\| (\S+) \| \[.+?\]\((\d\S+?\.md)\)"
-    listed = re.findall(rows, index.read_text(encoding="utf-8"), re.MULTILINE)
-    pages = sorted(path.name for path in index.parent.glob("*.md") if path != index)
-    assert sorted(name for _, name in listed) == pages
-    assert all(name.startswith(date) for date, name in listed)
-    assert [date for date, _ in listed] == sorted((date for date, _ in listed), reverse=True)
-
-
-def test_what_stands_outside_the_log_is_short():
-    pages = (ROOT / "experiments").rglob("*.md")
-    texts = [page.read_text("utf-8") for page in pages if page.parent.name != "log"]
-    assert len(re.findall(r"\S*\w\S*", " ".join(texts))) <= 8000  # words, not bars of tables
+def test_the_index_of_the_log_has_every_page():
+    log = ROOT / "experiments" / "log"
+    index = (log / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \S+ \| \[.+?\]\((\d\S+?)\)", index, re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in log.glob("2*.md"))
 
 
 def test_the_first_page_says_what_its_runs_found():
