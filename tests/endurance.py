@@ -9,12 +9,11 @@ import argparse
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
-
-import numpy as np
 
 from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
 
@@ -40,8 +39,7 @@ def main():
         process.wait()
     if process.returncode:
         return process.returncode
-    columns = {name: np.array([each[name] for each in looks]) for name in looks[0]}
-    change = last_fifth_beside_second(columns)
+    change = last_fifth_beside_second([each for each in looks if each["updates"]])
     print(json.dumps(change, indent=2))
     return int(any(change[name] > limit for name, limit in LIMITS.items()))
 
@@ -65,25 +63,23 @@ def look(pid, run):
 
 def last_fifth_beside_second(looks):
     """Ratios of memory and of the processor's time for an update, differences of open files and
-    threads, and what they are made of; name → values (n,) of :func:`look`."""
-    seen, first = np.unique(looks["updates"], return_index=True)
-    made = slice(int(seen[0] == 0), None)  # from the first checkpoint on
-    edges = np.linspace(seen[made][0], seen[-1], 6)
-    clock = np.interp(edges, seen[made], looks["time"][first[made]])
-    costs = np.diff(np.interp(clock, looks["time"], looks["processor_time"])) / np.diff(edges)
+    threads, and what they are made of."""
+    begin, end = looks[0]["updates"], looks[-1]["updates"]
 
-    def fifth(name):
-        inside = [(looks["time"] >= clock[i]) & (looks["time"] <= clock[i + 1]) for i in (1, 4)]
-        return [float(np.median(looks[name][each])) for each in inside]
+    def fifth(number):
+        low, high = (begin + (end - begin) * n / 5 for n in (number, number + 1))
+        inside = [look for look in looks if low <= look["updates"] <= high]
+        made, spent = (inside[-1][name] - inside[0][name] for name in ("updates", "processor_time"))
+        medians = {name: statistics.median(each[name] for each in inside) for name in LIMITS}
+        return medians | {"processor_time": spent / made}
 
-    second, last = fifth("memory")
+    second, last = fifth(1), fifth(4)
     return {
-        "hours": (looks["time"][-1] - looks["time"][0]) / 3600,
-        "updates": int(seen[-1]),
-        "memory": last / second,
-        "memory_bytes": int(last),
-        "processor_time": costs[4] / costs[1],
-        **{name: float(np.diff(fifth(name))[0]) for name in ("files", "threads")},
+        "hours": (looks[-1]["time"] - looks[0]["time"]) / 3600,
+        "updates": end,
+        "memory_bytes": last["memory"],
+        **{name: last[name] / second[name] for name in ("memory", "processor_time")},
+        **{name: last[name] - second[name] for name in ("files", "threads")},
     }
 
 

@@ -6,7 +6,6 @@ import pytest
 from conftest import in_turn, small_experiment
 
 from textgen.core.errors import TextgenError
-from textgen.core.system import free_memory
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import check_plugin
@@ -87,8 +86,6 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
         tables = {"training": {"updates": 1, "batch": batch}, "backbone": backbone}
         check_memory(small_experiment(**tables), size, threads)
 
-    free = free_memory()
-    assert free is None or free > 0
     monkeypatch.setattr("textgen.core.system.free_memory", lambda: 4_000_000_000)
     check(256, 20_000, 16)
     for large in ((256, 1_234_567, 16), (256, 90, 1_000_000), (100_000, 90, 16)):

@@ -251,9 +251,8 @@ def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
         copied = costs(compressor, training, texts)
         with monkeypatch.context() as patch:
             patch.delattr("os.fork")
-            assert [d.model for d in costs(compressor, training, texts)] == [
-                d.model for d in copied
-            ]
+            again = costs(compressor, training, texts)
+        assert [d.model for d in again] == [d.model for d in copied]
 
 
 def test_every_file_that_a_program_leaves_is_paid_for():
@@ -292,11 +291,9 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
         total[reference.key] = figures["total"]
         assert not summary["replaced"] or reference.key == "word_ngram"
         for part, documents in (("validation", validation), ("test", corpus.test)):
-            for document, scored in zip(
-                documents, getattr(reference, part).get("counts", []), strict=True
-            ):
-                assert (scored.name, scored.characters) == (document.name, document.characters)
-                assert 0.1 < scored.bits_per_character < 6
+            scored = getattr(reference, part).get("counts", [])
+            assert [d.characters for d in scored] == [d.characters for d in documents]
+            assert all(0.1 < d.bits_per_character < 6 for d in scored)
     best = max(total[key] for key in ("character_ngram", "word_ngram", "ppmd"))
     assert best < total["unigram"] - 1
 

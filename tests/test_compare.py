@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import made_up
-from matplotlib import pyplot
 from matplotlib.figure import Figure
 from report_sample import contrast, sample
 
@@ -195,10 +194,6 @@ def test_a_comparison_is_an_object(compared):
     assert f"char {char}, words {words}" in repr(comparison)
     axes = comparison.plot(Figure().subplots())
     assert {"words", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
-    drawn = comparison.plot().figure
-    drawn.canvas.draw()
-    assert drawn.get_tightbbox().x0 >= 0  # no label is cut
-    pyplot.close(drawn)
     comparison.arms[0].name = "<b>"
     assert f"<td>&lt;b&gt;</td><td>{char}</td>" in comparison._repr_html_()
     with pytest.raises(TextgenError, match=r"no report\.json"):
@@ -344,13 +339,9 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert bool(row.needed) == (others > 0)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [{"title": "--What is 'better'?"}, {"name": "x", "different_texts": True, "embed": ["char"]}],
-    ids=" ".join,
-)
-def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
-    given = {**given, "reports_folder": tmp_path / "here", "quiet": True}
+def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path):
+    given = {"title": "--What is 'better'?", "different_texts": True, "embed": ["char"]}
+    given |= {"reports_folder": tmp_path / "here", "quiet": True}
     made = package.compare_runs([trained / "char-1", trained / "words"], **given)
     python, _, arguments = made.report.command.partition(" textgen ")
     shutil.move(made.folder, tmp_path / "before")
@@ -361,26 +352,12 @@ def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
         assert (made.folder / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("verdict", "yes", "answer"),
-    [
-        ("worse", "", "Networks alone: char needs"),
-        ("worse", "second is lower", "Yes. Networks alone: char needs"),
-        (
-            "too close to call",
-            "second is lower",
-            "Networks alone: Too close to call between words and char",
-        ),
-    ],
-)
-def test_terminal_page_and_notebook_give_the_same_answer(
-    trained, tmp_path, monkeypatch, capsys, verdict, yes, answer
-):
-    """To a question that may ask whether the first arm is worse; counting, what no command can
+def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monkeypatch, capsys):
+    """To a question that asks whether the first arm is worse; counting, what no command can
     repeat, and a question without an answer, which still counts, are named as well."""
-    monkeypatch.setattr(significance, "verdict", lambda *_: significance.Verdict(verdict))
-    asked = Contrast("words", "char", "Does reading words hurt?", yes)
-    lost = Contrast("absent", "char", "Is nothing better?")
+    monkeypatch.setattr(significance, "verdict", lambda *_: significance.Verdict("worse"))
+    asked = Contrast("words", "char", "Does reading words hurt?", "second is lower")
+    answer, lost = "Yes. Networks alone: char needs", Contrast("absent", "char", "Is it better?")
     runs = [trained / "char-1", trained / "words"]
     made = package.compare_runs(runs, contrasts=[asked, lost], reports_folder=tmp_path)
     page, printed = page_of(made), " ".join(capsys.readouterr().out.split())
@@ -393,7 +370,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(
     assert "repeats the report, except for what was given from Python: contrasts." in page
     (row,) = made.contrasts
     assert (made.report.questions, row.p_adjusted) == (2, min(1.0, 2 * row.p))
-    assert any("Is nothing better? There is no result for absent" in w for w in made.warnings)
+    assert any("Is it better? There is no result for absent" in w for w in made.warnings)
 
 
 def spent(name, characters=310_000, seconds=30.0, /, **given):
@@ -429,7 +406,6 @@ UPDATES = {"budget": {"updates": 300}}
         (spending_cautions(spent("b", MANY, 9)), []),
         (spending_cautions(spent("b", MANY, 9, budget={"epochs": 2}, updates=[200])),
          ["budget. a 310,000"]),
-        (spending_cautions(spent("b", MANY, 31, **UPDATES)), []),
         (spending_cautions(spent("b", MANY, 60, updates=[600], start="runs/b")),
          ["b 770,000 characters, 600 updates, 60 seconds", "begin with. b went on from runs/b"]),
         (spending_cautions(spent("b", timing=1.1), spent("c", timing=None)), []),
@@ -440,18 +416,10 @@ UPDATES = {"budget": {"updates": 300}}
         (spending_cautions(spent("b", extra_data=["GloVe", "tags"])), ["data. b uses GloVe, tags"]),
         (spending_cautions(spent("b", extra_data=["GloVe"]), extra_data=["GloVe"]), []),
         (overfitting_cautions(2.0, 2.1, 2.2, 2.3), ["a was best after 25%"]),
-        (overfitting_cautions(2.0, 1.9, 2.2, 2.3), ["a was best after 50%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
-        (overfitting_cautions(2.0, 2.1, 2.2), []),
-        (unlike_parts_cautions([], []), []),
         (unlike_parts_cautions([1], [2]), []),
         (unlike_parts_cautions([1], [], []), ["document cache are of unlike models. b has none"]),
         (spending_cautions(spent("b", networks=3)), ["a has 1; b has 3"]),
-        (sentences.unanswered_cautions(
-            [Contrast(*pair) for pair in ("ab", ("a", "lost"), ("gone", "lost"))], {"a", "b"}),
-         ["no result for lost.", "no result for gone and lost."]),
-        (sentences.disagreement_cautions(
-            [ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))], "network"), []),
     ],
 )  # fmt: skip
 def test_arms_that_are_not_alike_are_a_warning(cautions, parts):

@@ -1,4 +1,4 @@
-"""Guides of docs are short and name commands that there are; references are what the code says."""
+"""Guides of docs name commands that there are; references are what the code says."""
 
 import re
 import shlex
@@ -24,10 +24,7 @@ def test_a_reference_is_what_the_code_says(name):
     assert path.read_text("utf-8").split() == page.split(), f"run: python docs/reference.py {name}"
 
 
-def test_guides_are_short_and_the_index_has_all():
-    words = {name: len(text.split()) for name, text in GUIDES.items()}
-    assert max(words.values()) <= 1000
-    assert sum(words.values()) <= 12_000
+def test_the_index_has_all_guides():
     listed = re.findall(r"\]\(([\w-]+)\.md\)", GUIDES["README"])
     assert sorted(listed) == sorted(GUIDES.keys() - {"README"})
 

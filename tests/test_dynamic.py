@@ -20,7 +20,6 @@ from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Stepper
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import NextToken
-from textgen.testing import every_sequence
 from textgen.tokenizers.characters import Characters
 
 EMBEDDED = {"input": "embedding", "embedding_size": 6}
@@ -39,16 +38,6 @@ def follows(objective, size, **model):
     network = tiny_model(objective, size, scale=2.0, **model)
     number = len(network.trainable_variables)
     return network, DynamicEvaluation((0.1,) * number, (0.3,) * number)
-
-
-@in_turn(objective=OBJECTIVES, model=EVERY[:2])
-def test_probabilities_of_all_short_documents_sum_to_one(objective, model):
-    size, n = 3, 4
-    network, learning = follows(objective, size, **model)
-    documents = [np.array(d, np.uint8) for d in every_sequence(range(1, size), n)]
-    bits = dynamic_bits(objective, network, documents, learning)
-    mass = sum(2.0 ** -float(document_bits[:n].sum()) for document_bits in bits)
-    assert mass == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("model", [EVERY[0], COMPILED, *EVERY[2:]])

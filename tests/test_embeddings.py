@@ -58,15 +58,22 @@ def test_learnt_vectors_have_one_scale_their_seed_and_neighbours(embedding):
     assert len(np.unique(vectors.matrix, axis=0)) == len(names)
 
 
-def test_vectors_do_not_depend_on_how_python_hashes_strings():
+def test_vectors_and_subwords_do_not_depend_on_how_python_hashes_strings_or_on_threads():
     code = """if True:
         from textgen.embeddings.vectors import train_vectors
-        text = ["a keeper kept the lamp".split(), "the tide left a gull no one kept".split()] * 20
+        from textgen.tokenizers.subwords import Subwords
+        text = ["a keeper kept the lamp", "the tide left a gull no one kept"] * 20
         for kind in ("word2vec", "fasttext"):
-            keyed = train_vectors(text, kind=kind, size=8, epochs=2, seed=3)
+            keyed = train_vectors(list(map(str.split, text)), kind=kind, size=8, epochs=2, seed=3)
             print(keyed.index_to_key, keyed.vectors.tobytes().hex())
+        for model in ("bpe", "unigram"):
+            print(Subwords(model, 300).fit(text).state())
     """
-    assert python(code, PYTHONHASHSEED="1") == python(code, PYTHONHASHSEED="2")
+    first, second = (
+        python(code, PYTHONHASHSEED=seed, TOKENIZERS_PARALLELISM=parallel)
+        for seed, parallel in (("1", "false"), ("2", "true"))
+    )
+    assert first == second
 
 
 def test_n_grams_are_those_of_the_name_without_its_space_and_tokens_stay_distinct():

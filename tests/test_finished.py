@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from unittest.mock import ANY
+from types import SimpleNamespace
+from unittest.mock import ANY, Mock
 
 import pytest
 from conftest import ROOT, made_up, python, run_python
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 import textgen as package
 from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
 from textgen.runs.finished import Run
 
 TEXT = "The tide left a zymurgical ☃ bell."
@@ -132,25 +134,17 @@ def test_a_learning_curve_is_drawn(trained):
     assert line.get_xydata().tolist() == expected
 
 
-def test_a_text_to_score_has_a_character(trained, textgen, tmp_path):
-    (tmp_path / "empty.txt").write_text("")
-    for option, part in (("--text=", "--text"), ("--file=empty.txt", "empty.txt")):
-        refused = textgen("score", trained.folder, option)
-        assert (refused.code, refused.out, part in refused.err) == (2, "", True)
-    assert textgen("score", trained.folder, "--text= ").code == 0
-
-
-def test_score_says_what_the_training_text_has_of_a_passage(finished_run, tmp_path, textgen):
+def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, monkeypatch):
     words = "Vasíli said he couldn’t. The old harbour remembered"
-    for i in range(8):
-        line = " ".join(chr(97 + (i + j) % 26) * 3 for j in range(30))
-        (tmp_path / f"{i}.txt").write_text(f"{words} {line}. {made_up(20, i)}", encoding="utf-8")
-    run = package.load_run(finished_run("char", f"corpus.path={tmp_path}"))
+    training = [Document("a", f"{words} {made_up(20, 1)}")]
+    corpus = SimpleNamespace(train=training, sample=training)
+    load_text = Mock(return_value=corpus)
+    monkeypatch.setattr("textgen.runs.finished.load_text", load_text)
 
     def said(text):
-        printed = textgen("score", run.folder, f"--text={text}").out
-        found = json.loads(textgen("score", run.folder, f"--text={text}", "--json").out)
-        assert found["training_text"] == run.seen_in_training(text)
+        printed = textgen("score", trained.folder, f"--text={text}").out
+        found = json.loads(textgen("score", trained.folder, f"--text={text}", "--json").out)
+        assert found["training_text"] == trained.seen_in_training(text)
         return found["training_text"], printed.partition("note: ")[2]
 
     nothing = {"whole": False, "copied": [], "new_characters": [], "other_spellings": {}}
@@ -164,16 +158,15 @@ def test_score_says_what_the_training_text_has_of_a_passage(finished_run, tmp_pa
     found, printed = said("Vasili couldn't")
     assert found["other_spellings"] == {"Vasili": "Vasíli", "couldn't": "couldn’t"}
     assert "Vasíli for Vasili, couldn’t for couldn't" in printed
-    (tmp_path / "0.txt").unlink()
-    printed = textgen("score", run.folder, "--text=The").out
+    load_text.side_effect = TextgenError("no such file")
+    printed = textgen("score", trained.folder, "--text=The").out
     assert "not looked for in the training text" in printed
 
 
 def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
     copied_run("word", name="runs/char_small")
-    for name in ("char_small", "char_smal"):
-        refused = textgen("generate", name)
-        assert (refused.code, "runs/char_small" in refused.err) == (2, True)
+    refused = textgen("generate", "char_smal")
+    assert (refused.code, "runs/char_small" in refused.err) == (2, True)
 
 
 def test_every_split_of_the_text_can_be_scored(trained, textgen):

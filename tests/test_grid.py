@@ -1,10 +1,8 @@
 """A study with axes: its cells, one timing for all, what is on record of them, and the page."""
 
 import json
-import re
 import shutil
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,10 +68,8 @@ def test_a_cell_is_a_study_of_one_text_one_size_and_one_budget(written):
     assert not study.cells[0].study.cells
     assert not written("budget.updates = 2", "").cells
     own = TEXTS.replace('"corpus.path=others"]', '"corpus.path=others"]\nsizes = ["all"]')
-    assert [cell.name for cell in written(SIZES, own).cells][4:] == [
-        "others-all-2u",
-        "others-all-4u",
-    ]
+    names = [cell.name for cell in written(SIZES, own).cells]
+    assert names[4:] == ["others-all-2u", "others-all-4u"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +165,6 @@ def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
     assert set(before).isdisjoint(after)
     records = {path: path.read_bytes() for path in cells.glob("*.json")}
     assert len(records) == len(grid.cells) == 6
-    assert max(map(len, records.values())) < 20_000
     page = (tmp_path / "reports" / "trial" / "index.html").read_text()
     assert all(f'href="cells/{name}/index.html"' in page for name in grid.cells)
     assert all((cells / name / "index.html").exists() for name in grid.cells)
@@ -275,25 +270,6 @@ def test_the_page_shows_every_cell_and_escapes_text(grid):
             assert shown.count(row) == 1
     assert "A &amp; B" in page
     assert "&lt;why&gt;" in page
-    assert page.count("<circle") == 4
-    assert "| tales | 1,000 characters | 20 seconds |" in text
     (grid.folder / "cells" / "small.json").write_text("{")
     with pytest.raises(TextgenError, match=r"small\.json: damaged"):
         Grid(grid.folder)
-
-
-def test_time_left_is_that_of_all_cells(monkeypatch):
-    """Two runs of 10 s in this cell, and twice as much in the later ones."""
-    said = []
-    screen = execution.Screen(quiet=True)
-    monkeypatch.setattr(screen, "say", said.append)
-    job = SimpleNamespace(screen=screen, cell="a, cell 1 of 3: ", after=2.0)
-    study = SimpleNamespace(arms=["x"], runs=lambda arm: ["x-1", "x-2"], seconds=None)
-    missing = [SimpleNamespace(name=name) for name in ("x-1", "x-2")]
-    monkeypatch.setattr(execution, "overhead", lambda characters: (0.0, 0.0))
-    monkeypatch.setattr(execution, "_result", lambda run: "2.000")
-    ended = ((name, None, 10.0) for name in ("x-1", "x-2"))
-    execution._show_runs(ended, missing, study, execution.Path(), 1, 0, job)
-    assert re.search(
-        r"a, cell 1 of 3: 0:0\d elapsed, 1 of 2 runs, about (1:00|0:5\d) left", said[1]
-    )

@@ -21,10 +21,12 @@ from conftest import (
 )
 from scipy.stats import chisquare
 
+from textgen.core.settings import PARTS
 from textgen.data.documents import Document
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, EncodedDocument, Filling, follow, surface_bits
@@ -44,9 +46,19 @@ OBJECTIVES = [
     EncoderDecoder(read=3, write=2),
     EncoderDecoder(read=2, write=3, feedback=False),
 ]
-NORMALISED = [{}, {"normalisation": "layer"}, {"normalisation": "batch"}]
-each_objective_and_network = in_turn(objective=OBJECTIVES, settings=NORMALISED)
-PARTS = ("network", "with_counts", "with_cache", "counts")
+EMBEDDED = {"input": "embedding", "embedding_size": 6}
+NETWORKS = [
+    {},
+    {"normalisation": "layer"},
+    {"normalisation": "batch", "adaptive_softmax": Adaptive(2, 3)},
+    {**EMBEDDED, "ngrams": NGrams((2, 3), 40, 0.3)},
+    {**EMBEDDED, "tied_output": True},
+]
+each_objective_and_network = in_turn(
+    lambda objective, settings: settings is not NETWORKS[-1] or objective is not OBJECTIVES[-1],
+    objective=OBJECTIVES,
+    settings=NETWORKS,
+)
 
 
 def whole_model(objective, size, scale=4.0, tokenizer=None, **settings):
@@ -85,6 +97,20 @@ def test_later_tokens_do_not_change_earlier_probabilities(objective, settings):
         second[place:] = random.integers(1, 9, 40 - place)
         for a, b in costs(model, [first, second]).values():
             np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
+
+
+@each_objective_and_network
+def test_what_is_written_token_by_token_is_what_is_scored(objective, settings):
+    model = whole_model(objective, 9, **settings)
+    document = np.random.default_rng(5).integers(1, 9, 23)
+    for part, (bits,) in costs(model, [document]).items():
+        stepper, found = Stepper(model.part(part)), []
+        for token in (*document.tolist(), 0):
+            chances = stepper.copy().probabilities()
+            assert chances.sum() == pytest.approx(1.0, abs=1e-5)
+            found.append(-np.log2(chances[token]))
+            stepper.append(token)
+        np.testing.assert_allclose(found, bits, atol=1e-4, err_msg=part)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)

@@ -2,19 +2,11 @@
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
-from conftest import tiny_model, toy_model
-from test_honesty import OBJECTIVES
 
-from textgen.evaluation.likelihood import token_bits
-from textgen.evaluation.sampler import Stepper
 from textgen.models.backbones import NGrams
 from textgen.models.layers import NGramEmbedding
 from textgen.training.step import RowAdagrad
-
-SIZE = 7
-MODEL = {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50, 0.3)}
 
 
 def looked_up(orders, tokens, before=None):
@@ -48,20 +40,6 @@ def test_the_vectors_of_all_orders_are_added_up_and_a_text_may_be_cut_anywhere()
         second, last = looked_up((2, 4), text[:, cut:], between)
         np.testing.assert_array_equal(together, np.concatenate([first, second], axis=1))
         np.testing.assert_array_equal(last, after)
-
-
-@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-def test_what_is_written_token_by_token_is_what_is_scored_in_windows(objective):
-    network = tiny_model(objective, SIZE, **MODEL)
-    document = np.random.default_rng(5).integers(1, SIZE, 23).astype(np.uint8)
-    (bits,) = token_bits(objective, network, [document])
-    stepper, found = Stepper(toy_model(objective, network, SIZE)), []
-    for token in [*document.tolist(), 0]:
-        chances = stepper.probabilities()
-        assert chances.sum() == pytest.approx(1.0, abs=1e-5)
-        found.append(-np.log2(chances[token]))
-        stepper.append(token)
-    np.testing.assert_allclose(found, bits, atol=1e-4)
 
 
 def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone():

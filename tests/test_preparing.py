@@ -53,8 +53,7 @@ def test_preparation_counts_in_a_budget():
 def test_what_is_in_the_cache_costs_the_run_that_makes_it_what_it_costs_all_others(
     rare_tales, monkeypatch, threads
 ):
-    """With an empty cache, a full one, one that has a part, and again in one process: the processor
-    time of the first, whatever the clock of the run."""
+    """With an empty cache, a full one, and one that has a part: what the first one takes."""
     clocks, fit, folder = {"process_time": 0.0, "perf_counter": 0.0}, Words.fit, [cache_folder()]
     for name in clocks:
         monkeypatch.setattr(time, name, lambda name=name: clocks[name])

@@ -11,7 +11,6 @@ from fuzz.targets import Elements
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.core.experiment import load_experiment
-from textgen.evaluation.significance import Needed
 from textgen.evaluation.units import UNCHARGED
 from textgen.report import page, sentences
 from textgen.report.arms import descriptions
@@ -79,10 +78,6 @@ def test_some_of_the_arms_have_a_headline_that_speaks_of_no_others(declared):
                 assert first.arms == (asked[0].first, asked[0].second)
             else:
                 assert set(first.arms) == set(shown[:2])
-    start = (
-        "Is b better? Yes. Networks alone: b needs 0.200 fewer" if declared else "b is ahead: 1.700"
-    )
-    assert str(sentences.claims(report)[0]).startswith(start)
 
 
 def test_an_answer_says_who_needs_fewer_bits():
@@ -98,8 +93,6 @@ def test_an_answer_says_who_needs_fewer_bits():
         assert sentences.claims(report)[0].answer.startswith(answer)
         assert sentences.claims(report)[0].caveat
         assert sentences.winner(report.contrasts[0]) == winner
-    row = ContrastRow(**contrast("word", "char", "too close to call", -0.005, ""))
-    assert "from 0.025 fewer bits per character with word to 0.015" in sentences.difference(row)
     row = ContrastRow(**contrast("word", "char", "better", -0.2, ""), share=0.105)
     said = "word needs 0.200 fewer bits per character than char (10.5%)"
     assert said in sentences.difference(row)
@@ -116,23 +109,6 @@ def test_a_table_has_the_figures_of_every_contrast_by_every_part():
     assert (cells[0]["documents"], cells[0]["seeds"]) == (f"{row.documents}", "2 + 2")
 
 
-def test_advice_says_what_would_settle_a_difference():
-    few = {"seeds": [1, 1], "documents": 1, "low": None, "high": None}
-    row = ContrastRow(**contrast("first", "second", "better", -0.1, "") | few)
-    for needed, said in (
-        (Needed("documents", 6), "Hold out 6 documents or more"),
-        (Needed("seeds"), "Make more runs"),
-        (Needed("folds", 5), "5 folds or more"),
-    ):
-        assert said in sentences.advice(row.model_copy(update={"needed": needed}))
-    open_ends = contrast("first", "second", "too close to call", -0.01, "")
-    for needed, said in (
-        (Needed("documents", 30, True), "about 30 such documents, and two seeds an arm or more,"),
-        (Needed("documents", 501), "Settling this would take about 501 such documents."),
-    ):
-        assert said in sentences.advice(ContrastRow(**open_ends | {"needed": needed}))
-
-
 def test_a_lead_that_may_be_below_the_margin_says_so():
     said = "Less than 0.01 would count as no difference."
     for bounds, small in (((-0.011, -0.009), True), ((-0.03, -0.011), False)):
@@ -147,10 +123,7 @@ def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
     (row,) = report["contrasts"]
     for found in (row, *row["parts"].values()):
         found["tested_on"] = "pieces"
-    text = render_page(*typed(report, texts))
-    assert "over 5 pieces kept out of training" in text
-    assert "By piece, hardest first" in text
-    assert not re.search(r"\d documents", text)
+    assert not re.search(r"\d documents", render_page(*typed(report, texts)))
 
 
 def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_counted():
@@ -204,10 +177,8 @@ def test_text_and_lines_stand_out_from_what_is_behind_them(theme):
 
 TOKENIZERS = [
     '"characters"', '{kind="subwords", size=4000}', '{kind="subwords", model="unigram"}',
-    '"whitespace"', '{kind="words", rare_words="unk", minimum_count=1}',
     *(f'{{kind="words", rare_words={policy}}}' for policy in (
-        '"unk"', '{kind="pos", tags="noun"}', '{kind="cluster", clusters=20}', '"neighbour"',
-        '{kind="signature", signatures=12}', '{kind="drop", charged=false}', '"spell"',
+        '"unk"', '{kind="pos", tags="noun"}', '{kind="cluster", clusters=20}', '"spell"'
     )),
 ]  # fmt: skip
 APART = {

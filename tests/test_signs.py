@@ -63,11 +63,9 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     stretches = [{"text": text, **bits} for text in (HOSTILE, "[red]a[/red]")]
     figures = {"end": 12.0, "model": 20.0, "spelling": 2.0, "total": 22.0}
     figures |= {"bits_per_character": 2.2, "bits_per_character_without_end": 1.1111}
-    parts = {"network": figures, "with_cache": figures | {"end": 11.0}}
+    parts = dict.fromkeys(bits, figures)
     print_passage({"characters": 9, "stretches": stretches, "parts": parts}, "network")
     printed = capsys.readouterr().out
-    for figure in ("network: 1.1111 bits", "2.2000 with it", "costs 12.0", "with cache: 1.1111"):
-        assert figure in printed
     assert "[red]a[/red]" in printed
     assert not OBEYED & {*printed}
     for i in range(6):

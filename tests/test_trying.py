@@ -87,7 +87,14 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     trying.try_texts(path, **folders)  # goes on
     with pytest.raises(TextgenError, match="--overwrite"):
         trying.try_texts(path, minutes=5, **folders)
+    written = study[0].path.read_text()
+    lock = lock_study(tmp_path / "runs" / "novel")
+    with pytest.raises(TextgenError, match="another process is working"):
+        trying.try_texts(path, minutes=5, overwrite=True, **folders)
+    lock.release()
+    assert study[0].path.read_text() == written
     trying.try_texts(path, minutes=5, seeds=2, overwrite=True, **folders)
+    assert study[0].path.read_text() != written
     first, _, longer = study
     assert {tuple(arm.numbers) for arm in longer.arms.values()} == {(1, 2)}
     assert longer.budget.seconds < first.budget.seconds
@@ -105,21 +112,6 @@ def test_a_long_text_leaves_less_time_for_training():
     assert 20 < long < short
     with pytest.raises(TextgenError, match=r"--minutes [0-9.]+ at least"):
         trying.training_seconds(3, 1.5, 40_000_000)
-
-
-def test_a_study_at_work_is_not_replaced(tmp_path, study):
-    path, reports, runs = tmp_path / "novel.txt", tmp_path / "reports", tmp_path / "runs"
-    path.write_text(text(3000), encoding="utf-8")
-    options = {"reports_folder": reports, "runs_folder": runs}
-    trying.try_texts(path, **options)
-    written = (reports / "novel/novel.toml").read_text()
-    lock = lock_study(runs / "novel")
-    with pytest.raises(TextgenError, match="another process is working"):
-        trying.try_texts(path, minutes=5, overwrite=True, **options)
-    lock.release()
-    assert (reports / "novel/novel.toml").read_text() == written
-    trying.try_texts(path, minutes=5, overwrite=True, **options)
-    assert (reports / "novel/novel.toml").read_text() != written
 
 
 def test_without_the_tales_articles_are_tried_under_their_own_name(
