@@ -100,13 +100,13 @@ def start_tensorflow() -> None:
 
 
 SLOWEST = (
-    "wheel training study run compare finished honesty sampling output dynamic auditing golden "
-    "play outside_package run_words"
+    "installed training study run compare finished honesty sampling output dynamic auditing golden "
+    "play"
 ).split()
 FAST = (
-    "baselines config contracts corpora embeddings fuzz grid language layering machine memory "
-    "metrics packaging pieces rare_words report signatures significance spelling splits tokenizers "
-    "trying windows"
+    "baselines cache config corpora embeddings fuzz grid language layering machine metrics "
+    "packaging pieces rare_words report signatures significance spelling splits tokenizers trying "
+    "windows"
 ).split()
 
 

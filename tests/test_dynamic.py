@@ -11,7 +11,6 @@ from test_honesty import OBJECTIVES
 
 from textgen.evaluation.cache import count
 from textgen.evaluation.dynamic import (
-    AdaptingNetwork,
     DynamicEvaluation,
     dynamic_bits,
     measure_gradients,
@@ -73,21 +72,14 @@ def test_it_learns_what_a_document_repeats(model):
     assert learnt[-100:-1].mean() < 0.8 * plain[-100:-1].mean()
 
 
-def test_scales_are_root_mean_squares_and_tables_learn_faster():
+def test_tables_learn_faster():
     objective = NextToken(8)
     network = tiny_model(objective, 9, scale=1.0, **EMBEDDED, ngrams=NGrams((2,), 50))
-    training = [Characters().fit(["abcdefgh"]).encode("abcabdabc")]
-    model = objective, network, training
+    model = objective, network, [Characters().fit(["abcdefgh"]).encode("abcabdabc")]
     once, faster = (measure_gradients(*model, 0.1, rate) for rate in (1.0, 10.0))
-    paths = [w.path for w in network.trainable_variables]
-    assert len(once.scales) == len(paths)
     assert once.scales == faster.scales
-    for path, a, b in zip(paths, once.rates, faster.rates, strict=True):
-        assert b / a == pytest.approx(10.0 if "ngrams" in path else 1.0)
-    start = network.get_weights()
-    AdaptingNetwork(objective, network, once).append(1)  # no window is full
-    for a, b in zip(start, network.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    for weight, a, b in zip(network.trainable_variables, once.rates, faster.rates, strict=True):
+        assert b / a == pytest.approx(10.0 if "ngrams" in weight.path else 1.0)
 
 
 @in_turn(objective=[OBJECTIVES[i] for i in (1, 3, 5, 6)], model=EVERY)

@@ -1,7 +1,6 @@
 """A finished run as an object: read lazily, loaded once, scored, and written with."""
 
 import json
-import os
 import re
 from types import SimpleNamespace
 from unittest.mock import ANY, Mock
@@ -85,15 +84,12 @@ def test_everything_but_the_network_is_read_without_tensorflow(trained):
 
 
 def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
-    assert os.fspath(trained) == str(trained.folder)
     assert package.load_run(trained) is trained
     again = package.load_run(str(trained.folder))
-    assert again.metrics == trained.metrics
     network = again.network
     assert network.count_params() == again.metrics.training.parameters
     total = again.bits()
     assert f"{total:.4f} bits per character" in repr(again)
-    assert f"{total:.4f} |" in again._repr_markdown_()
     bits = sum(document.total for document in again.token_bits["network"])
     unit = sum(document.characters + 1 for document in again.token_bits["network"])
     assert bits / unit == pytest.approx(total, abs=1e-5)
@@ -109,12 +105,10 @@ def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
 def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
     tokens, score = trained.tokens(text), trained.score(text)
     assert "".join(token["text"] for token in tokens) == text
-    assert [text[token["start"] : token["end"]] for token in tokens] == [t["text"] for t in tokens]
     for key in ("model", "spelling"):
         both = score["parts"]["network"][key]
         assert sum(token[key] for token in tokens) == pytest.approx(both)
     assert "".join(stretch["text"] for stretch in score["stretches"]) == text
-    assert all(text[s["start"] : s["end"]] == s["text"] for s in score["stretches"])
     assert list(score["parts"]) == ["network", "with_counts", "with_cache"]
     for part, figures in score["parts"].items():
         assert sum(token[part] for token in tokens) == pytest.approx(figures["total"])

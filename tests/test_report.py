@@ -23,7 +23,6 @@ def test_whatever_names_and_texts_hold_stays_text_and_nothing_is_loaded():
     elements = Elements(text).rows
     assert [tag for tag, _ in elements].count("script") == 1
     assert not [a for _, attributes in elements for a in attributes if a.startswith("on")]
-    assert "\ufffd half" in text.encode("utf-8").decode()
     links = [a[key] for _, a in elements for key in ("src", "href", "data") if key in a]
     assert links
     assert all(target.startswith(("#", "data:")) for target in links)
@@ -91,22 +90,10 @@ def test_an_answer_says_who_needs_fewer_bits():
         row = contrast("word", "char", verdict, -0.2, "Is word better?")
         report, _ = typed(plain | {"contrasts": [row]}, texts)
         assert sentences.claims(report)[0].answer.startswith(answer)
-        assert sentences.claims(report)[0].caveat
         assert sentences.winner(report.contrasts[0]) == winner
     row = ContrastRow(**contrast("word", "char", "better", -0.2, ""), share=0.105)
     said = "word needs 0.200 fewer bits per character than char (10.5%)"
     assert said in sentences.difference(row)
-
-
-def test_a_table_has_the_figures_of_every_contrast_by_every_part():
-    report, _ = typed(*plain_sample({"char": 1.9, "word": 1.7}))
-    found = page.tests(report)
-    (row,) = report.contrasts
-    cells = [dict(zip(found.head, cells, strict=True)) for _, cells in found.rows]
-    assert [each["part"] for each in cells] == ["network", "with cache"]
-    assert cells[0]["difference"] == f"{row.difference:+.3f}".replace("-", "−")
-    assert cells[0]["95 % interval"] == page.between(row)
-    assert (cells[0]["documents"], cells[0]["seeds"]) == (f"{row.documents}", "2 + 2")
 
 
 def test_a_lead_that_may_be_below_the_margin_says_so():

@@ -59,7 +59,6 @@ def test_arms_are_in_order_hostile_names_are_text_and_nothing_is_too_wide(browse
     names = [visible(name).replace("\ud800", "\ufffd") for name in RANKED[:4]]
     assert texts(browser, f"{rows} bdi") == names
     assert texts(browser, f"{rows} > b") == [f"{bits:.3f}" for bits in sorted(filter(None, BITS))]
-    assert browser.title.startswith("<script>")
     browser.execute_script(OPEN)
     assert [overflow(browser, width) for width in (390, 1280)] == [0, 0]
     browser.refresh()
@@ -153,7 +152,6 @@ def test_an_arm_that_is_left_out_takes_along_what_speaks_of_it(shown, left_out):
     seen = [each.is_displayed() for each in driver.find_elements("css selector", marked)]
     assert {*seen} == {False}
     assert "off=" in driver.current_url
-    assert len([each for each in texts(driver, ".said") if each]) == 1
 
 
 def test_nothing_is_fetched_and_the_console_is_silent(shown):

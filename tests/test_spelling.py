@@ -56,7 +56,6 @@ def test_a_temperature_is_about_words_not_about_their_class():
         powers = [2 ** (-bits(model, word) * (1 / temperature - 1)) for word in words]
         found = math.exp(model.log_tempered_mass("A", temperature))
         assert found == pytest.approx(sum(powers) / len(words))
-    assert model.log_tempered_mass("not seen in training", 0.5) == 0
 
 
 @pytest.mark.parametrize(
@@ -185,7 +184,6 @@ def test_very_long_words_are_charged_in_full():
     model = speller(order=4)
     short, long = bits(model, "ab" * 500), bits(model, "ab" * 5000)
     assert long == pytest.approx(10 * short, rel=0.05)
-    assert short > 300
     assert model.following("ab" * 2000, "A")[1].sum() == pytest.approx(1)
 
 

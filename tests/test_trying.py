@@ -65,7 +65,6 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
         write_file(folder / name, content)
     trying.try_texts(folder, reports_folder=tmp_path / "reports", runs_folder=tmp_path / "runs")
     printed = "".join(capsys.readouterr())
-    assert f" --reports={tmp_path / 'reports'}" in printed
     assert all(f"left out: {name}" in printed for name in ("tale0 again.txt", *left_out))
     assert ("repeated lines" in printed, ".venv" in printed) == (True, False)
     (ran,) = study
@@ -126,7 +125,6 @@ def test_without_the_tales_articles_are_tried_under_their_own_name(
     assert (ran.name, ran.title) == ("wikipedia", "Characters, subwords or words: wikipedia")
     assert {ran.experiment(arm).resolved["corpus"]["kind"] for arm in ran.arms} == {"wikipedia"}
     printed = capsys.readouterr()
-    assert printed.err.count("downloading") == 1
     assert "these results are for articles of Wikipedia" in printed.err
 
 
@@ -140,6 +138,5 @@ def test_numbered_texts_may_be_chapters_of_one_book(tmp_path, study, name, first
         write_file(tmp_path / "all" / f"{names[name == 'tale']}.txt", text(40, 1000 * i))
     trying.try_texts(tmp_path / "all", reports_folder=tmp_path, runs_folder=tmp_path)
     corpus = load_corpus(study[0].experiment("words"))
-    assert corpus.division == ""
     assert said in (found := same_works(corpus))
     assert bool(said) == bool(found)

@@ -81,7 +81,6 @@ def test_all_arms_try_one_list_and_go_on_with_the_best_of_any(study, trained):
     assert first["narrow"].keys() == first["wide"].keys() == {*range(6)}
     best = {min(costs, key=costs.get) for costs in first.values()}
     assert second["narrow"].keys() == second["wide"].keys() == best
-    assert len(best) == 2
     assert {e.training.seconds for e in trained} == {1, 2}
 
 
@@ -101,7 +100,6 @@ def test_what_is_tuned_is_best_for_its_arm_and_what_is_matched_costs_all_arms_le
             assert experiment.backbone.units == units
             assert experiment.objective.window == wanted["span"]
             assert experiment.backbone.dropout == wanted["backbone.dropout"]
-    assert (folder / "tune.svg").stat().st_size
     text = (folder / "tune.md").read_text()
     assert all(f"{trial.bits:.4f}" in text for trial in tried.trials)
 

@@ -166,7 +166,6 @@ def test_probabilities_of_all_words_sum_to_at_most_one(config, network, longest)
 def test_a_walk_along_the_characters_finds_the_same(part):
     """P(what begins with x) for every x is that of its tokens, so all events are sums of these."""
     model = toy_model(Characters())
-    letters = model.tokenizer.alphabet
 
     def begins(text):
         return 2.0 ** -bits_of_tokens(model, text, part)[: len(text)].sum()
@@ -177,15 +176,12 @@ def test_a_walk_along_the_characters_finds_the_same(part):
     def ends(text):
         return 2.0 ** -bits_of_tokens(model, text, part).sum()
 
-    text, last, bordered = "ab  b.\n\nba a", 0, 1.0
+    text, bordered = "ab  b.\n\nba a", 1.0
     for (start, end), row in zip(find_words(text), word_bits(model, text)[part], strict=True):
         opened = begins(text[:start]) - white(text[:start]) - ends(text[:start])
         assert row.gap == pytest.approx(math.log2(bordered / opened), abs=1e-4)
         bordered = white(text[:end]) + ends(text[:end])
         assert row.word == pytest.approx(math.log2(opened / bordered), abs=1e-4)
-        last = end
-    assert last == len(text)
-    assert "a" in letters
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
@@ -238,7 +234,6 @@ def test_words_lack_what_other_tokens_of_the_same_texts_have(kind, before):
             row = word_bits(model, before + word, len(before))["counts"][-1]
             assert 2.0**-row.word == pytest.approx(mass / opened, rel=1e-4), word
             found += 1
-    assert found > 2
     assert others > 0
 
 
