@@ -35,22 +35,21 @@ def trained(tmp_path_factory, finished_run) -> Path:
     home = tmp_path_factory.mktemp("compared")
     shutil.copytree(finished_run("char"), home / "char-1")
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
-    words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
-    shutil.copytree(words, home / "words")
+    shutil.copytree(finished_run("word"), home / "word")
     package.audit_model(home / "char-1", made_up(45, 1)).save()
     return home
 
 
 @pytest.fixture(scope="module")
 def compared(trained, tmp_path_factory):
-    runs = [trained / "char-1", Run(trained / "char-2"), str(trained / "words")]
+    runs = [trained / "char-1", Run(trained / "char-2"), str(trained / "word")]
     reports = tmp_path_factory.mktemp("reports")
     return package.compare_runs(runs, name="three", reports_folder=reports, quiet=True)
 
 
 def test_other_looks_at_the_same_test_text_are_counted(trained, compared, tmp_path):
     assert compared.report.other_looks == 0
-    two = [trained / "char-1", trained / "words"]
+    two = [trained / "char-1", trained / "word"]
     found = package.compare_runs(two, reports_folder=tmp_path, quiet=True)
     assert found.report.other_looks == 1
     assert "1 more run was scored on this test text" in page_of(found)
@@ -71,7 +70,7 @@ class ns(SimpleNamespace):  # noqa: N801 - plain data whose keys are attributes,
 
 def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     char, words = compared.arms
-    assert (char.name, char.seeds, words.name) == ("char", [1, 2], "words")
+    assert (char.name, char.seeds, words.name) == ("char", [1, 2], "word")
     runs = [Run(trained / name) for name in ("char-1", "char-2")]
     totals = [run.bits() for run in runs]
     assert char.test.total == pytest.approx(np.mean(totals))
@@ -89,7 +88,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert tested.difference == pytest.approx(words.test.total - char.test.total, abs=1e-4)
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
-    assert (tested.first, tested.second, tested.of_arms) == ("words", "char", False)
+    assert (tested.first, tested.second, tested.of_arms) == ("word", "char", False)
     assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, network: passed 6 checks"], [], []]
@@ -97,7 +96,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
 
 
 def test_passages_have_the_bits_of_the_run(compared, trained):
-    run, passages = Run(trained / "words"), texts_of(compared)["passages"]
+    run, passages = Run(trained / "word"), texts_of(compared)["passages"]
     texts = load_corpus(run.experiment).test
     documents = {
         (part, d.name): (d, bits)
@@ -109,7 +108,7 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
         document, bits = documents[passage["part"], passage["document"]]
         start, length = passage["start"], len(passage["text"])
         assert document.text[start : start + length] == passage["text"]
-        spans = [span for span in passage["arms"]["words"] if span[0] > 0 and span[1] < length]
+        spans = [span for span in passage["arms"]["word"] if span[0] > 0 and span[1] < length]
         total = sum(model + spelling for _, _, model, spelling in spans)
         inside = bits.per_character()[start + spans[0][0] : start + spans[-1][1]]
         assert total == pytest.approx(inside.sum(), abs=0.1)
@@ -144,11 +143,11 @@ def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained
 
 
 def test_a_question_that_the_plan_lacks_is_not_said_to_be_declared(trained, tmp_path):
-    asked = Contrast("words", "char", "Does reading words hurt?", "second is lower")
+    asked = Contrast("word", "char", "Does reading words hurt?", "second is lower")
     plans = [{"declared": [asdict(asked)]}, {"declared": []}]
     for plan, declared in zip(plans, (True, False), strict=True):
-        given = {"contrasts": [asked], "plan": {"words": plans[0], "char": plan}, "quiet": True}
-        runs = [trained / "char-1", trained / "words"]
+        given = {"contrasts": [asked], "plan": {"word": plans[0], "char": plan}, "quiet": True}
+        runs = [trained / "char-1", trained / "word"]
         made = package.compare_runs(runs, reports_folder=tmp_path, **given)
         page = page_of(made)
         assert made.contrasts[0].planned is declared
@@ -182,9 +181,9 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
 def test_a_comparison_is_an_object(compared):
     comparison = Comparison(compared.folder)
     char, words = (f"{arm.test.total:.4f}" for arm in comparison.arms)
-    assert f"char {char}, words {words}" in repr(comparison)
+    assert f"char {char}, word {words}" in repr(comparison)
     axes = comparison.plot(Figure().subplots())
-    assert {"words", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
+    assert {"word", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
     comparison.arms[0].name = "<b>"
     assert f"<td>&lt;b&gt;</td><td>{char}</td>" in comparison._repr_html_()
     with pytest.raises(TextgenError, match=r"no report\.json"):
@@ -197,7 +196,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     for name in ("cut", "swapped", "unfinished"):
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
     (folders["cut"] / "metrics.json").write_text("{")
-    shutil.copy(trained / "words" / "tokens.npz", folders["swapped"])
+    shutil.copy(trained / "word" / "tokens.npz", folders["swapped"])
     (folders["unfinished"] / "model.weights.h5").unlink()
     done = textgen("compare", trained / "char-1", *folders.values(), "--name", "broken")
     assert done.code == 0, done.err
@@ -332,7 +331,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
 def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path):
     given = {"title": "--What is 'better'?", "different_texts": True, "embed": ["char"]}
     given |= {"reports_folder": tmp_path / "here", "quiet": True}
-    made = package.compare_runs([trained / "char-1", trained / "words"], **given)
+    made = package.compare_runs([trained / "char-1", trained / "word"], **given)
     python, _, arguments = made.report.command.partition(" textgen ")
     shutil.move(made.folder, tmp_path / "before")
     assert python == "python -m"
@@ -346,9 +345,9 @@ def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monk
     """To a question that asks whether the first arm is worse; counting, what no command can
     repeat, and a question without an answer, which still counts, are named as well."""
     monkeypatch.setattr(significance, "verdict", lambda *_: significance.Verdict("worse"))
-    asked = Contrast("words", "char", "Does reading words hurt?", "second is lower")
+    asked = Contrast("word", "char", "Does reading words hurt?", "second is lower")
     answer, lost = "Yes. Networks alone: char needs", Contrast("absent", "char", "Is it better?")
-    runs = [trained / "char-1", trained / "words"]
+    runs = [trained / "char-1", trained / "word"]
     made = package.compare_runs(runs, contrasts=[asked, lost], reports_folder=tmp_path)
     page, printed = page_of(made), " ".join(capsys.readouterr().out.split())
     assert printed.startswith(f"Does reading words hurt? {answer}")
