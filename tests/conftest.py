@@ -18,7 +18,6 @@ from types import SimpleNamespace
 import hypothesis
 import numpy as np
 import pytest
-from chromium import NEEDED
 from filelock import FileLock
 
 import textgen as package
@@ -143,10 +142,6 @@ def pytest_sessionfinish(session):
     yield
     if session.config.option.markexpr == "fast":
         assert "tensorflow" not in sys.modules
-    if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
-        skipped = (r for r in reporter.stats.get("skipped", ()) if NEEDED in str(r.longrepr))
-        if files := sorted({report.nodeid.partition("::")[0] for report in skipped}):
-            reporter.write_line(f"Skipped in {', '.join(files)}: {NEEDED}", yellow=True)
 
 
 def made_up(sentences: int, seed: int) -> str:
@@ -203,17 +198,6 @@ def made_once(folder: Path):
 def corpus_folder(shared) -> Path:
     with made_once(shared / "tales") as first:
         return write_tales(shared / "tales") if first else shared / "tales"
-
-
-@pytest.fixture(scope="session")
-def rare_tales(tmp_path_factory) -> Path:
-    """Tales with words that occur once, or in one tale alone."""
-    folder = tmp_path_factory.mktemp("rare")
-    for i in range(12):
-        odd = "".join(chr(97 + (i * 7 + j * 3) % 26) for j in range(5))
-        text = made_up(60, i).replace("lantern", f"{odd}ing lantern", 1 + i % 3)
-        (folder / f"tale{i:02d}.txt").write_text(text.replace(" gull", f" {odd} gull", 2))
-    return folder
 
 
 TRAINING, TUNING = made_up(150, 4), made_up(60, 5).replace("gull", "puffin")
@@ -319,11 +303,17 @@ def python(code: str, **variables: str) -> str:
 @pytest.fixture
 def textgen(tmp_path, monkeypatch):
     """Runs ``textgen COMMAND …`` in ``tmp_path``, in this process: TensorFlow is loaded once. With
-    ``process=True`` it is ``python -m textgen COMMAND …``, as a user gives it."""
+    ``process=True`` it is ``python -m textgen COMMAND …``, as a user gives it. It has to end with
+    ``code``, and to say what is ``said`` where errors stand."""
 
-    def command(name: str, *arguments, process: bool = False, **variables) -> SimpleNamespace:
-        if process:
-            return run_python("-m", "textgen", name, *arguments, folder=tmp_path, **variables)
+    def command(name, *arguments, code=0, said="", process=False, **variables) -> SimpleNamespace:
+        run = partial(run_python, "-m", "textgen", folder=tmp_path) if process else run_here
+        done = run(name, *arguments, **variables)
+        assert (done.code, said in done.err) == (code, True), done.out + done.err
+        assert "Traceback" not in done.err
+        return done
+
+    def run_here(*arguments, **variables) -> SimpleNamespace:
         out, err = io.StringIO(), io.StringIO()
         with monkeypatch.context() as here:
             here.chdir(tmp_path)
@@ -331,7 +321,7 @@ def textgen(tmp_path, monkeypatch):
                 here.setenv(key, value)
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 try:
-                    code = cli.main([name, *map(str, arguments)])
+                    code = cli.main([*map(str, arguments)])
                 except SystemExit as end:  # of argparse
                     code = end.code
         return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())

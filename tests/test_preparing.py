@@ -17,21 +17,21 @@ from textgen.training.loop import new_network
 from textgen.training.preparation import prepare, subtract_preparation_time
 
 
-def words(rare_tales, **tables):
+def words(corpus_folder, **tables):
     return small_experiment(
-        corpus={"kind": "folder", "path": str(rare_tales)},
+        corpus={"kind": "folder", "path": str(corpus_folder)},
         split={"validation": 0.2, "test": 0.2},
-        tokenizer={"kind": "words", "rare_words": "unk"},
+        tokenizer={"kind": "words", "rare_words": "unk", "minimum_count": 60},
         objective={"kind": "next_token", "window": 8},
         backbone={"input": "embedding", "embedding_size": 10, "units": [12]},
         **tables,
     )
 
 
-def test_test_text_steers_nothing(rare_tales):
+def test_test_text_steers_nothing(corpus_folder):
     """Of two texts that differ in their test part alone everything is fitted alike; of two that
     differ in validation it is not, else this would prove nothing."""
-    experiment = words(rare_tales)
+    experiment = words(corpus_folder)
     corpus = load_corpus(experiment)
     backwards = [dataclasses.replace(d, content=d.text[::-1]) for d in corpus.test]
     first = prepare(experiment, corpus)
@@ -51,7 +51,7 @@ def test_preparation_counts_in_a_budget():
 
 @pytest.mark.parametrize("threads", [0, 1])
 def test_what_is_in_the_cache_costs_the_run_that_makes_it_what_it_costs_all_others(
-    rare_tales, monkeypatch, threads
+    corpus_folder, monkeypatch, threads
 ):
     """With an empty cache, a full one, and one that has a part: what the first one takes."""
     clocks, fit, folder = {"process_time": 0.0, "perf_counter": 0.0}, Words.fit, [cache_folder()]
@@ -73,7 +73,7 @@ def test_what_is_in_the_cache_costs_the_run_that_makes_it_what_it_costs_all_othe
         return fit(self, *given)
 
     monkeypatch.setattr(Words, "fit", working)
-    experiment, seconds = words(rare_tales, training={"updates": 1, "threads": threads}), []
+    experiment, seconds = words(corpus_folder, training={"updates": 1, "threads": threads}), []
     for number in (0, 0, 0, 1):
         folder[0] = cache_folder() / f"{threads}{number}"
         if number:
@@ -84,8 +84,10 @@ def test_what_is_in_the_cache_costs_the_run_that_makes_it_what_it_costs_all_othe
     assert len(set(seconds)) == 1
 
 
-def test_vectors_from_elsewhere_are_in_the_network_and_labelled(rare_tales):
-    experiment = words(rare_tales, embedding={"kind": "file", "path": datapath("lee_fasttext.vec")})
+def test_vectors_from_elsewhere_are_in_the_network_and_labelled(corpus_folder):
+    experiment = words(
+        corpus_folder, embedding={"kind": "file", "path": datapath("lee_fasttext.vec")}
+    )
     prepared = prepare(experiment, load_corpus(experiment))
     (label,) = prepared.extra_data
     assert label.startswith("vectors lee_fasttext.vec")
