@@ -27,22 +27,16 @@ MODULES = {
 def imports(module):
     """(module of textgen that is imported, whether inside a function) for each import of one."""
 
-    def visit(node, late):
-        for child in ast.iter_child_nodes(node):
-            inside = late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-            if isinstance(child, ast.ImportFrom) and child.module:
-                for alias in child.names:
-                    full = f"{child.module}.{alias.name}"
-                    yield full if full in MODULES else child.module, late
-            elif isinstance(child, ast.Import):
-                yield from ((alias.name, late) for alias in child.names)
-            elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-                continue
-            else:
-                yield from visit(child, inside)
-
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    return {(name, late) for name, late in visit(tree, False) if name in MODULES}
+    # those for annotations, below ``if TYPE_CHECKING``
+    left_out = {n for block in tree.body if isinstance(block, ast.If) for n in ast.walk(block)}
+    found = set()
+    for node in {*ast.walk(tree)} - left_out:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.add((full if full in MODULES else node.module, node.col_offset > 0))
+    return {(name, late) for name, late in found if name in MODULES}
 
 
 IMPORTS = {module: imports(module) for module in MODULES}

@@ -337,12 +337,11 @@ WORDS = (
 
 
 @pytest.fixture
-def trained(textgen, experiment_file, corpus_folder, tmp_path):
+def trained(textgen, experiment_file, tmp_path):
     """Trains a run of words with some settings: its folder, and what was printed."""
 
     def train(*more):
-        changes = (f"corpus.path={corpus_folder}", *WORDS, *more)
-        done = textgen("run", experiment_file, *(f"--set={change}" for change in changes))
+        done = textgen("run", experiment_file, *(f"--set={each}" for each in (*WORDS, *more)))
         return tmp_path / "runs" / "tiny", done.out
 
     return train
@@ -350,7 +349,8 @@ def trained(textgen, experiment_file, corpus_folder, tmp_path):
 
 def test_a_word_arm_from_file_to_marked_text(textgen, trained):
     folder, printed = trained(
-        "tokenizer.rare_words.kind=pos", "backbone.adaptive_softmax.head=12", "backbone.dropout=0.2",
+        "tokenizer.rare_words.kind=pos", "backbone.adaptive_softmax.head=12",
+        "backbone.dropout=0.2",
         'embedding={kind="word2vec", epochs=1, frozen=true}',
     )  # fmt: skip
     metrics = json.loads((folder / "metrics.json").read_text())

@@ -186,15 +186,12 @@ def test_a_walk_along_the_characters_finds_the_same(part):
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 @pytest.mark.parametrize("before", ["ab ", "b\n\n"])
-def test_words_lack_what_other_tokens_of_the_same_texts_have(kind, before):
-    """Subwords, all sequences of up to two that open a word: words that end there, on their
-    canonical tokens and on others, and those that go on have all of the probability."""
+def test_a_word_has_the_share_of_its_tokens_among_all_that_open_one(kind, before):
+    """Of subwords: P(its canonical tokens, then white space) over P(a token that opens a word)."""
     model = toy_model(Subwords(model=kind, size=264), with_network=False)
     tokenizer, text = model.tokenizer, before.rstrip()
-    names = tokenizer.names
-    white = np.array([i == BOUNDARY or name[0] in WHITE for i, name in enumerate(names)])
+    white = [i == BOUNDARY or name[0] in WHITE for i, name in enumerate(tokenizer.names)]
     tokens = tokenizer.encode(text).tokens.tolist()
-    words, others, longer, opened = dict[str, float](), 0.0, 0.0, 0.0
 
     def read(path):
         """The chance of a path behind the text, and P(next token) behind it."""
@@ -204,37 +201,17 @@ def test_words_lack_what_other_tokens_of_the_same_texts_have(kind, before):
             stepper.append(token)
         return chance, stepper.probabilities()
 
-    def open_word(path, mass, left):
-        nonlocal others, longer
-        chances = read(path)[1]
-        ending = mass * float(chances[white].sum())
-        encoded = tokenizer.encode(text + "".join(names[token] for token in path))
-        if encoded.tokens.tolist() == [*tokens, *path]:
-            words["".join(names[token] for token in path).lstrip()] = ending
-        else:
-            others += ending
-        if left:
-            for token in np.flatnonzero(~white).tolist():
-                open_word([*path, token], mass * chances[token], left - 1)
-        else:
-            longer += mass - ending
-
+    opened = 0.0
     for first, weights in tokenizer.borders().word(before[len(text) :], "").items():
         chance, chances = read(first)
-        for token in np.flatnonzero(weights).tolist():
-            mass = chance * float(weights[token] * chances[token])
-            opened += mass
-            open_word(
-                [*first, token], mass, left=int(len(names[token].strip()) == 1 and mass > 1e-2)
-            )
-    assert sum(words.values()) + others + longer == pytest.approx(opened)
-    found = 0
-    for word, mass in words.items():
-        if word.isalpha() and word.isascii():
-            row = word_bits(model, before + word, len(before))["counts"][-1]
-            assert 2.0**-row.word == pytest.approx(mass / opened, rel=1e-4), word
-            found += 1
-    assert others > 0
+        opened += chance * float(weights @ chances)
+    for word in ("a", "b", "ab", "aab", "bab"):
+        path = tokenizer.encode(before + word).tokens.tolist()
+        assert path[: len(tokens)] == tokens
+        chance, chances = read(path[len(tokens) :])
+        row = word_bits(model, before + word, len(before))["counts"][-1]
+        expected = chance * chances[white].sum() / opened
+        assert 2.0**-row.word == pytest.approx(expected, rel=1e-4), word
 
 
 @pytest.mark.parametrize(
