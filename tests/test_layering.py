@@ -26,7 +26,6 @@ MODULES = {
 
 def imports(module):
     """(module of textgen that is imported, whether inside a function) for each import of one."""
-
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     # those for annotations, below ``if TYPE_CHECKING``
     left_out = {n for block in tree.body if isinstance(block, ast.If) for n in ast.walk(block)}
@@ -36,6 +35,8 @@ def imports(module):
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
                 found.add((full if full in MODULES else node.module, node.col_offset > 0))
+        elif isinstance(node, ast.Import):
+            found |= {(alias.name, node.col_offset > 0) for alias in node.names}
     return {(name, late) for name, late in found if name in MODULES}
 
 
