@@ -1,8 +1,11 @@
 """A training: budget, updates, validation, checkpoint, resume; optimizers and schedules."""
 
 import errno
+import gc
 import shutil
+import threading
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import keras
@@ -253,6 +256,24 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     assert len(validations) == progress.intervals
     assert (validations[0] == planning.MIN_BATCHES) is not whole
     assert (progress.validation_share == 1) is whole
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it lists open files")
+def test_a_training_holds_no_more_after_hundreds_of_updates(tmp_path):
+    held = []
+
+    def on_update(updates, _):
+        if updates % 100 == 0:
+            gc.collect()
+            files = len(list(Path("/proc/self/fd").iterdir()))
+            held.append((len(gc.get_objects()), threading.active_count(), files))
+
+    network = new_model(NEXT, CODEC.size)
+    experiment = tiny_experiment(NEXT, network, replace(SETTINGS, updates=400, validations=1))
+    train(tmp_path, network, experiment, ENCODED, hooks=Hooks(on_update=on_update))
+    objects, *others = zip(*held[1:], strict=True)
+    assert objects[-1] < 1.001 * objects[0]
+    assert all(len({*counts}) == 1 for counts in others)
 
 
 def test_schedules_rise_and_fall():
