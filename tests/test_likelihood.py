@@ -70,14 +70,12 @@ def test_figures_of_a_split():
 
 
 def test_bits_by_place_in_the_block():
-    network = SCORES["network"]
-    assert likelihood.by_position(network, 2) == pytest.approx(
-        [(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3]
-    )
-    assert likelihood.by_position(network, 3) == pytest.approx(
-        [(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5]
-    )
-    assert likelihood.by_position(network, 5) == pytest.approx([3.0, 2.0, 2.5, 0.5, 0.0])
+    for length, bits in (
+        (2, [(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3]),
+        (3, [(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5]),
+        (5, [3.0, 2.0, 2.5, 0.5, 0.0]),
+    ):
+        assert likelihood.by_position(SCORES["network"], length) == pytest.approx(bits)
 
 
 TRAINING, TUNING = made_up(60, 1) + " Onyx basalt, zymurgy.", made_up(9, 2)

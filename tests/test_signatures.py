@@ -32,9 +32,7 @@ VOCABULARY = ("aa", "aab", "b", "Aa")
 
 def class_of(word):
     spelling = Backwards(CLASSES).spelling(word)
-    return max(
-        (n for n, b in CLASSES.items() if spelling.startswith(b)), key=lambda n: len(CLASSES[n])
-    )
+    return max((b, name) for name, b in CLASSES.items() if spelling.startswith(b))[1]
 
 
 def speller(classes=CLASSES, **options):

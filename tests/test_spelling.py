@@ -115,11 +115,8 @@ def test_words_are_drawn_with_the_probability_that_is_charged(before, temperatur
 
 @pytest.mark.parametrize("temperature", [1e-6, 0.1])
 def test_the_likeliest_words_are_drawn_at_the_lowest_temperatures(temperature):
-    model = speller()
-    draws = {
-        model.draw("A", Filling("scored", random.Random(i), None, temperature)) for i in range(5)
-    }
-    assert len(draws) == 1
+    fillings = (Filling("scored", random.Random(i), None, temperature) for i in range(5))
+    assert len({speller().draw("A", filling) for filling in fillings}) == 1
 
 
 def test_the_vocabulary_gets_nothing_and_impossible_beginnings_end():

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from unittest.mock import Mock
 
 import pytest
 from conftest import write_experiment
@@ -48,14 +49,8 @@ def trained(monkeypatch):
         rate, dropout = experiment.training.learning_rate, experiment.backbone.dropout
         wide = experiment.backbone.units == (32,)
         bits = 2 + 10 * rate + (1 - dropout if wide else dropout) + span / 1000
-        figures = dict.fromkeys(("updates", "parameters"), 1)
-        return {
-            **figures,
-            "bits": bits,
-            "window": span,
-            "preparation_seconds": 0.1,
-            "curve": [bits],
-        }
+        figures = dict.fromkeys(("updates", "parameters", "preparation_seconds"), 1)
+        return figures | {"bits": bits, "window": span, "curve": [bits]}
 
     monkeypatch.setattr(trial, "train_and_score", train_and_score)
     run = staticmethod(lambda arguments, log: trial.main(arguments[1:]))
@@ -161,7 +156,5 @@ def test_a_training_is_scored_by_all_of_the_validation_text(study, monkeypatch):
     assert figures["window"] == 8
     assert figures["updates"] == 10
     assert figures["bits"] == pytest.approx(figures["curve"][-1], abs=0.2)
-    monkeypatch.setattr(
-        trial.loop, "train", lambda *_: (_ for _ in ()).throw(Diverged("no number"))
-    )
+    monkeypatch.setattr(trial.loop, "train", Mock(side_effect=Diverged("no number")))
     assert trial.train_and_score(experiment)["bits"] is None

@@ -95,10 +95,8 @@ def test_openings_are_those_of_every_text_and_of_each_only_once(config):
     tokenizer = toy_tokenizer(config)
     border = tokenizer.borders().border()
     for before in ("a", "ab bab.", "b\n\nAb"):
-        own, hidden = (
-            tuple(tokenizer.encode(before).tokens.tolist()),
-            tokenizer.encode(before).surfaces,
-        )
+        plain = tokenizer.encode(before)
+        own, hidden = tuple(plain.tokens.tolist()), plain.surfaces
         known = len(own)
         for letters in every_sequence("abA. \n\t\u00e9", 3):
             after = "".join(letters)
