@@ -21,7 +21,7 @@ def words(corpus_folder, **tables):
     return small_experiment(
         corpus={"kind": "folder", "path": str(corpus_folder)},
         split={"validation": 0.2, "test": 0.2},
-        tokenizer={"kind": "words", "rare_words": "unk", "minimum_count": 60},
+        tokenizer={"kind": "words", "rare_words": "unk", "minimum_count": 74},
         objective={"kind": "next_token", "window": 8},
         backbone={"input": "embedding", "embedding_size": 10, "units": [12]},
         **tables,

@@ -366,14 +366,14 @@ def test_a_word_arm_from_file_to_marked_text(textgen, trained):
             assert figure in printed
     assert any("spaCy" in data for data in metrics["extra_data"])
 
-    asked = "generate", folder, "--length=300", "--seed=3", "--temperature=1.2"
+    asked = "generate", folder, "--length=600", "--seed=3", "--temperature=1.2"
     scored, marked, marks, pool = (
         textgen(*asked, *options)
         for options in ((), ("--marked",), ("--fill", "mark"), ("--fill", "pool"))
     )
     assert (" NN]" in marked.out, "<NN>" in marks.out) == (True, True)
     assert scored.out not in (pool.out, marks.out)
-    assert len(scored.out.rstrip("\n")) == 300
+    assert len(scored.out.rstrip("\n")) == 600
     for record in package.generate_text(folder, length=200, temperature=1.5, samples=4, seed=1):
         assert len(record["text"]) == 200
         assert record["filled"]
