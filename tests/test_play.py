@@ -72,7 +72,9 @@ def continued(model, prompt, *, part="network", **settings):
     return "".join(model.write(prompt, part=part, **given))
 
 
-@pytest.mark.parametrize(("name", "part"), zip((*ARMS, "char"), PARTS, strict=True))
+@pytest.mark.parametrize(
+    ("name", "part"), zip(("word", "char", "subword", "char"), PARTS, strict=True)
+)
 def test_what_is_expected_and_written_is_what_is_scored_and_generated(models, name, part):
     model = models[name]
     found = dict(model.next_tokens(TEXT, part))
@@ -285,8 +287,10 @@ def test_a_next_token_is_added_and_what_was_written_is_kept_continued_or_stopped
     assert after["word"] == before["word"]
     set_value(browser, "length", 4000)
     browser.execute_script(
-        """const seen = new MutationObserver(() => document.getElementById("ask-stop").click())
-        seen.observe(document.getElementById("ask-models"), { characterData: true, subtree: true })
+        """const stop = () => document.getElementById("ask-stop").click()
+        const written = new MutationObserver(() => { written.disconnect(); stop() })
+        const models = document.getElementById("ask-models")
+        written.observe(models, { characterData: true, subtree: true })
         document.getElementById("ask-write").click()"""
     )
     finish(browser, "stopped")  # as soon as something was written

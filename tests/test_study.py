@@ -245,7 +245,7 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(copied, written
 
 def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
-    study = studies.load_study(written(UPDATES + TWIN + CHAR))
+    study = studies.load_study(written("[budget]\nseconds = 60\n" + TWIN + CHAR))
     plans = dict.fromkeys(study.arms, SimpleNamespace(updates=150))
     experiments = execution.planned_experiments(study, plans)
 
