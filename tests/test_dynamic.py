@@ -21,7 +21,8 @@ from textgen.models.backbones import NGrams
 from textgen.models.objectives import NextToken
 from textgen.tokenizers.characters import Characters
 
-COMPILED = pytest.param(NETWORKS[3], marks=pytest.mark.xla)
+KINDS = [kind for kind in NETWORKS if kind.get("normalisation") != "layer"]
+COMPILED = pytest.param(KINDS[2], marks=pytest.mark.xla)
 
 
 def follows(objective, size, **model):
@@ -31,7 +32,7 @@ def follows(objective, size, **model):
     return network, DynamicEvaluation((0.1,) * number, (0.3,) * number)
 
 
-@pytest.mark.parametrize("model", [*NETWORKS[:3], COMPILED, NETWORKS[4]])
+@pytest.mark.parametrize("model", [*KINDS[:2], COMPILED, KINDS[3]])
 def test_nothing_is_read_ahead_and_the_weights_are_put_back(model):
     objective = NextToken(4)
     network, learning = follows(objective, 9, **model)
@@ -52,7 +53,7 @@ def test_nothing_is_read_ahead_and_the_weights_are_put_back(model):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("model", NETWORKS)
+@pytest.mark.parametrize("model", KINDS)
 def test_it_learns_what_a_document_repeats(model):
     objective = NextToken(8)
     network = tiny_model(objective, 9, scale=1.0, **model)
@@ -74,7 +75,7 @@ def test_tables_learn_faster():
         assert b / a == pytest.approx(10.0 if "ngrams" in weight.path else 1.0)
 
 
-@in_turn(can_be_built, objective=[OBJECTIVES[i] for i in (1, 3, 5, 6)], model=NETWORKS)
+@in_turn(can_be_built, objective=[OBJECTIVES[i] for i in (1, 3, 5, 6)], model=KINDS)
 def test_what_is_written_token_by_token_is_what_is_scored(objective, model):
     network, learning = follows(objective, 9, **model)
     cache = replace(made_up_cache(1, 2), dynamic=learning)

@@ -51,7 +51,7 @@ NETWORKS = [
     {},
     {"normalisation": "layer"},
     {"normalisation": "batch", "adaptive_softmax": Adaptive(2, 3)},
-    {**EMBEDDED, "ngrams": NGrams((2, 3), 40, 0.3)},
+    {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
     {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
 ]
 
