@@ -361,14 +361,6 @@ def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, arguments):
     assert textgen("audit", *arguments, *text, code=2).out == ""
 
 
-@pytest.mark.parametrize(
-    "claim", [{"valu": 1.9}, {"value": "1.9"}, {"value": math.inf}, {"value": math.nan}, 1.9]
-)
-def test_an_invalid_claim_is_named(claim):
-    with pytest.raises(TextgenError, match="the claim"):
-        package.audit_model(Honest, TEXT, claim=claim)
-
-
 def test_the_coder_is_exact_for_the_improbable():
     chances = np.array([0.9, 0.0, *[2.0**-30] * 4096])  # the coder alone makes 2^-24 of them
     chances[1] = 1 - chances.sum()

@@ -395,10 +395,3 @@ def test_without_the_libraries_one_sentence_says_how_to_get_them(tmp_path, monke
     with pytest.raises(TextgenError) as error:
         Folder(tmp_path).documents()
     assert "[formats]" in error.value.hint
-
-
-def test_corpus_shows_what_was_read_of_each_file(tmp_path, textgen):
-    for number in range(12):
-        write_docx(tmp_path / f"house{number}.docx")
-    done = textgen("corpus", ".")
-    assert done.out.count("characters: The house … The end.") == 12

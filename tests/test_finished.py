@@ -7,7 +7,6 @@ from unittest.mock import Mock
 
 import pytest
 from conftest import ROOT, made_up, python, run_python
-from matplotlib.figure import Figure
 
 import textgen as package
 from textgen.core.errors import TextgenError
@@ -118,14 +117,6 @@ def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
         assert figures["bits_per_character"] * (len(text) + 1) == pytest.approx(figures["total"])
         if text:
             assert figures["bits_per_character_without_end"] * len(text) == pytest.approx(bits)
-
-
-def test_a_learning_curve_is_drawn(trained):
-    axes = Figure().subplots()
-    assert trained.plot(axes) is axes
-    (line,) = axes.lines
-    expected = [[row["updates"], row["validation_bits_per_character"]] for row in trained.history]
-    assert line.get_xydata().tolist() == expected
 
 
 def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, monkeypatch):

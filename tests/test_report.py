@@ -2,12 +2,12 @@
 
 import itertools
 import re
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from fuzz.targets import Elements
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.core.experiment import load_experiment
@@ -18,9 +18,30 @@ from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow, Passage, Report, SampleText
 
 
+class Elements(HTMLParser):
+    """The elements of a page, in ``rows`` of (tag, attributes); comments and the like are some."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.rows.append((tag, dict(attrs)))
+
+    def handle_comment(self, data):
+        self.rows.append(("comment", {}))
+
+    handle_decl = unknown_decl = handle_pi = handle_comment
+
+
 def test_whatever_names_and_texts_hold_stays_text_and_nothing_is_loaded():
     text = render_page(*hostile())
     elements = Elements(text).rows
+    harmless = Elements(render_page(*hostile("a\ny", "b\nee", "s\nee"))).rows
+    kinds = [{(tag, n) for tag, a in rows for n in (*a, "")} for rows in (elements, harmless)]
+    assert kinds[0] <= kinds[1]
     assert [tag for tag, _ in elements].count("script") == 1
     assert not [a for _, attributes in elements for a in attributes if a.startswith("on")]
     links = [a[key] for _, a in elements for key in ("src", "href", "data") if key in a]
