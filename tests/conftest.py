@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -231,6 +232,13 @@ samples = 2
         encoding="utf-8",
     )
     return path
+
+
+def plug_ins() -> dict[str, str]:
+    """The examples of a guide: name of a module → its code."""
+    page = (ROOT / "docs/plug-ins.md").read_text(encoding="utf-8")
+    codes = re.findall(r'```python\n(""".*?)```', page, re.DOTALL)
+    return dict(zip(("shape", "exclamations", "elman"), codes, strict=True))
 
 
 @pytest.fixture

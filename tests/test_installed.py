@@ -8,7 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, run_python, write_tales
+from conftest import ROOT, plug_ins, run_python, write_tales
+
+from textgen.core.system import write_file
 
 PYTHON = shutil.which("python3.13")
 TRY = """if True:  # two minutes, where more may be asked for
@@ -82,6 +84,8 @@ assert main(['score', 'runs/tiny', '--text', 'The tide left.', '--json']) == 0
 @pytest.mark.usefixtures("experiment_file")
 def test_every_command_uses_what_the_package_brings(tmp_path):
     source, package = shutil.copytree(SOURCE, tmp_path / "source"), tmp_path / "package"
+    for name, code in {"__init__": "", **plug_ins()}.items():
+        write_file(source / "src" / "textgen_outside" / f"{name}.py", code)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(package), str(source)], check=True)
     paths = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH", "")]))
@@ -97,10 +101,3 @@ def test_every_command_uses_what_the_package_brings(tmp_path):
     assert (missing.code, "Traceback" in missing.err) == (2, False)
     assert "'elman'" in missing.err or "'shape'" in missing.err
     assert "package" in missing.err
-
-
-def test_the_page_of_plug_ins_shows_them_whole():
-    page = (ROOT / "docs/plug-ins.md").read_text(encoding="utf-8")
-    for name in ("shape.py", "exclamations.py", "elman.py"):
-        text = (SOURCE / "src" / "textgen_outside" / name).read_text(encoding="utf-8").strip()
-        assert f"```python\n{text}\n```" in page

@@ -4,11 +4,10 @@ holds of every plug-in; and pre-tokenised text, counted as benchmarks count it."
 import dataclasses
 import random
 import re
-import runpy
 
 import numpy as np
 import pytest
-from conftest import POLICIES, ROOT, fitted, made_up
+from conftest import POLICIES, fitted, made_up, plug_ins
 from fuzz.targets import encode, loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -190,8 +189,8 @@ def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch)
         check_plugin("tokenizer", Characters())
 
 
-# a policy of another package
-Shape = runpy.run_path(str(ROOT / "tests/outside_package/src/textgen_outside/shape.py"))["Shape"]
+exec(plug_ins()["shape"], code := {"__name__": "shape"})
+Shape = code["Shape"]  # a policy of another package
 Half = dataclasses.make_dataclass("Half", ["weight"], frozen=True)
 Idle = dataclasses.make_dataclass("Idle", [], bases=(ClassPolicy,), frozen=True)
 
