@@ -105,7 +105,7 @@ def test_later_tokens_do_not_change_earlier_probabilities(objective, settings):
 @each_objective_and_network
 def test_what_is_written_token_by_token_is_what_is_scored(objective, settings):
     model = whole_model(objective, 9, **settings)
-    document = np.random.default_rng(5).integers(1, 9, 23)
+    document = np.random.default_rng(5).integers(1, 9, 23).astype(np.uint8)
     for part, (bits,) in costs(model, [document]).items():
         stepper, found = Stepper(model.part(part)), []
         for token in (*document.tolist(), 0):
@@ -113,7 +113,7 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, settings):
             assert chances.sum() == pytest.approx(1.0, abs=1e-5)
             found.append(-np.log2(chances[token]))
             stepper.append(token)
-        np.testing.assert_allclose(found, bits, atol=1e-4, err_msg=part)
+        np.testing.assert_allclose(found, bits, rtol=1e-4, atol=1e-3, err_msg=part)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
