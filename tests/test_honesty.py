@@ -134,7 +134,7 @@ def test_documents_are_scored_independently_of_each_other(objective):
     ids=repr,
 )
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective, part):
-    text, tokenizer = made_up(60, 3)[:800], Characters().fit([made_up(100, 4)])
+    text, tokenizer = made_up(60, 3)[:600], Characters().fit([made_up(100, 4)])
     model = whole_model(objective, tokenizer.size, 1.5, tokenizer)
     tokens = tokenizer.encode(text).tokens
     (bits,) = costs(model, [tokens])[part]
@@ -204,7 +204,7 @@ def test_a_uniform_model_costs_log2_of_the_vocabulary(config, objective):
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 def test_what_is_drawn_is_what_is_scored(policy):
     """The first token of a text, with what it hides; boundary and escape are never drawn."""
-    tokenizer, number = fitted(Words(policy, minimum_count=25)), 20_000
+    tokenizer, number = fitted(Words(policy, minimum_count=25)), 8_000
     network = tiny_model(NextToken(window=2), tokenizer.size, scale=1.0)
     sampler = Sampler(LanguageModel(tokenizer, NextToken(window=2), network))
     tokens = next(sampler.write([np.zeros(0, int)] * number, range(number))).tolist()

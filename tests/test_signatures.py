@@ -6,9 +6,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from test_spelling import drawn_as_charged, mass, strings
+from test_spelling import assert_charged, drawn_as_charged, strings
 
-from textgen.tokenizers.base import DocumentCounts
 from textgen.tokenizers.rare_words import completed
 from textgen.tokenizers.signatures import (
     OTHERS,
@@ -80,23 +79,13 @@ def test_no_letter_is_paid_for_twice():
 
 @pytest.mark.parametrize("before", [None, [], ["ab", "bab", "ab", "a☃", "Ab", "bba"]])
 @pytest.mark.parametrize("name", CLASSES)
-def test_all_spellings_of_a_class_sum_to_one_and_each_step_is_charged(name, before):
+def test_character_by_character_costs_what_is_charged(name, before):
     model = speller(memory=(0.6, 2.0), related=VOCABULARY)
-    earlier = None if before is None else DocumentCounts()
-    for word in before or ():
-        model.remember(word, class_of(word), earlier)
     words = [w for w in strings("abAB☃", 5, VOCABULARY) if class_of(w) == name]
     long = ["B" + "ab" * 40, *(end * 40 for end in ("BA", "ba", "ab", "bba", "bb"))]
-    document = [(each, class_of(each)) for each in before or ()]
+    document = None if before is None else [(each, class_of(each)) for each in before]
     for word in [*words[:20], *(w for w in long if class_of(w) == name)]:
-        cost = 0.0
-        spelling = model.form.spelling(word)
-        for i, letter in enumerate([*spelling, ""]):
-            options, chances = model.following(spelling[:i], name, earlier)
-            assert chances.sum() == pytest.approx(1)
-            cost -= math.log2(chances[options.index("\ufffd" if letter == "☃" else letter)])
-        charged = model.document_bits([*document, (word, name)])[before is not None][-1]
-        assert mass([word], [charged]) == pytest.approx(2.0**-cost)
+        assert_charged(model, word, name, document)
 
 
 @pytest.mark.parametrize("name", ["…", "…ab", "Aa…"])

@@ -75,18 +75,27 @@ def mass(words, costs):
     return sum(2.0 ** -(cost - extra) for cost, extra in zip(costs, unseen, strict=True))
 
 
+def assert_charged(model, word, name, document=None):
+    """Every character is drawn from a distribution, and all of them cost what is charged."""
+    earlier = None if document is None else DocumentCounts()
+    for each in document or ():
+        model.remember(*each, earlier)
+    spelling, cost = model.form.spelling(word), CHARACTER_BITS * word.count("☃")
+    for i, letter in enumerate([*spelling, ""]):
+        options, chances = model.following(spelling[:i], name, earlier)
+        assert chances.sum() == pytest.approx(1)
+        cost -= math.log2(chances[options.index("\ufffd" if letter == "☃" else letter)])
+    costs = model.document_bits([*(document or ()), (word, name)])
+    assert cost == pytest.approx(costs[document is not None][-1])
+
+
 @pytest.mark.parametrize("name", ["A", "B", "other"])
 @pytest.mark.parametrize("before", BEFORE)
 def test_character_by_character_costs_what_is_charged(name, before):
     model = speller(order=4, memory=(0.5, 2.0), memory_weights={"": (0.2, 0.3, 0.5)})
-    earlier = None if before is None else after(model, before, name)
+    document = None if before is None else [(each, name) for each in before]
     for word in ("ab", "ba", "abab", "bbb", "bab", "", "a☃b", "ab" * 20):
-        cost = CHARACTER_BITS * word.count("☃")
-        for i, letter in enumerate([*word, ""]):
-            options, chances = model.following(word[:i], name, earlier)
-            assert chances.sum() == pytest.approx(1)
-            cost -= math.log2(chances[options.index("\ufffd" if letter == "☃" else letter)])
-        assert cost == pytest.approx(bits(model, word, name, before))
+        assert_charged(model, word, name, document)
 
 
 def drawn_as_charged(model, name, words, number, before=None, temperature=1.0):
