@@ -100,8 +100,7 @@ def start_tensorflow() -> None:
 
 
 SLOWEST = (
-    "installed training study run compare finished honesty sampling output dynamic auditing golden "
-    "play"
+    "installed training study run compare finished honesty sampling output auditing golden play"
 ).split()
 FAST = (
     "baselines cache config corpora embeddings fuzz grid language layering machine metrics "
