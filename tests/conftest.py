@@ -103,9 +103,8 @@ SLOWEST = (
     "installed training study run compare finished honesty sampling output auditing golden play"
 ).split()
 FAST = (
-    "baselines cache config corpora embeddings fuzz grid language layering machine metrics "
-    "packaging pieces rare_words report signatures significance spelling splits tokenizers trying "
-    "windows"
+    "baselines cache config corpora embeddings fuzz grid language machine metrics packaging "
+    "rare_words report significance spelling splits tokenizers trying windows"
 ).split()
 
 

@@ -25,14 +25,14 @@ ROOT = Path(__file__).parents[1]
 # module → its package, and the files of tests that should notice what happens to it
 MODULES = {
     "kneser_ney": ("tokenizers", ["baselines", "spelling"]),
-    "spelling": ("tokenizers", ["spelling", "signatures", "pieces"]),
+    "spelling": ("tokenizers", ["spelling", "tokenizers"]),
     "significance": ("evaluation", ["significance"]),
     "units": ("evaluation", ["likelihood"]),
     "counts": ("evaluation", ["training_counts"]),
     "pitman_yor": ("evaluation", ["cache", "training_counts"]),
     "model": ("evaluation", ["training_counts", "honesty", "golden"]),
     "cache": ("evaluation", ["cache"]),
-    "signatures": ("tokenizers", ["signatures"]),
+    "signatures": ("tokenizers", ["spelling"]),
     "likelihood": ("evaluation", ["likelihood", "honesty", "output"]),
     "sampler": ("evaluation", ["sampling"]),
     "surprisal": ("evaluation", ["word_surprisal"]),
