@@ -11,6 +11,7 @@ from conftest import ROOT
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.core.experiment import load_experiment
+from textgen.evaluation.significance import Needed
 from textgen.evaluation.units import UNCHARGED
 from textgen.report import page, sentences
 from textgen.report.arms import descriptions
@@ -115,6 +116,19 @@ def test_an_answer_says_who_needs_fewer_bits():
     row = ContrastRow(**contrast("word", "char", "better", -0.2, ""), share=0.105)
     said = "word needs 0.200 fewer bits per character than char (10.5%)"
     assert said in sentences.difference(row)
+
+
+def test_advice_says_what_would_settle_a_difference():
+    row = contrast("first", "second", "too close to call", -0.01, "")
+    for needed, said in (
+        (Needed("seeds"), "more runs"),
+        (Needed("folds", 5), "5 folds"),
+        (Needed("documents", 30, True), "30 such documents, and two seeds"),
+        (Needed("documents", 501), "501 such documents"),
+    ):
+        assert said in sentences.advice(ContrastRow(**row | {"needed": needed}))
+    row |= {"needed": Needed("documents", 6), "low": None, "high": None}
+    assert "Hold out 6 documents" in sentences.advice(ContrastRow(**row))
 
 
 def test_a_lead_that_may_be_below_the_margin_says_so():
