@@ -213,7 +213,7 @@ def small_experiment(**tables):
     return resolve_experiment({**needed, "training": {"updates": 1}, **tables})
 
 
-def write_experiment(path: Path, corpus_folder: Path) -> Path:
+def write_experiment(path: Path, corpus_folder: Path, orders="[1, 3]", length=120) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
     path.write_text(
         f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
@@ -221,10 +221,10 @@ split = {{ validation = 0.2, test = 0.2 }}
 tokenizer.kind = "characters"
 objective = {{ kind = "next_token", window = 16 }}
 backbone.units = [24]
-cache.orders = [1, 3]
+cache.orders = {orders}
 training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3 }}
 [sampling]
-length = 120
+length = {length}
 samples = 2
 """,
         encoding="utf-8",

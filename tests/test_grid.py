@@ -42,9 +42,7 @@ def written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_tales(tmp_path / "tales")
     write_tales(tmp_path / "others", 20, 3)
-    file = write_experiment(tmp_path / "char.toml", tmp_path / "tales")
-    content = file.read_text().replace("[1, 3]", "[]").replace("[24]", "[8]")
-    file.write_text(content.replace("length = 120\nsamples = 2", "length = 20\nsamples = 1"))
+    write_experiment(tmp_path / "char.toml", tmp_path / "tales", "[]", 20)
 
     def write(head, texts=TEXTS, arms=ARMS):
         (tmp_path / "trial.toml").write_text(f"{head}\n{texts}{arms}")

@@ -48,9 +48,7 @@ BAD = arm(
 
 
 def write(folder, corpus, text):
-    experiment = write_experiment(folder / "char.toml", corpus)
-    content = experiment.read_text().replace("[1, 3]", "[]")  # without a document cache
-    experiment.write_text(content.replace("length = 120\nsamples = 2", "length = 60\nsamples = 1"))
+    write_experiment(folder / "char.toml", corpus, "[]", 60)
     (folder / "trial.toml").write_text(text, encoding="utf-8")
     return folder / "trial.toml"
 
