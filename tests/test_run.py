@@ -380,10 +380,10 @@ def test_a_word_arm_from_file_to_marked_text(textgen, trained):
     assert (" NN]" in marked.out, "<NN>" in marks.out) == (True, True)
     assert scored.out not in (pool.out, marks.out)
     assert len(scored.out.rstrip("\n")) == 600
-    for record in package.generate_text(folder, length=200, temperature=1.5, samples=4, seed=1):
-        assert len(record["text"]) == 200
+    for record in package.generate_text(folder, length=400, temperature=1.5, samples=4, seed=1):
+        assert len(record["text"]) == 400
         assert record["filled"]
-        assert all(0 <= start < end <= 200 for start, end, _ in record["filled"])
+        assert all(0 <= start < end <= 400 for start, end, _ in record["filled"])
 
 
 def test_an_arm_that_does_not_pay_or_has_no_cache_prints_no_figure(textgen, trained):
