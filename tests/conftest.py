@@ -255,7 +255,7 @@ def experiment_file(tmp_path, corpus_folder) -> Path:
 EMBEDDED = 'backbone={kind="lstm", units=[24], input="embedding", embedding_size=12}'
 ARMS = {
     "char": [],
-    "word": ['tokenizer={kind="words", rare_words="unk", minimum_count=74}', EMBEDDED],
+    "word": ['tokenizer={kind="words", rare_words="unk", minimum_count=60}', EMBEDDED],
     "subword": ['tokenizer={kind="subwords", size=280}', EMBEDDED],
 }
 COUNTED = "training_counts.orders=[1,2]"

@@ -35,7 +35,7 @@ def trained(tmp_path_factory, finished_run) -> Path:
     home = tmp_path_factory.mktemp("compared")
     shutil.copytree(finished_run("char"), home / "char-1")
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
-    shutil.copytree(finished_run("word"), home / "word")
+    shutil.copytree(finished_run("word", "tokenizer.minimum_count=74"), home / "word")
     package.audit_model(home / "char-1", made_up(45, 1)).save()
     return home
 
