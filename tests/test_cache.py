@@ -67,6 +67,15 @@ def test_what_repeats_is_cheap_and_what_does_not_stays_as_it_was():
         assert low < mean < high
 
 
+def test_tuning_reads_no_more_than_it_needs(monkeypatch):
+    draw = np.random.default_rng(7)
+    tokens, bits = draw.integers(1, 4, 200), draw.random(201) * 3
+    monkeypatch.setattr("textgen.evaluation.pitman_yor.TUNING_TOKENS", 150)
+    few = tuned((0, 1), [(tokens, bits), (tokens[::-1], bits)])
+    assert few == tuned((0, 1), [(tokens, bits)])
+    assert few != tuned((0, 1), [(tokens[:149], bits[:150])])
+
+
 def test_what_is_tuned_is_the_likeliest_under_its_prior():
     """The slope of −ln P plus a quarter of the squared distance from those of the level is zero."""
     draw = np.random.default_rng(5)

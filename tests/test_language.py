@@ -166,6 +166,7 @@ def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_pat
         out = " ".join(done.out.split())
         assert "language: Japanese (ja, Hiragana script), detected" in out
         assert "almost every character is a word" in out
+        assert ("7.txt: 330 characters: 吾輩" in out) == (code == 0)
         assert ("spacy download ja_core_news_sm" in " ".join(done.err.split())) == bool(code)
     assert not (tmp_path / "runs" / "tiny" / "metrics.json").exists()
 

@@ -232,6 +232,7 @@ def test_odd_texts_are_read_or_refused(textgen, experiment_file, corpus_folder, 
         options = (f"--set=corpus.path={tales}", "--set=objective.window=64", "--name=other")
         textgen("run", experiment_file, *options, code=2, said=message)
     assert not (tmp_path / "runs" / "other" / "experiment.toml").exists()
+    textgen("run", document, code=2, said=f"--set corpus.kind=file --set corpus.path={document}")
 
 
 def test_the_console_script_dispatches_and_says_its_version(capsys):
