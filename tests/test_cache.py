@@ -1,13 +1,20 @@
-"""A document cache is a distribution, reads nothing ahead, and pays where text repeats."""
+"""A document cache is a distribution, reads nothing ahead, and pays where text repeats; counts of
+the training text, too."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import made_up_cache
+from conftest import made_up_cache, made_up_trust
 from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.evaluation.cache import CacheState, DocumentCache, count
+from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
+from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.characters import Characters
+from textgen.training import preparation
 
 
 def alike(orders, discounts, strengths):
@@ -152,3 +159,90 @@ def test_a_network_that_is_certain_and_wrong_costs_no_infinity():
         cost = costs(each, tokens, bits)
         assert np.isfinite(cost).all()
         assert cost[1] > 999  # nothing has been seen that would make it cheaper
+
+
+TOKENS = 5
+ORDERS = (0, 1, 2, 4)
+RANDOM = np.random.default_rng(1)
+TRAINING = [RANDOM.integers(1, TOKENS - 1, n).astype(np.uint8) for n in (40, 1, 25)]  # no 4
+COUNTS = TrainingCounts(ORDERS, TRAINING, False, TOKENS, made_up_trust(*ORDERS))
+PROCESSES, WEIGHTS = COUNTS.trust
+
+
+def slow_mixture(text, network):
+    """P(next token | text) as the formulas have it, over counters of contexts."""
+    tables = {order: {} for order in ORDERS}
+    for document in TRAINING:
+        whole = [0] * max(ORDERS) + [*document.tolist(), 0]
+        for place in range(max(ORDERS), len(whole)):
+            for order in reversed(ORDERS):
+                context = tuple(whole[place - order : place])
+                counter = tables[order].setdefault(context, Counter())
+                counter[whole[place]] += 1
+                if counter[whole[place]] > 1:
+                    break
+    before, known = [0] * max(ORDERS) + list(text), 0
+    on_network, alone = network, np.full(TOKENS, 1 / TOKENS)
+    for level, order in enumerate(ORDERS):
+        counter = tables[order].get(tuple(before[len(before) - order :]), Counter())
+        kind = int(context_kind(counter.total(), len(counter)))
+        if counter:
+            known += 1
+            trusts = ((p.discounts[level][kind], p.strengths[level][kind]) for p in PROCESSES)
+            on_network, alone = (
+                after_level(counter, base, *trust)
+                for base, trust in zip((on_network, alone), trusts, strict=True)
+            )
+    return np.array(WEIGHTS[known]) @ [network, on_network, alone], alone
+
+
+def after_level(counter, base, d, theta):
+    own = np.array([max(counter[x] - d, 0) for x in range(TOKENS)])
+    return (own + (theta + d * len(counter)) * base) / (counter.total() + theta)
+
+
+def test_texts_are_scored_by_the_process_over_counts_of_the_training_text():
+    network_alone = np.array([0.1, 0.2, 0.3, 0.15, 0.25])
+    for text in ([], [1], TRAINING[0][:9].tolist(), [4, 1, 2, 4], TRAINING[2].tolist()):
+        counted = COUNTS.counts(np.array(text, np.uint8))
+        costs = COUNTS.bits(-np.log2(network_alone[[*text, 0]]), counted)
+        contexts = COUNTS.start(2)
+        for place, token in enumerate([*text, 0]):
+            both = slow_mixture(text[:place], network_alone)
+            for bits, expected, base in zip(costs, both, ([network_alone] * 2, None), strict=True):
+                mixed = COUNTS.mixed(contexts, base and np.array(base))
+                np.testing.assert_allclose(mixed, [expected] * 2, rtol=1e-9)
+                np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-9)
+                assert 2.0 ** -float(bits[place]) == pytest.approx(expected[token], rel=1e-5)
+            contexts = COUNTS.after(contexts, np.full(2, token))
+
+
+def test_of_a_long_text_every_tokenizer_counts_the_same_characters(monkeypatch):
+    """A text that is cut short has no end."""
+    texts = ["a bab", "bb a", "abba"]
+    tokenizer = Characters().fit(texts)
+    tokens = [tokenizer.encode(text).tokens for text in texts]
+    for most, counted in ((4, ["a ba"]), (5, texts[:1]), (7, ["a bab", "bb"]), (99, texts)):
+        monkeypatch.setattr(preparation, "MAX_CHARACTERS", most)
+        documents, cut = preparation.counted(tokenizer, texts, tokens)
+        assert [tokenizer.decode(EncodedDocument(document)) for document in documents] == counted
+        assert cut == (most in (4, 7))
+        ends = TrainingCounts((0,), documents, cut, 9).counts(np.array([], np.uint8)).same
+        assert ends.tolist() == [[len(counted) - cut]]
+
+
+def test_a_vocabulary_may_be_of_any_size():
+    few, many = (
+        TrainingCounts((1,), TRAINING, False, size).counts(TRAINING[0]) for size in (TOKENS, 2**58)
+    )
+    np.testing.assert_equal(few, many)
+
+
+def test_fitted_counts_help_where_they_know_more_than_the_network():
+    cycle, bits = np.tile(np.arange(1, 4), 30), np.full(91, np.log2(TOKENS))
+    counts = TrainingCounts((1, 2), [cycle] * 3, False, TOKENS)
+    assert counts.fitted([(bits, counts.counts(cycle))]).bits(bits, counts.counts(cycle)).mean() < 1
+    random = counts.counts(RANDOM.integers(1, TOKENS, 90))
+    fitted = counts.fitted([(bits, random)])
+    assert fitted.bits(bits, random)[0].mean() < np.log2(TOKENS) + 0.05
+    assert counts.trust is None

@@ -14,7 +14,7 @@ import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.report.comparison import Comparison
-from textgen.runs.finished import Run
+from textgen.runs.finished import Run, score_split
 from textgen.runs.folder import CHECKED
 from textgen.runs.results import METRICS_FILE
 
@@ -184,6 +184,17 @@ def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(t
         assert run_python("-c", program, signal, folder=tmp_path).code == -signal
         assert [path.name.partition(".")[0] for path in tmp_path.iterdir()] == [file]
     assert (tmp_path / "model.weights.h5").read_bytes() == b"weights"
+
+
+def test_a_run_keeps_its_counts(finished_run):
+    folder = finished_run("char", COUNTED)
+    run, alone = package.load_run(folder), package.load_run(finished_run("char"))
+    totals = {part: own.bits_per_character.total for part, own in run.metrics.test.parts.items()}
+    assert totals["with_counts"] < totals["network"] == alone.bits()
+    for part, own in score_split(folder, "test")["parts"].items():
+        assert own["bits_per_character"]["total"] == pytest.approx(totals[part], rel=1e-4)
+    audit = package.audit_model(folder, "a passage of no document", part="with_counts")
+    assert audit.failed == [], str(audit)
 
 
 DEEP = "[" * 100_000
