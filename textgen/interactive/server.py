@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable
 from textgen.core.settings import PartName
@@ -49,10 +49,8 @@ MAX_QUESTION_BYTES = 200_000
 MAX_WRITTEN_CHARACTERS = 4000
 
 
-class Question(BaseModel):
+class Question(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     """What the page asks of a model: settings beside ``text`` are for writing."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     model: str
     what: Literal["write", "expect", "price"]

@@ -264,14 +264,9 @@ def _mean_bits(
         total=model + spelling,
         mean_over_documents=_mean(run["mean_over_documents"] for run in runs),
         deviation=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
-        low=_bound(ends[0]),
-        high=_bound(ends[1]),
+        low=ends[0],
+        high=ends[1],
     )
-
-
-def _bound(value: float) -> float | None:
-    """None for a bound that is open."""
-    return value if math.isfinite(value) else None
 
 
 def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:
@@ -350,9 +345,7 @@ def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
 def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
     """Of bits (seeds, documents) of two arms that were tested as this one."""
     found = significance.compare_arms(first, second, arm.units, arm.fold_of)
-    return schema.Effect(
-        difference=found.difference, low=_bound(found.low), high=_bound(found.high)
-    )
+    return schema.Effect(difference=found.difference, low=found.low, high=found.high)
 
 
 def _differences(
@@ -375,7 +368,7 @@ def _differences(
         dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
         rows[number] = schema.Difference(
             part=part,
-            **{**asdict(d), "low": _bound(d.low), "high": _bound(d.high)},
+            **asdict(d),
             share=abs(d.difference) * units.sum() / dearer,
             p_adjusted=p,
             tested_on=tested_on,

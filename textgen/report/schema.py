@@ -7,9 +7,10 @@ few documents leave open is None.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from textgen.core.settings import PartName
 from textgen.evaluation.metrics import Figure, Label
@@ -21,10 +22,13 @@ NEAR = 0.3
 MAX_NEAR_REFERENCES = 3
 
 
-class Row(BaseModel):
-    """What the parts of both files share."""
+OPEN = (-math.inf, math.inf)
+# The end of an interval; None where it is open.
+Bound = Annotated[float | None, BeforeValidator(lambda end: None if end in OPEN else end)]
 
-    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
+
+class Row(BaseModel, allow_inf_nan=False, populate_by_name=True):
+    """What the parts of both files share."""
 
 
 class Bits(Row):
@@ -35,8 +39,8 @@ class Bits(Row):
     total: float
     mean_over_documents: float
     deviation: float | None = None
-    low: float | None = None
-    high: float | None = None
+    low: Bound = None
+    high: Bound = None
 
 
 class TrainedRun(Row):
@@ -111,8 +115,8 @@ class Effect(Row):
     """A difference in bits per character, or some of it: below 0 in favour of the first arm."""
 
     difference: float
-    low: float | None
-    high: float | None
+    low: Bound
+    high: Bound
 
 
 class ReferenceRow(Row):

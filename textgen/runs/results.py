@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
 import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
@@ -28,10 +28,8 @@ METRICS_FILE = "metrics.json"
 FORMAT = 3
 
 
-class Content(BaseModel):
+class Content(BaseModel, strict=True, allow_inf_nan=False, extra="allow"):
     """What is read of a file; other keys are kept as they are."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
 
 
 class Bits(Content):
@@ -143,18 +141,18 @@ class Texts(Content):
     prompted: list[PromptedText]
 
 
-Read = TypeVar("Read", bound=BaseModel)
+Read = TypeVar("Read")
 TRAIN_AGAIN = "train it again: textgen run experiments/… --overwrite"
 
 
-def read_content(path: Path, model: type[Read], hint: str = TRAIN_AGAIN) -> Read:
-    """A JSON file of a run or a report as an object.
+def read_content(path: Path, kind: type[Read], hint: str = TRAIN_AGAIN) -> Read:
+    """A JSON file of a run, a report or a study as an object.
 
     Raises:
         TextgenError: it is damaged.
     """
     try:
-        return model.model_validate_json(path.read_bytes())
+        return TypeAdapter(kind).validate_json(path.read_bytes())
     except UNREADABLE as error:  # pydantic's own error is a ValueError
         raise damaged_error(path, error, hint) from error
 

@@ -37,16 +37,11 @@ from pydantic import TypeAdapter
 from scipy.stats import qmc
 
 from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.experiment import (
-    Experiment,
-    SettingsReader,
-    find_experiment,
-)
+from textgen.core.experiment import Experiment, SettingsReader, find_experiment
 from textgen.core.system import processor, write_file, write_json
 from textgen.data.loading import load_corpus
 from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
-from textgen.runs.folder import write_experiment
 from textgen.studies.execution import lock_study
 from textgen.studies.study import Budget, Search, Study, load_study
 from textgen.studies.workers import Processes, as_they_end
@@ -247,18 +242,13 @@ def _run_trial(
         TextgenError: it failed; arm and setting are named.
     """
     arm, setting = cell
-    values, file = tuning.settings[setting], logs / f"{arm}-{setting}-{seconds:g}.toml"
+    values, log = tuning.settings[setting], logs / f"{arm}-{setting}-{seconds:g}.txt"
     study = replace(tuning.study, budget=Budget(seconds=seconds))
-    write_experiment(file, _experiment(study, arm, values))
-    output = file.with_suffix(".json")
+    experiment, span = _experiment(study, arm, values), values.get(SPAN, 0)
     try:
-        span = str(values.get(SPAN, 0))
-        processes.run(
-            ["textgen.training.trial", str(file), span, str(output)], file.with_suffix(".txt")
-        )
+        measured = processes.measure("textgen.training.trial", experiment, span, log)
     except TextgenError as error:
         raise TextgenError(f"{arm}, setting {setting}: {error.message}", error.hint) from None
-    measured = json.loads(output.read_text(encoding="utf-8"))
     return Trial(arm, setting, seconds, processor=processor(), **measured)
 
 
