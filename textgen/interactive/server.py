@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable
+from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable, visible
 from textgen.core.settings import PartName
 from textgen.core.system import cores
-from textgen.interactive.models import PlayModel
+from textgen.interactive.models import PlayModel, open_models
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -178,6 +178,16 @@ def answer(model: PlayModel, question: Question) -> Iterator[dict[str, Any]]:
     except TextgenError as error:
         place = {"at": error.place} if isinstance(error, RefusedText) else {}
         yield {"error": str(error), **place}
+
+
+def play(runs: Sequence[Path], port: int, part: PartName) -> None:
+    """``textgen play``."""
+    if not 0 <= port < 2**16:
+        raise TextgenError(f"--port: {port} is not from 0 to 65535")
+    listening = listen(port)
+    print("loading the models …", flush=True)
+    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
+    serve(models, part, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
 
 
 def listen(port: int = 0) -> socket.socket:

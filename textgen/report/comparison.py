@@ -162,8 +162,7 @@ def compare_runs(
         check_name(name, "--name")
     named_runs = [run for run in runs if not os.fspath(run).startswith(ELSEWHERE)]
     for run in named_runs:
-        if not isinstance(run, Run):
-            check_folder(Path(run))
+        check_folder(Path(os.fspath(run)))
     screen = Screen(quiet)
     readable, corpora, left_out = read_runs(named_runs, screen)
     asked = {arm for contrast in contrasts for arm in (contrast.first, contrast.second)}
@@ -184,9 +183,8 @@ def compare_runs(
             unknown = f"The training text of {folder.name} is not known: it may hold this text."
             warnings.append(Caution(text=unknown))
     names = [arm.name for arm in arms]
-    named = {"name": name, "title": title, "part": part if part != "network" else ""}
-    if Path(reports_folder) != REPORTS:
-        named["reports"] = os.fspath(reports_folder)
+    named = {"name": name, "title": title, "part": part * (part != "network")}
+    named["reports"] = os.fspath(reports_folder) * (Path(reports_folder) != REPORTS)
     options = [
         *(os.fspath(run) for run in runs),
         *(f"--{key}={value}" for key, value in named.items() if value),
@@ -350,8 +348,7 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     """Print a report: the answers, the table, a line of what each model wrote, warnings, and where
     it lies."""
     answer, *qualifications = result_lines(report) or [""]
-    soft_wrap = not screen.console.is_terminal
-    screen.console.print(Text(visible(answer), style="bold"), soft_wrap=soft_wrap)
+    screen.say(answer, "bold")
     for line in qualifications:
         screen.say(line)
     for contrast in report.contrasts:

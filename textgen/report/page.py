@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -60,52 +61,27 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
     """The page of a report.
 
     Args:
-        report, texts: its content.
+        report, texts: its content; the template asks this module for what it draws of it.
         models: those that can be asked in the page, as :func:`textgen.report.comparison.embedded`
             gives them; None for none.
 
     Returns:
         HTML that can be written as UTF-8 whatever the texts hold.
     """
-    left_out = [f"Left out: {run['folder']}: {run['reason']}" for run in report.left_out]
-    shares = [share for row in report.word_classes for share in row.shares.values()]
-    temperatures = range(len(report.generated.settings["temperatures"]))
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
+    packed = [
+        [name, "", report.numbers[name], packed]
+        for name, packed in (models["packed"] if models else {}).items()
+    ]
     html = page_template("page.html").render(
         report=report,
         texts=texts,
         models=models,
-        numbers=report.numbers,
-        hues=HUES,
-        heat_edges=HEAT_EDGES,
+        packed=packed,
+        scripts=Markup(scripts),
         sentences=sentences,
-        warnings=[*report.warnings, *(schema.Caution(text=text) for text in left_out)],
-        bars=bar_scale(report),
-        shares=Scale(0.0, max(shares, default=1.0)),
-        differences=difference_scale(report),
-        documents=documents(report),
-        plots=plots(report),
-        measures=[measures(report, number) for number in temperatures],
-        tables=tables(report),
-        tests=tests(report),
-        passages=[
-            f"{p.document}, {'a typical passage' if p.start else 'the beginning'}"
-            + f", {PART_LABELS[p.part]}" * (p.part != report.part)
-            for p in texts.passages
-        ],
-        leads=leads(report),
-        labels=PART_LABELS,
-        marks=part_marks,
-        samples=[f"{number}. {s.label}" for number, s in enumerate(texts.samples, 1)],
-        between=between,
-        coloured=coloured,
-        mean_bits=mean_bits,
-        pieces=pieces,
+        page=sys.modules[__name__],
         version=textgen.__version__,
-        packed=[
-            [name, "", report.numbers[name], packed]
-            for name, packed in (models["packed"] if models else {}).items()
-        ],
-        scripts=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
     )
     return SURROGATES.sub("\ufffd", visible(html))
 
@@ -138,6 +114,18 @@ def scale_of(values: Iterable[float | None]) -> Scale:
     return Scale(low - margin, high + margin)
 
 
+def warnings(report: Report) -> list[schema.Caution]:
+    """Those of a report, and which runs were left out."""
+    left_out = [f"Left out: {run['folder']}: {run['reason']}" for run in report.left_out]
+    return [*report.warnings, *(schema.Caution(text=text) for text in left_out)]
+
+
+def share_scale(report: Report) -> Scale:
+    """From zero to the largest share of a class of words."""
+    shares = [share for row in report.word_classes for share in row.shares.values()]
+    return Scale(0.0, max(shares, default=1.0))
+
+
 def bar_scale(report: Report) -> Scale:
     """From zero to the longest bar or interval of the models side by side."""
     ends = [row.test.high or row.test.total for row in report.side_by_side if row.test]
@@ -149,15 +137,6 @@ def difference_scale(report: Report) -> Scale:
     ends = [abs(end) for c in report.contrasts for end in (c.low, c.difference, c.high) if end]
     reach = 1.04 * max([3 * report.margin, *ends])
     return Scale(-reach, reach)
-
-
-def part_marks(arm: ArmRow, scale: Scale) -> list[tuple[float, str]]:
-    """Places inside an arm's bar, and what is said of them: its other parts."""
-    return [
-        (scale.place(bits.total), f"{arm.name}, {PART_LABELS[part]}: {bits.total:.3f}")
-        for part, bits in arm.parts.items()
-        if arm.test and part != "counts" and bits.total < arm.test.total
-    ]
 
 
 def leads(report: Report) -> list[Table]:
@@ -192,19 +171,15 @@ def tests(report: Report) -> Table:
     return Table("Differences in bits per character, below 0 in favour of the first", head, rows)
 
 
-class Dot(NamedTuple):
-    arm: str
-    text: str
-    place: float
-
-
 class Strip(NamedTuple):
-    """A row of dots, one for each arm; ``band``: start and width of a range to compare with."""
+    """A row of dots, one for each arm that has a value; ``band``: a range to compare with."""
 
     label: str
     note: str
-    dots: Sequence[Dot]
-    band: tuple[float, float] | None = None
+    values: Mapping[str, float | None]
+    scale: Scale
+    form: str = ".3f"
+    band: Sequence[float] = ()
 
 
 class Table(NamedTuple):
@@ -216,20 +191,14 @@ class Table(NamedTuple):
     arms: Mapping[int, str] = {}
 
 
-def dots(values: Mapping[str, float | None], scale: Scale, form: str = ".3f") -> list[Dot]:
-    """Of the values that are known, by their arms."""
-    known = [(name, value) for name, value in values.items() if value is not None]
-    return [Dot(name, f"{value:{form}}", scale.place(value)) for name, value in known]
-
-
 def documents(report: Report) -> list[Strip]:
     """Bits per character of every held-out document, hardest first."""
     scale = scale_of(bits for row in report.documents for bits in row.bits.values())
-    rows = []
-    for row in report.documents:
-        bits = {arm.name: row.bits[arm.name] for arm in report.scored}
-        rows.append(Strip(row.name, f"{row.characters:,} characters", dots(bits, scale)))
-    return rows
+    names = [arm.name for arm in report.scored]
+    return [
+        Strip(r.name, f"{r.characters:,} characters", {name: r.bits[name] for name in names}, scale)
+        for r in report.documents
+    ]
 
 
 def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
@@ -243,11 +212,9 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
             values = {name: arms[name][key].value for name in arms}
             scale = scale_of([*human, *values.values()])
             note = f"{label.unit}; human {format_number(human.value, label.form)}"
-            band = None
-            if human.value is not None:
-                ends = [scale.place(human.value if end is None else end) for end in human[1:]]
-                band = (ends[0], ends[1] - ends[0])
-            strips.append(Strip(label.meaning, note, dots(values, scale, label.form), band))
+            ends = [human.value if end is None else end for end in human[1:]]
+            band = [end for end in ends if end is not None]
+            strips.append(Strip(label.meaning, note, values, scale, label.form, band))
     rows: list[tuple[list[str], list[str]]] = [
         ([], [f"{label.meaning}, {label.unit}", *(_figure(c[key], label.form) for c in columns)])
         for key, label in made.labels.items()

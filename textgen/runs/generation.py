@@ -190,12 +190,6 @@ def sample_texts(
     ]
 
 
-def stream_text(model: LanguageModel, prompt: str, settings: Sampling, seed: int) -> Iterator[str]:
-    """The text that :func:`sample_texts` writes first after a prompt, in pieces as it grows."""
-    request = Request(prompt, settings.temperature, 0, text_seed(seed, 0, prompt))
-    return Writer(Sampler(model), settings).stream(request)
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """How the texts of a comparison are sampled, the same for all runs, whatever their experiments

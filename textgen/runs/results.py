@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jinja2 import Template
 from pydantic import BaseModel, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
 import textgen
@@ -23,7 +24,7 @@ from textgen.evaluation.likelihood import UNIT, Scores, by_position, summarise
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
-METRICS_FILE = "metrics.json"
+METRICS_FILE, SUMMARY = "metrics.json", Path(__file__).with_name("summary.txt")
 # of run folders: raised where an older folder can no longer be read
 FORMAT = 3
 
@@ -280,37 +281,14 @@ def summary_markdown(
     metrics: Metrics, warning: str, samples: Sequence[Mapping[str, Any]], folder: Path
 ) -> str:
     """``summary.md`` of a run folder; ``warning`` has what to know first."""
-    corpus = metrics.corpus
-    training = metrics.training
-    published = metrics.test.published
-    paragraphs = [f"# {verdict(metrics)}"]
-    if warning:
-        paragraphs.append("> **" + warning.replace("\n", "\n> ") + "**")
-    paragraphs += [
-        f"In {metrics.unit}; lower is better. Each part of the model is a distribution of its own; "
-        "on validation text, counts and cache are fitted to the other half of it. The mean gives "
-        "every document the same weight.",
-        figure_table({"validation": metrics.validation, "test": metrics.test}),
-    ]
-    if published:
-        table = units.unit_table(published.parts, published.denominators)
-        paragraphs += [
-            "The test part in the units of published figures. End marks of documents are paid for "
-            f"and, as elsewhere, not counted. {published.comparable.capitalize()}.",
-            units.markdown_table(*table, (0, -1)),
-        ]
-    paragraphs += [
-        f"{training.parameters:,} parameters; {training.updates:,} updates, "
-        f"{training.characters:,} characters in {training.seconds:.0f} seconds after "
-        f"{training.preparation_seconds:.0f} of preparation. Best validation "
-        f"{training.best_interval} of {training.intervals}. Context: {metrics.context}.",
-        *(f"**Extra data:** {data}." for data in metrics.extra_data),
-    ]
-    for record in samples:
-        text = (record["prompt"] + record["text"]).replace("\n", "\n> ")
-        part = units.PART_LABELS[record["part"]]
-        start = f"Sample of the {part}, temperature {record['temperature']}"
-        paragraphs.append(f"{start}:\n\n> {text}")
-    source = f"{corpus.kind} ({corpus.origin}; {corpus.licence})"
-    paragraphs.append(f"Corpus: {source}. Repeat with `{repeat_command(folder)}`.")
-    return "\n\n".join(paragraphs) + "\n"
+    template = Template(SUMMARY.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
+    text = template.render(
+        metrics=metrics,
+        verdict=verdict(metrics),
+        figures=figure_table({"validation": metrics.validation, "test": metrics.test}),
+        units=units,
+        warning=warning,
+        samples=samples,
+        command=repeat_command(folder),
+    )
+    return f"{text}\n"

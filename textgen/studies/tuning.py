@@ -33,15 +33,15 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import TypeAdapter
 from scipy.stats import qmc
 
-from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, SettingsReader, find_experiment
 from textgen.core.system import processor, write_file, write_json
 from textgen.data.loading import load_corpus
 from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
+from textgen.runs.results import Content, read_content
 from textgen.studies.execution import lock_study
 from textgen.studies.study import Budget, Search, Study, load_study
 from textgen.studies.workers import Processes, as_they_end
@@ -78,6 +78,15 @@ class Trial:
     @property
     def cost(self) -> float:
         return math.inf if self.bits is None else self.bits
+
+
+class Stored(Content):
+    """``tune.json``."""
+
+    text: str
+    arms: dict[str, dict[str, Any]]
+    settings: list[dict[str, Any]]
+    trials: list[Trial]
 
 
 @dataclass(frozen=True)
@@ -218,19 +227,13 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     """
     if not path.exists():
         return []
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        trials = TypeAdapter(list[Trial]).validate_python(stored["trials"])
-        tried = len(stored["settings"])
-    except (*UNREADABLE, KeyError, TypeError) as error:
-        hint = "restore the file, or begin again with --overwrite"
-        raise TextgenError(f"{path}: a damaged search: {error}", hint) from None
+    stored = read_content(path, Stored, "restore the file, or begin again with --overwrite")
     before = json.loads(json.dumps(searched, default=str))
-    before["settings"] = before["settings"][:tried]
-    if other := [key for key in searched if stored.get(key) != before[key]]:
+    before["settings"] = before["settings"][: len(stored.settings)]
+    if other := [key for key in searched if getattr(stored, key) != before[key]]:
         message = f"{path}: a search of another kind ({', '.join(other)} differ)"
         raise TextgenError(message, "begin again with --overwrite, or rename the study file")
-    return trials
+    return stored.trials
 
 
 def _run_trial(
