@@ -149,7 +149,7 @@ def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
     written(SIZES, texts)
     system.start_tensorflow()
     for name in ("threads", "threads_of_an_operation"):  # as processes of their own start it
-        monkeypatch.setitem(system._in_effect, name, 1)
+        monkeypatch.setitem(system.tensorflow_in_effect, name, 1)
 
     def run(stop=None, **options):
         made = []

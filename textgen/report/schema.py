@@ -110,6 +110,11 @@ class ArmRow(Row):
     validation: Bits | None
     parts: dict[str, Bits] = {}
 
+    @property
+    def total(self) -> float:
+        """Bits per character, of the part that the report is about; inf without."""
+        return self.test.total if self.test else math.inf
+
 
 class Effect(Row):
     """A difference in bits per character, or some of it: below 0 in favour of the first arm."""
@@ -209,11 +214,6 @@ class Generated(Row):
     human: dict[str, Figure]
     arms: dict[str, list[dict[str, Figure]]]
 
-    @property
-    def headline(self) -> int:
-        """The place of the headline temperature."""
-        return int(self.settings["temperatures"].index(self.settings["temperature"]))
-
 
 class Caution(Row):
     """What a reader is warned of.
@@ -270,10 +270,7 @@ class Report(Row):
     @property
     def ranked(self) -> list[ArmRow]:
         """Arms, best first; then those without bits per character, last those on another text."""
-        return sorted(
-            self.arms,
-            key=lambda arm: (not arm.same_text, not arm.test, arm.test and arm.test.total),
-        )
+        return sorted(self.arms, key=lambda arm: (not arm.same_text, arm.total))
 
     @property
     def scored(self) -> list[ArmRow]:
@@ -283,7 +280,7 @@ class Report(Row):
     @property
     def side_by_side(self) -> list[ArmRow | ReferenceRow]:
         """The arms on one text, and the best models without a network near them, best first."""
-        worst = max((arm.test.total for arm in self.scored if arm.test), default=0.0)
+        worst = max((arm.total for arm in self.scored), default=0.0)
         near = [row for row in self.references if row.test.total <= worst + NEAR]
         near = sorted(near, key=lambda row: row.test.total)[:MAX_NEAR_REFERENCES]
         return sorted([*self.scored, *near], key=lambda row: row.test.total if row.test else 0.0)
@@ -325,11 +322,6 @@ class Samples(Row):
     prompt: str
     temperature: float
     arms: dict[str, SampleText]
-
-    @property
-    def label(self) -> str:
-        start = f"“{self.prompt}”" if self.prompt else "no start"
-        return f"{start}, temperature {self.temperature:g}"
 
 
 class Texts(Row):

@@ -187,7 +187,7 @@ def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[s
         "platform": platform.platform(),
         "processor": processor(),
         "cores": cores(),
-        **tensorflow_in_effect(),
+        **tensorflow_in_effect,
     }
 
 
@@ -226,7 +226,7 @@ def run_metrics(
         splits["test"]["model_bits_by_position"] = bits
     kept = [name for name in TrainingContent.model_fields if hasattr(progress, name)]
     training = {
-        "threads": tensorflow_in_effect().get("threads"),
+        "threads": tensorflow_in_effect.get("threads"),
         "preparation_seconds": prepared.seconds,
         **{name: getattr(progress, name) for name in kept},
         "characters": round(progress.updates * progress.characters_per_update),

@@ -95,27 +95,24 @@ class Tuning:
 
     Attributes:
         study: whose arms they are.
+        search: that of the study.
         settings: the list.
         trials: those that have ended.
     """
 
     study: Study
+    search: Search
     settings: list[dict[str, Any]]
     trials: list[Trial]
 
     def costs(self, seconds: float) -> dict[str, dict[int, float]]:
-        """Arm → setting → bits per character after so many seconds."""
-        ended = {arm: dict[int, float]() for arm in self.study.arms}
-        for trial in self.trials:
-            if trial.seconds == seconds:
-                ended[trial.arm][trial.setting] = trial.cost
-        return ended
+        """Arm → setting → bits per character after so many seconds, the least first."""
+        ended = sorted((t for t in self.trials if t.seconds == seconds), key=lambda t: t.cost)
+        return {arm: {t.setting: t.cost for t in ended if t.arm == arm} for arm in self.study.arms}
 
     def tuned(self, seconds: float) -> dict[str, int]:
         """Arm → its best setting."""
-        return {
-            arm: min(costs, key=costs.__getitem__) for arm, costs in self.costs(seconds).items()
-        }
+        return {arm: next(iter(costs)) for arm, costs in self.costs(seconds).items()}
 
     def regrets(self, seconds: float) -> dict[int, float]:
         """Setting → bits above the best one, a mean over the arms to match, the least first."""
@@ -127,17 +124,9 @@ class Tuning:
         }
         return dict(sorted(above.items(), key=lambda item: item[1]))
 
-    @property
-    def search(self) -> Search:
-        assert self.study.tune
-        return self.study.tune
-
     def kept(self, seconds: float) -> list[int]:
         """The settings that are among the best of any arm."""
-        best = set[int]()
-        for costs in self.costs(seconds).values():
-            best |= {*sorted(costs, key=costs.__getitem__)[: self.search.keep]}
-        return sorted(best)
+        return sorted({n for c in self.costs(seconds).values() for n in [*c][: self.search.keep]})
 
 
 def draw_settings(search: Search) -> list[dict[str, Any]]:
@@ -177,11 +166,11 @@ def tune(
             another search in that folder; or a training that failed.
     """
     study, screen = load_study(path), Screen(quiet)
-    if study.tune is None:
+    if (search := study.tune) is None:
         raise TextgenError(f"{study.path}: no [tune]", "it says which settings are tried")
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
-    settings = draw_settings(study.tune)
+    settings = draw_settings(search)
     for values, arm in product(settings, study.arms):  # all of them before any training
         first = _experiment(study, arm, values)
     folder = Path(reports_folder) / study.name
@@ -194,8 +183,8 @@ def tune(
             "settings": settings,
         }
         trials = [] if overwrite else _read_trials(folder / FILE, searched)
-        tuning = Tuning(study, settings, trials)
-        for earlier, seconds in zip((None, *study.tune.seconds), study.tune.seconds, strict=False):
+        tuning = Tuning(study, search, settings, trials)
+        for earlier, seconds in zip((None, *search.seconds), search.seconds, strict=False):
             chosen = range(len(settings)) if earlier is None else tuning.kept(earlier)
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
@@ -276,7 +265,7 @@ def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
     _draw(folder / "tune.svg", tuning)
     for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
         for arm, setting in chosen.items():
-            trial = next(
+            (trial,) = (
                 t for t in tuning.trials if (t.arm, t.setting, t.seconds) == (arm, setting, last)
             )
             _write_arm(folder / kind / f"{arm}.toml", tuning, trial, kind, sha256)
