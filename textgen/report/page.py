@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 import textgen
 from textgen.core.errors import visible
+from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
-from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED, format_bits, format_number
+from textgen.evaluation.units import NOTHING, UNCHARGED, format_bits, format_number
 from textgen.interactive import portable
 from textgen.report import schema, sentences
 from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
@@ -81,6 +82,7 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         scripts=Markup(scripts),
         sentences=sentences,
         page=sys.modules[__name__],
+        units=units,
         version=textgen.__version__,
     )
     return SURROGATES.sub("\ufffd", visible(html))
@@ -139,36 +141,8 @@ def difference_scale(report: Report) -> Scale:
     return Scale(-reach, reach)
 
 
-def leads(report: Report) -> list[Table]:
-    """Of every contrast: where the characters of the difference stand, then what parts change."""
-    result = []
-    for c in report.contrasts:
-        found: dict[str, Any] = {sentences.WHERE[name]: effect for name, effect in c.where.items()}
-        found[f"in all, {PART_LABELS[c.part]}"] = c
-        found |= {f"{sentences.CHANGED_BY[part]} change": e for part, e in c.changes.items()}
-        rows = [((), (name, signed(e), between(e) or NOTHING)) for name, e in found.items()]
-        caption = f"{c.first} − {c.second}, bits per character of the whole text"
-        result.append(Table(caption, ("where", "difference", "95 % interval"), rows))
-    return result
-
-
 def signed(effect: schema.Effect) -> str:
     return f"{effect.difference:+.3f}".replace("-", "−")
-
-
-def tests(report: Report) -> Table:
-    """Every contrast by every part of the models, with the figures that its answer is based on."""
-    rows = []
-    for c in report.contrasts:
-        for part, found in ((c.part, c), *c.parts.items()):
-            p = f"{found.p_adjusted:.3f}" if found.p_adjusted >= 0.0005 else "< 0.001"
-            cells = [f"{c.first} − {c.second}", PART_LABELS[part], found.verdict, signed(found)]
-            cells += [between(found) or NOTHING, p, f"{found.documents}"]
-            rows.append(((c.first, c.second), [*cells, "{} + {}".format(*found.seeds)]))
-    holm = f", after Holm over {report.questions} contrasts" * (report.questions > 1)
-    head = ["contrast", "part", "the first is", "difference", "95 % interval", f"p{holm}"]
-    head += [report.corpus["unit"], "seeds"]
-    return Table("Differences in bits per character, below 0 in favour of the first", head, rows)
 
 
 class Strip(NamedTuple):
@@ -182,15 +156,6 @@ class Strip(NamedTuple):
     band: Sequence[float] = ()
 
 
-class Table(NamedTuple):
-    """Rows with the arms that each speaks of; ``arms``: number of a column → its arm."""
-
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[tuple[Sequence[str], Sequence[str]]]
-    arms: Mapping[int, str] = {}
-
-
 def documents(report: Report) -> list[Strip]:
     """Bits per character of every held-out document, hardest first."""
     scale = scale_of(bits for row in report.documents for bits in row.bits.values())
@@ -201,11 +166,11 @@ def documents(report: Report) -> list[Strip]:
     ]
 
 
-def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
-    """The measures at a temperature, by its number: those that are drawn, and all."""
+def measures(report: Report, number: int) -> tuple[list[Strip], dict[str, dict[str, Figure]]]:
+    """At a temperature, by its number: the measures that are drawn; and all, of human text and of
+    every arm."""
     made, strips = report.generated, []
     arms = {a.name: made.arms[a.name][number] for a in report.ranked if a.name in made.arms}
-    columns = [made.human, *arms.values()]
     for key in MEASURES_DRAWN:
         if label := made.labels.get(key):
             human = made.human[key]
@@ -215,16 +180,11 @@ def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
             ends = [human.value if end is None else end for end in human[1:]]
             band = [end for end in ends if end is not None]
             strips.append(Strip(label.meaning, note, values, scale, label.form, band))
-    rows: list[tuple[list[str], list[str]]] = [
-        ([], [f"{label.meaning}, {label.unit}", *(_figure(c[key], label.form) for c in columns)])
-        for key, label in made.labels.items()
-    ]
-    caption = "All measures, with 95 % intervals over samples"
-    head = ["measure", "human text", *arms]
-    return strips, Table(caption, head, rows, dict(enumerate(arms, 2)))
+    return strips, {"human text": made.human, **arms}
 
 
-def _figure(figure: Figure, form: str) -> str:
+def with_interval(figure: Figure, form: str) -> str:
+    """A figure, and its interval if it has one."""
     interval = between(figure, form)
     return format_number(figure.value, form) + (f" ({interval})" if interval else "")
 
@@ -238,22 +198,22 @@ def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> s
     return f"{low:{form}}{separator}{high:{form}}".replace("-", "−")
 
 
-class Line(NamedTuple):
-    """A learning curve: the mean of an arm's seeds as points, each seed as a path."""
-
-    arm: str
-    path: str
-    seeds: Sequence[str]
-    points: Sequence[tuple[float, float, str]]
-
-
 class Plot(NamedTuple):
-    """Learning curves over one axis; ``references``: places and names of models without one."""
+    """Learning curves over one axis.
 
-    across: str
-    lines: Sequence[Line]
-    x_ticks: Sequence[tuple[float, str]]
-    y_ticks: Sequence[tuple[float, str]]
+    Attributes:
+        axis, unit: what the axis is, and its scale.
+        across, up: the two scales.
+        seeds, mean: arm → the curve of each seed, and their mean, as points (n, 2).
+        references: places and names of models without a curve.
+    """
+
+    axis: str
+    unit: float
+    across: Scale
+    up: Scale
+    seeds: Mapping[str, Sequence[np.ndarray]]
+    mean: Mapping[str, np.ndarray]
     references: Sequence[tuple[float, str]]
 
 
@@ -277,44 +237,33 @@ def plots(report: Report) -> list[Plot]:
     rows = []
     for axis, (label, unit) in AXES.items():
         across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
-        lines = [_line(arm, axis, across, up) for arm in arms]
-        rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
+        seeds = {arm.name: _points(arm, axis) for arm in arms}
+        mean = {name: _mean(own) for name, own in seeds.items()}
+        rows.append(Plot(label, unit, across, up, seeds, mean, references))
     return rows
 
 
-def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
-    label, unit = AXES[axis]
-
-    def path(xs: Sequence[float], ys: Sequence[float]) -> str:
-        places = zip(xs, ys, strict=True)
-        return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
-
-    length = min(len(curve.validation) for curve in arm.curves)
-    across_of = [getattr(curve, axis) for curve in arm.curves]
-    xs = np.mean([places[:length] for places in across_of], axis=0).tolist()
-    ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
-    points = [
-        (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
-        for x, y in zip(xs, ys, strict=True)
-        if y <= up.high
-    ]
-    seeds = [path(x, c.validation) for x, c in zip(across_of, arm.curves, strict=True)]
-    return Line(arm.name, path(xs, ys), seeds if len(seeds) > 1 else [], points)
+def _points(arm: ArmRow, axis: str) -> list[np.ndarray]:
+    """(n, 2): the learning curve of each seed."""
+    return [np.column_stack([getattr(c, axis), c.validation]) for c in arm.curves]
 
 
-def coloured(passage: Passage, name: str) -> Markup:
-    """A passage with every stretch of an arm in an element with its colour and its bits."""
-    parts, done, text = list[str](), 0, passage.text
+def _mean(curves: Sequence[np.ndarray]) -> np.ndarray:
+    """(n, 2): the mean of curves, as far as all of them go."""
+    return np.mean([points[: min(map(len, curves))] for points in curves], axis=0)
+
+
+def stretches(passage: Passage, name: str) -> Iterator[tuple[str, int | None, str]]:
+    """A passage in stretches, those of an arm with their colour and their bits."""
+    done = 0
     for first, end, model, spelling in passage.arms[name]:
         start = max(done, first)
-        if end <= start:
-            continue
-        heat = bisect_right(HEAT_EDGES, (model + spelling) / max(1, end - first))
-        bits = f"{model:.2f} {spelling:.2f}"
-        parts += [str(escape(text[done:start])), f'<i class="h{heat}" data-b="{bits}">']
-        parts += [str(escape(text[start:end])), "</i>"]
-        done = end
-    return Markup("".join([*parts, str(escape(text[done:]))]))
+        if end > start:
+            heat = bisect_right(HEAT_EDGES, (model + spelling) / max(1, end - first))
+            yield passage.text[done:start], None, ""
+            yield passage.text[start:end], heat, f"{model:.2f} {spelling:.2f}"
+            done = end
+    yield passage.text[done:], None, ""
 
 
 def mean_bits(passage: Passage, name: str) -> float:
@@ -360,32 +309,9 @@ SETTINGS: dict[str, Callable[[ArmRow], str]] = {
 }
 
 
-def tables(report: Report) -> list[Table]:
-    """All figures of the arms, how they were made, and every run."""
-    head = ["model", "part", "bits per character", "95 % interval", "model + spelling"]
-    head += ["mean over documents", "deviation (seeds)"]
-    figures: list[tuple[list[str], list[str]]] = []
-    for arm in report.ranked:
-        name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
-        for part, bits in arm.parts.items() or {report.part: None}.items():
-            deviation = format_number(bits.deviation if bits else None)
-            cells = [name, PART_LABELS[part], *bits_cells(bits), f"{deviation} ({len(arm.seeds)})"]
-            figures.append(([arm.name], cells))
-    for row in sorted(report.references, key=lambda row: row.test.total):
-        for label, found in ((NOTHING, row.test), (PART_LABELS["with_cache"], row.with_cache)):
-            if found:
-                figures.append(([], [row.label, label, *bits_cells(found), ""]))
-    made = [([arm.name], [column(arm) for column in SETTINGS.values()]) for arm in report.ranked]
-    runs = [
-        ([arm.name], [arm.name, f"{run.seed}", run.folder, format_number(run.total)])
-        for arm in report.ranked
-        for run in arm.runs
-    ]
-    return [
-        Table("Bits per character of held-out text", head, figures),
-        Table("How each arm was made", list(SETTINGS), made),
-        Table("Every run", ("arm", "seed", "run folder", "bits per character"), runs),
-    ]
+def made(arm: ArmRow) -> list[str]:
+    """How an arm was made: its cells below :data:`SETTINGS`."""
+    return [column(arm) for column in SETTINGS.values()]
 
 
 def bits_cells(test: Bits | None) -> list[str]:
