@@ -183,12 +183,6 @@ def measures(report: Report, number: int) -> tuple[list[Strip], dict[str, dict[s
     return strips, {"human text": made.human, **arms}
 
 
-def with_interval(figure: Figure, form: str) -> str:
-    """A figure, and its interval if it has one."""
-    interval = between(figure, form)
-    return format_number(figure.value, form) + (f" ({interval})" if interval else "")
-
-
 def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> str:
     """An interval, both ends in the same format; "" where one is open, or nothing was found."""
     if found is None or found.low is None or found.high is None:

@@ -200,11 +200,6 @@ def advice(found: Difference) -> str:
     return f"If it is as {size} as it looks, {number}{seeds} would settle it."
 
 
-def number(value: float) -> str:
-    """A number as a page prints it."""
-    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
-
-
 def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
     ahead = f"{better.name} is ahead: {better.total:.3f} bits per character, against"
     caution = f"{unequal(spending.unequal_spending([better, worse]))} Not tested.".strip()

@@ -50,7 +50,6 @@ class Published(Content):
     """Figures in the units of published ones, see
     :func:`textgen.evaluation.units.published_units`."""
 
-    counts: dict[str, int | None]
     parts: dict[str, units.InUnits]
     denominators: dict[str, str]
     comparable: str
