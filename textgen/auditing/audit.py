@@ -176,10 +176,9 @@ def audit_model(
     except TextgenError:
         raise
     except Exception as error:
-        raise TextgenError(
-            f"{model}: the model raised {type(error).__name__}: {error}",
-            "docs/audit.md has the protocol; --debug shows where it was raised",
-        ) from error
+        message = f"{model}: the model raised {type(error).__name__}: {error}"
+        hint = "docs/audit.md has the protocol; --debug shows where it was raised"
+        raise TextgenError(message, hint) from error
     encoded = text.encode("utf-8", "surrogatepass")
     fields = asdict(case.claim) | {"parts": None}
     return Audit(

@@ -157,10 +157,8 @@ def next_probabilities(model: Model) -> np.ndarray:
     """
     logs = np.asarray(model.next_log_probabilities(), dtype=np.float64)
     if logs.ndim != 1:
-        raise TextgenError(
-            f"{type(model).__name__}.next_log_probabilities has shape {logs.shape}, not (V,)",
-            "natural logarithms are needed: docs/audit.md",
-        )
+        message = f"{type(model).__name__}.next_log_probabilities has shape {logs.shape}, not (V,)"
+        raise TextgenError(message, "natural logarithms are needed: docs/audit.md")
     with np.errstate(over="ignore"):
         return np.exp(logs)
 

@@ -39,9 +39,8 @@ def open_models(
         TextgenError: no such run, a damaged one, the same one twice, or too many.
     """
     if len(runs) > MAX_MODELS:
-        raise TextgenError(
-            f"RUN: {len(runs)} runs; at most {MAX_MODELS} fit on the page", "leave some out"
-        )
+        message = f"RUN: {len(runs)} runs; at most {MAX_MODELS} fit on the page"
+        raise TextgenError(message, "leave some out")
     loaded = [load_run(run) for run in runs]  # all are checked before TensorFlow is loaded
     if len({run.folder.resolve() for run in loaded}) < len(loaded):
         raise TextgenError("RUN: the same run is given twice", "leave one out")

@@ -61,10 +61,8 @@ class Comparison:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / "report.json").exists():
-            raise TextgenError(
-                f"{self.folder}: no report.json",
-                hint="write a report: textgen compare runs/char runs/words",
-            )
+            hint = "write a report: textgen compare runs/char runs/words"
+            raise TextgenError(f"{self.folder}: no report.json", hint)
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -282,10 +280,8 @@ def read_runs(
         left_out[os.fspath(run)] = reason
         screen.warn(f"LEFT OUT: {run.folder}: {reason}")
     if not readable:
-        raise TextgenError(
-            f"compare: no run that can be read among {len(runs)}",
-            hint="train one: textgen run experiments/char.toml",
-        )
+        message = f"compare: no run that can be read among {len(runs)}"
+        raise TextgenError(message, "train one: textgen run experiments/char.toml")
     return readable, corpora, [{"folder": f, "reason": r} for f, r in left_out.items()]
 
 
@@ -319,10 +315,8 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
     """
     names = [arm.name for arm in arms]
     if unknown := [name for name in wanted if name not in names]:
-        raise TextgenError(
-            f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}",
-            hint="name some of these, or none for all",
-        )
+        message = f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}"
+        raise TextgenError(message, "name some of these, or none for all")
     packed, left_out = dict[str, str](), dict[str, str]()
     for arm in arms:
         if wanted and arm.name not in wanted:
