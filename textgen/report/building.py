@@ -131,16 +131,12 @@ def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
         f"{getattr(own, key):g} {key}" for own in budgets for key in BUDGETS if getattr(own, key)
     }
     seeds = "/".join(str(n) for n in sorted({len(arm.seeds) for arm in arms}))
-    facts = {
-        "textgen": textgen.__version__,
-        "text": corpus.sha256[:8],
-        "split": str(corpus.description["split_sha256"])[:8],
-        "part": arms[0].part,
-        "seeds": f"{seeds}×{len(arms[0].folds)}",
-        "budget": "/".join(sorted(named)),
-        "settings": "matched" if len({matched_settings(arm) for arm in arms}) == 1 else "own",
-    }
-    return "|".join(f"{key}:{value}" for key, value in facts.items())
+    text, split = corpus.sha256[:8], str(corpus.description["split_sha256"])[:8]
+    settings = "matched" if len({matched_settings(arm) for arm in arms}) == 1 else "own"
+    return (
+        f"textgen:{textgen.__version__}|text:{text}|split:{split}|part:{arms[0].part}|"
+        f"seeds:{seeds}×{len(arms[0].folds)}|budget:{'/'.join(sorted(named))}|settings:{settings}"
+    )
 
 
 def _text_cautions(loaded: Corpus) -> list[schema.Caution]:

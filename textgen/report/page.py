@@ -10,7 +10,7 @@ import math
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -283,29 +283,6 @@ def count(value: float) -> str:
         if value >= 0.1 * size and value >= 1e4:
             return f"{value / size:.3g} {name}"
     return f"{value:,.0f}"
-
-
-SETTINGS: dict[str, Callable[[ArmRow], str]] = {
-    "arm": lambda arm: arm.name,
-    "what it is": lambda arm: arm.described,
-    "vocabulary": lambda arm: f"{arm.vocabulary_size:,}",
-    "replaced": lambda arm: f"{arm.replacement_rate:.1%}",
-    "context": lambda arm: arm.context,
-    "orders of training counts": lambda arm: ", ".join(map(str, arm.training_counts)) or NOTHING,
-    "orders of the cache": lambda arm: ", ".join(map(str, arm.cache)) or NOTHING,
-    "parameters": lambda arm: count(arm.parameters),
-    "updates": lambda arm: "–".join(f"{n:,}" for n in sorted({*arm.updates})),
-    "characters seen": lambda arm: count(arm.characters),
-    "passes": lambda arm: f"{arm.passes:.1f}",
-    "seconds": lambda arm: f"{arm.seconds:.0f}",
-    "preparation (included)": lambda arm: f"{arm.preparation_seconds:.0f}",
-    "elapsed": lambda arm: f"{arm.seconds_measured:.0f}",
-}
-
-
-def made(arm: ArmRow) -> list[str]:
-    """How an arm was made: its cells below :data:`SETTINGS`."""
-    return [column(arm) for column in SETTINGS.values()]
 
 
 def bits_cells(test: Bits | None) -> list[str]:
