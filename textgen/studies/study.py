@@ -41,7 +41,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -476,7 +475,10 @@ def plan_study(
         say(f"planning {', '.join(missing)} …")
     at_once = workers if study.threads == 1 else 1
     with ThreadPoolExecutor(at_once) as pool, Processes() as processes:
-        start = partial(pool.submit, _plan_arm, study, folder, processes)
+
+        def start(arm: str) -> Future[ArmPlan]:
+            return pool.submit(_plan_arm, study, arm, folder, processes)
+
         for arm, future in _timed_in_turn(start, missing, at_once, folder):
             try:
                 plans[arm] = plan = replace(future.result(), declared=declared.get(arm, ()))
@@ -526,7 +528,7 @@ def read_plans(path: Path) -> dict[str, ArmPlan]:
     return read_content(path, dict[str, ArmPlan], hint) if path.exists() else {}
 
 
-def _plan_arm(study: Study, folder: Path, processes: Processes, arm: str) -> ArmPlan:
+def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> ArmPlan:
     """One arm's plan.
 
     Raises:
