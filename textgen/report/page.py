@@ -23,7 +23,7 @@ import textgen
 from textgen.core.errors import visible
 from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
-from textgen.evaluation.units import NOTHING, UNCHARGED, format_bits, format_number
+from textgen.evaluation.units import format_number
 from textgen.interactive import portable
 from textgen.report import schema, sentences
 from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
@@ -139,10 +139,6 @@ def difference_scale(report: Report) -> Scale:
     ends = [abs(end) for c in report.contrasts for end in (c.low, c.difference, c.high) if end]
     reach = 1.04 * max([3 * report.margin, *ends])
     return Scale(-reach, reach)
-
-
-def signed(effect: schema.Effect) -> str:
-    return f"{effect.difference:+.3f}".replace("-", "−")
 
 
 class Strip(NamedTuple):
@@ -283,16 +279,3 @@ def count(value: float) -> str:
         if value >= 0.1 * size and value >= 1e4:
             return f"{value / size:.3g} {name}"
     return f"{value:,.0f}"
-
-
-def bits_cells(test: Bits | None) -> list[str]:
-    """Total, interval, model + spelling, mean over documents."""
-    if test is None:
-        return [UNCHARGED, *[NOTHING] * 3]
-    model, spelling, total = format_bits(dict(test))
-    return [
-        total,
-        between(test) or NOTHING,
-        f"{model} + {spelling}",
-        format_number(test.mean_over_documents),
-    ]
