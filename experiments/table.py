@@ -1,4 +1,4 @@
-"""Fills the tables of README.md and of experiments/README.md from the results of runs.
+"""Fills the marked tables of README.md and of the pages in experiments/ from the results of runs.
 
     python experiments/table.py [FOLDER]   copies what FOLDER holds into experiments/results
                                            first: metrics.json (and article.json) of runs, or
@@ -29,7 +29,7 @@ RESULTS = ROOT / "experiments" / "results"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
 MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}
-LEVELS = ("char", "subword", "word")
+LEVELS = {"char": "characters", "subword": "subwords", "word": "words"}
 
 
 def result(name: str) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def architectures_table() -> str:
             cells.append(f"{total} ({test['low']:.3f} to {test['high']:.3f})")
             cells.append(millions(arm["parameters"]))
         rows.append([name, *cells])
-    head = "|".join(f"{level}s (95 % interval)|parameters" for level in LEVELS)
+    head = "|".join(f"{level} (95 % interval)|parameters" for level in LEVELS.values())
     return table(f"architecture|{head}", rows)
 
 
@@ -126,16 +126,6 @@ def verdicts_table(name: str) -> str:
         for c in result(f"reports/{name}")["contrasts"]
     ]
     return table("question|answer|bits per character|95 % interval", rows)
-
-
-def japanese_table() -> str:
-    """Bits per character of Japanese by level, alone and with a memory."""
-    found = [result(f"languages/japanese_{level}") for level in LEVELS]
-    alone = [bits(m) for m in found]
-    both = [m["test"]["with_memory"]["bits_per_character"]["total"] for m in found]
-    cells = [f"**{b:.3f}**" if b == min(alone) else format_number(b) for b in alone]
-    rows = [["alone", *cells], ["with a memory of the document", *map(format_number, both)]]
-    return table("Japanese|characters|subwords|words", rows)
 
 
 def tiny_shakespeare_table() -> str:
@@ -173,7 +163,7 @@ def tiny_shakespeare_table() -> str:
         training = f"{arm['updates'][0]:,} updates, {arm['seconds']:.0f} s, 2 threads"
         memory = arm["test"]["with_memory"]["total"] * math.log(2)
         add(f"`{arm['name']}`", training, [r["total"] for r in arm["runs"]], f"{memory:.4f}")
-    head = "model|training|nats|bits|deviation over seeds, bits|seeds|nats, with memory"
+    head = "model|training|nats|bits|deviation over seeds, bits|seeds|nats, with cache"
     return table(head, [row for _, row in sorted(rows)])
 
 
@@ -253,8 +243,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "parts_where": parts_where_table,
     "parts_answer": parts_answer,
     "tiny_shakespeare": tiny_shakespeare_table,
-    "japanese": japanese_table,
-    "verdicts_tales": lambda: verdicts_table("study_tales"),
     "verdicts_pos": lambda: verdicts_table("study_pos"),
     "parts_pos": lambda: parts_table("study_pos"),
     "architectures": architectures_table,

@@ -7,10 +7,8 @@ from conftest import COUNTED
 
 
 def asked_runs(finished_run):
-    """Their folders; one has a cache of single words."""
-    word = finished_run("word", "cache.orders=[0, 1]")
     subword = finished_run("subword", "backbone.ngrams={orders=[2,3],rows=97}")
-    return [finished_run("char", COUNTED), word, subword]
+    return [finished_run("char", COUNTED), finished_run("word"), subword]
 
 
 def element(browser, name):

@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from types import SimpleNamespace
 import hypothesis
 import numpy as np
 import pytest
-from chromium import NEEDED
 from filelock import FileLock
 
 import textgen as package
@@ -100,13 +100,11 @@ def start_tensorflow() -> None:
 
 
 SLOWEST = (
-    "wheel training study run compare finished honesty sampling output dynamic auditing golden "
-    "play outside_package run_words"
+    "installed training study run compare finished honesty sampling output auditing golden play"
 ).split()
 FAST = (
-    "baselines config contracts corpora embeddings fuzz grid language layering machine memory "
-    "metrics packaging pieces rare_words report signatures significance spelling splits tokenizers "
-    "trying windows"
+    "baselines cache config corpora embeddings fuzz grid language machine metrics packaging "
+    "rare_words report significance spelling splits tokenizers trying windows"
 ).split()
 
 
@@ -143,10 +141,6 @@ def pytest_sessionfinish(session):
     yield
     if session.config.option.markexpr == "fast":
         assert "tensorflow" not in sys.modules
-    if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
-        skipped = (r for r in reporter.stats.get("skipped", ()) if NEEDED in str(r.longrepr))
-        if files := sorted({report.nodeid.partition("::")[0] for report in skipped}):
-            reporter.write_line(f"Skipped in {', '.join(files)}: {NEEDED}", yellow=True)
 
 
 def made_up(sentences: int, seed: int) -> str:
@@ -205,17 +199,6 @@ def corpus_folder(shared) -> Path:
         return write_tales(shared / "tales") if first else shared / "tales"
 
 
-@pytest.fixture(scope="session")
-def rare_tales(tmp_path_factory) -> Path:
-    """Tales with words that occur once, or in one tale alone."""
-    folder = tmp_path_factory.mktemp("rare")
-    for i in range(12):
-        odd = "".join(chr(97 + (i * 7 + j * 3) % 26) for j in range(5))
-        text = made_up(60, i).replace("lantern", f"{odd}ing lantern", 1 + i % 3)
-        (folder / f"tale{i:02d}.txt").write_text(text.replace(" gull", f" {odd} gull", 2))
-    return folder
-
-
 TRAINING, TUNING = made_up(150, 4), made_up(60, 5).replace("gull", "puffin")
 
 
@@ -230,7 +213,7 @@ def small_experiment(**tables):
     return resolve_experiment({**needed, "training": {"updates": 1}, **tables})
 
 
-def write_experiment(path: Path, corpus_folder: Path) -> Path:
+def write_experiment(path: Path, corpus_folder: Path, orders="[1, 3]", length=120) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
     path.write_text(
         f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
@@ -238,15 +221,22 @@ split = {{ validation = 0.2, test = 0.2 }}
 tokenizer.kind = "characters"
 objective = {{ kind = "next_token", window = 16 }}
 backbone.units = [24]
-cache.orders = [1, 3]
+cache.orders = {orders}
 training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3 }}
 [sampling]
-length = 120
+length = {length}
 samples = 2
 """,
         encoding="utf-8",
     )
     return path
+
+
+def plug_ins() -> dict[str, str]:
+    """The examples of a guide: name of a module → its code."""
+    page = (ROOT / "docs/plug-ins.md").read_text(encoding="utf-8")
+    codes = re.findall(r'```python\n(""".*?)```', page, re.DOTALL)
+    return dict(zip(("shape", "exclamations", "elman"), codes, strict=True))
 
 
 @pytest.fixture
@@ -319,11 +309,17 @@ def python(code: str, **variables: str) -> str:
 @pytest.fixture
 def textgen(tmp_path, monkeypatch):
     """Runs ``textgen COMMAND …`` in ``tmp_path``, in this process: TensorFlow is loaded once. With
-    ``process=True`` it is ``python -m textgen COMMAND …``, as a user gives it."""
+    ``process=True`` it is ``python -m textgen COMMAND …``, as a user gives it. It has to end with
+    ``code``, and to say what is ``said`` where errors stand."""
 
-    def command(name: str, *arguments, process: bool = False, **variables) -> SimpleNamespace:
-        if process:
-            return run_python("-m", "textgen", name, *arguments, folder=tmp_path, **variables)
+    def command(name, *arguments, code=0, said="", process=False, **variables) -> SimpleNamespace:
+        run = partial(run_python, "-m", "textgen", folder=tmp_path) if process else run_here
+        done = run(name, *arguments, **variables)
+        assert (done.code, said in done.err) == (code, True), done.out + done.err
+        assert "Traceback" not in done.err
+        return done
+
+    def run_here(*arguments, **variables) -> SimpleNamespace:
         out, err = io.StringIO(), io.StringIO()
         with monkeypatch.context() as here:
             here.chdir(tmp_path)
@@ -331,7 +327,7 @@ def textgen(tmp_path, monkeypatch):
                 here.setenv(key, value)
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 try:
-                    code = cli.main([name, *map(str, arguments)])
+                    code = cli.main([*map(str, arguments)])
                 except SystemExit as end:  # of argparse
                     code = end.code
         return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())

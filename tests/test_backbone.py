@@ -1,16 +1,21 @@
-"""Every backbone keeps to its contract and has the weights that are counted beforehand."""
+"""Every backbone keeps to its contract, has the weights that are counted beforehand, and computes
+what Keras has or its equations say; n-gram vectors are looked up and trained row by row."""
+
+import math
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import in_turn, small_experiment
 
 from textgen.core.errors import TextgenError
-from textgen.core.system import free_memory
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
+from textgen.models.layers import NGramEmbedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import check_plugin
 from textgen.training.loop import check_memory
+from textgen.training.step import RowAdagrad
 
 SIZE = 20
 EMBEDDED = {"input": "embedding", "embedding_size": 5}
@@ -43,14 +48,12 @@ def test_weights_are_counted_beforehand_and_saved_ones_give_the_same_network(
     rows = sum(int(np.size(table)) for table in tables)
     expected = networks[0].count_params(), rows, networks[0].output_layer.width
     assert objective.measure(settings, SIZE) == expected
-    assert {w.dtype for w in networks[0].weights} == {"float32"}
     spans = np.random.default_rng(0).integers(0, SIZE, (2, objective.before + objective.length))
     logits = []
     for network in networks:
         states = network.initial_state(2)
         features, _ = objective.features(network, spans.astype(np.int32), states, False)
         logits.append(network.output_layer(features))
-    assert logits[0].shape == (2, objective.length, SIZE)
     np.testing.assert_array_equal(*logits)
 
 
@@ -87,8 +90,6 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
         tables = {"training": {"updates": 1, "batch": batch}, "backbone": backbone}
         check_memory(small_experiment(**tables), size, threads)
 
-    free = free_memory()
-    assert free is None or free > 0
     monkeypatch.setattr("textgen.core.system.free_memory", lambda: 4_000_000_000)
     check(256, 20_000, 16)
     for large in ((256, 1_234_567, 16), (256, 90, 1_000_000), (100_000, 90, 16)):
@@ -97,7 +98,6 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
     check(256, 45_000, 16)
     with pytest.raises(TextgenError, match="45,000 tokens"):  # each thread has its own gradients
         check(256, 45_000, 16, threads=16)
-    check(256, 45_000, 1, threads=16)  # a row has no two threads
     embedding = {"input": "embedding", "embedding_size": 64}
     check(32, 90, 16, 16, **embedding, ngrams={"orders": [2], "rows": 1_000_000})
     monkeypatch.setattr("textgen.core.system.free_memory", lambda: None)
@@ -110,3 +110,134 @@ def test_every_kind_keeps_to_the_contract(settings):
     if settings.tied_output:
         with pytest.raises(TextgenError, match="one-shot"):
             OBJECTIVES[-1].build(settings, SIZE)
+
+
+def looked_up(orders, tokens, before=None):
+    """Vectors, and the tokens before the next one."""
+    keras.utils.set_random_seed(1)
+    layer = NGramEmbedding(NGrams(orders, 10_000), 3)
+    layer.table.assign(np.random.default_rng(2).normal(size=(10_000, 3)))
+    start = np.zeros((len(tokens), layer.context), np.float32) if before is None else before
+    return tuple(map(np.array, layer(tokens, start)))
+
+
+def test_a_vector_is_that_of_the_last_tokens_and_of_no_others():
+    text = np.random.default_rng(0).integers(0, 5, (1, 400))
+    vectors, _ = looked_up((3,), text)
+    seen = {}
+    for place, vector in enumerate(vectors[0]):
+        last = tuple(np.append([0, 0], text[0])[place : place + 3].tolist())
+        np.testing.assert_array_equal(seen.setdefault(last, vector), vector)
+    assert len(seen) > 100
+    assert len(np.unique(np.array(list(seen.values())), axis=0)) == len(seen)
+
+
+def test_the_vectors_of_all_orders_are_added_up_and_a_text_may_be_cut_anywhere():
+    text = np.random.default_rng(0).integers(0, 5, (2, 30))
+    together, after = looked_up((2, 4), text)
+    apart = [looked_up((order,), text)[0] for order in (2, 4)]
+    np.testing.assert_allclose(together, sum(apart), atol=1e-6)
+    np.testing.assert_array_equal(after, text[:, -3:])
+    for cut in (1, 2, 7, 29):
+        first, between = looked_up((2, 4), text[:, :cut])
+        second, last = looked_up((2, 4), text[:, cut:], between)
+        np.testing.assert_array_equal(together, np.concatenate([first, second], axis=1))
+        np.testing.assert_array_equal(last, after)
+
+
+def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone():
+    random = np.random.default_rng(0)
+    table, squares = random.normal(size=(20, 4)).astype(np.float32), np.zeros(20, np.float32)
+    variable = keras.Variable(table.copy())
+    rows = RowAdagrad(variable)
+    for _ in range(3):
+        places, gradients = random.integers(0, 12, 9), random.normal(size=(9, 4))
+        rows.apply(tf.constant(places, tf.int32), tf.constant(gradients, tf.float32), 0.3)
+        for row in np.unique(places):
+            total = gradients[places == row].sum(axis=0)
+            squares[row] += (total**2).mean()
+            table[row] -= 0.3 * total / np.sqrt(squares[row])
+    np.testing.assert_allclose(variable, table, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rows.squares, squares, rtol=1e-4)
+    assert not squares[12:].any()
+
+
+def random_network(settings, objective):
+    network = objective.build(settings, SIZE)
+    random = np.random.default_rng(0)
+    network.set_weights([random.normal(0, 0.5, w.shape) for w in network.get_weights()])
+    return network
+
+
+def normalised(x, scale):
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-6) * scale
+
+
+def turned(vector, place):
+    """A vector (d,) by complex numbers, its halves being real and imaginary parts."""
+    half = len(vector) // 2
+    angles = place * 10_000.0 ** (-np.arange(half) / half)
+    found = (vector[:half] + 1j * vector[half:]) * np.exp(1j * angles)
+    return np.concatenate([found.real, found.imag])
+
+
+def by_hand(network, settings, tokens):
+    """Logits (T, V) of a text, one position after another, places counted from its start."""
+    named = {w.path: np.array(w, dtype=np.float64) for w in network.weights}
+    x = named["embedding/embeddings"][tokens]
+    size = settings.head_size
+    for number, units in enumerate(settings.units, start=1):
+        w = {k.split("/", 1)[1]: v for k, v in named.items() if k.startswith(f"recurrent{number}/")}
+        if "fitted/kernel" in w:
+            x = x @ w["fitted/kernel"]
+        heads = settings.heads(units)
+        read = normalised(x, w["before_attention/scale"]) @ w["queries_keys_values/kernel"]
+        queries, keys, values = read.reshape(len(x), 3, heads, size).transpose(1, 0, 2, 3)
+        found = np.zeros((len(x), heads, size))
+        for t in range(len(x)):
+            near = range(max(0, t - settings.context + 1), t + 1)
+            for h in range(heads):
+                scores = [turned(queries[t, h], t) @ turned(keys[s, h], s) for s in near]
+                shares = np.exp(np.array(scores) / math.sqrt(size))
+                found[t, h] = (shares / shares.sum()) @ values[list(near), h]
+        x = x + found.reshape(len(x), -1) @ w["attended/kernel"]
+        wide = normalised(x, w["before_forward/scale"]) @ w["wide/kernel"]
+        x = x + np.maximum(wide, 0) ** 2 @ w["narrow/kernel"]
+    x = normalised(x, named[f"normalisation{len(settings.units)}/scale"])
+    return x @ named["logits/kernel"] + named["logits/bias"]
+
+
+@pytest.mark.parametrize("context", [1, 4, 50])
+def test_it_computes_what_its_equations_say_however_the_text_is_cut(context):
+    settings = Transformer(
+        units=(8, 6), context=context, head_size=4, input="embedding", embedding_size=5
+    )
+    network = random_network(settings, NextToken(4))
+    tokens = np.random.default_rng(1).integers(0, SIZE, 23).astype(np.int32)
+    expected, state, found = by_hand(network, settings, tokens), network.initial_state(1), []
+    for part in np.split(tokens, [1, 4, 12]):
+        logits, state = network(part[None], state)
+        found.append(np.array(logits)[0])
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-4, atol=1e-4)
+
+
+def changed_features(settings, objective, length, seed):
+    """How much features of each position change with the first token of a text: (T,)."""
+    network = random_network(settings, objective)
+    spans = np.random.default_rng(seed).integers(0, SIZE, (1, length)).astype(np.int32)
+    other = spans.copy()
+    other[0, 0] = (other[0, 0] + 1) % SIZE
+    first, second = (
+        objective.features(network, each, network.initial_state(1), False)[0]
+        for each in (spans, other)
+    )
+    return np.abs(first - second).max(axis=(0, 2))
+
+
+def test_tokens_beyond_the_context_act_through_layers_and_a_decoder_sees_what_was_read():
+    for layers in (1, 2, 3):
+        settings = Transformer(units=(8,) * layers, context=4, head_size=4)
+        change = changed_features(settings, NextToken(12), 13, seed=2)
+        assert np.flatnonzero(change).max() == layers * 3
+    settings = Transformer(units=(8,), context=9, head_size=4)
+    assert changed_features(settings, EncoderDecoder(read=5, write=3), 8, seed=3).min() > 0

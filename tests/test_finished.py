@@ -1,17 +1,22 @@
-"""A finished run as an object: read lazily, loaded once, scored, and written with."""
+"""A finished run: read lazily, loaded once, scored, and written with; and a damaged one, of which a
+file is used as it was written, or refused in one message."""
 
 import json
-import os
+import random
 import re
-from unittest.mock import ANY
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
-from conftest import ROOT, made_up, python, run_python
-from matplotlib.figure import Figure
+from conftest import COUNTED, ROOT, made_up, python, run_python
 
 import textgen as package
 from textgen.core.errors import TextgenError
+from textgen.data.documents import Document
+from textgen.report.comparison import Comparison
 from textgen.runs.finished import Run
+from textgen.runs.folder import CHECKED
+from textgen.runs.results import METRICS_FILE
 
 TEXT = "The tide left a zymurgical ☃ bell."
 
@@ -83,15 +88,12 @@ def test_everything_but_the_network_is_read_without_tensorflow(trained):
 
 
 def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
-    assert os.fspath(trained) == str(trained.folder)
     assert package.load_run(trained) is trained
     again = package.load_run(str(trained.folder))
-    assert again.metrics == trained.metrics
     network = again.network
     assert network.count_params() == again.metrics.training.parameters
     total = again.bits()
     assert f"{total:.4f} bits per character" in repr(again)
-    assert f"{total:.4f} |" in again._repr_markdown_()
     bits = sum(document.total for document in again.token_bits["network"])
     unit = sum(document.characters + 1 for document in again.token_bits["network"])
     assert bits / unit == pytest.approx(total, abs=1e-5)
@@ -107,12 +109,10 @@ def test_functions_take_a_run_or_its_folder_and_load_the_network_once(trained):
 def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
     tokens, score = trained.tokens(text), trained.score(text)
     assert "".join(token["text"] for token in tokens) == text
-    assert [text[token["start"] : token["end"]] for token in tokens] == [t["text"] for t in tokens]
     for key in ("model", "spelling"):
         both = score["parts"]["network"][key]
         assert sum(token[key] for token in tokens) == pytest.approx(both)
     assert "".join(stretch["text"] for stretch in score["stretches"]) == text
-    assert all(text[s["start"] : s["end"]] == s["text"] for s in score["stretches"])
     assert list(score["parts"]) == ["network", "with_counts", "with_cache"]
     for part, figures in score["parts"].items():
         assert sum(token[part] for token in tokens) == pytest.approx(figures["total"])
@@ -124,56 +124,34 @@ def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
             assert figures["bits_per_character_without_end"] * len(text) == pytest.approx(bits)
 
 
-def test_a_learning_curve_is_drawn(trained):
-    axes = Figure().subplots()
-    assert trained.plot(axes) is axes
-    (line,) = axes.lines
-    expected = [[row["updates"], row["validation_bits_per_character"]] for row in trained.history]
-    assert line.get_xydata().tolist() == expected
-
-
-def test_a_text_to_score_has_a_character(trained, textgen, tmp_path):
-    (tmp_path / "empty.txt").write_text("")
-    for option, part in (("--text=", "--text"), ("--file=empty.txt", "empty.txt")):
-        refused = textgen("score", trained.folder, option)
-        assert (refused.code, refused.out, part in refused.err) == (2, "", True)
-    assert textgen("score", trained.folder, "--text= ").code == 0
-
-
-def test_score_says_what_the_training_text_has_of_a_passage(finished_run, tmp_path, textgen):
+def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, monkeypatch):
     words = "Vasíli said he couldn’t. The old harbour remembered"
-    for i in range(8):
-        line = " ".join(chr(97 + (i + j) % 26) * 3 for j in range(30))
-        (tmp_path / f"{i}.txt").write_text(f"{words} {line}. {made_up(20, i)}", encoding="utf-8")
-    run = package.load_run(finished_run("char", f"corpus.path={tmp_path}"))
-
-    def said(text):
-        printed = textgen("score", run.folder, f"--text={text}").out
-        found = json.loads(textgen("score", run.folder, f"--text={text}", "--json").out)
-        assert found["training_text"] == run.seen_in_training(text)
-        return found["training_text"], printed.partition("note: ")[2]
+    training = [Document("a", f"{words} {made_up(20, 1)}")]
+    corpus = SimpleNamespace(train=training, sample=training)
+    load_text = Mock(return_value=corpus)
+    monkeypatch.setattr("textgen.runs.finished.load_text", load_text)
 
     nothing = {"whole": False, "copied": [], "new_characters": [], "other_spellings": {}}
-    assert said("Vasíli couldn’t remembered.") == (nothing, "")
-    assert said(words) == ({**nothing, "whole": True, "copied": [words]}, ANY)
-    assert "word for word" in said(words)[1]
-    found, printed = said(f"One evening {words[:-20]} Ø☃")
-    assert found == {**nothing, "copied": [words[:-20]], "new_characters": ["Ø", "☃"]}
-    assert words[:-20] in printed
-    assert "'☃' (U+2603)" in printed
-    found, printed = said("Vasili couldn't")
-    assert found["other_spellings"] == {"Vasili": "Vasíli", "couldn't": "couldn’t"}
-    assert "Vasíli for Vasili, couldn’t for couldn't" in printed
-    (tmp_path / "0.txt").unlink()
-    printed = textgen("score", run.folder, "--text=The").out
+    forms = {"Vasili": "Vasíli", "couldn't": "couldn’t"}
+    spelt = {"new_characters": ["'"], "other_spellings": forms}
+    for text, seen, noted in (
+        ("Vasíli couldn’t remembered.", {}, ""),
+        (words, {"whole": True, "copied": [words]}, "word for word"),
+        (f"One night {words[:-20]}", {"copied": [words[:-20]]}, words[:-20]),
+        ("Ø☃", {"new_characters": ["Ø", "☃"]}, "'☃' (U+2603)"),
+        ("Vasili couldn't", spelt, "Vasíli for Vasili, couldn’t for couldn't"),
+    ):
+        assert trained.seen_in_training(text) == nothing | seen
+        printed = textgen("score", trained.folder, f"--text={text}").out
+        assert ("note: " in printed, noted in printed) == (bool(seen), True)
+    load_text.side_effect = TextgenError("no such file")
+    printed = textgen("score", trained.folder, "--text=The").out
     assert "not looked for in the training text" in printed
 
 
 def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
     copied_run("word", name="runs/char_small")
-    for name in ("char_small", "char_smal"):
-        refused = textgen("generate", name)
-        assert (refused.code, "runs/char_small" in refused.err) == (2, True)
+    textgen("generate", "char_smal", code=2, said="runs/char_small")
 
 
 def test_every_split_of_the_text_can_be_scored(trained, textgen):
@@ -206,3 +184,114 @@ def test_a_process_killed_while_it_writes_weights_leaves_nothing_once_repeated(t
         assert run_python("-c", program, signal, folder=tmp_path).code == -signal
         assert [path.name.partition(".")[0] for path in tmp_path.iterdir()] == [file]
     assert (tmp_path / "model.weights.h5").read_bytes() == b"weights"
+
+
+DEEP = "[" * 100_000
+
+
+def refusal(folder):
+    """The message with which a run is refused; empty if all of it can be read."""
+    try:
+        run = package.load_run(folder)
+        run.check()
+        assert repr(run)
+        assert all((run.history, run.token_bits, run.texts, run.tokenizer))
+        return ""
+    except TextgenError as error:
+        message = str(error)
+    assert len(message.splitlines()) <= 5
+    return message
+
+
+DRAW = random.Random(1)
+HARMS = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: DRAW.randrange(1, max(2, len(content) - 1))],
+    "doubled": lambda content: content + content,
+    "flipped": lambda content: content[:-9] + bytes([content[-9] ^ 255]) + content[-8:],
+    "noise": lambda content: DRAW.randbytes(len(content)),
+    "not UTF-8": lambda content: b"\xff\xfe" + content,
+    "deep": lambda content: DEEP.encode(),
+    "list": lambda content: b"[]",
+    "number": lambda content: b"1" * 5000,
+}
+
+
+@pytest.mark.parametrize("file", [METRICS_FILE, *CHECKED])
+def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_run, file):
+    folder = copied_run("char", COUNTED)
+    path, content = folder / file, (folder / file).read_bytes()
+    for harm in HARMS.values():
+        path.write_bytes(harm(content))
+        assert file in refusal(folder)
+    path.unlink()
+    assert file in refusal(folder) or file == "experiment.toml"
+    assert refusal(folder)
+    path.mkdir()
+    assert file in refusal(folder)
+    path.rmdir()
+    other = (finished_run("char", "seed=2", COUNTED) / file).read_bytes()
+    path.write_bytes(other)
+    assert bool(refusal(folder)) is (other != content)
+    path.write_bytes(content)
+    assert not refusal(folder)
+
+
+@pytest.mark.parametrize("found", [1, 9, None])
+def test_a_folder_of_another_format_is_refused_with_both_numbers(copied_run, found):
+    folder = copied_run()
+    metrics = json.loads((folder / METRICS_FILE).read_text()) | {"format": found}
+    if found is None:  # as folders had none at first
+        del metrics["format"]
+    (folder / METRICS_FILE).write_text(json.dumps(metrics))
+    assert f"of format {found or 1}; this version of textgen reads format 3" in refusal(folder)
+
+
+def test_a_file_that_nothing_needs_is_not_missed(copied_run):
+    folder = copied_run()
+    for file in ("manifest.json", "samples.json", "summary.md"):
+        (folder / file).write_bytes(b"\xff\xfe")
+        assert refusal(folder) == ""
+        (folder / file).unlink()
+        assert refusal(folder) == ""
+
+
+def test_commands_refuse_a_damaged_run(copied_run, textgen):
+    folder = copied_run()
+    path = folder / "model.weights.h5"
+    path.write_bytes(HARMS["flipped"](path.read_bytes()))
+    for command, *options in (["generate"], ["score", "--text=The tide"], ["compare"]):
+        textgen(command, folder, *options, code=2, said=path.name)
+
+
+def places(data):
+    """(container, key) of everything inside JSON data, at most three entries of a list."""
+    items = data.items() if isinstance(data, dict) else ()
+    items = [*enumerate(data)][:3] if isinstance(data, list) else items
+    return [place for key, inner in items for place in ((data, key), *places(inner))]
+
+
+WRONG = ["x", -1, None, [], {"a": 1}, float("nan"), True, 10**30, [[["x"]]]]
+
+
+def test_figures_of_another_type_or_missing_are_named_or_of_no_effect(copied_run):
+    folder, named = copied_run(), 0
+    path, content = folder / METRICS_FILE, (folder / METRICS_FILE).read_text()
+    for number in range(len(places(json.loads(content)))):
+        changed = json.loads(content)
+        inner, key = places(changed)[number]
+        inner[key] = WRONG[number % len(WRONG)]
+        if inner[key] is None:
+            del inner[key]
+        path.write_text(json.dumps(changed))
+        message = refusal(folder)
+        assert METRICS_FILE in message or not message
+        named += bool(message)
+    assert named > number / 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", DEEP, '{"arms": 3}', "{", "1" * 5000])
+def test_a_damaged_report_is_named(tmp_path, content):
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(TextgenError, match=r"report\.json"):
+        Comparison(tmp_path).arms  # noqa: B018 - read for what it raises

@@ -75,14 +75,10 @@ def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | Non
         model = LanguageModel(prepared.tokenizer, experiment.objective, network, counts, kind)
         scores = model.score(corpus.test)
         for key, part in (("model", "with_counts"), (name, "with_cache")):
-            bits[key] = joined(scores[part], "model_bits")
+            bits[key] = np.concatenate([d.model_bits for d in scores[part]])
             spelling = "spelling" if key == "model" else f"{name}_spelling"
-            bits[spelling] = joined(scores[part], "surface_bits")
+            bits[spelling] = np.concatenate([d.surface_bits for d in scores[part]])
     return bits, weights
-
-
-def joined(documents, name: str) -> np.ndarray:
-    return np.concatenate([getattr(document, name) for document in documents])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -94,7 +90,6 @@ def test_the_same_weights_cost_the_same_bits(tmp_path, name):
     assert computed.keys() == expected.keys()
     for key, bits in computed.items():
         np.testing.assert_allclose(bits, expected[key], rtol=1e-4, atol=1e-4, err_msg=key)
-        assert bits.sum() == pytest.approx(expected[key].sum(), rel=1e-6, abs=1e-4)
 
 
 if __name__ == "__main__":  # all cases, or those that are named

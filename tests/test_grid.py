@@ -1,10 +1,8 @@
 """A study with axes: its cells, one timing for all, what is on record of them, and the page."""
 
 import json
-import re
 import shutil
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,9 +42,7 @@ def written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_tales(tmp_path / "tales")
     write_tales(tmp_path / "others", 20, 3)
-    file = write_experiment(tmp_path / "char.toml", tmp_path / "tales")
-    content = file.read_text().replace("[1, 3]", "[]").replace("[24]", "[8]")
-    file.write_text(content.replace("length = 120\nsamples = 2", "length = 20\nsamples = 1"))
+    write_experiment(tmp_path / "char.toml", tmp_path / "tales", "[]", 20)
 
     def write(head, texts=TEXTS, arms=ARMS):
         (tmp_path / "trial.toml").write_text(f"{head}\n{texts}{arms}")
@@ -67,13 +63,10 @@ def test_a_cell_is_a_study_of_one_text_one_size_and_one_budget(written):
     assert (made.training.updates, made.split.train_characters) == (2, 2000)
     assert (str(made.corpus.path), made.split.train_subset) == ("others", "random")
     assert study.cells[-1].study.experiment("char").split.train_characters is None
-    assert not study.cells[0].study.cells
     assert not written("budget.updates = 2", "").cells
     own = TEXTS.replace('"corpus.path=others"]', '"corpus.path=others"]\nsizes = ["all"]')
-    assert [cell.name for cell in written(SIZES, own).cells][4:] == [
-        "others-all-2u",
-        "others-all-4u",
-    ]
+    names = [cell.name for cell in written(SIZES, own).cells]
+    assert names[4:] == ["others-all-2u", "others-all-4u"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +113,6 @@ def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
     contents = json.loads((execution.Path("reports") / "trial" / "grid.json").read_text())
     assert contents["timed_on"] == "others-all-60s"
     assert contents["timed"]["char"]["seconds_per_update"] == 0.5
-    assert len(contents["skipped"]) == 4
     written('timed_on = "others"\nbudget.seconds = [1, 60]')
     with pytest.raises(TextgenError, match="seconds: 1, but the preparation alone"):
         execution.run_study("trial.toml", quiet=True, reports_folder="new", runs_folder="new")
@@ -169,7 +161,6 @@ def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
     assert set(before).isdisjoint(after)
     records = {path: path.read_bytes() for path in cells.glob("*.json")}
     assert len(records) == len(grid.cells) == 6
-    assert max(map(len, records.values())) < 20_000
     page = (tmp_path / "reports" / "trial" / "index.html").read_text()
     assert all(f'href="cells/{name}/index.html"' in page for name in grid.cells)
     assert all((cells / name / "index.html").exists() for name in grid.cells)
@@ -187,8 +178,6 @@ def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
     subsets = [own.arms[arm]["runs"][0]["subset"] for own in (cell, whole) for arm in own.arms]
     assert subsets[0] == subsets[1] != subsets[2]
     assert compare_cells(cell, "slow", whole, "char").documents == len(cell.documents["test"])
-    with pytest.raises(TextgenError, match="tested on different documents"):
-        compare_cells(cell, "char", grid.cells["tales-2000-4u"], "char")
 
     # what is on record needs no runs; a lost record is made again
     shutil.rmtree(tmp_path / "runs")
@@ -244,7 +233,6 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
     words, char = (grid.cells["small"].bits(arm) for arm in ("words", "char"))
     units, folds = np.tile(501 + 100 * np.arange(5), 5), np.repeat(range(1, 6), 5)
     assert leads[0].found == compare_arms(words.sum(axis=2), char.sum(axis=2), units, folds)
-    assert leads[0].found.folds == 5
     adjusted = holm([*(lead.found.p for lead in leads), 1.0, 1.0])
     assert [lead.p_adjusted for lead in leads] == adjusted[:4]
     assert (leads[0].verdict, leads[2].verdict) == ("better", "worse")
@@ -256,7 +244,6 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
 def test_models_of_different_amounts_of_text_are_compared_on_the_same_documents(grid):
     small, large = grid.cells.values()
     found = compare_cells(small, "words", large, "char")
-    assert found.high < 0
     assert found.difference == pytest.approx(-0.3, abs=0.02)
     with pytest.raises(TextgenError, match="small: no bits of 'wrods' under the part 'network'"):
         compare_cells(small, "wrods", large, "char")
@@ -275,25 +262,6 @@ def test_the_page_shows_every_cell_and_escapes_text(grid):
             assert shown.count(row) == 1
     assert "A &amp; B" in page
     assert "&lt;why&gt;" in page
-    assert page.count("<circle") == 4
-    assert "| tales | 1,000 characters | 20 seconds |" in text
     (grid.folder / "cells" / "small.json").write_text("{")
     with pytest.raises(TextgenError, match=r"small\.json: damaged"):
         Grid(grid.folder)
-
-
-def test_time_left_is_that_of_all_cells(monkeypatch):
-    """Two runs of 10 s in this cell, and twice as much in the later ones."""
-    said = []
-    screen = execution.Screen(quiet=True)
-    monkeypatch.setattr(screen, "say", said.append)
-    job = SimpleNamespace(screen=screen, cell="a, cell 1 of 3: ", after=2.0)
-    study = SimpleNamespace(arms=["x"], runs=lambda arm: ["x-1", "x-2"], seconds=None)
-    missing = [SimpleNamespace(name=name) for name in ("x-1", "x-2")]
-    monkeypatch.setattr(execution, "overhead", lambda characters: (0.0, 0.0))
-    monkeypatch.setattr(execution, "_result", lambda run: "2.000")
-    ended = ((name, None, 10.0) for name in ("x-1", "x-2"))
-    execution._show_runs(ended, missing, study, execution.Path(), 1, 0, job)
-    assert re.search(
-        r"a, cell 1 of 3: 0:0\d elapsed, 1 of 2 runs, about (1:00|0:5\d) left", said[1]
-    )

@@ -1,5 +1,7 @@
-"""A likelihood is claimed only if these hold, for every objective, tokenizer and policy."""
+"""A likelihood is claimed only if these hold, for every objective, tokenizer and policy; and of a
+network that goes on learning as it reads."""
 
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -21,10 +23,15 @@ from conftest import (
 )
 from scipy.stats import chisquare
 
+from textgen.core.settings import PARTS
 from textgen.data.documents import Document
+from textgen.evaluation.cache import count
 from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits, measure_gradients
+from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, EncodedDocument, Filling, follow, surface_bits
@@ -44,9 +51,22 @@ OBJECTIVES = [
     EncoderDecoder(read=3, write=2),
     EncoderDecoder(read=2, write=3, feedback=False),
 ]
-NORMALISED = [{}, {"normalisation": "layer"}, {"normalisation": "batch"}]
-each_objective_and_network = in_turn(objective=OBJECTIVES, settings=NORMALISED)
-PARTS = ("network", "with_counts", "with_cache", "counts")
+EMBEDDED = {"input": "embedding", "embedding_size": 6}
+NETWORKS = [
+    {},
+    {"normalisation": "layer"},
+    {"normalisation": "batch", "adaptive_softmax": Adaptive(2, 3)},
+    {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
+    {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
+]
+
+
+def can_be_built(objective, settings):
+    """A one-shot decoder reads no tokens, so its output has no embedding to share."""
+    return not ("tied_output" in settings and objective is OBJECTIVES[-1])
+
+
+each_objective_and_network = in_turn(can_be_built, objective=OBJECTIVES, settings=NETWORKS)
 
 
 def whole_model(objective, size, scale=4.0, tokenizer=None, **settings):
@@ -87,6 +107,20 @@ def test_later_tokens_do_not_change_earlier_probabilities(objective, settings):
             np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
 
 
+@each_objective_and_network
+def test_what_is_written_token_by_token_is_what_is_scored(objective, settings):
+    model = whole_model(objective, 9, **settings)
+    document = np.random.default_rng(5).integers(1, 9, 23).astype(np.uint8)
+    for part, (bits,) in costs(model, [document]).items():
+        stepper, found = Stepper(model.part(part)), []
+        for token in (*document.tolist(), 0):
+            chances = stepper.copy().probabilities()
+            assert chances.sum() == pytest.approx(1.0, abs=1e-5)
+            found.append(-np.log2(chances[token]))
+            stepper.append(token)
+        np.testing.assert_allclose(found, bits, rtol=1e-4, atol=1e-3, err_msg=part)
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_documents_are_scored_independently_of_each_other(objective):
     model = whole_model(objective, 9)
@@ -105,7 +139,7 @@ def test_documents_are_scored_independently_of_each_other(objective):
     ids=repr,
 )
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective, part):
-    text, tokenizer = made_up(60, 3)[:800], Characters().fit([made_up(100, 4)])
+    text, tokenizer = made_up(60, 3)[:600], Characters().fit([made_up(100, 4)])
     model = whole_model(objective, tokenizer.size, 1.5, tokenizer)
     tokens = tokenizer.encode(text).tokens
     (bits,) = costs(model, [tokens])[part]
@@ -175,7 +209,7 @@ def test_a_uniform_model_costs_log2_of_the_vocabulary(config, objective):
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 def test_what_is_drawn_is_what_is_scored(policy):
     """The first token of a text, with what it hides; boundary and escape are never drawn."""
-    tokenizer, number = fitted(Words(policy, minimum_count=25)), 20_000
+    tokenizer, number = fitted(Words(policy, minimum_count=25)), 8_000
     network = tiny_model(NextToken(window=2), tokenizer.size, scale=1.0)
     sampler = Sampler(LanguageModel(tokenizer, NextToken(window=2), network))
     tokens = next(sampler.write([np.zeros(0, int)] * number, range(number))).tolist()
@@ -195,3 +229,88 @@ def test_what_is_drawn_is_what_is_scored(policy):
     frequent = [(n, expected[key]) for key, n in found.items() if expected[key] >= 5]
     rest = number + 1 - np.sum(frequent, axis=0)  # 1: there may be none
     assert chisquare(*zip(*frequent, rest, strict=True)).pvalue > 1e-4
+
+
+KINDS = [kind for kind in NETWORKS if kind.get("normalisation") != "layer"]
+COMPILED = pytest.param(KINDS[2], marks=pytest.mark.xla)
+
+
+def follows(objective, size, **model):
+    """A network, and how it learns: in large steps."""
+    network = tiny_model(objective, size, scale=2.0, **model)
+    number = len(network.trainable_variables)
+    return network, DynamicEvaluation((0.1,) * number, (0.3,) * number)
+
+
+@pytest.mark.parametrize("model", [*KINDS[:2], COMPILED, KINDS[3]])
+def test_nothing_is_read_ahead_and_the_weights_are_put_back(model):
+    objective = NextToken(4)
+    network, learning = follows(objective, 9, **model)
+    before = network.get_weights()
+    random = np.random.default_rng(0)
+    first = random.integers(1, 9, 30).astype(np.uint8)
+    whole = dynamic_bits(objective, network, [first], learning)[0]
+    plain = token_bits(objective, network, [first])[0]
+    np.testing.assert_allclose(whole[:4], plain[:4], atol=1e-5)
+    assert np.abs(whole[4:] - plain[4:]).max() > 0.05
+    for place in (1, 4, 5, 17):
+        second = first.copy()
+        second[place:] = random.integers(1, 9, 30 - place)
+        found = dynamic_bits(objective, network, [second, first], learning)
+        np.testing.assert_allclose(found[0][:place], whole[:place], atol=1e-5)
+        np.testing.assert_allclose(found[1], whole, atol=1e-5)
+    for a, b in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("model", KINDS)
+def test_it_learns_what_a_document_repeats(model):
+    objective = NextToken(8)
+    network = tiny_model(objective, 9, scale=1.0, **model)
+    training = [Characters().fit(["abcdefgh"]).encode("abc" * 20 + "h" * k) for k in range(9)]
+    learning = measure_gradients(objective, network, training, 0.01, 3.0)
+    document = np.tile(np.random.default_rng(1).integers(1, 9, 12), 30).astype(np.uint8)
+    (learnt,) = dynamic_bits(objective, network, [document], learning)
+    (plain,) = token_bits(objective, network, [document])
+    assert learnt[-100:-1].mean() < 0.8 * plain[-100:-1].mean()
+
+
+def test_tables_learn_faster():
+    objective = NextToken(8)
+    network = tiny_model(objective, 9, scale=1.0, **EMBEDDED, ngrams=NGrams((2,), 50))
+    model = objective, network, [Characters().fit(["abcdefgh"]).encode("abcabdabc")]
+    once, faster = (measure_gradients(*model, 0.1, rate) for rate in (1.0, 10.0))
+    assert once.scales == faster.scales
+    for weight, a, b in zip(network.trainable_variables, once.rates, faster.rates, strict=True):
+        assert b / a == pytest.approx(10.0 if "ngrams" in weight.path else 1.0)
+
+
+@in_turn(can_be_built, objective=[OBJECTIVES[i] for i in (6, 1, 3, 5)], model=KINDS)
+def test_what_it_writes_token_by_token_is_what_is_scored(objective, model):
+    network, learning = follows(objective, 9, **model)
+    cache = replace(made_up_cache(1, 2), dynamic=learning)
+    document = np.random.default_rng(5).integers(1, 9, 23).astype(np.uint8)
+    (below,) = dynamic_bits(objective, network, [document], learning)
+    bits = cache.mixed_bits(below, count(document, cache.orders))
+    stepper, found = Stepper(toy_model(objective, network, 9, cache=cache)), []
+    for token in [*document.tolist(), 0]:
+        found.append(-np.log2(stepper.probabilities()[token]))
+        stepper.append(token)
+    stepper.close()
+    np.testing.assert_allclose(found, bits, atol=1e-3)
+    (again,) = dynamic_bits(objective, network, [document], learning)
+    np.testing.assert_allclose(again, below, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_with_it_is_scored_and_writes_as_it_says(finished_run, textgen):
+    frozen = 'embedding={kind="word2vec",epochs=1,frozen=true}'
+    frozen = "backbone.input=embedding", "backbone.embedding_size=8", frozen
+    folder = finished_run("char", "cache.learning_rate=0.003", "sampling.part=with_cache", *frozen)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    total = metrics["test"]["parts"]["with_cache"]["bits_per_character"]["total"]
+    assert f"{total:.4f}" in textgen("score", folder, "--split", "test").out
+    (written, *_) = json.loads((folder / "samples.json").read_text())
+    given = "--part=with_cache", "--length=40", f"--seed={written['seed']}", "--json"
+    again = textgen("generate", folder, *given).out.splitlines()[0]
+    assert json.loads(again)["text"] == written["text"]

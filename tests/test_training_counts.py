@@ -4,13 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import COUNTED, made_up_cache, made_up_trust, tiny_model, toy_model
+from conftest import COUNTED, made_up_trust
 
 import textgen as package
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.pitman_yor import context_kind
-from textgen.evaluation.sampler import Sampler, Stepper
-from textgen.models.objectives import NextToken, Shifted
 from textgen.runs.finished import score_split
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.characters import Characters
@@ -70,29 +68,6 @@ def test_texts_are_scored_by_the_process_over_counts_of_the_training_text():
                 np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-9)
                 assert 2.0 ** -float(bits[place]) == pytest.approx(expected[token], rel=1e-5)
             contexts = COUNTS.after(contexts, np.full(2, token))
-
-
-@pytest.mark.parametrize("objective", [NextToken(window=4), Shifted(window=3, shift=2)], ids=str)
-@pytest.mark.parametrize("part", ["network", "with_counts", "with_cache", "counts"])
-def test_what_a_part_charges_is_what_it_predicts_and_draws(objective, part):
-    network, cache = tiny_model(objective, SIZE), made_up_cache(1, 2)
-    whole = toy_model(objective, network, SIZE, counts=COUNTS, cache=cache)
-    text, model = [3, 1, 4, 1, 2], whole.part(part)
-    (observed,) = whole.observe([EncodedDocument(np.array(text, dtype=np.uint8))])
-    bits = whole.mixed(observed)[part]
-    stepper = Stepper(model)
-    for token, cost in zip([*text, 0], bits, strict=True):
-        assert -np.log2(stepper.copy().probabilities()[token]) == pytest.approx(cost, rel=1e-4)
-        stepper.append(token)
-    rows = 4000
-    stepper, drawn = Stepper(model), Sampler(model)
-    for token in (3, 1):
-        stepper.append(token)
-    stream = drawn.write([np.array([3, 1])] * rows, range(rows))
-    for _ in range(2):
-        next(stream)
-    shares = np.bincount(next(stream), minlength=SIZE) / rows
-    np.testing.assert_allclose(shares, stepper.probabilities(), atol=0.03)
 
 
 def test_of_a_long_text_every_tokenizer_counts_the_same_characters(monkeypatch):

@@ -65,7 +65,6 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
         write_file(folder / name, content)
     trying.try_texts(folder, reports_folder=tmp_path / "reports", runs_folder=tmp_path / "runs")
     printed = "".join(capsys.readouterr())
-    assert f" --reports={tmp_path / 'reports'}" in printed
     assert all(f"left out: {name}" in printed for name in ("tale0 again.txt", *left_out))
     assert ("repeated lines" in printed, ".venv" in printed) == (True, False)
     (ran,) = study
@@ -87,7 +86,14 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     trying.try_texts(path, **folders)  # goes on
     with pytest.raises(TextgenError, match="--overwrite"):
         trying.try_texts(path, minutes=5, **folders)
+    written = study[0].path.read_text()
+    lock = lock_study(tmp_path / "runs" / "novel")
+    with pytest.raises(TextgenError, match="another process is working"):
+        trying.try_texts(path, minutes=5, overwrite=True, **folders)
+    lock.release()
+    assert study[0].path.read_text() == written
     trying.try_texts(path, minutes=5, seeds=2, overwrite=True, **folders)
+    assert study[0].path.read_text() != written
     first, _, longer = study
     assert {tuple(arm.numbers) for arm in longer.arms.values()} == {(1, 2)}
     assert longer.budget.seconds < first.budget.seconds
@@ -107,21 +113,6 @@ def test_a_long_text_leaves_less_time_for_training():
         trying.training_seconds(3, 1.5, 40_000_000)
 
 
-def test_a_study_at_work_is_not_replaced(tmp_path, study):
-    path, reports, runs = tmp_path / "novel.txt", tmp_path / "reports", tmp_path / "runs"
-    path.write_text(text(3000), encoding="utf-8")
-    options = {"reports_folder": reports, "runs_folder": runs}
-    trying.try_texts(path, **options)
-    written = (reports / "novel/novel.toml").read_text()
-    lock = lock_study(runs / "novel")
-    with pytest.raises(TextgenError, match="another process is working"):
-        trying.try_texts(path, minutes=5, overwrite=True, **options)
-    lock.release()
-    assert (reports / "novel/novel.toml").read_text() == written
-    trying.try_texts(path, minutes=5, overwrite=True, **options)
-    assert (reports / "novel/novel.toml").read_text() != written
-
-
 def test_without_the_tales_articles_are_tried_under_their_own_name(
     tmp_path, study, capsys, monkeypatch
 ):
@@ -134,7 +125,6 @@ def test_without_the_tales_articles_are_tried_under_their_own_name(
     assert (ran.name, ran.title) == ("wikipedia", "Characters, subwords or words: wikipedia")
     assert {ran.experiment(arm).resolved["corpus"]["kind"] for arm in ran.arms} == {"wikipedia"}
     printed = capsys.readouterr()
-    assert printed.err.count("downloading") == 1
     assert "these results are for articles of Wikipedia" in printed.err
 
 
@@ -148,6 +138,5 @@ def test_numbered_texts_may_be_chapters_of_one_book(tmp_path, study, name, first
         write_file(tmp_path / "all" / f"{names[name == 'tale']}.txt", text(40, 1000 * i))
     trying.try_texts(tmp_path / "all", reports_folder=tmp_path, runs_folder=tmp_path)
     corpus = load_corpus(study[0].experiment("words"))
-    assert corpus.division == ""
     assert said in (found := same_works(corpus))
     assert bool(said) == bool(found)

@@ -8,13 +8,11 @@ import re
 import tempfile
 from collections import Counter, namedtuple
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import tomli_w
 from conftest import POLICIES, fitted, made_up, small_experiment
-from report_sample import hostile
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
@@ -23,7 +21,6 @@ from textgen.data.corpora import File
 from textgen.data.documents import BYTE_ORDER_MARKS, Document, read_text
 from textgen.data.splits import divide
 from textgen.embeddings.file import File as VectorFile
-from textgen.report.page import render_page
 from textgen.runs.folder import write_experiment
 from textgen.studies.study import load_study
 from textgen.tokenizers.characters import Characters
@@ -238,64 +235,13 @@ GLOVE = b"the 0.1 0.2 0.3 -0.4\nkeeper 1 2 3 4\nA 1e-3 0 0 7\n"
 VECTORS = b"3 4\n" + GLOVE
 
 
-class Elements(HTMLParser):
-    """The elements of a page, in ``rows`` of (tag, attributes); comments and the like are some."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.rows = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.rows.append((tag, dict(attrs)))
-
-    def handle_comment(self, data):
-        self.rows.append(("comment", {}))
-
-    handle_decl = unknown_decl = handle_pi = handle_comment
-
-
-def markup(script, quotes, odd):
-    """How often each tag comes on the page of a report with these texts; which attributes the tags
-    have, with what they load or run."""
-    page = render_page(*hostile(script, quotes, odd))
-    page.encode("utf-8")
-    rows = Elements(page).rows
-    attributes = {
-        (tag, name, (value or "").partition("#")[0] if name in ("href", "src", "action") else "")
-        for tag, pairs in rows
-        for name, value in pairs.items()
-    }
-    return Counter(tag for tag, _ in rows), attributes
-
-
-harmless = cache(lambda: markup("a\ny", "b\nee", "s\nee"))
-
-
-def check_page(data):
-    """Three texts, between NUL bytes, wherever a report has texts: none of them becomes markup."""
-    script, quotes, odd, *_ = [*map(text_in, data.split(b"\0")), "", "", ""]
-    tags, attributes = markup(f"0{script[:300]}", f"1{quotes[:300]}", f"2{odd[:300]}")
-    known_tags, known_attributes = harmless()
-    assert tags.keys() <= known_tags.keys(), tags.keys() - known_tags.keys()
-    assert attributes <= known_attributes, attributes - known_attributes
-    for tag in ("script", "style", "svg", "table", "h2", "comment"):
-        assert tags[tag] == known_tags[tag], tag
-
-
-PAGES = [
-    b"<script>alert(1)</script>\0\" onload='x' $x_1$\0]]> --> </style><b>",
-    b"</script><!--<script>&lt;\0{{ 7*7 }}${a}\\frac{1}{0}^_\0\xff\xed\xa0\x80\x1b[2J\xe2\x80\xae",
-]
 TARGETS = {
     "experiment": Target(check_experiment, EXPERIMENTS, 150),
     "study": Target(check_study, [STUDY], 60),
-    "tokenizer": Target(check_tokenizer, [bytes([i]) + HARD for i in range(len(TOKENIZERS))], 250),
+    "tokenizer": Target(check_tokenizer, [bytes([i]) + HARD for i in range(len(TOKENIZERS))], 100),
     "text": Target(check_text, TEXTS, 120),
     "split": Target(check_split, SPLITS, 150),
     "vectors": Target(
         check_vectors, [b"\0" + VECTORS, b"\0" + GLOVE, b"\1" + gzip.compress(VECTORS)], 100
     ),
-    "page": Target(check_page, PAGES, 3),
 }

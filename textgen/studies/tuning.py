@@ -125,8 +125,9 @@ class Tuning:
         return dict(sorted(above.items(), key=lambda item: item[1]))
 
     def kept(self, seconds: float) -> list[int]:
-        """The settings that are among the best of any arm."""
-        return sorted({n for c in self.costs(seconds).values() for n in [*c][: self.search.keep]})
+        """The settings that are among the best of any arm, the least mean regret first."""
+        best = {n for costs in self.costs(seconds).values() for n in [*costs][: self.search.keep]}
+        return [setting for setting in self.regrets(seconds) if setting in best]
 
 
 def draw_settings(search: Search) -> list[dict[str, Any]]:

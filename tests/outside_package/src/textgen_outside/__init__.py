@@ -1,1 +1,0 @@
-"""Plug-ins for textgen, from outside of it."""
