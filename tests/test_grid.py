@@ -89,7 +89,7 @@ def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
     """A cell of 20 s has (20 − 2) / 0.5 updates, whatever its text and size."""
     timed, made = [], []
 
-    def measure(experiment, log, seconds, processes):
+    def measure(processes, module, experiment, seconds, log):
         timed.append((str(experiment.corpus.path), experiment.split.train_characters, seconds))
         return {"preparation_seconds": 2.0, "seconds_per_update": 0.5, "parameters": 9}
 
@@ -98,7 +98,7 @@ def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
         made.append((name, {arm: plan.updates for arm, plan in plans.items()}))
         raise TextgenError("by design")
 
-    monkeypatch.setattr(studies, "_measure_in_a_process", measure)
+    monkeypatch.setattr(studies.Processes, "measure", measure)
     monkeypatch.setattr(execution, "_run_cell", run_cell)
     written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60]')
     for _ in range(2):
@@ -141,7 +141,7 @@ def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
     written(SIZES, texts)
     system.start_tensorflow()
     for name in ("threads", "threads_of_an_operation"):  # as processes of their own start it
-        monkeypatch.setitem(system._in_effect, name, 1)
+        monkeypatch.setitem(system.tensorflow_in_effect, name, 1)
 
     def run(stop=None, **options):
         made = []

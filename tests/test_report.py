@@ -152,7 +152,7 @@ def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_count
     spans = [(0, 2, 1.0, 0.5), (2, 5, 9.0, 0.0), (5, 6, 0.0, 0.0)]
     passage = Passage(part="network", document="d", start=0, text="a <b>\ncd", arms={"x": spans})
     assert page.mean_bits(passage, "x") == pytest.approx(10.5 / 6)
-    assert re.sub("<[^>]*>", "", page.coloured(passage, "x")) == "a &lt;b&gt;\ncd"
+    assert "".join(text for text, *_ in page.stretches(passage, "x")) == "a <b>\ncd"
     made = SampleText(text="abcdefgh", filled=[(1, 3, "NN")], copied=[(2, 6)])
     expected = [("a", "", 0), ("b", "NN", 0), ("c", "NN", 1), ("def", "", 1), ("gh", "", 0)]
     assert list(page.pieces(made)) == expected
@@ -163,7 +163,7 @@ def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_count
 def test_a_model_without_a_network_does_as_well_within_the_margin():
     words = {1.80: "better", 1.695: "as well", 1.705: "as well", 1.60: "worse"}
     best = SimpleNamespace(label="4-gram", part="counts", test=SimpleNamespace(total=1.70))
-    arms = [SimpleNamespace(name=b, test=SimpleNamespace(total=b)) for b in words]
+    arms = [SimpleNamespace(name=b, total=b) for b in words]
     report = SimpleNamespace(references=[best], scored=arms, margin=0.01)
     for bits, said in sentences.without_network(report).items():
         assert f"does {words[bits]}: 1.700" in said

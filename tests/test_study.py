@@ -130,12 +130,12 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, 
     measured = {"char": (2020, 0.1), "wide": (3000, 0.1), "slow": (2000, 20.0)}
     keys = ("parameters", "preparation_seconds", "seconds_per_update")
 
-    def measure(experiment, log, seconds, processes):
+    def measure(processes, module, experiment, seconds, log):
         return dict(zip(keys, (*measured[log.stem], 0.04), strict=True))
 
     text = "[budget]\nseconds = 1\nparameters = 2000\n" + CHAR
     text += arm("wide", "backbone.units=[9]") + arm("slow", "backbone.units=[8]")
-    monkeypatch.setattr(studies, "_measure_in_a_process", measure)
+    monkeypatch.setattr(studies.Processes, "measure", measure)
     monkeypatch.setattr(execution, "run_all", lambda *_, **__: pytest.fail("a run was started"))
     path = written(text)
     with pytest.raises(TextgenError, match=r"2 of 3 arms cannot be planned") as caught:
@@ -337,7 +337,7 @@ def test_another_or_a_damaged_run_is_refused_or_replaced(
         run(path, overwrite=True)
     assert copied.asked == [("char-1", True)]
     (copied.folder / "plan.json").write_text("{")
-    with pytest.raises(TextgenError, match=r"plan\.json: a damaged plan"):
+    with pytest.raises(TextgenError, match=r"plan\.json: damaged"):
         run(path)
 
 

@@ -169,7 +169,7 @@ def _generate(parser: Parser) -> None:
     parser.flag("--json", "one JSON record per line")
 
 
-@command("commands:play")
+@command("interactive.server:play")
 def _play(parser: Parser) -> None:
     """ask trained models side by side, in a page"""
     parser.option("runs", "e.g. runs/char", type=Path, nargs="+", metavar="RUN")
@@ -177,7 +177,7 @@ def _play(parser: Parser) -> None:
     parser.part("that answers until another is chosen")
 
 
-@command("commands:audit")
+@command("auditing.audit:audit")
 def _audit(parser: Parser) -> None:
     """check that the bits any model reports are a valid likelihood; exit code 1: a check failed"""
     from textgen.evaluation.units import UNITS

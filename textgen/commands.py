@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from textgen.auditing.audit import audit_model
-from textgen.auditing.claims import Claim
-from textgen.core.errors import TextgenError, json_line, visible
+from textgen.core.errors import TextgenError, json_line
 from textgen.core.experiment import (
     Experiment,
     SettingsReader,
@@ -21,39 +15,14 @@ from textgen.core.experiment import (
     load_experiment,
     resolve_text,
 )
-from textgen.core.settings import PartName, lookup, plugin_table, suggestion
+from textgen.core.settings import lookup, plugin_table, suggestion
 from textgen.core.system import kind_of
 from textgen.data.language import Language
 from textgen.data.loading import language_warnings, load_corpus
 from textgen.data.statistics import corpus_statistics, print_statistics
 from textgen.evaluation import baselines
-from textgen.interactive.models import open_models
-from textgen.interactive.server import listen, serve
-from textgen.runs.console import Screen, read_passage
+from textgen.runs.console import Screen
 from textgen.studies.study import Study
-
-
-def play(runs: Sequence[Path], port: int, part: PartName) -> None:
-    if not 0 <= port < 2**16:
-        raise TextgenError(f"--port: {port} is not from 0 to 65535")
-    listening = listen(port)
-    print("loading the models …", flush=True)
-    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
-    serve(models, part, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
-
-
-def audit(
-    model: str, *, part: str, no_end: bool, output: Path | None, json: bool, **options: Any
-) -> int:
-    passage = read_passage(options["text"], options["file"])
-    figure = options["claim"]
-    unit, end_counted = options["unit"], options["end_counted"]
-    claim = None if figure is None else Claim(figure, unit, end_counted)
-    say = partial(print, file=sys.stderr, flush=True)
-    result = audit_model(model, passage, claim=claim, part=part, end=not no_end, say=say)
-    print(json_line(asdict(result), indent=2) if json else result)
-    result.save(output)
-    return 0 if result.passed else 1
 
 
 def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:

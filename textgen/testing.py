@@ -57,8 +57,10 @@ def check_plugin(point: str, plugin: Any) -> None:
     lacking = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
     assert not lacking, f"{kind.__name__} lacks {lacking}"
     if plugin is kind:
-        settings = [f.name for f in dataclasses.fields(kind) if f.init and _is_required(f)]
-        assert not settings, f"{kind.__name__} has no default of {settings[0]}: check an instance"
+        for field in dataclasses.fields(kind):
+            without = field.default is field.default_factory is dataclasses.MISSING
+            message = f"{kind.__name__} has no default of {field.name}: check an instance"
+            assert not (field.init and without), message
         plugin = kind()
     try:
         if point in CHECKS:
@@ -67,10 +69,6 @@ def check_plugin(point: str, plugin: Any) -> None:
         if error.obj is not plugin:
             raise
         raise AssertionError(f"{kind.__name__} lacks {error.name}") from None
-
-
-def _is_required(setting: dataclasses.Field[Any]) -> bool:
-    return setting.default is setting.default_factory is dataclasses.MISSING
 
 
 def check_tokenizer(config: Any) -> None:

@@ -22,9 +22,10 @@ import textgen
 from textgen.auditing.checks import CHECKS, Case, Check, Verdict, decode_words
 from textgen.auditing.claims import Claim, ModelFactory, as_claim, own_claim
 from textgen.auditing.sources import RUN, open_source
-from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.errors import UNREADABLE, TextgenError, json_line
 from textgen.core.settings import PARTS
 from textgen.core.system import sha256_of, write_json
+from textgen.runs.console import read_passage
 from textgen.runs.folder import checksums
 
 # Audits in the folder of a run, and what was audited.
@@ -175,10 +176,9 @@ def audit_model(
     except TextgenError:
         raise
     except Exception as error:
-        raise TextgenError(
-            f"{model}: the model raised {type(error).__name__}: {error}",
-            "docs/audit.md has the protocol; --debug shows where it was raised",
-        ) from error
+        message = f"{model}: the model raised {type(error).__name__}: {error}"
+        hint = "docs/audit.md has the protocol; --debug shows where it was raised"
+        raise TextgenError(message, hint) from error
     encoded = text.encode("utf-8", "surrogatepass")
     fields = asdict(case.claim) | {"parts": None}
     return Audit(
@@ -194,6 +194,20 @@ def audit_model(
         claim={k: v.item() if isinstance(v, np.generic) else v for k, v in fields.items()},
         checks=checks,
     )
+
+
+def audit(
+    model: str, *, part: str, no_end: bool, output: Path | None, json: bool, **options: Any
+) -> int:
+    """``textgen audit``."""
+    passage = read_passage(options["text"], options["file"])
+    figure = options["claim"]
+    claim = None if figure is None else Claim(figure, options["unit"], options["end_counted"])
+    say = partial(print, file=sys.stderr, flush=True)
+    result = audit_model(model, passage, claim=claim, part=part, end=not no_end, say=say)
+    print(json_line(asdict(result), indent=2) if json else result)
+    result.save(output)
+    return 0 if result.passed else 1
 
 
 def _decode_elsewhere(source: list[Any], words: np.ndarray, length: int) -> str:

@@ -8,7 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from os.path import commonprefix
+from typing import Literal
 
 import constriction
 import numpy as np
@@ -156,10 +157,8 @@ def next_probabilities(model: Model) -> np.ndarray:
     """
     logs = np.asarray(model.next_log_probabilities(), dtype=np.float64)
     if logs.ndim != 1:
-        raise TextgenError(
-            f"{type(model).__name__}.next_log_probabilities has shape {logs.shape}, not (V,)",
-            "natural logarithms are needed: docs/audit.md",
-        )
+        message = f"{type(model).__name__}.next_log_probabilities has shape {logs.shape}, not (V,)"
+        raise TextgenError(message, "natural logarithms are needed: docs/audit.md")
     with np.errstate(over="ignore"):
         return np.exp(logs)
 
@@ -231,7 +230,7 @@ def no_look_ahead(case: Case) -> Result:
     for cut, edited in edits:
         tokens = tokens_of(case.model, text)
         others = tokens_of(case.twin, edited)
-        same = _shared(tokens, others)
+        same = len(commonprefix([tokens, others]))  # noqa: RUF071 - of tokens
         both = zip(read(case.model, tokens), read(case.twin, others), strict=False)
         for place, (a, b) in enumerate(itertools.islice(both, same + 1)):
             places += 1
@@ -244,12 +243,6 @@ def no_look_ahead(case: Case) -> Result:
             wrong.append(f"bits claimed before {cut} change with characters from there on")
     result = f"at {places} places two texts with the same beginning lead to the same predictions"
     return not wrong, "; ".join(wrong) or result
-
-
-def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
-    """How much of the beginnings of two sequences is the same."""
-    pairs = zip(first, second, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _with_change(text: str, near: int) -> tuple[int, str]:
@@ -292,7 +285,7 @@ def encode_and_decode(case: Case) -> Result:
     others = [t for t in (replaced, *AWKWARD_TEXTS) if own_tokens(case.model, t) is not None]
     for sent in (text, *others):
         if (back := case.twin.decode(case.model.encode(sent))) != sent:
-            place = _shared(sent, back)
+            place = len(commonprefix([sent, back]))  # noqa: RUF071 - of characters
             wrong.append(f"{_excerpt(sent, place)} comes back as {_excerpt(back, place)}")
     if wrong:
         return False, f"{len(wrong)} of {len(others) + 1} texts do not come back: {wrong[0]}"

@@ -219,10 +219,8 @@ class HuggingFaceModel:
         with self._torch.no_grad():
             inputs = {"input_ids": self._torch.tensor([list(tokens)]), self._cache: past}
             outputs = self._network(**inputs, use_cache=True)
-        logits = outputs.logits[0].double().numpy()
-        logits = logits - logits.max(axis=-1, keepdims=True)
-        logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-        return logs, getattr(outputs, self._cache)
+        logs = self._torch.log_softmax(outputs.logits[0].double(), dim=-1)
+        return logs.numpy(), getattr(outputs, self._cache)
 
     def encode(self, text: str) -> list[int]:
         # a special token's name in a text is text

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -52,24 +53,13 @@ def plugin_table(point: str) -> dict[str, str]:
     Raises:
         TextgenError: another package brings a kind of textgen's own name.
     """
-    own, others = _own(point), dict[str, str]()
-    for place, entry in _brought():
-        if place == point:
-            others.setdefault(entry.name, entry.value)
+    own, brought = _own(point), metadata.entry_points(group=f"textgen.{point}")
+    others = {entry.name: entry.value for entry in brought}
     if taken := own.keys() & others.keys():
         name = min(taken)
         message = f"entry point textgen.{point}: {name} = {others[name]}: textgen has a {name}"
         raise TextgenError(message, "rename it in that package, or uninstall it")
     return own | others
-
-
-def _brought() -> Iterator[tuple[str, metadata.EntryPoint]]:
-    """The entry points below ``textgen``, each with the rest of its group's name: a plug-in point,
-    or something of another project, which is none of textgen's business."""
-    for entry in (e for package in metadata.distributions() for e in package.entry_points):
-        prefix, _, place = entry.group.partition(".")
-        if prefix == "textgen":
-            yield place, entry
 
 
 def _own(point: str) -> dict[str, str]:
@@ -95,8 +85,9 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     prefix = f"{where}: " if where else ""
     if target is None:
         hint = f"{suggestion(kind, table)}; or install the package that brings it"
-        for place, entry in _brought():
-            if entry.name == kind and place not in POINTS:
+        for entry in metadata.entry_points(name=kind):
+            prefix, _, place = entry.group.partition(".")
+            if prefix == "textgen" and place not in POINTS:
                 hint = f"textgen.{place} is no plug-in point: {suggestion(place, POINTS)}"
         raise TextgenError(f"{prefix}unknown {point.replace('_', ' ')} {kind!r}", hint)
     return resolve_name(target)
@@ -372,9 +363,13 @@ class Split:
             raise ValueError(f"folds go neither with lists nor with method = {self.method!r}")
 
 
-def _check_rising(orders: Sequence[int]) -> None:
-    if list(orders) != sorted(set(orders)):
-        raise ValueError(f"orders that do not rise: {list(orders)}")
+def check_rising(name: str, values: Sequence[Any]) -> None:
+    """Raises:
+    ValueError: each of some numbers, of which ``"all"`` is the largest, is not above the last.
+    """
+    numbers = [math.inf if value == "all" else value for value in values]
+    if numbers != sorted({*numbers}):
+        raise ValueError(f"{name} that do not rise: {list(values)}")
 
 
 @dataclass(frozen=True)
@@ -392,7 +387,7 @@ class TrainingCountsSettings:
     orders: tuple[Annotated[int, Field(ge=0, le=16)], ...] = ()
 
     def __post_init__(self) -> None:
-        _check_rising(self.orders)
+        check_rising("orders", self.orders)
 
 
 @dataclass(frozen=True)
@@ -415,7 +410,7 @@ class CacheSettings:
     learning_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
-        _check_rising(self.orders)
+        check_rising("orders", self.orders)
         if self.learning_rate and not self.orders:
             raise ValueError("learning_rate needs orders, e.g. [3, 4, 5]")
 

@@ -347,7 +347,9 @@ def free_memory() -> int | None:
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_in_effect = dict[str, int]()  # how TensorFlow was started in this process
+# How TensorFlow was started in this process: ``threads`` in all and ``threads_of_an_operation``;
+# whether it is ``deterministic``.
+tensorflow_in_effect = dict[str, int]()
 
 
 def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bool = False) -> int:
@@ -367,23 +369,17 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
             and this process has started TensorFlow without.
     """
     threads = min(threads, cores())
-    if not _in_effect:
+    if not tensorflow_in_effect:
         _start(threads or cores(), deterministic, parts)
-    started = _in_effect["threads"]
-    per_operation = _in_effect["threads_of_an_operation"]
+    started = tensorflow_in_effect["threads"]
+    per_operation = tensorflow_in_effect["threads_of_an_operation"]
     others = threads and (threads, 1) != (started, per_operation)
-    if parts and (others or deterministic > _in_effect["deterministic"]):
-        state = ", ".join(f"{name} = {value}" for name, value in _in_effect.items())
+    if parts and (others or deterministic > tensorflow_in_effect["deterministic"]):
+        state = ", ".join(f"{name} = {value}" for name, value in tensorflow_in_effect.items())
         message = f"training.threads, training.deterministic: TensorFlow was started with {state}"
         hint = "start a new process (in a notebook: restart its kernel), or leave them out"
         raise TextgenError(message, hint)
     return started
-
-
-def tensorflow_in_effect() -> dict[str, int]:
-    """How TensorFlow was started in this process: ``threads`` in all and
-    ``threads_of_an_operation``; whether it is ``deterministic``."""
-    return dict(_in_effect)
 
 
 def _start(threads: int, deterministic: bool, parts: bool) -> None:
@@ -404,7 +400,7 @@ def _start(threads: int, deterministic: bool, parts: bool) -> None:
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")
-    _in_effect.update(
+    tensorflow_in_effect.update(
         threads=threads, threads_of_an_operation=per_operation, deterministic=deterministic
     )
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
 from textgen.core.settings import Sampling, build
-from textgen.evaluation.sampler import Stepper
+from textgen.evaluation.sampler import Sampler, Stepper
 from textgen.evaluation.units import PART_LABELS
 from textgen.runs.finished import Run, load_run
-from textgen.runs.generation import encode_prompt, stream_text
+from textgen.runs.generation import Writer, encode_prompt, requests
 
 # As many connections as a browser opens to one host.
 MAX_MODELS = 6
@@ -39,9 +39,8 @@ def open_models(
         TextgenError: no such run, a damaged one, the same one twice, or too many.
     """
     if len(runs) > MAX_MODELS:
-        raise TextgenError(
-            f"RUN: {len(runs)} runs; at most {MAX_MODELS} fit on the page", "leave some out"
-        )
+        message = f"RUN: {len(runs)} runs; at most {MAX_MODELS} fit on the page"
+        raise TextgenError(message, "leave some out")
     loaded = [load_run(run) for run in runs]  # all are checked before TensorFlow is loaded
     if len({run.folder.resolve() for run in loaded}) < len(loaded):
         raise TextgenError("RUN: the same run is given twice", "leave one out")
@@ -126,9 +125,11 @@ class PlayModel:
 
     def write(self, prompt: str, *, seed: int, **settings: Any) -> Iterator[str]:
         """The text that :meth:`Run.generate` writes with the same settings, piece by piece."""
-        chosen: Sampling = build(Sampling, {"samples": 1, **settings}, "settings")
+        one = {"samples": 1, "prompts": [prompt]}
+        chosen: Sampling = build(Sampling, {**one, **settings}, "settings")
         self._check_prompt(prompt, chosen.part)
-        yield from stream_text(self.run.part(chosen.part), prompt, chosen, seed)
+        (request,) = requests(chosen, seed)
+        yield from Writer(Sampler(self.run.part(chosen.part)), chosen).stream(request)
 
     def price(self, text: str) -> dict[str, Any]:
         """What :meth:`Run.score` says of a text.

@@ -18,12 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable
+from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable, visible
 from textgen.core.settings import PartName
 from textgen.core.system import cores
-from textgen.interactive.models import PlayModel
+from textgen.interactive.models import PlayModel, open_models
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -49,10 +49,8 @@ MAX_QUESTION_BYTES = 200_000
 MAX_WRITTEN_CHARACTERS = 4000
 
 
-class Question(BaseModel):
+class Question(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     """What the page asks of a model: settings beside ``text`` are for writing."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     model: str
     what: Literal["write", "expect", "price"]
@@ -180,6 +178,16 @@ def answer(model: PlayModel, question: Question) -> Iterator[dict[str, Any]]:
     except TextgenError as error:
         place = {"at": error.place} if isinstance(error, RefusedText) else {}
         yield {"error": str(error), **place}
+
+
+def play(runs: Sequence[Path], port: int, part: PartName) -> None:
+    """``textgen play``."""
+    if not 0 <= port < 2**16:
+        raise TextgenError(f"--port: {port} is not from 0 to 65535")
+    listening = listen(port)
+    print("loading the models …", flush=True)
+    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
+    serve(models, part, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
 
 
 def listen(port: int = 0) -> socket.socket:

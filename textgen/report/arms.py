@@ -129,10 +129,8 @@ def group_runs(runs: Sequence[Run], names: Collection[str] = ()) -> list[Arm]:
         places = Counter(map(_place, members))
         if twins := [run for run in members if places[_place(run)] > 1]:
             folders = " and ".join(str(run.folder) for run in twins)
-            raise TextgenError(
-                f"{folders}: the same experiment with the same seed more than once",
-                hint="leave one of them out, or train it with --set seed=N",
-            )
+            message = f"{folders}: the same experiment with the same seed more than once"
+            raise TextgenError(message, "leave one of them out, or train it with --set seed=N")
         stem, *others = {_stem(run.experiment) for run in members}
         shared = not others and (len(members) > 1 or stem in names)
         name = stem if shared else members[0].experiment.name

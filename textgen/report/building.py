@@ -131,16 +131,12 @@ def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
         f"{getattr(own, key):g} {key}" for own in budgets for key in BUDGETS if getattr(own, key)
     }
     seeds = "/".join(str(n) for n in sorted({len(arm.seeds) for arm in arms}))
-    facts = {
-        "textgen": textgen.__version__,
-        "text": corpus.sha256[:8],
-        "split": str(corpus.description["split_sha256"])[:8],
-        "part": arms[0].part,
-        "seeds": f"{seeds}×{len(arms[0].folds)}",
-        "budget": "/".join(sorted(named)),
-        "settings": "matched" if len({matched_settings(arm) for arm in arms}) == 1 else "own",
-    }
-    return "|".join(f"{key}:{value}" for key, value in facts.items())
+    text, split = corpus.sha256[:8], str(corpus.description["split_sha256"])[:8]
+    settings = "matched" if len({matched_settings(arm) for arm in arms}) == 1 else "own"
+    return (
+        f"textgen:{textgen.__version__}|text:{text}|split:{split}|part:{arms[0].part}|"
+        f"seeds:{seeds}×{len(arms[0].folds)}|budget:{'/'.join(sorted(named))}|settings:{settings}"
+    )
 
 
 def _text_cautions(loaded: Corpus) -> list[schema.Caution]:
@@ -264,14 +260,9 @@ def _mean_bits(
         total=model + spelling,
         mean_over_documents=_mean(run["mean_over_documents"] for run in runs),
         deviation=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
-        low=_bound(ends[0]),
-        high=_bound(ends[1]),
+        low=ends[0],
+        high=ends[1],
     )
-
-
-def _bound(value: float) -> float | None:
-    """None for a bound that is open."""
-    return value if math.isfinite(value) else None
 
 
 def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:
@@ -350,9 +341,7 @@ def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
 def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
     """Of bits (seeds, documents) of two arms that were tested as this one."""
     found = significance.compare_arms(first, second, arm.units, arm.fold_of)
-    return schema.Effect(
-        difference=found.difference, low=_bound(found.low), high=_bound(found.high)
-    )
+    return schema.Effect(difference=found.difference, low=found.low, high=found.high)
 
 
 def _differences(
@@ -375,7 +364,7 @@ def _differences(
         dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
         rows[number] = schema.Difference(
             part=part,
-            **{**asdict(d), "low": _bound(d.low), "high": _bound(d.high)},
+            **asdict(d),
             share=abs(d.difference) * units.sum() / dearer,
             p_adjusted=p,
             tested_on=tested_on,

@@ -61,10 +61,8 @@ class Comparison:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / "report.json").exists():
-            raise TextgenError(
-                f"{self.folder}: no report.json",
-                hint="write a report: textgen compare runs/char runs/words",
-            )
+            hint = "write a report: textgen compare runs/char runs/words"
+            raise TextgenError(f"{self.folder}: no report.json", hint)
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -162,8 +160,7 @@ def compare_runs(
         check_name(name, "--name")
     named_runs = [run for run in runs if not os.fspath(run).startswith(ELSEWHERE)]
     for run in named_runs:
-        if not isinstance(run, Run):
-            check_folder(Path(run))
+        check_folder(Path(os.fspath(run)))
     screen = Screen(quiet)
     readable, corpora, left_out = read_runs(named_runs, screen)
     asked = {arm for contrast in contrasts for arm in (contrast.first, contrast.second)}
@@ -184,9 +181,8 @@ def compare_runs(
             unknown = f"The training text of {folder.name} is not known: it may hold this text."
             warnings.append(Caution(text=unknown))
     names = [arm.name for arm in arms]
-    named = {"name": name, "title": title, "part": part if part != "network" else ""}
-    if Path(reports_folder) != REPORTS:
-        named["reports"] = os.fspath(reports_folder)
+    named = {"name": name, "title": title, "part": part * (part != "network")}
+    named["reports"] = os.fspath(reports_folder) * (Path(reports_folder) != REPORTS)
     options = [
         *(os.fspath(run) for run in runs),
         *(f"--{key}={value}" for key, value in named.items() if value),
@@ -284,10 +280,8 @@ def read_runs(
         left_out[os.fspath(run)] = reason
         screen.warn(f"LEFT OUT: {run.folder}: {reason}")
     if not readable:
-        raise TextgenError(
-            f"compare: no run that can be read among {len(runs)}",
-            hint="train one: textgen run experiments/char.toml",
-        )
+        message = f"compare: no run that can be read among {len(runs)}"
+        raise TextgenError(message, "train one: textgen run experiments/char.toml")
     return readable, corpora, [{"folder": f, "reason": r} for f, r in left_out.items()]
 
 
@@ -321,10 +315,8 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
     """
     names = [arm.name for arm in arms]
     if unknown := [name for name in wanted if name not in names]:
-        raise TextgenError(
-            f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}",
-            hint="name some of these, or none for all",
-        )
+        message = f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}"
+        raise TextgenError(message, "name some of these, or none for all")
     packed, left_out = dict[str, str](), dict[str, str]()
     for arm in arms:
         if wanted and arm.name not in wanted:
@@ -350,8 +342,7 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     """Print a report: the answers, the table, a line of what each model wrote, warnings, and where
     it lies."""
     answer, *qualifications = result_lines(report) or [""]
-    soft_wrap = not screen.console.is_terminal
-    screen.console.print(Text(visible(answer), style="bold"), soft_wrap=soft_wrap)
+    screen.say(answer, "bold")
     for line in qualifications:
         screen.say(line)
     for contrast in report.contrasts:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 import textgen
 from textgen.core.errors import visible
+from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
-from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED, format_bits, format_number
+from textgen.evaluation.units import format_number
 from textgen.interactive import portable
 from textgen.report import schema, sentences
 from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
@@ -60,52 +62,28 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
     """The page of a report.
 
     Args:
-        report, texts: its content.
+        report, texts: its content; the template asks this module for what it draws of it.
         models: those that can be asked in the page, as :func:`textgen.report.comparison.embedded`
             gives them; None for none.
 
     Returns:
         HTML that can be written as UTF-8 whatever the texts hold.
     """
-    left_out = [f"Left out: {run['folder']}: {run['reason']}" for run in report.left_out]
-    shares = [share for row in report.word_classes for share in row.shares.values()]
-    temperatures = range(len(report.generated.settings["temperatures"]))
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
+    packed = [
+        [name, "", report.numbers[name], packed]
+        for name, packed in (models["packed"] if models else {}).items()
+    ]
     html = page_template("page.html").render(
         report=report,
         texts=texts,
         models=models,
-        numbers=report.numbers,
-        hues=HUES,
-        heat_edges=HEAT_EDGES,
+        packed=packed,
+        scripts=Markup(scripts),
         sentences=sentences,
-        warnings=[*report.warnings, *(schema.Caution(text=text) for text in left_out)],
-        bars=bar_scale(report),
-        shares=Scale(0.0, max(shares, default=1.0)),
-        differences=difference_scale(report),
-        documents=documents(report),
-        plots=plots(report),
-        measures=[measures(report, number) for number in temperatures],
-        tables=tables(report),
-        tests=tests(report),
-        passages=[
-            f"{p.document}, {'a typical passage' if p.start else 'the beginning'}"
-            + f", {PART_LABELS[p.part]}" * (p.part != report.part)
-            for p in texts.passages
-        ],
-        leads=leads(report),
-        labels=PART_LABELS,
-        marks=part_marks,
-        samples=[f"{number}. {s.label}" for number, s in enumerate(texts.samples, 1)],
-        between=between,
-        coloured=coloured,
-        mean_bits=mean_bits,
-        pieces=pieces,
+        page=sys.modules[__name__],
+        units=units,
         version=textgen.__version__,
-        packed=[
-            [name, "", report.numbers[name], packed]
-            for name, packed in (models["packed"] if models else {}).items()
-        ],
-        scripts=Markup("\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)),
     )
     return SURROGATES.sub("\ufffd", visible(html))
 
@@ -138,6 +116,18 @@ def scale_of(values: Iterable[float | None]) -> Scale:
     return Scale(low - margin, high + margin)
 
 
+def warnings(report: Report) -> list[schema.Caution]:
+    """Those of a report, and which runs were left out."""
+    left_out = [f"Left out: {run['folder']}: {run['reason']}" for run in report.left_out]
+    return [*report.warnings, *(schema.Caution(text=text) for text in left_out)]
+
+
+def share_scale(report: Report) -> Scale:
+    """From zero to the largest share of a class of words."""
+    shares = [share for row in report.word_classes for share in row.shares.values()]
+    return Scale(0.0, max(shares, default=1.0))
+
+
 def bar_scale(report: Report) -> Scale:
     """From zero to the longest bar or interval of the models side by side."""
     ends = [row.test.high or row.test.total for row in report.side_by_side if row.test]
@@ -151,115 +141,42 @@ def difference_scale(report: Report) -> Scale:
     return Scale(-reach, reach)
 
 
-def part_marks(arm: ArmRow, scale: Scale) -> list[tuple[float, str]]:
-    """Places inside an arm's bar, and what is said of them: its other parts."""
-    return [
-        (scale.place(bits.total), f"{arm.name}, {PART_LABELS[part]}: {bits.total:.3f}")
-        for part, bits in arm.parts.items()
-        if arm.test and part != "counts" and bits.total < arm.test.total
-    ]
-
-
-def leads(report: Report) -> list[Table]:
-    """Of every contrast: where the characters of the difference stand, then what parts change."""
-    result = []
-    for c in report.contrasts:
-        found: dict[str, Any] = {sentences.WHERE[name]: effect for name, effect in c.where.items()}
-        found[f"in all, {PART_LABELS[c.part]}"] = c
-        found |= {f"{sentences.CHANGED_BY[part]} change": e for part, e in c.changes.items()}
-        rows = [((), (name, signed(e), between(e) or NOTHING)) for name, e in found.items()]
-        caption = f"{c.first} − {c.second}, bits per character of the whole text"
-        result.append(Table(caption, ("where", "difference", "95 % interval"), rows))
-    return result
-
-
-def signed(effect: schema.Effect) -> str:
-    return f"{effect.difference:+.3f}".replace("-", "−")
-
-
-def tests(report: Report) -> Table:
-    """Every contrast by every part of the models, with the figures that its answer is based on."""
-    rows = []
-    for c in report.contrasts:
-        for part, found in ((c.part, c), *c.parts.items()):
-            p = f"{found.p_adjusted:.3f}" if found.p_adjusted >= 0.0005 else "< 0.001"
-            cells = [f"{c.first} − {c.second}", PART_LABELS[part], found.verdict, signed(found)]
-            cells += [between(found) or NOTHING, p, f"{found.documents}"]
-            rows.append(((c.first, c.second), [*cells, "{} + {}".format(*found.seeds)]))
-    holm = f", after Holm over {report.questions} contrasts" * (report.questions > 1)
-    head = ["contrast", "part", "the first is", "difference", "95 % interval", f"p{holm}"]
-    head += [report.corpus["unit"], "seeds"]
-    return Table("Differences in bits per character, below 0 in favour of the first", head, rows)
-
-
-class Dot(NamedTuple):
-    arm: str
-    text: str
-    place: float
-
-
 class Strip(NamedTuple):
-    """A row of dots, one for each arm; ``band``: start and width of a range to compare with."""
+    """A row of dots, one for each arm that has a value; ``band``: a range to compare with."""
 
     label: str
     note: str
-    dots: Sequence[Dot]
-    band: tuple[float, float] | None = None
-
-
-class Table(NamedTuple):
-    """Rows with the arms that each speaks of; ``arms``: number of a column → its arm."""
-
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[tuple[Sequence[str], Sequence[str]]]
-    arms: Mapping[int, str] = {}
-
-
-def dots(values: Mapping[str, float | None], scale: Scale, form: str = ".3f") -> list[Dot]:
-    """Of the values that are known, by their arms."""
-    known = [(name, value) for name, value in values.items() if value is not None]
-    return [Dot(name, f"{value:{form}}", scale.place(value)) for name, value in known]
+    values: Mapping[str, float | None]
+    scale: Scale
+    form: str = ".3f"
+    band: Sequence[float] = ()
 
 
 def documents(report: Report) -> list[Strip]:
     """Bits per character of every held-out document, hardest first."""
     scale = scale_of(bits for row in report.documents for bits in row.bits.values())
-    rows = []
-    for row in report.documents:
-        bits = {arm.name: row.bits[arm.name] for arm in report.scored}
-        rows.append(Strip(row.name, f"{row.characters:,} characters", dots(bits, scale)))
-    return rows
+    names = [arm.name for arm in report.scored]
+    return [
+        Strip(r.name, f"{r.characters:,} characters", {name: r.bits[name] for name in names}, scale)
+        for r in report.documents
+    ]
 
 
-def measures(report: Report, number: int) -> tuple[list[Strip], Table]:
-    """The measures at a temperature, by its number: those that are drawn, and all."""
+def measures(report: Report, number: int) -> tuple[list[Strip], dict[str, dict[str, Figure]]]:
+    """At a temperature, by its number: the measures that are drawn; and all, of human text and of
+    every arm."""
     made, strips = report.generated, []
     arms = {a.name: made.arms[a.name][number] for a in report.ranked if a.name in made.arms}
-    columns = [made.human, *arms.values()]
     for key in MEASURES_DRAWN:
         if label := made.labels.get(key):
             human = made.human[key]
             values = {name: arms[name][key].value for name in arms}
             scale = scale_of([*human, *values.values()])
             note = f"{label.unit}; human {format_number(human.value, label.form)}"
-            band = None
-            if human.value is not None:
-                ends = [scale.place(human.value if end is None else end) for end in human[1:]]
-                band = (ends[0], ends[1] - ends[0])
-            strips.append(Strip(label.meaning, note, dots(values, scale, label.form), band))
-    rows: list[tuple[list[str], list[str]]] = [
-        ([], [f"{label.meaning}, {label.unit}", *(_figure(c[key], label.form) for c in columns)])
-        for key, label in made.labels.items()
-    ]
-    caption = "All measures, with 95 % intervals over samples"
-    head = ["measure", "human text", *arms]
-    return strips, Table(caption, head, rows, dict(enumerate(arms, 2)))
-
-
-def _figure(figure: Figure, form: str) -> str:
-    interval = between(figure, form)
-    return format_number(figure.value, form) + (f" ({interval})" if interval else "")
+            ends = [human.value if end is None else end for end in human[1:]]
+            band = [end for end in ends if end is not None]
+            strips.append(Strip(label.meaning, note, values, scale, label.form, band))
+    return strips, {"human text": made.human, **arms}
 
 
 def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> str:
@@ -271,22 +188,22 @@ def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> s
     return f"{low:{form}}{separator}{high:{form}}".replace("-", "−")
 
 
-class Line(NamedTuple):
-    """A learning curve: the mean of an arm's seeds as points, each seed as a path."""
-
-    arm: str
-    path: str
-    seeds: Sequence[str]
-    points: Sequence[tuple[float, float, str]]
-
-
 class Plot(NamedTuple):
-    """Learning curves over one axis; ``references``: places and names of models without one."""
+    """Learning curves over one axis.
 
-    across: str
-    lines: Sequence[Line]
-    x_ticks: Sequence[tuple[float, str]]
-    y_ticks: Sequence[tuple[float, str]]
+    Attributes:
+        axis, unit: what the axis is, and its scale.
+        across, up: the two scales.
+        seeds, mean: arm → the curve of each seed, and their mean, as points (n, 2).
+        references: places and names of models without a curve.
+    """
+
+    axis: str
+    unit: float
+    across: Scale
+    up: Scale
+    seeds: Mapping[str, Sequence[np.ndarray]]
+    mean: Mapping[str, np.ndarray]
     references: Sequence[tuple[float, str]]
 
 
@@ -310,44 +227,33 @@ def plots(report: Report) -> list[Plot]:
     rows = []
     for axis, (label, unit) in AXES.items():
         across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
-        lines = [_line(arm, axis, across, up) for arm in arms]
-        rows.append(Plot(label, lines, across.ticks(), up.ticks(), references))
+        seeds = {arm.name: _points(arm, axis) for arm in arms}
+        mean = {name: _mean(own) for name, own in seeds.items()}
+        rows.append(Plot(label, unit, across, up, seeds, mean, references))
     return rows
 
 
-def _line(arm: ArmRow, axis: str, across: Scale, up: Scale) -> Line:
-    label, unit = AXES[axis]
-
-    def path(xs: Sequence[float], ys: Sequence[float]) -> str:
-        places = zip(xs, ys, strict=True)
-        return " ".join(f"{across.place(x / unit)},{100 - up.place(y):.2f}" for x, y in places)
-
-    length = min(len(curve.validation) for curve in arm.curves)
-    across_of = [getattr(curve, axis) for curve in arm.curves]
-    xs = np.mean([places[:length] for places in across_of], axis=0).tolist()
-    ys = np.mean([curve.validation[:length] for curve in arm.curves], axis=0).tolist()
-    points = [
-        (across.place(x / unit), up.place(y), f"{arm.name}, {x / unit:.3g} {label}: {y:.3f}")
-        for x, y in zip(xs, ys, strict=True)
-        if y <= up.high
-    ]
-    seeds = [path(x, c.validation) for x, c in zip(across_of, arm.curves, strict=True)]
-    return Line(arm.name, path(xs, ys), seeds if len(seeds) > 1 else [], points)
+def _points(arm: ArmRow, axis: str) -> list[np.ndarray]:
+    """(n, 2): the learning curve of each seed."""
+    return [np.column_stack([getattr(c, axis), c.validation]) for c in arm.curves]
 
 
-def coloured(passage: Passage, name: str) -> Markup:
-    """A passage with every stretch of an arm in an element with its colour and its bits."""
-    parts, done, text = list[str](), 0, passage.text
+def _mean(curves: Sequence[np.ndarray]) -> np.ndarray:
+    """(n, 2): the mean of curves, as far as all of them go."""
+    return np.mean([points[: min(map(len, curves))] for points in curves], axis=0)
+
+
+def stretches(passage: Passage, name: str) -> Iterator[tuple[str, int | None, str]]:
+    """A passage in stretches, those of an arm with their colour and their bits."""
+    done = 0
     for first, end, model, spelling in passage.arms[name]:
         start = max(done, first)
-        if end <= start:
-            continue
-        heat = bisect_right(HEAT_EDGES, (model + spelling) / max(1, end - first))
-        bits = f"{model:.2f} {spelling:.2f}"
-        parts += [str(escape(text[done:start])), f'<i class="h{heat}" data-b="{bits}">']
-        parts += [str(escape(text[start:end])), "</i>"]
-        done = end
-    return Markup("".join([*parts, str(escape(text[done:]))]))
+        if end > start:
+            heat = bisect_right(HEAT_EDGES, (model + spelling) / max(1, end - first))
+            yield passage.text[done:start], None, ""
+            yield passage.text[start:end], heat, f"{model:.2f} {spelling:.2f}"
+            done = end
+    yield passage.text[done:], None, ""
 
 
 def mean_bits(passage: Passage, name: str) -> float:
@@ -373,62 +279,3 @@ def count(value: float) -> str:
         if value >= 0.1 * size and value >= 1e4:
             return f"{value / size:.3g} {name}"
     return f"{value:,.0f}"
-
-
-SETTINGS: dict[str, Callable[[ArmRow], str]] = {
-    "arm": lambda arm: arm.name,
-    "what it is": lambda arm: arm.described,
-    "vocabulary": lambda arm: f"{arm.vocabulary_size:,}",
-    "replaced": lambda arm: f"{arm.replacement_rate:.1%}",
-    "context": lambda arm: arm.context,
-    "orders of training counts": lambda arm: ", ".join(map(str, arm.training_counts)) or NOTHING,
-    "orders of the cache": lambda arm: ", ".join(map(str, arm.cache)) or NOTHING,
-    "parameters": lambda arm: count(arm.parameters),
-    "updates": lambda arm: "–".join(f"{n:,}" for n in sorted({*arm.updates})),
-    "characters seen": lambda arm: count(arm.characters),
-    "passes": lambda arm: f"{arm.passes:.1f}",
-    "seconds": lambda arm: f"{arm.seconds:.0f}",
-    "preparation (included)": lambda arm: f"{arm.preparation_seconds:.0f}",
-    "elapsed": lambda arm: f"{arm.seconds_measured:.0f}",
-}
-
-
-def tables(report: Report) -> list[Table]:
-    """All figures of the arms, how they were made, and every run."""
-    head = ["model", "part", "bits per character", "95 % interval", "model + spelling"]
-    head += ["mean over documents", "deviation (seeds)"]
-    figures: list[tuple[list[str], list[str]]] = []
-    for arm in report.ranked:
-        name = arm.name if arm.same_text else f"{arm.name} (on another text or split)"
-        for part, bits in arm.parts.items() or {report.part: None}.items():
-            deviation = format_number(bits.deviation if bits else None)
-            cells = [name, PART_LABELS[part], *bits_cells(bits), f"{deviation} ({len(arm.seeds)})"]
-            figures.append(([arm.name], cells))
-    for row in sorted(report.references, key=lambda row: row.test.total):
-        for label, found in ((NOTHING, row.test), (PART_LABELS["with_cache"], row.with_cache)):
-            if found:
-                figures.append(([], [row.label, label, *bits_cells(found), ""]))
-    made = [([arm.name], [column(arm) for column in SETTINGS.values()]) for arm in report.ranked]
-    runs = [
-        ([arm.name], [arm.name, f"{run.seed}", run.folder, format_number(run.total)])
-        for arm in report.ranked
-        for run in arm.runs
-    ]
-    return [
-        Table("Bits per character of held-out text", head, figures),
-        Table("How each arm was made", list(SETTINGS), made),
-        Table("Every run", ("arm", "seed", "run folder", "bits per character"), runs),
-    ]
-
-
-def bits_cells(test: Bits | None) -> list[str]:
-    """Total, interval, model + spelling, mean over documents."""
-    if test is None:
-        return [UNCHARGED, *[NOTHING] * 3]
-    model, spelling, total = format_bits(dict(test))
-    return [
-        total,
-        between(test) or NOTHING,
-        f"{model} + {spelling}",
-        format_number(test.mean_over_documents),
-    ]

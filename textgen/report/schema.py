@@ -7,9 +7,10 @@ few documents leave open is None.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from textgen.core.settings import PartName
 from textgen.evaluation.metrics import Figure, Label
@@ -21,10 +22,13 @@ NEAR = 0.3
 MAX_NEAR_REFERENCES = 3
 
 
-class Row(BaseModel):
-    """What the parts of both files share."""
+OPEN = (-math.inf, math.inf)
+# The end of an interval; None where it is open.
+Bound = Annotated[float | None, BeforeValidator(lambda end: None if end in OPEN else end)]
 
-    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
+
+class Row(BaseModel, allow_inf_nan=False, populate_by_name=True):
+    """What the parts of both files share."""
 
 
 class Bits(Row):
@@ -35,8 +39,8 @@ class Bits(Row):
     total: float
     mean_over_documents: float
     deviation: float | None = None
-    low: float | None = None
-    high: float | None = None
+    low: Bound = None
+    high: Bound = None
 
 
 class TrainedRun(Row):
@@ -106,13 +110,18 @@ class ArmRow(Row):
     validation: Bits | None
     parts: dict[str, Bits] = {}
 
+    @property
+    def total(self) -> float:
+        """Bits per character, of the part that the report is about; inf without."""
+        return self.test.total if self.test else math.inf
+
 
 class Effect(Row):
     """A difference in bits per character, or some of it: below 0 in favour of the first arm."""
 
     difference: float
-    low: float | None
-    high: float | None
+    low: Bound
+    high: Bound
 
 
 class ReferenceRow(Row):
@@ -205,11 +214,6 @@ class Generated(Row):
     human: dict[str, Figure]
     arms: dict[str, list[dict[str, Figure]]]
 
-    @property
-    def headline(self) -> int:
-        """The place of the headline temperature."""
-        return int(self.settings["temperatures"].index(self.settings["temperature"]))
-
 
 class Caution(Row):
     """What a reader is warned of.
@@ -266,10 +270,7 @@ class Report(Row):
     @property
     def ranked(self) -> list[ArmRow]:
         """Arms, best first; then those without bits per character, last those on another text."""
-        return sorted(
-            self.arms,
-            key=lambda arm: (not arm.same_text, not arm.test, arm.test and arm.test.total),
-        )
+        return sorted(self.arms, key=lambda arm: (not arm.same_text, arm.total))
 
     @property
     def scored(self) -> list[ArmRow]:
@@ -279,7 +280,7 @@ class Report(Row):
     @property
     def side_by_side(self) -> list[ArmRow | ReferenceRow]:
         """The arms on one text, and the best models without a network near them, best first."""
-        worst = max((arm.test.total for arm in self.scored if arm.test), default=0.0)
+        worst = max((arm.total for arm in self.scored), default=0.0)
         near = [row for row in self.references if row.test.total <= worst + NEAR]
         near = sorted(near, key=lambda row: row.test.total)[:MAX_NEAR_REFERENCES]
         return sorted([*self.scored, *near], key=lambda row: row.test.total if row.test else 0.0)
@@ -321,11 +322,6 @@ class Samples(Row):
     prompt: str
     temperature: float
     arms: dict[str, SampleText]
-
-    @property
-    def label(self) -> str:
-        start = f"“{self.prompt}”" if self.prompt else "no start"
-        return f"{start}, temperature {self.temperature:g}"
 
 
 class Texts(Row):

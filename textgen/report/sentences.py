@@ -14,7 +14,7 @@ from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, ReferenceRow, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
 
 COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
 # What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
@@ -133,16 +133,11 @@ def difference(contrast: ContrastRow) -> str:
         fewer = f"{-low:.3f} fewer bits per character with {first} to {high:.3f} with {second}"
         return f"{unknown}: with 95 % confidence anything from {fewer}"
     if contrast.verdict is Verdict.EQUAL:
-        return _equal(contrast)
+        return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
     better, worse = (first, second) if winner(contrast) == first else (second, first)
     bits = f"{abs(contrast.difference):.3f} fewer bits per character"
     share = f" ({contrast.share:.1%})" * bool(contrast.share)
     return f"{better} need{'s' * (not better.endswith('s'))} {bits} than {worse}{share}"
-
-
-def _equal(contrast: ContrastRow) -> str:
-    names = f"{contrast.first} and {contrast.second}"
-    return f"{names} are equal to within {MARGIN:g} bits per character"
 
 
 def by_other_parts(contrast: ContrastRow) -> str:
@@ -160,31 +155,6 @@ def by_other_parts(contrast: ContrastRow) -> str:
 def answers_otherwise(contrast: ContrastRow) -> bool:
     """Whether another part of the models answers the question otherwise."""
     return any(found.verdict is not contrast.verdict for found in contrast.parts.values())
-
-
-def makes_the_lead(contrast: ContrastRow) -> str:
-    """Where the characters of a lead stand, and what counts and cache change of it."""
-    sign = 1 if contrast.difference > 0 else -1
-    ahead = contrast.second if sign > 0 else contrast.first
-    largest = sorted(contrast.where.items(), key=lambda row: -sign * row[1].difference)[:2]
-    where = " and ".join(f"{sign * e.difference:+.3f} at {WHERE[name]}" for name, e in largest)
-    text = f"{ahead} {'lead' if ahead.endswith('s') else 'leads'} by {abs(contrast.difference):.3f}"
-    text += f", most of it {where}." * bool(largest)
-    for part, change in contrast.changes.items():
-        moved = sign * change.difference
-        how = "widen" if moved > 0 else "narrow"
-        text += f" {CHANGED_BY[part]} {how} the lead by {abs(moved):.3f}."
-    return text
-
-
-def spelled_by_ngrams(report: Report) -> dict[str, str]:
-    """An arm's name → how much of its bits n-grams spell, where they spell anything."""
-    shares = {arm.name: arm.test.spelling / arm.test.total for arm in report.scored if arm.test}
-    return {
-        name: f"n-grams of letters spell the rare words of {name}: {share:.0%} of its bits."
-        for name, share in shares.items()
-        if share >= LEAST_SPELLED
-    }
 
 
 def winner(contrast: ContrastRow) -> str | None:
@@ -230,35 +200,15 @@ def advice(found: Difference) -> str:
     return f"If it is as {size} as it looks, {number}{seeds} would settle it."
 
 
-def _number(value: float) -> str:
-    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # + 0.0: no "−0.000"
-
-
-def spread(difference: Difference) -> str:
-    """Whether a difference hangs on one document, or on the long ones."""
-    if not (found := difference.spread) or not found.without_one:
-        return ""
-    sign = 1 if difference.difference > 0 else -1
-    low, high, alike = (
-        _number(sign * value) for value in (*found.without_one[::sign], found.mean_over_documents)
-    )
-    return (
-        f"{found.agreeing} of {difference.documents} {difference.tested_on} agree; without any one "
-        f"of them the lead is {low} to {high}; weighting all equally, {alike}. Because "
-        f"lengths vary, they count as about {found.equal_documents:.1f} of equal length."
-    )
-
-
 def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
-    first, second = (row.test.total if row.test else 0.0 for row in (better, worse))
-    ahead = f"{better.name} is ahead: {first:.3f} bits per character, against {second:.3f}"
+    ahead = f"{better.name} is ahead: {better.total:.3f} bits per character, against"
     caution = f"{unequal(spending.unequal_spending([better, worse]))} Not tested.".strip()
-    return Claim((better.name, worse.name), "", f"{ahead} for {worse.name}.", caution)
+    answer = f"{ahead} {worse.total:.3f} for {worse.name}."
+    return Claim((better.name, worse.name), "", answer, caution)
 
 
 def _arm_claim(arm: ArmRow) -> Claim:
-    total = arm.test.total if arm.test else 0.0
-    answer = f"{arm.name} needs {total:.3f} bits per character."
+    answer = f"{arm.name} needs {arm.total:.3f} bits per character."
     return Claim((arm.name,), "", answer, "There is nothing to compare it with.")
 
 
@@ -270,23 +220,11 @@ def without_network(report: Report) -> dict[str, str]:
         return {}
     bits, result = best.test.total, dict[str, str]()
     for arm in report.scored:
-        ahead = (arm.test.total if arm.test else 0.0) - bits
+        ahead = arm.total - bits
         how = "does better" if ahead > 0 else "does worse"
         how = how if abs(ahead) > report.margin else "does as well"
         result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
     return result
-
-
-def leads(reference: ReferenceRow) -> str:
-    """How far arms are ahead of a model that is none of them, or behind it."""
-    said = list[str]()
-    for arm, lead in reference.leads.items():
-        more = "fewer" if lead.difference < 0 else "more"
-        bounds = sorted(abs(bound) for bound in (lead.low, lead.high) if bound is not None)
-        within = lead.low is not None and lead.high is not None and lead.low * lead.high > 0
-        sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else "the interval holds 0"
-        said.append(f"{arm} needs {abs(lead.difference):.3f} {more} bits per character ({sure}).")
-    return " ".join(said)
 
 
 def audits(report: Report) -> list[tuple[str, str]]:

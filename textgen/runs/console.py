@@ -375,13 +375,10 @@ def print_passage(score: Mapping[str, Any], part: str) -> None:
     Console(highlight=False).print(shown)
     print(characters)
     for name, own in score["parts"].items():
+        without, ended = own["bits_per_character_without_end"], own["bits_per_character"]
         print(
-            f"{PART_LABELS[name]}: {_rate(own)}\n"
+            f"{PART_LABELS[name]}: {without:.4f} bits per character without the end mark, "
+            f"{ended:.4f} with it\n"
             f"  model {own['model']:,.1f} + spelling {own['spelling']:,.1f} = {own['total']:,.1f} "
             f"bits, of which the end mark costs {own['end']:,.1f}"
         )
-
-
-def _rate(score: Mapping[str, Any]) -> str:
-    without, ended = score["bits_per_character_without_end"], score["bits_per_character"]
-    return f"{without:.4f} bits per character without the end mark, {ended:.4f} with it"

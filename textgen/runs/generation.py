@@ -9,7 +9,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, Sampler, text_seed
-from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
+from textgen.runs.results import Texts
 from textgen.tokenizers.base import Rendered, Tokenizer
 
 # Of the tokens that the length of a text calls for on average, before it is first looked at
@@ -190,12 +190,6 @@ def sample_texts(
     ]
 
 
-def stream_text(model: LanguageModel, prompt: str, settings: Sampling, seed: int) -> Iterator[str]:
-    """The text that :func:`sample_texts` writes first after a prompt, in pieces as it grows."""
-    request = Request(prompt, settings.temperature, 0, text_seed(seed, 0, prompt))
-    return Writer(Sampler(model), settings).stream(request)
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """How the texts of a comparison are sampled, the same for all runs, whatever their experiments
@@ -232,34 +226,27 @@ def draw_texts(
     """The content of ``texts.json``, written by a part of a model: all temperatures are drawn side
     by side."""
     sampler = Sampler(model.part(part))
+
+    def write(
+        sampling: Sampling, wanted: Sequence[Request], moved: Moved | None = None
+    ) -> Iterator[dict[str, Any]]:
+        texts = Writer(sampler, sampling).write(wanted, moved) if wanted else []
+        return ({"text": text.text, "filled": list(text.filled)} for text in texts)
+
     swept = Sampling(samples=settings.samples, length=settings.length)
-    wanted = [
-        request
-        for temperature in settings.temperatures
-        for request in requests(
-            replace(swept, temperature=temperature), settings.seed, f"temperature {temperature}"
-        )
-    ]
-    written = Writer(sampler, swept).write(wanted, moved)
-    drawn = iter([Text(text=text.text, filled=list(text.filled)) for text in written])
+    at = {t: replace(swept, temperature=t) for t in settings.temperatures}
+    wanted = [requests(own, settings.seed, f"temperature {t}") for t, own in at.items()]
+    drawn = write(swept, [*chain(*wanted)], moved)
     known = tuple(prompt for prompt in settings.prompts if not model.tokenizer.unknown(prompt))
-    following = list[Rendered]()
-    if known:
-        prompted = Sampling(known, settings.prompted, 1, settings.temperature)
-        writer = Writer(sampler, prompted)
-        following = writer.write(requests(prompted, settings.seed, "prompts"))
-    return Texts(
-        part=part,
-        settings=asdict(settings),
-        sweep=[
-            TextsAtTemperature(temperature=temperature, texts=list(islice(drawn, settings.samples)))
-            for temperature in settings.temperatures
-        ],
-        prompted=[
-            PromptedText(prompt=prompt, text=text.text, filled=list(text.filled))
-            for prompt, text in zip(known, following, strict=True)
-        ],
-    )
+    prompted = Sampling(known, settings.prompted, 1, settings.temperature)
+    following = write(prompted, requests(prompted, settings.seed, "prompts"))
+    content = {
+        "part": part,
+        "settings": asdict(settings),
+        "sweep": [{"temperature": t, "texts": [*islice(drawn, swept.samples)]} for t in at],
+        "prompted": [{"prompt": p, **own} for p, own in zip(known, following, strict=True)],
+    }
+    return Texts.model_validate(content)
 
 
 def article_readout(model: LanguageModel, text: str, seed: int = 0) -> dict[str, Any]:

@@ -149,10 +149,8 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
         "network": all(before[part] == now[part] for part in ("objective", "backbone")),
     }
     if different := [part for part in same if not same[part]]:
-        raise TextgenError(
-            f"training.start: {run.folder} has another {different[0]}",
-            "train on with the settings of that run, or leave start out",
-        )
+        message = f"training.start: {run.folder} has another {different[0]}"
+        raise TextgenError(message, "train on with the settings of that run, or leave start out")
 
 
 def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:

@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, ValidationError
+from jinja2 import Template
+from pydantic import BaseModel, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
 import textgen
 from textgen.core.errors import UNREADABLE, TextgenError
@@ -23,15 +24,13 @@ from textgen.evaluation.likelihood import UNIT, Scores, by_position, summarise
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
-METRICS_FILE = "metrics.json"
+METRICS_FILE, SUMMARY = "metrics.json", Path(__file__).with_name("summary.txt")
 # of run folders: raised where an older folder can no longer be read
 FORMAT = 3
 
 
-class Content(BaseModel):
+class Content(BaseModel, strict=True, allow_inf_nan=False, extra="allow"):
     """What is read of a file; other keys are kept as they are."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
 
 
 class Bits(Content):
@@ -51,7 +50,6 @@ class Published(Content):
     """Figures in the units of published ones, see
     :func:`textgen.evaluation.units.published_units`."""
 
-    counts: dict[str, int | None]
     parts: dict[str, units.InUnits]
     denominators: dict[str, str]
     comparable: str
@@ -143,18 +141,18 @@ class Texts(Content):
     prompted: list[PromptedText]
 
 
-Read = TypeVar("Read", bound=BaseModel)
+Read = TypeVar("Read")
 TRAIN_AGAIN = "train it again: textgen run experiments/… --overwrite"
 
 
-def read_content(path: Path, model: type[Read], hint: str = TRAIN_AGAIN) -> Read:
-    """A JSON file of a run or a report as an object.
+def read_content(path: Path, kind: type[Read], hint: str = TRAIN_AGAIN) -> Read:
+    """A JSON file of a run, a report or a study as an object.
 
     Raises:
         TextgenError: it is damaged.
     """
     try:
-        return model.model_validate_json(path.read_bytes())
+        return TypeAdapter(kind).validate_json(path.read_bytes())
     except UNREADABLE as error:  # pydantic's own error is a ValueError
         raise damaged_error(path, error, hint) from error
 
@@ -188,7 +186,7 @@ def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[s
         "platform": platform.platform(),
         "processor": processor(),
         "cores": cores(),
-        **tensorflow_in_effect(),
+        **tensorflow_in_effect,
     }
 
 
@@ -227,7 +225,7 @@ def run_metrics(
         splits["test"]["model_bits_by_position"] = bits
     kept = [name for name in TrainingContent.model_fields if hasattr(progress, name)]
     training = {
-        "threads": tensorflow_in_effect().get("threads"),
+        "threads": tensorflow_in_effect.get("threads"),
         "preparation_seconds": prepared.seconds,
         **{name: getattr(progress, name) for name in kept},
         "characters": round(progress.updates * progress.characters_per_update),
@@ -282,37 +280,14 @@ def summary_markdown(
     metrics: Metrics, warning: str, samples: Sequence[Mapping[str, Any]], folder: Path
 ) -> str:
     """``summary.md`` of a run folder; ``warning`` has what to know first."""
-    corpus = metrics.corpus
-    training = metrics.training
-    published = metrics.test.published
-    paragraphs = [f"# {verdict(metrics)}"]
-    if warning:
-        paragraphs.append("> **" + warning.replace("\n", "\n> ") + "**")
-    paragraphs += [
-        f"In {metrics.unit}; lower is better. Each part of the model is a distribution of its own; "
-        "on validation text, counts and cache are fitted to the other half of it. The mean gives "
-        "every document the same weight.",
-        figure_table({"validation": metrics.validation, "test": metrics.test}),
-    ]
-    if published:
-        table = units.unit_table(published.parts, published.denominators)
-        paragraphs += [
-            "The test part in the units of published figures. End marks of documents are paid for "
-            f"and, as elsewhere, not counted. {published.comparable.capitalize()}.",
-            units.markdown_table(*table, (0, -1)),
-        ]
-    paragraphs += [
-        f"{training.parameters:,} parameters; {training.updates:,} updates, "
-        f"{training.characters:,} characters in {training.seconds:.0f} seconds after "
-        f"{training.preparation_seconds:.0f} of preparation. Best validation "
-        f"{training.best_interval} of {training.intervals}. Context: {metrics.context}.",
-        *(f"**Extra data:** {data}." for data in metrics.extra_data),
-    ]
-    for record in samples:
-        text = (record["prompt"] + record["text"]).replace("\n", "\n> ")
-        part = units.PART_LABELS[record["part"]]
-        start = f"Sample of the {part}, temperature {record['temperature']}"
-        paragraphs.append(f"{start}:\n\n> {text}")
-    source = f"{corpus.kind} ({corpus.origin}; {corpus.licence})"
-    paragraphs.append(f"Corpus: {source}. Repeat with `{repeat_command(folder)}`.")
-    return "\n\n".join(paragraphs) + "\n"
+    template = Template(SUMMARY.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
+    text = template.render(
+        metrics=metrics,
+        verdict=verdict(metrics),
+        figures=figure_table({"validation": metrics.validation, "test": metrics.test}),
+        units=units,
+        warning=warning,
+        samples=samples,
+        command=repeat_command(folder),
+    )
+    return f"{text}\n"

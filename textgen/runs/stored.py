@@ -3,11 +3,11 @@ part, and how far counts and cache are trusted."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -125,13 +125,11 @@ def write_token_bits(path: Path, splits: Mapping[str, TokenTables]) -> None:
             if part in ("network", "with_cache"):
                 spelling = np.concatenate([d.spelling for d in rows]).astype(np.float32)
                 arrays[f"{split}/{part}/spelling"] = spelling
-    write_file(path, _compressed(arrays))
+    _write_arrays(path, arrays)
 
 
-def _compressed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # names with a slash
-    return buffer.getvalue()
+def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    write_file(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def read_token_bits(path: Path, split: str) -> TokenTables:
@@ -165,7 +163,7 @@ def write_mixture(folder: Path, model: LanguageModel) -> None:
             "strengths": np.array([process.strengths for process in processes]),
             "weights": np.array(weights),
         }
-        write_file(folder / COUNTS_FILE, _compressed(arrays))
+        _write_arrays(folder / COUNTS_FILE, arrays)
     if model.cache:
         write_json(folder / CACHE_FILE, asdict(model.cache))
 

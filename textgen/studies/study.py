@@ -45,9 +45,9 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import (
     TABLES,
     Experiment,
@@ -66,12 +66,14 @@ from textgen.core.settings import (
     build,
     check_name,
     check_one_budget,
+    check_rising,
     suggestion,
 )
 from textgen.core.system import processor, start_tensorflow, write_file, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
-from textgen.runs.folder import is_finished, write_experiment
+from textgen.runs.folder import is_finished
+from textgen.runs.results import read_content
 from textgen.studies.workers import Processes
 from textgen.training.preparation import prepare
 
@@ -111,7 +113,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_one_budget("budget", self, REGIMES)
-        _check_rising(self.regime, self.amounts)
+        check_rising(self.regime, self.amounts)
 
     @property
     def regime(self) -> str:
@@ -123,12 +125,6 @@ class Budget:
         """How much of it: one, or those of an axis."""
         stated = getattr(self, self.regime)
         return stated if isinstance(stated, tuple) else (stated,)
-
-
-def _check_rising(name: str, values: Sequence[Any]) -> None:
-    numbers = [math.inf if value == "all" else value for value in values]
-    if numbers != sorted({*numbers}):
-        raise ValueError(f"{name} that do not rise: {list(values)}")
 
 
 def _check_free(overrides: Iterable[str], where: str = "set") -> None:
@@ -211,7 +207,7 @@ class Search(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_rising("seconds", self.seconds)
+        check_rising("seconds", self.seconds)
 
 
 @dataclass(frozen=True)
@@ -231,7 +227,7 @@ class StudyText:
 
     def __post_init__(self) -> None:
         _check_free(self.set)
-        _check_rising("sizes", self.sizes or ())
+        check_rising("sizes", self.sizes or ())
 
 
 class Cell(NamedTuple):
@@ -282,7 +278,7 @@ class Study:
         for arm in self.tune.matched if self.tune else ():
             if arm not in self.arms:
                 raise ValueError(f"tune.matched: no arm {arm!r}; {suggestion(arm, self.arms)}")
-        _check_rising("sizes", self.sizes)
+        check_rising("sizes", self.sizes)
         others: list[StudyArm | StudyText] = [*self.arms.values(), *self.texts.values()]
         given = [text.strip() for text in chain(self.set, *(each.set for each in others))]
         if self.folds and any(text.startswith("split.fold") for text in given):
@@ -528,13 +524,8 @@ def read_plans(path: Path) -> dict[str, ArmPlan]:
     Raises:
         TextgenError: the file is damaged.
     """
-    if not path.exists():
-        return {}
-    try:
-        return TypeAdapter(dict[str, ArmPlan]).validate_json(path.read_bytes())
-    except UNREADABLE as error:
-        hint = "restore the file, or move the folder away and start the study again"
-        raise TextgenError(f"{path}: a damaged plan: {error}", hint) from None
+    hint = "restore the file, or move the folder away and start the study again"
+    return read_content(path, dict[str, ArmPlan], hint) if path.exists() else {}
 
 
 def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> ArmPlan:
@@ -548,7 +539,7 @@ def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> Arm
     if study.seconds is not None or wanted is not None:
         seconds = min(TIMED_SECONDS, TIMED_SHARE * (study.seconds or 0.0))
         log = folder / "logs" / f"{arm}.txt"
-        measured = _measure_in_a_process(experiment, log, seconds, processes)
+        measured = processes.measure(__name__, experiment, seconds, log)
     parameters = measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
@@ -573,20 +564,6 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
             enough = f"give more, e.g. seconds = {preparation * 3 + update * 100:.0f}"
             raise TextgenError(f"budget.seconds: {message}: {enough}")
     return replace(plan, experiment=study.experiment(arm).arm, updates=updates)
-
-
-def _measure_in_a_process(
-    experiment: Experiment, log: Path, seconds: float, processes: Processes
-) -> dict[str, Any]:
-    """:func:`measure` in a process of its own.
-
-    Raises:
-        TextgenError: it failed; the log has what it printed.
-    """
-    settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
-    write_experiment(settings, experiment)
-    processes.run([__name__, str(settings), str(seconds), str(output)], log)
-    return json.loads(output.read_text(encoding="utf-8"))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -33,20 +33,15 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import TypeAdapter
 from scipy.stats import qmc
 
-from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.experiment import (
-    Experiment,
-    SettingsReader,
-    find_experiment,
-)
+from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment, SettingsReader, find_experiment
 from textgen.core.system import processor, write_file, write_json
 from textgen.data.loading import load_corpus
 from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
-from textgen.runs.folder import write_experiment
+from textgen.runs.results import Content, read_content
 from textgen.studies.execution import lock_study
 from textgen.studies.study import Budget, Search, Study, load_study
 from textgen.studies.workers import Processes, as_they_end
@@ -85,33 +80,39 @@ class Trial:
         return math.inf if self.bits is None else self.bits
 
 
+class Stored(Content):
+    """``tune.json``."""
+
+    text: str
+    arms: dict[str, dict[str, Any]]
+    settings: list[dict[str, Any]]
+    trials: list[Trial]
+
+
 @dataclass(frozen=True)
 class Tuning:
     """What has been tried.
 
     Attributes:
         study: whose arms they are.
+        search: that of the study.
         settings: the list.
         trials: those that have ended.
     """
 
     study: Study
+    search: Search
     settings: list[dict[str, Any]]
     trials: list[Trial]
 
     def costs(self, seconds: float) -> dict[str, dict[int, float]]:
-        """Arm → setting → bits per character after so many seconds."""
-        ended = {arm: dict[int, float]() for arm in self.study.arms}
-        for trial in self.trials:
-            if trial.seconds == seconds:
-                ended[trial.arm][trial.setting] = trial.cost
-        return ended
+        """Arm → setting → bits per character after so many seconds, the least first."""
+        ended = sorted((t for t in self.trials if t.seconds == seconds), key=lambda t: t.cost)
+        return {arm: {t.setting: t.cost for t in ended if t.arm == arm} for arm in self.study.arms}
 
     def tuned(self, seconds: float) -> dict[str, int]:
         """Arm → its best setting."""
-        return {
-            arm: min(costs, key=costs.__getitem__) for arm, costs in self.costs(seconds).items()
-        }
+        return {arm: next(iter(costs)) for arm, costs in self.costs(seconds).items()}
 
     def regrets(self, seconds: float) -> dict[int, float]:
         """Setting → bits above the best one, a mean over the arms to match, the least first."""
@@ -123,16 +124,9 @@ class Tuning:
         }
         return dict(sorted(above.items(), key=lambda item: item[1]))
 
-    @property
-    def search(self) -> Search:
-        assert self.study.tune
-        return self.study.tune
-
     def kept(self, seconds: float) -> list[int]:
         """The settings that are among the best of any arm, the least mean regret first."""
-        best = set[int]()
-        for costs in self.costs(seconds).values():
-            best |= {*sorted(costs, key=costs.__getitem__)[: self.search.keep]}
+        best = {n for costs in self.costs(seconds).values() for n in [*costs][: self.search.keep]}
         return [setting for setting in self.regrets(seconds) if setting in best]
 
 
@@ -173,11 +167,11 @@ def tune(
             another search in that folder; or a training that failed.
     """
     study, screen = load_study(path), Screen(quiet)
-    if study.tune is None:
+    if (search := study.tune) is None:
         raise TextgenError(f"{study.path}: no [tune]", "it says which settings are tried")
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
-    settings = draw_settings(study.tune)
+    settings = draw_settings(search)
     for values, arm in product(settings, study.arms):  # all of them before any training
         first = _experiment(study, arm, values)
     folder = Path(reports_folder) / study.name
@@ -190,8 +184,8 @@ def tune(
             "settings": settings,
         }
         trials = [] if overwrite else _read_trials(folder / FILE, searched)
-        tuning = Tuning(study, settings, trials)
-        for earlier, seconds in zip((None, *study.tune.seconds), study.tune.seconds, strict=False):
+        tuning = Tuning(study, search, settings, trials)
+        for earlier, seconds in zip((None, *search.seconds), search.seconds, strict=False):
             chosen = range(len(settings)) if earlier is None else tuning.kept(earlier)
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
@@ -223,19 +217,13 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     """
     if not path.exists():
         return []
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        trials = TypeAdapter(list[Trial]).validate_python(stored["trials"])
-        tried = len(stored["settings"])
-    except (*UNREADABLE, KeyError, TypeError) as error:
-        hint = "restore the file, or begin again with --overwrite"
-        raise TextgenError(f"{path}: a damaged search: {error}", hint) from None
+    stored = read_content(path, Stored, "restore the file, or begin again with --overwrite")
     before = json.loads(json.dumps(searched, default=str))
-    before["settings"] = before["settings"][:tried]
-    if other := [key for key in searched if stored.get(key) != before[key]]:
+    before["settings"] = before["settings"][: len(stored.settings)]
+    if other := [key for key in searched if getattr(stored, key) != before[key]]:
         message = f"{path}: a search of another kind ({', '.join(other)} differ)"
         raise TextgenError(message, "begin again with --overwrite, or rename the study file")
-    return trials
+    return stored.trials
 
 
 def _run_trial(
@@ -247,18 +235,13 @@ def _run_trial(
         TextgenError: it failed; arm and setting are named.
     """
     arm, setting = cell
-    values, file = tuning.settings[setting], logs / f"{arm}-{setting}-{seconds:g}.toml"
+    values, log = tuning.settings[setting], logs / f"{arm}-{setting}-{seconds:g}.txt"
     study = replace(tuning.study, budget=Budget(seconds=seconds))
-    write_experiment(file, _experiment(study, arm, values))
-    output = file.with_suffix(".json")
+    experiment, span = _experiment(study, arm, values), values.get(SPAN, 0)
     try:
-        span = str(values.get(SPAN, 0))
-        processes.run(
-            ["textgen.training.trial", str(file), span, str(output)], file.with_suffix(".txt")
-        )
+        measured = processes.measure("textgen.training.trial", experiment, span, log)
     except TextgenError as error:
         raise TextgenError(f"{arm}, setting {setting}: {error.message}", error.hint) from None
-    measured = json.loads(output.read_text(encoding="utf-8"))
     return Trial(arm, setting, seconds, processor=processor(), **measured)
 
 
@@ -283,7 +266,7 @@ def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
     _draw(folder / "tune.svg", tuning)
     for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
         for arm, setting in chosen.items():
-            trial = next(
+            (trial,) = (
                 t for t in tuning.trials if (t.arm, t.setting, t.seconds) == (arm, setting, last)
             )
             _write_arm(folder / kind / f"{arm}.toml", tuning, trial, kind, sha256)

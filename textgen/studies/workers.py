@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import logging
 import os
 import signal
@@ -85,6 +86,23 @@ class Processes:
             ending = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             lines = [line for line in printed_lines(log) if "hint:" not in line]
             raise TextgenError(lines[-1] if lines and code > 0 else ending)
+
+    def measure(self, module: str, experiment: Experiment, of: object, log: Path) -> dict[str, Any]:
+        """What the ``main`` of a module writes about an experiment.
+
+        Args:
+            module: its arguments are a file of the experiment, ``of``, and the file to be written.
+            experiment: what it is about.
+            of: one more argument.
+            log: gets what it prints; the two files lie beside it.
+
+        Raises:
+            Cancelled, TextgenError: as :meth:`run`.
+        """
+        settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
+        write_experiment(settings, experiment)
+        self.run([module, str(settings), str(of), str(output)], log)
+        return json.loads(output.read_text(encoding="utf-8"))
 
     def __exit__(self, *_: object) -> None:
         self._closed = True
