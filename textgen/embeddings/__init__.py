@@ -4,5 +4,5 @@ TABLE = {
     "random": "textgen.embeddings.vectors:Random",
     "word2vec": "textgen.embeddings.vectors:Word2Vec",
     "fasttext": "textgen.embeddings.vectors:FastText",
-    "file": "textgen.embeddings.file:File",
+    "file": "textgen.embeddings.vectors:File",
 }

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
-from textgen.embeddings.vectors import SENTENCE_TOKENS, train_vectors
+from textgen.embeddings.vectors import train_vectors
 from textgen.tokenizers.base import Steps, StepsOf, chance, spelled
 from textgen.tokenizers.pieces import (
     CAPITAL,
@@ -65,12 +65,8 @@ class VectorPolicy(ClassPolicy):
     def word_vectors(self, data: PolicyTrainingData) -> Any:
         """gensim's ``KeyedVectors``: word of the training split (as :func:`known_form` gives it) →
         (size,) float32."""
-        sentences = [
-            [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE_TOKENS]]
-            for pieces, _ in data.training
-            for i in range(0, len(pieces), SENTENCE_TOKENS)
-        ]
-        return train_vectors(sentences, self.vectors, self.size, self.epochs, seed=data.seed)
+        words = [[known_form(p, data.vocabulary) for p in pieces] for pieces, _ in data.training]
+        return train_vectors(words, self.vectors, self.size, self.epochs, seed=data.seed)
 
 
 @dataclass(frozen=True)
