@@ -6,7 +6,7 @@ from conftest import made_up_cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.evaluation.cache import CacheState, DocumentCache, count
+from textgen.evaluation.counts import CacheState, DocumentCache, count
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import in_turn, made_up_cache, tiny_model, toy_model
 from test_honesty import OBJECTIVES
 
-from textgen.evaluation.cache import count
+from textgen.evaluation.counts import count
 from textgen.evaluation.dynamic import (
     AdaptingNetwork,
     DynamicEvaluation,

@@ -61,8 +61,8 @@ def test_a_seed_repeats_a_text_whatever_is_written_beside_it(objective, part):
 @each_model
 def test_what_a_temperature_adds_to_logits_is_for_texts_of_that_temperature(objective, part):
     model, added = sampler(objective, part), {0.5: [0] * SIZE, 1.0: [-np.inf] * 5 + [0] * 4}
-    temperatures = {"temperature": [0.5, 1.0], "temperature_offsets": added.get}
-    cold, warm = written(model, [NOTHING] * 2, 150, **temperatures)
+    model.model.tokenizer.temperature_offsets = added.get
+    cold, warm = written(model, [NOTHING] * 2, 150, temperature=[0.5, 1.0])
     assert (cold.min() < 5, warm.min() < 5) == (True, False)
 
 

@@ -53,7 +53,9 @@ def textgen(size, output, batch):
     if (layer := network.output_layer).head_size < layer.size:
         frequent = layer.head_size
         layer.head.bias.assign([0.0] * frequent + [np.log(frequent * TAIL / (1 - TAIL))])
+    offsets = np.zeros(int(size))
     tokenizer = SimpleNamespace(size=int(size), unwritable=(0, 1))
+    tokenizer.temperature_offsets = lambda temperature: offsets
     model = LanguageModel(tokenizer, objective, network)
     sampler, steps = Sampler(model), TOKENS["textgen"][int(batch)]
     prompts, seeds = [np.zeros(0, int)] * int(batch), range(int(batch))

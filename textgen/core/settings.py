@@ -398,7 +398,7 @@ class TrainingCountsSettings:
 @dataclass(frozen=True)
 class CacheSettings:
     """A document cache: the part ``with_cache`` of a model mixes its predictions with counts of the
-    document so far (see :mod:`textgen.evaluation.cache`).
+    document so far (see :mod:`textgen.evaluation.counts`).
 
     Args:
         orders: lengths of context in tokens, rising, each a level of the cache. With a cache, rare

@@ -21,8 +21,7 @@ import numpy as np
 
 from textgen.core.settings import PARTS, PartName
 from textgen.data.documents import Document
-from textgen.evaluation.cache import DocumentCache, count
-from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.counts import DocumentCache, TrainingCounts, count
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.likelihood import Scores, scored_documents, token_bits
 from textgen.evaluation.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit

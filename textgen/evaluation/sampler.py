@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from textgen.core.errors import raise_if_cancelled
-from textgen.evaluation.cache import CacheState
+from textgen.evaluation.counts import CacheState
 from textgen.evaluation.dynamic import AdaptingNetwork
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import Objective, compiled_once
@@ -241,7 +241,6 @@ class Sampler:
         temperature: ArrayLike = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        temperature_offsets: Callable[[float], np.ndarray] | None = None,
     ) -> Generator[np.ndarray, None, None]:
         """Texts that continue prompts, one token of each at a time, without end.
 
@@ -249,9 +248,9 @@ class Sampler:
             prompts: (n,) integers each; their lengths may differ.
             seeds: of each text. A text draws a random number for each token that it gains, so it
                 does not depend on the texts beside it, but for rounding.
-            temperature: of all texts, or (B,) of each; 0 takes the most probable token.
+            temperature: of all texts, or (B,) of each; 0 takes the most probable token. It adds to
+                the logits what the tokenizer says.
             top_k, top_p: as for :func:`shaped`.
-            temperature_offsets: what a temperature adds to the logits, as a tokenizer says.
 
         Yields:
             (B,) int32: the token that each text gains, READING where its prompt is still read.
@@ -261,11 +260,10 @@ class Sampler:
         temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
         stepper = Stepper(self.model, len(prompts))
         plain = self.model.own_part == "network" and not top_k and top_p >= 1
-        offsets = np.zeros((len(prompts), self.model.tokenizer.size), dtype=np.float32)
-        if temperature_offsets is not None:
-            own = {each: temperature_offsets(each) for each in {*temperatures.tolist()}}
-            offsets += [own[each] for each in temperatures.tolist()]
-        offsets[:, list(self.model.tokenizer.unwritable)] = -np.inf
+        tokenizer, every = self.model.tokenizer, temperatures.tolist()
+        own = {each: tokenizer.temperature_offsets(each) for each in {*every}}
+        offsets = np.array([own[each] for each in every], dtype=np.float32)
+        offsets[:, list(tokenizer.unwritable)] = -np.inf
         place = 0
         try:
             while True:

@@ -123,7 +123,6 @@ class Writer:
             temperature=[request.temperature for request in wanted],
             top_k=self.settings.top_k,
             top_p=self.settings.top_p,
-            temperature_offsets=self.tokenizer.temperature_offsets,
         )
         texts: list[list[int]] = [[] for _ in wanted]
         with contextlib.closing(stream):

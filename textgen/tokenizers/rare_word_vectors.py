@@ -52,15 +52,11 @@ class VectorPolicy(ClassPolicy):
 
     @property
     @abstractmethod
-    def class_of_word(self) -> Mapping[str, str]:
-        """The class of each rare word of the training split."""
-
-    @cached_property
-    def _guess(self) -> Guess:
-        return Guess(self.class_of_word)
+    def class_of_word(self) -> Guess:
+        """The class of any rare word, from those of the training split."""
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        return [self._guess(word.core) for word in rare]
+        return [self.class_of_word(word.core) for word in rare]
 
     def word_vectors(self, data: PolicyTrainingData) -> Any:
         """gensim's ``KeyedVectors``: word of the training split (as :func:`known_form` gives it) →
@@ -99,11 +95,11 @@ class Cluster(VectorPolicy):
     def classes(self) -> Sequence[str]:
         return [f"cluster {number}" for number in range(len(self.learnt))]
 
-    @property
-    def class_of_word(self) -> Mapping[str, str]:
+    @cached_property
+    def class_of_word(self) -> Guess:
         members = zip(self.classes, self.learnt, strict=True)
         known = {word: name for name, words in members for word in words}
-        return known or {"": self.classes[0]}
+        return Guess(known or {"": self.classes[0]})
 
 
 @dataclass(frozen=True)
@@ -121,9 +117,9 @@ class Neighbour(VectorPolicy):
     def classes(self) -> Sequence[str]:
         return list(self.learnt["chances"])
 
-    @property
-    def class_of_word(self) -> Mapping[str, str]:
-        return self.learnt["stand_ins"]
+    @cached_property
+    def class_of_word(self) -> Guess:
+        return Guess(self.learnt["stand_ins"])
 
     def token_of(self, name: str) -> int:
         return FIRST_OWN + self.vocabulary.index[" " + name]
