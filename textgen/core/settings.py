@@ -36,7 +36,7 @@ POINTS = {
     "tokenizer": "textgen.tokenizers",
     "rare_words": "textgen.tokenizers.rare_words",
     "segmenter": "textgen.tokenizers.pieces",
-    "embedding": "textgen.embeddings",
+    "embedding": "textgen.embeddings.vectors",
     "backbone": "textgen.models.backbones",
     "objective": "textgen.models.objectives",
     "baseline": "textgen.evaluation.baselines",
@@ -73,7 +73,9 @@ def _brought() -> Iterator[tuple[str, metadata.EntryPoint]]:
 
 
 def _own(point: str) -> dict[str, str]:
-    return dict(importlib.import_module(POINTS[point]).TABLE)
+    """textgen's own kinds; of one in the module itself, its table has the class alone."""
+    here, table = POINTS[point], importlib.import_module(POINTS[point]).TABLE
+    return {kind: name if ":" in name else f"{here}:{name}" for kind, name in table.items()}
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -33,12 +33,7 @@ from textgen.data.documents import (
 from textgen.data.formats import CONVERTERS, is_text
 from textgen.data.splits import find_documents
 
-TABLE = {
-    "lovecraft": "textgen.data.corpora:Lovecraft",
-    "wikipedia": "textgen.data.corpora:Wikipedia",
-    "folder": "textgen.data.corpora:Folder",
-    "file": "textgen.data.corpora:File",
-}
+TABLE = {"lovecraft": "Lovecraft", "wikipedia": "Wikipedia", "folder": "Folder", "file": "File"}
 # Articles with fewer characters of prose are left out: redirects, disambiguation pages.
 MIN_ARTICLE_CHARACTERS = 1000
 DOWNLOAD_SECONDS = 20

@@ -1,4 +1,4 @@
-"""The vectors that the embedding layer starts from: random ones, gensim's from the training split
+"""PLUG-IN: first vectors of the embedding layer: random ones, gensim's from the training split
 alone, or pretrained ones from text files: those of word2vec and fastText (``.vec``), whose first
 line has the number of words and of dimensions, and GloVe's, which have no such line.
 
@@ -23,6 +23,7 @@ from textgen.core.system import sha256_of
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
+TABLE = {"random": "Random", "word2vec": "Word2Vec", "fasttext": "FastText", "file": "File"}
 # Root mean square of the components of a network's first vectors. Learnt vectors come in every
 # size, and a network that starts from large ones saturates.
 SCALE = 0.1

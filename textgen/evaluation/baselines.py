@@ -53,12 +53,7 @@ from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer, library_versions
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
-TABLE = {
-    "command": "textgen.evaluation.baselines:Command",
-    "kneser_ney": "textgen.evaluation.baselines:KneserNey",
-    "ppmd": "textgen.evaluation.baselines:PPMd",
-    "xz": "textgen.evaluation.baselines:XZ",
-}
+TABLE = {"command": "Command", "kneser_ney": "KneserNey", "ppmd": "PPMd", "xz": "XZ"}
 END = b"\xff"
 # Smallest and largest dictionary of xz, the latter the library's limit. Between them it is twice
 # the training text: a larger one takes time and memory and changes nothing.

@@ -72,13 +72,8 @@ class LanguageModel:
     @property
     def parts(self) -> tuple[PartName, ...]:
         """The names of its parts."""
-        has = {
-            "network": self.network is not None,
-            "with_counts": self.network is not None,
-            "with_cache": self.cache is not None,
-            "counts": self.counts is not None,
-        }
-        return tuple(part for part in PARTS if has[part])
+        own = {"with_cache": self.cache, "counts": self.counts}
+        return tuple(part for part in PARTS if own.get(part, self.network) is not None)
 
     def part(self, name: str) -> LanguageModel:
         """One of its parts."""
