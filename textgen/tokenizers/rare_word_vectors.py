@@ -182,7 +182,6 @@ class Neighbour(VectorPolicy):
         if not rare:
             return {known[0]: known[0]}
         vectors = self.word_vectors(data)
-        known = [word for word in known if word in vectors.key_to_index]
         targets, nearest = directions(vectors, known), list[int]()
         for start in range(0, len(rare), BLOCK):
             block = directions(vectors, rare[start : start + BLOCK])
