@@ -44,6 +44,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import PartName, Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
+from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation.counts import count
 from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, scored_documents, summarise
@@ -323,8 +324,7 @@ def baseline(
         TextgenError: unknown kind, an order that it does not accept, or too large a corpus.
     """
     models = make_baselines(kind, orders, command)
-    if reason := too_much(reads_bytes := models[0].reads_bytes, corpus):
-        raise TextgenError(f"--kind {kind}: {reason}: too much", "use a part of it")
+    check_size(reads_bytes := models[0].reads_bytes, corpus)
     tokenizer: Any = Bytes()
     levels: Sequence[int] = ()
     if not reads_bytes:
@@ -366,15 +366,17 @@ def make_baselines(kind: str, orders: Sequence[int] = (), command: str | None = 
     return [build(entry, table, f"--kind {kind}") for table in tables]
 
 
-def too_much(reads_bytes: bool, corpus: Corpus) -> str:
-    """Why a compressor would take too long, or n-grams too much memory; "" if they would not."""
-    characters = sum(d.characters for d in corpus.train)
-    documents = len(corpus.test)
-    if reads_bytes and characters * (documents + 1) > MAX_COMPRESSED_BYTES:
-        return f"{documents} documents, each after {characters:,} characters of training text"
-    if not reads_bytes and characters > MAX_NGRAM_CHARACTERS:
-        return f"{characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}"
-    return ""
+def check_size(reads_bytes: bool, corpus: Corpus) -> None:
+    """Raises:
+    TextgenError: a compressor would take too long, or n-grams too much memory.
+    """
+    characters, documents = count_characters(corpus.train), len(corpus.test)
+    much = f"n-grams of {characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}"
+    if reads_bytes:
+        much = f"{documents} documents, each after {characters:,} characters of training text"
+    limit = MAX_COMPRESSED_BYTES // (documents + 1) if reads_bytes else MAX_NGRAM_CHARACTERS
+    if characters > limit:
+        raise TextgenError(f"{much}: too much", "use a part of it")
 
 
 @dataclass(frozen=True)
@@ -509,10 +511,8 @@ def compute_references(
             splits = model.score(corpus)
             return [{part: list(map(_sums, s[part])) for part in s} for s in splits]
 
-        if reason := too_much(model.tokenizer is None, corpus):
-            say(f"{model.label} left out: {reason}")
-            continue
         try:
+            check_size(model.tokenizer is None, corpus)
             rows = cached(_cache_path(model, corpus), compute)
         except TextgenError as error:  # such as a text too small for the tokenizer
             say(f"{model.label} left out: {error}")
