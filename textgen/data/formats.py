@@ -20,12 +20,8 @@ from urllib.parse import unquote
 from textgen.core.errors import TextgenError
 
 # What turns another file into one that is read.
-CONVERTERS = {
-    ".pdf": "pdftotext {}",
-    ".odt": "soffice --headless --convert-to docx {}",
-    ".doc": "soffice --headless --convert-to docx {}",
-    ".rtf": "soffice --headless --convert-to docx {}",
-}
+SOFFICE = "soffice --headless --convert-to docx {}"
+CONVERTERS = {".pdf": "pdftotext {}", **dict.fromkeys((".odt", ".doc", ".rtf"), SOFFICE)}
 MAX_BYTES, MAX_EXPANSION = 200_000_000, 200  # of a packed file: unpacked, and per packed byte
 SILENT = {"script", "style", "svg", "math", "template"}
 # Elements that end a line.
@@ -125,12 +121,8 @@ def _xml_file(path: Path) -> list[str]:
 
 
 READERS: dict[str, Callable[[Path], list[str]]] = {
-    ".docx": _docx,
-    ".epub": _epub,
-    ".html": _html,
-    ".htm": _html,
-    ".xhtml": _html,
-    ".xml": _xml_file,
+    **{".docx": _docx, ".epub": _epub, ".xml": _xml_file},
+    **dict.fromkeys((".html", ".htm", ".xhtml"), _html),
 }
 
 
