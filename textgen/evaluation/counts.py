@@ -42,20 +42,6 @@ MAX_CHARACTERS = 4_000_000
 UNSEEN = -1
 
 
-class Level(NamedTuple):
-    """What has followed the contexts of one length.
-
-    Attributes:
-        same: (n-grams with one more token,) int64, how often each counts at this level.
-        all, different: (contexts,) int64, how many follow each context, and how many different
-            ones.
-    """
-
-    same: np.ndarray
-    all: np.ndarray
-    different: np.ndarray
-
-
 class Trust(NamedTuple):
     """How far counts of the training text are trusted beside a network.
 
@@ -106,13 +92,14 @@ class TrainingCounts:
             keys, numbers = numbered(_before(grams[-1]) * size + text)
             self._keys.append(keys)
             grams.append(numbers)
-        self._levels = list[Level]()
+        # of each context of one length, and in ``same`` of each n-gram with one more token
+        self._levels = list[ContextCounts]()
         for order in reversed(orders):
             whole, keys = grams[order + 1], self._keys[order]
             same = np.bincount(whole[counted], minlength=len(keys))
             contexts, minimum = keys // size, grams[order].max() + 1
             sums = (np.bincount(contexts, counts, minimum) for counts in (same, same > 0))
-            self._levels.insert(0, Level(same, *(values.astype(np.int64) for values in sums)))
+            self._levels.insert(0, ContextCounts(same, *(v.astype(np.int64) for v in sums)))
             # the next level counts what was new to this one: each n-gram at one of its places
             places = np.flatnonzero(counted)
             place_of = np.full(len(keys), UNSEEN)

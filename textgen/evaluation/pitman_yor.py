@@ -43,7 +43,7 @@ FIT_TOLERANCE = 1e-6
 
 
 class ContextCounts(NamedTuple):
-    """What the levels have counted after the context of each token of a document.
+    """What the levels have counted after contexts, such as that of each token of a document.
 
     Attributes:
         same: (orders, n) integers, n_j(x) of the token that comes.
