@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -44,17 +44,30 @@ class Vectors:
     extra_data: tuple[str, ...] = ()
 
 
-class Embedding(Protocol):
-    """The settings of an embedding."""
+@dataclass(frozen=True)
+class Random:
+    """The small random vectors of Keras, for all tokens: nothing is learnt beforehand."""
 
-    @property
-    def frozen(self) -> bool:
-        """Whether the vectors stay fixed during training."""
+    frozen = False
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """Vectors that gensim learns from the training documents.
+
+    Attributes:
+        frozen: whether the vectors stay fixed during training; every embedding says so.
+    """
+
+    epochs: Count = 10
+    window: Count = 5
+    frozen: bool = False
+    kind: ClassVar[Literal["word2vec", "fasttext"]]
 
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        """A vector for each token.
+        """A vector for each token, as every embedding but ``random`` gives them.
 
         Args:
             names: (V,) the text of each token (see :class:`textgen.tokenizers.base.Tokenizer`).
@@ -65,27 +78,6 @@ class Embedding(Protocol):
         Raises:
             TextgenError: a file that cannot be read, or vectors of another width.
         """
-
-
-@dataclass(frozen=True)
-class Random:
-    """The small random vectors of Keras, for all tokens: nothing is learnt beforehand."""
-
-    frozen = False
-
-
-@dataclass(frozen=True)
-class _Learnt:
-    """Vectors that gensim learns from the training documents."""
-
-    epochs: Count = 10
-    window: Count = 5
-    frozen: bool = False
-    kind: ClassVar[Literal["word2vec", "fasttext"]]
-
-    def vectors(
-        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
-    ) -> Vectors:
         words = list(map(str, range(len(names))))  # two tokens may share a name
         if self.kind == "fasttext":
             words = distinct_spellings(names)
