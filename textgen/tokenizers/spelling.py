@@ -51,12 +51,7 @@ from textgen.tokenizers.base import (
     unseen_character,
 )
 from textgen.tokenizers.borders import WHITE, white_escapes
-from textgen.tokenizers.kneser_ney import (
-    THIRDS,
-    KneserNeyModel,
-    fit_kneser_ney,
-    mixture_weights,
-)
+from textgen.tokenizers.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney, mixture_weights
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
