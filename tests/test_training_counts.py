@@ -9,7 +9,7 @@ from conftest import COUNTED, made_up_cache, made_up_trust, tiny_model, toy_mode
 import textgen as package
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.pitman_yor import context_kind
-from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.evaluation.sampler import Stepper, write_tokens
 from textgen.models.objectives import NextToken, Shifted
 from textgen.runs.finished import score_split
 from textgen.tokenizers.base import EncodedDocument
@@ -85,10 +85,10 @@ def test_what_a_part_charges_is_what_it_predicts_and_draws(objective, part):
         assert -np.log2(stepper.copy().probabilities()[token]) == pytest.approx(cost, rel=1e-4)
         stepper.append(token)
     rows = 4000
-    stepper, drawn = Stepper(model), Sampler(model)
+    stepper = Stepper(model)
     for token in (3, 1):
         stepper.append(token)
-    stream = drawn.write([np.array([3, 1])] * rows, range(rows))
+    stream = write_tokens(model, [np.array([3, 1])] * rows, range(rows))
     for _ in range(2):
         next(stream)
     shares = np.bincount(next(stream), minlength=SIZE) / rows
