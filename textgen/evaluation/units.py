@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from tabulate import tabulate
@@ -34,8 +33,7 @@ CLOSED = "closed vocabulary: comparable only with the same token file"
 ACROSS = "perplexity per token is not comparable across vocabularies"
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """What bits may be divided by.
 
     Attributes:
@@ -137,7 +135,7 @@ def published_units(
     counts = count(documents, figures["tokens"])
     units = counts.characters + counts.end_marks
     return {
-        "counts": asdict(counts),
+        "counts": counts._asdict(),
         "parts": {part: in_all_units(own["total"] * units, counts) for part, own in bits.items()},
         "denominators": {name: denominator(unit, counts) for name, unit in UNITS.items()},
         "comparable": CLOSED if closed else ACROSS,
