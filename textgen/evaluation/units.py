@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
+from textgen.core.settings import PARTS
 from textgen.data.documents import Document
 
 # Printed in place of a number that does not exist.
@@ -69,12 +70,7 @@ UNITS = {
     "perplexity_per_word": Unit("perplexity per word", ("words", "lines"), "perplexity"),
 }
 # The parts of a model (:mod:`textgen.evaluation.model`) as people read them.
-PART_LABELS = {
-    "network": "network",
-    "with_counts": "with counts",
-    "with_cache": "with cache",
-    "counts": "counts alone",
-}
+PART_LABELS = {**{part: part.replace("_", " ") for part in PARTS}, "counts": "counts alone"}
 
 # Unit → ``as_published``, the end marks paid for but not counted, and ``end_marks_counted``. None
 # stands for a missing count, or a perplexity beyond all floats.
