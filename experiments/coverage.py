@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from textgen.core.system import write_json
-from textgen.evaluation.significance import compare_arms
+from textgen.evaluation import significance
 from textgen.evaluation.units import markdown_table
 
 RESULTS, FOLDS = Path(__file__).parent / "results", 3
@@ -47,12 +47,13 @@ def coverage(case: dict[str, Any], times: int) -> float:
         shifts = own * (1 - 1 / FOLDS) ** 0.5 + shared / FOLDS**0.5
         leads = mean + rng.normal(0, case["documents"], len(units)) + shifts[folds]
         bits = (leads * units)[np.newaxis]
-        found = compare_arms(bits, 0 * bits, units, folds, resamples=2**10)
+        found = significance.compare_arms(bits, 0 * bits, units, folds)
         held += found.low <= truth <= found.high
     return held / times
 
 
 def main(times: int = 2000) -> None:
+    significance.RESAMPLES = 2**10
     texts, names = ("tales", "ukrainian"), ("text", "slope", "documents", "folds")
     rows = product(texts, (0, -0.02), (0.01, 0.03), (0, 0.004, 0.012, 0.03))
     cases = [dict(zip(names, row, strict=True)) for row in rows]

@@ -25,8 +25,7 @@ import textgen as package
 from textgen import cli
 from textgen.core import system
 from textgen.core.experiment import resolve_experiment
-from textgen.evaluation.cache import DocumentCache
-from textgen.evaluation.counts import TrainingCounts, Trust
+from textgen.evaluation.counts import DocumentCache, TrainingCounts, Trust
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.runs import generation
@@ -405,4 +404,5 @@ def tiny_model(objective, size: int, *, scale: float = 4.0, **settings):
 def toy_model(objective, network, size: int, unwritable=(), **others) -> LanguageModel:
     """A language model of tokens that stand for no text."""
     tokenizer = SimpleNamespace(size=size, unwritable=unwritable)
+    tokenizer.temperature_offsets = lambda temperature: np.zeros(size)
     return LanguageModel(tokenizer, objective, network, **others)

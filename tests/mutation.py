@@ -31,7 +31,6 @@ MODULES = {
     "counts": ("evaluation", ["cache"]),
     "pitman_yor": ("evaluation", ["cache"]),
     "model": ("evaluation", ["honesty", "golden"]),
-    "cache": ("evaluation", ["cache"]),
     "signatures": ("tokenizers", ["spelling"]),
     "likelihood": ("evaluation", ["likelihood", "honesty", "output"]),
     "sampler": ("evaluation", ["sampling"]),

@@ -9,8 +9,7 @@ from conftest import made_up_cache, made_up_trust
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgen.evaluation.cache import CacheState, DocumentCache, count
-from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.counts import CacheState, DocumentCache, TrainingCounts, count
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.characters import Characters

@@ -8,8 +8,7 @@ from gensim.models.keyedvectors import KeyedVectors
 from gensim.test.utils import datapath
 
 from textgen.core.errors import TextgenError
-from textgen.embeddings.file import File
-from textgen.embeddings.vectors import SCALE, FastText, Word2Vec, distinct_spellings
+from textgen.embeddings.vectors import SCALE, FastText, File, Word2Vec, distinct_spellings
 
 RESERVED = ["<boundary>", "<escape>"]
 KINDS = [Word2Vec(window=1), FastText(window=1)]

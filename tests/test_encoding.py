@@ -1,10 +1,8 @@
 """Corpora larger than memory, at the size of a test: the limits are lowered."""
 
 import os
-import re
 import shutil
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
 from textgen.evaluation.baselines import baseline
 from textgen.models.batches import Windows
-from textgen.models.objectives import NextToken, Shifted
+from textgen.models.objectives import NextToken
 from textgen.runs.pipeline import train
 from textgen.tokenizers import encoding
 from textgen.training.preparation import prepare
@@ -189,32 +187,6 @@ def test_only_what_cannot_be_written_is_a_fault_of_the_cache(tmp_path):
     for folder in (tmp_path / "file" / "entry", tmp_path / "file" / "deep" / "entry"):
         with pytest.raises(TextgenError, match="the cache cannot be written"):
             system.cached(folder, list)
-
-
-def _held(path: Path) -> int:
-    """Bytes of a file that are mapped into this process and held in memory."""
-    rows, maps = rf"{re.escape(str(path))}\n(?:.*\n)*?Rss: +(\d+)", Path("/proc/self/smaps")
-    return 1024 * sum(map(int, re.findall(rows, maps.read_text())))
-
-
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="it lists what is mapped")
-def test_what_is_read_of_the_file_does_not_stay_in_memory(tmp_path, monkeypatch):
-    for limit in ("MAX_MAPPED_BYTES", "TOKENS_PER_COUNT"):
-        monkeypatch.setattr(f"textgen.models.batches.{limit}", 1 << 21)
-    size, path = 1 << 25, tmp_path / encoding.TOKENS_FILE
-    path.write_bytes(bytes(size))
-    np.save(tmp_path / encoding.INDEX_FILE, np.array([[size - 1, 1, 1, 0]]))
-    stored = encoding.Stored(tmp_path, 200)
-    assert int(stored.flat.max()) == 0
-    assert _held(path) > size / 2
-    stored.release()
-    assert _held(path) < size / 8
-    windows = Windows(stored, Shifted(16, 1))
-    for _ in zip(range(3000), windows.training(16, seed=0), strict=False):
-        pass
-    assert _held(path) < size / 4
-    assert windows.share(1) == 0.0
-    assert _held(path) < size / 4
 
 
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):

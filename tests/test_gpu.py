@@ -13,7 +13,7 @@ from test_backbone import KINDS, OBJECTIVES, can_be_built
 from textgen.core.settings import Training
 from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits
 from textgen.evaluation.likelihood import token_bits
-from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.evaluation.sampler import Stepper, write_tokens
 from textgen.models.backbones import GRU, LSTM
 from textgen.models.batches import Windows
 from textgen.training.loop import new_step
@@ -90,7 +90,7 @@ def run_everything(backbone, objective):
     settings = DynamicEvaluation((0.1,) * number, (1.0,) * number)
     dynamic_bits(objective, network, [document], settings)
     model = toy_model(objective, network, SIZE)
-    next(Sampler(model).write([document[:2]] * 2, [1, 2]))
+    next(write_tokens(model, [document[:2]] * 2, [1, 2]))
     Stepper(model).append(1)
 
 

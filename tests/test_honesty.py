@@ -25,12 +25,11 @@ from scipy.stats import chisquare
 
 from textgen.core.settings import PARTS
 from textgen.data.documents import Document
-from textgen.evaluation.cache import count
-from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.counts import TrainingCounts, count
 from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits, measure_gradients
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.evaluation.sampler import Stepper, write_tokens
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
@@ -211,13 +210,13 @@ def test_what_is_drawn_is_what_is_scored(policy):
     """The first token of a text, with what it hides; boundary and escape are never drawn."""
     tokenizer, number = fitted(Words(policy, minimum_count=25)), 8_000
     network = tiny_model(NextToken(window=2), tokenizer.size, scale=1.0)
-    sampler = Sampler(LanguageModel(tokenizer, NextToken(window=2), network))
-    tokens = next(sampler.write([np.zeros(0, int)] * number, range(number))).tolist()
+    model = LanguageModel(tokenizer, NextToken(window=2), network)
+    tokens = next(write_tokens(model, [np.zeros(0, int)] * number, range(number))).tolist()
     found, filling = Counter[tuple[int, str | None]](), Filling("scored", Random(3))
     for token in tokens:
         steps_of = tokenizer.surface_steps([token])
         found[token, steps_of and follow(steps_of(None), filling.draw)] += 1
-    chances = Stepper(sampler.model).probabilities()
+    chances = Stepper(model).probabilities()
     chances /= 1 - chances[[BOUNDARY, ESCAPE]].sum()
     expected = dict[tuple[int, str | None], float]()
     for token, surface in found:

@@ -8,7 +8,6 @@ from gensim.models import KeyedVectors
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.sampler import Sampler
 from textgen.models.objectives import NextToken
 from textgen.runs.generation import Request, Writer, encode_prompt
 from textgen.tokenizers import rare_word_vectors, tagging
@@ -173,7 +172,7 @@ def test_a_space_that_ends_a_prompt_is_not_written_twice():
     np.testing.assert_array_equal(spaced, plain)
     tokens = tokenizer.encode(" man owl.").tokens
     model = LanguageModel(tokenizer, NextToken(4), None)
-    writer = Writer(Sampler(model), Sampling(fill="mark"))
+    writer = Writer(model, Sampling(fill="mark"))
     rendered = writer.continuation(Request("the old ", 1.0, 0, 1), tokens)
     assert rendered.text == "man <unk>."
     assert rendered.filled == ((4, 9, "unk"),)

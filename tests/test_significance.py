@@ -52,6 +52,12 @@ def example(documents=11, seeds=(3, 3), difference=0.0, seed=0):
     return *runs(rng, units, seeds, 0.02, 0.004, 0.004, difference), units
 
 
+@pytest.fixture
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(significance, "RESAMPLES", FEW)
+
+
+@pytest.mark.usefixtures("few_resamples")
 @pytest.mark.parametrize(
     ("documents", "seeds", "spread", "luck", "noise"),
     [
@@ -69,7 +75,7 @@ def test_false_claims_and_intervals_are_honest(documents, seeds, spread, luck, n
     for _ in range(1000):
         units = lengths(rng, documents)
         first, second = runs(rng, units, seeds, spread, luck, noise)
-        found = compare_arms(first, second, units, resamples=FEW)
+        found = compare_arms(first, second, units)
         covered += found.low <= 0 <= found.high
         claimed += verdict(found, found.p, margin=0) in ("better", "worse")
     assert claimed <= 60
@@ -77,8 +83,11 @@ def test_false_claims_and_intervals_are_honest(documents, seeds, spread, luck, n
 
 
 @pytest.mark.parametrize(("luck", "folds"), [(0.0, 5), (0.012, 5), (0.012, 3), (0.004, 5)])
-def test_intervals_over_folds_hold_the_luck_of_networks_that_share_training_text(luck, folds):
+def test_intervals_over_folds_hold_the_luck_of_networks_that_share_training_text(
+    monkeypatch, luck, folds
+):
     """Two folds' networks are correlated by 1 / folds (Nadeau & Bengio 2003)."""
+    monkeypatch.setattr(significance, "RESAMPLES", FEW // 8)
     rng, fold_of, times = np.random.default_rng(3), np.arange(40) % folds, 1000
     held = {"all": 0, "each": 0}
     for _ in range(times):
@@ -87,18 +96,19 @@ def test_intervals_over_folds_hold_the_luck_of_networks_that_share_training_text
         leads = rng.normal(0.0, 0.01, 40) + shared / folds**0.5 + own * (1 - 1 / folds) ** 0.5
         bits = (units * leads)[np.newaxis]
         for name, given in (("all", None), ("each", fold_of)):
-            found = compare_arms(bits, 0 * bits, units, given, resamples=FEW // 8)
+            found = compare_arms(bits, 0 * bits, units, given)
             held[name] += found.low <= 0 <= found.high
     assert held["each"] / times >= 0.93
     assert (held["all"] / times < 0.9) == bool(luck)  # seeds alone know nothing of it
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_an_arms_own_interval_covers_its_figure():
     rng = np.random.default_rng(2)
     units, covered = np.array(TALES), 0
     for _ in range(1000):
         first, _ = runs(rng, units, (3, 3), 0.0, 0.004, 0.004)
-        low, high = bootstrap_interval(first, units, resamples=FEW)
+        low, high = bootstrap_interval(first, units)
         covered += low <= 1.9 <= high
     assert 930 <= covered <= 970
 
@@ -120,7 +130,7 @@ def brute_force(difference):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_one_seed_gives_p_and_interval_of_flipping_every_sign(seed):
+def test_one_seed_gives_p_and_interval_of_flipping_every_sign(monkeypatch, seed):
     first, second, units = example(9, (1, 1), 0.01, seed)
     found, difference = compare_arms(first, second, units), (first - second)[0]
     assert found.p == pytest.approx(brute_force(difference), abs=1e-12)
@@ -128,7 +138,8 @@ def test_one_seed_gives_p_and_interval_of_flipping_every_sign(seed):
         assert brute_force(difference - (bound + outward) * units) <= 0.05
         assert brute_force(difference - (bound - outward) * units) > 0.05
     first, second, units = example(12, (1, 1), 0.01, seed)
-    some = compare_arms(first, second, units, resamples=4000)
+    monkeypatch.setattr(significance, "RESAMPLES", 4000)
+    some = compare_arms(first, second, units)
     assert some.p == pytest.approx(brute_force((first - second)[0]), abs=0.03)
 
 
@@ -145,7 +156,7 @@ def test_swapped_arms_mirror_and_the_order_of_documents_does_not_matter(document
 def test_what_one_document_does_is_what_leaving_it_out_does():
     first, second, units = arrays = example(9, (2, 3), 0.01)
     others = ([np.delete(array, d, axis=-1) for array in arrays] for d in range(9))
-    rest = [compare_arms(*other, resamples=FEW).difference for other in others]
+    rest = [compare_arms(*other).difference for other in others]
     found, alike = by_document(*arrays), by_document(first / units, second / units, np.ones(9))
     assert found.without_one == pytest.approx((min(rest), max(rest)))
     assert alike.equal_documents == 9 > found.equal_documents
@@ -212,10 +223,11 @@ SECOND = np.outer([1, 1.03], 1.03 * PLAIN + np.array([3.0, -4, 12, 0, -9, 6, 2, 
     ("number", "low", "high", "p"),
     [(6, -0.38548585, 0.21524327, 0.16894531), (8, -0.26137260, 0.10018552, 0.15136719)],
 )
-def test_documents_and_seeds_together_give_what_they_gave(number, low, high, p):
+def test_documents_and_seeds_together_give_what_they_gave(monkeypatch, number, low, high, p):
     """As recorded on 2026-11-29: whoever changes them means to."""
     first, second, units = FIRST[:, :number], SECOND[:, :number], UNITS[:number]
-    found = compare_arms(first, second, units, resamples=1000)
+    monkeypatch.setattr(significance, "RESAMPLES", 1000)
+    found = compare_arms(first, second, units)
     whole = (first.mean(axis=0) - second.mean(axis=0)).sum() / units.sum()
     assert found.difference == pytest.approx(whole)
     assert (found.low, found.high, found.p) == pytest.approx((low, high, p), rel=1e-6)

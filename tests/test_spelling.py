@@ -14,7 +14,7 @@ from scipy.special import softmax
 from textgen.testing import every_sequence
 from textgen.tokenizers import spelling
 from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling
-from textgen.tokenizers.mixture import mixture_weights
+from textgen.tokenizers.kneser_ney import WEIGHTS_PRIOR, mixture_weights
 from textgen.tokenizers.rare_words import completed
 from textgen.tokenizers.signatures import (
     OTHERS,
@@ -186,14 +186,14 @@ def test_mixture_weights_are_the_most_likely_under_their_prior():
     draw = np.random.default_rng(4)
     masses = draw.random((40, 3)) ** 3
     masses[:5] = 0  # words that nothing explains say nothing
-    prior, strength = np.array([0.5, 0.3, 0.2]), 8.0
+    prior, strength = np.array([0.5, 0.3, 0.2]), WEIGHTS_PRIOR
 
     def cost(free):
         weights = softmax([*free, 0.0])
         return -np.log(masses[5:] @ weights).sum() - strength * prior @ np.log(weights)
 
     expected = softmax([*minimize(cost, [0.0, 0.0], tol=1e-10).x, 0.0])
-    weights = mixture_weights(masses, tuple(prior), strength)
+    weights = mixture_weights(masses, tuple(prior))
     assert weights == pytest.approx(expected, abs=1e-3)
     assert abs(weights[0] - prior[0]) > 0.01
 

@@ -45,7 +45,7 @@ def textgen(size, output, batch):
 
     system.start_tensorflow(THREADS)
     from textgen.evaluation.model import LanguageModel
-    from textgen.evaluation.sampler import Sampler
+    from textgen.evaluation.sampler import write_tokens
     from textgen.models.objectives import NextToken
 
     settings, objective = backbone(int(size), output), NextToken(64)
@@ -53,13 +53,15 @@ def textgen(size, output, batch):
     if (layer := network.output_layer).head_size < layer.size:
         frequent = layer.head_size
         layer.head.bias.assign([0.0] * frequent + [np.log(frequent * TAIL / (1 - TAIL))])
+    offsets = np.zeros(int(size))
     tokenizer = SimpleNamespace(size=int(size), unwritable=(0, 1))
+    tokenizer.temperature_offsets = lambda temperature: offsets
     model = LanguageModel(tokenizer, objective, network)
-    sampler, steps = Sampler(model), TOKENS["textgen"][int(batch)]
+    steps = TOKENS["textgen"][int(batch)]
     prompts, seeds = [np.zeros(0, int)] * int(batch), range(int(batch))
 
     def write():
-        for _ in itertools.islice(sampler.write(prompts, seeds), steps):
+        for _ in itertools.islice(write_tokens(model, prompts, seeds), steps):
             pass
 
     return timed(write, steps * int(batch))

@@ -20,7 +20,7 @@ from textgen.core.settings import Split, build
 from textgen.data.corpora import File
 from textgen.data.documents import BYTE_ORDER_MARKS, Document, read_text
 from textgen.data.splits import divide
-from textgen.embeddings.file import File as VectorFile
+from textgen.embeddings.vectors import File as VectorFile
 from textgen.runs.folder import write_experiment
 from textgen.studies.study import load_study
 from textgen.tokenizers.characters import Characters

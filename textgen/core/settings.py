@@ -37,7 +37,7 @@ POINTS = {
     "tokenizer": "textgen.tokenizers",
     "rare_words": "textgen.tokenizers.rare_words",
     "segmenter": "textgen.tokenizers.pieces",
-    "embedding": "textgen.embeddings",
+    "embedding": "textgen.embeddings.vectors",
     "backbone": "textgen.models.backbones",
     "objective": "textgen.models.objectives",
     "baseline": "textgen.evaluation.baselines",
@@ -63,7 +63,9 @@ def plugin_table(point: str) -> dict[str, str]:
 
 
 def _own(point: str) -> dict[str, str]:
-    return dict(importlib.import_module(POINTS[point]).TABLE)
+    """textgen's own kinds; of one in the module itself, its table has the class alone."""
+    here, table = POINTS[point], importlib.import_module(POINTS[point]).TABLE
+    return {kind: name if ":" in name else f"{here}:{name}" for kind, name in table.items()}
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -393,7 +395,7 @@ class TrainingCountsSettings:
 @dataclass(frozen=True)
 class CacheSettings:
     """A document cache: the part ``with_cache`` of a model mixes its predictions with counts of the
-    document so far (see :mod:`textgen.evaluation.cache`).
+    document so far (see :mod:`textgen.evaluation.counts`).
 
     Args:
         orders: lengths of context in tokens, rising, each a level of the cache. With a cache, rare

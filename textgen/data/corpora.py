@@ -1,6 +1,11 @@
 """PLUG-IN: sources of text. The user's own, whose files are documents or are cut into them; and the
 published: Lovecraft's tales, and an excerpt of Wikipedia that needs no download.
 
+A corpus has an ``origin`` and a ``licence``, which are shown wherever results are, and all of its
+``documents()`` in a stable order; these raise ``CorpusUnavailable`` where the text cannot be
+fetched here. One that cuts one text into documents may say so by ``one_text = True``; in contiguous
+shares the text is then cut where the shares begin.
+
 ``data/SOURCES.toml`` has the origin, the licence and the sha256 of every published file.
 """
 
@@ -22,30 +27,18 @@ from typing import Any, ClassVar
 from textgen.core.errors import CorpusUnavailable, TextgenError, visible
 from textgen.core.settings import Count, Sha256
 from textgen.core.system import cache_folder, cached, kind_of
-from textgen.data.documents import (
-    CorpusConfig,
-    Document,
-    check_sha256,
-    file_size,
-    read_documents,
-    read_text,
-)
+from textgen.data.documents import Document, check_sha256, file_size, read_documents, read_text
 from textgen.data.formats import CONVERTERS, is_text
 from textgen.data.splits import find_documents
 
-TABLE = {
-    "lovecraft": "textgen.data.corpora:Lovecraft",
-    "wikipedia": "textgen.data.corpora:Wikipedia",
-    "folder": "textgen.data.corpora:Folder",
-    "file": "textgen.data.corpora:File",
-}
+TABLE = {"lovecraft": "Lovecraft", "wikipedia": "Wikipedia", "folder": "Folder", "file": "File"}
 # Articles with fewer characters of prose are left out: redirects, disambiguation pages.
 MIN_ARTICLE_CHARACTERS = 1000
 DOWNLOAD_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class OwnText(CorpusConfig):
+class OwnText:
     """What folders and files share."""
 
     path: Path
@@ -167,7 +160,7 @@ def source(corpus: str) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
 
 
-class Published(CorpusConfig):
+class Published:
     """A corpus that has an entry in ``data/SOURCES.toml``."""
 
     entry: ClassVar[str]

@@ -20,7 +20,6 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from charset_normalizer import from_bytes
 
@@ -98,27 +97,6 @@ class Document:
     def characters(self) -> int:
         content = self.content
         return len(content) if isinstance(content, str) else content.characters
-
-
-class CorpusConfig(Protocol):
-    """The settings of a corpus. ``origin`` and ``licence`` are shown wherever results are.
-
-    A corpus that cuts one text into documents may say so by an attribute ``one_text = True``; in
-    contiguous shares the text is then cut where the shares begin.
-    """
-
-    @property
-    def origin(self) -> str: ...
-    @property
-    def licence(self) -> str: ...
-    def documents(self) -> list[Document]:
-        """All documents in a stable order.
-
-        Raises:
-            CorpusUnavailable: the text cannot be fetched here.
-            TextgenError: the text is there but cannot be used.
-        """
-        ...
 
 
 def count_characters(documents: Iterable[Document]) -> int:

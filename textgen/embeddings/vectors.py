@@ -1,24 +1,29 @@
-"""The vectors that the embedding layer starts from: random ones, or gensim's from the training
-split alone.
+"""PLUG-IN: first vectors of the embedding layer: random ones, gensim's from the training split
+alone, or pretrained ones from text files: those of word2vec and fastText (``.vec``), whose first
+line has the number of words and of dimensions, and GloVe's, which have no such line.
 
 Does not handle: words with several meanings, which share one vector; several threads, which would
-make every run differ.
+make every run differ; binary files, and fastText's vectors of words that are not in its list.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.settings import Count
+from textgen.core.system import sha256_of
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
+TABLE = {"random": "Random", "word2vec": "Word2Vec", "fasttext": "FastText", "file": "File"}
 # Root mean square of the components of a network's first vectors. Learnt vectors come in every
 # size, and a network that starts from large ones saturates.
 SCALE = 0.1
@@ -39,17 +44,30 @@ class Vectors:
     extra_data: tuple[str, ...] = ()
 
 
-class Embedding(Protocol):
-    """The settings of an embedding."""
+@dataclass(frozen=True)
+class Random:
+    """The small random vectors of Keras, for all tokens: nothing is learnt beforehand."""
 
-    @property
-    def frozen(self) -> bool:
-        """Whether the vectors stay fixed during training."""
+    frozen = False
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """Vectors that gensim learns from the training documents.
+
+    Attributes:
+        frozen: whether the vectors stay fixed during training; every embedding says so.
+    """
+
+    epochs: Count = 10
+    window: Count = 5
+    frozen: bool = False
+    kind: ClassVar[Literal["word2vec", "fasttext"]]
 
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        """A vector for each token.
+        """A vector for each token, as every embedding but ``random`` gives them.
 
         Args:
             names: (V,) the text of each token (see :class:`textgen.tokenizers.base.Tokenizer`).
@@ -60,36 +78,11 @@ class Embedding(Protocol):
         Raises:
             TextgenError: a file that cannot be read, or vectors of another width.
         """
-
-
-@dataclass(frozen=True)
-class Random:
-    """The small random vectors of Keras, for all tokens: nothing is learnt beforehand."""
-
-    frozen = False
-
-
-@dataclass(frozen=True)
-class _Learnt:
-    """Vectors that gensim learns from the training documents."""
-
-    epochs: Count = 10
-    window: Count = 5
-    frozen: bool = False
-    kind: ClassVar[Literal["word2vec", "fasttext"]]
-
-    def vectors(
-        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
-    ) -> Vectors:
         words = list(map(str, range(len(names))))  # two tokens may share a name
         if self.kind == "fasttext":
             words = distinct_spellings(names)
-        sentences = [
-            [words[token] for token in document[start : start + SENTENCE_TOKENS].tolist()]
-            for document in documents
-            for start in range(0, len(document), SENTENCE_TOKENS)
-        ]
-        keyed = train_vectors(sentences, self.kind, width, self.epochs, self.window, seed=seed)
+        named = [[words[token] for token in document.tolist()] for document in documents]
+        keyed = train_vectors(named, self.kind, width, self.epochs, self.window, seed=seed)
         known = {i: keyed[word] for i, word in enumerate(words) if word in keyed.key_to_index}
         return Vectors(starting_matrix(known, width, len(names), seed))
 
@@ -128,6 +121,45 @@ class FastText(_Learnt):
     kind = "fasttext"
 
 
+@dataclass(frozen=True)
+class File:
+    """Vectors from a file: an external resource, which the reports name.
+
+    A token is looked up by its name without the leading space, then by the same in lower case. A
+    token that the file does not list starts with a random vector.
+
+    Args:
+        path: word2vec, fastText or GloVe vectors as text, which may be compressed (``.gz``,
+            ``.bz2``).
+        frozen: keep the vectors fixed while the network is trained.
+    """
+
+    path: Path
+    frozen: bool = False
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        wanted = {form for name in names for form in _forms(name)}
+        try:
+            read = read_vectors(self.path, width, wanted)
+            checksum = sha256_of(self.path)
+        except UNREADABLE as error:
+            problem = getattr(error, "strerror", None) or str(error)
+            hint = f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
+            hint += "[backbone] embedding_size to their width"
+            raise TextgenError(f"embedding.path: {self.path}: {problem}", hint) from None
+        forms = [next(filter(read.__contains__, _forms(name)), None) for name in names]
+        found = {token: read[form] for token, form in enumerate(forms) if form is not None}
+        if not found:
+            message = f"embedding.path: {self.path}: none of the {len(names)} tokens"
+            hint = "such files hold words: use a word tokenizer, and the language of the corpus"
+            raise TextgenError(message, hint)
+        matrix = starting_matrix(found, width, len(names), seed)
+        source = f"vectors {self.path.name} (sha256 {checksum[:12]}…), "
+        return Vectors(matrix, (f"{source}{len(found)} of {len(names)} tokens found",))
+
+
 def distinct_spellings(names: Sequence[str]) -> list[str]:
     """A distinct string for each token: its name, if possible without the leading space."""
     spellings, full_names = dict[str, None](), set(names)
@@ -139,7 +171,7 @@ def distinct_spellings(names: Sequence[str]) -> list[str]:
 
 
 def train_vectors(
-    sentences: Sequence[Sequence[str]],
+    documents: Sequence[Sequence[str]],
     kind: Literal["word2vec", "fasttext"],
     size: int,
     epochs: int,
@@ -147,7 +179,7 @@ def train_vectors(
     *,
     seed: int,
 ) -> KeyedVectors:
-    """Vectors of the words of a text, bit-identical for the same sentences and seed.
+    """Vectors of the words of a text, bit-identical for the same documents and seed.
 
     ``"word2vec"`` predicts a word from the mean of its neighbours (continuous bag of words,
     Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space", section
@@ -158,10 +190,10 @@ def train_vectors(
     their sum).
 
     Args:
-        sentences: lists of at most 10,000 words; gensim ignores the rest of longer ones.
+        documents: lists of words.
         kind: one of the two models.
         size: dimensions of a vector.
-        epochs: passes over the sentences.
+        epochs: passes over the documents.
         window: words on either side that count as context.
         seed: of the first vectors and of the negative samples.
 
@@ -172,7 +204,12 @@ def train_vectors(
     from gensim.models import FastText, KeyedVectors, Word2Vec
 
     logging.getLogger("gensim").setLevel(logging.ERROR)  # small corpora do no harm here
-    types = len({word for sentence in sentences for word in sentence})
+    sentences = [
+        words[i : i + SENTENCE_TOKENS]
+        for words in documents
+        for i in range(0, len(words), SENTENCE_TOKENS)
+    ]
+    types = len(set[str]().union(*sentences))
     if not types:
         return KeyedVectors(size)
     # gensim drops occurrences of words more frequent than this: 1 in 1000 by default, which among
@@ -207,3 +244,45 @@ def starting_matrix(known: dict[int, np.ndarray], width: int, size: int, seed: i
         scaled = rms > np.finfo(np.float32).tiny  # below it the factor is no float32
         matrix[[*known]] = vectors * (SCALE / rms) if scaled else vectors
     return matrix
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """The words under which a token is looked up, in order of preference."""
+    word = name.removeprefix(" ")
+    return (word, word.lower()) if word else ()
+
+
+def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarray]:
+    """The vectors of the wanted words, (width,) float32 each.
+
+    Gensim's own reader parses and keeps every vector, of 2 million words in some ten minutes, and
+    fails at words with a space in them, which GloVe has. Here only the wanted lines are parsed.
+
+    Raises:
+        ValueError: something else than vectors, of another width, or cut off.
+    """
+    vectors, number = dict[str, np.ndarray](), 0
+    lines = _lines(path)
+    first = next(lines, "").split(" ")
+    announced = int(first[0]) if len(first) == 2 and all(map(str.isdecimal, first)) else None
+    if announced is None:
+        lines = _lines(path)
+    for number, line in enumerate(lines, start=1):
+        word, *numbers = line.rsplit(" ", width)
+        if len(numbers) < width or (number == 1 and line.count(" ") != width):
+            raise ValueError(f"a vector of {line.count(' ')} numbers: {line[:40]!r}")
+        if word in wanted and word not in vectors:
+            vectors[word] = np.array(numbers, dtype=np.float32)
+            if not np.isfinite(vectors[word]).all():
+                raise ValueError(f"a vector with numbers that are not finite: {word!r}")
+    if number < (announced or 1):
+        raise ValueError(f"{number} vectors, where the first line announces {announced}")
+    return vectors
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines that are not empty, without white space at their ends."""
+    from gensim.utils import open as open_vectors  # decompresses
+
+    with open_vectors(str(path), "rt", encoding="utf-8", errors="backslashreplace") as stream:
+        yield from (stripped for line in stream if (stripped := line.rstrip()))

@@ -15,9 +15,9 @@ bytes: the cost of a document is exact to a byte or so.
 
 The state of a compressor that has read the training text is copied with the process that it is in.
 
-Does not handle: bits of single characters; a copy of the state of a program, or where the system
-copies no process (Windows), so that each document is compressed behind all of the training text;
-training texts of more than some 250 MB, which no longer fit into PPMd's memory.
+Does not handle: bits of single characters; a copy of the state of a program, so that each document
+is compressed behind all of the training text; training texts of more than some 250 MB, which no
+longer fit into PPMd's memory.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import PartName, Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
+from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus
-from textgen.evaluation.cache import count
+from textgen.evaluation.counts import count
 from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, scored_documents, summarise
 from textgen.evaluation.pitman_yor import PitmanYor, fit
 from textgen.evaluation.units import published_units
@@ -53,12 +54,7 @@ from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer, library_versions
 from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
-TABLE = {
-    "command": "textgen.evaluation.baselines:Command",
-    "kneser_ney": "textgen.evaluation.baselines:KneserNey",
-    "ppmd": "textgen.evaluation.baselines:PPMd",
-    "xz": "textgen.evaluation.baselines:XZ",
-}
+TABLE = {"command": "Command", "kneser_ney": "KneserNey", "ppmd": "PPMd", "xz": "XZ"}
 END = b"\xff"
 # Smallest and largest dictionary of xz, the latter the library's limit. Between them it is twice
 # the training text: a larger one takes time and memory and changes nothing.
@@ -136,9 +132,6 @@ class Compressor:
 
     def sizes_behind(self, training: bytes, documents: Sequence[bytes]) -> list[int]:
         """Bytes of the compressed training text with each of the documents behind it."""
-        if not hasattr(os, "fork"):
-            encoders = ((*self.encoder(len(training)), training + d) for d in documents)
-            return [len(encode(text)) + len(end()) for encode, end, text in encoders]
         encode, _ = encoder = self.encoder(len(training))
         # xz takes the last byte when it is done with those before, and is copied after the work
         before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
@@ -331,8 +324,7 @@ def baseline(
         TextgenError: unknown kind, an order that it does not accept, or too large a corpus.
     """
     models = make_baselines(kind, orders, command)
-    if reason := too_much(reads_bytes := models[0].reads_bytes, corpus):
-        raise TextgenError(f"--kind {kind}: {reason}: too much", "use a part of it")
+    check_size(reads_bytes := models[0].reads_bytes, corpus)
     tokenizer: Any = Bytes()
     levels: Sequence[int] = ()
     if not reads_bytes:
@@ -374,15 +366,17 @@ def make_baselines(kind: str, orders: Sequence[int] = (), command: str | None = 
     return [build(entry, table, f"--kind {kind}") for table in tables]
 
 
-def too_much(reads_bytes: bool, corpus: Corpus) -> str:
-    """Why a compressor would take too long, or n-grams too much memory; "" if they would not."""
-    characters = sum(d.characters for d in corpus.train)
-    documents = len(corpus.test)
-    if reads_bytes and characters * (documents + 1) > MAX_COMPRESSED_BYTES:
-        return f"{documents} documents, each after {characters:,} characters of training text"
-    if not reads_bytes and characters > MAX_NGRAM_CHARACTERS:
-        return f"{characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}"
-    return ""
+def check_size(reads_bytes: bool, corpus: Corpus) -> None:
+    """Raises:
+    TextgenError: a compressor would take too long, or n-grams too much memory.
+    """
+    characters, documents = count_characters(corpus.train), len(corpus.test)
+    much = f"n-grams of {characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}"
+    if reads_bytes:
+        much = f"{documents} documents, each after {characters:,} characters of training text"
+    limit = MAX_COMPRESSED_BYTES // (documents + 1) if reads_bytes else MAX_NGRAM_CHARACTERS
+    if characters > limit:
+        raise TextgenError(f"{much}: too much", "use a part of it")
 
 
 @dataclass(frozen=True)
@@ -517,10 +511,8 @@ def compute_references(
             splits = model.score(corpus)
             return [{part: list(map(_sums, s[part])) for part in s} for s in splits]
 
-        if reason := too_much(model.tokenizer is None, corpus):
-            say(f"{model.label} left out: {reason}")
-            continue
         try:
+            check_size(model.tokenizer is None, corpus)
             rows = cached(_cache_path(model, corpus), compute)
         except TextgenError as error:  # such as a text too small for the tokenizer
             say(f"{model.label} left out: {error}")

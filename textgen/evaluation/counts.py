@@ -1,20 +1,30 @@
-"""Counts of the training text beside a network.
+"""Counts beside a network: of the training text, and of the document so far.
 
-A network that has trained for minutes does not know all that counts know at once: which word has
-followed these two. What the network predicts is mixed with what counts predict on top of it, its
-predictions being the P_0 of a Pitman-Yor process (:mod:`textgen.evaluation.pitman_yor`), and with
-what counts predict alone, P_0 being uniform (mixtures of recurrent networks and n-grams: Mikolov et
-al. 2011). How far each is trusted is fitted on validation text.
+*Training counts.* A network that has trained for minutes does not know all that counts know at
+once: which word has followed these two. What the network predicts is mixed with what counts predict
+on top of it, its predictions being the P_0 of a Pitman-Yor process
+(:mod:`textgen.evaluation.pitman_yor`), and with what counts predict alone, P_0 being uniform
+(mixtures of recurrent networks and n-grams: Mikolov et al. 2011). How far each is trusted is fitted
+on validation text.
+
+*A document cache.* A text repeats itself: its names, its phrases, its headings. An LSTM that has
+met a name once does not count on it again; a cache does (cache language models: Kuhn & De Mori
+1990; Grave, Joulin & Usunier 2017). This one is a Pitman-Yor process over the document so far,
+whose P_0 is the model's P(x | all tokens before): the mixture is a distribution over documents like
+the model's, and nothing is read ahead. A cache begins empty with every document.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
+from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.pitman_yor import (
     MIN_PROBABILITY,
     ContextCounts,
@@ -25,25 +35,11 @@ from textgen.evaluation.pitman_yor import (
     probabilities_of,
 )
 from textgen.tokenizers.base import BOUNDARY
-from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
+from textgen.tokenizers.kneser_ney import mixture_weights
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.
 MAX_CHARACTERS = 4_000_000
 UNSEEN = -1
-
-
-class Level(NamedTuple):
-    """What has followed the contexts of one length.
-
-    Attributes:
-        same: (n-grams with one more token,) int64, how often each counts at this level.
-        all, different: (contexts,) int64, how many follow each context, and how many different
-            ones.
-    """
-
-    same: np.ndarray
-    all: np.ndarray
-    different: np.ndarray
 
 
 class Trust(NamedTuple):
@@ -96,13 +92,14 @@ class TrainingCounts:
             keys, numbers = numbered(_before(grams[-1]) * size + text)
             self._keys.append(keys)
             grams.append(numbers)
-        self._levels = list[Level]()
+        # of each context of one length, and in ``same`` of each n-gram with one more token
+        self._levels = list[ContextCounts]()
         for order in reversed(orders):
             whole, keys = grams[order + 1], self._keys[order]
             same = np.bincount(whole[counted], minlength=len(keys))
             contexts, minimum = keys // size, grams[order].max() + 1
             sums = (np.bincount(contexts, counts, minimum) for counts in (same, same > 0))
-            self._levels.insert(0, Level(same, *(values.astype(np.int64) for values in sums)))
+            self._levels.insert(0, ContextCounts(same, *(v.astype(np.int64) for v in sums)))
             # the next level counts what was new to this one: each n-gram at one of its places
             places = np.flatnonzero(counted)
             place_of = np.full(len(keys), UNSEEN)
@@ -149,10 +146,10 @@ class TrainingCounts:
         processes = [fit(self._orders, each, limit) for each in (documents, uniform)]
         parts = [self._components(processes, *pair) for pair in documents]
         masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
-        common = mixture_weights(masses, THIRDS, 0.5)
+        common = mixture_weights(masses)
         of_known = (masses[known == number] for number in range(len(self._orders) + 1))
         trusted = copy.copy(self)
-        weights = tuple(mixture_weights(m, common, WEIGHTS_PRIOR) for m in of_known)
+        weights = tuple(mixture_weights(m, common) for m in of_known)
         trusted.trust = Trust(processes, weights)
         return trusted
 
@@ -225,11 +222,101 @@ class TrainingCounts:
         return result
 
 
+@dataclass(frozen=True)
+class DocumentCache(PitmanYor):
+    """A cache; without discounts and strengths, one that is to be fitted. ``cache.json`` holds its
+    attributes.
+
+    Attributes:
+        dynamic: how the network goes on learning from the document, if it does: P_0 is then what
+            it predicts after that.
+    """
+
+    dynamic: DynamicEvaluation | None = None
+
+
+class CacheState:
+    """A document that is read token by token under a cache."""
+
+    def __init__(self, cache: DocumentCache) -> None:
+        self._cache = cache
+        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in cache.orders]
+        self._last = [BOUNDARY] * max(cache.orders)
+
+    def _contexts(self) -> list[tuple[int, ...]]:
+        return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
+
+    def copy(self) -> CacheState:
+        """The same document, that may go on differently."""
+        state = CacheState(self._cache)
+        state._tables = [dict(table) for table in self._tables]
+        state._last = self._last
+        return state
+
+    def mixed(self, probabilities: np.ndarray) -> np.ndarray:
+        """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
+        cache = self._cache
+        result = np.maximum(probabilities, MIN_PROBABILITY)
+        for table, context, discounts, strengths in zip(
+            self._tables, self._contexts(), cache.discounts, cache.strengths, strict=True
+        ):
+            if counter := table.get(context):
+                kind = int(context_kind(counter.total(), len(counter)))
+                discount, strength = discounts[kind], strengths[kind]
+                total = counter.total() + strength
+                result = result * ((strength + discount * len(counter)) / total)
+                result[list(counter)] += (np.array(list(counter.values())) - discount) / total
+        return result
+
+    def add(self, token: int) -> None:
+        """Count the token that came."""
+        for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
+            counter = table[context] = Counter(table.get(context))  # copies may have the old one
+            counter[token] += 1
+            if counter[token] > 1:
+                break
+        self._last = [*self._last[1:], token]
+
+
+def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
+    """What a :class:`CacheState` counts along a document and its end mark, all at once.
+
+    Args:
+        tokens: (n,) integers, without boundaries.
+        orders: rising.
+    """
+    text = numbered(np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]]))[1]
+    size = len(text)
+    grams = [np.zeros_like(text), text]  # by length, which n-gram ends at each token
+    for _ in range(max(orders)):
+        grams.append(numbered(_before(grams[-1]) * size + text)[1])
+    levels = list[tuple[np.ndarray, ...]]()
+    everything = counted = np.ones(size - 1, dtype=bool)
+    for order in reversed(orders):
+        context, whole = grams[order][:-1], grams[order + 1][1:]
+        before, same = _earlier(whole, everything, counted)
+        new = before == 0
+        levels.append((same, *_earlier(context, counted, new)))
+        counted = new
+    return ContextCounts(*map(np.array, zip(*reversed(levels), strict=True)))
+
+
+def _earlier(groups: np.ndarray, *counted: np.ndarray) -> list[np.ndarray]:
+    """How many earlier places of the same group are counted, (n,) int32 for each (n,) bool."""
+    order = np.argsort(groups, kind="stable")
+    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    sizes = np.diff(np.append(begins, len(groups)))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    sums = [np.cumsum(places[order]) - places[order] for places in counted]
+    return [(s - np.repeat(s[begins], sizes))[place].astype(np.int32) for s in sums]
+
+
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The values at some places; 0 for UNSEEN."""
     return np.where(places == UNSEEN, 0, values[places])
 
 
 def _before(values: np.ndarray) -> np.ndarray:
-    """The value before each; 0 before the first."""
+    """The value before each; 0 before the first, before which stand only boundaries."""
     return np.concatenate([values[:1] * 0, values[:-1]])

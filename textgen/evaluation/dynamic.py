@@ -13,7 +13,7 @@ elements. There is no pull back towards the trained weights.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,20 +111,20 @@ class AdaptingNetwork:
         start = len(self._tokens) - self._objective.length
         if start % self._objective.length == 0:
             windows = Windows([np.array(self._tokens)], self._objective)
-            self.read(windows.spans(np.zeros(1, np.int64), np.array([start])), start == 0)
+            fresh = np.array([start == 0 or not self._objective.carries_state])
+            self.read(windows.spans(np.zeros(1, np.int64), np.array([start])), fresh)
 
-    def read(self, spans: np.ndarray, fresh: bool) -> np.ndarray:
+    def read(self, spans: np.ndarray, fresh: np.ndarray) -> np.ndarray:
         """Learn from a window.
 
         Args:
             spans: (1, before + length) int32, the window that follows the one before.
-            fresh: whether the document begins here.
+            fresh: (1,) bool, whether it is read from an empty state.
 
         Returns:
             (length,) float32, bits of its tokens under the weights before; 0 of a missing one.
         """
-        begins = np.array([fresh or not self._objective.carries_state])
-        bits, self._state, gradients = self._step(spans, begins, self._state)
+        bits, self._state, gradients = self._step(spans, fresh, self._state)
         rates, scales = self._settings.rates, self._settings.scales
         for step in zip(self._weights, gradients, rates, scales, strict=True):
             descend(*step)
@@ -141,7 +141,8 @@ def dynamic_bits(
     try:
         for document in documents:
             adapting.restart()
-            bits = [adapting.read(*window) for window in _in_order(objective, document)]
+            windows = Windows([document], objective).scoring(1)
+            bits = [adapting.read(spans, fresh) for spans, fresh, *_ in windows]
             result.append(np.concatenate(bits)[: len(document) + 1])
     finally:
         adapting.restart()
@@ -168,16 +169,9 @@ def measure_gradients(
     rates = [rate * table_rate if id(weight) in tables else rate for weight in weights]
     squares = []
     for document in itertools.islice(training, MAX_MEASURED_DOCUMENTS):
-        span, _ = next(_in_order(objective, document.tokens))
+        span, *_ = next(Windows([document], objective).scoring(1))
         _, _, gradients = step(span, np.array([True]), network.initial_state(1))
         values = [g[1] if isinstance(g, tuple) else g for g in gradients]
         squares.append([float((value.numpy() ** 2).mean()) for value in values])
     scales = np.sqrt(np.maximum(np.mean(squares, axis=0), 1e-16))
     return DynamicEvaluation(tuple(rates), tuple(scales.tolist()))
-
-
-def _in_order(objective: Objective, document: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:
-    """The span (1, before + length) of each window of a document, and whether it is the first."""
-    windows = Windows([np.asarray(document)], objective)
-    for start in range(0, len(document) + 1, objective.length):
-        yield windows.spans(np.zeros(1, np.int64), np.array([start])), start == 0

@@ -154,14 +154,13 @@ def summarise(scores: Scores, charged: bool = True) -> dict[str, Any]:
     tokens = sum(len(d.model_bits) - 1 for d in documents)
     pieces = sum(d.pieces for d in documents)
     replaced = sum(d.replaced for d in documents)
-    nothing = {"bits_per_character": None, "mean_over_documents": None}
+    parts = dict[str, Any]()
+    for part, own in scores.items():
+        parts[part] = averages([(d.characters, d.model, d.spelling_bits) for d in own])
+        if not charged:
+            parts[part] = dict.fromkeys(parts[part])
     return {
-        "parts": {
-            part: averages([(d.characters, d.model, d.spelling_bits) for d in of_part])
-            if charged
-            else nothing
-            for part, of_part in scores.items()
-        },
+        "parts": parts,
         "documents": len(documents),
         "characters": characters,
         "tokens": tokens,

@@ -3,7 +3,7 @@
 A figure is a part over a whole, both added up over samples, or the distance of a distribution from
 that of the training text. A metric, which may have several, turns each sample into a row of counts
 that may be added up, and sums of rows into figures: a bootstrap over samples is one matrix product.
-textgen's own are a distance and the shares of :func:`every_share`, which :data:`LABELS` describes;
+textgen's own are a distance and the :data:`SHARES`, which :data:`LABELS` describes;
 other packages bring theirs by entry points. Unless stated otherwise, words are lower-cased and
 without punctuation.
 """
@@ -58,10 +58,9 @@ def is_listed(word: str, language: str) -> bool:
 
 @dataclass(frozen=True)
 class Sample:
-    """A text, and (start, end, token) of every stretch of it that fills in a placeholder."""
+    """A text to be measured."""
 
     text: str
-    filled: tuple[tuple[int, int, str], ...] = ()
 
     @cached_property
     def words(self) -> list[str]:
@@ -267,23 +266,19 @@ def capitals(sample: Sample, human: Human) -> Parts:
     yield "capitals_in_place", placed, sum(map(str.isupper, sample.text))
 
 
-def dictionary_words(sample: Sample, human: Human) -> Parts:
-    """Words of the language, and new ones among them: would the network ever write a word like
-    "pandemonium"? They stand in the training text or in the list of wordfreq (Speer 2022,
-    zenodo.org/records/7199437), under the rule of :func:`is_listed`."""
-    if word_list(human.language) is not None:
-        unseen = {word: n for word, n in sample.counts.items() if word not in human.counts}
-        new = sum(n for w, n in unseen.items() if is_listed(w, human.language))
-        total = len(sample.words)
-        yield "real_words", total - sum(unseen.values()) + new, total
-        yield "unseen_real_words", new, total
-
-
 def known_words(sample: Sample, human: Human) -> Parts:
-    times = [min(human.counts[word], 2) for word in sample.words]
-    yield "words_in_training", len(times) - times.count(0), len(times)
-    yield "words_once_in_training", times.count(1), len(times)
-    yield "unseen_words", times.count(0), len(times)
+    """Words of the training text, and new ones that are words of the language: would the network
+    ever write a word like "pandemonium"? These stand in the list of wordfreq (Speer 2022,
+    zenodo.org/records/7199437), under the rule of :func:`is_listed`."""
+    total, unseen = len(sample.words), sample.counts.keys() - human.counts.keys()
+    in_training = total - sum(sample.counts[word] for word in unseen)
+    if word_list(human.language) is not None:
+        new = sum(sample.counts[word] for word in unseen if is_listed(word, human.language))
+        yield "real_words", in_training + new, total
+        yield "unseen_real_words", new, total
+    yield "words_in_training", in_training, total
+    yield "words_once_in_training", sum(human.counts[word] == 1 for word in sample.words), total
+    yield "unseen_words", total - in_training, total
 
 
 def english_words(sample: Sample, human: Human) -> Parts:
@@ -362,19 +357,11 @@ def new_ngrams(sample: Sample, human: Human) -> Parts:
         yield f"novel_{n}", int((~seen).sum()), len(seen)
 
 
+SHARES = (word_length, capitals, known_words, english_words, distinct, loops, copies, new_ngrams)
+
+
 def every_share(sample: Sample, human: Human) -> Parts:
-    for function in (
-        word_length,
-        capitals,
-        dictionary_words,
-        known_words,
-        english_words,
-        distinct,
-        loops,
-        copies,
-        new_ngrams,
-    ):
-        yield from function(sample, human)
+    return itertools.chain.from_iterable(share(sample, human) for share in SHARES)
 
 
 class Shares:

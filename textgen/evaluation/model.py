@@ -21,8 +21,7 @@ import numpy as np
 
 from textgen.core.settings import PARTS, PartName
 from textgen.data.documents import Document
-from textgen.evaluation.cache import DocumentCache, count
-from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.counts import DocumentCache, TrainingCounts, count
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.likelihood import Scores, scored_documents, token_bits
 from textgen.evaluation.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
@@ -73,13 +72,8 @@ class LanguageModel:
     @property
     def parts(self) -> tuple[PartName, ...]:
         """The names of its parts."""
-        has = {
-            "network": self.network is not None,
-            "with_counts": self.network is not None,
-            "with_cache": self.cache is not None,
-            "counts": self.counts is not None,
-        }
-        return tuple(part for part in PARTS if has[part])
+        own = {"with_cache": self.cache, "counts": self.counts}
+        return tuple(part for part in PARTS if own.get(part, self.network) is not None)
 
     def part(self, name: str) -> LanguageModel:
         """One of its parts."""

@@ -11,8 +11,7 @@ new to the level above it (Kneser & Ney 1995). What has followed a context says 
 it, so d_j and θ_j depend on which of CONTEXT_KINDS kinds of context it is, much as the escapes of
 PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
 
-What is counted is the training text (:mod:`textgen.evaluation.counts`) or the document so far
-(:mod:`textgen.evaluation.cache`).
+What is counted is the training text or the document so far (:mod:`textgen.evaluation.counts`).
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ FIT_TOLERANCE = 1e-6
 
 
 class ContextCounts(NamedTuple):
-    """What the levels have counted after the context of each token of a document.
+    """What the levels have counted after contexts, such as that of each token of a document.
 
     Attributes:
         same: (orders, n) integers, n_j(x) of the token that comes.

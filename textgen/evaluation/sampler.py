@@ -9,14 +9,13 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from textgen.core.errors import raise_if_cancelled
-from textgen.evaluation.cache import CacheState
+from textgen.evaluation.counts import CacheState
 from textgen.evaluation.dynamic import AdaptingNetwork
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import Objective, compiled_once
@@ -27,10 +26,6 @@ READING = -1
 TOKENS_AT_ONCE = 32
 # At which only the most probable token has any mass left.
 MIN_TEMPERATURE = 1e-6
-# Tokens whose masses are summed before one of them is drawn.
-BLOCK = 128
-# The largest number below 1.
-LAST_SHARE = 1 - 2.0**-53
 
 
 def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
@@ -82,7 +77,7 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
             features, carry = objective.next_features(network, carry)
             scaled = network.output_layer(features) / temperature[:, None] + offsets
             masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
-            tokens = tf.where(forced[i] < 0, draw_in_blocks(masses, numbers[i]), forced[i])
+            tokens = tf.where(forced[i] < 0, draw_in_graph(masses, numbers[i]), forced[i])
             return i + 1, carry, tokens, written.write(i, tokens)
 
         count, size = forced.shape
@@ -94,32 +89,12 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
     return loop
 
 
-def draw_in_blocks(masses: Any, numbers: Any) -> Any:
-    """(B,) int32: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,): first
-    the block of tokens, then the token in it, so that few numbers are cumulated."""
+def draw_in_graph(masses: Any, numbers: Any) -> Any:
+    """As :func:`draw`, of tensors."""
     import tensorflow as tf
 
-    blocks = -(-masses.shape[1] // BLOCK)
-    if blocks == 1:
-        return _passed(masses, numbers)[0]
-    masses = tf.pad(masses, [[0, 0], [0, blocks * BLOCK - masses.shape[1]]])
-    parts = tf.reshape(masses, [-1, blocks, BLOCK])
-    block, share = _passed(tf.reduce_sum(parts, axis=2), numbers)
-    token, _ = _passed(tf.gather(parts, block, batch_dims=1), share)
-    return block * BLOCK + token
-
-
-def _passed(masses: Any, shares: Any) -> tuple[Any, Any]:
-    """Where the cumulated masses (B, n) pass a share of all, and the share of that mass in [0, 1)
-    that is below it."""
-    import tensorflow as tf
-
-    masses = tf.cast(masses, tf.float64)
-    ends = tf.cumsum(masses, axis=1)
-    wanted = shares * ends[:, -1]
-    place = tf.reduce_sum(tf.cast(ends <= wanted[:, None], tf.int32), axis=1)
-    mass, end = (tf.gather(values, place, batch_dims=1) for values in (masses, ends))
-    return place, tf.clip_by_value((wanted - end + mass) / mass, 0.0, LAST_SHARE)
+    ends = tf.cumsum(tf.cast(masses, tf.float64), axis=1)
+    return tf.reduce_sum(tf.cast(ends <= numbers[:, None] * ends[:, -1:], tf.int32), axis=1)
 
 
 class Stepper:
@@ -215,91 +190,76 @@ class Stepper:
             self._adapting.restart()
 
 
-@dataclass(frozen=True)
-class Sampler:
-    """Writes with a model.
+def write_tokens(
+    model: LanguageModel,
+    prompts: Sequence[np.ndarray],
+    seeds: Sequence[int],
+    *,
+    temperature: ArrayLike = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> Generator[np.ndarray, None, None]:
+    """Texts that continue prompts, one token of each at a time, without end.
 
     Boundary and escape are never drawn: a text is as long as it is asked for, and stands for a
     document that goes on. The distribution is otherwise the one that is scored.
 
     Args:
         model: predicts by all that it has.
+        prompts: (n,) integers each; their lengths may differ.
+        seeds: of each text. A text draws a random number for each token that it gains, so it
+            does not depend on the texts beside it, but for rounding.
+        temperature: of all texts, or (B,) of each; 0 takes the most probable token. It adds to
+            the logits what the tokenizer says.
+        top_k, top_p: as for :func:`shaped`.
+
+    Yields:
+        (B,) int32: the token that each text gains, READING where its prompt is still read.
     """
+    randoms = [np.random.default_rng(seed) for seed in seeds]
+    temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
+    temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
+    stepper = Stepper(model, len(prompts))
+    plain = model.own_part == "network" and not top_k and top_p >= 1
+    tokenizer, every = model.tokenizer, temperatures.tolist()
+    own = {each: tokenizer.temperature_offsets(each) for each in {*every}}
+    offsets = np.array([own[each] for each in every], dtype=np.float32)
+    offsets[:, list(tokenizer.unwritable)] = -np.inf
+    place = 0
+    try:
+        while True:
+            raise_if_cancelled()
+            places = range(place, place + (TOKENS_AT_ONCE if plain and place else 1))
+            rows = [[p[i] if i < len(p) else READING for p in prompts] for i in places]
+            tokens = np.array(rows, dtype=np.int32)
+            drawn = tokens == READING
+            numbers = np.zeros(tokens.shape)
+            for column, random in enumerate(randoms):
+                numbers[drawn[:, column], column] = random.random(drawn[:, column].sum())
+            if len(places) > 1:
+                tokens = stepper.write(tokens, numbers, temperatures, offsets)
+            elif drawn.any():
+                row = drawn[0]
+                scaled = stepper.logits()[row] / temperatures[row, None] + offsets[row]
+                tokens[0, row] = draw(shaped(scaled, top_k, top_p), numbers[0, row])
+            yield from np.where(drawn, tokens, np.int32(READING))
+            if len(places) == 1:
+                stepper.append(tokens[0])
+            place += len(places)
+    finally:
+        stepper.close()
 
-    model: LanguageModel
 
-    @property
-    def side_by_side(self) -> bool:
-        """Whether texts can be written together: not by a network that learns from each."""
-        return self.model.cache is None or self.model.cache.dynamic is None
-
-    def write(
-        self,
-        prompts: Sequence[np.ndarray],
-        seeds: Sequence[int],
-        *,
-        temperature: ArrayLike = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        temperature_offsets: Callable[[float], np.ndarray] | None = None,
-    ) -> Generator[np.ndarray, None, None]:
-        """Texts that continue prompts, one token of each at a time, without end.
-
-        Args:
-            prompts: (n,) integers each; their lengths may differ.
-            seeds: of each text. A text draws a random number for each token that it gains, so it
-                does not depend on the texts beside it, but for rounding.
-            temperature: of all texts, or (B,) of each; 0 takes the most probable token.
-            top_k, top_p: as for :func:`shaped`.
-            temperature_offsets: what a temperature adds to the logits, as a tokenizer says.
-
-        Yields:
-            (B,) int32: the token that each text gains, READING where its prompt is still read.
-        """
-        randoms = [np.random.default_rng(seed) for seed in seeds]
-        temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
-        temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
-        stepper = Stepper(self.model, len(prompts))
-        plain = self.model.own_part == "network" and not top_k and top_p >= 1
-        offsets = np.zeros((len(prompts), self.model.tokenizer.size), dtype=np.float32)
-        if temperature_offsets is not None:
-            own = {each: temperature_offsets(each) for each in {*temperatures.tolist()}}
-            offsets += [own[each] for each in temperatures.tolist()]
-        offsets[:, list(self.model.tokenizer.unwritable)] = -np.inf
-        place = 0
-        try:
-            while True:
-                raise_if_cancelled()
-                places = range(place, place + (TOKENS_AT_ONCE if plain and place else 1))
-                rows = [[p[i] if i < len(p) else READING for p in prompts] for i in places]
-                tokens = np.array(rows, dtype=np.int32)
-                drawn = tokens == READING
-                numbers = np.zeros(tokens.shape)
-                for column, random in enumerate(randoms):
-                    numbers[drawn[:, column], column] = random.random(drawn[:, column].sum())
-                if len(places) > 1:
-                    tokens = stepper.write(tokens, numbers, temperatures, offsets)
-                elif drawn.any():
-                    row = drawn[0]
-                    scaled = stepper.logits()[row] / temperatures[row, None] + offsets[row]
-                    tokens[0, row] = draw(shaped(scaled, top_k, top_p), numbers[0, row])
-                yield from np.where(drawn, tokens, np.int32(READING))
-                if len(places) == 1:
-                    stepper.append(tokens[0])
-                place += len(places)
-        finally:
-            stepper.close()
-
-    def guesses(self, tokens: ArrayLike) -> np.ndarray:
-        """(n,) int32: the most probable token at each place of a text of n tokens."""
-        stepper = Stepper(self.model)
-        guesses = list[int]()
-        for token in np.asarray(tokens).tolist():
-            logits = stepper.logits().copy()
-            logits[list(self.model.tokenizer.unwritable)] = -np.inf
-            guesses.append(int(logits.argmax()))
-            stepper.append(token)
-        return np.array(guesses, dtype=np.int32)
+def guesses(model: LanguageModel, tokens: ArrayLike) -> np.ndarray:
+    """(n,) int32: the most probable token at each place of a text of n tokens."""
+    stepper = Stepper(model)
+    found = list[int]()
+    for token in np.asarray(tokens).tolist():
+        logits = stepper.logits().copy()
+        logits[list(model.tokenizer.unwritable)] = -np.inf
+        found.append(int(logits.argmax()))
+        stepper.append(token)
+    return np.array(found, dtype=np.int32)
 
 
 def shaped(scaled: np.ndarray, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:

@@ -49,7 +49,7 @@ import numpy as np
 MARGIN = 0.01
 # Accepted rate of false claims; intervals cover with the complementary probability.
 LEVEL = 0.05
-RESAMPLES = 2**14
+RESAMPLES = 2**14  # unless all 2^D subsets are fewer
 # Documents that a 95 % interval needs: 2^(1 − 6) is below 0.05.
 FEWEST = 6
 # Numbers in the largest array of random subsets: 17 MB.
@@ -102,11 +102,7 @@ class Difference:
 
 
 def bootstrap_interval(
-    bits: np.ndarray,
-    units: np.ndarray,
-    folds: np.ndarray | None = None,
-    *,
-    resamples: int = RESAMPLES,
+    bits: np.ndarray, units: np.ndarray, folds: np.ndarray | None = None
 ) -> tuple[float, float]:
     """Bounds on an arm's own bits per character, for other such documents and other seeds.
 
@@ -116,21 +112,15 @@ def bootstrap_interval(
         bits: (S, D) float64, total bits of each document under each seed. One seed: of this run.
         units: (D,) characters + 1.
         folds: (D,) number of the fold in which each document was tested; None where there is one.
-        resamples: how many, if not all 2^D subsets are fewer.
 
     Returns:
         Lower and upper bound of 95 %, infinite where there are fewer than 6 documents.
     """
-    return _resample([bits], [1], units, folds, resamples)[1:3]
+    return _resample([bits], [1], units, folds)[1:3]
 
 
 def compare_arms(
-    first: np.ndarray,
-    second: np.ndarray,
-    units: np.ndarray,
-    folds: np.ndarray | None = None,
-    *,
-    resamples: int = RESAMPLES,
+    first: np.ndarray, second: np.ndarray, units: np.ndarray, folds: np.ndarray | None = None
 ) -> Difference:
     """The difference of two arms on the same documents, with its interval and p.
 
@@ -138,7 +128,7 @@ def compare_arms(
         first: (S1, D) float64, total bits of each document under each seed. An arm without chance,
             such as n-grams, is its one row given twice.
         second: (S2, D), of the other arm; row s has nothing to do with row s of ``first``.
-        units, folds, resamples: as for :func:`bootstrap_interval`.
+        units, folds: as for :func:`bootstrap_interval`.
 
     Simulated 4,000 times a case, 11 and 30 documents as uneven as the tales, standard deviations of
     0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
@@ -150,7 +140,7 @@ def compare_arms(
     or more; 89 to 92 % with one seed if the difference grows with the length of a document or is
     skewed among documents. Folds: ``experiments/log/2026-11-29-the-map.md`` has their coverage.
     """
-    difference, low, high, p = _resample([first, second], [1, -1], units, folds, resamples)
+    difference, low, high, p = _resample([first, second], [1, -1], units, folds)
     seeds = len(first), len(second)
     number = 1 if folds is None else len(np.unique(folds))
     return Difference(difference, low, high, p, len(units), seeds, number)
@@ -217,11 +207,7 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
 
 
 def _resample(
-    arms: Sequence[np.ndarray],
-    signs: Sequence[int],
-    units: np.ndarray,
-    folds: np.ndarray | None,
-    resamples: int,
+    arms: Sequence[np.ndarray], signs: Sequence[int], units: np.ndarray, folds: np.ndarray | None
 ) -> tuple[float, float, float, float]:
     """Σ sign · micro average over the arms, its bounds, and p of its being 0."""
     units = np.asarray(units, dtype=np.float64)
@@ -235,7 +221,7 @@ def _resample(
         chance = _other_seeds(arms, total, units)
 
     rng = np.random.default_rng(0)
-    sums = _subset_sums(np.stack([total, units], axis=1), resamples, rng)
+    sums = _subset_sums(np.stack([total, units], axis=1), rng)
     rounding = 1e-12 * np.abs(total).sum()
     flipped = np.abs(total.sum() - 2 * sums[:, 0])
     sign_flip = float(np.mean(flipped >= np.abs(total.sum()) - rounding))
@@ -243,7 +229,7 @@ def _resample(
     draws = sums[filled, 0] / sums[filled, 1]
     empty = len(sums) - len(draws)
     if chance:
-        repeats = -(-resamples // len(sums))
+        repeats = -(-RESAMPLES // len(sums))
         error, freedom = chance
         shifts = error * rng.standard_t(freedom, repeats * len(draws))
         draws, empty = np.tile(draws, repeats), 2 * repeats * empty
@@ -267,21 +253,21 @@ def _bounds(draws: np.ndarray, empty: int) -> tuple[float, float, float]:
     return float(low), float(high), float(min(p, 1))
 
 
-def _subset_sums(values: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def _subset_sums(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Sums of the rows of ``values`` (D, k) in subsets of them: (n, k), the empty subset first.
 
-    All 2^D subsets, or ``resamples`` if these are fewer. The empty one, which flips no sign, is
+    All 2^D subsets, or RESAMPLES if these are fewer. The empty one, which flips no sign, is
     among them, so p is never 0 (Phipson & Smyth, Statistical Applications in Genetics and
     Molecular Biology 9, 2010).
     """
-    if 2 ** len(values) <= resamples:
+    if 2 ** len(values) <= RESAMPLES:
         sums = np.zeros((1, values.shape[1]))
         for row in values:
             sums = np.concatenate([sums, sums + row])
         return sums
-    sums = np.zeros((resamples, values.shape[1]))
+    sums = np.zeros((RESAMPLES, values.shape[1]))
     rows = max(1, MAX_SUBSET_NUMBERS // len(values))
-    for start in range(1, resamples, rows):
+    for start in range(1, RESAMPLES, rows):
         part = sums[start : start + rows]
         chosen = rng.integers(0, 2, (len(part), len(values)), dtype=np.int8)
         part[:] = chosen.astype(np.float64) @ values

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
+from textgen.core.settings import PARTS
 from textgen.data.documents import Document
 
 # Printed in place of a number that does not exist.
@@ -34,8 +34,7 @@ CLOSED = "closed vocabulary: comparable only with the same token file"
 ACROSS = "perplexity per token is not comparable across vocabularies"
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """What bits may be divided by.
 
     Attributes:
@@ -71,10 +70,8 @@ UNITS = {
     "perplexity_per_word": Unit("perplexity per word", ("words", "lines"), "perplexity"),
 }
 # The parts of a model (:mod:`textgen.evaluation.model`) as people read them.
-PART_LABELS = {
-    "network": "network",
-    "with_counts": "with counts",
-    "with_cache": "with cache",
+PART_LABELS: dict[str, str] = {
+    **{part: part.replace("_", " ") for part in PARTS},
     "counts": "counts alone",
 }
 
@@ -137,7 +134,7 @@ def published_units(
     counts = count(documents, figures["tokens"])
     units = counts.characters + counts.end_marks
     return {
-        "counts": asdict(counts),
+        "counts": counts._asdict(),
         "parts": {part: in_all_units(own["total"] * units, counts) for part, own in bits.items()},
         "denominators": {name: denominator(unit, counts) for name, unit in UNITS.items()},
         "comparable": CLOSED if closed else ACROSS,

@@ -12,7 +12,7 @@ import numpy as np
 
 from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
 from textgen.core.settings import Sampling, build
-from textgen.evaluation.sampler import Sampler, Stepper
+from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.units import PART_LABELS
 from textgen.runs.finished import Run, load_run
 from textgen.runs.generation import Writer, encode_prompt, requests
@@ -129,7 +129,7 @@ class PlayModel:
         chosen: Sampling = build(Sampling, {**one, **settings}, "settings")
         self._check_prompt(prompt, chosen.part)
         (request,) = requests(chosen, seed)
-        yield from Writer(Sampler(self.run.part(chosen.part)), chosen).stream(request)
+        yield from Writer(self.run.part(chosen.part), chosen).stream(request)
 
     def price(self, text: str) -> dict[str, Any]:
         """What :meth:`Run.score` says of a text.

@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
     from textgen.models.network import Network
 
-TABLE = {
-    "lstm": "textgen.models.backbones:LSTM",
-    "gru": "textgen.models.backbones:GRU",
-    "mingru": "textgen.models.backbones:MinGRU",
-    "transformer": "textgen.models.backbones:Transformer",
-}
+TABLE = {"lstm": "LSTM", "gru": "GRU", "mingru": "MinGRU", "transformer": "Transformer"}
 Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of a side of a matrix
 Units = Annotated[tuple[Size, ...], Field(min_length=1, max_length=100)]
 Orders = Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)]

@@ -7,7 +7,7 @@ from it when it is needed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -18,8 +18,6 @@ from textgen.tokenizers.encoding import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning
 TOKENS_PER_COUNT = 1 << 22
-MAX_MAPPED_BYTES = 1 << 25  # of a mapped file, about, that are kept in memory
-HUGE_PAGE_BYTES = 1 << 21  # that one look at a mapped file may bring into memory
 Documents: TypeAlias = Sequence[EncodedDocument] | Sequence[np.ndarray]
 
 
@@ -35,10 +33,8 @@ class Windows:
     def __init__(self, documents: Documents, objective: Objective) -> None:
         self.before, self.length = objective.before, objective.length
         self.carries_state, self._fixed = objective.carries_state, objective.fixed_windows
-        self._release: Callable[[], object] = lambda: None
         if isinstance(documents, Stored):
             self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
-            self._release = documents.release
             return
         tokens = [d.tokens if isinstance(d, EncodedDocument) else d for d in documents]
         self.sizes = np.array([len(document) + 1 for document in tokens], dtype=np.int64)
@@ -49,11 +45,9 @@ class Windows:
 
     def share(self, least: int) -> float:
         """How many of the tokens are ``least`` or higher, as a share of all."""
-        count = 0
-        for start in range(0, len(self.flat), TOKENS_PER_COUNT):
-            count += int(np.count_nonzero(self.flat[start : start + TOKENS_PER_COUNT] >= least))
-            self._release()
-        return count / len(self.flat)
+        starts = range(0, len(self.flat), TOKENS_PER_COUNT)
+        parts = (self.flat[start : start + TOKENS_PER_COUNT] for start in starts)
+        return sum(int(np.count_nonzero(part >= least)) for part in parts) / len(self.flat)
 
     def spans(self, documents: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Spans whose targets begin at ``starts`` (B,) of ``documents`` (B,); −1 is an idle row.
@@ -90,7 +84,6 @@ class Windows:
         """
         carried, count = self.carries_state, len(self.sizes)
         updates = self.updates_per_epoch(batch)
-        often = max(1, MAX_MAPPED_BYTES // (batch * HUGE_PAGE_BYTES))
         first = start % updates
         for epoch in itertools.count(start // updates):
             random = np.random.default_rng([seed, epoch])
@@ -108,8 +101,6 @@ class Windows:
                 within = window - np.where(place > 0, ends[place - 1], 0)
                 fresh = (within == 0) | (step == 0) | (not carried)
                 yield self.spans(documents[place], within * self.length - phase), fresh
-                if step % often == 0:  # spans are copies
-                    self._release()
             first = 0
 
     def scoring(

@@ -24,11 +24,7 @@ from textgen.tokenizers.base import BOUNDARY
 if TYPE_CHECKING:
     from textgen.models.network import Network
 
-TABLE = {
-    "next_token": "textgen.models.objectives:NextToken",
-    "shifted": "textgen.models.objectives:Shifted",
-    "encoder_decoder": "textgen.models.objectives:EncoderDecoder",
-}
+TABLE = {"next_token": "NextToken", "shifted": "Shifted", "encoder_decoder": "EncoderDecoder"}
 
 Compiled = TypeVar("Compiled")
 Build: TypeAlias = Callable[["Objective", "Network"], Compiled]

@@ -397,7 +397,7 @@ def drawn_samples(arm: Arm, temperature: float) -> list[metrics.Sample]:
     sweeps = [first.texts.sweep for first, *_ in arm.repeats]
     drawn = [next(s.texts for s in sweep if s.temperature == temperature) for sweep in sweeps]
     chosen = [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
-    return [metrics.Sample(text.text, tuple(text.filled)) for text in chosen]
+    return [metrics.Sample(text.text) for text in chosen]
 
 
 def samples_shown(

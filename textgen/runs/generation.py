@@ -19,7 +19,7 @@ from textgen.core.settings import PartName, Sampling
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, Sampler, text_seed
+from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, guesses, text_seed, write_tokens
 from textgen.runs.results import Texts
 from textgen.tokenizers.base import Rendered, Tokenizer
 
@@ -65,20 +65,20 @@ class Writer:
     """Writes texts of ``settings.length`` characters, without their prompts.
 
     Attributes:
-        sampler: of the model that writes.
+        model: writes, by all that it has.
         settings: length, top-k, top-p and fill; the rest is that of each request.
     """
 
-    sampler: Sampler
+    model: LanguageModel
     settings: Sampling
 
     @property
     def tokenizer(self) -> Tokenizer:
-        return self.sampler.model.tokenizer
+        return self.model.tokenizer
 
     def write(self, wanted: Sequence[Request], moved: Moved | None = None) -> list[Rendered]:
         """The texts, written side by side."""
-        if len(wanted) > 1 and not self.sampler.side_by_side:
+        if len(wanted) > 1 and self.model.cache and self.model.cache.dynamic:  # learns from each
             return [text for request in wanted for text in self.write([request], moved)]
         tokens = self.settings.length / self.tokenizer.characters_per_token * LENGTH_MARGIN
         *_, texts = self._grow(wanted, math.ceil(tokens), moved)
@@ -117,13 +117,13 @@ class Writer:
 
     def _tokens(self, wanted: Sequence[Request]) -> Iterator[list[list[int]]]:
         """The tokens of each text, one more of each every time, without end."""
-        stream = self.sampler.write(
+        stream = write_tokens(
+            self.model,
             [encode_prompt(self.tokenizer, request.prompt) for request in wanted],
             [request.seed for request in wanted],
             temperature=[request.temperature for request in wanted],
             top_k=self.settings.top_k,
             top_p=self.settings.top_p,
-            temperature_offsets=self.tokenizer.temperature_offsets,
         )
         texts: list[list[int]] = [[] for _ in wanted]
         with contextlib.closing(stream):
@@ -149,7 +149,7 @@ class Writer:
             before=request.prompt,
             fill=self.settings.fill,
             seed=request.seed,
-            cached=self.sampler.model.cache is not None,
+            cached=self.model.cache is not None,
             temperature=max(request.temperature, MIN_TEMPERATURE),
         )
         spaced = self.tokenizer.spaces_lead and request.prompt.endswith(" ")
@@ -175,7 +175,7 @@ def sample_texts(
         token] of the parts of the text that fill placeholders, and the settings that repeat it.
     """
     wanted = requests(settings, seed)
-    texts = Writer(Sampler(model), settings).write(wanted, moved)
+    texts = Writer(model, settings).write(wanted, moved)
     return [
         {
             "prompt": request.prompt,
@@ -225,12 +225,12 @@ def draw_texts(
 ) -> Texts:
     """The content of ``texts.json``, written by a part of a model: all temperatures are drawn side
     by side."""
-    sampler = Sampler(model.part(part))
+    writing = model.part(part)
 
     def write(
         sampling: Sampling, wanted: Sequence[Request], moved: Moved | None = None
     ) -> Iterator[dict[str, Any]]:
-        texts = Writer(sampler, sampling).write(wanted, moved) if wanted else []
+        texts = Writer(writing, sampling).write(wanted, moved) if wanted else []
         return ({"text": text.text, "filled": list(text.filled)} for text in texts)
 
     swept = Sampling(samples=settings.samples, length=settings.length)
@@ -259,8 +259,8 @@ def article_readout(model: LanguageModel, text: str, seed: int = 0) -> dict[str,
     Returns:
         A record: the real text as ``prompt``, and as ``text`` one guess per token of it.
     """
-    guesses = Sampler(model).guesses(encode_prompt(model.tokenizer, text))
-    rendered = model.tokenizer.render(guesses, seed=seed).text
+    likeliest = guesses(model, encode_prompt(model.tokenizer, text))
+    rendered = model.tokenizer.render(likeliest, seed=seed).text
     return {"prompt": text, "text": rendered, "method": "article", "seed": seed}
 
 

@@ -14,7 +14,7 @@ from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.settings import BUDGETS
 from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
-from textgen.evaluation.cache import DocumentCache
+from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
 from textgen.evaluation.likelihood import Scores, scored_documents, summarise
 from textgen.evaluation.model import LanguageModel

@@ -14,8 +14,7 @@ import numpy as np
 from textgen.core.settings import PARTS
 from textgen.core.system import read_arrays, write_file, write_json
 from textgen.data.documents import Document
-from textgen.evaluation.cache import DocumentCache
-from textgen.evaluation.counts import TrainingCounts, Trust
+from textgen.evaluation.counts import DocumentCache, TrainingCounts, Trust
 from textgen.evaluation.likelihood import DocumentBits, Scores
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import PitmanYor

@@ -236,6 +236,18 @@ def surface_bits(opened: Iterable[StepsOf], surfaces: Sequence[Any]) -> np.ndarr
     return both
 
 
+def document_with_escapes(
+    text: str, tokens: np.ndarray, surfaces: Sequence[str], ends: np.ndarray | None
+) -> EncodedDocument:
+    """A document in which nothing is hidden but characters never seen; without ``ends``, encoded
+    for training."""
+    counts = len(text), len(tokens), len(surfaces)
+    if ends is None:
+        return EncodedDocument(tokens, tuple(surfaces), np.zeros(0), *counts)
+    bits, places = np.full(len(surfaces), CHARACTER_BITS), np.flatnonzero(tokens == ESCAPE)
+    return EncodedDocument(tokens, tuple(surfaces), bits, *counts, ends=ends, places=places)
+
+
 class Tokenizer(ABC):
     """A fitted tokenizer. ``decode(encode(text)) == text`` for every string.
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from textgen.tokenizers.base import (
     BOUNDARY,
-    CHARACTER_BITS,
     ESCAPE,
     RESERVED,
     DocumentCounts,
     EncodedDocument,
     Tokenizer,
+    document_with_escapes,
     smallest_dtype,
 )
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
@@ -62,14 +62,9 @@ class CharacterTokenizer(Tokenizer):
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
         tokens = self._table.take(points, mode="clip")
-        places = np.flatnonzero(tokens == ESCAPE)
-        surfaces = tuple(text[i] for i in places)
-        counts = len(text), len(text), len(surfaces)
-        if training:
-            return EncodedDocument(tokens, surfaces, np.zeros(0), *counts)
-        bits = np.full(len(surfaces), CHARACTER_BITS)
-        ends = np.arange(1, len(text) + 1)
-        return EncodedDocument(tokens, surfaces, bits, *counts, ends=ends, places=places)
+        unseen = [text[i] for i in np.flatnonzero(tokens == ESCAPE)]
+        ends = None if training else np.arange(1, len(text) + 1)
+        return document_with_escapes(text, tokens, unseen, ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import platform
 import sys
 from collections.abc import Sequence
@@ -121,9 +120,7 @@ class Stored(Sequence[EncodedDocument]):
         self._index = np.load(folder / INDEX_FILE, allow_pickle=False)
         self.sizes = self._index[:, 0] + 1
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
-        with (folder / TOKENS_FILE).open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.flat = np.frombuffer(self._map, dtype=smallest_dtype(size))
+        self.flat = np.asarray(np.memmap(folder / TOKENS_FILE, smallest_dtype(size), "r"))
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -131,8 +128,3 @@ class Stored(Sequence[EncodedDocument]):
     def __getitem__(self, i: Any) -> Any:  # one of them: nothing takes slices
         tokens = self.flat[self.offsets[i] : self.offsets[i + 1] - 1]
         return EncodedDocument(tokens, (), np.zeros(0), *self._index[i, 1:].tolist())
-
-    def release(self) -> None:
-        """Free the memory that the parts read so far take; the file itself is untouched."""
-        if hasattr(self._map, "madvise"):
-            self._map.madvise(mmap.MADV_DONTNEED)

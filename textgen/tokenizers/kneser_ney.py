@@ -25,6 +25,9 @@ from textgen.tokenizers.base import BOUNDARY
 # D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
 # token is frequent; KenLM's choice too
 FALLBACK = (0.5, 1.0, 1.5)
+# What the weights of three components are drawn towards, as by half a word; and as by how many
+# words or contexts those of a class are drawn towards those of all.
+THIRDS, WEIGHTS_PRIOR = (1 / 3, 1 / 3, 1 / 3), 20.0
 
 
 def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> KneserNeyModel:
@@ -34,11 +37,8 @@ def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> Kn
         documents: (n,) integers each, from 1 … size − 1; no n-gram reaches over two of them.
         order: a token is predicted from up to ``order − 1`` before it.
         size: number of tokens, BOUNDARY included.
-
-    Raises:
-        ValueError: a token out of range.
     """
-    stream, before = _lay_out(documents, size)
+    stream, before = _lay_out(documents)
     places, levels = np.arange(1, len(stream)), list[Level]()
     context = gram = np.zeros_like(places)
     below: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -92,9 +92,6 @@ class KneserNeyModel:
 
         Returns:
             (n + 1,) float32 each.
-
-        Raises:
-            ValueError: a token out of range.
         """
         if not documents:
             return []
@@ -129,7 +126,7 @@ class KneserNeyModel:
 
     def _probabilities(self, documents: Sequence[np.ndarray]) -> np.ndarray:
         """P of every token and end mark, one document after another: (N,) float64."""
-        stream, before = _lay_out(documents, self.size)
+        stream, before = _lay_out(documents)
         tokens = stream[1:]
         result = np.full(len(tokens), 1 / self.size)
         rows = np.arange(len(tokens))
@@ -176,24 +173,18 @@ def discounts(counts: np.ndarray) -> tuple[float, float, float]:
     return (one, two, more) if min(one, two, more) > 0 else FALLBACK
 
 
-def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+def _lay_out(documents: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """All documents in a row, a boundary before, between and behind them: (N + 1,) int64.
 
     Returns:
         The row; and for each of its tokens but the first, how many tokens from the boundary before
         its document on precede it: (N,) int64.
-
-    Raises:
-        ValueError: a token out of range.
     """
     boundary = np.array([BOUNDARY])
     parts = [boundary]
     for document in documents:
         parts += [document, boundary]
     stream = np.concatenate(parts).astype(np.int64)
-    ends = np.count_nonzero(stream == BOUNDARY) - 1
-    if ends != len(documents) or stream.min() < BOUNDARY or stream.max() >= size:
-        raise ValueError(f"tokens from 1 to {size - 1} expected, received others")
     lengths = np.array([len(document) + 1 for document in documents], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
     return stream, np.arange(1, len(stream)) - np.repeat(starts, lengths)
@@ -205,3 +196,21 @@ def _find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros_like(keys), np.zeros(len(keys), dtype=bool)
     index = np.searchsorted(table, keys).clip(max=len(table) - 1)
     return index, table[index] == keys
+
+
+def mixture_weights(masses: np.ndarray, prior: Sequence[float] = ()) -> tuple[float, ...]:
+    """The weights of a mixture that make words most likely, by expectation-maximisation (Jelinek &
+    Mercer 1980).
+
+    Args:
+        masses: (n, C) float64, P of each of n words under each of C components.
+        prior: (C,) of a class, the weights of all words, towards which those found are drawn.
+    """
+    weights = before = np.array(prior or THIRDS)
+    strength = WEIGHTS_PRIOR if prior else 0.5
+    masses = masses[masses.sum(axis=1) > 0]
+    for _ in range(50):
+        shares = masses * weights
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
+        weights = (shares.sum(axis=0) + strength * before) / (len(masses) + strength)
+    return tuple(weights.tolist())

@@ -29,7 +29,7 @@ import regex
 from textgen.core.errors import TextgenError
 from textgen.tokenizers.base import RESERVED, GrowingText, Rendered
 
-TABLE = {"budoux": "textgen.tokenizers.pieces:BudouX"}
+TABLE = {"budoux": "BudouX"}
 BUDOUX_FILES = {"ja": "ja_word.json", "ja-phrases": "ja.json"}  # others are named as the model is
 # what belongs to the character before it; two vowels of Thai and Lao are letters to Annex #29's
 # word boundaries but marks to its grapheme clusters, which are never divided here

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
-from textgen.embeddings.vectors import SENTENCE_TOKENS, train_vectors
+from textgen.embeddings.vectors import train_vectors
 from textgen.tokenizers.base import Steps, StepsOf, chance, spelled
 from textgen.tokenizers.pieces import (
     CAPITAL,
@@ -52,25 +52,17 @@ class VectorPolicy(ClassPolicy):
 
     @property
     @abstractmethod
-    def class_of_word(self) -> Mapping[str, str]:
-        """The class of each rare word of the training split."""
-
-    @cached_property
-    def _guess(self) -> Guess:
-        return Guess(self.class_of_word)
+    def class_of_word(self) -> Guess:
+        """The class of any rare word, from those of the training split."""
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        return [self._guess(word.core) for word in rare]
+        return [self.class_of_word(word.core) for word in rare]
 
     def word_vectors(self, data: PolicyTrainingData) -> Any:
         """gensim's ``KeyedVectors``: word of the training split (as :func:`known_form` gives it) →
         (size,) float32."""
-        sentences = [
-            [known_form(piece, data.vocabulary) for piece in pieces[i : i + SENTENCE_TOKENS]]
-            for pieces, _ in data.training
-            for i in range(0, len(pieces), SENTENCE_TOKENS)
-        ]
-        return train_vectors(sentences, self.vectors, self.size, self.epochs, seed=data.seed)
+        words = [[known_form(p, data.vocabulary) for p in pieces] for pieces, _ in data.training]
+        return train_vectors(words, self.vectors, self.size, self.epochs, seed=data.seed)
 
 
 @dataclass(frozen=True)
@@ -103,11 +95,11 @@ class Cluster(VectorPolicy):
     def classes(self) -> Sequence[str]:
         return [f"cluster {number}" for number in range(len(self.learnt))]
 
-    @property
-    def class_of_word(self) -> Mapping[str, str]:
+    @cached_property
+    def class_of_word(self) -> Guess:
         members = zip(self.classes, self.learnt, strict=True)
         known = {word: name for name, words in members for word in words}
-        return known or {"": self.classes[0]}
+        return Guess(known or {"": self.classes[0]})
 
 
 @dataclass(frozen=True)
@@ -125,9 +117,9 @@ class Neighbour(VectorPolicy):
     def classes(self) -> Sequence[str]:
         return list(self.learnt["chances"])
 
-    @property
-    def class_of_word(self) -> Mapping[str, str]:
-        return self.learnt["stand_ins"]
+    @cached_property
+    def class_of_word(self) -> Guess:
+        return Guess(self.learnt["stand_ins"])
 
     def token_of(self, name: str) -> int:
         return FIRST_OWN + self.vocabulary.index[" " + name]
@@ -190,7 +182,6 @@ class Neighbour(VectorPolicy):
         if not rare:
             return {known[0]: known[0]}
         vectors = self.word_vectors(data)
-        known = [word for word in known if word in vectors.key_to_index]
         targets, nearest = directions(vectors, known), list[int]()
         for start in range(0, len(rare), BLOCK):
             block = directions(vectors, rare[start : start + BLOCK])

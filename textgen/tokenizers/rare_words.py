@@ -22,13 +22,13 @@ from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
 
 TABLE = {
-    "unk": "textgen.tokenizers.rare_words:Unk",
-    "pos": "textgen.tokenizers.rare_words:Pos",
+    "unk": "Unk",
+    "pos": "Pos",
     "cluster": "textgen.tokenizers.rare_word_vectors:Cluster",
     "neighbour": "textgen.tokenizers.rare_word_vectors:Neighbour",
-    "drop": "textgen.tokenizers.rare_words:Drop",
+    "drop": "Drop",
     "signature": "textgen.tokenizers.signatures:Signature",
-    "spell": "textgen.tokenizers.rare_words:Spell",
+    "spell": "Spell",
 }
 UNK, NOUN, REST = "unk", "NOUN", "other"
 # tags of the Penn Treebank (Marcus et al. 1993) that new words join, and the universal ones

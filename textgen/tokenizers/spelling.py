@@ -51,8 +51,7 @@ from textgen.tokenizers.base import (
     unseen_character,
 )
 from textgen.tokenizers.borders import WHITE, white_escapes
-from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
-from textgen.tokenizers.mixture import THIRDS, WEIGHTS_PRIOR, mixture_weights
+from textgen.tokenizers.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney, mixture_weights
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
@@ -98,15 +97,11 @@ class OutOfVocabulary:
 
     @cached_property
     def _masses(self) -> np.ndarray:
-        logs = self._model.log_masses(as_arrays(self._vocabulary)) - self._log_first
+        logs = self._model.log_masses(as_arrays(self._vocabulary)) - self._log_steps(self._first)
         for beginning in self._others:
             place = bisect.bisect_left(self._vocabulary, beginning)
             logs[place] = self._log_steps(beginning, len(self._first))
         return np.exp(logs)
-
-    @cached_property
-    def _log_first(self) -> float:
-        return self._log_steps(self._first)
 
     def _log_steps(self, prefix: str, start: int = 0) -> float:
         """ln P(the rest of a prefix | its first ``start`` codes) over all strings."""
@@ -121,7 +116,7 @@ class OutOfVocabulary:
 
     def log_masses(self, words: Sequence[str]) -> np.ndarray:
         """(n,) float64: ln P(word) of words outside the vocabulary."""
-        behind = self._log_first + math.log(self._left)
+        behind = self._log_steps(self._first) + math.log(self._left)
         return self._model.log_masses(as_arrays(words)) - behind
 
     def log_continuations(self, prefix: str) -> np.ndarray:
@@ -319,9 +314,10 @@ class Speller:
             result.update(((code, name), log) for code, log in pairs)
         return np.array([result[word] for word in words])
 
-    def remember(self, word: str, name: str, earlier: DocumentCounts) -> None:
-        """Add a word of a class to what came earlier."""
-        earlier.add(self._encode(word), name)
+    def remember(self, word: str, name: str, earlier: DocumentCounts | None) -> None:
+        """Add a word of a class to what came earlier, if that is given."""
+        if earlier is not None:
+            earlier.add(self._encode(word), name)
 
     def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
         """−log2 P of each rare word of a document, given with its class: alone, and with a cache
@@ -403,8 +399,7 @@ class Speller:
         if filling.fill == "pool" and examples:
             return filling.random.choices([*examples], [*examples.values()])[0]
         word = self.draw(name, filling)
-        if filling.earlier is not None:
-            self.remember(word, name, filling.earlier)
+        self.remember(word, name, filling.earlier)
         return word
 
     def choices(self, name: str, known: str | None, earlier: DocumentCounts | None) -> Steps:
@@ -425,8 +420,7 @@ class Speller:
             seen = chosen > 1
             spelling += self.alphabet[chosen - 2] if seen else (yield from unseen_character(letter))
         word = self.form.word(spelling)
-        if earlier is not None:
-            self.remember(word, name, earlier)
+        self.remember(word, name, earlier)
         return word
 
     def log_tempered_mass(self, name: str, temperature: float) -> float:
@@ -473,8 +467,8 @@ class Speller:
                 for c in self._components(name)
             ]
             masses[name] = np.stack(columns, axis=1)
-        common = mixture_weights(np.concatenate(list(masses.values())), THIRDS, 0.5)
-        of_class = {n: mixture_weights(m, common, WEIGHTS_PRIOR) for n, m in masses.items()}
+        common = mixture_weights(np.concatenate(list(masses.values())))
+        of_class = {n: mixture_weights(m, common) for n, m in masses.items()}
         return {"": common, **of_class}
 
     def state(self) -> dict[str, Any]:

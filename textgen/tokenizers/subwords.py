@@ -27,12 +27,12 @@ from pydantic import Field
 from textgen.core.settings import Count
 from textgen.tokenizers.base import (
     BOUNDARY,
-    CHARACTER_BITS,
     ESCAPE,
     RESERVED,
     DocumentCounts,
     EncodedDocument,
     Tokenizer,
+    document_with_escapes,
     smallest_dtype,
     with_pace,
 )
@@ -106,19 +106,13 @@ class SubwordTokenizer(Tokenizer):
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         parts = _split(text, frozenset(self.alphabet))
-        surfaces = tuple(parts[1::2])
         encode = self._live.encode_batch_fast if training else self._live.encode_batch
         encodings = encode(parts[::2], add_special_tokens=False)
         known = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64) + RESERVED
         escapes = np.cumsum([len(e.ids) for e in encodings])[:-1]
         tokens = np.insert(known, escapes, ESCAPE).astype(smallest_dtype(self.size))
-        counts = len(text), len(tokens), len(surfaces)
-        if training:
-            return EncodedDocument(tokens, surfaces, np.zeros(0), *counts)
-        bits = np.full(len(surfaces), CHARACTER_BITS)
-        places = escapes + np.arange(len(escapes))
-        ends = _ends(parts, encodings)
-        return EncodedDocument(tokens, surfaces, bits, *counts, ends=ends, places=places)
+        ends = None if training else _ends(parts, encodings)
+        return document_with_escapes(text, tokens, parts[1::2], ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))

@@ -76,13 +76,9 @@ class Words:
         documents = [list(map(intern, pretokenize(text, self.segmenter))) for text in texts]
         held_out = [pretokenize(text, self.segmenter) for text in tuning]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
-        data = PolicyTrainingData(
-            training=[(pieces, vocabulary.rare(pieces)) for pieces in documents],
-            tuning=[(pieces, vocabulary.rare(pieces)) for pieces in held_out],
-            vocabulary=vocabulary,
-            seed=seed,
-            language=self.language,
-        )
+        training = [(pieces, vocabulary.rare(pieces)) for pieces in documents]
+        validation = [(pieces, vocabulary.rare(pieces)) for pieces in held_out]
+        data = PolicyTrainingData(training, validation, vocabulary, seed, self.language)
         policy = self.rare_words.fit(data)
         return with_pace(WordTokenizer(vocabulary, policy, self.segmenter, self.language), texts)
 

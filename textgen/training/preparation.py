@@ -38,7 +38,7 @@ class Prepared:
     vectors: Vectors
     counts: np.ndarray
     training_counts: TrainingCounts | None
-    seconds: float = 0.0
+    seconds: float
 
     @property
     def extra_data(self) -> list[str]:
@@ -54,35 +54,29 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     """
     clock = time.process_time if experiment.training.threads == 1 else time.perf_counter
     with Stopwatch(clock) as watch:
-        prepared = _prepare(experiment, loaded)
-    return replace(prepared, seconds=watch.seconds())
-
-
-def _prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
-    tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
-    encoded = (
-        encode_training(experiment, tokenizer, loaded),
-        [tokenizer.encode(d.text) for d in loaded.validation],
-    )
-    width, vectors = experiment.backbone.embedding_width, Vectors()
-    random = experiment.resolved["embedding"]["kind"] == "random"
-    if width is None and not random:
-        message = "backbone.input: without an embedding layer the vectors would not be used"
-        raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
-    fitted_on = {d.name for d in loaded.sample}
-    pairs = zip(loaded.train, encoded[0], strict=True)
-    tokens = [e.tokens for d, e in pairs if d.name in fitted_on]
-    if not random:
-        vectors = experiment.embedding.vectors(tokenizer.names, tokens, width, experiment.seed)
-    counts = np.zeros(tokenizer.size, dtype=np.int64)
-    counts[BOUNDARY] = len(tokens)  # every document's end
-    for document in tokens:
-        np.add.at(counts, document, 1)
-    orders, ngrams = experiment.training_counts.orders, None
-    if orders:
-        texts = [d.text for d in loaded.train if d.name in fitted_on]
-        ngrams = TrainingCounts(orders, *counted(tokenizer, texts, tokens), tokenizer.size)
-    return Prepared(tokenizer, encoded, vectors, counts, ngrams)
+        tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
+        training = encode_training(experiment, tokenizer, loaded)
+        validation = [tokenizer.encode(d.text) for d in loaded.validation]
+        width, vectors = experiment.backbone.embedding_width, Vectors()
+        random = experiment.resolved["embedding"]["kind"] == "random"
+        if width is None and not random:
+            message = "backbone.input: without an embedding layer the vectors would not be used"
+            raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
+        fitted_on = {d.name for d in loaded.sample}
+        pairs = zip(loaded.train, training, strict=True)
+        tokens = [e.tokens for d, e in pairs if d.name in fitted_on]
+        if not random:
+            vectors = experiment.embedding.vectors(tokenizer.names, tokens, width, experiment.seed)
+        counts = np.zeros(tokenizer.size, dtype=np.int64)
+        counts[BOUNDARY] = len(tokens)  # every document's end
+        for document in tokens:
+            np.add.at(counts, document, 1)
+        orders, ngrams = experiment.training_counts.orders, None
+        if orders:
+            texts = [d.text for d in loaded.train if d.name in fitted_on]
+            ngrams = TrainingCounts(orders, *counted(tokenizer, texts, tokens), tokenizer.size)
+    encoded = training, validation
+    return Prepared(tokenizer, encoded, vectors, counts, ngrams, watch.seconds())
 
 
 def counted(

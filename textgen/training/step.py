@@ -147,7 +147,6 @@ class Step:
             seconds: of timed updates, at least; one group however long it takes.
         """
         before = self.arrays()
-        self.schedule.scale.assign(0.0)
         float(self.update(*next(batches))[0])  # compiles
         groups = list[float]()
         end = time.perf_counter() + seconds
@@ -157,7 +156,6 @@ class Step:
                 sums = self.update(*next(batches))
             float(sums[0])  # waits for them
             groups.append(self.clock() - begin)
-        self.schedule.scale.assign(1.0)
         self.restore(before)
         return statistics.median(groups) / UPDATES_PER_CHECK
 
@@ -195,7 +193,6 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
     def __init__(self, settings: Training) -> None:
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
-        self.scale = tf.Variable(1.0, trainable=False)
         self.cooling = tf.Variable([math.inf, 1.0], trainable=False)
 
     def __call__(self, step: Any) -> Any:
@@ -206,7 +203,7 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
     def _uncooled(self, step: Any) -> Any:
         warmup = tf.round(self._settings.warmup * self.updates)
         rise = tf.minimum(1.0, (step + 1) / tf.maximum(warmup, 1.0))
-        rate = self._settings.learning_rate * self.scale * rise
+        rate = self._settings.learning_rate * rise
         if self._settings.schedule == "constant":
             return rate
         left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
@@ -220,14 +217,6 @@ def work_clock(threads: int) -> Callable[[], float]:
     return time.process_time if alone else time.perf_counter
 
 
-OPTIMIZERS = {
-    "adamw": optimizers.AdamW,
-    "adam": optimizers.Adam,
-    "rmsprop": optimizers.RMSprop,
-    "sgd": optimizers.SGD,
-}
-
-
 def optimizer_of(settings: Training, schedule: Schedule) -> Any:
     """The Keras optimizer of all weights but the large tables'."""
     options: dict[str, Any] = {
@@ -239,7 +228,7 @@ def optimizer_of(settings: Training, schedule: Schedule) -> Any:
         del options["epsilon"]
     if settings.optimizer == "adamw":
         options["weight_decay"] = settings.weight_decay
-    optimizer = OPTIMIZERS[settings.optimizer](**options)
+    optimizer = optimizers.get({"class_name": settings.optimizer, "config": options})
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 

@@ -46,11 +46,9 @@ def train_and_score(experiment: Experiment, span: int = 0) -> dict[str, Any]:
     if span:
         tokens = sum(len(document.tokens) + 1 for document in prepared.encoded[0])
         characters = sum(document.characters + 1 for document in prepared.encoded[0])
-        objective = {"window": max(1, round(span * tokens / characters))}
-        resolved = experiment.resolved
-        experiment = resolve_experiment(
-            {**resolved, "objective": {**resolved["objective"], **objective}}
-        )
+        window = {"window": max(1, round(span * tokens / characters))}
+        objective = experiment.resolved["objective"] | window
+        experiment = resolve_experiment(experiment.resolved | {"objective": objective})
     network = loop.new_network(experiment, prepared, threads)
     measured: dict[str, Any] = {
         "bits": None,
