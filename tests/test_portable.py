@@ -169,7 +169,7 @@ def untrained_run(backbone, tokenizer):
     """As much of a run as a page needs, of a network with random weights."""
     network = NextToken().build(backbone, tokenizer.size)
     draw = np.random.default_rng(5)
-    network.set_weights([draw.normal(0, 0.7, w.shape) for w in network.get_weights()])
+    network.set_weights([draw.normal(0, 0.4, w.shape) for w in network.get_weights()])
     return SimpleNamespace(
         folder=Path("runs/m"), tokenizer=tokenizer, network=network,
         experiment=SimpleNamespace(backbone=backbone, objective=NextToken()),
