@@ -1,7 +1,7 @@
 "use strict"
 // Models that are asked side by side: each continues a text, expects its next token, and says what the text costs it.
 // They answer over HTTP (play.js) or compute in this page (portable.js), to write, expect and price (text, settings,
-// signal), and have a name, note, number and parts, with a label each. An error's `at` is a place in the text, [start, end) in characters.
+// signal), and have a name, note, number and parts (part → label). An error's `at` is a place, [start, end) in characters.
 
 const DELAY = 250 // milliseconds without a key before the models are asked what they expect
 const HUES = 7
