@@ -108,7 +108,8 @@ class Column {
     this.show(...stretches.map(({ text, start, end, [this.part]: bits }) =>
       made("i", signs(text), { start, style: `--bits:${Math.min(9, bits / (end - start)).toFixed(2)}` })))
     this.stretches = stretches
-    this.note.textContent = "This text: " + Object.keys(parts).map(part => `${this.model.parts[part]} ${rate(parts[part])}`).join("; ")
+    const rates = Object.keys(parts).map(part => `${this.model.parts[part]} ${rate(parts[part])}`)
+    this.note.textContent = "This text: " + rates.join("; ")
   }
 
   // Mark the stretch at a character, and say what it costs.

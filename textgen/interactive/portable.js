@@ -123,5 +123,6 @@ class Model {
 const embedded = rows => rows.map(([name, note, number, base64]) => {
   let model = null
   const asked = what => async (...question) => (await (model ??= Model.from(base64)))[what](...question)
-  return { name, note, number, parts: { network: "network" }, write: asked("write"), expect: asked("expect"), price: asked("price") }
+  const own = { name, note, number, parts: { network: "network" } }
+  return { ...own, write: asked("write"), expect: asked("expect"), price: asked("price") }
 })
