@@ -1,12 +1,10 @@
 "use strict"
 // Models that are asked side by side: each continues a text, expects its next token, and says what the text costs it.
 // They answer over HTTP (play.js) or compute in this page (portable.js), to write, expect and price (text, settings,
-// signal), and have a name, note, number and parts. An error's `at` is a place in the text, [start, end) in characters.
+// signal), and have a name, note, number and parts (part → label). An error's `at` is a place, [start, end) in characters.
 
 const DELAY = 250 // milliseconds without a key before the models are asked what they expect
 const HUES = 7
-// The parts of a language model (textgen/evaluation/units.py).
-const LABELS = { network: "network", with_counts: "with counts", with_cache: "with cache", counts: "counts alone" }
 
 const made = (tag, textContent = "", properties = {}) => Object.assign(document.createElement(tag), { textContent, ...properties })
 const button = (text, ariaLabel, onclick) => made("button", text, { type: "button", ariaLabel, onclick })
@@ -42,14 +40,14 @@ class Column {
     const header = made("header")
     header.append(made("h4", model.name), this.keep, this.more)
     this.box.append(header, this.note, this.next, this.shown)
-    this.written("")
-    this.shown.onpointermove = this.shown.onclick = ({ target }) => { if (target.dataset.start) point(+target.dataset.start) }
+    this.show()
+    this.shown.onpointermove = this.shown.onclick = ({ target }) => { if ("start" in target) point(target.start) }
     this.shown.onkeydown = event => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key]
       const next = this.stretches[this.stretches.indexOf(this.on) + step]
-      if (!step || !this.stretches.length) return
+      if (!next) return
       event.preventDefault()
-      if (next) point(next.start)
+      point(next.start)
     }
   }
 
@@ -57,39 +55,32 @@ class Column {
   refuse({ message, at }, field, what) {
     const text = field.value, units = n => [...text].slice(0, n).join("").length // JavaScript counts in UTF-16
     const line = made("p", message.split("\n")[0] + " ", { className: "wrong" })
-    if (at?.[0] < at?.[1]) {
-      line.append(button("Select it", "", () => {
-        if (field.value !== text) return
-        field.focus()
-        field.setSelectionRange(units(at[0]), units(at[1]))
-      }))
-    }
+    if (at?.[0] < at?.[1]) line.append(button("Select it", "", () => {
+      if (field.value !== text) return
+      field.focus()
+      field.setSelectionRange(units(at[0]), units(at[1]))
+    }))
     what === "expect" ? this.next.replaceChildren(line) : this.shown.append(line)
-  }
-
-  written(text) {
-    this.text = text
-    this.keep.disabled = this.more.disabled = !text
   }
 
   show(...parts) {
     this.shown.replaceChildren(...parts)
     this.stretches = []
     this.note.textContent = this.model.note
-    this.written("")
+    this.text = ""
+    this.keep.disabled = this.more.disabled = true
   }
 
   async write(prompt, settings, signal) {
     const after = document.createTextNode("")
     this.show(made("span", signs(prompt), { className: "prompt" }), after)
     this.prompt = prompt
-    try {
-      for await (const piece of this.model.write(prompt, settings, signal)) {
-        signal.throwIfAborted()
-        this.text += piece
-        after.appendData(signs(piece))
-      }
-    } finally { this.written(this.text) }
+    for await (const piece of await this.model.write(prompt, settings, signal)) {
+      signal.throwIfAborted()
+      this.text += piece
+      after.appendData(signs(piece))
+      this.keep.disabled = this.more.disabled = false
+    }
   }
 
   async expect(text, settings, signal) {
@@ -114,14 +105,11 @@ class Column {
     const { stretches, parts } = await this.model.price(text, settings, signal)
     signal.throwIfAborted()
     this.part = settings.part in parts ? settings.part : "network"
-    this.show(...stretches.map(({ text, start, end, [this.part]: bits }) => {
-      const span = made("i", signs(text))
-      span.dataset.start = start
-      span.style.setProperty("--bits", Math.min(9, bits / (end - start)).toFixed(2))
-      return span
-    }))
+    this.show(...stretches.map(({ text, start, end, [this.part]: bits }) =>
+      made("i", signs(text), { start, style: `--bits:${Math.min(9, bits / (end - start)).toFixed(2)}` })))
     this.stretches = stretches
-    this.note.textContent = "This text: " + Object.keys(parts).map(part => `${LABELS[part]} ${rate(parts[part])}`).join("; ")
+    const rates = Object.keys(parts).map(part => `${this.model.parts[part]} ${rate(parts[part])}`)
+    this.note.textContent = "This text: " + rates.join("; ")
   }
 
   // Mark the stretch at a character, and say what it costs.
@@ -198,8 +186,8 @@ function asking(models, chosen = "network") {
     write()
   }
   $("models").replaceChildren(...columns.map(({ box }) => box))
-  const parts = [...new Set(models.flatMap(model => model.parts))]
-  $("part").replaceChildren(...parts.map(part => made("option", LABELS[part], { value: part, selected: part === chosen })))
+  const parts = Object.entries(Object.assign({}, ...models.map(model => model.parts)))
+  $("part").replaceChildren(...parts.map(([value, label]) => made("option", label, { value, selected: value === chosen })))
   $("part").parentElement.hidden = parts.length < 2
   $("form").parentElement.hidden = false
   new IntersectionObserver(([{ isIntersecting }], observer) => {

@@ -77,7 +77,7 @@ class PlayModel:
         note = f"{kind}, {metrics.vocabulary_size:,} tokens"
         if bits := metrics.test.parts["network"].bits_per_character:
             note += f", network {bits.total:.3f} bits per character"
-        return {"name": self.name, "note": note, "parts": self.parts}
+        return {"name": self.name, "note": note, "parts": {p: PART_LABELS[p] for p in self.parts}}
 
     def next_tokens(self, text: str, part: str = "network") -> list[tuple[str, float]]:
         """The most probable next tokens after a text, whose last word counts as finished, each

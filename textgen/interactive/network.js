@@ -1,4 +1,3 @@
-"use strict"
 // A trained network in plain JavaScript: its weights unpacked, and one token read after another. The
 // equations are those of textgen/models; sums are taken in float64 over weights in float32.
 
@@ -10,11 +9,10 @@ async function unpacked(base64) {
   const length = new DataView(bytes).getUint32(0, true), weights = {}
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)))
   let at = 4 + length
-  for (const { name, shape, step } of head.tensors) {
-    const size = shape.reduce((a, b) => a * b, 1), width = step ? 1 : 4
-    const part = bytes.slice(at, at += size * width)
-    const data = step ? Float32Array.from(new Int8Array(part), code => code * step) : new Float32Array(part)
-    weights[name] = { data, rows: shape[0], width: shape[1] ?? 1 }
+  for (const [name, rows, width = 1] of head.tensors) {
+    const halves = new Uint16Array(bytes.slice(at, at += 2 * rows * width))
+    const data = new Float32Array(Uint32Array.from(halves, half => (half & 0x8000) << 16 | (half & 0x7fff) << 13).buffer)
+    weights[name] = { data: data.map(x => x * 2 ** 112), rows, width } // the bias of an exponent is 15, in float32 127
   }
   return { ...head, weights }
 }
@@ -93,17 +91,15 @@ class Network {
   }
 
   // The table's row of the n-gram of each order that ends at the last token (textgen/models/layers.py).
-  rows(tokens) {
-    const rows = []
+  * rows(tokens) {
     let hash = 0
-    tokens.reverse().forEach((token, back) => {
+    for (const [back, token] of tokens.reverse().entries()) {
       hash = Math.imul(hash, 0x9E3779B1) + token + 1 | 0
       hash = Math.imul(hash ^ hash >>> 16, 0x85EBCA6B)
       hash = Math.imul(hash ^ hash >>> 13, 0xC2B2AE35)
       hash ^= hash >>> 16
-      if (this.ngrams.orders.includes(back + 1)) rows.push((hash >>> 0) % this.ngrams.rows)
-    })
-    return rows
+      if (this.ngrams.orders.includes(back + 1)) yield (hash >>> 0) % this.ngrams.rows
+    }
   }
 
   dense(name, x) {

@@ -1,4 +1,3 @@
-"use strict"
 // A model that a page holds: it writes, expects and prices text there, by its network alone.
 
 const PAUSE = 24 // milliseconds of work between two breaths
@@ -122,12 +121,8 @@ class Model {
 
 // The models of a page, [name, note, number, base64] each, as asking.js wants them; each is unpacked when it is asked.
 const embedded = rows => rows.map(([name, note, number, base64]) => {
-  let loading = null
-  const model = () => loading ??= Model.from(base64)
-  return {
-    name, note, number, parts: ["network"],
-    async * write(...question) { yield * (await model()).write(...question) },
-    async expect(...question) { return (await model()).expect(...question) },
-    async price(...question) { return (await model()).price(...question) },
-  }
+  let model = null
+  const asked = what => async (...question) => (await (model ??= Model.from(base64)))[what](...question)
+  const own = { name, note, number, parts: { network: "network" } }
+  return { ...own, write: asked("write"), expect: asked("expect"), price: asked("price") }
 })

@@ -1,7 +1,7 @@
 """A trained model as one string that plain JavaScript can read: network, tokenizer, spelling model.
 
 The container is compressed by gzip and written in base64: the length of a head in JSON (uint32,
-little-endian), the head, and the numbers of its ``tensors``, one after another.
+little-endian), the head, and the numbers of its ``tensors`` in float16, one after another.
 """
 
 from __future__ import annotations
@@ -28,18 +28,10 @@ FOLDER = Path(__file__).parent
 SCRIPTS = tuple(
     FOLDER / f"{name}.js" for name in ("asking", "network", "spelling", "tokenizers", "portable")
 )
-# The width of the steps to which numbers are rounded, in standard deviations of a matrix's weights,
-# and of those of a table of n-grams: narrow enough for a text's bits to stay within 0.5 %, and so
-# wide that they compress to two thirds (``tests/benchmarks/writing.py``).
-STEP, TABLE_STEP = 0.15, 0.4
 
 
-def portable_model(run: Run, exact: bool = False) -> str:
-    """A run's model for a page, by its network alone.
-
-    Args:
-        run: a finished run.
-        exact: keep the matrices in float32 in place of rounding them to 8 bits.
+def portable_model(run: Run) -> str:
+    """A finished run's model for a page, by its network alone, with weights in float16.
 
     Raises:
         TextgenError: a network, objective or tokenizer that has no counterpart in JavaScript.
@@ -52,17 +44,11 @@ def portable_model(run: Run, exact: bool = False) -> str:
             f"{run.folder} cannot be in the page: {error}",
             "a page holds LSTM, GRU and minGRU networks of characters, byte-pair subwords or words",
         ) from None
-    tensors, parts = list[dict[str, Any]](), list[bytes]()
-    for name, values in _weights(run.network).items():
-        step = None
-        if values.ndim == 2 and not exact:
-            width = TABLE_STEP if name == "ngrams" else STEP
-            step = max(float(values.std()) * width, float(np.abs(values).max()) / 127, 1e-30)
-            values = np.round(values / step).astype(np.int8)
-        tensors.append({"name": name, "shape": values.shape, "step": step})
-        parts.append(values.tobytes())
+    weights = _weights(run.network)
+    tensors = [[name, *values.shape] for name, values in weights.items()]
     head = json.dumps({"network": network, "tokenizer": tokenizer, "tensors": tensors}).encode()
-    content = len(head).to_bytes(4, "little") + head + b"".join(parts)
+    numbers = (values.tobytes() for values in weights.values())
+    content = len(head).to_bytes(4, "little") + head + b"".join(numbers)
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
 
 
@@ -98,7 +84,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _weights(network: Any) -> dict[str, np.ndarray]:
-    """Name → float32 matrix (below, above) or vector, as ``network.js`` asks for them."""
+    """Name → float16 matrix (below, above) or vector, as ``network.js`` asks for them."""
     output = network.output_layer
     names = ("beyond", "head", "tail_projection", "tail") if output.head_size < output.size else ()
     dense = {name: getattr(output, name, None) for name in names}
@@ -119,7 +105,7 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
         weights[f"{number}.recurrent"] = getattr(cell, "recurrent_kernel", None)
     # the two biases of a GRU, of inputs and of the state, follow each other
     return {
-        name: np.array(values, "<f4").reshape(-1 if name.endswith(".bias") else values.shape)
+        name: np.array(values, "<f2").reshape(-1 if name.endswith(".bias") else values.shape)
         for name, values in weights.items()
         if values is not None
     }

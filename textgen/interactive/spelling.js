@@ -1,4 +1,3 @@
-"use strict"
 // The word-spelling model of textgen/tokenizers/spelling.py: P(word | class), a mixture of the training
 // words of the class and of character n-grams. A word is a string of codes: 0 begins and ends it, 1 stands for
 // a character that training never saw, and 2 and up for those of the alphabet.
@@ -15,7 +14,13 @@ function oneOf(masses, random) {
   return place < 0 ? masses.findLastIndex(mass => mass > 0) : place
 }
 
-// What a mixture is made of gives mass(word), and draws words with these masses: drawn(random).
+const CAPITAL = 3, UPPER = 4, CASES = [0, CAPITAL, UPPER]
+const inFirst = (word, change) => { const [first = "", ...rest] = word; return change(first) + rest.join("") }
+const upper = text => text.toUpperCase(), lower = text => text.toLowerCase()
+const recased = (word, modifier) => modifier === UPPER ? upper(word) : modifier === CAPITAL ? inFirst(word, upper) : word
+// The modifier and the lower-cased form of a word with capitals, if they restore it.
+const folded = word => [[CAPITAL, inFirst(word, lower)], [UPPER, lower(word)]]
+  .find(([modifier, small]) => small !== word && recased(small, modifier) === word && small === lower(small)) ?? [0, word]
 
 // Interpolated modified Kneser–Ney (Chen & Goodman 1999) over words, each counted once.
 function kneserNey(words, order, size) {
@@ -51,15 +56,11 @@ function kneserNey(words, order, size) {
   }
   const codes = Array.from({ length: size }, (_, code) => String.fromCharCode(code))
   return {
-    mass: word => [...word + END].reduce((mass, code, i) => mass * chance(word.slice(0, i), code), 1),
-    drawn(random) {
-      let word = ""
-      while (word.length < LONGEST_WORD) {
-        const code = codes[oneOf(codes.map(code => chance(word, code)), random)]
-        if (code === END) break
-        word += code
-      }
-      return word
+    // P of all words that begin so; of one word, with its end
+    mass: start => [...start].reduce((mass, code, i) => mass * chance(start.slice(0, i), code), 1),
+    drawn(start, random) {
+      const code = start.length < LONGEST_WORD ? codes[oneOf(codes.map(code => chance(start, code)), random)] : END
+      return code === END ? start : this.drawn(start + code, random)
     },
   }
 }
@@ -78,15 +79,20 @@ function discounted(level) {
   }))
 }
 
-// The words outside a vocabulary, by character n-grams.
-function outside(words, vocabulary, order, size) {
-  const model = kneserNey(words, order, size), left = Math.max(1 - sum([...vocabulary].map(model.mass)), 1e-12)
+// What a mixture is made of gives mass(word), and draws words with these masses: drawn(random).
+
+const begins = (word, [first, ...longer]) => word.startsWith(first) && !longer.some(other => word.startsWith(other))
+
+// The words of a class that are outside a vocabulary, by character n-grams; see OutOfVocabulary of spelling.py.
+function outside(model, vocabulary, beginnings) {
+  const [first, ...longer] = beginnings, known = new Set(vocabulary.filter(word => begins(word, beginnings)))
+  const whole = model.mass(first), others = [...longer, ...[...known].map(word => word + END)]
+  const left = Math.max(whole - sum(others.map(model.mass)), 1e-12 * whole)
   return {
-    mass: word => model.mass(word) / left,
-    drawn(random) {
-      let word = model.drawn(random)
-      for (let tries = 0; tries < TRIES && vocabulary.has(word); tries++) word = model.drawn(random)
-      return word
+    mass: word => model.mass(word + END) / left,
+    drawn(random, tries = TRIES) {
+      const word = model.drawn(first, random), own = begins(word, beginnings) && !known.has(word)
+      return own || !tries ? word : this.drawn(random, tries - 1)
     },
   }
 }
@@ -98,45 +104,57 @@ function pool(counts) {
 }
 
 class Speller {
-  // alphabet: its characters in order; never: words that are never spelled; related: known words.
-  constructor({ alphabet, examples, pooled, order, weights }, never, related) {
+  // alphabet: its characters in order; never: words that are never spelled; related: known words; signs: of CASES, if words
+  // are spelled backwards behind one; beginnings: class → those of outside().
+  constructor({ alphabet, examples, order, ...settings }, never, related) {
     this.alphabet = [...alphabet]
     this.codes = new Map(this.alphabet.map((c, i) => [c, String.fromCharCode(FIRST_CODE + i)]))
-    Object.assign(this, { examples, pooled, weights, mixtures: {} })
-    const coded = words => new Set(words.map(word => this.code(word)).sort())
-    const vocabulary = new Set([...coded(never)].filter(code => !code.includes(OTHER)))
-    this.nGrams = words => outside([...words], vocabulary, order, FIRST_CODE + this.alphabet.length)
+    Object.assign(this, settings, { examples, mixtures: {} })
+    const coded = words => [...new Set(words.map(word => this.code(word)))].sort()
+    this.vocabulary = coded(never).filter(code => !code.includes(OTHER))
+    this.nGrams = words => kneserNey(words, order, FIRST_CODE + this.alphabet.length)
     this.shared = this.nGrams(coded([...related, ...Object.values(examples).flatMap(Object.keys)]))
   }
 
-  code(word) { return Array.from(word, c => this.codes.get(c) ?? OTHER).join("") }
+  code(word) {
+    const [modifier, small] = folded(word)
+    const letters = this.signs ? [this.signs[CASES.indexOf(modifier)], ...[...small].reverse()] : word
+    return Array.from(letters, c => this.codes.get(c) ?? OTHER).join("")
+  }
+
+  word(code) {
+    const letters = Array.from(code, c => this.alphabet[c.charCodeAt(0) - FIRST_CODE])
+    const modifier = this.signs && CASES[this.signs.indexOf(letters.shift())]
+    return recased((this.signs ? letters.reverse() : letters).join(""), modifier)
+  }
 
   // [weight, component] of a class.
   mixture(name) { return this.mixtures[name] ??= this.newMixture(name) }
 
   newMixture(name) {
     const counts = new Map(Object.entries(this.examples[name] ?? {}).map(([word, count]) => [this.code(word), count]))
+    const spelled = model => outside(model, this.vocabulary, this.beginnings[name])
     const known = counts.size && this.pooled ? pool(counts) : null
-    const own = counts.size >= OWN_WORDS ? this.nGrams(counts.keys()) : null
-    const weights = this.weights[name] ?? this.weights[""]
-    const parts = [known, own, this.shared].map((part, i) => [weights[i], part]).filter(([weight, part]) => weight && part)
+    const own = counts.size >= OWN_WORDS ? spelled(this.nGrams([...counts.keys()])) : null
+    const weights = this.weights[name] ?? this.weights[""], all = [known, own, spelled(this.shared)]
+    const parts = all.map((part, i) => [weights[i], part]).filter(([weight, part]) => weight && part)
     const total = sum(parts.map(([weight]) => weight))
-    return total ? parts.map(([weight, part]) => [weight / total, part]) : [[1, this.shared]]
+    return total ? parts.map(([weight, part]) => [weight / total, part]) : [[1, all[2]]]
   }
 
-  // −log2 P(word | class), a character never seen named outright.
-  bits(word, name) {
-    const code = this.code(word), mass = sum(this.mixture(name).map(([weight, part]) => weight * part.mass(code)))
-    return CHARACTER_BITS * (code.split(OTHER).length - 1) - Math.log2(mass)
+  // The class of a word, and −log2 P(word | class), a character never seen named outright.
+  charged(word) {
+    const code = this.code(word)
+    const [name, ...others] = Object.keys(this.beginnings).filter(name => begins(code, this.beginnings[name]))
+    if (others.length) throw new Error("Its rare words are of classes that this file does not hold.")
+    const mass = sum(this.mixture(name).map(([weight, part]) => weight * part.mass(code)))
+    return [name, CHARACTER_BITS * (code.split(OTHER).length - 1) - Math.log2(mass)]
   }
 
-  // A word with the probability that bits() charges, among those of known characters.
-  drawn(name, random) {
-    const mixture = this.mixture(name), weights = mixture.map(([weight]) => weight)
-    for (let tries = 0; tries < TRIES; tries++) {
-      const word = mixture[oneOf(weights, random)][1].drawn(random)
-      if (!word.includes(OTHER)) return Array.from(word, code => this.alphabet[code.charCodeAt(0) - FIRST_CODE]).join("")
-    }
-    return ""
+  // A word with the probability that charged() says, among those of known characters.
+  drawn(name, random, tries = TRIES) {
+    const mixture = this.mixture(name), [, part] = mixture[oneOf(mixture.map(([weight]) => weight), random)]
+    const code = part.drawn(random), word = this.word(code) // it may have another spelling, or a character never seen
+    return this.code(word) === code || !tries ? word : this.drawn(name, random, tries - 1)
   }
 }

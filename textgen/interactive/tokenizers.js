@@ -1,4 +1,3 @@
-"use strict"
 // Tokenizers in plain JavaScript, cutting and joining texts as those of textgen/tokenizers do. Each has spans(text): [token,
 // its end, bits of spelling] one after another, and writer(): from a token, and random numbers, to the text that it adds.
 
@@ -36,11 +35,9 @@ class CharacterTokenizer extends Tokenizer {
 // Byte-pair encoding over bytes (Sennrich et al. 2016): the words of BYTE_LEVEL, each of its bytes under a
 // printable character, where the pair that was learnt first is merged again and again.
 const BYTE_LEVEL = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu
-const BYTES = (() => {
-  const printable = byte => byte > 32 && byte < 127 || byte > 160 && byte !== 173
-  let next = 256
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++))
-})()
+const printable = byte => byte > 32 && byte < 127 || byte > 160 && byte !== 173
+let nextCode = 256 // for a byte that is not printable
+const BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : nextCode++))
 const utf8 = text => new TextEncoder().encode(text)
 
 class SubwordTokenizer extends Tokenizer {
@@ -51,7 +48,7 @@ class SubwordTokenizer extends Tokenizer {
     super({ names: texts.map((text, i) => !text || text.includes("\ufffd") ? `<${vocabulary[i]}>` : text), alphabet, leads: true })
     this.index = new Map(vocabulary.map((subword, i) => [subword, RESERVED + i]))
     this.ranks = new Map(merges.map((pair, i) => [pair.join(" "), i]))
-    Object.assign(this, { bytes, merged: new Map() })
+    this.bytes = bytes
   }
 
   * spans(text) {
@@ -69,13 +66,11 @@ class SubwordTokenizer extends Tokenizer {
   }
 
   subwords(word) {
-    if (this.merged.has(word)) return this.merged.get(word)
     const parts = Array.from(utf8(word), byte => BYTES[byte])
     const rank = i => this.ranks.get(parts[i] + " " + parts[i + 1]) ?? Infinity
     for (let best; (best = Math.min(...parts.map((_, i) => rank(i)))) < Infinity;) {
       for (let i = 0; i < parts.length; i++) if (rank(i) === best) parts.splice(i, 2, parts[i] + parts[i + 1])
     }
-    this.merged.set(word, parts)
     return parts
   }
 
@@ -122,8 +117,8 @@ class Pieces {
   }
 
   // The pieces of a text, as lists of characters.
-  cut(text) {
-    const characters = [...text], pieces = []
+  * cut(text) {
+    const characters = [...text]
     const kinds = characters.map(c => String.fromCharCode(this.kinds[c.codePointAt(0)])).join("")
     const end = (name, at) => {
       this[name].lastIndex = at
@@ -136,22 +131,18 @@ class Pieces {
     }
     for (let at = 0, next; at < characters.length; at = next) {
       next = end("lines", at) || word(at + (characters[at] === " ")) || end("space", at)
-      pieces.push(characters.slice(at, next))
+      yield characters.slice(at, next)
     }
-    return pieces
   }
 }
 
-const JOIN = 2, CAPITAL = 3, UPPER = 4, FIRST_OWN = 5
-const inFirst = (word, change) => { const [first = "", ...rest] = word; return change(first) + rest.join("") }
-const upper = text => text.toUpperCase(), lower = text => text.toLowerCase()
-const recased = (word, modifier) => modifier === UPPER ? upper(word) : modifier === CAPITAL ? inFirst(word, upper) : word
+const JOIN = 2, FIRST_OWN = 5
 const divided = word => word[0] === " " && word !== " " ? [" ", word.slice(1)] : ["", word]
 
 class WordTokenizer extends Tokenizer {
-  constructor({ words, characters, own, speller, only, kinds }) {
+  constructor({ words, characters, own, speller, kinds }) {
     super({ names: ["<join>", "<capital>", "<upper>", ...own, ...words], leads: true })
-    Object.assign(this, { words, own, only, settings: speller, pieces: new Pieces(kinds), first: FIRST_OWN + own.length })
+    Object.assign(this, { words, own, settings: speller, pieces: new Pieces(kinds), first: FIRST_OWN + own.length })
     this.index = new Map(words.map((word, i) => [word, this.first + i]))
     this.letters = speller ? null : [...characters] // rare words are spelled by the network
   }
@@ -167,10 +158,8 @@ class WordTokenizer extends Tokenizer {
 
   // Modifiers and token of a piece; nothing if it is rare.
   known(piece) {
-    const [space, core] = divided(piece)
-    const folded = [[CAPITAL, inFirst(core, lower)], [UPPER, lower(core)]]
-      .find(([modifier, word]) => word !== core && recased(word, modifier) === core && word === lower(word))
-    for (const [word, ...modifiers] of [[core], ...folded ? [[folded[1], folded[0]]] : []]) {
+    const [space, core] = divided(piece), [modifier, small] = folded(core)
+    for (const [word, ...modifiers] of [[core], [small, modifier]]) {
       if (this.index.has(space + word)) return [...modifiers, this.index.get(space + word)]
       if (!space && this.index.has(" " + word)) return [JOIN, ...modifiers, this.index.get(" " + word)]
     }
@@ -182,8 +171,8 @@ class WordTokenizer extends Tokenizer {
       const places = Array.from(word, c => this.letters.indexOf(c))
       return [...places.map(place => place < 0 ? [ESCAPE, CHARACTER_BITS] : [FIRST_OWN + 1 + place]), [FIRST_OWN]]
     }
-    if (!this.only) throw new Error("Its rare words are of classes that this file does not hold.")
-    return [[FIRST_OWN, this.speller.bits(word, this.only)]]
+    const [name, bits] = this.speller.charged(word)
+    return [[FIRST_OWN + this.own.indexOf(`<${name}>`), bits]]
   }
 
   * spans(text) {
@@ -198,21 +187,20 @@ class WordTokenizer extends Tokenizer {
   }
 
   writer() {
-    let joined = false, modifier = 0, inside = false // a word that is spelled
+    let before = [], inside = false // modifiers of the next word; a word that is spelled
     return (token, random) => {
       if (token < FIRST_OWN + !!this.letters) { // a modifier, or the end of a spelled word
         inside = false
-        if (token === JOIN) joined = true
-        if (token === CAPITAL || token === UPPER) modifier = token
+        before.push(token)
         return ""
       }
       const own = token - FIRST_OWN, known = token >= this.first
       const [lead, word] = known ? divided(this.words[token - this.first])
         : [inside ? "" : " ", this.letters?.[own - 1] ?? this.speller.drawn(this.own[own].slice(1, -1), random)]
-      const text = (joined ? "" : lead) + (known ? recased(word, modifier) : word)
+      const modifier = before.findLast(token => CASES.includes(token))
+      const text = (before.includes(JOIN) ? "" : lead) + (known ? recased(word, modifier) : word)
       inside = !known && !!this.letters
-      joined = false
-      modifier = 0
+      before = []
       return text
     }
   }

@@ -1,91 +1,86 @@
 // What is pointed at is said in one line at the foot of the window; one of several things is chosen;
 // arms are left out. What was chosen stays in the address: #sample=2&off=1.3
-(() => {
-  const all = (selector, box = document) => [...box.querySelectorAll(selector)];
-  const tip = document.getElementById("tip"), state = new URLSearchParams(location.hash.slice(1));
-  const say = (text) => { tip.textContent = text; tip.hidden = !text; };
-  const keep = (key, value) => {
-    value ? state.set(key, value) : state.delete(key);
-    history.replaceState(null, "", "#" + state);
-  };
+const all = (selector, box = document) => [...box.querySelectorAll(selector)];
+const tip = document.getElementById("tip"), state = new URLSearchParams(location.hash.slice(1));
+const say = (text) => { tip.textContent = text; tip.hidden = !text; };
+const keep = (key, value) => {
+  value ? state.set(key, value) : state.delete(key);
+  history.replaceState(null, "", "#" + state);
+};
 
-  // A word in a passage: its stretches under all arms, and what each pays for them
-  const stretches = (text) => {
-    if (text.stretches) return text.stretches;
-    let end = 0;
-    return text.stretches = all("i", text).map((node) => {
-      const gap = node.previousSibling?.nodeType === Node.TEXT_NODE ? node.previousSibling.length : 0;
-      const from = end + gap, [model, spelling] = node.dataset.b.split(" ").map(Number);
-      end = from + node.textContent.length;
-      return { node, from, end, model, spelling };
-    });
-  };
-  const point = (node) => {
-    const box = node.closest(".passage"), texts = all("article:not(.off) .text", box);
-    let { from, end } = stretches(node.closest(".text")).find((it) => it.node === node);
-    const touched = (text) => stretches(text).filter((it) => it.from < end && it.end > from);
-    for (let again = 0; again < 3; again++)
-      for (const it of texts.flatMap(touched)) [from, end] = [Math.min(from, it.from), Math.max(end, it.end)];
-    for (const old of all(".on", box)) old.classList.remove("on");
-    const costs = texts.map((text) => {
-      const parts = touched(text), sum = (key) => parts.reduce((total, it) => total + it[key], 0);
-      for (const it of parts) it.node.classList.add("on");
-      const spelling = sum("spelling"), note = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
-      return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${note}`;
-    });
-    say(`“\u2068${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}\u2069”: ${costs.join(" · ")}`);
-  };
-
-  for (const text of all(".passage .text"))  // on a narrow screen, where each has a scroll bar
-    text.onscroll = () => all(".text", text.closest(".passage")).forEach((it) => { it.scrollTop = text.scrollTop; });
-
-  for (const mark of all("i[data-t], .line[data-t]")) Object.assign(mark, { role: "img", ariaLabel: mark.dataset.t });
-  const BOXES = ".text,.plot,.strip,.bars,.contrasts,.samples", ITEMS = "[data-t],[data-b]";
-  for (const kind of ["pointerover", "focusin", "click"])
-    document.addEventListener(kind, ({ target }) => {
-      const it = target.closest?.(ITEMS);
-      if (it) it.dataset.b ? point(it) : say(it.dataset.t);
-      else if (kind === "click") say("");
-    });
-  for (const box of all(BOXES)) box.querySelector("[data-t]")?.setAttribute("tabindex", 0);
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") say("");
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const box = document.activeElement.closest?.(BOXES);
-    if (!step || !box || document.activeElement.matches("input")) return;
-    const items = all(ITEMS, box).filter((it) => it.offsetParent), at = items.findIndex((it) => it.matches(":focus,.here"));
-    if (!items.length) return;
-    event.preventDefault();
-    const next = items[Math.max(0, Math.min(items.length - 1, at + step))];
-    items[at]?.classList.remove("here");
-    next.classList.add("here");
-    next.tabIndex = -1;
-    next.focus();
+// A word in a passage: its stretches under all arms, and what each pays for them
+const stretches = (text) => {
+  let end = 0;
+  return text.stretches ??= all("i", text).map((node) => {
+    const gap = node.previousSibling?.nodeType === Node.TEXT_NODE ? node.previousSibling.length : 0;
+    const from = end + gap, [model, spelling] = node.dataset.b.split(" ").map(Number);
+    end = from + node.textContent.length;
+    return { node, from, end, model, spelling };
   });
+};
+const point = (node) => {
+  const box = node.closest(".passage"), texts = all("article:not(.off) .text", box);
+  let { from, end } = stretches(node.closest(".text")).find((it) => it.node === node);
+  const touched = (text) => stretches(text).filter((it) => it.from < end && it.end > from);
+  for (let again = 0; again < 3; again++)
+    for (const it of texts.flatMap(touched)) [from, end] = [Math.min(from, it.from), Math.max(end, it.end)];
+  for (const old of all(".on", box)) old.classList.remove("on");
+  const costs = texts.map((text) => {
+    const parts = touched(text), sum = (key) => parts.reduce((total, it) => total + it[key], 0);
+    for (const it of parts) it.node.classList.add("on");
+    const spelling = sum("spelling"), note = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
+    return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${note}`;
+  });
+  say(`“\u2068${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}\u2069”: ${costs.join(" · ")}`);
+};
 
-  for (const select of all(".chooser select")) {
-    const choices = all(":scope > .choice, :scope > details > .choice", select.closest("section"));
-    const change = () => choices.forEach((it, i) => { it.hidden = i !== select.selectedIndex; });
-    const asked = +(state.get(select.id) ?? choices.findIndex((it) => !it.hidden));
-    select.selectedIndex = choices[asked] ? asked : 0;
-    select.onchange = () => { keep(select.id, String(select.selectedIndex)); change(); };
-    change();
-  }
+for (const text of all(".passage .text"))  // on a narrow screen, where each has a scroll bar
+  text.onscroll = () => all(".text", text.closest(".passage")).forEach((it) => { it.scrollTop = text.scrollTop; });
 
-  // Arms that are left out take along whatever speaks of them
-  const boxes = all("#arms input");
-  const filter = () => {
-    const off = boxes.filter((box) => !box.checked).map((box) => box.value);
-    for (const it of all("[data-arm]"))
-      it.classList.toggle("off", it.dataset.arm.split(" ").some((arm) => arm && off.includes(arm)));
-    for (const it of all(".parts")) it.classList.toggle("off", !it.querySelector("span:not(.off)"));
-    say("");
-    return off.join(".");
-  };
-  const off = (state.get("off") ?? "").split(".");
-  for (const box of boxes) {
-    box.checked = !off.includes(box.value);
-    box.onchange = () => keep("off", filter());
-  }
-  filter();
-})();
+for (const mark of all("i[data-t], .line[data-t]")) Object.assign(mark, { role: "img", ariaLabel: mark.dataset.t });
+const BOXES = ".text,.plot,.strip,.bars,.contrasts,.samples", ITEMS = "[data-t],[data-b]";
+for (const kind of ["pointerover", "focusin", "click"])
+  document.addEventListener(kind, ({ target }) => {
+    const it = target.closest?.(ITEMS);
+    if (it) it.dataset.b ? point(it) : say(it.dataset.t);
+    else if (kind === "click") say("");
+  });
+for (const box of all(BOXES)) box.querySelector("[data-t]")?.setAttribute("tabindex", 0);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") say("");
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  const box = document.activeElement.closest?.(BOXES);
+  if (!step || !box || document.activeElement.matches("input")) return;
+  const items = all(ITEMS, box).filter((it) => it.offsetParent), at = items.indexOf(document.activeElement);
+  const next = items[at + step];
+  if (!next) return;
+  event.preventDefault();
+  next.tabIndex = -1;
+  next.focus();
+});
+
+for (const select of all(".chooser select")) {
+  const choices = all(":scope > .choice, :scope > details > .choice", select.closest("section"));
+  const change = () => choices.forEach((it, i) => { it.hidden = i !== select.selectedIndex; });
+  const asked = +(state.get(select.id) ?? choices.findIndex((it) => !it.hidden));
+  select.selectedIndex = choices[asked] ? asked : 0;
+  select.onchange = () => { keep(select.id, String(select.selectedIndex)); change(); };
+  change();
+}
+
+// Arms that are left out take along whatever speaks of them
+const boxes = all("#arms input");
+const filter = () => {
+  const off = boxes.filter((box) => !box.checked).map((box) => box.value);
+  for (const it of all("[data-arm]"))
+    it.classList.toggle("off", it.dataset.arm.split(" ").some((arm) => arm && off.includes(arm)));
+  for (const it of all(".parts")) it.classList.toggle("off", !it.querySelector("span:not(.off)"));
+  say("");
+  return off.join(".");
+};
+const off = (state.get("off") ?? "").split(".");
+for (const box of boxes) {
+  box.checked = !off.includes(box.value);
+  box.onchange = () => keep("off", filter());
+}
+filter();

@@ -236,17 +236,12 @@ class ClassPolicy(ABC):
 
     def portable(self) -> dict[str, Any]:
         """What ``textgen/interactive/tokenizers.js`` needs: ``speller``, the settings of a spelling
-        model or None, and ``only``, the class of all rare words, None if there are several.
+        model, or None.
 
         Raises:
             ValueError: it cannot do the same; says why.
         """
-        state = self.speller.state()
-        speller = {key: state[key] for key in ("examples", "pooled", "order", "weights")}
-        return {
-            "speller": {"alphabet": self.speller.alphabet, **speller},
-            "only": self.classes[0] if len(self.classes) == 1 else None,
-        }
+        return {"speller": self.speller.portable(self.classes)}
 
 
 @dataclass(frozen=True)
@@ -420,4 +415,4 @@ class Spell(ClassPolicy):
         return letters | {ESCAPE: white_escapes(self._codes)}
 
     def portable(self) -> dict[str, Any]:
-        return {"speller": None, "only": None}
+        return {"speller": None}

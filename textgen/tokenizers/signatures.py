@@ -40,6 +40,8 @@ class Backwards(Form):
             beginning of another class.
     """
 
+    signs = SIGNS
+
     def __init__(self, classes: Mapping[str, str]) -> None:
         self._classes = classes
 
@@ -111,9 +113,6 @@ class Signature(ClassPolicy):
         known, learnt = settings["alphabet"], "".join(self.learnt.values())
         letters = {*known, *known.lower(), *learnt}
         return {**settings, "alphabet": "".join(letters), "form": Backwards(self.learnt)}
-
-    def portable(self) -> dict[str, Any]:
-        raise ValueError("rare words that are spelled backwards, which only Python has")
 
 
 def telling_beginnings(

@@ -201,7 +201,10 @@ class WordCache(NamedTuple):
 
 
 class Form:
-    """How words are spelled: as they are written, from the first letter to the last."""
+    """How words are spelled: as they are written, from the first letter to the last; or behind a
+    sign of their case, one of three ``signs``, backwards."""
+
+    signs = ""
 
     def spelling(self, word: str) -> str:
         """How a word is spelled."""
@@ -475,6 +478,13 @@ class Speller:
         """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""
         names = ("examples", "pooled", "order", "weights", "memory", "memory_weights")
         return {name: getattr(self, name) for name in names}
+
+    def portable(self, classes: Iterable[str]) -> dict[str, Any]:
+        """What ``textgen/interactive/spelling.js`` needs, as JSON data; ``beginnings`` as codes."""
+        names = ("alphabet", "examples", "pooled", "order", "weights")
+        begin = {n: [b.translate(self._codes) for b in self.form.beginnings(n)] for n in classes}
+        own = {"signs": self.form.signs, "beginnings": begin}
+        return {name: getattr(self, name) for name in names} | own
 
 
 def _by_class(words: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

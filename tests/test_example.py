@@ -1,0 +1,62 @@
+"""The example of docs: its page is what today's templates make of its data, and the models in it
+charge what they did when they were scored.
+
+``python tests/test_example.py`` draws the page again from its data and its models. That will do
+where templates have changed; where the models inside have, ``docs/interactive.md`` has the command.
+"""
+
+import json
+import re
+
+import pytest
+from chromium import headless, overflow
+from conftest import ROOT
+
+from textgen.core.system import write_file
+from textgen.report.comparison import Comparison
+from textgen.report.page import render_page
+from textgen.report.schema import Texts
+
+FOLDER = ROOT / "docs" / "example"
+PAGE = FOLDER / "index.html"
+PRICE = """const [name, text, end] = arguments
+    const rows = JSON.parse(document.getElementById("models").textContent)
+    embedded(rows).find(model => model.name === name).price(text).then(end)"""
+pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="there is no example yet")
+
+
+def texts() -> Texts:
+    return Texts.model_validate_json((FOLDER / "texts.json").read_bytes())
+
+
+def drawn_again() -> str:
+    """The page that its data and the models in it give today."""
+    rows = re.search(r'id="models">(.*?)</script>', PAGE.read_text("utf-8"))
+    packed = {name: packed for name, *_, packed in json.loads(rows[1])}
+    return render_page(Comparison(FOLDER).report, texts(), {"packed": packed, "left_out": {}})
+
+
+def test_the_page_is_what_the_templates_make_of_its_data():
+    version = re.compile(r"textgen \S+\. Text ")  # which made the figures
+    page, again = (version.sub("", each) for each in (PAGE.read_text("utf-8"), drawn_again()))
+    same = page == again  # so that a failure does not print megabytes
+    assert same, "docs/example is out of date: python tests/test_example.py draws it again"
+
+
+def test_models_in_it_charge_what_their_runs_did(tmp_path):
+    opening = next(p for p in texts().passages if p.part == "network" and not p.start)
+    assert opening.arms.keys() == {arm.name for arm in Comparison(FOLDER).report.arms}
+    with headless(tmp_path, PAGE.as_uri()) as driver:
+        driver.set_script_timeout(120)
+        assert max(overflow(driver, width) for width in (390, 1280)) <= 0
+        for name, stretches in opening.arms.items():
+            found = driver.execute_async_script(PRICE, name, opening.text)["stretches"]
+            own = {(row["start"], row["end"]): row["network"] for row in found}
+            bits = {(start, end): sum(both) for start, end, *both in stretches[:-1]}
+            assert own.keys() >= bits.keys()
+            assert sum(own[key] for key in bits) == pytest.approx(sum(bits.values()), rel=2e-3)
+        assert not driver.get_log("browser")
+
+
+if __name__ == "__main__":
+    write_file(PAGE, drawn_again())
