@@ -1,8 +1,12 @@
 """Run folders in, one report out: figures that add up, broken runs named, other texts refused."""
 
+import base64
+import csv
 import html
+import io
 import json
 import os
+import re
 import shlex
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -116,6 +120,27 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
         total = sum(model + spelling for _, _, model, spelling in spans)
         inside = bits.per_character()[start + spans[0][0] : start + spans[-1][1]]
         assert total == pytest.approx(inside.sum(), abs=0.1)
+
+
+def test_a_page_with_models_has_the_words_of_its_passages_as_csv(compared, trained, tmp_path):
+    names = {"char": "char-1", "words": "words"}
+    runs = {arm: Run(trained / name) for arm, name in names.items()}
+    found = package.compare_runs([*runs.values()], embed=[], reports_folder=tmp_path, quiet=True)
+    (link,) = re.findall('<a href="data:text/csv;base64,([^"]+)" download', page_of(found))
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(link).decode())))
+    texts = {document.name: document.text for document in load_corpus(runs["char"].experiment).test}
+    arms = {row.name for row in found.arms}
+    for passage in texts_of(found)["passages"]:
+        item, start = f"{passage['document']}:{passage['start']}", passage["start"]
+        own = [row for row in rows if row["item"] == item]
+        assert [row["word"] for row in own] == passage["text"].split()
+        for arm, name in zip(sorted(arms), ("char", "words"), strict=True):
+            words = runs[name].words(passage["text"], texts[passage["document"]][:start])
+            for part in runs[name].model.parts:
+                key = f"{part}_word_bits"
+                bits = [float(row[f"{arm}_{key}"]) for row in own]
+                assert bits == pytest.approx([word[key] for word in words], abs=1e-4)
+    assert "text/csv" not in page_of(compared)
 
 
 def test_the_words_of_a_text_are_counted_by_kind():
