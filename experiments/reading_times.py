@@ -33,6 +33,7 @@ from textgen.report.arms import Arm, group_runs
 from textgen.runs.finished import load_run
 
 RESULTS = Path(__file__).parent / "results" / "reading" / "reading_times.json"
+RTS = "naturalstories_RTS"
 # File → its times, and how many words further on they belong. Until May 2025 the corpus gave every
 # time to the word before; of these files only the first was corrected.
 TIMES = {"processed_RTs.tsv": ("RT", 0), "processed_wordinfo.tsv": ("meanItemRT", 1)}
@@ -64,7 +65,7 @@ def place(row: dict[str, str]) -> tuple[int, int]:
 
 def read_corpus(folder: Path, name: str) -> Words:
     """The words, with the times of a file of :data:`TIMES`."""
-    home, times, (column, shift) = folder / "naturalstories_RTS", dict[Any, Any](), TIMES[name]
+    home, times, (column, shift) = folder / RTS, dict[Any, Any](), TIMES[name]
     words = {place(row): row["word"] for row in read_rows(home / "all_stories.tok")}
     for row in read_rows(home / name):
         story, zone = place(row)
@@ -169,25 +170,25 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="a clone of languageMIT/naturalstories")
     parser.add_argument("runs", type=Path, nargs="+", help="run folders; means over seeds")
     given = parser.parse_args()
-    name = next(name for name in TIMES if (given.corpus / "naturalstories_RTS" / name).exists())
+    corrected, other = TIMES
+    name = corrected if (given.corpus / RTS / corrected).exists() else other
     words = read_corpus(given.corpus, name)
     if abs(ahead := of_next_word(words)) > 1 / 3:
         raise SystemExit(f"{name}: times go with the length of the next word by {ahead:.2f}")
     kept, left_out = kept_words(words)
     arms = group_runs([load_run(folder) for folder in given.runs])
-    rows, differences = [row for arm in arms for row in measure(arm, words)], []
-    for pair in itertools.combinations(rows, 2):
-        if any(len({row[key] for row in pair}) == 1 for key in ("arm", "part")):
-            first, second = (np.array(row["gains"][VARIANTS[0]]["stories"]) for row in pair)
-            names = [f"{row['arm']} {row['part']}" for row in pair]
-            differences.append({"of": names, **over_stories(first - second)})
+    rows, pairs = [row for arm in arms for row in measure(arm, words)], []
+    for two in itertools.combinations(rows, 2):
+        if any(len({row[key] for row in two}) == 1 for key in ("arm", "part")):
+            a, b = (np.array(row["gains"][VARIANTS[0]]["stories"]) for row in two)
+            pairs.append({"of": [f"{r['arm']} {r['part']}" for r in two], **over_stories(a - b)})
     record = {"times": name, "words": int(kept.sum()), "left_out": left_out, "next_word": ahead}
-    write_json(RESULTS, record | {"arms": rows, "differences": differences})
+    write_json(RESULTS, record | {"arms": rows, "differences": pairs})
     shown = "{gain:+.1f} ({low:+.1f} to {high:+.1f})".format_map
-    head = ["arm", "part", "bits_per_word"]
+    head = ("arm", "part", "bits_per_word")
     table = [[*map(row.get, head), *map(shown, row["gains"].values())] for row in rows]
     print(tabulate(table, [*head, *VARIANTS], "pipe", ".2f"), "\n")
-    table = [[*row["of"], shown(row)] for row in differences]
+    table = [[*row["of"], shown(row)] for row in pairs]
     print(tabulate(table, ["gain of", "less that of", "difference"], "pipe"))
 
 
