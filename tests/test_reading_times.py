@@ -15,14 +15,19 @@ EFFECTS = [4.0, 2.0, 0.0]  # milliseconds a bit, on the word and on the next two
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """Ten stories in the corpus's files, and the surprisals that their times were made with."""
-    draw, folder = np.random.default_rng(1), tmp_path_factory.mktemp("stories")
+    folder = tmp_path_factory.mktemp("stories")
+    return folder, made_up_corpus(folder, 150)
+
+
+def made_up_corpus(folder, size):
+    """Ten stories in the corpus's files; returns the surprisals that their times were made with."""
+    draw = np.random.default_rng(1)
     home = folder / "naturalstories_RTS"
     home.mkdir()
     (folder / "freqs").mkdir()
     tokens, means, readers, counts, bits = [], [], [], [], []
     for story in range(1, 11):
-        words = made_up(30, story).split()[:150]
+        words = made_up(30, story).split()[:size]
         own = draw.gamma(2, 3, len(words))
         earlier = np.convolve(own, EFFECTS)[: len(words)]
         lengths = np.array([len(word) for word in words])
@@ -43,7 +48,7 @@ def corpus(tmp_path_factory):
     ):
         (home / name).write_text("\n".join([columns, *rows]) + "\n")
     (folder / "freqs" / "freqs-1.tsv").write_text("\n".join(counts) + "\n")
-    return folder, np.array(bits)
+    return np.array(bits)
 
 
 def test_both_files_of_times_belong_to_the_same_words(corpus):
@@ -76,10 +81,10 @@ def test_an_effect_is_found_and_none_where_there_is_none(corpus, log):
     assert np.abs(reading.fit(bits, twice, words, log)[0]).max() < 1e-6
 
 
-def test_runs_are_measured_part_by_part(corpus, finished_run, tmp_path, monkeypatch, capsys):
-    folder, _ = corpus
+def test_runs_are_measured_part_by_part(finished_run, tmp_path, monkeypatch, capsys):
+    made_up_corpus(tmp_path, 25)
     runs = [finished_run("char"), finished_run("word")]
-    monkeypatch.setattr(sys, "argv", ["reading_times.py", str(folder), *map(str, runs)])
+    monkeypatch.setattr(sys, "argv", ["reading_times.py", str(tmp_path), *map(str, runs)])
     monkeypatch.setattr(reading, "RESULTS", tmp_path / "r.json")
     reading.main()
     record = json.loads((tmp_path / "r.json").read_text())
