@@ -105,7 +105,7 @@ SLOWEST = (
 ).split()
 FAST = (
     "baselines config contracts corpora embeddings fuzz grid language layering machine memory "
-    "metrics packaging pieces rare_words report signatures significance spelling splits tokenizers "
+    "metrics packaging pieces rare_words reading_times report signatures significance spelling splits tokenizers "
     "trying windows"
 ).split()
 

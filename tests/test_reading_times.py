@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,19 +17,14 @@ EFFECTS = [4.0, 2.0, 0.0]  # milliseconds a bit, on the word and on the next two
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stories")
-    return folder, made_up_corpus(folder, 150)
-
-
-def made_up_corpus(folder, size):
-    """Ten stories in the corpus's files; returns the surprisals that their times were made with."""
-    draw = np.random.default_rng(1)
+    """Ten stories in the corpus's files, and the surprisals that their times were made with."""
+    draw, folder = np.random.default_rng(1), tmp_path_factory.mktemp("stories")
     home = folder / "naturalstories_RTS"
     home.mkdir()
     (folder / "freqs").mkdir()
     tokens, means, readers, counts, bits = [], [], [], [], []
     for story in range(1, 11):
-        words = made_up(30, story).split()[:size]
+        words = made_up(30, story).split()[:150]
         own = draw.gamma(2, 3, len(words))
         earlier = np.convolve(own, EFFECTS)[: len(words)]
         lengths = np.array([len(word) for word in words])
@@ -48,7 +45,7 @@ def made_up_corpus(folder, size):
     ):
         (home / name).write_text("\n".join([columns, *rows]) + "\n")
     (folder / "freqs" / "freqs-1.tsv").write_text("\n".join(counts) + "\n")
-    return np.array(bits)
+    return folder, np.array(bits)
 
 
 def test_both_files_of_times_belong_to_the_same_words(corpus):
@@ -81,19 +78,32 @@ def test_an_effect_is_found_and_none_where_there_is_none(corpus, log):
     assert np.abs(reading.fit(bits, twice, words, log)[0]).max() < 1e-6
 
 
-def test_runs_are_measured_part_by_part(finished_run, tmp_path, monkeypatch, capsys):
-    made_up_corpus(tmp_path, 25)
-    runs = [finished_run("char"), finished_run("word")]
-    monkeypatch.setattr(sys, "argv", ["reading_times.py", str(tmp_path), *map(str, runs)])
-    monkeypatch.setattr(reading, "RESULTS", tmp_path / "r.json")
+def test_the_figures_of_every_arm_and_part_are_written(corpus, tmp_path, monkeypatch, capsys):
+    folder, bits = corpus
+    words = reading.read_corpus(folder, "processed_RTs.tsv").word
+
+    def arm(name, bits):
+        left = iter(bits.tolist())
+        run = SimpleNamespace(
+            folder=tmp_path / "runs" / name,
+            training_words=Counter(words),
+            words=lambda text: [{"word": w, "network_word_bits": next(left)} for w in text.split()],
+        )
+        return SimpleNamespace(name=name, runs=[run], first=run, parts=["network", "with_cache"])
+
+    arms = [arm("known", bits), arm("shuffled", np.random.default_rng(2).permutation(bits))]
+    monkeypatch.setattr(sys, "argv", ["reading_times.py", str(folder), "runs/known"])
+    monkeypatch.setattr(reading, "RESULTS", tmp_path / "figures.json")
+    monkeypatch.setattr(reading, "load_run", str)
+    monkeypatch.setattr(reading, "group_runs", lambda runs: arms)
     reading.main()
-    record = json.loads((tmp_path / "r.json").read_text())
-    assert record["times"] == "processed_RTs.tsv"
-    assert len({row["arm"] for row in record["arms"]}) == 2
-    pairs = {tuple(row["of"]) for row in record["differences"]}
-    assert len(pairs) == len(record["differences"]) > 2
-    for row in record["arms"]:
-        assert [*row["gains"]] == [*reading.VARIANTS]
-        assert np.isfinite([*row["ms_per_bit"], *row["gains"]["own"]["stories"]]).all()
-    printed = capsys.readouterr().out
-    assert all(name in printed for pair in pairs for name in pair)
+    record = json.loads((tmp_path / "figures.json").read_text())
+    known, shuffled = record["arms"]
+    assert (known["arm"], known["part"], known["runs"]) == ("runs known", "network", 1)
+    for name in reading.VARIANTS:
+        assert known["gains"][name]["low"] > 100 > 5 > shuffled["gains"][name]["gain"]
+    (pair,) = record["differences"]
+    assert pair["of"] == ["runs known network", "runs shuffled network"]
+    gains = [row["gains"]["books"]["gain"] for row in record["arms"]]
+    assert pair["gain"] == pytest.approx(gains[0] - gains[1])
+    assert all(name in capsys.readouterr().out for name in pair["of"][:1])
