@@ -105,8 +105,8 @@ SLOWEST = (
 ).split()
 FAST = (
     "baselines config contracts corpora embeddings fuzz grid language layering machine memory "
-    "metrics packaging pieces rare_words reading_times report signatures significance spelling splits tokenizers "
-    "trying windows"
+    "metrics packaging pieces rare_words reading_times report signatures significance spelling "
+    "splits tokenizers trying windows"
 ).split()
 
 
