@@ -27,7 +27,14 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.report import arms, building, sentences
-from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines
+from textgen.report.comparison import (
+    Comparison,
+    every_pair,
+    folder_name,
+    result_lines,
+    words_link,
+)
+from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
@@ -122,25 +129,36 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
         assert total == pytest.approx(inside.sum(), abs=0.1)
 
 
-def test_a_page_with_models_has_the_words_of_its_passages_as_csv(compared, trained, tmp_path):
-    names = {"char": "char-1", "words": "words"}
-    runs = {arm: Run(trained / name) for arm, name in names.items()}
-    found = package.compare_runs([*runs.values()], embed=[], reports_folder=tmp_path, quiet=True)
-    (link,) = re.findall('<a href="data:text/csv;base64,([^"]+)" download', page_of(found))
-    rows = list(csv.DictReader(io.StringIO(base64.b64decode(link).decode())))
-    texts = {document.name: document.text for document in load_corpus(runs["char"].experiment).test}
-    arms = {row.name for row in found.arms}
-    for passage in texts_of(found)["passages"]:
-        item, start = f"{passage['document']}:{passage['start']}", passage["start"]
-        own = [row for row in rows if row["item"] == item]
-        assert [row["word"] for row in own] == passage["text"].split()
-        for arm, name in zip(sorted(arms), ("char", "words"), strict=True):
-            words = runs[name].words(passage["text"], texts[passage["document"]][:start])
-            for part in runs[name].model.parts:
-                key = f"{part}_word_bits"
-                bits = [float(row[f"{arm}_{key}"]) for row in own]
-                assert bits == pytest.approx([word[key] for word in words], abs=1e-4)
-    assert "text/csv" not in page_of(compared)
+def test_the_words_of_passages_are_a_csv_under_every_arm_that_has_words():
+    report, texts = sample({"char": 1.9, "subword": 1.8, "word": 1.7})
+    names = [passage.document for passage in texts.passages]
+    texts.passages[0].start = 4  # read behind what stands before it
+    held_out = [Document(name, f"Now {passage.text}")
+                for name, passage in zip(names[:2], texts.passages, strict=False)]  # fmt: skip
+
+    def check_words():
+        raise TextgenError("no words")
+
+    def words(text, context, entropy):
+        return [{"index": i, "word": w, "network_word_bits": len(context)}
+                for i, w in enumerate(text.split(), 1)]  # fmt: skip
+
+    known = ns(check_words=lambda: None, words=words)
+    arms = [ns(name="char", first=known), ns(name="pos", first=ns(check_words=check_words)),
+            ns(name="word", first=known)]  # fmt: skip
+    link = words_link(arms, texts, held_out)
+    page = render_page(report, texts, {"packed": {}, "left_out": {}, "words": link})
+    assert re.findall('href="(data:[^"]+)" download="words.csv"', page) == [link]
+    start, _, content = link.partition(",")
+    assert start == "data:text/csv;base64"
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(content).decode())))
+    for name, passage in zip(names[:2], texts.passages, strict=False):
+        own = [row for row in rows if row["item"] == f"{name}:{passage.start}"]
+        assert [row["word"] for row in own] == passage.text.split()
+        assert {row["word_network_word_bits"] for row in own} == {str(passage.start)}
+    assert {key.partition("_")[0] for key in rows[0]} == {"item", "index", "word", "char"}
+    assert len(rows) == sum(len(passage.text.split()) for passage in texts.passages[:2])
+    assert words_link(arms[1:2], texts, held_out) == words_link(arms, texts, []) == ""
 
 
 def test_the_words_of_a_text_are_counted_by_kind():
