@@ -170,8 +170,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="a clone of languageMIT/naturalstories")
     parser.add_argument("runs", type=Path, nargs="+", help="run folders; means over seeds")
     given = parser.parse_args()
-    corrected, other = TIMES
-    name = corrected if (given.corpus / RTS / corrected).exists() else other
+    name = min(TIMES, key=lambda name: not (given.corpus / RTS / name).exists())
     words = read_corpus(given.corpus, name)
     if abs(ahead := of_next_word(words)) > 1 / 3:
         raise SystemExit(f"{name}: times go with the length of the next word by {ahead:.2f}")
