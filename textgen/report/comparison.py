@@ -359,12 +359,15 @@ def words_link(arms: Sequence[Arm], texts: Texts, documents: Sequence[Document])
 
 
 def result_lines(report: Report) -> list[str]:
-    """The answer, how far it can be trusted, and the best model without a network."""
+    """The answer, how far it can be trusted, the best model without a network, and how far ahead of
+    networks that were trained elsewhere the runs are."""
     if not (claims := sentences.claims(report)):
         return []
     without = sentences.without_network(report)
     best = [without[arm.name] for arm in report.scored[:1] if without]
-    return [str(claims[0]), claims[0].caveat, *best]
+    elsewhere = [row for row in report.references if row.part == "network"]
+    leads = [f"Beside {row.label}, {sentences.leads(row)}" for row in elsewhere]
+    return [str(claims[0]), claims[0].caveat, *best, *leads]
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:

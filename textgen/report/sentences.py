@@ -259,7 +259,7 @@ def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
 def _arm_claim(arm: ArmRow) -> Claim:
     total = arm.test.total if arm.test else 0.0
     answer = f"{arm.name} needs {total:.3f} bits per character."
-    return Claim((arm.name,), "", answer, "There is nothing to compare it with.")
+    return Claim((arm.name,), "", answer, "There is no other run to compare it with.")
 
 
 def without_network(report: Report) -> dict[str, str]:
