@@ -103,7 +103,7 @@ SLOWEST = (
 ).split()
 FAST = (
     "baselines cache config corpora embeddings fuzz grid language machine metrics packaging "
-    "rare_words report significance spelling splits tokenizers trying windows"
+    "rare_words reading_times report significance spelling splits tokenizers trying windows"
 ).split()
 
 

@@ -1,7 +1,11 @@
 """Run folders in, one report out: figures that add up, broken runs named, other texts refused."""
 
+import base64
+import csv
 import html
+import io
 import json
+import re
 import shlex
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +25,14 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.report import arms, building, sentences
-from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines
+from textgen.report.comparison import (
+    Comparison,
+    every_pair,
+    folder_name,
+    result_lines,
+    words_link,
+)
+from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
@@ -112,6 +123,34 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
         total = sum(model + spelling for _, _, model, spelling in spans)
         inside = bits.per_character()[start + spans[0][0] : start + spans[-1][1]]
         assert total == pytest.approx(inside.sum(), abs=0.1)
+
+
+def test_the_words_of_passages_are_a_csv_under_every_arm_that_has_words():
+    report, texts = sample({"char": 1.9, "subword": 1.8, "word": 1.7})
+    names = [passage.document for passage in texts.passages]
+    texts.passages[0].start, texts.passages[1].start = 4, 0  # the first is not a beginning
+    held_out = [Document(name, "") for name in names[:2]]
+
+    def check_words():
+        raise TextgenError("no words")
+
+    def words(text, context, entropy):
+        return [{"index": i, "word": w, "network_word_bits": i}
+                for i, w in enumerate(text.split(), 1)]  # fmt: skip
+
+    known = ns(check_words=lambda: None, words=words)
+    arms = [ns(name="char", first=known), ns(name="pos", first=ns(check_words=check_words)),
+            ns(name="word", first=known)]  # fmt: skip
+    link = words_link(arms, texts, held_out)
+    page = render_page(report, texts, {"packed": {}, "left_out": {}, "words": link})
+    assert re.findall('href="(data:[^"]+)" download="words.csv"', page) == [link]
+    start, _, content = link.partition(",")
+    assert start == "data:text/csv;base64"
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(content).decode())))
+    assert [row["word"] for row in rows] == texts.passages[1].text.split()
+    assert {row["item"] for row in rows} == {names[1]}
+    assert {key.partition("_")[0] for key in rows[0]} == {"item", "index", "word", "char"}
+    assert words_link(arms[1:2], texts, held_out) == words_link(arms, texts, []) == ""
 
 
 def test_the_words_of_a_text_are_counted_by_kind():

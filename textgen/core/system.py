@@ -101,13 +101,18 @@ def write_json(path: Path, data: Any) -> None:
     write_file(path, text.encode("utf-8", "backslashreplace"))  # half surrogate pairs as escapes
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows that share their keys, with a header."""
+def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows that share their keys, with a header, as CSV in UTF-8."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows that share their keys, with a header."""
+    write_file(path, csv_bytes(rows))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

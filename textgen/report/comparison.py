@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ from rich.text import Text
 from textgen.auditing.sources import HuggingFaceModel
 from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import PARTS, Contrast, PartName, check_name
-from textgen.core.system import write_file, write_json
+from textgen.core.system import csv_bytes, write_file, write_json
+from textgen.data.documents import Document
 from textgen.data.loading import Corpus, load_text, pool_folds
 from textgen.evaluation.baselines import Reference, pooled_references
 from textgen.evaluation.likelihood import DocumentBits
@@ -30,7 +32,7 @@ from textgen.report.arms import Arm, check_comparable, group_runs, incomplete, i
 from textgen.report.building import build_report
 from textgen.report.page import between, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
-from textgen.runs.console import Screen
+from textgen.runs.console import Screen, word_rows
 from textgen.runs.finished import Run, check_folder, load_run, read_metrics
 from textgen.runs.results import METRICS_FILE, read_content
 
@@ -206,6 +208,8 @@ def compare_runs(
         left_out=left_out,
         other_looks=_other_looks(same_text),
     )
+    if models:
+        models["words"] = words_link(same_text, shown, texts[0].test)
     folder = Path(reports_folder) / report.name
     write_json(folder / "report.json", report.model_dump(by_alias=True))
     write_json(folder / "texts.json", shown.model_dump())
@@ -329,13 +333,33 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
     return {"packed": packed, "left_out": left_out}
 
 
+def words_link(arms: Sequence[Arm], texts: Texts, documents: Sequence[Document]) -> str:
+    """The words of the passages that begin a document, which cost no reading of what comes before
+    them, as ``textgen score --words`` writes them: the address of a CSV, under the first run of
+    every arm whose words are known. Empty if there are none, or a tokenizer cannot tell them."""
+    runs, tested = dict[str, Run](), {document.name for document in documents}
+    for arm in arms:
+        with suppress(TextgenError):
+            arm.first.check_words()
+            runs[arm.name] = arm.first
+    first = {p.document: p.text for p in texts.passages if not p.start and p.document in tested}
+    items = [(name, text, "") for name, text in first.items()]
+    with suppress(TextgenError):
+        if rows := word_rows(runs, items) if runs else []:
+            return "data:text/csv;base64," + base64.b64encode(csv_bytes(rows)).decode()
+    return ""
+
+
 def result_lines(report: Report) -> list[str]:
-    """The answer, how far it can be trusted, and the best model without a network."""
+    """The answer, how far it can be trusted, the best model without a network, and how far ahead of
+    networks that were trained elsewhere the runs are."""
     if not (claims := sentences.claims(report)):
         return []
     without = sentences.without_network(report)
     best = [without[arm.name] for arm in report.scored[:1] if without]
-    return [str(claims[0]), claims[0].caveat, *best]
+    elsewhere = [row for row in report.references if row.part == "network"]
+    leads = [f"Beside {row.label}, {sentences.leads(row)}" for row in elsewhere]
+    return [str(claims[0]), claims[0].caveat, *best, *leads]
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:

@@ -209,7 +209,7 @@ def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
 
 def _arm_claim(arm: ArmRow) -> Claim:
     answer = f"{arm.name} needs {arm.total:.3f} bits per character."
-    return Claim((arm.name,), "", answer, "There is nothing to compare it with.")
+    return Claim((arm.name,), "", answer, "There is no other run to compare it with.")
 
 
 def without_network(report: Report) -> dict[str, str]:

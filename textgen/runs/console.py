@@ -26,7 +26,7 @@ from textgen.data.documents import count_characters, read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
-from textgen.runs.finished import generate_text, load_run, score_split
+from textgen.runs.finished import Run, generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
 from textgen.runs.results import Metrics, SplitFigures, figure_table, verdict
 from textgen.training.checkpoint import Progress
@@ -299,6 +299,15 @@ def score_words(
         raise TextgenError(f"{', '.join(map(str, folders))}: two runs of one name")
     for run in runs.values():
         run.check_words()
+    rows = word_rows(runs, passages, entropy)
+    write_csv(path, rows)
+    print(f"{len(rows):,} words → {visible(str(path))}")
+
+
+def word_rows(
+    runs: Mapping[str, Run], passages: Sequence[tuple[str, str, str]], entropy: bool = False
+) -> list[dict[str, Any]]:
+    """The words of passages (item, text, context) under runs, by name, side by side."""
     rows, shared = list[dict[str, Any]](), ("index", "word", "start", "end", "characters")
     for item, text, context in passages:
         tables = [run.words(text, context, entropy=entropy) for run in runs.values()]
@@ -307,8 +316,7 @@ def score_words(
             for name, record in zip(runs, records, strict=True):
                 prefix = f"{name}_" if len(runs) > 1 else ""
                 rows[-1] |= {k if k in shared else prefix + k: v for k, v in record.items()}
-    write_csv(path, rows)
-    print(f"{len(rows):,} words → {visible(str(path))}")
+    return rows
 
 
 def read_items(path: Path) -> list[tuple[str, str, str]]:
