@@ -14,7 +14,7 @@ from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, Report
+from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, ReferenceRow, Report
 
 COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
 # What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
@@ -225,6 +225,18 @@ def without_network(report: Report) -> dict[str, str]:
         how = how if abs(ahead) > report.margin else "does as well"
         result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
     return result
+
+
+def leads(reference: ReferenceRow) -> str:
+    """How far arms are ahead of a model that is none of them, or behind it."""
+    said = list[str]()
+    for arm, lead in reference.leads.items():
+        more = "fewer" if lead.difference < 0 else "more"
+        bounds = sorted(abs(bound) for bound in (lead.low, lead.high) if bound is not None)
+        within = lead.low is not None and lead.high is not None and lead.low * lead.high > 0
+        sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else "the interval holds 0"
+        said.append(f"{arm} needs {abs(lead.difference):.3f} {more} bits per character ({sure}).")
+    return " ".join(said)
 
 
 def audits(report: Report) -> list[tuple[str, str]]:
