@@ -1,6 +1,6 @@
 """How often do intervals over three folds hold the lead, where the folds share training text?
 
-    python experiments/coverage.py [TIMES]     # writes results/coverage.json and prints its table
+    python experiments/coverage.py [TIMES]     # writes results/coverage/folds.json
 
 Made-up leads of one arm over another, in bits per character, on documents of the lengths of two
 texts. Documents vary, and the networks of a fold move its documents together; two folds are
@@ -59,7 +59,7 @@ def main(times: int = 2000) -> None:
     cases = [dict(zip(names, row, strict=True)) for row in rows]
     for case in cases:
         case["coverage"] = coverage(case, times)
-    write_json(RESULTS / "coverage.json", {"times": times, "cases": cases})
+    write_json(RESULTS / "coverage" / "folds.json", {"times": times, "cases": cases})
     heads = ["text", "change per doubling of length", "SD of documents", "SD of folds", "coverage"]
     print(markdown_table(heads, [[*map(str, case.values())] for case in cases]))
 

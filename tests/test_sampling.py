@@ -77,7 +77,7 @@ def test_frequencies_are_the_probabilities(objective, part):
     model, prompts = writing_model(objective, part), [[4, 4, 4, 4], [7, 4, 7, 2]]
     drawn = written(model, np.repeat(prompts, 1500, axis=0), 1).reshape(2, 1500)
     for prompt, own in zip(prompts, drawn, strict=True):
-        stepper = Stepper(model.model)
+        stepper = Stepper(model)
         for token in prompt:
             stepper.append(token)
         expected = stepper.probabilities()[2:]

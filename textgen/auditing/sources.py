@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 from textgen.auditing.claims import Claim, ModelFactory
 from textgen.core.errors import TextgenError
@@ -219,8 +220,8 @@ class HuggingFaceModel:
         with self._torch.no_grad():
             inputs = {"input_ids": self._torch.tensor([list(tokens)]), self._cache: past}
             outputs = self._network(**inputs, use_cache=True)
-        logs = self._torch.log_softmax(outputs.logits[0].double(), dim=-1)
-        return logs.numpy(), getattr(outputs, self._cache)
+        logs = log_softmax(outputs.logits[0].double().numpy(), axis=-1)
+        return logs, getattr(outputs, self._cache)
 
     def encode(self, text: str) -> list[int]:
         # a special token's name in a text is text

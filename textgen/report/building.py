@@ -33,6 +33,7 @@ from textgen.report.sentences import cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
+from textgen.runs.results import Text
 from textgen.tokenizers.pieces import pretokenize, split_space
 
 # Draws the passages of human text.
@@ -391,13 +392,12 @@ def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
     return sorted(rows, key=lambda row: -sum(row.bits.values()))
 
 
-def drawn_samples(arm: Arm, temperature: float) -> list[metrics.Sample]:
+def drawn_texts(arm: Arm, temperature: float) -> list[Text]:
     """An arm's samples at a temperature: as many as one run drew, its seeds taking turns, all in
     the first fold."""
     sweeps = [first.texts.sweep for first, *_ in arm.repeats]
     drawn = [next(s.texts for s in sweep if s.temperature == temperature) for sweep in sweeps]
-    chosen = [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
-    return [metrics.Sample(text.text) for text in chosen]
+    return [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
 
 
 def samples_shown(
@@ -407,10 +407,10 @@ def samples_shown(
     settings, written = evaluation_for(loaded), []
     for prompt in settings.prompts:
         prompted = [(arm.name, text) for arm in arms for text in arm.first.texts.prompted]
-        texts: dict[str, Any] = {name: text for name, text in prompted if text.prompt == prompt}
+        texts: dict[str, Text] = {name: text for name, text in prompted if text.prompt == prompt}
         written.append((prompt, settings.temperature, texts))
     for temperature in settings.temperatures:
-        drawn = {arm.name: drawn_samples(arm, temperature) for arm in arms}
+        drawn = {arm.name: drawn_texts(arm, temperature) for arm in arms}
         for number in range(min([SAMPLES_SHOWN, *map(len, drawn.values())])):
             texts = {name: samples[number] for name, samples in drawn.items()}
             written.append(("", temperature, texts))
@@ -425,7 +425,7 @@ def samples_shown(
     ]
 
 
-def _sample_text(record: Any, human: metrics.Human) -> schema.SampleText:
+def _sample_text(record: Text, human: metrics.Human) -> schema.SampleText:
     text = record.text[:SAMPLE_CHARACTERS]
     filled = [span for span in record.filled if span[1] <= len(text)]
     return schema.SampleText(text=text, filled=filled, copied=copied_spans(text, human))
@@ -442,8 +442,8 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -
         human=_rounded(measure(written, human)),
         arms={
             arm.name: [
-                _rounded(measure(drawn_samples(arm, temperature), human))
-                for temperature in settings.temperatures
+                _rounded(measure([metrics.Sample(t.text) for t in drawn_texts(arm, at)], human))
+                for at in settings.temperatures
             ]
             for arm in arms
         },
