@@ -283,7 +283,7 @@ def test_a_model_from_elsewhere_is_compared_on_the_same_text(folder, finished_ru
 
 def test_what_cannot_be_used_is_named(folder, finished_run, monkeypatch, textgen):
     monkeypatch.setattr(Letters, "decode", lambda *_, **__: "another text")
-    said = "gives another text back"
+    said = "does not restore the text"
     textgen("compare", finished_run("char"), f"hf:{folder}", code=2, said=said)
     (folder / WEIGHTS).unlink()
     textgen("audit", folder, "--text", TEXT, code=2, said="cannot be read")
@@ -315,12 +315,12 @@ def test_a_run_has_and_shows_audits_of_itself_alone(tmp_path, finished_run, monk
     assert audit_lines(run) == ["audited, network: failed sums to one"]
     shutil.copy(run / "audit.json", run / "audit_with_cache.json")  # not of this part
     (line,) = audit_lines(run)[1:]
-    assert "not of this model with these weights" in line
+    assert "another model or other weights" in line
     (run / "audit_with_cache.json").write_text("[]")
     assert "audit_with_cache.json is damaged" in audit_lines(run)[1]
     with (run / "model.weights.h5").open("ab") as file:
         file.write(b"other")
-    assert "not of this model with these weights" in audit_lines(run)[0]
+    assert "another model or other weights" in audit_lines(run)[0]
 
 
 def test_the_command_says_by_its_exit_code(tmp_path, textgen):

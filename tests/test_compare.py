@@ -247,7 +247,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     assert all(name in done.err.replace("\n", "") for name in left_out)
     for given, message in (
         ([folders["cut"]], "no run that can be read"),
-        ([trained / "char-1"] * 2, "more than once"),
+        ([trained / "char-1"] * 2, "with the same seed"),
     ):
         textgen("compare", *given, code=2, said=message)
 
@@ -388,7 +388,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monk
     assert f'class="said"><bdi>{answer}' in page
     assert f"Does reading words hurt? {answer}" in html.unescape(made._repr_html_())
     for shown in (printed, page):
-        assert "without a neural network" in shown
+        assert ", without a network, " in shown
     assert "repeats the report, except for what was given from Python: contrasts." in page
     (row,) = made.contrasts
     assert (made.report.questions, row.p_adjusted) == (2, min(1.0, 2 * row.p))
@@ -429,10 +429,10 @@ UPDATES = {"budget": {"updates": 300}}
         (spending_cautions(spent("b", MANY, 9, budget={"epochs": 2}, updates=[200])),
          ["budget. a 310,000"]),
         (spending_cautions(spent("b", MANY, 60, updates=[600], start="runs/b")),
-         ["b 770,000 characters, 600 updates, 60 seconds", "begin with. b went on from runs/b"]),
+         ["b 770,000 characters, 600 updates, 60 seconds", "weights. b went on from runs/b"]),
         (spending_cautions(spent("b", timing=1.1), spent("c", timing=None)), []),
         (spending_cautions(spent("b", timing=0.85, updates=[259])),
-         ["300 updates, 30 seconds, with 102% of the time planned for an update; b 310,000 "
+         ["300 updates, 30 seconds, at 102% of the planned time per update; b 310,000 "
           "characters, 259 updates"]),
         (spending_cautions(spent("b", threads=16), spent("c", threads=0)), ["a had 2; b had 16"]),
         (spending_cautions(spent("b", extra_data=["GloVe", "tags"])), ["data. b uses GloVe, tags"]),
@@ -440,7 +440,7 @@ UPDATES = {"budget": {"updates": 300}}
         (overfitting_cautions(2.0, 2.1, 2.2, 2.3), ["a was best after 25%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
         (unlike_parts_cautions([1], [2]), []),
-        (unlike_parts_cautions([1], [], []), ["document cache are of unlike models. b has none"]),
+        (unlike_parts_cautions([1], [], []), ["document cache compare unlike models. b has none"]),
         (spending_cautions(spent("b", networks=3)), ["a has 1; b has 3"]),
     ],
 )  # fmt: skip
@@ -454,6 +454,6 @@ def test_an_answer_says_what_its_two_arms_did_not_have_alike():
     report, _ = sample({"a": 1.9, "b": 1.8, "c": 1.7})
     report.contrasts[0].unequal = ["number of threads", "outside data"]
     _, caveat, *_ = result_lines(report)
-    said = "The two did not have the same number of threads or outside data."
+    said = "The two arms did not have the same number of threads or outside data."
     assert caveat.startswith(f"{said} Between")
     assert [said in claim.caveat for claim in sentences.claims(report)[:2]] == [True, False]

@@ -146,7 +146,7 @@ def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, mo
         assert ("note: " in printed, noted in printed) == (bool(seen), True)
     load_text.side_effect = TextgenError("no such file")
     printed = textgen("score", trained.folder, "--text=The").out
-    assert "not looked for in the training text" in printed
+    assert "not compared with the training text" in printed
 
 
 def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
@@ -255,7 +255,7 @@ def test_a_folder_of_another_format_is_refused_with_both_numbers(copied_run, fou
     if found is None:  # as folders had none at first
         del metrics["format"]
     (folder / METRICS_FILE).write_text(json.dumps(metrics))
-    assert f"of format {found or 1}; this version of textgen reads format 3" in refusal(folder)
+    assert f"format {found or 1}, but this version of textgen reads format 3" in refusal(folder)
 
 
 def test_a_file_that_nothing_needs_is_not_missed(copied_run):

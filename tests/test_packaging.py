@@ -69,7 +69,7 @@ def test_an_unknown_kind_may_be_that_of_a_missing_package_and_none_replaces_a_ki
     installed(rare_words="hashed = brought:Missing")
     with pytest.raises(TextgenError) as caught:
         load_experiment("word_rare_unk", ["tokenizer.rare_words.kind=hashd"])
-    for part in ("did you mean 'hashed'", "cluster, drop, hashed", "package that brings it"):
+    for part in ("did you mean 'hashed'", "cluster, drop, hashed", "provides this kind"):
         assert part in str(caught.value)
     installed(rare_words="unk = brought:Missing")
     assert settings.lookup("rare_words", "unk") is Unk

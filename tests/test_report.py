@@ -123,7 +123,7 @@ def test_advice_says_what_would_settle_a_difference():
     for needed, said in (
         (Needed("seeds"), "more runs"),
         (Needed("folds", 5), "5 folds"),
-        (Needed("documents", 30, True), "30 such documents, and two seeds"),
+        (Needed("documents", 30, True), "30 such documents and at least two seeds"),
         (Needed("documents", 501), "501 such documents"),
     ):
         assert said in sentences.advice(ContrastRow(**row | {"needed": needed}))

@@ -225,7 +225,7 @@ def test_odd_texts_are_read_or_refused(textgen, experiment_file, corpus_folder, 
     done = textgen("run", experiment_file, *(f"--set={setting}" for setting in settings))
     assert done.err == ""
     article = "generate", tmp_path / "runs/tiny", "--method=article", "--prompt=яяя"
-    textgen(*article, code=2, said="over the tokens of a text")
+    textgen(*article, code=2, said="on the tokens of a text")
     for text, message in ((" \n", "every document is empty"), ("ab", "more than one window")):
         for document in tales.iterdir():
             document.write_text(text)

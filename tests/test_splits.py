@@ -124,7 +124,7 @@ def test_a_split_that_cannot_be_is_refused(tmp_path):
         ({"groups": [["tale1", "tale2"]]}, r"split.groups.*mean 'tale1\.txt', 'tale2\.txt'"),
         ({"test": ["tale1.txt"], "groups": [["tale1.txt", "tale2.txt"]]}, "tale2.txt in the train"),
         ({"method": "contiguous"}, "split.method.*9 documents"),
-        ({"fold": 1, "folds": 10}, "split.folds.*9 documents in 9 groups"),
+        ({"fold": 1, "folds": 10}, "split.folds.*9 documents form 9 groups"),
         ({"fold": 1, "folds": 3, "test": ["a"]}, "split.*folds"),
     ):
         with pytest.raises(TextgenError, match=f"(?s){message}"):

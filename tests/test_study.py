@@ -94,7 +94,7 @@ def bits(folder):
 
 def test_arms_on_other_text_or_another_split_are_refused(written):
     for setting in ("split.seed=5", "corpus.keep='article'"):
-        with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*than that of arms\.char"):
+        with pytest.raises(TextgenError, match=r"arms\.twin(.|\n)*from that of arms\.char"):
             studies.load_study(written(UPDATES + CHAR + arm("twin", setting)))
 
 
@@ -309,7 +309,7 @@ def test_questions_that_documents_cannot_answer_are_warned_of(written, capsys, d
     execution.show_text(studies.load_study(path), Screen())
     shown = " ".join(capsys.readouterr().out.split())
     assert f"test {documents} documents" in shown
-    assert ("cannot answer 2 questions, whatever comes out: 7" in shown) == warned
+    assert ("cannot answer 2 questions, whatever the results: at least 7" in shown) == warned
 
 
 BATCH = ["training.batch=4"]

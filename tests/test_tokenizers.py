@@ -214,7 +214,7 @@ Idle = dataclasses.make_dataclass("Idle", [], bases=(ClassPolicy,), frozen=True)
     ("point", "plugin", "message"),
     [
         ("metric", Half(1.0), "Half lacks "),
-        ("metric", Half, "Half has no default of weight"),
+        ("metric", Half, "Half has no default for weight"),
         ("metrics", Half, "did you mean 'metric'"),
         ("rare_words", Idle, "Idle lacks classes, classify"),
         ("rare_words", object, "object is not a dataclass"),

@@ -52,17 +52,17 @@ class Parser(argparse.ArgumentParser):
         """The options ``--runs`` and ``--reports``."""
         for name in names:
             form: dict[str, Any] = {"dest": f"{name}_folder", "type": Path, "default": Path(name)}
-            self.option(f"--{name}", f"where {name} lie", **form)
+            self.option(f"--{name}", f"folder for {name}", **form)
 
     def part(self, what: str) -> None:
         """The option ``--part``."""
-        self.option("--part", f"of the model, {what}", choices=PARTS, default="network")
+        self.option("--part", f"part of the model {what}", choices=PARTS, default="network")
 
     def passage(self) -> Any:
         """``--text`` or ``--file``; exactly one is needed; returns their group."""
         group = self.add_mutually_exclusive_group(required=True)
         group.add_argument("--text", help="the passage")
-        group.add_argument("--file", type=Path, help="a UTF-8 file with it; -: standard input")
+        group.add_argument("--file", type=Path, help="UTF-8 file of the passage; -: standard input")
         return group
 
 
@@ -84,14 +84,14 @@ def command(function: str) -> Callable[[Arguments], Arguments]:
 @command("studies.trying:try_texts")
 def _try(parser: Parser) -> None:
     """find out which learns your texts better: characters, subwords or words"""
-    text = "a folder of texts, or one file (without it: Lovecraft's tales); .txt, and with "
-    text += "pip install '.[formats]' .docx, .epub, .html and .xml"
+    text = "a folder of texts, or one file (default: Lovecraft's tales): .txt; after "
+    text += "pip install '.[formats]' also .docx, .epub, .html and .xml"
     parser.option("texts", text, nargs="?", type=Path)
-    parser.option("--minutes", "for all of it", type=float, default=3.0)
-    parser.option("--seeds", "trainings of each of the three", type=int, default=1)
-    parser.option("--language", "of the texts, such as Swahili or sw (default: detected)")
+    parser.option("--minutes", "total time, planning and report included", type=float, default=3.0)
+    parser.option("--seeds", "trainings of each model", type=int, default=1)
+    parser.option("--language", "language of the texts, e.g. Swahili or sw (default: detected)")
     parser.folders("runs", "reports")
-    parser.flag("--overwrite", "replace a study of this name that differs, with its runs")
+    parser.flag("--overwrite", "replace a different study of the same name, and its runs")
     parser.flag("--open", "open the page in a browser")
     parser.flag("--quiet", "print only warnings and errors")
 
@@ -101,8 +101,8 @@ def _run(parser: Parser) -> None:
     """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
-    more = "train the best weights of the finished run of this name or folder for N more seconds, "
-    more += "or updates, …: a second warm-up and decay, not one long training"
+    more = "train a finished run (name or folder) further from its best weights: N more seconds, "
+    more += "or updates etc.; a second warm-up and decay, not one long training"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.folders("runs")
@@ -115,33 +115,33 @@ def _study(parser: Parser) -> None:
     """run arms × seeds under one budget, and compare them"""
     parser.option("path", "a TOML file or a name, e.g. study_small", metavar="study", type=Path)
     parser.folders("runs", "reports")
-    parser.option("--workers", "runs at once, e.g. idle cores", type=int, default=1)
-    parser.option("--address", "Ray cluster for the runs (pip install '.[cluster]')")
-    parser.flag("--overwrite", "replace plan and runs of arms that have changed")
+    parser.option("--workers", "runs at once, e.g. one per idle core", type=int, default=1)
+    parser.option("--address", "address of a Ray cluster for the runs (pip install '.[cluster]')")
+    parser.flag("--overwrite", "plan and run changed arms again")
     parser.flag("--quiet", "print only warnings and errors")
 
 
 @command("studies.tuning:tune")
 def _tune(parser: Parser) -> None:
-    """try one list of settings for every arm of a study: matched and tuned experiment files"""
+    """try one list of settings on every arm of a study; write matched and tuned experiment files"""
     parser.option("path", "a TOML file with a table [tune]", metavar="study", type=Path)
     parser.folders("reports")
-    parser.option("--workers", "trainings at once, e.g. idle cores", type=int, default=1)
-    parser.flag("--overwrite", "begin again, whatever is there")
+    parser.option("--workers", "trainings at once, e.g. one per idle core", type=int, default=1)
+    parser.flag("--overwrite", "discard earlier trials and begin again")
     parser.flag("--quiet", "print only warnings and errors")
 
 
 @command("report.comparison:compare_runs")
 def _compare(parser: Parser) -> None:
     """compare finished runs in one report"""
-    folders = "run folders, e.g. runs/char, and hf:FOLDER of models of Hugging Face's"
+    folders = "run folders, e.g. runs/char; hf:FOLDER for a Hugging Face model"
     parser.option("runs", folders, nargs="+", type=Path)
-    parser.option("--name", "of the report (default: those of the runs)", default="")
+    parser.option("--name", "name of the report (default: the names of the runs)", default="")
     parser.option("--title", "heading of the report", default="")
     parser.part("that the answers are about")
     parser.folders("reports")
     parser.flag("--different-texts", "accept runs on different texts or splits, and flag them")
-    embed = "put the models of these arms, or of all, into the page (after the run folders)"
+    embed = "embed the models of these arms, or of all, in the page; give it after the run folders"
     parser.option("--embed", embed, nargs="*", metavar="ARM")
     parser.flag("--quiet", "print only warnings and errors")
 
@@ -152,16 +152,16 @@ def _generate(parser: Parser) -> None:
     parser.option("run", RUN, type=Path)
     parser.option("--prompt", "how the text begins", default="")
     parser.option("--length", "characters to write", type=int, default=500)
-    temperature = "below 1: likelier tokens are preferred"
+    temperature = "sampling temperature; below 1, likelier tokens are preferred"
     parser.option("--temperature", temperature, type=float, default=Sampling.temperature)
     parser.option("--top-k", "sample from the k most probable tokens; 0: all", type=int, default=0)
     top_p = "sample from the most probable tokens of this total mass"
     parser.option("--top-p", top_p, type=float, default=1.0)
-    parser.option("--seed", "repeats a text (default: another each time)", type=int)
-    parser.option("--samples", "how many texts", type=int, default=1)
-    method = "sample, or article: the most probable token at every position of the real --prompt"
+    parser.option("--seed", "seed that repeats a text (default: a new one each time)", type=int)
+    parser.option("--samples", "number of texts", type=int, default=1)
+    method = "sample, or article: the most probable token at every position of the text in --prompt"
     parser.option("--method", method, default="sample")
-    fill = "what placeholders become: words drawn as they are scored (scored), words of the "
+    fill = "what replaces placeholders: words drawn as they are scored (scored), words of the "
     fill += "training text that read well (pool), or marks (mark)"
     parser.option("--fill", fill, default="scored")
     parser.part("that writes")
@@ -172,41 +172,41 @@ def _generate(parser: Parser) -> None:
 @command("interactive.server:play")
 def _play(parser: Parser) -> None:
     """ask trained models side by side, in a page"""
-    parser.option("runs", "e.g. runs/char", type=Path, nargs="+", metavar="RUN")
-    parser.option("--port", "of the page; 0: any free port", type=int, default=0)
+    parser.option("runs", "run folders, e.g. runs/char", type=Path, nargs="+", metavar="RUN")
+    parser.option("--port", "port of the page; 0: any free port", type=int, default=0)
     parser.part("that answers until another is chosen")
 
 
 @command("auditing.audit:audit")
 def _audit(parser: Parser) -> None:
-    """check that the bits any model reports are a valid likelihood; exit code 1: a check failed"""
+    """check that the bits a model reports are a valid likelihood; exit code 1 if a check fails"""
     from textgen.evaluation.units import UNITS
 
     parser.option("model", "a run folder, a Hugging Face folder, or file.py:Class")
     parser.passage()
-    claim = "what is claimed about this text, with four digits at least"
+    claim = "figure claimed for this text, with at least four digits"
     parser.option("--claim", claim, type=float, metavar="FIGURE")
-    parser.option("--unit", "of the claim", choices=UNITS, default="bits_per_character")
-    parser.flag("--end-counted", "the claim counts the end as one character more")
-    parser.flag("--no-end", "a Hugging Face model without an end")
-    parser.part("of a run, that is audited")
-    output = "where to write it (default: the run's folder, or ./audit.json)"
+    parser.option("--unit", "unit of the claim", choices=UNITS, default="bits_per_character")
+    parser.flag("--end-counted", "the claim counts the end of the text as one more character")
+    parser.flag("--no-end", "do not charge a Hugging Face model for the end of the text")
+    parser.part("that is audited (for a run of textgen)")
+    output = "file for the audit (default: audit.json in the run's folder, or here)"
     parser.option("--output", output, type=Path)
     parser.flag("--json", "print the audit as JSON")
 
 
 @command("runs.console:score")
 def _score(parser: Parser) -> None:
-    """the bits of a passage, or of each of its words, or a split of its own text, under a run"""
-    parser.option("runs", f"{RUN}; several with --words alone", type=Path, nargs="+", metavar="RUN")
-    passage, split = parser.passage(), "of the run's own text, in place of a passage"
+    """score a passage, each word of a passage, or a split of a run's own text, in bits"""
+    parser.option("runs", f"{RUN}; several only with --words", type=Path, nargs="+", metavar="RUN")
+    passage, split = parser.passage(), "a split of the run's own text, in place of a passage"
     passage.add_argument("--split", choices=SPLITS, help=split)
-    items = "with --words: a CSV of item, text and, if wanted, context, read first and not charged"
+    items = "with --words: a CSV of item, text and, optionally, context, which is not charged"
     passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
-    words = "write every word's surprisal to this CSV; of words and subwords, an upper bound"
+    words = "write each word's surprisal to this CSV; an upper bound for word and subword models"
     parser.option("--words", words, type=Path, metavar="FILE.csv")
-    parser.flag("--entropy", "with --words: the entropy of the next token before each word, too")
-    parser.part("by which a passage is coloured")
+    parser.flag("--entropy", "with --words: also the entropy of the next token before each word")
+    parser.part("that colours the passage")
     parser.flag("--json", "print JSON")
 
 
@@ -216,7 +216,7 @@ def _corpus(parser: Parser) -> None:
     text = (
         "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind of "
     )
-    text += "corpus, whose text and split are shown; without it the kinds are listed"
+    text += "corpus, to show its text and split; without an argument, the kinds are listed"
     parser.option("corpus", text, nargs="?", metavar="TEXTS, EXPERIMENT or KIND")
     parser.overrides("corpus.path=my_texts")
     parser.flag("--json", "print JSON")
@@ -228,19 +228,19 @@ def _baseline(parser: Parser) -> None:
     parser.option("experiment", EXPERIMENT, type=Path)
     kinds = ", ".join(sorted(plugin_table("baseline")))
     parser.option("--kind", f"one of {kinds}; kneser_ney if not given", metavar="KIND")
-    order = "tokens of the longest n-gram (4 if not given), or bytes of context of ppmd (8); may be"
+    order = "longest n-gram in tokens (default 4), or context of ppmd in bytes (default 8); may be"
     form: dict[str, Any] = {"action": "append", "dest": "orders", "metavar": "N", "default": []}
     parser.option("--order", f"{order} repeated", type=int, **form)
-    program = "of --kind command: a compressor that is a program, with {input} for the file, e.g. "
-    parser.option("--command", program + '"paq8px -8 {input}"; zpaq -m5 if not given')
+    program = "for --kind command: the call of a compressor, with {input} for the file, e.g. "
+    parser.option("--command", program + '"paq8px -8 {input}" (default: zpaq -m5)')
     parser.overrides("split.seed=1")
-    parser.flag("--json", "one JSON record a model")
+    parser.flag("--json", "one JSON record per model")
 
 
 @command("commands:schema")
 def _schema(parser: Parser) -> None:
     """write the JSON schema of experiment files, for editors"""
-    parser.flag("--study", "the schema of study files")
+    parser.flag("--study", "write the schema of study files instead")
 
 
 def script(*before: str) -> NoReturn:

@@ -42,7 +42,7 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         table = {"corpus": {"kind": kind, "path": corpus}}
         settings = resolve_text(SettingsReader().override(table, overrides))
     else:
-        message = "neither a kind of corpus, an experiment, a folder nor a file"
+        message = "not a kind of corpus, an experiment, a folder or a file"
         raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))
     statistics = corpus_statistics(settings)
     tokenizer = getattr(settings, "tokenizer", None)

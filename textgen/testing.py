@@ -59,7 +59,7 @@ def check_plugin(point: str, plugin: Any) -> None:
     if plugin is kind:
         for field in dataclasses.fields(kind):
             without = field.default is field.default_factory is dataclasses.MISSING
-            message = f"{kind.__name__} has no default of {field.name}: check an instance"
+            message = f"{kind.__name__} has no default for {field.name}: check an instance"
             assert not (field.init and without), message
         plugin = kind()
     try:
@@ -79,12 +79,12 @@ def check_tokenizer(config: Any) -> None:
     for text in AWKWARD_TEXTS:
         encoded, again = tokenizer.encode(text), loaded.encode(text)
         tokens = encoded.tokens
-        assert tokenizer.decode(encoded) == text, f"{text!r} comes back as another text"
+        assert tokenizer.decode(encoded) == text, f"{text!r} is not restored from its tokens"
         assert encoded.characters == len(text), f"{text!r} has another number of characters"
         assert tokens.max(initial=0) < tokenizer.size, "a token beyond the size"
         assert len(encoded.ends) == len(tokens), "not every token ends somewhere in the text"
         assert len(encoded.places) == len(encoded.surfaces), "a surface form without a place"
-        assert again.tokens.tolist() == tokens.tolist(), "a loaded one encodes otherwise"
+        assert again.tokens.tolist() == tokens.tolist(), "a loaded tokenizer encodes differently"
         np.testing.assert_allclose(again.spelling_bits, encoded.spelling_bits, rtol=1e-9)
         for cached, bits in enumerate((encoded.spelling_bits, encoded.cached_spelling_bits)):
             assert len(bits) == len(encoded.surfaces), f"{text!r}: some surface forms are free"
@@ -92,7 +92,7 @@ def check_tokenizer(config: Any) -> None:
             if tokenizer.charged:
                 _check_choices(tokenizer, encoded, text, bool(cached), bits.sum())
     offsets = tokenizer.temperature_offsets(0.5)
-    assert offsets.shape == (tokenizer.size,), "temperature_offsets does not speak of every token"
+    assert offsets.shape == (tokenizer.size,), "temperature_offsets does not cover every token"
     assert (offsets < 1e-6).all(), "a temperature below 1 makes some token more probable"
     assert not tokenizer.temperature_offsets(1.0).any(), (
         "what is drawn at temperature 1 is not what is scored"
@@ -185,7 +185,7 @@ def check_metric(metric: Any) -> None:
     human = Human(["The tide was out. A gull! ", "No one came; no one left the shore. "])
     samples = [Sample("The tide left. A gull, a bell!"), Sample("no one no one no one"), Sample("")]
     rows = metric.counts(samples, human)
-    assert rows.shape[0] == len(samples), "not a row a sample"
+    assert rows.shape[0] == len(samples), "not one row per sample"
     for total in (rows.sum(axis=0)[None], np.zeros((1, rows.shape[1]))):
         values = metric.values(total, human)
         assert list(values) == list(metric.labels), "labels and figures differ"

@@ -89,7 +89,7 @@ class Audit:
         for check in self.checks:
             lines += [f"{check.verdict:<9} {check.name}", *wrap(check.measured)]
             if check.name in self.failed:
-                lines += wrap(f"What should be: {CHECKS[check.name].__doc__}")
+                lines += wrap(f"Expected: {CHECKS[check.name].__doc__}")
         end = "" if self.passed else f"; {self.result}"
         lines += ["", f"{self.passed_number} of {len(self.checks)} checks passed{end}"]
         return "\n".join(lines)
@@ -105,7 +105,7 @@ class Audit:
         is_own = path.resolve() in [file.resolve() for file in own]
         if (path.parent / "manifest.json").exists() and not is_own:
             message = f"{path} was not written: a run's folder holds audits of this run alone"
-            raise TextgenError(message, "write it elsewhere: --output FILE")
+            raise TextgenError(message, "write the audit elsewhere: --output FILE")
         write_json(path, asdict(self))
 
 
@@ -120,9 +120,9 @@ def audit_lines(folder: Path) -> list[str]:
             audit = TypeAdapter(Audit).validate_json(path.read_bytes())
             fits = (audit.kind, audit.sha256) == (RUN + part, checksums(folder))
         except UNREADABLE:
-            lines.append(f"its {name} is damaged: audit it again")
+            lines.append(f"{name} is damaged: audit the run again")
             continue
-        again = f"its {name} is not of this model with these weights: audit it again"
+        again = f"{name} belongs to another model or other weights: audit the run again"
         lines.append(f"audited, {part}: {audit.result}" if fits else again)
     return lines
 
@@ -136,19 +136,19 @@ def audit_model(
     end: bool = True,
     say: Callable[[str], object] = lambda line: None,
 ) -> Audit:
-    """Audit a language model: are the bits that it claims for a text a likelihood?
+    """Audit a language model: check that the bits it claims for a text are a likelihood.
 
     Args:
         model: a run folder, a Hugging Face folder, ``"file.py:Class"``, or a class or function that
-            makes a model (:class:`textgen.auditing.claims.Model`). Of the last, another instance
-            decodes the text here; of the others, one in another process, which shares nothing with
-            this one.
-        text: what it is audited on; a few thousand characters are enough.
+            makes a model (:class:`textgen.auditing.claims.Model`). For a class
+            or function, another instance in this process decodes the text; for the others, an
+            instance in a process of its own.
+        text: the text to audit the model on; a few thousand characters are enough.
         claim: what is claimed about this text, a :class:`textgen.auditing.claims.Claim` or its
-            fields; it replaces those of the model's own claim.
-        part: of a run's model, that is audited.
+            fields, which replace those of the model's own claim.
+        part: the part of a run's model that is audited.
         end: whether a Hugging Face model is charged for the end of the text.
-        say: called with what is being done.
+        say: called with a line about each step.
 
     Raises:
         TextgenError: no such model, no text, an invalid claim, or a model that does not keep

@@ -179,7 +179,7 @@ def decode_words(model: Model, words: np.ndarray, length: int) -> str:
 
 
 def sums_to_one(case: Case) -> Result:
-    """Probabilities add up to one wherever they were looked at, and those of texts to no more."""
+    """Next-token probabilities add up to one at every place; those of texts, to at most one."""
     allowed = stated_tolerance(case.model)
     sums, random = [*case.sums], np.random.default_rng(0)
 
@@ -195,9 +195,9 @@ def sums_to_one(case: Case) -> Result:
     worst = max(abs(total - 1) if math.isfinite(total) else math.inf for total in sums)
     return (
         worst <= allowed and mass <= 1 + allowed * (longest + 1),
-        f"at {len(sums):,} places, of the text, of texts that the model wrote and of short ones, "
+        f"at {len(sums):,} places in the text, in texts that the model wrote and in short ones, "
         f"the probabilities of all tokens add up to one within {worst:.1e} (allowed: "
-        f"{allowed:.0e}); those of all texts of up to {longest} of {letters!r} add up to "
+        f"{allowed:.0e}); those of all texts of up to {longest} letters from {letters!r} add up to "
         f"{mass:.6g} (expected: at most one)",
     )
 
@@ -223,7 +223,7 @@ def _short_texts(case: Case, sums: list[float]) -> tuple[str, int, float]:
 
 
 def no_look_ahead(case: Case) -> Result:
-    """Later characters change nothing before them, neither predictions nor claimed bits."""
+    """Later characters change neither earlier predictions nor earlier claimed bits."""
     text, places, wrong = case.text, 0, list[str]()
     near = [min(cut, max(1, len(text) * cut // CHANGED_FROM[-1])) for cut in CHANGED_FROM]
     edits = [(near[0], text[: near[0]]), *(_with_change(text, cut) for cut in dict.fromkeys(near))]
@@ -235,13 +235,13 @@ def no_look_ahead(case: Case) -> Result:
         for place, (a, b) in enumerate(itertools.islice(both, same + 1)):
             places += 1
             if a.shape != b.shape or not np.allclose(a, b, 1e-5, 1e-9, equal_nan=True):
-                wrong.append(f"the prediction at token {place} changes with characters from {cut}")
+                wrong.append(f"the prediction at token {place} depends on characters from {cut}")
                 break
         parts = own_claim(case.twin, edited).parts or ()
         pairs = zip((case.claim.parts or ())[:same], parts, strict=False)
         if not all(abs(a - b) <= TOKEN_TOLERANCE_BITS for a, b in pairs):
-            wrong.append(f"bits claimed before {cut} change with characters from there on")
-    result = f"at {places} places two texts with the same beginning lead to the same predictions"
+            wrong.append(f"bits claimed before character {cut} change with later characters")
+    result = f"two texts with the same beginning get the same predictions, at {places} places"
     return not wrong, "; ".join(wrong) or result
 
 
@@ -279,7 +279,7 @@ def every_character_charged(case: Case) -> Result:
 
 
 def encode_and_decode(case: Case) -> Result:
-    """Every text comes back from its tokens, by an instance that never saw it."""
+    """Another instance, which never saw the texts, restores them from their tokens."""
     text, wrong, middle = case.text, list[str](), len(case.text) // 2
     replaced = text[:middle] + " Zxqwv, ypsilanti " + text[middle:]
     others = [t for t in (replaced, *AWKWARD_TEXTS) if own_tokens(case.model, t) is not None]
@@ -288,8 +288,8 @@ def encode_and_decode(case: Case) -> Result:
             place = len(commonprefix([sent, back]))  # noqa: RUF071 - of characters
             wrong.append(f"{_excerpt(sent, place)} comes back as {_excerpt(back, place)}")
     if wrong:
-        return False, f"{len(wrong)} of {len(others) + 1} texts do not come back: {wrong[0]}"
-    return True, f"the text and {len(others)} others come back exactly from another instance"
+        return False, f"{len(wrong)} of {len(others) + 1} texts are not restored: {wrong[0]}"
+    return True, f"another instance restores the text and {len(others)} others exactly"
 
 
 def _excerpt(text: str, place: int) -> str:
@@ -298,7 +298,7 @@ def _excerpt(text: str, place: int) -> str:
 
 
 def correct_denominator(case: Case) -> Result:
-    """The claimed figure is the bits over what its unit counts."""
+    """The claimed figure is the bits divided by what its unit counts."""
     claim, counts = case.claim, case.counts
     bits = case.total if claim.bits is None else claim.bits
     if claim.value is None:
@@ -312,12 +312,12 @@ def correct_denominator(case: Case) -> Result:
     return (
         right,
         f"{bits:,.1f} bits over {denominator(unit, counts)}{' + 1 end' * claim.end_marks} are "
-        f"{format_number(figure, '.4f')} {unit.label}; {claim.value:.4f} are claimed",
+        f"{format_number(figure, '.4f')} {unit.label}; claimed: {claim.value:.4f}",
     )
 
 
 def codes_as_claimed(case: Case) -> Result:
-    """The text compresses to the claimed size, and another instance reads it from that again."""
+    """The text compresses to the claimed size, and another instance decompresses it exactly."""
     if case.words is None:
         return False, "a token of the text has no probability"
     size, claimed = case.size, case.claim.bits
@@ -325,17 +325,17 @@ def codes_as_claimed(case: Case) -> Result:
     too_large = size > (1 + TOLERANCE) * expected
     try:
         back = case.decode(case.words, len(case.tokens))
-        result = "the text again" if back == case.text else f"another text, {_excerpt(back, 0)}"
+        result = "the same text" if back == case.text else f"another text, {_excerpt(back, 0)}"
     except Exception as error:  # a model that was led astray may raise anything
         back, result = None, f"nothing ({type(error).__name__}: {error})"
-    more = f", over {TOLERANCE:.1%} more" if too_large else ""
+    more = f", more than {TOLERANCE:.1%} above" if too_large else ""
     found = (
         f"{expected:,.1f} bits are {'measured' if claimed is None else 'claimed'}, {size:,.1f} are "
-        f"written{more}; another instance reads {result} from them"
+        f"written{more}; another instance decodes {result}"
     )
     right = not too_large and back == case.text
     if right and case.total < MIN_BITS:
-        return "too short", f"{found}; too short to tell: {MIN_BITS:,.0f} bits are needed"
+        return "too short", f"{found}; the text is too short: {MIN_BITS:,.0f} bits are needed"
     return right, found
 
 

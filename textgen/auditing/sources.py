@@ -50,9 +50,9 @@ def open_source(model: str | Path | ModelFactory, part: str, end: bool) -> Sourc
     in_python = callable(model) or path.endswith(".py")
     is_run = not in_python and not (folder / "config.json").exists()
     if part != "network" and not is_run:
-        raise TextgenError(f"{name}: --part is an option of runs of textgen")
+        raise TextgenError(f"{name}: --part applies to runs of textgen only")
     if not end and (in_python or is_run):
-        raise TextgenError(f"{name}: --no-end is an option of Hugging Face folders")
+        raise TextgenError(f"{name}: --no-end applies to Hugging Face folders only")
     if in_python:
         factory = model if callable(model) else load_class(Path(path), class_name)
         return Source(name, "a class in Python", factory, [] if callable(model) else [Path(path)])
@@ -76,7 +76,7 @@ def load_class(path: Path, name: str) -> ModelFactory:
     values = runpy.run_path(str(path), run_name=path.stem)
     if not callable(factory := values.get(name)):
         classes = ", ".join(key for key, value in values.items() if inspect.isclass(value))
-        raise TextgenError(f"{path}: no class {name!r}", f"it has {classes or 'none'}")
+        raise TextgenError(f"{path}: no class {name!r}", f"its classes: {classes or 'none'}")
     return factory
 
 
@@ -172,7 +172,7 @@ class HuggingFaceModel:
             import transformers
         except ImportError as error:
             hint = "pip install transformers torch"
-            raise TextgenError(f"{folder}: reading it needs {error.name}", hint) from None
+            raise TextgenError(f"{folder}: reading this folder needs {error.name}", hint) from None
         transformers.logging.disable_progress_bar()
         self._torch = torch
         local = {"local_files_only": True, "trust_remote_code": False}
@@ -181,7 +181,7 @@ class HuggingFaceModel:
             network = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **local)
         except (OSError, ValueError, KeyError) as error:
             cause = str(error).partition("\n")[0][:200]
-            raise TextgenError(f"{folder}: a folder that cannot be read: {cause}") from None
+            raise TextgenError(f"{folder}: the folder cannot be read: {cause}") from None
         self._network = network.float().eval()
         # what is carried from token to token has one name in some versions and another in others
         names = inspect.signature(network.forward).parameters

@@ -59,7 +59,7 @@ class TextSettings:
     """What decides which text is read and how it is divided.
 
     Args:
-        language: of the text, a code of ISO 639 such as ``"de"``; detected if it is not stated.
+        language: language of the text, an ISO 639 code such as ``"de"``; by default, detected.
     """
 
     corpus: Annotated[Any, Plugin("corpus")]
@@ -85,8 +85,8 @@ class Experiment(TextSettings):
     """An experiment file: everything that decides what a run computes.
 
     Args:
-        name: of the run folder; that of the file if it is not given.
-        seed: of every random choice but the split's.
+        name: name of the run folder; by default, that of the file.
+        seed: seed of every random choice except the split.
 
     ``left_out`` has a line for each table that has lost settings because a file or an override
     names another kind.
@@ -123,7 +123,7 @@ class Experiment(TextSettings):
         TextgenError: its model has no such part.
         """
         if part not in self.parts:
-            hint = f"it has {', '.join(self.parts)}"
+            hint = f"the model has {', '.join(self.parts)}"
             raise TextgenError(f"{self.name}: {self._missing_part(part)}", hint)
 
     def _missing_part(self, part: str) -> str:
@@ -160,7 +160,7 @@ def load_experiment(
 def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
     """The Experiment that nested plain data describes; ``where`` names it in errors."""
     if "arms" in data:
-        hint = "run all of it with: textgen study"
+        hint = "run the whole study with: textgen study"
         raise TextgenError(f"{where}: this is a study, not an experiment", hint)
     return _resolve(Experiment, {**DEFAULTS, **data}, where)
 
@@ -243,12 +243,12 @@ class SettingsReader:
             hint = f"write the path of a file, or the name of one that comes with textgen; {near}"
             raise TextgenError(f"{includes}{path}: {kind}", hint)
         if len(included_by) > MAX_DEPTH:
-            raise TextgenError(f"{includes}{path}: an include that leads back, or is too deep")
+            raise TextgenError(f"{includes}{path}: a circular include, or one nested too deep")
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:  # also of numbers of too many digits
             message = f"{path} cannot be read as TOML: {error}"
-            hint = f"a text is read by --set corpus.kind=file --set corpus.path={path}"
+            hint = f"to read a text: --set corpus.kind=file --set corpus.path={path}"
             raise TextgenError(message, None if path.suffix == ".toml" else hint) from None
         _check_data(data, str(path))
         if (include := data.pop("include", None)) is None:

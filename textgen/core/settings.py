@@ -86,7 +86,7 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     target = own.get(kind) or (table := plugin_table(point)).get(kind)
     prefix = f"{where}: " if where else ""
     if target is None:
-        hint = f"{suggestion(kind, table)}; or install the package that brings it"
+        hint = f"{suggestion(kind, table)}; or install the package that provides this kind"
         for entry in metadata.entry_points(name=kind):
             prefix, _, place = entry.group.partition(".")
             if prefix == "textgen" and place not in POINTS:
@@ -259,7 +259,7 @@ def check_name(name: str, where: str) -> None:
     TextgenError: it can name no folder.
     """
     if not re.fullmatch(FOLDER_NAME, name):
-        hint = "at most 100 letters, digits, '.', '_' and '-', a letter or digit first"
+        hint = "use at most 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"
         raise TextgenError(f"{where}: {name!r} cannot name a folder", hint)
 
 
@@ -283,11 +283,11 @@ Group = Annotated[tuple[str, ...], Field(min_length=1)]
 
 @dataclass(frozen=True)
 class CorpusOptions:
-    """What any corpus may have besides its own settings: how its text is changed, in the same way
-    for all arms. Characters are replaced first, then left out, then lines are stripped.
+    """Settings of every corpus besides those of its kind: changes to its text, the same for all
+    arms. Characters are replaced first, then left out; lines are stripped last.
 
     Args:
-        keep: leave out all characters but these; ``"article"`` names the article's own 75.
+        keep: the only characters to keep; ``"article"`` stands for the article's own 75.
         strip: ``"lines"`` leaves out white space at both ends of every line.
         drop: characters to leave out.
         replace: what takes the place of a character, e.g. ``{ "æ" = "ae" }``.
@@ -305,28 +305,28 @@ class CorpusOptions:
 
 @dataclass(frozen=True)
 class Split:
-    """How the text is divided into training, validation and test part.
+    """How the text is divided into training, validation and test parts.
 
     Args:
         validation: a fraction of all characters, drawn by document; or a list of documents, by name
             or pattern (``*``, ``?``, ``[…]``).
-        test: the same of the test part.
-        seed: of the hash that draws documents.
+        test: the same for the test part.
+        seed: seed of the hash that draws documents.
         groups: lists of documents that share text and must go to the same part.
-        method: how what is not listed is drawn. ``"hash"``: by a hash of names and ``seed``.
+        method: how unlisted documents are drawn. ``"hash"``: by a hash of names and ``seed``.
             ``"contiguous"``: one text is cut, training text first, then validation, then test.
-            ``"blocks"``: all documents are cut, so that the test part has at least eight pieces, of
-            which none has a neighbour that is trained on. By default the names of files such as
-            ``train.txt`` decide, else the hash.
-        exact: a contiguous text is cut at the very character, not at a line end.
+            ``"blocks"``: all documents are cut, so that the test part has at least eight pieces,
+            none of them next to a training piece. By default, file names such as ``train.txt``
+            decide, or else the hash.
+        exact: cut a contiguous text at the exact character, not at a line end.
         first: the part that a contiguous text begins with.
-        fold: of a cross-validation, counted from 1: each document is tested in exactly one fold.
-        folds: how many there are.
-        train_characters: so much of the training text is kept; the other parts do not change, and a
-            smaller number keeps a part of what a larger one does.
-        train_subset: ``"random"``: beside ``train_characters``, random documents are kept instead,
-            and pieces of long ones, of which no two folds have the same while the text suffices;
-            validation text is then at most a tenth of the training text.
+        fold: number of the test fold, from 1; each document is tested in exactly one fold.
+        folds: number of folds of a cross-validation.
+        train_characters: characters of training text to keep; the other parts do not change, and a
+            smaller number keeps a subset of what a larger number keeps.
+        train_subset: with ``"random"``, ``train_characters`` keeps random documents and pieces of
+            long ones. Two folds share none of these while the text suffices. Validation text is
+            then at most a tenth of the training text.
 
     Raises:
         ValueError: settings that do not go together.
@@ -358,11 +358,11 @@ class Split:
         if self.first == "validation" and (names or not contiguous):
             raise ValueError('first = "validation" needs method = "contiguous" and no lists')
         if (self.fold is None) != (self.folds is None):
-            raise ValueError("fold and folds need each other, e.g. fold = 1, folds = 5")
+            raise ValueError("fold and folds go together, e.g. fold = 1, folds = 5")
         if self.fold and self.folds and self.fold > self.folds:
             raise ValueError(f"there is no fold {self.fold} of {self.folds} folds")
         if self.folds and (names or self.method in ("contiguous", "blocks")):
-            raise ValueError(f"folds go neither with lists nor with method = {self.method!r}")
+            raise ValueError(f"folds exclude lists and method = {self.method!r}")
 
 
 def check_rising(name: str, values: Sequence[Any]) -> None:
@@ -371,7 +371,7 @@ def check_rising(name: str, values: Sequence[Any]) -> None:
     """
     numbers = [math.inf if value == "all" else value for value in values]
     if numbers != sorted({*numbers}):
-        raise ValueError(f"{name} that do not rise: {list(values)}")
+        raise ValueError(f"{name} must rise: {list(values)}")
 
 
 @dataclass(frozen=True)
@@ -380,7 +380,7 @@ class TrainingCountsSettings:
     network predicts (see :mod:`textgen.evaluation.counts`).
 
     Args:
-        orders: lengths of context in tokens, rising, each a level of counts. No orders, no counts.
+        orders: context lengths in tokens, ascending, a level of counts each; empty: no counts.
 
     Raises:
         ValueError: orders that do not rise.
@@ -398,11 +398,11 @@ class CacheSettings:
     document so far (see :mod:`textgen.evaluation.counts`).
 
     Args:
-        orders: lengths of context in tokens, rising, each a level of the cache. With a cache, rare
-            words that stood in the document before are cheaper, too. No orders, no cache.
-        learning_rate: of dynamic evaluation (see :mod:`textgen.evaluation.dynamic`): in that part
-            the network, too, keeps learning from the document, by steps of this size in units of
-            the gradient's RMS; 0: it does not.
+        orders: context lengths in tokens, ascending, a level of the cache each; empty: no cache. A
+            cache also makes rare words cheaper once the document has used them.
+        learning_rate: learning rate of dynamic evaluation (see :mod:`textgen.evaluation.dynamic`):
+            in the part ``with_cache`` the network also keeps learning from the document, in steps
+            of this size in units of the gradient's RMS; 0: no dynamic evaluation.
 
     Raises:
         ValueError: orders that do not rise, or a learning rate without orders.
@@ -421,39 +421,39 @@ class CacheSettings:
 class Training:
     """How the backbone is trained. Exactly one of the four budgets is given.
 
-    Two figures above the best, running, have a training that watches validation text go back to the
-    best and cool: its learning rate falls to zero over a fifth of the updates made, or those that
-    are left, and it ends.
+    After two validation figures in a row above the best, a training that watches validation text
+    returns to the best weights and cools: the learning rate falls to zero over a fifth of the
+    updates made, or over those that are left. Then the training ends.
 
     Args:
-        seconds: turned into a fixed number of updates after a short calibration.
-        characters: seen in all, repeats included.
-        updates: of the weights.
+        seconds: training time, converted into a number of updates after a short calibration.
+        characters: characters seen in total, repeats included.
+        updates: number of updates of the weights.
         epochs: passes over the training text.
-        start: the folder of a finished run with the same text, tokenizer and network: training goes
-            on from its best weights and with the batches after its last one, its learning rate
-            rises and falls once more, and what it has spent is added to the figures.
-        batch: windows of an update, each from another place of the training text.
-        optimizer: Keras' of this name.
-        learning_rate: at its highest.
-        table_rate: the learning rate of a backbone's tables (``ngrams``) over that of its other
-            weights; they have an optimizer of their own, without decay or clipping
+        start: the folder of a finished run with the same text, tokenizer and network. Training
+            continues from the best weights of that run, with the batches after its last one. The
+            learning rate rises and falls once more, and the figures include what that run spent.
+        batch: windows per update, each from a different place in the training text.
+        optimizer: the Keras optimizer of this name.
+        learning_rate: the highest learning rate.
+        table_rate: ratio of the learning rate of a backbone's tables (``ngrams``) to that of its
+            other weights; tables have an optimizer of their own, without decay or clipping
             (:class:`textgen.training.step.RowAdagrad`).
-        schedule: of the learning rate after the warm-up. ``"cosine"``: it falls to zero along a
-            cosine; ``"constant"``: it stays.
+        schedule: the learning rate after the warm-up: ``"cosine"`` lowers it to zero along a
+            cosine, ``"constant"`` keeps it.
         warmup: the fraction of the updates over which the learning rate rises from zero.
-        weight_decay: of ``"adamw"``, decoupled from the gradient.
-        clip_norm: the largest norm of the gradient of all weights together; 0: any.
+        weight_decay: weight decay of ``"adamw"``, decoupled from the gradient.
+        clip_norm: largest norm of the gradient over all weights; 0: no clipping.
         loss: ``"binary"`` is the article's: a binary cross-entropy for each token.
-        validations: how often within the budget, if not once an epoch, the model is validated, a
-            checkpoint written and the best weights kept. The intervals are as even as can be, and
-            of ten updates or more: a training of fewer than ten per validation has fewer.
-        patience: a training ends after so many validations without a better figure; with one or two
-            it does not cool. 0: it does not end early.
-        watch: which figure picks the weights: bits per character of the validation text, or the
+        validations: number of validations within the budget, or one per epoch if that is more.
+            Each validation writes a checkpoint and keeps the best weights. Intervals are as even as
+            possible; a training too short for ten updates per validation has fewer validations.
+        patience: number of validations without a better figure that ends a training; with one or
+            two, a training does not cool. 0: no early end.
+        watch: the figure that picks the weights: bits per character of the validation text, or the
             loss on the training text.
-        threads: of TensorFlow; 0: as many as there are cores.
-        deterministic: operations whose result depends on the order of threads are refused.
+        threads: threads of TensorFlow; 0: one per core.
+        deterministic: refuse operations with results that depend on the order of threads.
     """
 
     seconds: Positive | None = None
@@ -484,16 +484,16 @@ class Sampling:
 
     Args:
         prompts: how the samples begin.
-        length: of a sample, in characters, in all arms.
-        samples: after each prompt.
-        temperature: below 1 likelier tokens are preferred; 0: the likeliest.
+        length: characters per sample, the same for all arms.
+        samples: number of samples after each prompt.
+        temperature: below 1, likelier tokens are preferred; 0: always the likeliest token.
         top_k: sample from the k most probable tokens; 0: from all.
         top_p: sample from the most probable tokens of this total mass.
         fill: what replaces a generated placeholder: a word drawn with the probability that is
             charged for it (``"scored"``), a training word that reads well there (``"pool"``), or a
             mark.
-        part: of the model, that writes (see :mod:`textgen.evaluation.model`) and that validation
-            chooses the best weights for.
+        part: the part of the model that writes (see :mod:`textgen.evaluation.model`); validation
+            selects the best weights for this part.
 
     Raises:
         ValueError: a cache with another fill than ``"scored"``, or more text than that.
@@ -510,10 +510,10 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.part == "with_cache" and self.fill != "scored":
-            raise ValueError('with_cache needs fill = "scored": another fill is not what is scored')
+            raise ValueError('with_cache needs fill = "scored": no other fill is scored as sampled')
         written = len(self.prompts) * self.samples * self.length
         if written > MAX_SAMPLED_CHARACTERS:
-            most = f"prompts × samples × length may be {MAX_SAMPLED_CHARACTERS:,}"
+            most = f"prompts × samples × length may be at most {MAX_SAMPLED_CHARACTERS:,}"
             raise ValueError(f"{written:,} characters in all: {most}")
 
 
@@ -523,9 +523,9 @@ class Contrast:
 
     Args:
         first: an arm.
-        second: another one.
-        question: as a report prints it.
-        yes: for questions of yes or no: which arm has fewer bits where the answer is yes.
+        second: another arm.
+        question: the question as a report prints it.
+        yes: for yes-or-no questions: which arm has fewer bits if the answer is yes.
     """
 
     first: str

@@ -382,7 +382,7 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
     if parts and (others or deterministic > tensorflow_in_effect["deterministic"]):
         state = ", ".join(f"{name} = {value}" for name, value in tensorflow_in_effect.items())
         message = f"training.threads, training.deterministic: TensorFlow was started with {state}"
-        hint = "start a new process (in a notebook: restart its kernel), or leave them out"
+        hint = "start a new process (in a notebook: restart its kernel), or drop both settings"
         raise TextgenError(message, hint)
     return started
 

@@ -53,21 +53,21 @@ class OwnText:
 
 @dataclass(frozen=True)
 class Folder(OwnText):
-    """Text files in a folder and the folders below it, but for hidden ones: plain text, and where
-    the extra ``formats`` is installed Word documents, e-books, web pages and XML.
+    """Text files in a folder and its subfolders, hidden ones excepted.
 
-    If they are large (32 MB in all), they are read again whenever they are needed; one above two
-    million characters then counts as a collection, is cut, and stays in memory.
+    Plain text is read, and with the extra ``formats`` also Word documents, e-books, web pages and
+    XML. Files of more than 32 MB in total are read again whenever they are needed. A file of more
+    than two million characters then counts as a collection, is cut, and stays in memory.
 
     Args:
         path: the folder, relative to where the command is run.
-        pattern: which files, as a glob; by default those whose names end as text does
-            (:data:`textgen.data.formats.READERS`, and ``.txt``).
+        pattern: a glob for the files to read; by default, all files with a known suffix
+            (:data:`textgen.data.formats.READERS` and ``.txt``).
         leave_out: names of files that are not read or of pieces of a large one, or patterns, e.g.
             ``["notes.txt", "drafts/*", "big.txt#07"]``.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
-        source: where the texts come from, shown likewise; the path if it is not given.
+        source: the origin of the texts, shown with all results; by default, the path.
     """
 
     pattern: str | None = None
@@ -77,10 +77,10 @@ class Folder(OwnText):
         """Name → path of the files that are read, in order."""
         if (kind := kind_of(self.path)) != "a folder":
             message = f"corpus.path: {self.path}: a folder of text files is needed, not {kind}"
-            raise TextgenError(message, "one file is read by --set corpus.kind=file")
+            raise TextgenError(message, "to read one file: --set corpus.kind=file")
         try:
             if ".." in Path(self.pattern or "").parts:
-                raise ValueError("it leads out of the folder")
+                raise ValueError("the pattern leads out of the folder")
             found = filter(self._is_ours, sorted(self.path.rglob(self.pattern or "*")))
             paths = [path for path in found if self.pattern or is_text(path)]
         except (ValueError, NotImplementedError, OSError) as error:
@@ -89,7 +89,7 @@ class Folder(OwnText):
         if not paths:
             kinds = Counter(p.suffix or p.name for p in filter(self._is_ours, self.path.rglob("*")))
             others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "none"
-            wanted = f"no file matches {self.pattern!r}" if self.pattern else "no file of text"
+            wanted = f"no file matches {self.pattern!r}" if self.pattern else "no text file"
             hint = "save it as .txt, or set [corpus] pattern for other text files"
             for converter in filter(None, map(CONVERTERS.get, kinds)):
                 hint = f"convert it first: {converter.format('FILE')}"
@@ -114,20 +114,20 @@ class Folder(OwnText):
 class File(OwnText):
     """A single text file, cut into ``pieces``.
 
-    The pieces are of about equal size, each cut at the first blank line (else the line end, else
-    the space) within half a piece from its ideal end on. Pieces of one work are not independent
+    The pieces are of about equal size. Each ends at the first blank line (or else line end, or else
+    space) within half a piece after its ideal end. Pieces of one work are not independent
     documents: differences measured on them hold for this text only. Where ``[split]`` divides the
-    text in contiguous shares, each share is cut into pieces of this size, or into none if
+    text in contiguous shares, each share is cut into pieces of this size, or stays whole if
     ``pieces`` is 1.
 
     Args:
         path: the file, relative to where the command is run.
-        pieces: number of documents; by default 128, which leaves at least eight in each held-out
-            part, but fewer of a text below 64 kB and more of a long one.
+        pieces: number of pieces; by default 128, which leaves at least eight in each held-out
+            part. A text below 64 kB is cut into fewer, a long one into more.
         encoding: a name Python knows, or ``"auto"``.
         licence: shown wherever results are.
-        source: where the file comes from, shown likewise; its path if it is not given.
-        sha256: that of the file, which is refused if it has another one.
+        source: the origin of the file, shown with all results; by default, the path.
+        sha256: the expected sha256; a file with another one is refused.
     """
 
     pieces: Count | None = None
@@ -142,7 +142,7 @@ class File(OwnText):
     def documents(self) -> list[Document]:
         if kind_of(self.path) == "a folder":
             message = f"corpus.path: {self.path} is a folder, not a text file"
-            raise TextgenError(message, "a folder is read by --set corpus.kind=folder")
+            raise TextgenError(message, "to read a folder: --set corpus.kind=folder")
         if self.sha256:
             hint = f"get it from {self.source or 'where it is published'}"
             check_sha256(self.path, self.sha256, hint)
@@ -176,10 +176,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Lovecraft(Published):
-    """Tales by H. P. Lovecraft, one document each, checked against a sha256 each.
+    """Tales by H. P. Lovecraft, one document per tale, each checked against its sha256.
 
-    They are downloaded once, from the address in ``TEXTGEN_MIRROR`` if there is one; or, if
-    ``TEXTGEN_DATA`` names a folder, ``$TEXTGEN_DATA/lovecraft/*.txt`` is read.
+    They are downloaded once, from the address in ``TEXTGEN_MIRROR`` if that is set. If
+    ``TEXTGEN_DATA`` names a folder, ``$TEXTGEN_DATA/lovecraft/*.txt`` is read instead.
     """
 
     entry = "lovecraft"
@@ -212,7 +212,7 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
         except (OSError, ValueError) as error:  # errors of requests, which pooch uses, are OSErrors
             problem = f"the download failed ({type(error).__name__})"
             if not isinstance(error, OSError):  # pooch's, after it has compared the sha256
-                problem = "another file than the published tale (sha256), perhaps a login page"
+                problem = "a wrong file instead of the tale (sha256), perhaps a login page"
             hint = "connect to the internet, set TEXTGEN_DATA to a folder that holds lovecraft/, "
             hint += 'or use [corpus] kind = "wikipedia", which needs no download'
             raise CorpusUnavailable(f"{address}{name}: {problem}", hint) from None

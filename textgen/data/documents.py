@@ -73,7 +73,7 @@ class UnreadText:
             TextgenError: the file is no longer what it was.
         """
         if not self.path.exists() or self.path.stat().st_mtime_ns != self.changed:
-            message = f"{self.path}: it was changed while it was in use"
+            message = f"{self.path}: the file was changed while it was in use"
             raise TextgenError(message, "repeat the command")
         return edit(read_text(self.path, self.encoding), self.edits)
 
@@ -191,9 +191,9 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
             message = f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}"
             hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give text alone'
             if b"\0" in data:
-                hint = "save it as plain text, or state its encoding if it is, such as utf-16-le"
+                hint = "save the file as plain text; if it is, state its encoding, e.g. utf-16-le"
             raise TextgenError(message, hint) from None
-        note = f"note: {visible(str(path))} is read as {guess}; else state its encoding"
+        note = f"note: {visible(str(path))} is read as {guess}; if wrong, state its encoding"
         print(note, file=sys.stderr)
         return _decoded(path, guess)
     except (LookupError, ValueError):  # ValueError: a codec that refuses all text
@@ -237,7 +237,7 @@ def check_sha256(path: Path, expected: str, hint: str) -> None:
     """
     actual = hashlib.sha256(read_bytes(path, hint)).hexdigest()
     if actual != expected:
-        raise TextgenError(f"{path}: another file (sha256 {actual}; expected {expected})", hint)
+        raise TextgenError(f"{path}: wrong file (sha256 {actual}; expected {expected})", hint)
 
 
 def find_cut(text: str, start: int, end: int) -> int | None:
@@ -291,7 +291,7 @@ def read_documents(
         TextgenError: a file that is not text.
     """
     for name in filter(SURROGATE.search, files):
-        raise TextgenError(f"corpus.path: a name that is not UTF-8: {name!r}", "rename it")
+        raise TextgenError(f"corpus.path: a file name that is not UTF-8: {name!r}", "rename it")
     large = sum(map(file_size, files.values())) > LARGE_BYTES
     documents = list[Document]()
     for name, path in files.items():

@@ -54,16 +54,16 @@ def read_texts(path: Path) -> list[str]:
         from lxml import etree
     except ImportError:
         hint = 'pip install ".[formats]", or save it as plain text'
-        raise TextgenError(f"{path}: python-docx and lxml read such files", hint) from None
+        raise TextgenError(f"{path}: needs python-docx and lxml to be read", hint) from None
     of_package = docx.opc.exceptions.PackageNotFoundError
     damaged = (etree.LxmlError, zipfile.BadZipFile, of_package, LookupError, ValueError)
     try:
         texts = READERS[path.suffix.lower()](path)
     except (*damaged, OSError, RuntimeError) as error:
         message = f"{path}: cannot be read as {path.suffix}: {error}"
-        raise TextgenError(message, "save it again, or as plain text") from None
+        raise TextgenError(message, "save the file again, or as plain text") from None
     if not any(map(str.strip, texts)):
-        raise TextgenError(f"{path}: there is no text in it", "leave it out, or check the file")
+        raise TextgenError(f"{path}: the file has no text", "leave it out, or check the file")
     return [text for text in texts if text.strip()]
 
 
@@ -130,7 +130,7 @@ def _check_size(archive: zipfile.ZipFile) -> None:
     packed = sum(entry.compress_size for entry in archive.infolist())
     size = sum(entry.file_size for entry in archive.infolist())
     if size > MAX_BYTES or size > MAX_EXPANSION * max(packed, 10_000):
-        raise ValueError(f"unpacked it would have {size:,} bytes")
+        raise ValueError(f"the file unpacks to {size:,} bytes")
 
 
 def _xml(data: bytes) -> Any:
@@ -140,7 +140,7 @@ def _xml(data: bytes) -> Any:
     root = etree.fromstring(data, parser)
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
-        raise ValueError("it defines entities")
+        raise ValueError("the file defines XML entities")
     return root
 
 

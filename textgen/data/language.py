@@ -95,7 +95,7 @@ class Language:
     def __str__(self) -> str:
         script = f"{self.script} script" if self.script else "no letters"
         if self.code == UNKNOWN:
-            hint = 'state its ISO 639 code: language = "…", in try --language'
+            hint = 'state the ISO 639 code: language = "…" (textgen try: --language)'
             return f"not recognised ({script}); {hint}"
         return f"{self.name} ({self.code}, {script}), {'stated' if self.stated else 'detected'}"
 
@@ -114,8 +114,8 @@ def code_of(language: str) -> str:
     codes = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
     code = codes.get(language.lower(), language)
     if not regex.fullmatch("[a-z]{2,3}", code):
-        hint = "give its code of ISO 639, such as eu for Basque"
-        raise TextgenError(f"language {language!r}: no language is known by this name", hint)
+        hint = "give its ISO 639 code, e.g. eu for Basque"
+        raise TextgenError(f"language {language!r}: unknown language", hint)
     return code
 
 

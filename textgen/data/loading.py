@@ -131,14 +131,14 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
     warning = ""
     try:
         if fallback:
-            raise CorpusUnavailable("this run was trained without it")
+            raise CorpusUnavailable("this run was trained on the fallback")
         documents = config.documents()
     except CorpusUnavailable as error:
         if experiment.options.fallback is None:
             raise
         warning = (
-            f"THE CORPUS {table['kind']!r} CANNOT BE REACHED: this is about its fallback "
-            f"{table['fallback']['kind']!r} instead, and no figure is about {table['kind']!r}.\n"
+            f"COULD NOT FETCH THE CORPUS {table['kind']!r}: these results are for its fallback "
+            f"{table['fallback']['kind']!r}; no figure is for {table['kind']!r}.\n"
             f"{error}"
         )
         config, table = experiment.options.fallback, table["fallback"]
@@ -146,7 +146,7 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
     names, one_text = [d.name for d in documents], getattr(config, "one_text", False)
     split = find_groups(experiment.split, names, "" if warning else "split.groups")
     if warning and split != experiment.split:
-        warning += "\nIt lacks documents of split.groups, so these groups do not apply."
+        warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
     documents = apply_edits(documents, experiment.options, one_text)
     division = divide(documents, split, one_text)
     divided = division.train + division.validation + division.test
@@ -169,7 +169,7 @@ def pool_folds(folds: Sequence[Corpus]) -> Corpus:
     if len(folds) == 1:
         return folds[0]
     test = [document for fold in folds for document in fold.test]
-    division = f"by document into {len(folds)} folds, each the test part of networks of its own"
+    division = f"by document into {len(folds)} folds, each the test part of its own networks"
     return replace(folds[0], test=test, division=division)
 
 
@@ -213,7 +213,7 @@ def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
     """
     short = {part: own for part, own in names.items() if len(own) <= MAX_NAMED_DOCUMENTS}
     lines = [f"{part}: {', '.join(own)}" for part, own in short.items()]
-    return [f"divided {division or 'by document, by a hash of their names'}", *lines]
+    return [f"divided {division or 'by document, by a hash of the names'}", *lines]
 
 
 def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
@@ -240,8 +240,8 @@ def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
     ]
     if 0 < len(foreign) <= len(examined) / 2:
         warnings.append(
-            f"In another language than the rest ({detected.name}, {detected.script} script): "
-            f"{few(foreign)}. Take such documents out, or give each language an experiment."
+            f"Documents not in the main language ({detected.name}, {detected.script} script): "
+            f"{few(foreign)}. Leave them out, or run an experiment for each language."
         )
     return warnings
 
@@ -258,9 +258,9 @@ def language_warnings(config: Any, language: Language) -> list[str]:
         )
     model = getattr(getattr(config, "rare_words", None), "model", "auto")
     if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
-        hint = "" if language.stated else f', or say so if it is not: language = "{tagger}"'
+        hint = "" if language.stated else f'; if that is wrong, state language = "{tagger}"'
         warnings.append(
             f"The tagger {model} is for {language_name(tagger)}, but the text is in "
-            f"{language.name}: take one of that language or another policy{hint}."
+            f"{language.name}: choose a tagger for that language or another policy{hint}."
         )
     return warnings

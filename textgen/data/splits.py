@@ -91,10 +91,10 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         drawn = "by a hash of the names" if assigned else ""
         if contiguous or (assigned and len(train) == 1):
             if not one_text and len(train) > 1:
-                message = f"split.method: of {len(train)} documents none is cut"
+                message = f'split.method: "contiguous" cuts one text, not {len(train)} documents'
                 raise TextgenError(message, 'read one file, corpus.kind = "file", or use "blocks"')
             parts |= _contiguous(train, settings, shares)
-            drawn = "in contiguous shares" + ", cut at the very character" * bool(settings.exact)
+            drawn = "in contiguous shares" + ", cut at the exact character" * bool(settings.exact)
             drawn += ", validation text first" * (settings.first == "validation")
         elif settings.method == "blocks":
             parts |= _blocks(train, shares)
@@ -105,15 +105,15 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     for part in PARTS:
         if all(map(_is_blank, parts[part])):
             of = f"{len(documents)} documents: {few([d.name for d in documents])}"
-            message = f"split: no text for the {part} part, of {of}"
-            hint = "three documents or groups are needed; kind=file cuts one file into many"
+            message = f"split: no text for the {part} part among {of}"
+            hint = "at least three documents or groups are needed; kind=file cuts a file into many"
             raise TextgenError(message, hint)
     part_of = {d.name: part for part in PARTS for d in parts[part]}
     for group in settings.groups:
         names = {part: [name for name in group if part_of.get(name) == part] for part in PARTS}
         divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]
         if len(divided) > 1:
-            raise TextgenError(f"split.groups: documents of one group, {', '.join(divided)}")
+            raise TextgenError(f"split.groups: one group is divided: {', '.join(divided)}")
     unit = "pieces" if one_text or settings.method == "blocks" else "documents"
     given = bool(assigned) and not settings.folds
     return Division(**parts, division=how, unit=unit, given=given)
@@ -152,7 +152,7 @@ def _fold(documents: list[Document], settings: Split, fold: int, folds: int) -> 
     large ones before the rest, are dealt to the fold with the fewest characters so far."""
     groups = _grouped(documents, settings)
     if len(groups) < max(folds, 3):
-        message = f"split.folds: {folds} of {len(documents)} documents in {len(groups)} groups"
+        message = f"split.folds: {folds}, but {len(documents)} documents form {len(groups)} groups"
         raise TextgenError(message, hint="use fewer folds, or at least three documents")
     dealt: list[list[Document]] = [[] for _ in range(folds)]
     sizes = [0] * folds
@@ -332,7 +332,7 @@ def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str
     how = "as the names of the files say" if parts else ""
     if parts and "test" not in parts.values():
         parts = {name: "test" if part == "validation" else part for name, part in parts.items()}
-        how += ", the held-out part as the test, for test text steers nothing"
+        how += ", with the held-out part as the test part"
     return parts, how
 
 
@@ -374,7 +374,7 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
             beside = [name for name in names if name not in parts]
             if beside:
                 message = f"corpus: {few([*parts])} are parts of a split, {few(beside)} beside them"
-                hint = 'choose by [corpus] pattern or lists in [split], or draw: method = "hash"'
+                hint = 'set [corpus] pattern, list documents in [split], or draw: method = "hash"'
                 raise TextgenError(message, hint=hint)
             return parts
     return {}
@@ -397,7 +397,7 @@ def find_documents(
     wrong = [entry for entry, own in found.items() if not own]
     if wrong and setting:
         near = [repr(name) for entry in wrong for name in get_close_matches(entry, names, 1)]
-        hint = f"did you mean {few(near)}?" if near else f"there is {few(names)}"
+        hint = f"did you mean {few(near)}?" if near else f"the documents are {few(names)}"
         message = f"{setting}: no document matches {few([*map(repr, wrong)])}"
         raise TextgenError(message, hint)
     return found

@@ -92,7 +92,7 @@ class Word2Vec(_Learnt):
     """Tokens in the same contexts get similar vectors (Mikolov et al. 2013).
 
     Spelling plays no part, so characters, words and subwords are treated alike. A token that is
-    not in the training split starts random.
+    not in the training split starts with a random vector.
 
     Args:
         epochs: passes over the text.
@@ -106,7 +106,8 @@ class Word2Vec(_Learnt):
 @dataclass(frozen=True)
 class FastText(_Learnt):
     """Tokens in the same contexts or with the same letters get similar vectors (Bojanowski et al.
-    2017), which helps rare ones. A token that is not in the training split starts random.
+    2017), which helps rare tokens. A token that is not in the training split starts with a
+    random vector.
 
     The character n-grams are those of the name without its leading space. If that is the name of
     another token (" the" and "the"), the space is kept as a letter; the two still share most

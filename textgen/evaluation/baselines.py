@@ -239,7 +239,7 @@ class Command(Compressor):
                 subprocess.run(call, cwd=folder, capture_output=True, check=True)
                 files = [file for file in Path(folder).rglob("*") if file.is_file()]
                 size = sum(file.stat().st_size for file in files if file != text)
-                problem = "" if size else "it left no file beside the input"
+                problem = "" if size else "the program left no file beside the input"
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
                 output: bytes = getattr(error, "stderr", b"").strip() or str(error).encode()
                 problem = output.rpartition(b"\n")[2].decode(errors="replace")
@@ -434,14 +434,14 @@ LEARNS = "it has read the training text and keeps learning within each document"
 REFERENCES = (
     Reference(
         "unigram",
-        "characters, no context",
+        "character unigram",
         "how often each character occurs, without context",
         order=1,
         tokenizer={"kind": "characters"},
     ),
     Reference(
         "character_ngram",
-        "8-gram of characters",
+        "character 8-gram",
         "each character from the seven before it, by counts (modified Kneser-Ney)",
         order=8,  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
         tokenizer={"kind": "characters"},
@@ -449,7 +449,7 @@ REFERENCES = (
     ),
     Reference(
         "word_ngram",
-        "4-gram of words",
+        "word 4-gram",
         "each word from the three before it, by counts (modified Kneser-Ney); words that occur "
         "less than twice are spelled, with weights chosen on validation text",
         order=4,

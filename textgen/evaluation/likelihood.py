@@ -19,7 +19,7 @@ from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
 from textgen.tokenizers.base import EncodedDocument
 
-UNIT = "bits per character of raw text, one end mark a document included"
+UNIT = "bits per character of raw text, with one end mark per document"
 MAX_ROWS = 32
 # Size of the largest array of logits while scoring: 134 MB.
 MAX_LOGITS = 2**25

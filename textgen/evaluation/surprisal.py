@@ -132,7 +132,7 @@ def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -
             aligned = begins[own] >= last and ends[after - 1] == end
             known = aligned and opens(borders.word(gap, lead), place.opens)
             if not (known and opens(borders.border(), after)):
-                message = f"{text[last:end]!r}: a token holds white space and what is none"
+                message = f"{text[last:end]!r}: a token holds white space and other characters"
                 raise TextgenError(message, "replace unusual white space or marks there")
             places.append(place)
         last = end

@@ -20,8 +20,8 @@ const signs = text => text.replace(CONTROLS, c =>
 // What a model pays for one of its stretches of a text, in words.
 const figure = (bits, digits) => bits?.toFixed(digits) ?? "no"
 function paid({ text, start, end, ...bits }, part) {
-  const sum = bits[part], parts = bits.spelling ? `, ${figure(bits.spelling, 2)} of the network's are spelling` : ""
-  return `\u2068${visible(text)}\u2069: ${figure(sum, 2)} bits, ${figure(sum / (end - start), 2)} a character${parts}`
+  const sum = bits[part], parts = bits.spelling ? `, ${figure(bits.spelling, 2)} of the network's bits are spelling` : ""
+  return `\u2068${visible(text)}\u2069: ${figure(sum, 2)} bits, ${figure(sum / (end - start), 2)} per character${parts}`
 }
 const rate = ({ bits_per_character, bits_per_character_without_end }) =>
   `${figure(bits_per_character_without_end, 3)} bits per character without the end mark, ${figure(bits_per_character, 3)} with it`

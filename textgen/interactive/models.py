@@ -99,7 +99,7 @@ class PlayModel:
             TextgenError: it is too long or cannot be read, or there is no such part.
         """
         if part not in self.parts:
-            raise TextgenError(f"{self.name} does not answer {PART_LABELS.get(part, part)}")
+            raise TextgenError(f"{self.name} has no part to ask: {PART_LABELS.get(part, part)}")
         if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
             raise RefusedText(
                 f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued",
@@ -139,7 +139,7 @@ class PlayModel:
         """
         if not 0 < len(text) <= MAX_PRICED_CHARACTERS:
             raise RefusedText(
-                f"{len(text):,} characters; 1 to {MAX_PRICED_CHARACTERS:,} are priced",
+                f"{len(text):,} characters; 1 to {MAX_PRICED_CHARACTERS:,} can be scored",
                 place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
             )
         return self.run.score(text)

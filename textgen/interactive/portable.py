@@ -41,7 +41,7 @@ def portable_model(run: Run) -> str:
         network = _settings(run)
     except ValueError as error:
         raise TextgenError(
-            f"{run.folder} cannot be in the page: {error}",
+            f"{run.folder}: a page does not support {error}",
             "a page holds LSTM, GRU and minGRU networks of characters, byte-pair subwords or words",
         ) from None
     weights = _weights(run.network)

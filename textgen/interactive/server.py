@@ -206,7 +206,7 @@ def listen(port: int = 0) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         cause = os.strerror(error.errno or 0)
-        raise TextgenError(f"--port {port}: {cause}", "leave it out") from None
+        raise TextgenError(f"--port {port}: {cause}", "leave --port out") from None
 
 
 def serve(

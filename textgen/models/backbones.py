@@ -50,22 +50,22 @@ class Backbone:
     """Layers of units between an embedding and an output.
 
     Args:
-        units: of each layer.
+        units: number of units of each layer.
         input: ``"one_hot"`` vectors of the vocabulary's size, or an ``"embedding"``.
-        embedding_size: of the vectors of an embedding.
-        dropout: share of the units dropped between layers, before the output, and of the vectors of
-            an embedding.
-        projection: a dense layer without activation before the output layer, of so many units or,
-            as in the article, of as many as there are tokens (``"vocabulary"``); false: none.
-        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017); through a
-            dense layer without activation where these have another size.
+        embedding_size: size of the embedding vectors.
+        dropout: share of units dropped between layers, before the output, and in the vectors of an
+            embedding.
+        projection: units of a dense layer without activation before the output layer;
+            ``"vocabulary"``, as in the article: one unit per token; false: no such layer.
+        tied_output: the output layer takes the embedding's vectors (Press & Wolf 2017); if
+            their size differs, through a dense layer without activation.
         adaptive_softmax: ``{ head, tail_size }`` for large vocabularies, or false; a vocabulary
-            hardly larger than its head has a plain softmax all the same.
-        frequency_bias: the output's bias begins at the log-frequencies of the training tokens, so
-            that the first updates need not learn them; false: at zero.
-        ngrams: ``{ orders, rows, dropout }`` of vectors of the last few tokens together, which are
-            added to those of the embedding, or false.
-        members: so many networks are trained at once, and the mean of their predictions is scored
+            hardly larger than the head still has a plain softmax.
+        frequency_bias: start the output's bias at the log-frequencies of the training tokens, so
+            that the first updates need not learn them; false: start at zero.
+        ngrams: ``{ orders, rows, dropout }`` for vectors of the n-grams that the last tokens form,
+            which are added to the embedding; or false.
+        members: number of networks trained together; the mean of their predictions is scored
             (see :class:`textgen.models.network.Ensemble`).
 
     Raises:
@@ -152,9 +152,9 @@ class Recurrent(Backbone):
     """Layers of recurrent units.
 
     Args:
-        normalisation: of what layers put out: each position over its units (Ba, Kiros & Hinton
-            2016), or each unit over the batch's positions and, once trained, by running averages
-            (Ioffe & Szegedy 2015).
+        normalisation: ``"layer"`` normalises layer outputs over the units of each position (Ba,
+            Kiros & Hinton 2016), ``"batch"`` each unit over the batch's positions and, once
+            trained, by running averages (Ioffe & Szegedy 2015).
     """
 
     normalisation: Literal["none", "layer", "batch"] = "none"
@@ -178,8 +178,8 @@ class LSTM(Recurrent):
 
     Args:
         forget_bias: whether the forget gates begin with a bias of one (Jozefowicz, Zaremba &
-            Sutskever 2015), as they do in Keras by default. With carried states it lets cells run
-            away early.
+            Sutskever 2015), as they do in Keras by default. With carried states this bias makes
+            cells diverge early.
     """
 
     forget_bias: bool = False
@@ -195,8 +195,8 @@ class LSTM(Recurrent):
 
 @dataclass(frozen=True)
 class GRU(Recurrent):
-    """Layers of gated recurrent units (Cho et al. 2014): three products a unit and one state, where
-    an LSTM has four and two."""
+    """Layers of gated recurrent units (Cho et al. 2014): three products and one state per
+    unit, where an LSTM has four products and two states."""
 
     states: ClassVar[int] = 1
     portable_cell: ClassVar[str | None] = "gru"
@@ -237,8 +237,8 @@ class Transformer(Backbone):
     Args:
         units: width of each block; where it changes, a dense layer comes before the block.
         context: tokens that a position attends to in a layer.
-        head_size: units of a head of attention; a block has as many heads as fit into its width,
-            and one at least.
+        head_size: units per attention head; a block has as many heads as fit into its width, and
+            at least one.
 
     Raises:
         ValueError: heads of an odd size, whose units cannot be rotated in pairs.

@@ -164,10 +164,10 @@ class Shifted(NextToken):
     """N tokens in, N out, each ``shift`` further on; every window starts from an empty state.
 
     Args:
-        window: N.
+        window: N, tokens per window.
         shift: s, from 1 to N. The first s tokens of a document are predicted from padding.
-        fixed_windows: in training, too, windows begin at multiples of N in a document, the same
-            ones in every epoch, as in the article; otherwise each epoch draws where they begin.
+        fixed_windows: training windows also begin at multiples of N in a document, the same in
+            every epoch, as in the article; otherwise each epoch draws the beginnings.
 
     Raises:
         ValueError: a shift larger than the window.
@@ -201,10 +201,10 @@ class EncoderDecoder(Objective):
     & Le 2014).
 
     Args:
-        read: N.
-        write: M.
-        feedback: the decoder reads the token before the one it predicts. Without it (one-shot)
-            it reads the encoder's last output at every position and never learns what was written.
+        read: N, tokens read.
+        write: M, tokens written.
+        feedback: the decoder reads the token before the one it predicts. If false (one-shot), the
+            decoder reads the encoder's last output at every position and never what was written.
     """
 
     read: Count = 50

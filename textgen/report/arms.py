@@ -129,8 +129,8 @@ def group_runs(runs: Sequence[Run], names: Collection[str] = ()) -> list[Arm]:
         places = Counter(map(_place, members))
         if twins := [run for run in members if places[_place(run)] > 1]:
             folders = " and ".join(str(run.folder) for run in twins)
-            message = f"{folders}: the same experiment with the same seed more than once"
-            raise TextgenError(message, "leave one of them out, or train it with --set seed=N")
+            message = f"{folders} are the same experiment with the same seed"
+            raise TextgenError(message, "leave one of them out, or train one with --set seed=N")
         stem, *others = {_stem(run.experiment) for run in members}
         shared = not others and (len(members) > 1 or stem in names)
         name = stem if shared else members[0].experiment.name
@@ -265,7 +265,7 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
             model = "byte-pair encoding" if settings["model"] == "bpe" else "a unigram model"
             return f"{settings['size']:,} subwords by {model}"
         case "whitespace":
-            return "words between white space, all of them known"
+            return "words between white space, a closed vocabulary"
         case "words":
             count = settings["minimum_count"]
             rare = "never seen in training" if count == 1 else f"seen fewer than {count} times"
@@ -287,7 +287,7 @@ def _policy(policy: Mapping[str, Any]) -> str:
         case "neighbour":
             return "replaced by the nearest known word"
         case "signature":
-            return f"replaced by one of {policy['signatures']} tokens that say how they end"
+            return f"replaced by one of {policy['signatures']} tokens for their endings"
         case "drop":
             return "left out" + ("" if policy["charged"] else " and not charged for")
         case "spell":

@@ -144,7 +144,7 @@ def _text_cautions(loaded: Corpus) -> list[schema.Caution]:
     texts = [same_works(loaded)]
     if loaded.sample is not loaded.train:
         text = f"Words and phrases were looked up in {count_characters(loaded.sample):,} characters"
-        text += " of the training text, not in all of it: some called new or unseen are not."
+        text += " of the training text; some that are called new or unseen may be in the rest."
         texts.append(text)
     return [schema.Caution(text=text) for text in texts if text]
 

@@ -48,10 +48,10 @@ ELSEWHERE = "hf:"  # in front of the folder of a model of Hugging Face's
 
 
 class Comparison:
-    """What :func:`textgen.compare_runs` and :func:`textgen.run_study` have found.
+    """The result of :func:`textgen.compare_runs` and :func:`textgen.run_study`.
 
     Args:
-        folder: of the report: ``index.html``, ``report.json``, ``texts.json``.
+        folder: the folder of ``index.html``, ``report.json`` and ``texts.json``.
 
     Attributes:
         folder: the same.
@@ -78,12 +78,12 @@ class Comparison:
     @property
     def arms(self) -> list[ArmRow]:
         """The compared models, each trained with one or more seeds; ``test`` has the bits per
-        character, or is None if they are not those of a distribution over the text."""
+        character, or is None if the model is not a distribution over the text."""
         return self.report.arms
 
     @property
     def contrasts(self) -> list[ContrastRow]:
-        """The tested differences under a part of the models; ``parts`` has the other parts."""
+        """The tested differences; ``parts`` has those under the other parts of the models."""
         return self.report.contrasts
 
     @property
@@ -143,15 +143,15 @@ def compare_runs(
 
     Args:
         runs: finished runs or their folders; those that differ only in seed, fold and name are one
-            arm. ``hf:FOLDER`` is a model of Hugging Face's, which is scored on the same text.
-        name, title: of the report, and its heading; the arms' names if empty.
-        contrasts: what is tested; if empty, every two arms.
-        plan: of a study, for each arm.
-        part: of the models, that the answers are about (:mod:`textgen.evaluation.model`).
-        command: that repeats the report; made from the other arguments if empty.
+            arm. ``hf:FOLDER`` is a Hugging Face model, scored on the same text.
+        name, title: name and heading of the report; by default, the names of the arms.
+        contrasts: the questions to test; if empty, every pair of arms.
+        plan: the plan of a study, by arm.
+        part: the part of the models that answers (:mod:`textgen.evaluation.model`).
+        command: the command that repeats the report; by default, made from the other arguments.
         different_texts: accept runs on different texts or splits, and flag them.
-        embed: arms whose models the page holds, to be asked there; empty for all, None for none.
-        reports_folder: where reports lie.
+        embed: arms to embed in the page, for readers to ask; empty for all, None for none.
+        reports_folder: the folder for reports.
         quiet: print only warnings.
 
     Raises:
@@ -180,7 +180,7 @@ def compare_runs(
         if run not in named_runs:
             folder = Path(os.fspath(run).removeprefix(ELSEWHERE))
             references.append(score_elsewhere(folder, pool_folds(texts), screen))
-            unknown = f"The training text of {folder.name} is not known: it may hold this text."
+            unknown = f"The training text of {folder.name} is unknown and may contain this text."
             warnings.append(Caution(text=unknown))
     names = [arm.name for arm in arms]
     named = {"name": name, "title": title, "part": part * (part != "network")}
@@ -230,14 +230,14 @@ def score_elsewhere(folder: Path, corpus: Corpus, screen: Screen) -> Reference:
     with screen.stage(f"scoring {folder.name} for comparison") as moved:
         for done, document in enumerate(corpus.test):
             if model.decode(model.encode(document.text)) != document.text:
-                message = f"{folder}: its tokenizer gives another text back than {document.name}"
-                raise TextgenError(message, "take a model that keeps all text, such as GPT-2")
+                message = f"{folder}: its tokenizer does not restore the text of {document.name}"
+                raise TextgenError(message, "use a model with a lossless tokenizer, such as GPT-2")
             bits = np.array([model.claim(document.text).bits])
             name, characters = document.name, document.characters
             scored.append(DocumentBits(name, characters, bits, np.zeros(1), 0, 0))
             moved(done + 1, len(corpus.test))
-    meaning = f"""a network that was trained elsewhere, on text that is not known. It reads
-{model.context:,} tokens at once; of a longer document the older half of them is forgotten, and
+    meaning = f"""a network that was trained elsewhere, on unknown text. The network reads
+{model.context:,} tokens at once and forgets the older half of them when a document is longer;
 every token is charged"""
     return Reference(folder.name, folder.name, meaning, part="network", test={"network": scored})
 
@@ -320,7 +320,7 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
     names = [arm.name for arm in arms]
     if unknown := [name for name in wanted if name not in names]:
         message = f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}"
-        raise TextgenError(message, "name some of these, or none for all")
+        raise TextgenError(message, "name some of these arms, or none to embed all")
     packed, left_out = dict[str, str](), dict[str, str]()
     for arm in arms:
         if wanted and arm.name not in wanted:

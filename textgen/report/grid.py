@@ -32,7 +32,7 @@ from textgen.runs.stored import TokenBits
 
 GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
 PAGES = {"leads.svg": "grid.svg", "summary.md": "grid.txt", "index.html": "grid.html"}
-AGAIN = "restore it, or delete it and repeat the command of the study"
+AGAIN = "restore the file, or delete it and repeat the study"
 SPLITS = ("validation", "test")
 # Of bits of a document, which has thousands.
 DECIMALS = 3

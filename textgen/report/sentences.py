@@ -21,7 +21,7 @@ COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f
 UNEQUAL = {
     spending.BUDGET: ("updates", COST),
     spending.WORK: ("updates", COST),
-    spending.LOAD: ("timing", COST + ", with {0.timing:.0%} of the time planned for an update"),
+    spending.LOAD: ("timing", COST + ", at {0.timing:.0%} of the planned time per update"),
     spending.THREADS: ("threads", "had {0.threads}"),
     spending.START: ("start", "went on from {0.start}"),
     spending.OUTSIDE_DATA: ("extra_data", "uses {1}"),
@@ -42,7 +42,7 @@ WHERE = {
     "rare": "rare words",
     "once": "words seen once",
     "unseen": "unknown words",
-    "punctuation": "signs",
+    "punctuation": "punctuation",
     "numbers": "numbers",
     "space": "spaces and line ends",
     "end": "end marks",
@@ -88,7 +88,7 @@ def claims(report: Report) -> list[Claim]:
 
 def unequal(what: Sequence[str]) -> str:
     """That two arms did not have something alike."""
-    return f"The two did not have the same {' or '.join(what)}." if what else ""
+    return f"The two arms did not have the same {' or '.join(what)}." if what else ""
 
 
 def contrast_claim(contrast: ContrastRow) -> Claim:
@@ -130,8 +130,8 @@ def difference(contrast: ContrastRow) -> str:
         low, high = contrast.low or 0.0, contrast.high or 0.0
         if not low < 0 < high:
             return unknown
-        fewer = f"{-low:.3f} fewer bits per character with {first} to {high:.3f} with {second}"
-        return f"{unknown}: with 95 % confidence anything from {fewer}"
+        fewer = f"{-low:.3f} fewer bits per character for {first} to {high:.3f} fewer for {second}"
+        return f"{unknown}: the 95 % interval runs from {fewer}"
     if contrast.verdict is Verdict.EQUAL:
         return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
     better, worse = (first, second) if winner(contrast) == first else (second, first)
@@ -146,7 +146,7 @@ def by_other_parts(contrast: ContrastRow) -> str:
     parts = []
     for part, found in contrast.parts.items():
         fewer = (found.difference < 0) == (contrast.difference < 0)
-        bits = f"{abs(found.difference):.3f} {'fewer' if fewer else 'more'} with {ahead}"
+        bits = f"{abs(found.difference):.3f} {'fewer' if fewer else 'more'} bits with {ahead}"
         bits += ", too close to call" * (found.verdict is Verdict.TOO_CLOSE)
         parts.append(f"{BY_PART[part]}: {bits}.")
     return " ".join(parts)
@@ -178,7 +178,7 @@ def caveat(contrast: ContrastRow) -> str:
         return f"{documents}, each in one of {contrast.folds} folds.{small}"
     if contrast.of_arms:
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds.{small}"
-    once = "each model" if max(contrast.seeds) == 1 else "a model"
+    once = "each model" if max(contrast.seeds) == 1 else "one model"
     return f"{documents}. This holds for these runs only: {once} was trained once.{small}"
 
 
@@ -187,17 +187,17 @@ def advice(found: Difference) -> str:
     if not (needed := found.needed):
         return ""
     if needed.what == "folds":
-        return f"Divide the text into {needed.number} folds or more: so few widen the interval."
+        return f"Divide the text into {needed.number} folds or more: fewer widen the interval."
     if needed.what == "seeds":
-        return f"Make more runs, with other seeds: the {found.tested_on} are enough."
+        return f"Make more runs with other seeds; no more {found.tested_on} are needed."
     if found.low is None or found.high is None:
         return f"Hold out {needed.number} {found.tested_on} or more: fewer give no interval."
     number = f"about {needed.number:,} such {found.tested_on}"
     if needed.number > MAX_DOCUMENT_MULTIPLE * found.documents:
         return f"Settling this would take {number}."
     size = "large" if abs(found.difference) >= MARGIN else "small"
-    seeds = ", and two seeds an arm or more," * needed.seeds_besides
-    return f"If it is as {size} as it looks, {number}{seeds} would settle it."
+    seeds = " and at least two seeds per arm" * needed.seeds_besides
+    return f"If the lead is as {size} as it looks, {number}{seeds} would settle the question."
 
 
 def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
@@ -223,7 +223,7 @@ def without_network(report: Report) -> dict[str, str]:
         ahead = arm.total - bits
         how = "does better" if ahead > 0 else "does worse"
         how = how if abs(ahead) > report.margin else "does as well"
-        result[arm.name] = f"{best.label}, without a neural network, {how}: {bits:.3f}."
+        result[arm.name] = f"{best.label}, without a network, {how}: {bits:.3f}."
     return result
 
 
@@ -234,7 +234,7 @@ def leads(reference: ReferenceRow) -> str:
         more = "fewer" if lead.difference < 0 else "more"
         bounds = sorted(abs(bound) for bound in (lead.low, lead.high) if bound is not None)
         within = lead.low is not None and lead.high is not None and lead.low * lead.high > 0
-        sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else "the interval holds 0"
+        sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else "the interval contains 0"
         said.append(f"{arm} needs {abs(lead.difference):.3f} {more} bits per character ({sure}).")
     return " ".join(said)
 
@@ -296,8 +296,8 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
         shares = [c.updates[int(np.argmin(c.validation))] / c.updates[-1] for c in curves]
         if shares and max(shares) <= 0.5:
             best = f"was best after {np.mean(shares):.0%} of its training"
-            early[row.name] = f"{best}, which is what is scored"
-    text = "More minutes will not help these; more text or more dropout might."
+            early[row.name] = f"{best}; the weights of that point are scored"
+    text = "More training will not help these arms; more text or dropout might."
     return [Caution(text=text, by_arm=early)] if early else []
 
 
@@ -307,7 +307,7 @@ def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     for what, orders in (("counts", "training_counts"), ("a document cache", "cache")):
         without = [row.name for row in rows if not getattr(row, orders)]
         if 0 < len(without) < len(rows):
-            text = f"Figures with {what} are of unlike models."
+            text = f"Figures with {what} compare unlike models."
             result.append(Caution(text=text, by_arm=dict.fromkeys(without, "has none")))
     return result
 
@@ -328,7 +328,7 @@ def disagreement_cautions(tested: Sequence[ContrastRow], part: str) -> list[Caut
     for c in filter(answers_otherwise, tested):
         answers = {part: c, **c.parts}
         said = ", ".join(
-            f"{PART_LABELS[name]} {answer(c, found)} ({found.difference:+.3f})"
+            f"{PART_LABELS[name]}: {answer(c, found)} ({found.difference:+.3f})"
             for name, found in answers.items()
         )
         text = f"The answer depends on the part of the models: {_asked(c)} {said}."

@@ -14,10 +14,10 @@ TOLERANCE = {"seconds": 0.1, "characters": 0.02, "updates": 0.0}
 UNEQUAL_WORK = 0.1
 # Relative difference in how far the timing of updates was off, from which it was under other load.
 UNEQUAL_LOAD = 0.1
-BUDGET, WORK = "training budget", "amount of training text in as many updates"
+BUDGET, WORK = "training budget", "amount of training text in the same number of updates"
 LOAD = "load on the machine when seconds were turned into updates"
 THREADS, NETWORKS = "number of threads", "number of networks"
-START, OUTSIDE_DATA = "weights to begin with", "outside data"
+START, OUTSIDE_DATA = "initial weights", "outside data"
 
 
 def unequal_spending(arms: Sequence[ArmRow]) -> list[str]:

@@ -224,7 +224,7 @@ class TrainingDisplay:
             + ("  best" if progress.best_interval == interval else "")
         )
         if 0 < progress.cooling_start == progress.updates:
-            back = f"back to the best, update {progress.cooled_from:,}, with a rate that falls to 0"
+            back = f"back to the best weights, update {progress.cooled_from:,}; the rate falls to 0"
             self.screen.say(f"  {back} over {progress.cooling_updates:,} updates")
             self._bar.update(self._task, total=progress.end)
         self._interval = progress.updates, time.perf_counter()
@@ -234,7 +234,7 @@ def generate(run: Path, prompt: str, *, marked: bool, json: bool, **options: Any
     """``textgen generate``."""
     records = generate_text(run, prompt, **options)
     if options["seed"] is None and not json:
-        print(f"--seed {records[0]['seed']} repeats this", file=sys.stderr)
+        print(f"--seed {records[0]['seed']} repeats this text", file=sys.stderr)
     for number, record in enumerate(records, 1):
         if json:
             print(json_line(record))
@@ -261,12 +261,12 @@ def score(
     text, file, split, items = (given[name] for name in ("text", "file", "split", "items"))
     if words is not None:
         if split is not None or json:
-            raise TextgenError(f"--words does not go with --{'json' if json else 'split'}")
+            raise TextgenError(f"--words cannot be combined with --{'json' if json else 'split'}")
         passages = read_items(items) if items else [("1", read_passage(text, file), "")]
         score_words(runs, passages, words, entropy)
         return
     if items or entropy or len(runs) > 1:
-        message = "--items, --entropy and several runs are for --words alone"
+        message = "--items, --entropy and several runs need --words"
         raise TextgenError(message, "add --words FILE.csv, or leave them out")
     opened = load_run(runs[0])
     opened.experiment.check_part(part)
@@ -284,7 +284,7 @@ def score(
         print(json_line(bits | {"training_text": seen}))
         return
     print_passage(bits, part)
-    for line in familiarity(seen) if seen else [f"not looked for in the training text: {missing}"]:
+    for line in familiarity(seen) if seen else [f"not compared with the training text: {missing}"]:
         print(f"note: {visible(line)}")
 
 
@@ -296,7 +296,7 @@ def score_words(
         raise TextgenError(f"--words {path}: no file can be written there")
     runs = {run.folder.resolve().name: run for run in map(load_run, folders)}
     if len(runs) < len(folders):
-        raise TextgenError(f"{', '.join(map(str, folders))}: two runs of one name")
+        raise TextgenError(f"{', '.join(map(str, folders))}: two runs have the same name")
     for run in runs.values():
         run.check_words()
     rows = word_rows(runs, passages, entropy)
@@ -323,8 +323,8 @@ def read_items(path: Path) -> list[tuple[str, str, str]]:
     """The rows of a CSV of items: item, text, context."""
     rows = list(csv.DictReader(io.StringIO(read_passage(None, path), newline="")))
     if not {"item", "text"} <= {*(found := [*map(str, rows[0])] if rows else [])}:
-        message = f"{path}: the columns item and text expected, found {', '.join(found) or 'none'}"
-        raise TextgenError(message, "the first line names the columns, divided by commas")
+        message = f"{path}: expected the columns item and text, found {', '.join(found) or 'none'}"
+        raise TextgenError(message, "the first line names the columns, separated by commas")
     return [(row["item"], row["text"] or "", row.get("context") or "") for row in rows]
 
 
@@ -332,14 +332,14 @@ def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
     """Sentences about what :meth:`textgen.runs.finished.Run.seen_in_training` returned."""
     copied, other = seen["copied"], [f"{b} for {a}" for a, b in seen["other_spellings"].items()]
     if seen["whole"]:
-        yield "the training text has this passage word for word: no figure for text it has not seen"
+        yield "the training text contains this passage word for word: no figure for unseen text"
     elif copied:
         number, longest = sum(map(len, copied)), max(copied, key=len)
-        yield f"the training text has {number:,} characters of this passage: “{longest}”"
+        yield f"the training text contains {number:,} characters of this passage, e.g. “{longest}”"
     if new := [name_character(character) for character in seen["new_characters"]]:
-        yield f"the training text never has {few(new, MAX_NAMED)}"
+        yield f"the training text does not contain {few(new, MAX_NAMED)}"
     if other:
-        yield f"the training text has {few(other, MAX_NAMED)}"
+        yield f"the training text writes {few(other, MAX_NAMED)}"
 
 
 def read_passage(text: str | None, file: Path | None) -> str:
@@ -362,7 +362,7 @@ def print_split(score: Mapping[str, Any]) -> None:
     print(f"{size}; bits per character:\n")
     print(figure_table({score["split"]: SplitFigures.model_validate(score)}))
     if score["split"] == "train":
-        print("\nthe network was trained on this text: not a figure for text it has not seen")
+        print("\nthe network was trained on this text: no figure for unseen text")
 
 
 def print_passage(score: Mapping[str, Any], part: str) -> None:

@@ -50,7 +50,7 @@ METHODS = ("sample", "article")
 class Run:
     """A finished run.
 
-    Opening one checks its folder and reads its settings and figures. Everything else is read when
+    Opening a run checks its folder and reads its settings and figures. Everything else is read when
     it is first used, and kept; TensorFlow is only loaded for the network.
 
     Args:
@@ -73,7 +73,7 @@ class Run:
             hint = f"give the folder of a finished run, e.g. {', '.join(runs) or 'runs/char'}"
             raise TextgenError(f"{folder}: not a run folder", hint)
         if not (self.folder / results.METRICS_FILE).exists():
-            hint = "repeat the command that started it to resume it"
+            hint = "repeat the command that started the run to resume it"
             raise TextgenError(f"{folder}: not a finished run: no {results.METRICS_FILE}", hint)
         self.metrics = read_metrics(self.folder)
         self.experiment = load_experiment(self._path("experiment.toml"))
@@ -90,15 +90,15 @@ class Run:
         return f"{results.verdict(self.metrics)}\n\n{results.figure_table(splits)}"
 
     def bits(self, part: str = "network", split: str = "test") -> float | None:
-        """Bits per character of a held-out split under a part of the model; None where they are
-        not those of a distribution over the text."""
+        """Bits per character of a held-out split under a part of the model; None if the model
+        is not a distribution over the text."""
         self.experiment.check_part(part)
         found = getattr(self.metrics, split).parts[part].bits_per_character
         return found.total if found else None
 
     @property
     def charged(self) -> bool:
-        """Whether its bits are those of a distribution over the text."""
+        """Whether the model is a distribution over the text, every character charged."""
         return self.bits() is not None
 
     def check(self) -> None:
@@ -115,7 +115,7 @@ class Run:
         path = self.folder / name
         try:
             if sha256_of(path) != self.metrics.sha256.get(name):
-                raise ValueError(f"another sha256 than that in {results.METRICS_FILE}")
+                raise ValueError(f"not the sha256 that {results.METRICS_FILE} has")
         except UNREADABLE as error:
             raise results.damaged_error(path, error) from error
         return path
@@ -176,7 +176,7 @@ class Run:
         return self.read_token_bits("test")
 
     def read_token_bits(self, split: str) -> stored.TokenTables:
-        """The same of the documents of a held-out split."""
+        """Part → bits of every token of the documents of a held-out split."""
         return stored.read_token_bits(self._path(stored.TOKENS_FILE), split)
 
     @cached_property
@@ -193,7 +193,7 @@ class Run:
             prompt: how the text begins. With ``method="article"``: the real text that is read.
             method: ``"sample"``, or ``"article"`` for the teacher-forced argmax (see
                 :func:`textgen.runs.generation.article_readout`).
-            seed: repeats a text; None for another one each time. The records have the one used.
+            seed: the seed that repeats a text; None for a new one, which the records have.
             settings: those of :class:`textgen.core.settings.Sampling`: ``length`` in characters
                 (500), ``samples`` (1), ``temperature``, ``top_k``, ``top_p``, ``fill``, and
                 ``part``, which writes from exactly the distribution of its figures
@@ -214,7 +214,7 @@ class Run:
         tokens = encode_prompt(self.tokenizer, prompt)
         if method == "article":
             if sampling.part != "network" or not len(tokens):
-                message = "--method article reads out the network, over the tokens of a text"
+                message = "--method article uses the network alone, on the tokens of a text"
                 hint = 'leave out --part and give a real text: --prompt "The tide was out."'
                 raise TextgenError(message, hint)
             return [article_readout(self.part("network"), prompt, seed)]
@@ -227,13 +227,13 @@ class Run:
             text: any text; characters never seen in training cost an escape and their code point.
 
         Returns:
-            ``run``, the folder; ``characters``; ``parts``: for each part of the model, bits of
-            ``model`` and ``spelling``, ``total`` and ``end``, those of the end mark, which the
-            others include; ``bits_per_character``, of text and end mark over the characters and one
-            more, as in every report, and ``bits_per_character_without_end``, of the text alone over
-            its characters: like ``total`` None if the run's bits are not those of a distribution
-            over the text. ``stretches``: records as :meth:`tokens` returns them, of a character at
-            least, the end mark left out.
+            ``run``, the folder; ``characters``; ``parts``; and ``stretches``. ``parts`` has for
+            each part of the model the bits of ``model`` and ``spelling``, their ``total``, and
+            ``end``, the bits of the end mark, which the others include. ``bits_per_character``
+            divides the total by the characters and one end mark, as every report does;
+            ``bits_per_character_without_end`` divides the bits of the text by its characters. Like
+            ``total``, both are None if the model is not a distribution over the text. ``stretches``
+            has records as :meth:`tokens` returns them, without the end mark and empty tokens.
         """
         tables = self._bits_of(text)
         return {
@@ -247,7 +247,7 @@ class Run:
         """Bits of every token of a passage, read as a document of its own.
 
         Returns:
-            A dictionary a token, the end mark's last, with ``text``, ``start`` and ``end``
+            One dictionary per token, the end mark last, with ``text``, ``start`` and ``end``
             (characters of the passage), ``model`` and ``spelling`` (bits of the network), and for
             each part of the model their sum. ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
@@ -258,24 +258,24 @@ class Run:
         return _records(text, tables)
 
     def words(self, text: str, context: str = "", *, entropy: bool = False) -> list[dict[str, Any]]:
-        """The surprisal of every word of a text, a stretch between white space (space, tab, CR,
-        LF), as :mod:`textgen.evaluation.surprisal` defines it: the word and its end, whatever the
-        model's tokens are. Words and subwords are read on their canonical tokens, so the bits of a
-        text are an upper bound.
+        """The surprisal of every word of a text. A word is a stretch between white space (space,
+        tab, CR, LF); its surprisal includes its end, whatever the model's tokens are (see
+        :mod:`textgen.evaluation.surprisal`). Word and subword models read their canonical tokens,
+        so the bits of a text are an upper bound.
 
         Args:
             text: a passage.
-            context: what is read before it, from the beginning of a document on, and not
+            context: text read before the passage, from the beginning of a document, and not
                 charged; a space is put between the two if neither has white space there.
             entropy: whether the records have the entropy of the next token, too.
 
         Returns:
-            A dictionary a word: ``index`` from 1; ``word``; ``start`` and ``end``, in characters
-            of the text; ``characters``; ``occurrences`` in the training text, and
+            One dictionary per word: ``index`` from 1; ``word``; ``start`` and ``end``, in
+            characters of the text; ``characters``; ``occurrences`` in the training text, and
             ``frequency_bits``, −log2 of their share of its words: None where there are none or the
-            training text is not at hand. For each part of the model, with its name before them:
-            ``gap_bits`` and ``word_bits``; ``spelling_bits``, how many of the latter are of
-            spelling; ``entropy_bits``, before the word. ``pandas.DataFrame`` makes them a table.
+            training text is not at hand. For each part of the model, with its name as prefix:
+            ``gap_bits`` and ``word_bits``; ``spelling_bits``, the spelling's share of
+            the latter; ``entropy_bits``, before the word. ``pandas.DataFrame`` makes them a table.
 
         Raises:
             TextgenError: another objective than ``next_token``, a tokenizer or policy that does
@@ -302,39 +302,39 @@ class Run:
         return rows
 
     def check_words(self) -> None:
-        """Check that the run has bits of words, before any work.
+        """Check, before any work, that the run can give the surprisal of words.
 
         Raises:
-            TextgenError: it does not; says why.
+            TextgenError: it cannot; the message says why.
         """
         try:
             if type(self.experiment.objective) is not NextToken:
                 raise ValueError(f"the objective {self.experiment.resolved['objective']['kind']}")
             self.tokenizer.borders()
         except ValueError as error:
-            message = f"{self.folder}: no surprisal of words is known of {error}"
-            raise TextgenError(message, "take a run of next_token with another policy") from None
+            message = f"{self.folder}: word surprisal is not defined for {error}"
+            raise TextgenError(message, "use a next_token run with another policy") from None
 
     @cached_property
     def training_words(self) -> Counter[str]:
-        """How often each word stands in the training text.
+        """How often each word occurs in the training text.
 
         Raises:
-            TextgenError: it is not at hand.
+            TextgenError: the training text is not available.
         """
         documents = load_text(self.experiment, self.metrics.corpus.sha256).train
         return Counter(word for each in documents for word in WHITE_SPACED.findall(each.text))
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
-        """What of a passage stands in the training text, which its bits alone do not say.
+        """Which parts of a passage occur in the training text; the bits alone do not show this.
 
         Returns:
-            ``whole``, whether all of it does; ``copied``, its stretches of 30 characters and more
-            that do; ``new_characters``, those that do not; ``other_spellings``, word → the same
-            with other accents or apostrophes, of words that the training text has only so.
+            ``whole``: whether the whole passage does; ``copied``: its stretches of 30 characters or
+            more that do; ``new_characters``: its characters that do not; ``other_spellings``: word
+            → its form in the training text, if only accents or apostrophes differ.
 
         Raises:
-            TextgenError: the training text is not at hand.
+            TextgenError: the training text is not available.
         """
         loaded = load_text(self.experiment, self.metrics.corpus.sha256)
         sample = [document.text for document in loaded.sample]
@@ -431,7 +431,7 @@ def read_metrics(folder: Path) -> results.Metrics:
     path = folder / results.METRICS_FILE
     with contextlib.suppress(*UNREADABLE, AttributeError):
         if (found := json.loads(path.read_bytes()).get("format", 1)) != (known := results.FORMAT):
-            message = f"{path}: of format {found}; this version of textgen reads format {known}"
+            message = f"{path}: format {found}, but this version of textgen reads format {known}"
             raise TextgenError(message, results.TRAIN_AGAIN)
     return results.read_content(path, results.Metrics)
 

@@ -111,7 +111,7 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
         TextgenError: a finished run, another experiment, a folder that is no run, or a run in
             progress elsewhere.
     """
-    lock = take_folder(folder, "another process is working in it", f"wait, or {RENAME}")
+    lock = take_folder(folder, "another process is working here", f"wait, or {RENAME}")
     try:
         _check_free(folder, experiment, overwrite)
     except TextgenError:

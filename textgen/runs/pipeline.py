@@ -44,10 +44,10 @@ def train(
         experiment: a TOML file, or an Experiment.
         overrides: ``table.key=value`` strings.
         name: the run's name; the experiment's own if None.
-        more: train the best weights of the finished run of this experiment, or of the one in this
-            folder, for as many more seconds, or whatever its budget counts, in a run of its own,
-            ``NAME-moreN``: a second warm-up and decay, not one long training.
-        runs_folder: where run folders lie.
+        more: train the finished run of this experiment, or the one in this folder, further from
+            its best weights: for N more seconds, or whatever its budget counts, as a new run
+            ``NAME-moreN``. This is a second warm-up and decay, not one long training.
+        runs_folder: the folder for runs.
         overwrite: replace a run of that name.
         quiet: no progress on the terminal.
 
@@ -150,7 +150,7 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
     }
     if different := [part for part in same if not same[part]]:
         message = f"training.start: {run.folder} has another {different[0]}"
-        raise TextgenError(message, "train on with the settings of that run, or leave start out")
+        raise TextgenError(message, "continue with the settings of that run, or leave start out")
 
 
 def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
@@ -251,7 +251,7 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
         scored=scored,
         sha256=run_folder.checksums(folder),
     )
-    second = "A second warm-up and decay from the best weights of {}, not one long training."
+    second = "Trained further from the best weights of {}, by a second warm-up and decay."
     warnings = [loaded.warning, *([second.format(job.start.folder)] if job.start else [])]
     warning = "\n".join(filter(None, warnings))
     write_file(folder / "summary.md", summary_markdown(metrics, warning, samples, folder))

@@ -142,7 +142,7 @@ class Texts(Content):
 
 
 Read = TypeVar("Read")
-TRAIN_AGAIN = "train it again: textgen run experiments/… --overwrite"
+TRAIN_AGAIN = "train the run again: textgen run experiments/… --overwrite"
 
 
 def read_content(path: Path, kind: type[Read], hint: str = TRAIN_AGAIN) -> Read:

@@ -69,12 +69,12 @@ def run_study(
         runs_folder: the runs go into a subfolder that is named after the file.
         reports_folder: the folder for reports.
         workers: runs at once.
-        address: of a Ray cluster to run them on, whose machines share these folders.
+        address: address of a Ray cluster for the runs; its machines must share these folders.
         overwrite: plan and run again whatever has changed.
         quiet: no progress on the terminal.
 
     Returns:
-        The comparison in its report; of a study with axes, the grid of its cells. A study that was
+        The comparison; for a study with axes, the grid of its cells. A study that was
         interrupted is resumed, and ends with the same results.
 
     Raises:
@@ -134,7 +134,7 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     replaced = _replaced(experiments, folder, folds[0].sha256, job.overwrite)
     missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
     if not missing:
-        screen.say("all runs are there already; the report is written again")
+        screen.say("all runs exist already; the report is written again")
     at_once = max(1, len(missing)) if isinstance(place, Tasks) else job.workers
     ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
     # beside the runs, so that no core is idle; the report finds them in the cache
@@ -194,7 +194,7 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
         screen.warn(f"SKIPPED: {name}: {reason}")
     cells = [cell for cell in study.cells if cell.name not in skipped]
     if not cells:
-        raise TextgenError(f"{study.path}: sizes: no training text is as large", "give smaller")
+        raise TextgenError(f"{study.path}: sizes: no training text is as large", "lower sizes")
     contents, plans = reports / grids.GRID_FILE, folder / PLAN_FILE
     if contents.exists() and not plans.exists():  # cells on record need no runs
         write_json(plans, read_content(contents, grids.Contents, grids.AGAIN).timed)
@@ -297,7 +297,7 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
     runs = list(study.runs(arm))[: study.folds or 1]
     folds = [load_corpus(study.experiment(arm, name)) for name in runs]
     if len({corpus.sha256 for corpus in folds}) > 1:
-        message = f"{study.path}: folds: one of them leaves a single document to train on"
+        message = f"{study.path}: folds: one fold leaves a single document to train on"
         raise TextgenError(message, "use more folds, or more documents")
     loaded = pool_folds(folds)
     screen.corpus(first, loaded, *others)
@@ -305,7 +305,7 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
     if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
         screen.advise(
             f"The {documents} documents of the test part cannot answer {questions} questions, "
-            f"whatever comes out: {fewest} can, if all of them agree. Declare fewer "
+            f"whatever the results: at least {fewest} are needed. Declare fewer "
             "[[contrasts]], or hold out more."
         )
     return folds
@@ -385,7 +385,7 @@ def _show_runs(
         if not waiting or not per_run:
             return text
         left = (per_run * rounds + report) * (1 + job.after) - elapsed
-        return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, longer than planned"
+        return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, over the estimate"
 
     def state(name: str) -> str:
         if name not in waiting[:workers]:

@@ -94,13 +94,13 @@ PARAMETERS_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm gets: exactly one of seconds, characters and updates, or rising amounts of it.
+    """The budget of every arm: one of seconds, characters and updates, in one or ascending amounts.
 
     Args:
-        seconds: of each training; turned into updates once for each arm.
-        characters: seen in each training, repeats included.
-        updates: of each training.
-        parameters: how many every arm must have, within 2 %.
+        seconds: time of each training, converted into updates once for each arm.
+        characters: characters seen in each training, repeats included.
+        updates: number of updates of each training.
+        parameters: number of parameters of every arm, within 2 %.
 
     Raises:
         ValueError: not exactly one of the three, or amounts that do not rise.
@@ -140,7 +140,7 @@ class StudyArm:
     Args:
         experiment: a path from the folder of the study file, or the name of an experiment that
             comes with textgen.
-        seeds: how many, from 1 on; or a list of them.
+        seeds: number of seeds, from 1 on, or a list of seeds.
         set: settings of this arm, as ``--set`` takes them.
 
     Raises:
@@ -170,9 +170,9 @@ class Settings:
     """Settings of a list that ``textgen tune`` tries.
 
     Args:
-        space: values of settings of experiment files; ``span`` is that of a window in characters.
-        settings: how many are drawn, once for every arm.
-        seed: of the drawing.
+        space: values to try for settings; ``span`` is the length of a window in characters.
+        settings: how many to draw, the same ones for every arm.
+        seed: seed of the draw.
 
     Raises:
         ValueError: a setting that the study decides.
@@ -191,8 +191,8 @@ class Search(Settings):
     """Which settings ``textgen tune`` tries, see :mod:`textgen.studies.tuning`.
 
     Args:
-        seconds: of a training, rising: of all settings, then of the best ones.
-        keep: the best settings of each arm, that all arms go on with.
+        seconds: per training, ascending: first for all settings, then for the best ones.
+        keep: how many best settings of each arm all arms continue with.
         matched: the arms that a matched setting must suit; all if none is named.
         more: further settings of the list, from spaces of their own.
 
@@ -216,7 +216,7 @@ class StudyText:
 
     Args:
         set: corpus, split and language, as ``--set`` takes them.
-        sizes: in place of the study's.
+        sizes: sizes for this text, in place of the study's.
 
     Raises:
         ValueError: a setting that the study decides, or sizes that do not rise.
@@ -246,13 +246,13 @@ class Study:
     """A study file, checked.
 
     Args:
-        title: of the report.
-        threads: of each run.
-        folds: each arm is trained once in each fold of a cross-validation.
-        part: of the models, that is compared.
+        title: title of the report.
+        threads: number of threads of each run.
+        folds: folds of a cross-validation; each arm is trained once in each.
+        part: the part of the models that is compared.
         set: settings of every arm, as ``--set`` takes them.
-        sizes: an axis: characters of training text, rising; ``"all"`` is all of it.
-        timed_on: of several texts the one on which an update is timed, for all of them.
+        sizes: an axis: characters of training text, ascending; ``"all"`` is the whole text.
+        timed_on: with several texts, the one on which updates are timed for all.
 
     Raises:
         ValueError: no arm, an invalid contrast, folds or sizes that settings choose, too, sizes
@@ -399,7 +399,7 @@ def load_study(path: str | Path) -> Study:
         for arm, experiment in experiments.items():
             place = f"{path}: arms.{arm}"
             if experiment.text_key != experiments[first].text_key:
-                message = f"{place}: another [corpus] or [split] than that of arms.{first}"
+                message = f"{place}: its [corpus] or [split] differs from that of arms.{first}"
                 raise TextgenError(message, "put arms on other text into a study of their own")
             twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
             if twin != arm:  # reports identify arms by their experiments
@@ -491,7 +491,7 @@ def plan_study(
                 say(f"  {arm}: {plan.preparation_seconds:.1f} s of preparation, then {updates}")
     if failures:
         message = f"{len(failures)} of {len(study.arms)} arms cannot be planned; no run was started"
-        hint = "correct each as it says and repeat the command: the other plans are kept"
+        hint = "correct each arm and repeat the command; the other plans are kept"
         raise TextgenError(f"{study.path}: {message}: {'; '.join(failures)}", hint)
     return {arm: plans[arm] for arm in study.arms}
 
@@ -542,7 +542,7 @@ def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> Arm
         measured = processes.measure(__name__, experiment, seconds, log)
     parameters = measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
-        within = f"change its backbone.units until they agree within {PARAMETERS_TOLERANCE:.0%}"
+        within = f"change backbone.units until the two agree within {PARAMETERS_TOLERANCE:.0%}"
         message = f"{wanted:,}, but this arm has {parameters:,}: {within}"
         raise TextgenError(f"budget.parameters: {message}")
     return under_budget(study, arm, ArmPlan(experiment.arm, None, processor(), **measured))

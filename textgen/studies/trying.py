@@ -55,18 +55,18 @@ def try_texts(
     open: bool = False,
     quiet: bool = False,
 ) -> Comparison:
-    """Train characters, subwords and words on the same texts for as long, and compare them.
+    """Train models of characters, subwords and words on the same texts, and compare them.
 
-    The study file that repeats it, with more time or seeds if wanted, lies beside the report.
-    Called again, it goes on where it was interrupted, or shows the answer again.
+    All three get the same time. The study file beside the report repeats the comparison, with more
+    time or seeds if wanted. A second call resumes what was interrupted, or shows the answer again.
 
     Args:
-        texts: a folder of text files, or a file; if None Lovecraft's tales, or where these cannot
-            be downloaded, articles of Wikipedia.
-        minutes: for all of it, on this machine.
-        seeds: trainings of each level: more make the answer one about other trainings, too.
-        language: of the texts, a name such as ``"Swahili"`` or a code of ISO 639 such as ``"sw"``;
-            detected if None.
+        texts: a folder of text files, or a file; if None, Lovecraft's tales, or Wikipedia articles
+            if the tales cannot be downloaded.
+        minutes: total time on this machine.
+        seeds: trainings of each level; with two or more, the answer covers other trainings.
+        language: language of the texts: a name such as ``"Swahili"`` or an ISO 639 code such as
+            ``"sw"``; detected if None.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that differs, with its runs.
         open: show the report in a browser.
@@ -98,14 +98,14 @@ def try_texts(
     command = study_command(path, **folders)
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
-        message = f"{path}: a study of other texts, language, minutes or seeds, or changed"
-        raise TextgenError(message, f"to go on with it: {command}; --overwrite replaces it")
+        message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
+        raise TextgenError(message, f"to continue that study: {command}; --overwrite replaces it")
     with ExitStack() as stack:  # nothing is replaced while another process works on it
         stack.callback(lock_study(Path(runs_folder) / name).release)
         write_file(path, content)
     report: Any = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
-    screen.say(f"to let one of them write more: textgen generate {run} --prompt …")
+    screen.say(f"for more text from the word model: textgen generate {run} --prompt …")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
     how = "three trainings of each level" if seeds < 3 else "three times as long"
     screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
@@ -139,7 +139,7 @@ def training_seconds(minutes: float, rounds: float, characters: int) -> int:
     seconds = math.floor((60 * minutes - study) / rounds - run)
     if seconds < needed:
         least = (study + rounds * (run + needed)) / 60
-        hint = f"on this machine it takes --minutes {math.ceil(2 * least) / 2:g} at least"
+        hint = f"this machine needs --minutes {math.ceil(2 * least) / 2:g} at least"
         message = f"too little time for three models of {characters:,} characters"
         raise TextgenError(f"--minutes {minutes:g}: {message}", hint)
     return seconds
@@ -184,11 +184,11 @@ def _text_settings(
         screen.say(f"left out: {name} ({reason})")
     if (share := _repeated(documents)) > MAX_REPEATED:
         screen.warn(
-            f"{share:.0%} of this text are repeated lines: a model that has seen one copy is "
-            "tested on the other. Remove duplicates."
+            f"{share:.0%} of this text is repeated lines: a model that has seen one copy is "
+            "tested on another. Remove duplicates."
         )
     if total < MIN_CHARACTERS:
-        hint = f"{MIN_CHARACTERS:,} are needed, {GOOD_CHARACTERS:,} teach a model to write"
+        hint = f"{MIN_CHARACTERS:,} are needed, with {GOOD_CHARACTERS:,} a model learns to write"
         message = f"{path}: {total:,} characters are too little text to compare models on"
         raise TextgenError(message, hint)
     settings = [f"corpus.{k}={json.dumps(v, ensure_ascii=False)}" for k, v in corpus.items()]
@@ -214,9 +214,9 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
         if not lines:
             reasons[document.name] = "empty"
         elif same > MAX_SHARED * (whole := sum(map(len, lines))):
-            reasons[document.name] = f"{same / whole:.0%} of it stands in {twin}"
+            reasons[document.name] = f"{same / whole:.0%} of it is also in {twin}"
         elif foreign := foreign_language(document, language):
-            reasons[document.name] = f"{foreign.name}, and the rest is {language.name}"
+            reasons[document.name] = f"in {foreign.name}, while the rest is in {language.name}"
         else:
             place |= dict.fromkeys(lines - place.keys(), document.name)
     return reasons

@@ -168,7 +168,7 @@ def tune(
     """
     study, screen = load_study(path), Screen(quiet)
     if (search := study.tune) is None:
-        raise TextgenError(f"{study.path}: no [tune]", "it says which settings are tried")
+        raise TextgenError(f"{study.path}: no [tune]", "[tune] says which settings to try")
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
     settings = draw_settings(search)
@@ -189,13 +189,13 @@ def tune(
             chosen = range(len(settings)) if earlier is None else tuning.kept(earlier)
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
-            screen.say(f"{len(missing)} trainings of {seconds:g} s, {len(done)} are there already")
+            screen.say(f"{len(missing)} trainings of {seconds:g} s, {len(done)} done already")
             with Processes() as processes:  # when one fails, the others end, too
                 run = partial(_run_trial, tuning, folder / "logs", seconds, processes)
                 for trial in as_they_end(run, missing, workers):
                     trials.append(trial)
                     write_json(folder / FILE, {**searched, "trials": [asdict(t) for t in trials]})
-                    bits = "the loss is no number" if trial.bits is None else f"{trial.bits:.4f}"
+                    bits = "the loss is not a number" if trial.bits is None else f"{trial.bits:.4f}"
                     screen.say(f"  {trial.arm}, setting {trial.setting}: {bits}")
         _write_results(folder, tuning, text.sha256)
     screen.say((folder / "tune.md").read_text(encoding="utf-8"))
@@ -221,7 +221,7 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     before = json.loads(json.dumps(searched, default=str))
     before["settings"] = before["settings"][: len(stored.settings)]
     if other := [key for key in searched if getattr(stored, key) != before[key]]:
-        message = f"{path}: a search of another kind ({', '.join(other)} differ)"
+        message = f"{path}: a different search ({', '.join(other)} differ)"
         raise TextgenError(message, "begin again with --overwrite, or rename the study file")
     return stored.trials
 

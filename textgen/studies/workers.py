@@ -178,7 +178,7 @@ def _task(
 ) -> str | None:
     """:meth:`Processes.run` wherever this is called: why it failed, if it did."""
     if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
-        return f"{place} and {Path(log).parents[1]} are not folders that {socket.gethostname()} has"
+        return f"{place} and {Path(log).parents[1]} are not folders on {socket.gethostname()}"
     env = {key: value for key, value in {**os.environ, **variables}.items() if value}
     with Processes() as processes:
         try:
@@ -224,7 +224,7 @@ def run_all(
         try:
             place.run(arguments, log)
             if not is_finished(folder / name):
-                raise TextgenError(f"it has ended, but {folder / name} has no results of it")
+                raise TextgenError(f"the run ended, but {folder / name} has no results")
             read_metrics(folder / name)
         except TextgenError as error:
             failure = error.message

@@ -42,7 +42,7 @@ class VectorPolicy(ClassPolicy):
 
     Args:
         vectors: ``"fasttext"`` or ``"word2vec"``, trained on the training split.
-        size: of a vector.
+        size: size of a vector.
         epochs: passes over the training split.
     """
 
@@ -69,11 +69,11 @@ class VectorPolicy(ClassPolicy):
 class Cluster(VectorPolicy):
     """One token for each cluster: k-means over gensim vectors of the rare words.
 
-    A word costs P(cluster | history) · P(word | cluster), the latter a mixture of the cluster's
-    training words and of spelling.
+    A word has the probability P(cluster | history) · P(word | cluster); the latter mixes the
+    cluster's training words with spelling.
 
     Args:
-        clusters: how many at most.
+        clusters: number of clusters at most.
     """
 
     clusters: Annotated[int, Field(gt=1)] = 50
@@ -108,7 +108,7 @@ class Neighbour(VectorPolicy):
 
     It is an ordinary word of the text, so every occurrence of a word that can stand in has to say
     whether it does, and for which word: P(v | h) · P(substituted | v) · P(w | v), while a literal v
-    is charged 1 − P(substituted | v). Behind a case modifier a word never stands in.
+    is charged 1 − P(substituted | v). After a case modifier, a word never stands in.
     """
 
     names = ()

@@ -249,8 +249,8 @@ class Unk(ClassPolicy):
     """One token for every rare word, whose spelling is charged.
 
     Args:
-        recall: a rare word of the training split may come back whole, which is cheaper than
-            spelling it. Without, every rare word is spelled as if it were new.
+        recall: a rare word of the training split may be repeated as a whole, which is cheaper
+            than spelling it. If false, every rare word is spelled as if it were new.
     """
 
     recall: bool = True  # type: ignore[misc]  # a setting here
@@ -265,10 +265,10 @@ class Pos(ClassPolicy):
     """One token for each part of speech.
 
     Args:
-        tags: ``"fine"`` for Penn Treebank tags, which carry the inflection, in languages other than
-            English for six universal classes; ``"noun"`` for one class of all nouns and one of
-            everything else.
-        model: a spaCy package, or ``"auto"`` for one of the text's language.
+        tags: ``"fine"``: Penn Treebank tags, which show inflection, or, in languages other than
+            English, six universal classes; ``"noun"``: one class of all nouns and one of everything
+            else.
+        model: a spaCy package, or ``"auto"`` for one in the language of the text.
     """
 
     tags: Literal["fine", "noun"] = "fine"
@@ -306,14 +306,13 @@ class Pos(ClassPolicy):
 class Drop(ClassPolicy):
     """Leave rare words out, as the article's author considered.
 
-    What is removed has to be described separately, or the text is not: how many words are missing
+    What is left out is described separately, or the text is lost: how many words are missing
     in each gap between two tokens, k with P(k) = (1 − q) q^k, whether a space stood before each,
     and their spelling.
 
     Args:
-        charged: charge for what is left out. Without it, as when people compare perplexities of
-            texts they have filtered, there is no distribution over the text and no figure is
-            printed.
+        charged: charge for what is left out. If false, as in perplexities of filtered texts, there
+            is no distribution over the text, and no figure is printed.
     """
 
     charged: bool = True  # type: ignore[misc]  # a setting here
@@ -374,8 +373,8 @@ class Drop(ClassPolicy):
 
 @dataclass(frozen=True)
 class Spell(ClassPolicy):
-    """Characters of the main model and a token for the end of the word, which comes first. Nothing
-    is hidden, so nothing is charged beside the model but characters that were never seen."""
+    """The network itself spells rare words, by tokens for characters and one for the end of a
+    word. Only characters that training text lacks are charged separately."""
 
     classes = (UNK,)
     classify = Unk.classify

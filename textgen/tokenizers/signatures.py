@@ -76,11 +76,11 @@ def _context(pieces: Pieces, place: int, vocabulary: Vocabulary) -> int:
 
 @dataclass(frozen=True)
 class Signature(ClassPolicy):
-    """One token for each of those cases and endings of rare words that their neighbours tell most
-    about.
+    """One token for each case or ending of rare words, chosen as those that the words beside them
+    predict best.
 
     Args:
-        signatures: how many at most; three tell the case alone.
+        signatures: number of tokens at most; three distinguish the case alone.
     """
 
     signatures: Annotated[int, Field(ge=3)] = 30

@@ -49,7 +49,7 @@ class Subwords:
     """Byte-pair encoding or a Unigram model over bytes.
 
     Args:
-        model: how they are learnt: ``"bpe"`` merges frequent pairs (Sennrich et al. 2016,
+        model: how subwords are learnt: ``"bpe"`` merges frequent pairs (Sennrich et al. 2016,
             arXiv:1508.07909), ``"unigram"`` prunes a large set by likelihood (Kudo 2018,
             arXiv:1804.10959).
         size: number of subwords, the 256 bytes included. A small text gives fewer.

@@ -69,7 +69,7 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
             return name, name.partition("_")[0]  # with which spaCy has its name begin
     hint = HINTS.get(language, f"python -m spacy download {names[0]}, if there is one")
     raise TextgenError(
-        f"tokenizer.rare_words.model: no spaCy model {' or '.join(names)} is installed, for "
+        f"tokenizer.rare_words.model: no spaCy model {' or '.join(names)} is installed to tag "
         f"parts of speech in {language_name(language)}",
         hint=f'{hint}; or take another policy, e.g. [tokenizer.rare_words] kind = "unk"',
     )

@@ -45,10 +45,10 @@ class Words:
 
     Args:
         rare_words: the policy for words outside the vocabulary.
-        minimum_count: a word belongs to the vocabulary if it occurs at least so often in the
-            training split. With 1 every second one of those that occur once stays outside all the
-            same: the network would never see a rare word otherwise.
-        segmenter: cuts words of scripts without spaces between them, Japanese or Thai; without one
+        minimum_count: occurrences in the training split that put a word into the vocabulary. With
+            1, every second word that occurs once stays outside; otherwise the network would never
+            see a rare word.
+        segmenter: cuts words in scripts without spaces, e.g. Japanese or Thai; without a segmenter,
             Unicode's rules cut between any two characters.
 
     Attributes:

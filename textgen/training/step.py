@@ -32,7 +32,7 @@ def check_trainable(network: Any, loss: str) -> None:
         TextgenError: the binary loss of an output without a row of V logits.
     """
     if loss == "binary" and not network.output_layer.has_logits:
-        message = "training.loss: binary needs a plain softmax: no adaptive_softmax, one of members"
+        message = "training.loss: binary needs a plain softmax: no adaptive_softmax, members = 1"
         raise TextgenError(message, 'use "categorical"')
 
 
