@@ -146,7 +146,7 @@ def by_other_parts(contrast: ContrastRow) -> str:
     parts = []
     for part, found in contrast.parts.items():
         fewer = (found.difference < 0) == (contrast.difference < 0)
-        bits = f"{abs(found.difference):.3f} {'fewer' if fewer else 'more'} bits with {ahead}"
+        bits = f"{abs(found.difference):.3f} {'fewer' if fewer else 'more'} with {ahead}"
         bits += ", too close to call" * (found.verdict is Verdict.TOO_CLOSE)
         parts.append(f"{BY_PART[part]}: {bits}.")
     return " ".join(parts)
