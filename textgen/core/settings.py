@@ -88,8 +88,8 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     if target is None:
         hint = f"{suggestion(kind, table)}; or install the package that provides this kind"
         for entry in metadata.entry_points(name=kind):
-            prefix, _, place = entry.group.partition(".")
-            if prefix == "textgen" and place not in POINTS:
+            project, _, place = entry.group.partition(".")
+            if project == "textgen" and place not in POINTS:
                 hint = f"textgen.{place} is no plug-in point: {suggestion(place, POINTS)}"
         raise TextgenError(f"{prefix}unknown {point.replace('_', ' ')} {kind!r}", hint)
     return resolve_name(target)
@@ -366,8 +366,10 @@ class Split:
 
 
 def check_rising(name: str, values: Sequence[Any]) -> None:
-    """Raises:
-    ValueError: each of some numbers, of which ``"all"`` is the largest, is not above the last.
+    """Check that each number is above the one before it; ``"all"`` is the largest.
+
+    Raises:
+        ValueError: one is not.
     """
     numbers = [math.inf if value == "all" else value for value in values]
     if numbers != sorted({*numbers}):
