@@ -132,6 +132,12 @@ def test_documents_are_scored_independently():
         np.testing.assert_allclose(KneserNey(order).fit([], 32).token_bits([np.arange(32)[1:]]), 5)
 
 
+@pytest.mark.parametrize("wrong", [-1, 0, 9])
+def test_tokens_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match="from 1 to 8"):
+        KneserNey(2).fit([np.array([1, wrong])], 9)
+
+
 @pytest.mark.parametrize("kind", sorted(TABLE))
 def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     program = ["--command", PROGRAM] if kind == "command" else []
@@ -234,7 +240,7 @@ def test_a_compressor_scores_any_text_and_each_document_independently(compressor
         assert (document.spelling_bits, document.replaced) == (0.0, 0)
 
 
-def test_a_copy_of_a_compressor_has_its_state():
+def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
     """The sizes are those of all text compressed at once, whatever other copies have read."""
     training, texts = made_up(2000, 1).encode(), [made_up(20, 7).encode(), b"", b"the end"]
     for compressor in (PPMd(), XZ()):
@@ -243,6 +249,9 @@ def test_a_copy_of_a_compressor_has_its_state():
             encode, end = compressor.encoder(len(training))
             whole.append(len(encode(training + text)) + len(end()))
         assert compressor.sizes_behind(training, texts) == whole
+        with monkeypatch.context() as patch:
+            patch.delattr("os.fork")
+            assert compressor.sizes_behind(training, texts) == whole
 
 
 def test_every_file_that_a_program_leaves_is_paid_for():

@@ -37,8 +37,11 @@ def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> Kn
         documents: (n,) integers each, from 1 … size − 1; no n-gram reaches over two of them.
         order: a token is predicted from up to ``order − 1`` before it.
         size: number of tokens, BOUNDARY included.
+
+    Raises:
+        ValueError: a token out of range.
     """
-    stream, before = _lay_out(documents)
+    stream, before = _lay_out(documents, size)
     places, levels = np.arange(1, len(stream)), list[Level]()
     context = gram = np.zeros_like(places)
     below: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -92,6 +95,9 @@ class KneserNeyModel:
 
         Returns:
             (n + 1,) float32 each.
+
+        Raises:
+            ValueError: a token out of range.
         """
         if not documents:
             return []
@@ -126,7 +132,7 @@ class KneserNeyModel:
 
     def _probabilities(self, documents: Sequence[np.ndarray]) -> np.ndarray:
         """P of every token and end mark, one document after another: (N,) float64."""
-        stream, before = _lay_out(documents)
+        stream, before = _lay_out(documents, self.size)
         tokens = stream[1:]
         result = np.full(len(tokens), 1 / self.size)
         rows = np.arange(len(tokens))
@@ -173,18 +179,24 @@ def discounts(counts: np.ndarray) -> tuple[float, float, float]:
     return (one, two, more) if min(one, two, more) > 0 else FALLBACK
 
 
-def _lay_out(documents: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
     """All documents in a row, a boundary before, between and behind them: (N + 1,) int64.
 
     Returns:
         The row; and for each of its tokens but the first, how many tokens from the boundary before
         its document on precede it: (N,) int64.
+
+    Raises:
+        ValueError: a token out of range.
     """
     boundary = np.array([BOUNDARY])
     parts = [boundary]
     for document in documents:
         parts += [document, boundary]
     stream = np.concatenate(parts).astype(np.int64)
+    ends = np.count_nonzero(stream == BOUNDARY) - 1
+    if ends != len(documents) or stream.min() < BOUNDARY or stream.max() >= size:
+        raise ValueError(f"tokens from 1 to {size - 1} expected, received others")
     lengths = np.array([len(document) + 1 for document in documents], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
     return stream, np.arange(1, len(stream)) - np.repeat(starts, lengths)
