@@ -183,8 +183,9 @@ def compare_runs(
             unknown = f"The training text of {folder.name} is unknown and may contain this text."
             warnings.append(Caution(text=unknown))
     names = [arm.name for arm in arms]
-    named = {"name": name, "title": title, "part": part * (part != "network")}
-    named["reports"] = os.fspath(reports_folder) * (Path(reports_folder) != REPORTS)
+    named = {"name": name, "title": title, "part": part if part != "network" else ""}
+    if Path(reports_folder) != REPORTS:
+        named["reports"] = os.fspath(reports_folder)
     options = [
         *(os.fspath(run) for run in runs),
         *(f"--{key}={value}" for key, value in named.items() if value),
