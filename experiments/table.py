@@ -23,6 +23,8 @@ from typing import Any
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison
 from textgen.report.sentences import WHERE
+from textgen.studies.study import load_study
+from textgen.studies.tuning import Trial, Tuning, summary
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -237,7 +239,17 @@ def parts_answer() -> str:
     return " ".join(lines) + "\n"
 
 
+def tuned_table() -> str:
+    """What the search for matched and tuned settings found at its last budget."""
+    study, stored = load_study(ROOT / "experiments" / "tune.toml"), result("tune/tune")
+    assert study.tune
+    trials = [Trial(**trial) for trial in stored["trials"]]
+    tuning = Tuning(study, study.tune, stored["settings"], trials)
+    return summary(tuning, study.tune.seconds[-1:])
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "tuned": tuned_table,
     "parts": parts_table,
     "parts_leads": parts_leads_table,
     "parts_where": parts_where_table,

@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -245,24 +245,29 @@ def _run_trial(
     return Trial(arm, setting, seconds, processor=processor(), **measured)
 
 
-def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
-    """The table, the picture, and the experiment files."""
-    study, search, last = tuning.study, tuning.search, tuning.search.seconds[-1]
-    regrets, tuned = tuning.regrets(last), tuning.tuned(last)
-    matched = next(iter(regrets))
+def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
+    """Which settings are matched and tuned after the last of some budgets, in seconds, and a table
+    of all settings that had one of these, in Markdown."""
+    arms, rows = tuning.study.arms, list[list[Any]]()
     names = [*dict.fromkeys(name for values in tuning.settings for name in values)]
-    rows = list[list[Any]]()
-    for seconds in reversed(search.seconds):
+    for seconds in reversed(budgets):
         costs = tuning.costs(seconds)
         for setting, regret in tuning.regrets(seconds).items():
             values = [json.dumps(tuning.settings[setting].get(name)) for name in names]
-            bits = [f"{costs[arm][setting]:.4f}" for arm in study.arms]
+            bits = [f"{costs[arm][setting]:.4f}" for arm in arms]
             rows.append([f"{seconds:g}", setting, *values, *bits, f"{regret:.4f}"])
-    heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *study.arms]
+    heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *arms]
     table = markdown_table([*heads, "mean regret"], rows)
-    best = ", ".join(f"{arm} {setting}" for arm, setting in tuned.items())
-    text = f"Matched: setting {matched}. Tuned: {best}. {len(tuning.settings)} settings an arm.\n\n"
-    write_file(folder / "tune.md", f"{text}{table}\n")
+    best = ", ".join(f"{arm} {setting}" for arm, setting in tuning.tuned(budgets[-1]).items())
+    matched, number = next(iter(tuning.regrets(budgets[-1]))), len(tuning.settings)
+    return f"Matched: setting {matched}. Tuned: {best}. {number} settings an arm.\n\n{table}\n"
+
+
+def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
+    """The table, the picture, and the experiment files."""
+    study, search, last = tuning.study, tuning.search, tuning.search.seconds[-1]
+    tuned, matched = tuning.tuned(last), next(iter(tuning.regrets(last)))
+    write_file(folder / "tune.md", summary(tuning, search.seconds))
     _draw(folder / "tune.svg", tuning)
     for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
         for arm, setting in chosen.items():
