@@ -92,7 +92,7 @@ def try_texts(
         arm["seeds"] = seeds
     study["title"] += f": {name}"
     study["budget"] = {"seconds": training_seconds(minutes, rounds, characters)}
-    study["set"] = settings
+    study["set"] += settings
     path = Path(reports_folder) / name / f"{name}.toml"
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
     command = study_command(path, **folders)
