@@ -2,7 +2,7 @@
 charge what they did when they were scored.
 
 ``python tests/test_example.py`` draws the page again from its data and its models. That will do
-where templates have changed; where the models inside have, ``docs/interactive.md`` has the command.
+where templates have changed; where the models inside have, CONTRIBUTING.md has the command.
 """
 
 import json

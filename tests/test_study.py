@@ -289,8 +289,9 @@ def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, caps
 
 def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_path, written):
     reports = tmp_path / "the reports"
-    report = run(written(UPDATES + CHAR), reports_folder=reports)
+    report = run(written("embed = true\n" + UPDATES + CHAR), reports_folder=reports)
     before = (report.folder / "report.json").read_text()
+    assert re.search(r'id="models">\[\["char"', (report.folder / "index.html").read_text())
     python, option, module, command, *options = shlex.split(report.report.command)
     shutil.rmtree(reports)
     assert (python, option, module, command) == ("python", "-m", "textgen", "study")

@@ -154,6 +154,7 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
             title=study.title,
             contrasts=study.contrasts,
             part=study.part,
+            embed=() if study.embed else None,
             plan=_plain(plans),
             command=job.command,
             reports_folder=reports,

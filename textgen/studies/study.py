@@ -253,6 +253,7 @@ class Study:
         set: settings of every arm, as ``--set`` takes them.
         sizes: an axis: characters of training text, ascending; ``"all"`` is the whole text.
         timed_on: with several texts, the one on which updates are timed for all.
+        embed: the report's page holds the models, to be asked there.
 
     Raises:
         ValueError: no arm, an invalid contrast, folds or sizes that settings choose, too, sizes
@@ -272,6 +273,7 @@ class Study:
     sizes: tuple[Size, ...] = ()
     texts: dict[Name, StudyText] = field(default_factory=dict)
     timed_on: str = ""
+    embed: bool = False
 
     def __post_init__(self) -> None:
         _check_free(self.set)
