@@ -22,6 +22,7 @@ from typing import Any
 
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison
+from textgen.report.grid import Grid, Lead
 from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study
 from textgen.studies.tuning import Trial, Tuning, summary
@@ -239,6 +240,40 @@ def parts_answer() -> str:
     return " ".join(lines) + "\n"
 
 
+def grid(name: str) -> Grid:
+    return Grid(RESULTS / "grids" / name)
+
+
+def grid_bits_table(name: str) -> str:
+    """Bits per character of the networks of a grid's arms (rows) in its cells."""
+    own = grid(name)
+    curves, arms = own.curves(), {arm: None for cell in own.cells.values() for arm in cell.arms}
+    rows = [
+        [f"`{arm}`", *(f"{curves[cell, arm, 'network']:.3f}" for cell in own.cells)] for arm in arms
+    ]
+    return table("|".join(["arm", *own.cells]), rows)
+
+
+def grid_leads_table(name: str) -> str:
+    """What a grid's contrasts (rows) are in its cells: differences of networks."""
+    own = grid(name)
+    leads = own.leads("network")
+    rows = [
+        [
+            f"`{c.first}` − `{c.second}`",
+            *(_difference(leads[cell, c.first, c.second]) for cell in own.cells),
+        ]
+        for c in own.contents.contrasts
+    ]
+    return table("|".join(["difference", *own.cells]), rows)
+
+
+def _difference(lead: Lead) -> str:
+    found = lead.found
+    text = f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    return f"**{text}**" if lead.verdict in ("better", "worse") else text
+
+
 def tuned_table() -> str:
     """What the search for matched and tuned settings found at its last budget."""
     study, stored = load_study(ROOT / "experiments" / "tune.toml"), result("tune/tune")
@@ -250,6 +285,8 @@ def tuned_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "tuned": tuned_table,
+    "matched_bits": lambda: grid_bits_table("study_matched"),
+    "matched_leads": lambda: grid_leads_table("study_matched"),
     "parts": parts_table,
     "parts_leads": parts_leads_table,
     "parts_where": parts_where_table,
