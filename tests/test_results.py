@@ -14,8 +14,10 @@ from textgen import cli
 
 sys.path.insert(0, str(ROOT / "experiments"))
 sys.path.insert(0, str(ROOT / "docs"))
+sys.path.insert(0, str(ROOT / "tests/benchmarks"))
 import reference
 import table
+import timing
 
 FOLDERS = ("data", "docs", "tests", "textgen")
 OTHERS = [page for name in FOLDERS for page in sorted((ROOT / name).rglob("*.md"))]
@@ -39,6 +41,8 @@ def test_every_table_stands_as_the_results_have_it(page):
 def test_every_table_is_on_a_page():
     marks = (table.MARK.finditer(page.read_text("utf-8")) for page in table.PAGES)
     assert {mark[2] for each in marks for mark in each} == set(table.TABLES)
+    benchmarks = "training_step", "quality", "sampling", "memory"
+    assert timing.page(benchmarks) == timing.PAGE.read_text(encoding="utf-8")
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there():
