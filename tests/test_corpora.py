@@ -40,12 +40,10 @@ def settings(**corpus):
 @pytest.mark.parametrize(
     ("text", "encoded_as", "stated"),
     [
-        (UNICODE, "utf-8", "auto"),
-        (UNICODE, "utf-8-sig", "auto"),
-        (UNICODE, "utf-16", "auto"),
-        (UNICODE, "utf-32", "auto"),
-        (UNICODE, "utf-16-le", "auto"),
-        (UNICODE, "utf-32-be", "auto"),
+        *(
+            (UNICODE, f"utf-{kind}", "auto")
+            for kind in ("8", "8-sig", "16", "32", "16-le", "32-be")
+        ),
         ("Я вас любил: любовь ещё, быть может,\n" * 9, "utf-16-be", "auto"),
         (GERMAN, "utf-16-le", "auto"),
         (GERMAN, "cp1252", "auto"),

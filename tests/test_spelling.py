@@ -12,27 +12,12 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from textgen.testing import every_sequence
-from textgen.tokenizers import spelling
+from textgen.tokenizers import signatures, spelling
 from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling
 from textgen.tokenizers.kneser_ney import WEIGHTS_PRIOR, mixture_weights
 from textgen.tokenizers.rare_words import completed
-from textgen.tokenizers.signatures import (
-    OTHERS,
-    SIGNS,
-    STRENGTH,
-    Backwards,
-    Signature,
-    bits_told,
-    telling_beginnings,
-)
-from textgen.tokenizers.spelling import (
-    USUAL_CACHE,
-    Speller,
-    WordCache,
-    as_arrays,
-    fit_characters,
-    tuned_word_cache,
-)
+from textgen.tokenizers.signatures import SIGNS, Backwards, Signature
+from textgen.tokenizers.spelling import Speller, WordCache, fit_characters, tuned_word_cache
 from textgen.tokenizers.words import Words
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
@@ -168,7 +153,7 @@ def test_the_cache_is_tuned_on_whole_documents():
     assert bits(again, "baba", "A", ["baba"]) < 3 < bits(never, "baba", "A", ["baba"])
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
         usual.tune(documents)
-        assert usual.memory == USUAL_CACHE
+        assert usual.memory == spelling.USUAL_CACHE
 
 
 def test_the_cache_by_hand():
@@ -220,7 +205,9 @@ def test_a_class_of_many_words_has_n_grams_of_its_own():
     words = Counter(map("".join, product("ab", repeat=8)))
     model = Speller({"A": words, "B": {"b": 1}}, "ab", lambda: (), weights={"": (0, 1, 0)}, order=3)
     own = sorted(word.translate(str.maketrans("ab", "\2\3")) for word in words)
-    expected = -fit_characters(own, 3, 4).log_masses(as_arrays(["\2\3\2"]))[0] / math.log(2)
+    expected = -fit_characters(own, 3, 4).log_masses(spelling.as_arrays(["\2\3\2"]))[0] / math.log(
+        2
+    )
     assert bits(model, "aba") == pytest.approx(expected)
 
 
@@ -280,12 +267,8 @@ def backwards(classes=CLASSES, **options):
     examples = {name: Counter() for name in classes}
     for word, count in COUNTED.items():
         examples[class_of(word) if "…" in classes else "all"][word] = count
-    return Speller(
-        examples,
-        "abAB" + "".join(SIGNS),
-        lambda: KNOWN,
-        **{"order": 3, "form": Backwards(classes), **options},
-    )
+    options = {"order": 3, "form": Backwards(classes)} | options
+    return Speller(examples, "abAB" + "".join(SIGNS), lambda: KNOWN, **options)
 
 
 def class_bits(model, words, name):
@@ -357,15 +340,15 @@ def test_classes_are_what_neighbours_tell_most_about():
         ending = draw.choice(["ing", "ed"]) if verb else draw.choice(["dog", "cat", "ment"])
         spellings.append(SIGNS[capital] + ending[::-1] + "x")
         beside.append(7 + verb + 2 * (ending == "ing"))
-    found = telling_beginnings(spellings, [np.array(beside)], 30)
+    found = signatures.telling_beginnings(spellings, [np.array(beside)], 30)
     assert found[:3] == list(SIGNS)
     assert sorted(found[3:]) == sorted(sign + end for sign in SIGNS[:2] for end in ("gn", "d"))
-    assert telling_beginnings(spellings, [np.zeros(600, int)], 30) == list(SIGNS)
-    assert telling_beginnings([], [np.zeros(0, int)], 30) == list(SIGNS)
-    beside = np.repeat([1, OTHERS], 300)
+    assert signatures.telling_beginnings(spellings, [np.zeros(600, int)], 30) == list(SIGNS)
+    assert signatures.telling_beginnings([], [np.zeros(0, int)], 30) == list(SIGNS)
+    beside = np.repeat([1, signatures.OTHERS], 300)
     for letters, short in (("abc", True), ("abcd", False)):
         spellings = [SIGNS[0] + letters + "xy"[int(context > 1)] for context in beside]
-        assert (len(telling_beginnings(spellings, [beside], 30)) > 3) == short
+        assert (len(signatures.telling_beginnings(spellings, [beside], 30)) > 3) == short
 
 
 @pytest.mark.parametrize("pattern", ["{0} {1} .", ". {1} {0}"], ids=["before", "behind"])
@@ -379,11 +362,11 @@ def test_a_policy_looks_at_the_words_on_both_sides(pattern):
 
 
 def test_bits_told_are_those_of_each_word_given_the_others():
-    part, whole, strength = np.array([3, 0, 1]), np.array([5, 4, 1]), STRENGTH
+    part, whole, strength = np.array([3, 0, 1]), np.array([5, 4, 1]), signatures.STRENGTH
     expected = 0.0
     for context, of in ((0, [3, 2]), (1, [0, 4]), (2, [1, 0])):
         for number, share in zip(of, (0.4, 0.6), strict=True):
             others = (number - 1 + strength * share) / (whole[context] - 1 + strength)
             expected += number * math.log2(others / share) if number else 0.0
-    assert bits_told(part, whole) == pytest.approx(expected)
-    assert bits_told(whole, whole) == 0
+    assert signatures.bits_told(part, whole) == pytest.approx(expected)
+    assert signatures.bits_told(whole, whole) == 0
