@@ -38,16 +38,9 @@ ENDINGS_LEARNT = {"…" + ending: SIGNS[0] + ending[::-1] for ending in ("", "b"
 ENDINGS_LEARNT |= {"Aa…": SIGNS[1], "AA…": SIGNS[2]}
 # every rare-word policy; a contract test checks that none is missing
 POLICIES = [
-    Unk(),
-    Unk(recall=False),
-    Pos(),
-    Pos(tags="noun"),
-    Cluster(clusters=3, epochs=1),
-    Neighbour(epochs=1),
-    Drop(),
-    completed(Signature(), learn=lambda data: ENDINGS_LEARNT),
-    Spell(),
-]
+    Unk(), Unk(recall=False), Pos(), Pos(tags="noun"), Cluster(clusters=3, epochs=1),
+    Neighbour(epochs=1), Drop(), completed(Signature(), learn=lambda data: ENDINGS_LEARNT), Spell(),
+]  # fmt: skip
 ROOT = Path(__file__).parents[1]
 hypothesis.settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 hypothesis.settings.load_profile("no deadline")

@@ -17,16 +17,14 @@ from conftest import run_python, write_tales
 
 DETERMINISTIC = "training.deterministic=true"
 RUNS = {  # name → experiment, and what is set
-    "characters": ("char_small",),
-    "words": ("word_small", "tokenizer.minimum_count=20"),
-    "gru": ("char_small", "backbone.kind=gru"),
-    "mingru": ("char_small", "backbone.kind=mingru"),
+    "characters": ("char_small",), "words": ("word_small", "tokenizer.minimum_count=20"),
+    "gru": ("char_small", "backbone.kind=gru"), "mingru": ("char_small", "backbone.kind=mingru"),
     "transformer": ("char_small", 'backbone={kind="transformer",units=[64]}'),
     "encoder_decoder": ("char_small", "objective.kind=encoder_decoder"),
     "learning": ("char_small", "cache.learning_rate=1e-4"),
     "deterministic": ("char_small", DETERMINISTIC),
     "deterministic_again": ("char_small", DETERMINISTIC),
-}
+}  # fmt: skip
 UPDATES, CLOSE = 300, 1e-3
 
 

@@ -23,11 +23,9 @@ def alike(orders, discounts, strengths):
 
 
 CACHES = [
-    made_up_cache(0),
-    alike([1], [0.9], [0.02]),
-    alike([2, 3], [0.2, 0.95], [100.0, 0.5]),
+    made_up_cache(0), alike([1], [0.9], [0.02]), alike([2, 3], [0.2, 0.95], [100.0, 0.5]),
     made_up_cache(0, 1, 2, 5),
-]
+]  # fmt: skip
 SIZE = 4
 
 

@@ -25,13 +25,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.report import arms, building, sentences
-from textgen.report.comparison import (
-    Comparison,
-    every_pair,
-    folder_name,
-    result_lines,
-    words_link,
-)
+from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines, words_link
 from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation

@@ -23,12 +23,10 @@ from textgen.tokenizers import encoding
 from textgen.training.preparation import prepare
 
 TOKENIZERS = [
-    {"kind": "characters"},
-    {"kind": "words", "minimum_count": 1, "rare_words": "drop"},
-    {"kind": "words", "rare_words": "spell"},
-    {"kind": "subwords", "size": 300},
+    {"kind": "characters"}, {"kind": "words", "minimum_count": 1, "rare_words": "drop"},
+    {"kind": "words", "rare_words": "spell"}, {"kind": "subwords", "size": 300},
     {"kind": "whitespace"},
-]
+]  # fmt: skip
 CUTTER = """
 from dataclasses import dataclass
 
@@ -148,10 +146,8 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
     for file, harm in (
         (encoding.TOKENS_FILE, content[:99] + b"zzz" + content[102:]),
         (encoding.TOKENS_FILE, None),  # a file too few
-        ("other", content),
-        (system.CHECKSUMS, deep),
-        (encoding.INDEX_FILE, deep),
-    ):
+        ("other", content), (system.CHECKSUMS, deep), (encoding.INDEX_FILE, deep),
+    ):  # fmt: skip
         (folder / file).unlink(missing_ok=True)
         if harm:
             (folder / file).write_bytes(harm)

@@ -221,11 +221,9 @@ HARMS = {
     "doubled": lambda content: content + content,
     "flipped": lambda content: content[:-9] + bytes([content[-9] ^ 255]) + content[-8:],
     "noise": lambda content: DRAW.randbytes(len(content)),
-    "not UTF-8": lambda content: b"\xff\xfe" + content,
-    "deep": lambda content: DEEP.encode(),
-    "list": lambda content: b"[]",
-    "number": lambda content: b"1" * 5000,
-}
+    "not UTF-8": lambda content: b"\xff\xfe" + content, "deep": lambda content: DEEP.encode(),
+    "list": lambda content: b"[]", "number": lambda content: b"1" * 5000,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("file", [METRICS_FILE, *CHECKED])

@@ -42,22 +42,16 @@ from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words
 
 OBJECTIVES = [
-    NextToken(window=2),
-    NextToken(window=7),
-    Shifted(window=3, shift=1),
-    Shifted(window=3, shift=2),
-    Shifted(window=3, shift=3),
-    EncoderDecoder(read=3, write=2),
+    NextToken(window=2), NextToken(window=7), Shifted(window=3, shift=1),
+    Shifted(window=3, shift=2), Shifted(window=3, shift=3), EncoderDecoder(read=3, write=2),
     EncoderDecoder(read=2, write=3, feedback=False),
-]
+]  # fmt: skip
 EMBEDDED = {"input": "embedding", "embedding_size": 6}
 NETWORKS = [
-    {},
-    {"normalisation": "layer"},
-    {"normalisation": "batch", "adaptive_softmax": Adaptive(2, 3)},
+    {}, {"normalisation": "layer"}, {"normalisation": "batch", "adaptive_softmax": Adaptive(2, 3)},
     {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
     {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
-]
+]  # fmt: skip
 
 
 def can_be_built(objective, settings):
@@ -133,9 +127,7 @@ def test_documents_are_scored_independently_of_each_other(objective):
 
 @pytest.mark.xla
 @pytest.mark.parametrize(
-    ("objective", "part"),
-    zip([OBJECTIVES[i] for i in (1, 3, 5, 6)], PARTS, strict=True),
-    ids=repr,
+    ("objective", "part"), zip([OBJECTIVES[i] for i in (1, 3, 5, 6)], PARTS, strict=True), ids=repr
 )
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective, part):
     text, tokenizer = made_up(60, 3)[:600], Characters().fit([made_up(100, 4)])
@@ -161,12 +153,9 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(objective, par
 
 
 TOKENIZERS = [
-    Characters(),
-    Subwords(size=260),
-    *(Words(policy) for policy in POLICIES),
-    Words(Unk(), minimum_count=1),
-    Whitespace(),
-]
+    Characters(), Subwords(size=260), *(Words(policy) for policy in POLICIES),
+    Words(Unk(), minimum_count=1), Whitespace(),
+]  # fmt: skip
 
 
 @in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (0, 4, 5)])

@@ -53,14 +53,9 @@ def test_figures_of_a_split():
             "network": {"bits_per_character": network, "mean_over_documents": 1.46875},
             "with_cache": {"bits_per_character": cached, "mean_over_documents": 0.671875},
         },
-        "documents": 2,
-        "characters": 10,
-        "tokens": 4,
-        "tokens_per_character": 0.4,
-        "pieces": 6,
-        "replaced": 2,
-        "replacement_rate": 1 / 3,
-    }
+        "documents": 2, "characters": 10, "tokens": 4, "tokens_per_character": 0.4, "pieces": 6,
+        "replaced": 2, "replacement_rate": 1 / 3,
+    }  # fmt: skip
     assert likelihood.summarise(SCORES) == expected
     none = {"bits_per_character": None, "mean_over_documents": None}
     uncharged = likelihood.summarise(SCORES, charged=False)

@@ -144,15 +144,13 @@ def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
 
 EMBEDDED = {"units": (12,), "input": "embedding", "embedding_size": 6}
 NETWORKS = {
-    "two layers": LSTM(units=(12, 10)),
-    "projected": LSTM(units=(12,), projection="vocabulary"),
+    "two layers": LSTM(units=(12, 10)), "projected": LSTM(units=(12,), projection="vocabulary"),
     "n-grams": LSTM(**EMBEDDED, ngrams=NGrams((2, 4), 97)),
     "tied": LSTM(**EMBEDDED, tied_output=True),
     "adaptive": LSTM(units=(12,), adaptive_softmax=Adaptive(5, 4)),
     "tied, adaptive": LSTM(**EMBEDDED, tied_output=True, adaptive_softmax=Adaptive(5)),
-    "gru": GRU(units=(12, 9)),
-    "mingru": MinGRU(**EMBEDDED | {"units": (12, 9)}),
-}
+    "gru": GRU(units=(12, 9)), "mingru": MinGRU(**EMBEDDED | {"units": (12, 9)}),
+}  # fmt: skip
 
 
 def untrained_run(backbone, tokenizer):
@@ -205,7 +203,7 @@ def test_top_k_and_top_p_keep_what_python_keeps(browser):
         ({"top_k": 3, "top_p": 0.5}, {1, 3}),
         ({"top_k": 3, "top_p": 0.3}, {1}),
         ({"top_p": 0.99}, {1, 2, 3, 4, 5}),
-    ):
+    ):  # fmt: skip
         found = run_script(browser, shape, chances, {"temperature": 1, **settings})
         assert {i for i, mass in enumerate(found) if mass} == kept
         assert found[1] == pytest.approx(0.3 / 0.9)

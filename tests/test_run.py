@@ -245,10 +245,9 @@ def test_the_console_script_dispatches_and_says_its_version(capsys):
 
 def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch):
     for command, function, goes_on in (
-        ("run", "runs.pipeline.train", True),
-        ("study", "studies.execution.run_study", True),
+        ("run", "runs.pipeline.train", True), ("study", "studies.execution.run_study", True),
         ("generate", "runs.console.generate_text", False),
-    ):
+    ):  # fmt: skip
         monkeypatch.setattr(f"textgen.{function}", Mock(side_effect=KeyboardInterrupt))
         done = textgen(command, "some.toml", code=130, said="\nstopped")
         assert ("continue" in done.err) == goes_on
@@ -324,11 +323,9 @@ def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, 
 
 def test_another_text_or_model_or_an_unfinished_run_is_not_trained_on(finished_run, tmp_path):
     for change, part in (
-        ("tokenizer.kind=subwords", "tokenizer"),
-        ("split.seed=5", "text"),
-        ("backbone.units=[8]", "network"),
-        ("objective.window=8", "network"),
-    ):
+        ("tokenizer.kind=subwords", "tokenizer"), ("split.seed=5", "text"),
+        ("backbone.units=[8]", "network"), ("objective.window=8", "network"),
+    ):  # fmt: skip
         other = {"overrides": [change], "runs_folder": tmp_path, "quiet": True}
         with pytest.raises(TextgenError, match=f"training.start: .* another {part}"):
             package.train(finished_run(), more=10, **other)

@@ -47,13 +47,11 @@ def example(documents=11, seeds=(3, 3), difference=0.0, seed=0):
     ("documents", "seeds", "spread", "luck", "noise"),
     [
         (11, (1, 1), 0.02, 0.0, 0.004),  # of these runs: their luck is part of the truth
-        (11, (2, 2), 0.003, 0.006, 0.003),
-        (11, (3, 5), 0.003, 0.006, 0.003),
-        (11, (5, 5), 0.03, 0.003, 0.003),
-        (30, (2, 2), 0.02, 0.004, 0.004),
+        (11, (2, 2), 0.003, 0.006, 0.003), (11, (3, 5), 0.003, 0.006, 0.003),
+        (11, (5, 5), 0.03, 0.003, 0.003), (30, (2, 2), 0.02, 0.004, 0.004),
         (30, (3, 3), 0.003, 0.006, 0.003),
     ],
-)
+)  # fmt: skip
 def test_false_claims_and_intervals_are_honest(monkeypatch, documents, seeds, spread, luck, noise):
     monkeypatch.setattr(significance, "RESAMPLES", FEW)
     rng = np.random.default_rng(20240)
@@ -145,10 +143,8 @@ def test_what_one_document_does_is_what_leaving_it_out_does():
     first, second, units = arrays = example(9, (2, 3), 0.01)
     others = ([np.delete(array, d, axis=-1) for array in arrays] for d in range(9))
     rest = [compare_arms(*other).difference for other in others]
-    found, alike = (
-        by_document(*arrays),
-        by_document(first / units, second / units, np.ones(9)),
-    )
+    found = by_document(*arrays)
+    alike = by_document(first / units, second / units, np.ones(9))
     assert found.without_one == pytest.approx((min(rest), max(rest)))
     assert alike.equal_documents == 9 > found.equal_documents
 

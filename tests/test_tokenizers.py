@@ -44,14 +44,10 @@ TEXT = (
 )
 TEXTS = TEXT + made_up(8, 1), TEXT
 CONFIGS = [
-    Characters(),
-    Subwords("bpe", 300),
-    Subwords("unigram", 300),
-    Whitespace(),
-    *map(Words, POLICIES),
-    *(Words(policy, minimum_count=1) for policy in POLICIES),
+    Characters(), Subwords("bpe", 300), Subwords("unigram", 300), Whitespace(),
+    *map(Words, POLICIES), *(Words(policy, minimum_count=1) for policy in POLICIES),
     Words(Unk(), minimum_count=4),
-]
+]  # fmt: skip
 each_config = pytest.mark.parametrize("config", CONFIGS, ids=repr)
 wordy = st.text(st.sampled_from("abAB é1'’-–.,\n\t <>☃_ß"), max_size=40)
 texts = st.text(st.characters()) | wordy | st.sampled_from([TEXT.upper(), TEXT.title(), TEXT, ""])

@@ -32,12 +32,10 @@ TRAINING = ["a ab  b abb a ab b\n\nbab a ab b. ab\na \n\n ab ba\n", "ab a. b\n\n
 
 
 TOKENIZERS = [
-    Characters(),
-    Subwords(size=264),
-    Subwords(model="unigram", size=264),
+    Characters(), Subwords(size=264), Subwords(model="unigram", size=264),
     *(Words(policy) for policy in POLICIES if not isinstance(policy, (Drop, Pos))),
     Words(Unk(), minimum_count=1),
-]
+]  # fmt: skip
 each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
 TEXT = "Ab  abba.\n\nB\tab xab\u00e9 abba \n ab AB. aab"
 OBJECTIVE = NextToken(window=5)

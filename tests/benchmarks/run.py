@@ -14,11 +14,9 @@ import writing
 from timing import PAGE, page, table
 
 PARTS = {
-    "training_step": training_step.measure,
-    "quality": quality.measure,
-    "sampling": writing.sampling,
-    "memory": corpus.memory,
-}
+    "training_step": training_step.measure, "quality": quality.measure,
+    "sampling": writing.sampling, "memory": corpus.memory,
+}  # fmt: skip
 
 
 def described():
