@@ -135,8 +135,9 @@ def test_swapped_arms_mirror_and_the_order_of_documents_does_not_matter(document
     assert (swapped.low, swapped.high, swapped.p) == (-found.high, -found.low, found.p)
     order = np.random.default_rng(0).permutation(documents)
     assert compare_arms(first[:, order], second[:, order], units[order]) == found
-    same = compare_arms(first, first, units)
-    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+    for bits in (first[:1], np.repeat(first[:1], 3, axis=0)):
+        same = compare_arms(bits, bits, units)
+        assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
 
 
 def test_what_one_document_does_is_what_leaving_it_out_does():

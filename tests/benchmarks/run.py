@@ -10,13 +10,13 @@ from pathlib import Path
 import corpus
 import quality
 import training_step
-import writing
 from timing import PAGE, page, table
 
 PARTS = {
-    "training_step": training_step.measure, "quality": quality.measure,
-    "sampling": writing.sampling, "memory": corpus.memory,
-}  # fmt: skip
+    "training_step": training_step.measure,
+    "quality": quality.measure,
+    "memory": corpus.memory,
+}
 
 
 def described():

@@ -41,11 +41,6 @@ class Network(nn.Module):
             return -self.output(features, labels).output
         return nn.functional.cross_entropy(self.output(features), labels, reduction="none")
 
-    def probabilities(self, features):
-        if self.adaptive:
-            return self.output.log_prob(features).exp()
-        return torch.softmax(self.output(features), dim=-1)
-
     def zero_states(self, batch):
         shape = (self.lstm.num_layers, batch, self.lstm.hidden_size)
         return torch.zeros(shape), torch.zeros(shape)
