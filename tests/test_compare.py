@@ -11,6 +11,7 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -124,17 +125,15 @@ def test_the_words_of_passages_are_a_csv_under_every_arm_that_has_words():
     names = [passage.document for passage in texts.passages]
     texts.passages[0].start, texts.passages[1].start = 4, 0  # the first is not a beginning
     held_out = [Document(name, "") for name in names[:2]]
-
-    def check_words():
-        raise TextgenError("no words")
+    refused = Mock(side_effect=TextgenError("no words"))
 
     def words(text, context, entropy):
         return [{"index": i, "word": w, "network_word_bits": i}
                 for i, w in enumerate(text.split(), 1)]  # fmt: skip
 
-    known = ns(check_words=lambda: None, words=words)
-    arms = [ns(name="char", first=known), ns(name="pos", first=ns(check_words=check_words)),
-            ns(name="word", first=known)]  # fmt: skip
+    known, unknown = (ns(check_words=each, words=words) for each in (Mock(), refused))
+    runs = {"char": known, "pos": unknown, "word": known}
+    arms = [ns(name=name, first=run) for name, run in runs.items()]
     link = words_link(arms, texts, held_out)
     page = render_page(report, texts, {"packed": {}, "left_out": {}, "words": link})
     assert re.findall('href="(data:[^"]+)" download="words.csv"', page) == [link]
@@ -171,8 +170,7 @@ def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained
     for runs, names, expected in (
         ([second], (), "char-2"), ([second], ("char",), "char"), ([first, second], (), "char"),
     ):  # fmt: skip
-        (arm,) = arms.group_runs(runs, names)
-        assert arm.name == expected
+        assert [arm.name for arm in arms.group_runs(runs, names)] == [expected]
 
 
 def test_a_question_that_the_plan_lacks_is_not_said_to_be_declared(trained, tmp_path):
@@ -406,7 +404,7 @@ def unlike_parts_cautions(*orders):
 
 
 def overfitting_cautions(*validation):
-    curve = ns(validation=validation, updates=[10, 20, 30, 40][: len(validation)])
+    curve = ns(validation=validation, updates=[10, 20, 30, 40])
     return sentences.overfitting_cautions([ns(name="a", curves=[curve])])
 
 

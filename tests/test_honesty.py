@@ -89,7 +89,7 @@ def test_probabilities_of_all_short_documents_sum_to_one(objective, settings):
 
 
 @each_objective_and_network
-def test_later_tokens_do_not_change_earlier_probabilities(objective, settings):
+def test_later_tokens_and_other_documents_change_no_probabilities(objective, settings):
     model = whole_model(objective, 9, **settings)
     random = np.random.default_rng(0)
     first = random.integers(1, 9, 40).astype(np.uint8)
@@ -98,6 +98,11 @@ def test_later_tokens_do_not_change_earlier_probabilities(objective, settings):
         second[place:] = random.integers(1, 9, 40 - place)
         for a, b in costs(model, [first, second]).values():
             np.testing.assert_allclose(a[:place], b[:place], atol=1e-5)
+    documents = [random.integers(1, 9, n).astype(np.uint8) for n in (1, 30, 7, 64, 2, 15)]
+    together = costs(model, documents)
+    for number, document in enumerate(documents):
+        for part, (alone,) in costs(model, [document]).items():
+            np.testing.assert_allclose(alone, together[part][number], atol=1e-5)
 
 
 @each_objective_and_network
@@ -112,17 +117,6 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, settings):
             found.append(-np.log2(chances[token]))
             stepper.append(token)
         np.testing.assert_allclose(found, bits, rtol=1e-4, atol=1e-3, err_msg=part)
-
-
-@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-def test_documents_are_scored_independently_of_each_other(objective):
-    model = whole_model(objective, 9)
-    random = np.random.default_rng(2)
-    documents = [random.integers(1, 9, n).astype(np.uint8) for n in (1, 30, 7, 64, 2, 15)]
-    together = costs(model, documents)
-    for number, document in enumerate(documents):
-        for part, (alone,) in costs(model, [document]).items():
-            np.testing.assert_allclose(alone, together[part][number], atol=1e-5)
 
 
 @pytest.mark.xla

@@ -54,14 +54,12 @@ def test_a_preface_in_english_does_not_decide():
     assert find_language(documents, "nds") == Language("nds", "Latin", stated=True)
 
 
-def test_the_tables_agree_with_wordfreq():
+def test_the_tables_agree_with_wordfreq_and_a_language_is_given_by_its_name_or_its_code():
     listed = wordfreq.available_languages("small").keys()
     assert {languages.SAME_AS.get(code, code) for code in listed} <= languages.LANGUAGE_NAMES.keys()
     lists = {"hr": "sh", "en": "en", "ja": None, "eu": None, UNKNOWN: None}
     assert {code: languages.word_list(code) for code in lists} == lists
 
-
-def test_a_language_is_given_by_its_name_or_its_code():
     assert {languages.code_of(name) for name in ("Basque", "basque", "eu")} == {"eu"}
     with pytest.raises(TextgenError, match="'Klingon'"):
         languages.code_of("Klingon")

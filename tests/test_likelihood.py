@@ -65,11 +65,8 @@ def test_figures_of_a_split():
 
 
 def test_bits_by_place_in_the_block():
-    for length, bits in (
-        (2, [(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3]),
-        (3, [(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5]),
-        (5, [3.0, 2.0, 2.5, 0.5, 0.0]),
-    ):
+    expected = {2: [(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3], 3: [(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5]}
+    for length, bits in (expected | {5: [3.0, 2.0, 2.5, 0.5, 0.0]}).items():
         assert likelihood.by_position(SCORES["network"], length) == pytest.approx(bits)
 
 
@@ -122,11 +119,8 @@ def test_tokens_that_tell_nothing_are_counted_with_the_next():
 
 
 def test_everything_is_counted():
-    documents = [
-        Document("a", " the <unk> fell \n N é \n"),
-        Document("b", "a last\nline"),
-        Document("c", "\n"),
-    ]
+    texts = " the <unk> fell \n N é \n", "a last\nline", "\n"
+    documents = [Document(text[:1], text) for text in texts]
     assert units.count(documents, 7) == units.Counts(
         characters=23 + 11 + 1, utf8_bytes=36, words=5 + 3, lines=2 + 2 + 1, tokens=7, end_marks=3
     )

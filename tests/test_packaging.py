@@ -241,12 +241,10 @@ def package(module):
     return parts[1] if len(parts) > 1 and parts[1] in PACKAGES else ""
 
 
-def test_the_root_holds_doors_and_packages_and_nothing_else():
+def test_imports_point_one_way():
+    """The root holds doors and packages and nothing else."""
     names = {path.stem for path in (ROOT / "textgen").iterdir()}
     assert names - {"__init__", "__pycache__", "py", "README"} == {*PACKAGES, *DOORS}
-
-
-def test_imports_point_one_way():
     order = {name: i for i, name in enumerate(PACKAGES)}
     for module, found in IMPORTS.items():
         for name, _ in found:

@@ -268,7 +268,7 @@ def page(tmp_path_factory, runs):
         yield driver, names
 
 
-def test_models_write_once_their_section_is_seen(page):
+def test_models_write_once_their_section_is_seen_and_one_left_out_stays_out(page):
     driver, names = page
     assert max(overflow(driver, width) for width in (390, 1280)) <= 0
     assert set(shown(driver).values()) == {""}
@@ -277,6 +277,13 @@ def test_models_write_once_their_section_is_seen(page):
     texts = shown(driver)
     assert texts.keys() == names.keys()
     assert {len(text) for text in texts.values()} == {400}
+    column, address = "#ask-models article", driver.current_url.partition("#")[0]
+    number = driver.find_element("css selector", column).get_attribute("data-arm")
+    for choice, left_out in ((f"#off={number}", 1), ("", 0)):
+        driver.get("about:blank")
+        driver.get(address + choice)
+        there = [each.is_displayed() for each in driver.find_elements("css selector", column)]
+        assert there == [False] * left_out + [True] * (len(names) - left_out)
 
 
 def test_a_text_costs_what_the_run_says_and_hostile_text_stays_text(page):
@@ -310,15 +317,3 @@ def test_compare_holds_the_models_that_are_named(textgen, runs, tmp_path):
     assert [name for name, *_ in rows] == ["word"]
     said = "char, word, subword, endings"
     textgen("compare", *folders, "--embed", "words", code=2, said=said)
-
-
-def test_a_model_that_is_left_out_stays_left_out_when_the_page_is_loaded_again(page):
-    driver, _ = page
-    column = "#ask-models article"
-    number = driver.find_element("css selector", column).get_attribute("data-arm")
-    address = driver.current_url.partition("#")[0]
-    driver.get("about:blank")
-    driver.get(f"{address}#off={number}")
-    shown = [each.is_displayed() for each in driver.find_elements("css selector", column)]
-    assert shown.count(False) == 1
-    assert not shown[0]

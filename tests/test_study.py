@@ -13,6 +13,7 @@ import threading
 import time
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import filelock
 import pytest
@@ -261,9 +262,7 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
 
 
 def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, written, monkeypatch):
-    def nothing(*_, **__):
-        raise TextgenError("no run that can be read")
-
+    nothing = Mock(side_effect=TextgenError("no run that can be read"))
     monkeypatch.setattr(execution, "compare_runs", nothing)
     with pytest.raises(TextgenError, match=r"1 of 2 runs failed: bad-1"):
         run(written(UPDATES + BAD + CHAR))
@@ -313,14 +312,12 @@ def test_questions_that_documents_cannot_answer_are_warned_of(written, capsys, d
 
 
 BATCH = ["training.batch=4"]
+FILES = "metrics.json", "manifest.json", "experiment.toml"
 HARMS = [  # settings of the arm, a file in the study's folder and what becomes of it, the message
     (BATCH, "plan.json", str, r"arms\.char(.|\n)*training\.batch: 8 → 4"),
     (BATCH, "plan.json", None, r"char-1 holds another run: training\.batch"),
     ([], "char-1/manifest.json", lambda text: re.sub("[0-9a-f]{64}", "0" * 64, text), "other text"),
-    *(
-        ([], f"char-1/{name}", lambda text: "{", re.escape(name))
-        for name in ("metrics.json", "manifest.json", "experiment.toml")
-    ),
+    *(([], f"char-1/{name}", lambda text: "{", re.escape(name)) for name in FILES),
 ]
 
 
@@ -363,9 +360,8 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, w
 
 def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
     started, inner = [], subprocess.Popen
-    monkeypatch.setattr(
-        workers.subprocess, "Popen", lambda *a, **b: started.append(inner(*a, **b)) or started[-1]
-    )
+    popen = Mock(side_effect=lambda *a, **b: started.append(inner(*a, **b)) or started[-1])
+    monkeypatch.setattr(workers.subprocess, "Popen", popen)
     path = done.folder / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abcd"]
 

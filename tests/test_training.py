@@ -122,18 +122,11 @@ def test_training_on_goes_on_with_the_batches_and_masks_after_the_last_ones(tmp_
         assert not np.allclose(repeated, one, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"optimizer": "adamw", "schedule": "cosine"},
-        {"optimizer": "adam", "schedule": "constant"},
-        {"optimizer": "rmsprop", "schedule": "constant"},
-        {"optimizer": "sgd", "schedule": "constant", "learning_rate": 1.0},
-    ],
-    ids=lambda settings: settings["optimizer"],
-)
-def test_every_optimizer_learns_with_every_schedule_and_ngrams(tmp_path, settings):
-    settings = replace(SETTINGS, updates=40, validations=2, **settings)
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd"])
+def test_every_optimizer_learns_with_every_schedule_and_ngrams(tmp_path, optimizer):
+    settings = replace(SETTINGS, updates=40, validations=2, optimizer=optimizer)
+    rate = {"learning_rate": 1.0} if optimizer == "sgd" else {}
+    settings = replace(settings, schedule="cosine" if optimizer == "adamw" else "constant", **rate)
     network, progress = fit(tmp_path, settings, **EMBEDDED, ngrams=NGrams((2,), 20))
     assert progress.history[-1]["loss"] < np.log(CODEC.size) - 0.1
     bits = token_bits(NEXT, network, [e.tokens for e in ENCODED[1]])
@@ -354,14 +347,11 @@ def test_the_binary_loss_is_keras_own_over_one_hot_targets():
 
 
 def words(corpus_folder, **tables):
-    return small_experiment(
-        corpus={"kind": "folder", "path": str(corpus_folder)},
-        split={"validation": 0.2, "test": 0.2},
-        tokenizer={"kind": "words", "rare_words": "unk", "minimum_count": 74},
-        objective={"kind": "next_token", "window": 8},
-        backbone={"input": "embedding", "embedding_size": 10, "units": [12]},
-        **tables,
-    )
+    tables["corpus"] = {"kind": "folder", "path": str(corpus_folder)}
+    tables["tokenizer"] = {"kind": "words", "rare_words": "unk", "minimum_count": 74}
+    tables["backbone"] = {"input": "embedding", "embedding_size": 10, "units": [12]}
+    tables["objective"] = {"kind": "next_token", "window": 8}
+    return small_experiment(split={"validation": 0.2, "test": 0.2}, **tables)
 
 
 def test_test_text_steers_nothing(corpus_folder):
@@ -421,9 +411,8 @@ def test_what_is_in_the_cache_costs_the_run_that_makes_it_what_it_costs_all_othe
 
 
 def test_vectors_from_elsewhere_are_in_the_network_and_labelled(corpus_folder):
-    experiment = words(
-        corpus_folder, embedding={"kind": "file", "path": datapath("lee_fasttext.vec")}
-    )
+    vectors = {"kind": "file", "path": datapath("lee_fasttext.vec")}
+    experiment = words(corpus_folder, embedding=vectors)
     prepared = prepare(experiment, load_corpus(experiment))
     (label,) = prepared.extra_data
     assert label.startswith("vectors lee_fasttext.vec")
