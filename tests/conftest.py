@@ -51,7 +51,6 @@ ENDINGS = ["the shore.", "a bell!", "no one?", "its own light;", "the long night
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory) -> Path:
-    """A folder that all processes of a session have."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
@@ -161,14 +160,12 @@ def made_up_trust(*orders: int) -> Trust:
 
 
 def made_up_counts(size: int, *orders: int) -> TrainingCounts:
-    """Of a training text of random tokens."""
     random = np.random.default_rng(2)
     documents = [random.integers(1, size, n) for n in (40, 1, 25)]
     return TrainingCounts(orders, documents, False, size, made_up_trust(*orders))
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
-    """Twelve tales of so many sentences."""
     folder.mkdir(exist_ok=True)
     for i in range(12):
         text = made_up(shortest + growth * i, i)
@@ -207,8 +204,7 @@ def small_experiment(**tables):
 
 def write_experiment(path: Path, corpus_folder: Path, orders="[1, 3]", length=120) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
-    path.write_text(
-        f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
+    text = f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
 split = {{ validation = 0.2, test = 0.2 }}
 tokenizer.kind = "characters"
 objective = {{ kind = "next_token", window = 16 }}
@@ -218,14 +214,12 @@ training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3 }}
 [sampling]
 length = {length}
 samples = 2
-""",
-        encoding="utf-8",
-    )
+"""
+    path.write_text(text, encoding="utf-8")
     return path
 
 
 def plug_ins() -> dict[str, str]:
-    """The examples of a guide: name of a module → its code."""
     page = (ROOT / "docs/plug-ins.md").read_text(encoding="utf-8")
     codes = re.findall(r'```python\n(""".*?)```', page, re.DOTALL)
     return dict(zip(("shape", "exclamations", "elman"), codes, strict=True))
@@ -348,19 +342,12 @@ def _memory_is_given_back():
 def in_turn(possible=lambda *pair: True, **axes: list) -> pytest.MarkDecorator:
     """Parametrize a test by two axes: every value of the longer one with one of the shorter one, in
     turn. All other possible pairs are marked ``full``."""
-    shorter = min(map(len, axes.values()))
-    return pytest.mark.parametrize(
-        tuple(axes),
-        [
-            pytest.param(
-                *(value for _, value in pair),
-                id="-".join(repr(value) for _, value in pair),
-                marks=() if pair[0][0] % shorter == pair[1][0] % shorter else pytest.mark.full,
-            )
-            for pair in itertools.product(*map(enumerate, axes.values()))
-            if possible(*(value for _, value in pair))
-        ],
-    )
+    shorter, cases = min(map(len, axes.values())), []
+    for (i, first), (j, second) in itertools.product(*map(enumerate, axes.values())):
+        marks = () if i % shorter == j % shorter else pytest.mark.full
+        if possible(first, second):
+            cases.append(pytest.param(first, second, id=f"{first!r}-{second!r}", marks=marks))
+    return pytest.mark.parametrize(tuple(axes), cases)
 
 
 def tiny_experiment(objective, network, training) -> SimpleNamespace:
@@ -369,7 +356,6 @@ def tiny_experiment(objective, network, training) -> SimpleNamespace:
 
 
 def new_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
-    """A random network far from uniform."""
     import keras
 
     from textgen.models.backbones import LSTM
@@ -395,7 +381,6 @@ def tiny_model(objective, size: int, *, scale: float = 4.0, **settings):
 
 
 def toy_model(objective, network, size: int, unwritable=(), **others) -> LanguageModel:
-    """A language model of tokens that stand for no text."""
     tokenizer = SimpleNamespace(size=size, unwritable=unwritable)
     tokenizer.temperature_offsets = lambda temperature: np.zeros(size)
     return LanguageModel(tokenizer, objective, network, **others)

@@ -3,8 +3,7 @@
     python tests/gpu.py
 
 Every run is trained on the GPU on made-up text and scored there; the same weights are scored on the
-CPU and must cost the same bits per character to 1e-3. ``test_gpu.py`` needs no GPU for its graphs;
-``killing.py`` resumes trainings wherever it runs.
+CPU and must cost the same bits per character to 1e-3.
 """
 
 import json
@@ -29,8 +28,8 @@ UPDATES, CLOSE = 300, 1e-3
 
 
 def main():
-    gpus = printed("-c", "import tensorflow as tf; print(tf.config.list_physical_devices('GPU'))")
-    if gpus.strip().endswith("[]"):
+    code = "import tensorflow as tf; print(tf.config.list_physical_devices('GPU'))"
+    if printed("-c", code).strip().endswith("[]"):
         return "no GPU that TensorFlow can use"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

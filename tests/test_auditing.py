@@ -204,8 +204,6 @@ class Network:
 
 
 class Letters:
-    """What ``AutoTokenizer`` gives."""
-
     bos_token_id = eos_token_id = END
     unk_token_id = None
 
@@ -240,7 +238,6 @@ MODULES = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A Hugging Face folder, as far as the modules of MODULES look."""
     for name, module in MODULES.items():
         monkeypatch.setitem(sys.modules, name, module)
     (tmp_path / "gpt2").mkdir()

@@ -307,8 +307,6 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
 
 @dataclass(frozen=True)
 class Toy:
-    """An arm of documents without words, by its bits."""
-
     name: str
     by_part: dict
     units: np.ndarray
@@ -442,7 +440,6 @@ def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
 
 
 def test_an_answer_says_what_its_two_arms_did_not_have_alike():
-    """And not what others did not."""
     report, _ = sample({"a": 1.9, "b": 1.8, "c": 1.7})
     report.contrasts[0].unequal = ["number of threads", "outside data"]
     _, caveat, *_ = result_lines(report)

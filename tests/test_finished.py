@@ -149,11 +149,6 @@ def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, mo
     assert "not compared with the training text" in printed
 
 
-def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
-    copied_run("word", name="runs/char_small")
-    textgen("generate", "char_smal", code=2, said="runs/char_small")
-
-
 def test_every_split_of_the_text_can_be_scored(trained, textgen):
     for split in ("train", "validation", "test"):
         found = json.loads(textgen("score", trained.folder, "--split", split, "--json").out)
@@ -246,18 +241,17 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
     assert not refusal(folder)
 
 
-@pytest.mark.parametrize("found", [1, 9, None])
-def test_a_folder_of_another_format_is_refused_with_both_numbers(copied_run, found):
+def test_a_folder_of_another_format_is_refused_and_a_file_that_nothing_needs_is_not_missed(
+    copied_run,
+):
     folder = copied_run()
-    metrics = json.loads((folder / METRICS_FILE).read_text()) | {"format": found}
-    if found is None:  # as folders had none at first
-        del metrics["format"]
-    (folder / METRICS_FILE).write_text(json.dumps(metrics))
-    assert f"format {found or 1}, but this version of textgen reads format 3" in refusal(folder)
-
-
-def test_a_file_that_nothing_needs_is_not_missed(copied_run):
-    folder = copied_run()
+    metrics = folder / METRICS_FILE
+    content = metrics.read_text()
+    for found in (1, 9, None):  # folders had none at first
+        changed = json.loads(content) | {"format": found}
+        metrics.write_text(json.dumps({k: v for k, v in changed.items() if v is not None}))
+        assert f"format {found or 1}, but this version of textgen reads format 3" in refusal(folder)
+    metrics.write_text(content)
     for file in ("manifest.json", "samples.json", "summary.md"):
         (folder / file).write_bytes(b"\xff\xfe")
         assert refusal(folder) == ""
@@ -265,7 +259,11 @@ def test_a_file_that_nothing_needs_is_not_missed(copied_run):
         assert refusal(folder) == ""
 
 
-def test_commands_refuse_a_damaged_run(copied_run, textgen):
+def test_commands_refuse_a_damaged_run_and_name_the_folder_of_one_that_is_misspelt(
+    copied_run, textgen
+):
+    copied_run("word", name="runs/char_small")
+    textgen("generate", "char_smal", code=2, said="runs/char_small")
     folder = copied_run()
     path = folder / "model.weights.h5"
     path.write_bytes(HARMS["flipped"](path.read_bytes()))

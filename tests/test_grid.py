@@ -239,9 +239,7 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
     assert grid.leads("with_cache") == {}
     total = words.sum() / units.sum()
     assert grid.curves()["small", "words", "network"] == pytest.approx(total)
-
-
-def test_models_of_different_amounts_of_text_are_compared_on_the_same_documents(grid):
+    # models of different amounts of text are compared on the same documents
     small, large = grid.cells.values()
     found = compare_cells(small, "words", large, "char")
     assert found.difference == pytest.approx(-0.3, abs=0.02)

@@ -102,7 +102,7 @@ def test_later_tokens_and_other_documents_change_no_probabilities(objective, set
     together = costs(model, documents)
     for number, document in enumerate(documents):
         for part, (alone,) in costs(model, [document]).items():
-            np.testing.assert_allclose(alone, together[part][number], atol=1e-5)
+            np.testing.assert_allclose(alone, together[part][number], atol=1e-4)
 
 
 @each_objective_and_network

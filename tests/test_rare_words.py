@@ -42,7 +42,6 @@ def render(tokenizer, *names, before="", **options):
 
 
 def drawn(tokenizer, *names, number=30, **options):
-    """The texts of some tokens under so many seeds."""
     return [render(tokenizer, *names, seed=s, **options).text for s in range(number)]
 
 

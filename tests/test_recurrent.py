@@ -97,7 +97,6 @@ def test_masks_of_neighbours_updates_and_seeds_have_nothing_to_do_with_each_othe
 
 
 def test_a_shard_of_a_batch_has_its_rows_and_the_gradient_flows_through_what_is_kept():
-    """And nothing is dropped outside training."""
     layer = HashedDropout(0.4, seed=7)
     whole = mask(layer, (9, 4, 5), update=3)
     np.testing.assert_array_equal(mask(layer, (4, 4, 5), update=3, first_row=5), whole[5:])

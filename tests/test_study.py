@@ -213,7 +213,6 @@ def test_an_arm_that_fails_takes_no_other_down(done):
 
 @pytest.fixture
 def copied(done, tmp_path, monkeypatch):
-    """The same in a folder of its own, finished runs of a twin beside it; runs only fail."""
     folder = shutil.copytree(done.folder, tmp_path / "runs" / "trial")
     for seed in (3, 7):
         file = shutil.copytree(folder / "char-1", folder / f"twin-{seed}") / "experiment.toml"
@@ -402,7 +401,6 @@ def test_a_run_whose_results_are_missing_or_damaged_fails_alone(done, tmp_path):
 
 @pytest.fixture
 def cluster():
-    """A Ray cluster of two nodes on this machine, with one core each; its address."""
     # no lower priority than other tests, which would let a run on a busy machine starve
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     from ray.cluster_utils import Cluster

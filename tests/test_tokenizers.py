@@ -384,8 +384,6 @@ def test_cuts_that_are_tailored():
 
 @dataclasses.dataclass(frozen=True)
 class EveryTwo(Segmenter):
-    """Words of two characters."""
-
     def segment(self, stretch):
         return [stretch[i : i + 2] for i in range(0, len(stretch), 2)]
 

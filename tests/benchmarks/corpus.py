@@ -38,7 +38,6 @@ def peak_bytes(command, **environment):
 
 
 def memory(_):
-    """Peak memory of a run on large texts, over that of TensorFlow and Keras alone."""
     alone, over = peak_bytes(IMPORT), []
     for megabytes in MEGABYTES:
         with tempfile.TemporaryDirectory() as name:

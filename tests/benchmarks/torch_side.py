@@ -36,7 +36,6 @@ class Network(nn.Module):
         return self.dropout(x), states
 
     def nats(self, features, labels):
-        """−ln P(label): (N, units), (N,) → (N,)."""
         if self.adaptive:
             return -self.output(features, labels).output
         return nn.functional.cross_entropy(self.output(features), labels, reduction="none")
@@ -56,8 +55,6 @@ class Network(nn.Module):
 
 
 class Trainer:
-    """A network, its optimizer, and states that are carried from update to update."""
-
     def __init__(self, size, backbone, settings, seed=0, threads=1):
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
