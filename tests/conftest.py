@@ -307,15 +307,15 @@ def textgen(tmp_path, monkeypatch):
 
     def run_here(*arguments, **variables) -> SimpleNamespace:
         out, err = io.StringIO(), io.StringIO()
-        with monkeypatch.context() as here:
+        streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+        with monkeypatch.context() as here, streams[0], streams[1]:
             here.chdir(tmp_path)
             for key, value in variables.items():
                 here.setenv(key, value)
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    code = cli.main([*map(str, arguments)])
-                except SystemExit as end:  # of argparse
-                    code = end.code
+            try:
+                code = cli.main([*map(str, arguments)])
+            except SystemExit as end:  # of argparse
+                code = end.code
         return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
     return command

@@ -176,7 +176,13 @@ def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):
     assert made == ["old", "used", "new"]
 
 
-def test_only_what_cannot_be_written_is_a_fault_of_the_cache(tmp_path):
+def test_the_cache_is_where_the_system_keeps_caches_and_only_writing_is_its_fault(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for variable, name in (("", "textgen"), (str(tmp_path / "own"), "own")):
+        monkeypatch.setenv("TEXTGEN_CACHE", variable)
+        assert system.cache_folder() == tmp_path / name
     with pytest.raises(FileNotFoundError):
         system.cached(tmp_path / "entry", lambda: (tmp_path.parent / "gone.txt").read_text())
     (tmp_path / "file").write_text("")

@@ -12,12 +12,8 @@ from textgen.evaluation import metrics
 from textgen.testing import check_metric
 
 DOCUMENTS = [made_up(60, seed) for seed in range(6)]
+HUMAN = metrics.Human(DOCUMENTS)
 ODD = [*AWKWARD_TEXTS, "123 456", "🙂🙂 👩‍👩‍👧 İstanbul ǅ ß", "lone \ud800 surrogate \udfff"]
-
-
-@pytest.fixture(scope="module")
-def human():
-    return metrics.Human(DOCUMENTS)
 
 
 def values(texts, human):
@@ -42,8 +38,8 @@ def test_real_words_are_those_of_the_text_s_language(language, real):
         assert figures["unseen_real_words"] == pytest.approx((real - 2) / 7)
 
 
-def test_human_text_is_at_no_distance_from_itself_and_all_copied(human):
-    found = values(DOCUMENTS, human)
+def test_human_text_is_at_no_distance_from_itself_and_all_copied():
+    found = values(DOCUMENTS, HUMAN)
     assert found["letters_divergence"] == pytest.approx(0, abs=1e-12)
     assert found["words_in_training"] == found["real_words"] == found["copied"] == 1
     assert [found[f"novel_{n}"] for n in (2, 3, 4, 5)] == [0, 0, 0, 0]
@@ -60,13 +56,13 @@ def test_stretches_repeated_at_once():
         assert metrics.looped(text.split()) == marked
 
 
-def test_a_copied_stretch_is_found_to_the_character(human):
+def test_a_copied_stretch_is_found_to_the_character():
     copied = DOCUMENTS[2][100:180]
     text = "ZZ " + "qqq" + copied + "#zz"
-    assert metrics.copied_spans(text, human) == [(6, 86)]
-    assert metrics.copied_spans(copied[:29] + "#", human) == []
-    assert metrics.copied_spans(copied[:30] + "#", human) == [(0, 30)]
-    found = values([text, "QQQ"], human)
+    assert metrics.copied_spans(text, HUMAN) == [(6, 86)]
+    assert metrics.copied_spans(copied[:29] + "#", HUMAN) == []
+    assert metrics.copied_spans(copied[:30] + "#", HUMAN) == [(0, 30)]
+    found = values([text, "QQQ"], HUMAN)
     assert found["copied"] == pytest.approx(80 / (len(text) + 3))
     assert found["longest_copy"] == 40
     human = metrics.Human(["abcdefgh" * 5 + "123456", "123456" + "stuvwxyz" * 5])

@@ -18,7 +18,7 @@ from conftest import ROOT, python
 from packaging.requirements import Requirement
 
 from textgen import cli
-from textgen.core import experiment, settings, system
+from textgen.core import experiment, settings
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.evaluation.metrics import LettersDivergence, every_metric
@@ -149,14 +149,6 @@ def test_the_schema_has_every_setting_and_kind_once_and_nothing_else(schemas):
     assert {"include", "name", "seed", "language", *TABLES} == set(properties)
     for text in WRONG:
         assert not schemas["arms" in text or "threads" in text].is_valid(tomllib.loads(text)), text
-
-
-def test_the_cache_is_where_the_system_keeps_caches(tmp_path, monkeypatch):
-    monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert system.cache_folder() == tmp_path / "textgen"
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "own"))
-    assert system.cache_folder() == tmp_path / "own"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.lock")))

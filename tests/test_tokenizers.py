@@ -237,21 +237,17 @@ def test_a_class_policy_is_charged_and_generated_like_those_of_textgen(monkeypat
 
 # every line begins and ends with a space
 PTB = "".join(f" {line} \n" for line in ["the <unk> fell N points", "no one knew why", "the tide"])
+PRETOKENISED = Whitespace().fit([PTB])
 
 
-@pytest.fixture(scope="module")
-def pretokenised():
-    return Whitespace().fit([PTB])
-
-
-def test_tokens_are_words_and_line_ends_and_nothing_else(pretokenised):
+def test_tokens_are_words_and_line_ends_and_nothing_else():
     check_plugin("tokenizer", Whitespace())
     text = " the tide fell \n no one knew <unk> \n"
-    encoded = pretokenised.encode(text)
-    names = [pretokenised.names[token] for token in encoded.tokens]
+    encoded = PRETOKENISED.encode(text)
+    names = [PRETOKENISED.names[token] for token in encoded.tokens]
     assert names == ["the", "tide", "fell", "\n", "no", "one", "knew", "<unk>", "\n"]
     assert (encoded.pieces, encoded.replaced, encoded.surfaces) == (9, 0, ())
-    assert sorted(pretokenised.names[4:]) == sorted({"\n", *PTB.split()})
+    assert sorted(PRETOKENISED.names[4:]) == sorted({"\n", *PTB.split()})
 
 
 @pytest.mark.parametrize("outer", ["", " "])
@@ -270,14 +266,14 @@ def test_white_space_that_is_always_the_same_has_no_token(outer, empty):
     assert tokenizer.render(tokens).text == text
 
 
-def test_other_white_space_is_a_token_and_is_charged(pretokenised):
-    plain = pretokenised.encode(" the tide \n")
+def test_other_white_space_is_a_token_and_is_charged():
+    plain = PRETOKENISED.encode(" the tide \n")
     for text in (" the  tide \n", "the tide \n", " the tide\n", " the\ttide \n", " the tide \n "):
-        encoded = pretokenised.encode(text)
+        encoded = PRETOKENISED.encode(text)
         assert encoded.tokens.tolist().count(SPACING) == encoded.replaced == 1
         assert encoded.spelling_bits[0] > 0
         assert len(encoded.tokens) == len(plain.tokens) + 1
-        assert pretokenised.decode(encoded) == text
+        assert PRETOKENISED.decode(encoded) == text
 
 
 def test_unusual_white_space_of_the_training_text_is_cheaper_and_is_written_again():
@@ -292,23 +288,23 @@ def test_unusual_white_space_of_the_training_text_is_cheaper_and_is_written_agai
     assert pooled == {"c", " " * 8 + "c"} <= drawn
 
 
-def test_generated_tokens_continue_a_prompt(pretokenised):
-    tokens = pretokenised.encode(" the tide \n no").tokens
+def test_generated_tokens_continue_a_prompt():
+    tokens = PRETOKENISED.encode(" the tide \n no").tokens
     for before in (" the", " the "):
-        assert pretokenised.render(tokens[1:], before=before).text == " tide \n no"
-    assert pretokenised.render(tokens, before="why \n").text == " the tide \n no"
+        assert PRETOKENISED.render(tokens[1:], before=before).text == " tide \n no"
+    assert PRETOKENISED.render(tokens, before="why \n").text == " the tide \n no"
     word = np.array([SPELLED])
-    made = pretokenised.render(word, before=" the", seed=3)
+    made = PRETOKENISED.render(word, before=" the", seed=3)
     assert made.text[0] == " "
     assert [made.text[a:b] for a, b, _ in made.filled] == [made.text[1:]]
-    assert made.text[1:] not in pretokenised.names
-    assert pretokenised.render(word, before=" the", fill="mark").text == " <spelled>"
+    assert made.text[1:] not in PRETOKENISED.names
+    assert PRETOKENISED.render(word, before=" the", fill="mark").text == " <spelled>"
 
 
-def test_a_word_outside_the_vocabulary_is_spelled_and_cheaper_where_it_stood_before(pretokenised):
-    encoded = pretokenised.encode(" the walrus fell \n the walrus  fell \n the  walrus fell \n")
+def test_a_word_outside_the_vocabulary_is_spelled_and_cheaper_where_it_stood_before():
+    encoded = PRETOKENISED.encode(" the walrus fell \n the walrus  fell \n the  walrus fell \n")
     assert encoded.tokens.tolist()[1] == SPELLED
-    assert encoded.spelling_bits[0] > pretokenised.encode(" the wal fell \n").spelling_bits[0] > 5
+    assert encoded.spelling_bits[0] > PRETOKENISED.encode(" the wal fell \n").spelling_bits[0] > 5
     for surface, number in (("walrus", 3), ("  ", 2)):
         places = [i for i, each in enumerate(encoded.surfaces) if each == surface]
         ratios = (encoded.remembered_bits / encoded.spelling_bits)[places]
@@ -317,7 +313,7 @@ def test_a_word_outside_the_vocabulary_is_spelled_and_cheaper_where_it_stood_bef
         assert max(ratios[1:]) < 1
     given = {"tokens": np.array([SPELLED]), "before": " the thistle fell \n" * 30}
     for cached in (True, False):
-        drawn = (pretokenised.render(**given, seed=s, cached=cached).text for s in range(40))
+        drawn = (PRETOKENISED.render(**given, seed=s, cached=cached).text for s in range(40))
         assert ([*drawn].count(" thistle") > 8) == cached
 
 
