@@ -183,7 +183,7 @@ def test_the_hash_sees_names_and_texts_and_a_file_may_state_its_own(tmp_path):
     assert checked.documents()
 
 
-def test_the_tales_have_a_hash_each_and_others_are_refused(
+def test_tales_have_a_hash_each_and_others_are_refused(
     tmp_path, monkeypatch, corpus_folder, server
 ):
     tales = source("lovecraft")["files"]
@@ -319,9 +319,7 @@ def write_epub(path, package="OEBPS/book.opf", first="first.xhtml", **more):
             book.writestr(name, content)
 
 
-def test_a_paragraph_becomes_a_line_and_without_the_library_it_is_said_how_to_get_it(
-    tmp_path, monkeypatch
-):
+def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch):
     write_docx(tmp_path / "house.docx")
     lines = "The house\nIt stood there. Alone.\nleft\nright\nThe end.\n"
     assert read_text(tmp_path / "house.docx") == lines

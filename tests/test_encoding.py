@@ -102,9 +102,7 @@ def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monke
         assert encoded.surfaces == tuple(d.text[-1] for d in corpus.test)
 
 
-def test_tokens_are_found_again_by_content_and_made_again_by_other_code(
-    tmp_path, corpus_folder, small_limits, monkeypatch
-):
+def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     about, source = tmp_path / "cutter-1.0.dist-info", tmp_path / "cutter.py"
     about.mkdir()
@@ -131,9 +129,7 @@ def test_tokens_are_found_again_by_content_and_made_again_by_other_code(
     assert made(corpus_folder) == 5
 
 
-def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
-    corpus_folder, small_limits, capsys
-):
+def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_limits, capsys):
     experiment = settings(corpus_folder, "characters")
 
     def tokens():
@@ -176,9 +172,7 @@ def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):
     assert made == ["old", "used", "new"]
 
 
-def test_the_cache_is_where_the_system_keeps_caches_and_only_writing_is_its_fault(
-    tmp_path, monkeypatch
-):
+def test_where_the_cache_is_and_what_is_its_fault(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for variable, name in (("", "textgen"), (str(tmp_path / "own"), "own")):
         monkeypatch.setenv("TEXTGEN_CACHE", variable)

@@ -35,9 +35,7 @@ def assert_nothing_shared(texts):
 
 
 @pytest.mark.slow
-def test_the_python_example_runs_after_the_first_step_of_the_tour(
-    copied_run, tmp_path, corpus_folder, monkeypatch
-):
+def test_the_python_example_runs_after_the_tour(copied_run, tmp_path, corpus_folder, monkeypatch):
     copied_run("char", name="runs/char_small")
     copied_run("subword", name="runs/word_small")
     monkeypatch.chdir(tmp_path)
@@ -237,9 +235,7 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
     assert not refusal(folder)
 
 
-def test_a_folder_of_another_format_is_refused_and_a_file_that_nothing_needs_is_not_missed(
-    copied_run,
-):
+def test_another_format_is_refused_and_what_nothing_needs_is_not_missed(copied_run):
     folder = copied_run()
     metrics = folder / METRICS_FILE
     content = metrics.read_text()
@@ -255,9 +251,7 @@ def test_a_folder_of_another_format_is_refused_and_a_file_that_nothing_needs_is_
         assert refusal(folder) == ""
 
 
-def test_commands_refuse_a_damaged_run_and_name_the_folder_of_one_that_is_misspelt(
-    copied_run, textgen
-):
+def test_commands_refuse_a_damaged_run_and_suggest_another(copied_run, textgen):
     copied_run("word", name="runs/char_small")
     textgen("generate", "char_smal", code=2, said="runs/char_small")
     folder = copied_run()

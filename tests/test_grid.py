@@ -134,9 +134,7 @@ def run_here(made, stop, experiments, folder, place, **_):
 
 
 @pytest.mark.slow
-def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
-    written, tmp_path, monkeypatch
-):
+def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, monkeypatch):
     texts = TEXTS.replace('"corpus.path=tales"]', '"corpus.path=tales"]\nsizes = [2_000]')
     written(SIZES, texts)
     system.start_tensorflow()

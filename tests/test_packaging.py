@@ -119,9 +119,7 @@ def schemas():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_a_file_matches_the_schema_and_an_experiment_is_what_it_resolves_to(
-    path, schemas, tmp_path
-):
+def test_a_file_matches_the_schema_and_resolves_to_itself(path, schemas, tmp_path):
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     schemas["arms" in data].validate(data)
     if "arms" in data:

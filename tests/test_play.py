@@ -316,9 +316,7 @@ def test_what_a_model_cannot_read_is_named_in_its_column_and_can_be_selected(bro
     assert write(browser)["word"].startswith("A \U0001f60e\U0001f3b2 b")
 
 
-def test_a_setting_that_is_refused_is_named_where_the_answer_would_be_and_hebrew_stands_right(
-    browser,
-):
+def test_a_refused_setting_is_named_and_hebrew_stands_right(browser):
     type_text(browser, "The keeper")
     for name, wrong in (("length", 9999), ("seed", -1)):
         set_value(browser, name, wrong)

@@ -96,9 +96,7 @@ def test_text_is_generated(textgen, finished_run):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
-    textgen, experiment_file, tmp_path, temporary
-):
+def test_a_run_that_was_ended_ends_the_same(textgen, experiment_file, tmp_path, temporary):
     """A step that is compiled at every update, as deterministic operations once were, would take a
     process minutes."""
     settings = "deterministic=true threads=2 updates=299 validations=10".split()
@@ -128,9 +126,7 @@ def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
     assert first.test == second.test
 
 
-def test_what_this_process_cannot_give_any_more_is_refused(
-    textgen, experiment_file, tmp_path, finished_run
-):
+def test_what_this_process_cannot_give_is_refused(textgen, experiment_file, tmp_path, finished_run):
     """TensorFlow has been started; without such a wish a training takes what there is."""
     from tensorflow.config import threading
 
@@ -144,9 +140,7 @@ def test_what_this_process_cannot_give_any_more_is_refused(
     assert manifest["threads_of_an_operation"] == threading.get_intra_op_parallelism_threads()
 
 
-def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
-    textgen, experiment_file, tmp_path, monkeypatch
-):
+def test_a_training_that_has_ended_is_finished(textgen, experiment_file, tmp_path, monkeypatch):
     few = ["training.updates=3"]
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "sample_texts", Mock(side_effect=MemoryError))

@@ -67,9 +67,7 @@ def test_false_claims_and_intervals_are_honest(monkeypatch, documents, seeds, sp
 
 
 @pytest.mark.parametrize(("luck", "folds"), [(0.0, 5), (0.012, 5), (0.012, 3), (0.004, 5)])
-def test_intervals_over_folds_hold_the_luck_of_networks_that_share_training_text(
-    monkeypatch, luck, folds
-):
+def test_intervals_over_folds_hold_the_luck_of_networks(monkeypatch, luck, folds):
     """Two folds' networks are correlated by 1 / folds (Nadeau & Bengio 2003)."""
     monkeypatch.setattr(significance, "RESAMPLES", FEW // 8)
     rng, fold_of, times = np.random.default_rng(3), np.arange(40) % folds, 1000

@@ -321,9 +321,7 @@ HARMS = [  # settings of the arm, a file in the study's folder and what becomes 
 
 
 @pytest.mark.parametrize(("settings", "name", "change", "message"), HARMS)
-def test_another_or_a_damaged_run_is_refused_or_replaced(
-    copied, written, settings, name, change, message
-):
+def test_another_or_a_damaged_run_is_refused(copied, written, settings, name, change, message):
     file, path = copied.folder / name, written(UPDATES + arm("char", *settings))
     file.write_text(change(file.read_text())) if change else file.unlink()
     with pytest.raises(TextgenError, match=message):

@@ -134,9 +134,7 @@ def test_every_optimizer_learns_with_every_schedule_and_ngrams(tmp_path, optimiz
 
 
 @pytest.mark.parametrize("watch", ["validation", "training"])
-def test_the_weights_of_the_best_interval_are_left_and_patience_ends_a_training(
-    tmp_path, monkeypatch, watch
-):
+def test_the_best_weights_are_left_and_patience_ends_a_training(tmp_path, monkeypatch, watch):
     figures, weights = iter([3.0, 1.0, 2.0, 2.5, 3.0]), []
 
     def bits_per_character(validation, share):
@@ -313,9 +311,7 @@ def test_divergence_stops_with_a_message_and_keeps_the_checkpoint(folder):
     assert load_progress(folder).updates == 21
 
 
-def test_a_damaged_checkpoint_is_named_and_a_bug_in_restoring_is_not_called_one(
-    folder, monkeypatch
-):
+def test_a_damaged_checkpoint_is_named_and_a_bug_is_not_called_one(folder, monkeypatch):
     with pytest.raises(TextgenError, match=r"checkpoint\.npz: a damaged checkpoint"):
         fit(folder, SETTINGS, units=(13,))
     with monkeypatch.context() as patched:
@@ -376,9 +372,7 @@ def test_preparation_counts_in_a_budget():
 
 
 @pytest.mark.parametrize("threads", [0, 1])
-def test_what_is_in_the_cache_costs_the_run_that_makes_it_what_it_costs_all_others(
-    corpus_folder, monkeypatch, threads
-):
+def test_what_is_in_the_cache_costs_all_runs_the_same(corpus_folder, monkeypatch, threads):
     """With an empty cache, a full one, and one that has a part: what the first one takes."""
     clocks, fit, folder = {"process_time": 0.0, "perf_counter": 0.0}, Words.fit, [cache_folder()]
     for name in clocks:

@@ -111,9 +111,7 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
         trying.training_seconds(3, 1.5, 40_000_000)
 
 
-def test_without_the_tales_articles_are_tried_under_their_own_name(
-    tmp_path, study, capsys, monkeypatch
-):
+def test_articles_are_tried_without_the_tales(tmp_path, study, capsys, monkeypatch):
     monkeypatch.setenv("TEXTGEN_MIRROR", "http://127.0.0.1:1")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     articles = [Document(name, text(500, 1000 * i)) for i, name in enumerate("abcdefgh")]

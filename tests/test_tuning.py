@@ -110,9 +110,7 @@ def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
     assert len(trained) == len(whole.trials) - 5
 
 
-def test_a_list_may_grow_from_another_space_and_another_one_replaces_it_only_if_asked(
-    study, trained
-):
+def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
     before = tune(study)
     more = "[[tune.more]]\nsettings = 2\nspace = { span = [32, 64] }\n"
     study.write_text(STUDY + more)
