@@ -202,9 +202,7 @@ def by_hand(network, settings, tokens):
 
 @pytest.mark.parametrize("context", [1, 4, 50])
 def test_it_computes_what_its_equations_say_however_the_text_is_cut(context):
-    settings = Transformer(
-        units=(8, 6), context=context, head_size=4, input="embedding", embedding_size=5
-    )
+    settings = Transformer(units=(8, 6), context=context, head_size=4, **EMBEDDED)
     network = random_network(settings, NextToken(4))
     tokens = np.random.default_rng(1).integers(0, SIZE, 23).astype(np.int32)
     expected, state, found = by_hand(network, settings, tokens), network.initial_state(1), []

@@ -332,11 +332,8 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     classes = {name: bits[:, :, None] * last for name, bits in both.items()}
     expected = significance.compare_arms(*both.values(), units)
     assert 0.05 / 12 < expected.p < 0.05
-    for others, verdict, p in (
-        (0, "better", expected.p),
-        (11, "too close to call", 12 * expected.p),
-    ):
-        asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
+    for more, verdict, p in ((0, "better", expected.p), (11, "too close to call", 12 * expected.p)):
+        asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(more)]]
         (row,) = building.tested_contrasts(asked, given, classes, "pieces")
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
@@ -345,12 +342,12 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert list(row.parts) == ["with_cache"]
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference
-        assert cached.verdict == ("worse" if others == 0 else "too close to call")
-        assert len(sentences.disagreement_cautions([row], "network")) == (others == 0)
+        assert cached.verdict == ("worse" if more == 0 else "too close to call")
+        assert len(sentences.disagreement_cautions([row], "network")) == (more == 0)
         where, change = row.where.values(), row.changes["with_cache"]
         assert sum(each.difference for each in where) == pytest.approx(expected.difference)
         assert change.difference == pytest.approx(-2 * expected.difference)
-        assert bool(row.needed) == (others > 0)
+        assert bool(row.needed) == (more > 0)
 
 
 def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path):

@@ -196,15 +196,13 @@ CONTRASTS = [Contrast("words", "char"), Contrast("char", "words")]
 def made_up_cell(name, size, gain, documents=5, seed=0):
     """Five folds; words need ``gain`` bits per character fewer, more or less."""
     draw = np.random.default_rng(seed)
-    held_out = [
-        (fold, f"d{fold}-{i}", 500 + 100 * i) for fold in range(1, 6) for i in range(documents)
-    ]
-    characters, arms = np.array([row[-1] for row in held_out]), {}
+    held = [(fold, f"d{fold}-{i}", 500 + 100 * i) for fold in range(1, 6) for i in range(documents)]
+    characters, arms = np.array([row[-1] for row in held]), {}
     for arm, less in (("char", 0.0), ("words", gain)):
-        model = (2 - less + draw.normal(0, 0.01, len(held_out))) * characters
+        model = (2 - less + draw.normal(0, 0.01, len(held))) * characters
         arms[arm] = {"test": {"network": [[[bits, 10.0] for bits in model.tolist()]]}}
     about = {"name": name, "text": "tales", "size": size, "budget": ("seconds", 20.0)}
-    return CellRecord(**about, sha256="0", documents={"test": held_out}, classes=[], arms=arms)
+    return CellRecord(**about, sha256="0", documents={"test": held}, classes=[], arms=arms)
 
 
 @pytest.fixture

@@ -27,10 +27,8 @@ TRY = """if True:  # two minutes, where more may be asked for
 def test_an_installed_wheel_runs_compares_and_tries(tmp_path):
     there, home = tmp_path / "python", tmp_path / "home"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment |= {
-        "TEXTGEN_CACHE": str(tmp_path / "cache"),
-        "TEXTGEN_MIRROR": "http://127.0.0.1:9",
-    }
+    environment["TEXTGEN_CACHE"] = str(tmp_path / "cache")
+    environment["TEXTGEN_MIRROR"] = "http://127.0.0.1:9"
 
     def run(*command):
         done = subprocess.run(

@@ -80,9 +80,8 @@ def test_an_unknown_kind_may_be_that_of_a_missing_package_and_none_replaces_a_ki
 def test_entry_points_of_other_projects_break_nothing_and_explain_a_kind_that_is_missing(installed):
     installed(rules="mine = brought:Missing", metrics="counted = brought:Missing")
     assert {"mine", "counted"}.isdisjoint(settings.plugin_table("metric"))
-    with pytest.raises(
-        TextgenError, match=r"(?s)^unknown metric.*textgen\.metrics.*did you mean 'metric'"
-    ):
+    message = r"(?s)^unknown metric.*textgen\.metrics.*did you mean 'metric'"
+    with pytest.raises(TextgenError, match=message):
         settings.lookup("metric", "counted")
 
 

@@ -33,9 +33,8 @@ def folder_of(path, **texts):
 
 def text_settings(path, *, corpus=(), **split):
     kind = "folder" if path.is_dir() else "file"
-    return resolve_text(
-        {"corpus": {"kind": kind, "path": str(path), **dict(corpus)}, "split": split}
-    )
+    corpus = {"kind": kind, "path": str(path), **dict(corpus)}
+    return resolve_text({"corpus": corpus, "split": split})
 
 
 def load(path, **settings):
@@ -250,9 +249,8 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
 
 def test_no_split_counts_the_characters_of_a_document_for_every_other(monkeypatch):
     counted, characters = [], Document.characters.fget
-    monkeypatch.setattr(
-        Document, "characters", property(lambda d: counted.append(d) or characters(d))
-    )
+    counting = property(lambda d: counted.append(d) or characters(d))
+    monkeypatch.setattr(Document, "characters", counting)
     for split in ({"fold": 1, "folds": 5}, {}, {"method": "blocks"}):
         counted.clear()
         divide(documents_of(*[9_000] * 400), Split(**split))

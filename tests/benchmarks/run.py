@@ -12,11 +12,8 @@ import quality
 import training_step
 from timing import PAGE, page, table
 
-PARTS = {
-    "training_step": training_step.measure,
-    "quality": quality.measure,
-    "memory": corpus.memory,
-}
+PARTS = {"training_step": training_step.measure, "quality": quality.measure}
+PARTS["memory"] = corpus.memory
 
 
 def described():
