@@ -72,9 +72,8 @@ COMPILE = [False]
 
 @cache
 def start_tensorflow() -> None:
-    """As the commands do. Compiling a tiny network takes far longer than running it: of what the
-    tests run in this process, only what has the mark ``xla`` is compiled; elsewhere the same graphs
-    run plain."""
+    """As the commands do, but only what has the mark ``xla`` is compiled: compiling a tiny network
+    takes far longer than running it."""
     system.start_tensorflow()
     import tensorflow as tf
 
@@ -373,8 +372,7 @@ def kept_model(compiled: bool, *arguments, **settings):
 
 
 def tiny_model(objective, size: int, *, scale: float = 4.0, **settings):
-    """The same, but one object for all calls with the same settings: what is traced for it is
-    traced once. It has its first weights again."""
+    """One object for all calls with the same settings, traced once, with its first weights."""
     network, weights = kept_model(COMPILE[0], objective, size, **settings)
     network.set_weights([w * scale for w in weights])
     return network

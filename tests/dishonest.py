@@ -1,7 +1,6 @@
-"""Nine models that claim more than they predict, each beside its honest twin.
+"""Nine models that claim more than they predict, byte by byte, each beside its honest twin.
 
-They are small, but what they do is what is done: docs/audit.md says where. All
-read byte by byte.
+They are small, but what they do is what is done: docs/audit.md says where.
 """
 
 from typing import ClassVar

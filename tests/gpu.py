@@ -1,9 +1,6 @@
-"""Trains, scores and writes on a GPU, and holds the bits against the CPU's.
+"""Trains, scores and writes on a GPU: ``python tests/gpu.py``.
 
-    python tests/gpu.py
-
-Every run is trained on the GPU on made-up text and scored there; the same weights are scored on the
-CPU and must cost the same bits per character to 1e-3.
+The same weights are scored on the CPU and must cost the same bits per character to 1e-3.
 """
 
 import json

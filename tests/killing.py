@@ -1,9 +1,8 @@
 """Runs and studies stopped at random moments end as those left alone, and leave nothing behind.
 
 For Linux. Characters, words and a study of both are trained with deterministic operations, once in
-peace and once more with SIGTERM or SIGKILL to the command, or SIGKILL to all of its processes, at
-moments drawn from the time that it took in peace; the command is repeated until it ends. No
-process, held lock or temporary file may be left, and every file has to be the same but for times.
+peace and once more with SIGTERM or SIGKILL to the command, or SIGKILL to all of its processes; the
+command is repeated until it ends. No process, held lock or temporary file may be left.
 """
 
 import argparse

@@ -175,8 +175,7 @@ WEIGHTS = "model.safetensors"
 
 
 class Network:
-    """What ``AutoModelForCausalLM`` gives: the next token depends on the last one, on its place and
-    on the mean of all before it."""
+    """What ``AutoModelForCausalLM`` gives: the next token depends on the last and on the mean."""
 
     config = SimpleNamespace(max_position_embeddings=CONTEXT)
     masked = True  # or else it sees what comes where it reads a text at once

@@ -1,5 +1,4 @@
-"""Every backbone keeps to its contract, has the weights that are counted beforehand, and computes
-what Keras has or its equations say; n-gram vectors are looked up and trained row by row."""
+"""Every backbone keeps to its contract and computes what Keras has or its equations say."""
 
 import math
 

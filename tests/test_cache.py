@@ -1,5 +1,4 @@
-"""A document cache is a distribution, reads nothing ahead, and pays where text repeats; counts of
-the training text, too."""
+"""A document cache and counts of the training text are distributions, and read nothing ahead."""
 
 from collections import Counter
 

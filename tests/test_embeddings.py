@@ -20,8 +20,7 @@ BINARY = "euclidean_vectors.bin", "lee_fasttext_new.bin"
 
 
 def made_up():
-    """Names and documents in which " captain" and " skipper", and " valley" and " canyon", stand
-    in the same places."""
+    """Texts in which captain and skipper, valley and canyon, stand in the same places."""
     pairs = "captain skipper".split(), "valley canyon".split()
     around = "sails rigging deck harbour anchor".split(), "rocks stream shade echoes eagles".split()
     draw, words = np.random.default_rng(0), []

@@ -1,5 +1,4 @@
-"""A finished run: read lazily, loaded once, scored, and written with; and a damaged one, of which a
-file is used as it was written, or refused in one message."""
+"""A finished run is read lazily, scored, written with; a damaged one refused in one message."""
 
 import json
 import random

@@ -1,5 +1,4 @@
-"""A likelihood is claimed only if these hold, for every objective, tokenizer and policy; and of a
-network that goes on learning as it reads."""
+"""A likelihood is claimed only if these hold, for every objective, tokenizer and policy."""
 
 import json
 import math
@@ -154,8 +153,7 @@ TOKENIZERS = [
 
 @in_turn(config=TOKENIZERS, objective=[OBJECTIVES[i] for i in (0, 4, 5)])
 def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
-    """Of texts, not of tokens: whatever a token hides has been paid for. The end mark comes every
-    second time: short documents hold most of the mass."""
+    """Of texts, not of tokens. The end mark comes every second time: short ones hold most mass."""
     tokenizer = config.fit(["a ab  b abb a ab b bab a a ab", "ab a b"], ["a ba ab aab"], 1)
     network = tiny_model(objective, tokenizer.size, scale=0.3)
     kernel, bias = network.output_layer.dense.get_weights()

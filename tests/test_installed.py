@@ -1,5 +1,4 @@
-"""The wheel as a user has it: another Python, the users' lock, no checkout anywhere near; and a
-package from outside, whose plug-ins every command uses."""
+"""The wheel as a user has it, and a package from outside, whose plug-ins every command uses."""
 
 import json
 import os

@@ -170,8 +170,7 @@ def test_a_split_has_every_part_in_published_units():
 
 @pytest.fixture(scope="module")
 def ptb(tmp_path_factory):
-    """A folder as PTB's, and the words of each line of its test part: lower case, no punctuation, a
-    space at both ends of every line, rare words replaced."""
+    """A folder as PTB's, a space at both ends of every line, and the words of each test line."""
     folder, words = tmp_path_factory.mktemp("ptb"), []
     for seed, (part, lines) in enumerate((("train", 60), ("valid", 12), ("test", 9))):
         sentences = made_up(3 * lines, seed).lower().replace("\n\n", " ").split(". ")[:lines]

@@ -1,5 +1,4 @@
-"""What a user gets without a checkout: files by name, plug-ins of other packages, the schema;
-and twelve packages, imports in one direction and in no circle, nothing heavy at the door."""
+"""What a user gets without a checkout; imports in one direction, nothing heavy at the door."""
 
 import ast
 import itertools

@@ -1,5 +1,4 @@
-"""Figures on the pages are those of the runs, links lead somewhere, advice works, commands of
-guides are there, and references are what the code says."""
+"""Figures, links, commands and references on the pages are those of the runs and of the code."""
 
 import re
 import shlex

@@ -1,5 +1,4 @@
-"""The commands as a user runs them, on a small corpus written by the tests; control characters of
-texts, prompts and names reach a terminal or a page as signs only."""
+"""The commands as a user runs them; control characters reach a terminal or a page as signs only."""
 
 import argparse
 import contextlib
@@ -97,8 +96,7 @@ def test_text_is_generated(textgen, finished_run):
 
 @pytest.mark.slow
 def test_a_run_that_was_ended_ends_the_same(textgen, experiment_file, tmp_path, temporary):
-    """A step that is compiled at every update, as deterministic operations once were, would take a
-    process minutes."""
+    """A step that is compiled at every update would take a process minutes."""
     settings = "deterministic=true threads=2 updates=299 validations=10".split()
     command = ["run", experiment_file, *(f"--set=training.{setting}" for setting in settings)]
     folder = tmp_path / "runs" / "tiny"

@@ -1,5 +1,4 @@
-"""P(word | token) is a distribution over the words that are not known; those of a class by case and
-ending are spelled backwards behind the beginning that the class is."""
+"""P(word | token) is a distribution over the words that are not known, however it is spelled."""
 
 import math
 import random
@@ -213,8 +212,7 @@ def test_the_order_is_the_likeliest(best, monkeypatch):
 
 
 def test_the_cache_of_words_is_the_likeliest_of_all_that_are_tried():
-    """By the probabilities that it charges, document by document, and how far it is from the usual
-    one."""
+    """By the probabilities that it charges and how far it is from the usual one."""
     draw = random.Random(1)
     words = [(draw.choice("abc"), draw.choice("AB"), draw.random()) for _ in range(90)]
     documents = [words[:30], words[30:60], words[60:]]
@@ -272,8 +270,7 @@ def test_a_spelling_is_read_as_its_word(word):
 
 
 def test_no_letter_is_paid_for_twice():
-    """P(class) P(word | class) is P(word) without classes, where all comes from the same n-grams
-    and the class costs what they say."""
+    """P(class) P(word | class) is P(word) without classes, if all comes from the same n-grams."""
     shared = {"pooled": False, "related": COUNTED, "weights": {"": (0, 0, 1)}}
     whole, parts = backwards({"all": ""}, **shared), backwards(**shared)
     shares = {}

@@ -1,5 +1,4 @@
-"""A training: what is fitted before it, on which text; budget, updates, validation, checkpoint,
-resume; optimizers and schedules."""
+"""A training: what is fitted before it, budget, validation, checkpoint, resume, optimizers."""
 
 import errno
 import gc
@@ -351,8 +350,7 @@ def words(corpus_folder, **tables):
 
 
 def test_test_text_steers_nothing(corpus_folder):
-    """Of two texts that differ in their test part alone everything is fitted alike; of two that
-    differ in validation it is not, else this would prove nothing."""
+    """But validation text does, else this would prove nothing."""
     experiment = words(corpus_folder)
     corpus = load_corpus(experiment)
     backwards = [replace(d, content=d.text[::-1]) for d in corpus.test]

@@ -20,9 +20,8 @@ PAUSE = 0.2  # seconds between two turns, in which the threads of the side befor
 
 
 def row(what, reference, ratios, target="", **more):
-    """One line of the table: the two sides; the median, lowest and highest of some ratios, each of
-    two measurements that followed each other; what is wanted of the median, as "≥ 1" or "≤ 0.3";
-    other figures."""
+    """One line of the table: the two sides; the median, lowest and highest of some ratios; what is
+    wanted of the median, as "≥ 1" or "≤ 0.3"; other figures."""
     middle, passed = statistics.median(ratios), None
     if target:
         sign, limit = target.split()

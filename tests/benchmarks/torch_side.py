@@ -12,8 +12,7 @@ ROWS = 16  # documents that are scored at once
 
 
 class Network(nn.Module):
-    """The sizes of a textgen backbone: embedding, LSTM layers, full or adaptive softmax, dropout in
-    the same places."""
+    """The sizes of a textgen backbone, with dropout in the same places."""
 
     def __init__(self, size, backbone):
         super().__init__()
@@ -77,8 +76,7 @@ class Trainer:
         return float(loss.detach())
 
     def train(self, windows, seconds, seed):
-        """For so many seconds of the processor, the rate rising and falling with it; how many
-        updates that were."""
+        """For so many seconds of the processor, by which the rate falls; the number of updates."""
         self.network.train()
         begin, updates, warmup = time.process_time(), 0, self.settings.warmup
         batches = windows.training(self.settings.batch, seed)
