@@ -1,8 +1,8 @@
-"""Runs and studies stopped at random moments end as those left alone, and leave nothing behind.
+"""Studies stopped at random moments end as one left alone, and leave nothing behind.
 
-For Linux. Characters, words and a study of both are trained with deterministic operations, once in
-peace and once more with SIGTERM or SIGKILL to the command, or SIGKILL to all of its processes; the
-command is repeated until it ends. No process, held lock or temporary file may be left.
+For Linux. Characters and words are trained with deterministic operations, once in peace and once
+more with SIGTERM or SIGKILL to the command, or SIGKILL to all of its processes; the command is
+repeated until it ends. No process, held lock or temporary file may be left.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from pathlib import Path
 import filelock
 from conftest import write_experiment, write_tales
 
-RULED = ["training.threads=2", "training.updates=200"]  # by the study, in its arms
 CHAR = ["training.deterministic=true", "training.validations=8", "backbone.dropout=0.2"]
 WORD = [
     *CHAR, 'tokenizer={kind="words", rare_words="unk", minimum_count=20}', "cache.orders=[0, 1]",
@@ -33,7 +32,7 @@ budget.updates = 200
 arms.char = {{ experiment = "tiny.toml", seeds = 1, set = {json.dumps(CHAR)} }}
 arms.word = {{ experiment = "tiny.toml", seeds = 1, set = {json.dumps(WORD)} }}
 """
-MAX_KILLS = 3  # of one run or study
+MAX_KILLS = 3  # of one study
 ENDINGS = ((os.kill, signal.SIGTERM), (os.kill, signal.SIGKILL), (os.killpg, signal.SIGKILL))
 # parts of the names of what is about time or place, or about a file that holds some of it
 TIMES = ("second", "time", "written", "tried", "plan", "command", "folder", "sha256")
@@ -46,54 +45,43 @@ def main():
     draw, kills, harmed = random.Random(1), 0, 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        commands = write_inputs(folder)
-        took = {kind: run_to_end(folder, kind, command) for kind, command in commands.items()}
-        for number, kind in enumerate(itertools.cycle(commands)):
+        write_experiment(folder / "tiny.toml", write_tales(folder / "tales"))
+        (folder / "killed.toml").write_text(STUDY)
+        took = run_to_end(folder, "whole")
+        for place in map("killed{}".format, itertools.count()):
             if kills >= options.kills:
                 break
-            place, wrong = f"killed{number}", []
+            wrong = []
             for _ in range(min(MAX_KILLS, options.kills - kills)):
-                process = start(folder, place, commands[kind])
-                time.sleep(draw.uniform(0, took[kind]))
-                end, number_of_signal = draw.choice(ENDINGS)
-                end(process.pid, number_of_signal)  # if it is over, it is a zombie until waited for
+                process = start(folder, place)
+                time.sleep(draw.uniform(0, took))
+                end, number = draw.choice(ENDINGS)
+                end(process.pid, number)  # if it is over, it is a zombie until it is waited for
                 if process.wait() == 0:
                     break
                 kills += 1
                 wrong += remains(process.pid, folder / place, folder / "scratch")
-            if not (folder / place / "run" / "metrics.json").exists():  # stopped at the very end
-                run_to_end(folder, place, commands[kind])
-            wrong += different_files(folder / kind, folder / place)
+            run_to_end(folder, place)
+            wrong += different_files(folder / "whole", folder / place)
             harmed += bool(wrong)
-            print(f"{kind}: {kills} kills so far, {wrong or 'the same'}", flush=True)
-    print(f"{kills} kills, {harmed} runs or studies that ended otherwise")
+            print(f"{kills} kills so far, {wrong or 'the same'}", flush=True)
+    print(f"{kills} kills, {harmed} studies that ended otherwise")
     return 1 if harmed else 0
 
 
-def write_inputs(folder):
-    """Texts, an experiment and a study; name → the command, to which a place is added."""
-    write_experiment(folder / "tiny.toml", write_tales(folder / "tales"))
-    (folder / "killed.toml").write_text(STUDY)
-    commands = {"study": ["study", "killed.toml", "--quiet", "--runs"]}
-    for kind, settings in (("char", CHAR), ("word", WORD)):
-        overrides = [part for setting in RULED + settings for part in ("--set", setting)]
-        commands[kind] = ["run", "tiny.toml", *overrides, "--quiet", "--name", "run", "--runs"]
-    return commands
-
-
-def start(folder, place, command):
-    """A command in a session of its own, with a folder for temporary files."""
+def start(folder, place):
+    """The study in a session of its own, with a folder for temporary files."""
     (folder / "scratch").mkdir(exist_ok=True)
-    log = (folder / f"{place}.log").open("ab")
+    command, log = ["study", "killed.toml", "--quiet"], (folder / f"{place}.log").open("ab")
     return subprocess.Popen(
-        [sys.executable, "-m", "textgen", *command, str(folder / place)], cwd=folder, stdout=log,
+        [sys.executable, "-m", "textgen", *command, "--runs", place], cwd=folder, stdout=log,
         stderr=log, env=os.environ | {"TMPDIR": str(folder / "scratch")}, start_new_session=True,
     )  # fmt: skip
 
 
-def run_to_end(folder, place, command):
+def run_to_end(folder, place):
     begin = time.perf_counter()
-    if start(folder, place, command).wait():
+    if start(folder, place).wait():
         raise SystemExit((folder / f"{place}.log").read_text(encoding="utf-8"))
     return time.perf_counter() - begin
 
