@@ -270,6 +270,13 @@ def page(tmp_path_factory, runs):
 
 def test_models_write_once_their_section_is_seen_and_one_left_out_stays_out(page):
     driver, names = page
+    column, address = "#ask-models article", driver.current_url
+    number = driver.find_element("css selector", column).get_attribute("data-arm")
+    for choice, left_out in ((f"#off={number}", 1), ("", 0)):
+        driver.get("about:blank")
+        driver.get(address + choice)
+        there = [each.is_displayed() for each in driver.find_elements("css selector", column)]
+        assert there == [False] * left_out + [True] * (len(names) - left_out)
     assert max(overflow(driver, width) for width in (390, 1280)) <= 0
     assert set(shown(driver).values()) == {""}
     driver.execute_script("document.getElementById('ask-form').scrollIntoView()")
@@ -277,13 +284,6 @@ def test_models_write_once_their_section_is_seen_and_one_left_out_stays_out(page
     texts = shown(driver)
     assert texts.keys() == names.keys()
     assert {len(text) for text in texts.values()} == {400}
-    column, address = "#ask-models article", driver.current_url.partition("#")[0]
-    number = driver.find_element("css selector", column).get_attribute("data-arm")
-    for choice, left_out in ((f"#off={number}", 1), ("", 0)):
-        driver.get("about:blank")
-        driver.get(address + choice)
-        there = [each.is_displayed() for each in driver.find_elements("css selector", column)]
-        assert there == [False] * left_out + [True] * (len(names) - left_out)
 
 
 def test_a_text_costs_what_the_run_says_and_hostile_text_stays_text(page):
