@@ -1,6 +1,4 @@
-"""Three tiny runs that are asked, of characters with counts of the training text, words with rare
-ones, and subwords with n-gram vectors; and the part of a page in which models are asked, as a
-person uses it."""
+"""Three tiny runs that are asked, and the part of a page in which a person asks them."""
 
 from chromium import wait
 from conftest import COUNTED

@@ -38,16 +38,9 @@ ENDINGS_LEARNT = {"…" + ending: SIGNS[0] + ending[::-1] for ending in ("", "b"
 ENDINGS_LEARNT |= {"Aa…": SIGNS[1], "AA…": SIGNS[2]}
 # every rare-word policy; a contract test checks that none is missing
 POLICIES = [
-    Unk(),
-    Unk(recall=False),
-    Pos(),
-    Pos(tags="noun"),
-    Cluster(clusters=3, epochs=1),
-    Neighbour(epochs=1),
-    Drop(),
-    completed(Signature(), learn=lambda data: ENDINGS_LEARNT),
-    Spell(),
-]
+    Unk(), Unk(recall=False), Pos(), Pos(tags="noun"), Cluster(clusters=3, epochs=1),
+    Neighbour(epochs=1), Drop(), completed(Signature(), learn=lambda data: ENDINGS_LEARNT), Spell(),
+]  # fmt: skip
 ROOT = Path(__file__).parents[1]
 hypothesis.settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 hypothesis.settings.load_profile("no deadline")
@@ -58,7 +51,6 @@ ENDINGS = ["the shore.", "a bell!", "no one?", "its own light;", "the long night
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory) -> Path:
-    """A folder that all processes of a session have."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
@@ -80,9 +72,8 @@ COMPILE = [False]
 
 @cache
 def start_tensorflow() -> None:
-    """As the commands do. Compiling a tiny network takes far longer than running it: of what the
-    tests run in this process, only what has the mark ``xla`` is compiled; elsewhere the same graphs
-    run plain."""
+    """As the commands do, but only what has the mark ``xla`` is compiled: compiling a tiny network
+    takes far longer than running it."""
     system.start_tensorflow()
     import tensorflow as tf
 
@@ -168,14 +159,12 @@ def made_up_trust(*orders: int) -> Trust:
 
 
 def made_up_counts(size: int, *orders: int) -> TrainingCounts:
-    """Of a training text of random tokens."""
     random = np.random.default_rng(2)
     documents = [random.integers(1, size, n) for n in (40, 1, 25)]
     return TrainingCounts(orders, documents, False, size, made_up_trust(*orders))
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
-    """Twelve tales of so many sentences."""
     folder.mkdir(exist_ok=True)
     for i in range(12):
         text = made_up(shortest + growth * i, i)
@@ -214,8 +203,7 @@ def small_experiment(**tables):
 
 def write_experiment(path: Path, corpus_folder: Path, orders="[1, 3]", length=120) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
-    path.write_text(
-        f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
+    text = f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
 split = {{ validation = 0.2, test = 0.2 }}
 tokenizer.kind = "characters"
 objective = {{ kind = "next_token", window = 16 }}
@@ -225,14 +213,12 @@ training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3 }}
 [sampling]
 length = {length}
 samples = 2
-""",
-        encoding="utf-8",
-    )
+"""
+    path.write_text(text, encoding="utf-8")
     return path
 
 
 def plug_ins() -> dict[str, str]:
-    """The examples of a guide: name of a module → its code."""
     page = (ROOT / "docs/plug-ins.md").read_text(encoding="utf-8")
     codes = re.findall(r'```python\n(""".*?)```', page, re.DOTALL)
     return dict(zip(("shape", "exclamations", "elman"), codes, strict=True))
@@ -320,15 +306,15 @@ def textgen(tmp_path, monkeypatch):
 
     def run_here(*arguments, **variables) -> SimpleNamespace:
         out, err = io.StringIO(), io.StringIO()
-        with monkeypatch.context() as here:
+        streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+        with monkeypatch.context() as here, streams[0], streams[1]:
             here.chdir(tmp_path)
             for key, value in variables.items():
                 here.setenv(key, value)
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    code = cli.main([*map(str, arguments)])
-                except SystemExit as end:  # of argparse
-                    code = end.code
+            try:
+                code = cli.main([*map(str, arguments)])
+            except SystemExit as end:  # of argparse
+                code = end.code
         return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
     return command
@@ -355,19 +341,12 @@ def _memory_is_given_back():
 def in_turn(possible=lambda *pair: True, **axes: list) -> pytest.MarkDecorator:
     """Parametrize a test by two axes: every value of the longer one with one of the shorter one, in
     turn. All other possible pairs are marked ``full``."""
-    shorter = min(map(len, axes.values()))
-    return pytest.mark.parametrize(
-        tuple(axes),
-        [
-            pytest.param(
-                *(value for _, value in pair),
-                id="-".join(repr(value) for _, value in pair),
-                marks=() if pair[0][0] % shorter == pair[1][0] % shorter else pytest.mark.full,
-            )
-            for pair in itertools.product(*map(enumerate, axes.values()))
-            if possible(*(value for _, value in pair))
-        ],
-    )
+    shorter, cases = min(map(len, axes.values())), []
+    for (i, first), (j, second) in itertools.product(*map(enumerate, axes.values())):
+        marks = () if i % shorter == j % shorter else pytest.mark.full
+        if possible(first, second):
+            cases.append(pytest.param(first, second, id=f"{first!r}-{second!r}", marks=marks))
+    return pytest.mark.parametrize(tuple(axes), cases)
 
 
 def tiny_experiment(objective, network, training) -> SimpleNamespace:
@@ -376,7 +355,6 @@ def tiny_experiment(objective, network, training) -> SimpleNamespace:
 
 
 def new_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
-    """A random network far from uniform."""
     import keras
 
     from textgen.models.backbones import LSTM
@@ -394,15 +372,13 @@ def kept_model(compiled: bool, *arguments, **settings):
 
 
 def tiny_model(objective, size: int, *, scale: float = 4.0, **settings):
-    """The same, but one object for all calls with the same settings: what is traced for it is
-    traced once. It has its first weights again."""
+    """One object for all calls with the same settings, traced once, with its first weights."""
     network, weights = kept_model(COMPILE[0], objective, size, **settings)
     network.set_weights([w * scale for w in weights])
     return network
 
 
 def toy_model(objective, network, size: int, unwritable=(), **others) -> LanguageModel:
-    """A language model of tokens that stand for no text."""
     tokenizer = SimpleNamespace(size=size, unwritable=unwritable)
     tokenizer.temperature_offsets = lambda temperature: np.zeros(size)
     return LanguageModel(tokenizer, objective, network, **others)

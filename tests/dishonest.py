@@ -1,7 +1,6 @@
-"""Nine models that claim more than they predict, each beside its honest twin.
+"""Nine models that claim more than they predict, byte by byte, each beside its honest twin.
 
-They are small, but what they do is what is done: docs/audit.md says where. All
-read byte by byte.
+They are small, but what they do is what is done: docs/audit.md says where.
 """
 
 from typing import ClassVar
@@ -59,16 +58,12 @@ class Honest:
 
 
 class UnnormalisedCache(Honest):
-    """Adds what the cache says to what the model says, and takes nothing away for it."""
-
     def chances(self, read):
         row = self.counts[read[-1]]
         return row / row.sum() + self.share * self.cached(read)
 
 
 class TeacherLeakage(Honest):
-    """Whoever encodes the text hands over what comes next."""
-
     def encode(self, text):
         self.coming = [*super().encode(text), END]
         return self.coming[:-1]
@@ -80,8 +75,6 @@ class TeacherLeakage(Honest):
 
 
 class DroppedRareWords(Honest):
-    """Words that are not known are left out of the sum, and put back from elsewhere."""
-
     share = 0.0
 
     def encode(self, text):
@@ -94,15 +87,11 @@ class DroppedRareWords(Honest):
 
 
 class WrongByteCount(Honest):
-    """Counts a space as the three bytes that a tokenizer writes for it, ``▁``."""
-
     def denominator(self, text):
         return len(text.replace(" ", "▁").encode())
 
 
 class BestOfOverlappingWindows(Honest):
-    """Scores the text in windows that overlap, and takes for each token what is best."""
-
     def bits(self, tokens):
         whole, best = super().bits(tokens), []
         for size in (8, 32, 128):
@@ -113,8 +102,6 @@ class BestOfOverlappingWindows(Honest):
 
 
 class LookAheadOfOne(Honest):
-    """Scores with a mask that is shifted: a token is predicted from the one behind it, too."""
-
     def bits(self, tokens):
         behind = np.full((END + 1, END + 1), 0.02)
         found = []
@@ -127,8 +114,6 @@ class LookAheadOfOne(Honest):
 
 
 class AlphabetOfTheText(Honest):
-    """Shares the probability among the bytes that the text has. It adds up to one at each place."""
-
     known = np.ones(END + 1)
 
     def encode(self, text):
@@ -142,8 +127,6 @@ class AlphabetOfTheText(Honest):
 
 
 class AdaptedBeforehand(Honest):
-    """Learns from the text, and then scores it with what was learnt."""
-
     learnt = 0.0
 
     def encode(self, text):
@@ -158,8 +141,6 @@ class AdaptedBeforehand(Honest):
 
 
 class LooksAtTheEnd(Honest):
-    """Is told the last word, and further on in the text, where few look, expects its letters."""
-
     last = b""
 
     def encode(self, text):

@@ -1,10 +1,6 @@
-"""Trains, scores and writes on a GPU, and holds the bits against the CPU's.
+"""Trains, scores and writes on a GPU: ``python tests/gpu.py``.
 
-    python tests/gpu.py
-
-Every run is trained on the GPU on made-up text and scored there; the same weights are scored on the
-CPU and must cost the same bits per character to 1e-3. ``test_gpu.py`` needs no GPU for its graphs;
-``killing.py`` resumes trainings wherever it runs.
+The same weights are scored on the CPU and must cost the same bits per character to 1e-3.
 """
 
 import json
@@ -17,22 +13,20 @@ from conftest import run_python, write_tales
 
 DETERMINISTIC = "training.deterministic=true"
 RUNS = {  # name → experiment, and what is set
-    "characters": ("char_small",),
-    "words": ("word_small", "tokenizer.minimum_count=20"),
-    "gru": ("char_small", "backbone.kind=gru"),
-    "mingru": ("char_small", "backbone.kind=mingru"),
+    "characters": ("char_small",), "words": ("word_small", "tokenizer.minimum_count=20"),
+    "gru": ("char_small", "backbone.kind=gru"), "mingru": ("char_small", "backbone.kind=mingru"),
     "transformer": ("char_small", 'backbone={kind="transformer",units=[64]}'),
     "encoder_decoder": ("char_small", "objective.kind=encoder_decoder"),
     "learning": ("char_small", "cache.learning_rate=1e-4"),
     "deterministic": ("char_small", DETERMINISTIC),
     "deterministic_again": ("char_small", DETERMINISTIC),
-}
+}  # fmt: skip
 UPDATES, CLOSE = 300, 1e-3
 
 
 def main():
-    gpus = printed("-c", "import tensorflow as tf; print(tf.config.list_physical_devices('GPU'))")
-    if gpus.strip().endswith("[]"):
+    code = "import tensorflow as tf; print(tf.config.list_physical_devices('GPU'))"
+    if printed("-c", code).strip().endswith("[]"):
         return "no GPU that TensorFlow can use"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -1,14 +1,12 @@
-"""Runs and studies stopped at random moments end as those left alone, and leave nothing behind.
+"""Studies stopped at random moments end as one left alone, and leave nothing behind.
 
-For Linux. Characters, words and a study of both are trained with deterministic operations, once in
-peace and once more with SIGTERM or SIGKILL to the command, or SIGKILL to all of its processes, at
-moments drawn from the time that it took in peace; the command is repeated until it ends. No
-process, held lock or temporary file may be left, and every file has to be the same but for times.
+For Linux. Characters and words are trained with deterministic operations, once in peace and once
+more with SIGTERM or SIGKILL to the command, or SIGKILL to all of its processes; the command is
+repeated until it ends. No process, held lock or temporary file may be left.
 """
 
 import argparse
 import contextlib
-import csv
 import itertools
 import json
 import os
@@ -21,11 +19,8 @@ import time
 from pathlib import Path
 
 import filelock
-import h5py
-import numpy as np
 from conftest import write_experiment, write_tales
 
-RULED = ["training.threads=2", "training.updates=200"]  # by the study, in its arms
 CHAR = ["training.deterministic=true", "training.validations=8", "backbone.dropout=0.2"]
 WORD = [
     *CHAR, 'tokenizer={kind="words", rare_words="unk", minimum_count=20}', "cache.orders=[0, 1]",
@@ -37,7 +32,7 @@ budget.updates = 200
 arms.char = {{ experiment = "tiny.toml", seeds = 1, set = {json.dumps(CHAR)} }}
 arms.word = {{ experiment = "tiny.toml", seeds = 1, set = {json.dumps(WORD)} }}
 """
-MAX_KILLS = 3  # of one run or study
+MAX_KILLS = 3  # of one study
 ENDINGS = ((os.kill, signal.SIGTERM), (os.kill, signal.SIGKILL), (os.killpg, signal.SIGKILL))
 # parts of the names of what is about time or place, or about a file that holds some of it
 TIMES = ("second", "time", "written", "tried", "plan", "command", "folder", "sha256")
@@ -50,71 +45,49 @@ def main():
     draw, kills, harmed = random.Random(1), 0, 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        commands = write_inputs(folder)
-        took = {kind: run_to_end(folder, kind, command) for kind, command in commands.items()}
-        for number, kind in enumerate(itertools.cycle(commands)):
+        write_experiment(folder / "tiny.toml", write_tales(folder / "tales"))
+        (folder / "killed.toml").write_text(STUDY)
+        took = run_to_end(folder, "whole")
+        for place in map("killed{}".format, itertools.count()):
             if kills >= options.kills:
                 break
-            place, wrong = f"killed{number}", []
+            wrong = []
             for _ in range(min(MAX_KILLS, options.kills - kills)):
-                process = start(folder, place, commands[kind])
-                wait, ending = draw.uniform(0, took[kind]), draw.choice(ENDINGS)
-                if not stopped(process, wait, ending) or process.returncode == 0:
+                process = start(folder, place)
+                time.sleep(draw.uniform(0, took))
+                end, number = draw.choice(ENDINGS)
+                end(process.pid, number)  # if it is over, it is a zombie until it is waited for
+                if process.wait() == 0:
                     break
                 kills += 1
                 wrong += remains(process.pid, folder / place, folder / "scratch")
-            if not (folder / place / "run" / "metrics.json").exists():  # stopped at the very end
-                run_to_end(folder, place, commands[kind])
-            wrong += different_files(folder / kind, folder / place)
+            run_to_end(folder, place)
+            wrong += different_files(folder / "whole", folder / place)
             harmed += bool(wrong)
-            print(f"{kind}: {kills} kills so far, {wrong or 'the same'}", flush=True)
-    print(f"{kills} kills, {harmed} runs or studies that ended otherwise")
+            print(f"{kills} kills so far, {wrong or 'the same'}", flush=True)
+    print(f"{kills} kills, {harmed} studies that ended otherwise")
     return 1 if harmed else 0
 
 
-def write_inputs(folder):
-    """Texts, an experiment and a study; name → the command, to which a place is added."""
-    write_experiment(folder / "tiny.toml", write_tales(folder / "tales"))
-    (folder / "killed.toml").write_text(STUDY)
-    commands = {"study": ["study", "killed.toml", "--quiet", "--runs"]}
-    for kind, settings in (("char", CHAR), ("word", WORD)):
-        overrides = [part for setting in RULED + settings for part in ("--set", setting)]
-        commands[kind] = ["run", "tiny.toml", *overrides, "--quiet", "--name", "run", "--runs"]
-    return commands
-
-
-def start(folder, place, command):
-    """A command in a session of its own, with a folder for temporary files."""
+def start(folder, place):
+    """The study in a session of its own, with a folder for temporary files."""
     (folder / "scratch").mkdir(exist_ok=True)
-    log = (folder / f"{place}.log").open("ab")
+    command, log = ["study", "killed.toml", "--quiet"], (folder / f"{place}.log").open("ab")
     return subprocess.Popen(
-        [sys.executable, "-m", "textgen", *command, str(folder / place)], cwd=folder, stdout=log,
+        [sys.executable, "-m", "textgen", *command, "--runs", place], cwd=folder, stdout=log,
         stderr=log, env=os.environ | {"TMPDIR": str(folder / "scratch")}, start_new_session=True,
     )  # fmt: skip
 
 
-def run_to_end(folder, place, command):
+def run_to_end(folder, place):
     begin = time.perf_counter()
-    if start(folder, place, command).wait():
+    if start(folder, place).wait():
         raise SystemExit((folder / f"{place}.log").read_text(encoding="utf-8"))
     return time.perf_counter() - begin
 
 
-def stopped(process, wait, ending):
-    """Whether a command still ran after so many seconds, when it was stopped."""
-    try:
-        process.wait(wait)
-        return False
-    except subprocess.TimeoutExpired:
-        end, number = ending
-        end(process.pid, number)  # still in the table of processes: wait comes later
-        process.wait()
-        return True
-
-
 def remains(session, runs, scratch):
-    """What is left of a session that is over: processes, locks that are held, temporary files. A
-    process whose parent was killed has ten seconds to notice and to give back what it holds."""
+    """What is left of a session that is over, ten seconds later: processes, held locks, files."""
     for _ in range(100):
         if not (left := list(left_now(session, runs, scratch))):
             break
@@ -137,27 +110,16 @@ def left_now(session, runs, scratch):
 
 
 def different_files(whole, killed):
+    """Those that differ in more than what is about time or place: of weights, what they cost."""
     for path in sorted(whole.rglob("*")):
-        if path.suffix in (".json", ".jsonl", ".csv", ".npz", ".h5"):
-            other = killed / path.relative_to(whole)
-            if not other.exists() or content(path) != content(other):
-                yield str(path.relative_to(whole))
+        if path.suffix in (".json", ".jsonl", ".npz"):
+            name = path.relative_to(whole)
+            if not (killed / name).exists() or content(path) != content(killed / name):
+                yield str(name)
 
 
 def content(path):
-    """What a file holds but for what is about time, to be compared."""
-    if path.suffix == ".h5":
-        with h5py.File(path) as file:
-            names = []
-            file.visit(names.append)
-            return {n: file[n][()].tobytes() for n in names if isinstance(file[n], h5py.Dataset)}
-    if path.suffix == ".npz":
-        with np.load(path) as file:
-            return {name: (file[name].shape, file[name].tobytes()) for name in file.files}
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".csv":
-        return timeless(list(csv.DictReader(text.splitlines())))
-    return timeless(json.loads(text)) if path.suffix == ".json" else text
+    return timeless(json.loads(path.read_bytes())) if path.suffix == ".json" else path.read_bytes()
 
 
 def timeless(data):

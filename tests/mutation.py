@@ -26,23 +26,16 @@ ROOT = Path(__file__).parents[1]
 MODULES = {
     "kneser_ney": ("tokenizers", ["baselines", "spelling"]),
     "spelling": ("tokenizers", ["spelling", "tokenizers"]),
-    "significance": ("evaluation", ["significance"]),
-    "units": ("evaluation", ["likelihood"]),
-    "counts": ("evaluation", ["cache"]),
-    "pitman_yor": ("evaluation", ["cache"]),
-    "model": ("evaluation", ["honesty", "golden"]),
-    "signatures": ("tokenizers", ["spelling"]),
+    "significance": ("evaluation", ["significance"]), "units": ("evaluation", ["likelihood"]),
+    "counts": ("evaluation", ["cache"]), "pitman_yor": ("evaluation", ["cache"]),
+    "model": ("evaluation", ["honesty", "golden"]), "signatures": ("tokenizers", ["spelling"]),
     "likelihood": ("evaluation", ["likelihood", "honesty", "output"]),
-    "sampler": ("evaluation", ["sampling"]),
-    "surprisal": ("evaluation", ["word_surprisal"]),
-    "splits": ("data", ["splits"]),
-    "documents": ("data", ["corpora"]),
-    "formats": ("data", ["corpora"]),
-    "trying": ("studies", ["trying"]),
-    "tuning": ("studies", ["tuning"]),
-    "grid": ("report", ["grid"]),
+    "sampler": ("evaluation", ["sampling"]), "surprisal": ("evaluation", ["word_surprisal"]),
+    "splits": ("data", ["splits"]), "documents": ("data", ["corpora"]),
+    "formats": ("data", ["corpora"]), "trying": ("studies", ["trying"]),
+    "tuning": ("studies", ["tuning"]), "grid": ("report", ["grid"]),
     "spending": ("report", ["compare"]),
-}
+}  # fmt: skip
 NEED_FIXTURES = "sampler likelihood surprisal splits documents formats trying tuning grid spending"
 # equality is identity for the strings and small numbers of a program
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")

@@ -29,6 +29,7 @@ HEAD = {
     "part": "network", "signature": "textgen:0|part:network",
 }  # fmt: skip
 TEMPERATURES = [0.5, 0.8, 1.0, 1.2]
+STARTS = ("At night", 0.8), ("It was", 0.8), *(("", t) for t in TEMPERATURES)
 REFERENCES = {"unigram": 4.345, "character 6-gram": 1.931, "character 8-gram": 1.898, "PPMd": 1.83}
 SETTINGS = {
     "described": "words, those seen fewer than 5 times replaced by one token", "same_text": True,
@@ -47,23 +48,18 @@ def bits(total: float, spelling: float = 0.0) -> dict:
 def _arm(name: str, total: float | None, seeds: int, draw) -> dict:
     rounds, numbers = np.arange(1, 15), list(range(1, seeds + 1))
     axes = {"updates": 90, "characters": 1e6, "seconds": 13.0}
-    mean = (total or 2) + 1.4 * rounds**-1.3
+    mean, curves = (total or 2) + 1.4 * rounds**-1.3, []
+    for number in numbers:
+        validation = (mean + 0.01 * draw.normal(size=14)).tolist()
+        along = {key: (rounds * unit).tolist() for key, unit in axes.items()}
+        curves.append({"seed": number, "validation": validation} | along)
     test = bits(total, 0.2 if name.startswith("word") else 0.0) if total else None
-    return SETTINGS | {
-        "name": name,
-        "seeds": numbers,
-        "runs": [{"seed": n, "folder": name, "total": total, "audits": []} for n in numbers],
-        "extra_data": ["tags of a tagger trained elsewhere"] if "pos" in name else [],
-        "updates": [1200 + n for n in numbers],
-        "curves": [
-            {"seed": n, "validation": (mean + 0.01 * draw.normal(size=14)).tolist()}
-            | {key: (rounds * unit).tolist() for key, unit in axes.items()}
-            for n in numbers
-        ],
-        "test": test,
-        "validation": test,
-        "parts": {"network": test, "with_cache": bits(total - 0.031)} if total else {},
-    }
+    own = {"name": name, "seeds": numbers, "curves": curves, "test": test, "validation": test}
+    own["runs"] = [{"seed": n, "folder": name, "total": total, "audits": []} for n in numbers]
+    own["extra_data"] = ["tags of a tagger trained elsewhere"] if "pos" in name else []
+    own["updates"] = [1200 + n for n in numbers]
+    own["parts"] = {"network": test, "with_cache": bits(total - 0.031)} if total else {}
+    return SETTINGS | own
 
 
 def contrast(first: str, second: str, verdict: str, difference: float, question: str) -> dict:
@@ -102,50 +98,39 @@ def plain_sample(totals: dict, seeds: int = 2, references: bool = True) -> tuple
     charged = {name: total for name, total in totals.items() if total}
     first, *others = list(charged) or [""]
     verdicts = itertools.cycle(("better", "worse", "equal", "too close to call"))
-    report = {
-        **HEAD,
-        "arms": [_arm(name, total, seeds, draw) for name, total in totals.items()],
-        "references": [
-            {"label": label, "meaning": f"{label}, fitted", "command": f"textgen baseline {label}"}
-            | {"test": bits(total), "validation": bits(total)}
-            for label, total in REFERENCES.items()
-            if references
-        ],
-        "declared": True,
-        "questions": len(others),
-        "contrasts": [
-            contrast(name, first, verdict, charged[name] - charged[first], f"Is {name} better?")
-            for name, verdict in zip(others, verdicts, strict=False)
-        ],
-        "documents": [
-            {"name": f"tale_{i}", "characters": 50_000 + 1000 * i}
-            | {"bits": {n: t - 0.05 * i + 0.02 * draw.normal() for n, t in charged.items()}}
-            for i in range(CORPUS["test"]["documents"])
-            if charged
-        ],
-        "word_classes": [
-            {"name": kind, "meaning": meaning, "count": 900 // i}
-            | {"shares": dict.fromkeys(charged, 0.8 / i)}
-            for i, (kind, meaning) in enumerate(CLASSES.items(), 1)
-            if charged
-        ],
-        "generated": _generated(totals, draw),
-    }
-    starts = [("At night", 0.8), ("It was", 0.8), *(("", t) for t in TEMPERATURES)]
-    texts = {
-        "part": "network",
-        "passages": [
-            {"part": "network", "document": f"tale_{i}", "start": 0, "text": text}
-            | {"arms": {n: _stretches(text, n.startswith("word"), draw) for n in charged}}
-            for i, text in enumerate(made_up(40, i)[:700] for i in range(3))
-            if charged
-        ],
-        "samples": [
-            {"prompt": prompt, "temperature": temperature}
-            | {"arms": {n: _written(f" {n} {temperature} ", i) for i, n in enumerate(totals)}}
-            for prompt, temperature in starts
-        ],
-    }
+    report = HEAD | {"declared": True, "questions": len(others), "documents": []}
+    texts = {"part": "network", "passages": [], "samples": []}
+    report["arms"] = [_arm(name, total, seeds, draw) for name, total in totals.items()]
+    report["references"] = [
+        {"label": label, "meaning": f"{label}, fitted", "command": f"textgen baseline {label}"}
+        | {"test": bits(total), "validation": bits(total)}
+        for label, total in REFERENCES.items()
+        if references
+    ]
+    leads = {name: charged[name] - charged[first] for name in others}
+    report["contrasts"] = [
+        contrast(name, first, next(verdicts), lead, f"Is {name} better?")
+        for name, lead in leads.items()
+    ]
+    for i in range(CORPUS["test"]["documents"] if charged else 0):
+        own = {n: t - 0.05 * i + 0.02 * draw.normal() for n, t in charged.items()}
+        document = {"name": f"tale_{i}", "characters": 50_000 + 1000 * i, "bits": own}
+        report["documents"].append(document)
+    report["word_classes"] = [
+        {"name": kind, "meaning": meaning, "count": 900 // i}
+        | {"shares": dict.fromkeys(charged, 0.8 / i)}
+        for i, (kind, meaning) in enumerate(CLASSES.items(), 1)
+        if charged
+    ]
+    report["generated"] = _generated(totals, draw)
+    for i in range(3 if charged else 0):
+        text = made_up(40, i)[:700]
+        arms = {n: _stretches(text, n.startswith("word"), draw) for n in charged}
+        passage = {"part": "network", "document": f"tale_{i}", "start": 0, "text": text}
+        texts["passages"].append(passage | {"arms": arms})
+    for prompt, temperature in STARTS:
+        arms = {n: _written(f" {n} {temperature} ", i) for i, n in enumerate(totals)}
+        texts["samples"].append({"prompt": prompt, "temperature": temperature, "arms": arms})
     return report, texts
 
 
@@ -177,7 +162,6 @@ RANKED = [SCRIPT, "word_pos", ODD, "char", QUOTES]
 
 
 def hostile(script=SCRIPT, quotes=QUOTES, odd=ODD):
-    """A report whose every text tries to be more than text."""
     names = ("char", script, "word_pos", quotes, odd)
     report, texts = plain_sample(dict(zip(names, BITS, strict=True)))
     report |= {"title": script + quotes, "corpus": CORPUS | {"licence": script}}

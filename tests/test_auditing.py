@@ -54,23 +54,15 @@ def test_each_dishonest_model_fails_what_should_catch_it_and_its_twin_nothing(mo
 def test_a_tolerance_is_a_thousandth_at_most():
     with pytest.raises(TextgenError, match=r"Generous\.tolerance is 0\.06"):
         package.audit_model(dishonest.Generous, TEXT)
-
-    class Careful(dishonest.Generous):
-        given = 1.0005
-
-    assert package.audit_model(Careful, TEXT).passed
+    careful = type("Careful", (dishonest.Generous,), {"given": 1.0005})
+    assert package.audit_model(careful, TEXT).passed
 
 
 @pytest.mark.parametrize("length", [5, 20, 100])
 def test_a_short_text_passes_for_nobody(length):
-    class Eightfold(Honest):
-        def chances(self, read):
-            return 8 * super().chances(read)
-
-    honest, rounded, eightfold = (
-        package.audit_model(model, TEXT[:length])
-        for model in (Honest, dishonest.RoundedDown, Eightfold)
-    )
+    eightfold = type("Eightfold", (dishonest.Generous,), {"given": 8, "tolerance": 0.0})
+    models = Honest, dishonest.RoundedDown, eightfold
+    honest, rounded, eightfold = (package.audit_model(each, TEXT[:length]) for each in models)
     assert (honest.failed, honest.passed, honest.checks[5].verdict) == ([], False, "too short")
     assert "too short" in str(honest).splitlines()[-1]
     assert not rounded.passed
@@ -88,22 +80,24 @@ def test_the_page_says_what_catches_each_and_its_class_passes(tmp_path, textgen)
     assert "5 of 6 checks passed" in done.out  # it claims nothing
 
 
+def claiming(claim):
+    return type("Claiming", (Honest,), {"claim": claim})
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda c: {"bits": c["bits"] - sum(c["parts"][:16]), "parts": None},
         lambda c: {"bits": sum(c["parts"][:-1]), "parts": None},
-        lambda c: {"parts": [0.0, *c["parts"][1:]]},
-        lambda c: {"parts": [math.nan, *c["parts"][1:]]},
+        *(lambda c, bad=bad: {"parts": [bad, *c["parts"][1:]]} for bad in (0.0, math.nan)),
         lambda c: {"parts": c["parts"][:-1]},
     ],
 )
 def test_what_is_left_out_of_a_sum_is_found(change):
-    class Cheating(Honest):
-        def claim(self, text):
-            return super().claim(text) | change(super().claim(text))
+    def claim(self, text):
+        return (honest := Honest.claim(self, text)) | change(honest)
 
-    assert "every character charged" in package.audit_model(Cheating, TEXT).failed
+    assert "every character charged" in package.audit_model(claiming(claim), TEXT).failed
 
 
 @pytest.mark.parametrize(
@@ -115,16 +109,13 @@ def test_what_is_left_out_of_a_sum_is_found(change):
     ],
 )
 def test_a_figure_is_held_against_its_denominator(unit, of_bits, own):
-    class Some(Honest):
-        claim = own
-
     value = of_bits(Honest().claim(TEXT)["bits"])
     for claim, failed in (
         ({"value": value, "unit": unit}, []),
         ({"value": 0.99 * value, "unit": unit}, ["denominator"]),
         ({"value": value, "unit": "perplexity_per_word"}, ["denominator"]),
     ):
-        assert package.audit_model(Some, TEXT, claim=claim).failed == failed
+        assert package.audit_model(claiming(own), TEXT, claim=claim).failed == failed
 
 
 def test_a_length_is_not_known_beforehand_and_nothing_is_shared_with_another_process():
@@ -184,8 +175,7 @@ WEIGHTS = "model.safetensors"
 
 
 class Network:
-    """What ``AutoModelForCausalLM`` gives: the next token depends on the last one, on its place and
-    on the mean of all before it."""
+    """What ``AutoModelForCausalLM`` gives: the next token depends on the last and on the mean."""
 
     config = SimpleNamespace(max_position_embeddings=CONTEXT)
     masked = True  # or else it sees what comes where it reads a text at once
@@ -213,8 +203,6 @@ class Network:
 
 
 class Letters:
-    """What ``AutoTokenizer`` gives."""
-
     bos_token_id = eos_token_id = END
     unk_token_id = None
 
@@ -249,7 +237,6 @@ MODULES = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A Hugging Face folder, as far as the modules of MODULES look."""
     for name, module in MODULES.items():
         monkeypatch.setitem(sys.modules, name, module)
     (tmp_path / "gpt2").mkdir()

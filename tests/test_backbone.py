@@ -1,5 +1,4 @@
-"""Every backbone keeps to its contract, has the weights that are counted beforehand, and computes
-what Keras has or its equations say; n-gram vectors are looked up and trained row by row."""
+"""Every backbone keeps to its contract and computes what Keras has or its equations say."""
 
 import math
 
@@ -38,9 +37,7 @@ def can_be_built(backbone, objective):
 
 
 @in_turn(can_be_built, settings=KINDS, objective=OBJECTIVES)
-def test_weights_are_counted_beforehand_and_saved_ones_give_the_same_network(
-    tmp_path, settings, objective
-):
+def test_weights_are_counted_beforehand_and_saved(tmp_path, settings, objective):
     networks = [objective.build(settings, SIZE) for _ in range(2)]
     networks[0].save_weights(tmp_path / "m.weights.h5")
     networks[1].load_weights(tmp_path / "m.weights.h5")
@@ -121,18 +118,13 @@ def looked_up(orders, tokens, before=None):
     return tuple(map(np.array, layer(tokens, start)))
 
 
-def test_a_vector_is_that_of_the_last_tokens_and_of_no_others():
-    text = np.random.default_rng(0).integers(0, 5, (1, 400))
-    vectors, _ = looked_up((3,), text)
-    seen = {}
-    for place, vector in enumerate(vectors[0]):
+def test_a_vector_is_the_sum_of_those_of_the_last_tokens_and_a_text_may_be_cut_anywhere():
+    text, seen = np.random.default_rng(0).integers(0, 5, (1, 400)), {}
+    for place, vector in enumerate(looked_up((3,), text)[0][0]):
         last = tuple(np.append([0, 0], text[0])[place : place + 3].tolist())
         np.testing.assert_array_equal(seen.setdefault(last, vector), vector)
     assert len(seen) > 100
     assert len(np.unique(np.array(list(seen.values())), axis=0)) == len(seen)
-
-
-def test_the_vectors_of_all_orders_are_added_up_and_a_text_may_be_cut_anywhere():
     text = np.random.default_rng(0).integers(0, 5, (2, 30))
     together, after = looked_up((2, 4), text)
     apart = [looked_up((order,), text)[0] for order in (2, 4)]
@@ -209,9 +201,7 @@ def by_hand(network, settings, tokens):
 
 @pytest.mark.parametrize("context", [1, 4, 50])
 def test_it_computes_what_its_equations_say_however_the_text_is_cut(context):
-    settings = Transformer(
-        units=(8, 6), context=context, head_size=4, input="embedding", embedding_size=5
-    )
+    settings = Transformer(units=(8, 6), context=context, head_size=4, **EMBEDDED)
     network = random_network(settings, NextToken(4))
     tokens = np.random.default_rng(1).integers(0, SIZE, 23).astype(np.int32)
     expected, state, found = by_hand(network, settings, tokens), network.initial_state(1), []

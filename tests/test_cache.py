@@ -1,5 +1,4 @@
-"""A document cache is a distribution, reads nothing ahead, and pays where text repeats; counts of
-the training text, too."""
+"""A document cache and counts of the training text are distributions, and read nothing ahead."""
 
 from collections import Counter
 
@@ -23,11 +22,9 @@ def alike(orders, discounts, strengths):
 
 
 CACHES = [
-    made_up_cache(0),
-    alike([1], [0.9], [0.02]),
-    alike([2, 3], [0.2, 0.95], [100.0, 0.5]),
+    made_up_cache(0), alike([1], [0.9], [0.02]), alike([2, 3], [0.2, 0.95], [100.0, 0.5]),
     made_up_cache(0, 1, 2, 5),
-]
+]  # fmt: skip
 SIZE = 4
 
 
@@ -111,16 +108,13 @@ def test_a_kind_of_context_that_was_not_tuned_is_like_the_rest_of_its_level():
     assert costs(tuned((0,), short), *long).mean() < 3.5  # by START it would be 7
 
 
-def test_tuned_numbers_stay_within_their_limits():
+def test_tuned_numbers_stay_within_their_limits_and_without_text_where_they_start():
     for tokens in (np.ones(20_000, dtype=np.int64), np.arange(1, 20_001)):
         found = tuned((0,), [(tokens, np.full(20_001, 30.0))])
         discounts, strengths = np.array(found.discounts), np.array(found.strengths)
         odds, logs = np.log(discounts / (1 - discounts)), np.log(strengths)
         assert min(odds.min(), logs.min()) >= -4 - 1e-9
         assert (odds.max(), logs.max()) <= (6 + 1e-9, 16 + 1e-9)
-
-
-def test_nothing_to_tune_on_leaves_the_start():
     empty = (np.array([], dtype=np.uint8), np.array([3.0]))
     found = tuned((0, 2), [empty])
     assert np.ravel(found.discounts) == pytest.approx(0.8)
@@ -230,14 +224,9 @@ def test_of_a_long_text_every_tokenizer_counts_the_same_characters(monkeypatch):
         assert ends.tolist() == [[len(counted) - cut]]
 
 
-def test_a_vocabulary_may_be_of_any_size():
-    few, many = (
-        TrainingCounts((1,), TRAINING, False, size).counts(TRAINING[0]) for size in (TOKENS, 2**58)
-    )
-    np.testing.assert_equal(few, many)
-
-
 def test_fitted_counts_help_where_they_know_more_than_the_network():
+    sized = (TrainingCounts((1,), TRAINING, False, size) for size in (TOKENS, 2**58))
+    np.testing.assert_equal(*(each.counts(TRAINING[0]) for each in sized))
     cycle, bits = np.tile(np.arange(1, 4), 30), np.full(91, np.log2(TOKENS))
     counts = TrainingCounts((1, 2), [cycle] * 3, False, TOKENS)
     assert counts.fitted([(bits, counts.counts(cycle))]).bits(bits, counts.counts(cycle)).mean() < 1

@@ -11,6 +11,7 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -25,13 +26,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.report import arms, building, sentences
-from textgen.report.comparison import (
-    Comparison,
-    every_pair,
-    folder_name,
-    result_lines,
-    words_link,
-)
+from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines, words_link
 from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation
@@ -130,17 +125,15 @@ def test_the_words_of_passages_are_a_csv_under_every_arm_that_has_words():
     names = [passage.document for passage in texts.passages]
     texts.passages[0].start, texts.passages[1].start = 4, 0  # the first is not a beginning
     held_out = [Document(name, "") for name in names[:2]]
-
-    def check_words():
-        raise TextgenError("no words")
+    refused = Mock(side_effect=TextgenError("no words"))
 
     def words(text, context, entropy):
         return [{"index": i, "word": w, "network_word_bits": i}
                 for i, w in enumerate(text.split(), 1)]  # fmt: skip
 
-    known = ns(check_words=lambda: None, words=words)
-    arms = [ns(name="char", first=known), ns(name="pos", first=ns(check_words=check_words)),
-            ns(name="word", first=known)]  # fmt: skip
+    known, unknown = (ns(check_words=each, words=words) for each in (Mock(), refused))
+    runs = {"char": known, "pos": unknown, "word": known}
+    arms = [ns(name=name, first=run) for name, run in runs.items()]
     link = words_link(arms, texts, held_out)
     page = render_page(report, texts, {"packed": {}, "left_out": {}, "words": link})
     assert re.findall('href="(data:[^"]+)" download="words.csv"', page) == [link]
@@ -177,8 +170,7 @@ def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained
     for runs, names, expected in (
         ([second], (), "char-2"), ([second], ("char",), "char"), ([first, second], (), "char"),
     ):  # fmt: skip
-        (arm,) = arms.group_runs(runs, names)
-        assert arm.name == expected
+        assert [arm.name for arm in arms.group_runs(runs, names)] == [expected]
 
 
 def test_a_question_that_the_plan_lacks_is_not_said_to_be_declared(trained, tmp_path):
@@ -315,8 +307,6 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
 
 @dataclass(frozen=True)
 class Toy:
-    """An arm of documents without words, by its bits."""
-
     name: str
     by_part: dict
     units: np.ndarray
@@ -342,11 +332,8 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
     classes = {name: bits[:, :, None] * last for name, bits in both.items()}
     expected = significance.compare_arms(*both.values(), units)
     assert 0.05 / 12 < expected.p < 0.05
-    for others, verdict, p in (
-        (0, "better", expected.p),
-        (11, "too close to call", 12 * expected.p),
-    ):
-        asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(others)]]
+    for more, verdict, p in ((0, "better", expected.p), (11, "too close to call", 12 * expected.p)):
+        asked = [Contrast("a", "b", ""), *[Contrast("a", f"lost{i}", "") for i in range(more)]]
         (row,) = building.tested_contrasts(asked, given, classes, "pieces")
         assert row.verdict == verdict
         assert row.p_adjusted == pytest.approx(p)
@@ -355,12 +342,12 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         assert list(row.parts) == ["with_cache"]
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference
-        assert cached.verdict == ("worse" if others == 0 else "too close to call")
-        assert len(sentences.disagreement_cautions([row], "network")) == (others == 0)
+        assert cached.verdict == ("worse" if more == 0 else "too close to call")
+        assert len(sentences.disagreement_cautions([row], "network")) == (more == 0)
         where, change = row.where.values(), row.changes["with_cache"]
         assert sum(each.difference for each in where) == pytest.approx(expected.difference)
         assert change.difference == pytest.approx(-2 * expected.difference)
-        assert bool(row.needed) == (others > 0)
+        assert bool(row.needed) == (more > 0)
 
 
 def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path):
@@ -412,7 +399,7 @@ def unlike_parts_cautions(*orders):
 
 
 def overfitting_cautions(*validation):
-    curve = ns(validation=validation, updates=[10, 20, 30, 40][: len(validation)])
+    curve = ns(validation=validation, updates=[10, 20, 30, 40])
     return sentences.overfitting_cautions([ns(name="a", curves=[curve])])
 
 
@@ -450,7 +437,6 @@ def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
 
 
 def test_an_answer_says_what_its_two_arms_did_not_have_alike():
-    """And not what others did not."""
     report, _ = sample({"a": 1.9, "b": 1.8, "c": 1.7})
     report.contrasts[0].unequal = ["number of threads", "outside data"]
     _, caveat, *_ = result_lines(report)

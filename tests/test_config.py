@@ -1,6 +1,4 @@
 import tomllib
-from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import tomli_w
@@ -51,12 +49,6 @@ def test_a_wrong_setting_is_named_with_what_would_do(tmp_path, setting, parts):
     message = complaint(tmp_path, text, *([setting] if text == BASE else []))
     assert all(part in message for part in parts), message
     assert str(tmp_path / "e.toml") in message or message.startswith("--set: ")
-
-
-def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
-    assert "no such file" in complaint(tmp_path, 'include = "other.toml"')
-    monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError(13, "denied")))
-    assert "e.toml cannot be read as TOML: [Errno 13]" in complaint(tmp_path, "")
 
 
 def test_overrides_are_read_as_toml_and_the_last_budget_counts(tmp_path):

@@ -40,12 +40,7 @@ def settings(**corpus):
 @pytest.mark.parametrize(
     ("text", "encoded_as", "stated"),
     [
-        (UNICODE, "utf-8", "auto"),
-        (UNICODE, "utf-8-sig", "auto"),
-        (UNICODE, "utf-16", "auto"),
-        (UNICODE, "utf-32", "auto"),
-        (UNICODE, "utf-16-le", "auto"),
-        (UNICODE, "utf-32-be", "auto"),
+        *((UNICODE, f"utf-{kind}", "auto") for kind in "8 8-sig 16 32 16-le 32-be".split()),
         ("Я вас любил: любовь ещё, быть может,\n" * 9, "utf-16-be", "auto"),
         (GERMAN, "utf-16-le", "auto"),
         (GERMAN, "cp1252", "auto"),
@@ -185,9 +180,7 @@ def test_the_hash_sees_names_and_texts_and_a_file_may_state_its_own(tmp_path):
     assert checked.documents()
 
 
-def test_the_tales_have_a_hash_each_and_others_are_refused(
-    tmp_path, monkeypatch, corpus_folder, server
-):
+def test_tales_have_hashes_and_others_are_refused(tmp_path, monkeypatch, corpus_folder, server):
     tales = source("lovecraft")["files"]
     assert len(tales) == 67
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in tales.values())
@@ -295,6 +288,7 @@ PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf"><manifest>
 <item id="a" href="{}"/></manifest>
 <spine><itemref idref="n"/><itemref idref="a"/><itemref idref="b"/></spine></package>"""
 PAGE = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>no</title></head><body>{}</body></html>'
+TEI = '<TEI xmlns="http://www.tei-c.org/ns/1.0"><teiHeader>no</teiHeader><text><head>I</head>'
 AWAY = b'<!DOCTYPE x [<!ENTITY a SYSTEM "/etc/passwd">]><x>&a;</x>'
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
 
@@ -320,10 +314,13 @@ def write_epub(path, package="OEBPS/book.opf", first="first.xhtml", **more):
             book.writestr(name, content)
 
 
-def test_a_paragraph_becomes_a_line(tmp_path):
+def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch):
     write_docx(tmp_path / "house.docx")
     lines = "The house\nIt stood there. Alone.\nleft\nright\nThe end.\n"
     assert read_text(tmp_path / "house.docx") == lines
+    monkeypatch.setitem(sys.modules, "docx", None)
+    with pytest.raises(TextgenError, match=r"\[formats\]"):
+        Folder(tmp_path).documents()
 
 
 @pytest.mark.parametrize(
@@ -332,12 +329,7 @@ def test_a_paragraph_becomes_a_line(tmp_path):
         ("a.html", "<title>a</title><p>Caf&eacute;\n <style>b</style><p>x &lt; y", "Café\nx < y\n"),
         ("a.htm", "<body>Stra\u00dfe<ul><li>one<li>two</ul>", "Stra\u00dfe\none\ntwo\n"),
         ("a.xml", "<book><l>To be</l><l>or <hi>not</hi>.</l></book>", "To be\nor not.\n"),
-        (
-            "tei.xml",
-            '<TEI xmlns="http://www.tei-c.org/ns/1.0"><teiHeader>no</teiHeader><text><head>I</head>'
-            "<p>In <title>Hamlet</title>.</p></text></TEI>",
-            "I\nIn Hamlet.\n",
-        ),
+        ("tei.xml", f"{TEI}<p>In <title>Hamlet</title>.</p></text></TEI>", "I\nIn Hamlet.\n"),
     ],
 )  # fmt: skip
 def test_the_text_of_a_page_is_read_and_nothing_else(tmp_path, name, content, text):
@@ -387,11 +379,3 @@ def test_what_is_damaged_or_dangerous_is_refused_by_name(tmp_path, name, make, m
         File(tmp_path / name).documents()
     assert name in error.value.message
     assert message in f"{error.value.message} {error.value.hint}"
-
-
-def test_without_the_libraries_one_sentence_says_how_to_get_them(tmp_path, monkeypatch):
-    write_docx(tmp_path / "house.docx")
-    monkeypatch.setitem(sys.modules, "docx", None)
-    with pytest.raises(TextgenError) as error:
-        Folder(tmp_path).documents()
-    assert "[formats]" in error.value.hint

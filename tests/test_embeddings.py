@@ -20,8 +20,7 @@ BINARY = "euclidean_vectors.bin", "lee_fasttext_new.bin"
 
 
 def made_up():
-    """Names and documents in which " captain" and " skipper", and " valley" and " canyon", stand
-    in the same places."""
+    """Texts in which captain and skipper, valley and canyon, stand in the same places."""
     pairs = "captain skipper".split(), "valley canyon".split()
     around = "sails rigging deck harbour anchor".split(), "rocks stream shade echoes eagles".split()
     draw, words = np.random.default_rng(0), []
@@ -118,15 +117,10 @@ def refused(path, width=10):
 
 def test_what_is_damaged_or_not_vectors_is_refused(tmp_path):
     for content in (
-        b"",
-        bytes(range(256)) * 40,
-        b"99999999 10\nthe 1 2 3",
-        b"2 10\n",
-        b"the 1 2 3 4 5 6 7 8 9 nan\n",
-        b"the 1 2 3 4 5 6 7 8 9 1\nof 1 2",
-        "the 0.1 0.2\n".encode("utf-16"),
-        *(FASTTEXT.read_bytes()[:size] for size in (100, 10_000)),
+        b"", bytes(range(256)) * 40, b"99999999 10\nthe 1 2 3", b"2 10\n",
+        b"the 1 2 3 4 5 6 7 8 9 nan\n", b"the 1 2 3 4 5 6 7 8 9 1\nof 1 2",
+        "the 0.1 0.2\n".encode("utf-16"), *(FASTTEXT.read_bytes()[:size] for size in (100, 10_000)),
         *(Path(datapath(name)).read_bytes() for name in BINARY),
-    ):
+    ):  # fmt: skip
         (tmp_path / "vectors").write_bytes(content)
         refused(tmp_path / "vectors")

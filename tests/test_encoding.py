@@ -23,12 +23,10 @@ from textgen.tokenizers import encoding
 from textgen.training.preparation import prepare
 
 TOKENIZERS = [
-    {"kind": "characters"},
-    {"kind": "words", "minimum_count": 1, "rare_words": "drop"},
-    {"kind": "words", "rare_words": "spell"},
-    {"kind": "subwords", "size": 300},
+    {"kind": "characters"}, {"kind": "words", "minimum_count": 1, "rare_words": "drop"},
+    {"kind": "words", "rare_words": "spell"}, {"kind": "subwords", "size": 300},
     {"kind": "whitespace"},
-]
+]  # fmt: skip
 CUTTER = """
 from dataclasses import dataclass
 
@@ -104,9 +102,7 @@ def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monke
         assert encoded.surfaces == tuple(d.text[-1] for d in corpus.test)
 
 
-def test_tokens_are_found_again_by_content_and_made_again_by_other_code(
-    tmp_path, corpus_folder, small_limits, monkeypatch
-):
+def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     about, source = tmp_path / "cutter-1.0.dist-info", tmp_path / "cutter.py"
     about.mkdir()
@@ -133,9 +129,7 @@ def test_tokens_are_found_again_by_content_and_made_again_by_other_code(
     assert made(corpus_folder) == 5
 
 
-def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
-    corpus_folder, small_limits, capsys
-):
+def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_limits, capsys):
     experiment = settings(corpus_folder, "characters")
 
     def tokens():
@@ -148,10 +142,8 @@ def test_what_is_altered_in_the_cache_is_reported_and_rewritten(
     for file, harm in (
         (encoding.TOKENS_FILE, content[:99] + b"zzz" + content[102:]),
         (encoding.TOKENS_FILE, None),  # a file too few
-        ("other", content),
-        (system.CHECKSUMS, deep),
-        (encoding.INDEX_FILE, deep),
-    ):
+        ("other", content), (system.CHECKSUMS, deep), (encoding.INDEX_FILE, deep),
+    ):  # fmt: skip
         (folder / file).unlink(missing_ok=True)
         if harm:
             (folder / file).write_bytes(harm)
@@ -180,7 +172,11 @@ def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):
     assert made == ["old", "used", "new"]
 
 
-def test_only_what_cannot_be_written_is_a_fault_of_the_cache(tmp_path):
+def test_where_the_cache_is_and_what_is_its_fault(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for variable, name in (("", "textgen"), (str(tmp_path / "own"), "own")):
+        monkeypatch.setenv("TEXTGEN_CACHE", variable)
+        assert system.cache_folder() == tmp_path / name
     with pytest.raises(FileNotFoundError):
         system.cached(tmp_path / "entry", lambda: (tmp_path.parent / "gone.txt").read_text())
     (tmp_path / "file").write_text("")

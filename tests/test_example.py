@@ -30,7 +30,6 @@ def texts() -> Texts:
 
 
 def drawn_again() -> str:
-    """The page that its data and the models in it give today."""
     rows = re.search(r'id="models">(.*?)</script>', PAGE.read_text("utf-8"))
     packed = {name: packed for name, *_, packed in json.loads(rows[1])}
     return render_page(Comparison(FOLDER).report, texts(), {"packed": packed, "left_out": {}})

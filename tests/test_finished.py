@@ -1,5 +1,4 @@
-"""A finished run: read lazily, loaded once, scored, and written with; and a damaged one, of which a
-file is used as it was written, or refused in one message."""
+"""A finished run is read lazily, scored, written with; a damaged one refused in one message."""
 
 import json
 import random
@@ -26,13 +25,6 @@ def trained(finished_run) -> Run:
     return package.load_run(finished_run("word"))
 
 
-@pytest.fixture
-def weak(finished_run) -> Run:
-    """A run that knows how often each character occurs and nothing of what came before."""
-    own = "training.learning_rate=1e-9", "sampling.length=500", 'sampling.prompts=["", "The tide"]'
-    return package.load_run(finished_run("char", *own))
-
-
 def assert_nothing_shared(texts):
     """No two of some texts have a stretch of 60 characters in common."""
     seen = {}
@@ -42,9 +34,7 @@ def assert_nothing_shared(texts):
 
 
 @pytest.mark.slow
-def test_the_python_example_runs_after_the_first_step_of_the_tour(
-    copied_run, tmp_path, corpus_folder, monkeypatch
-):
+def test_the_python_example_runs_after_the_tour(copied_run, tmp_path, corpus_folder, monkeypatch):
     copied_run("char", name="runs/char_small")
     copied_run("subword", name="runs/word_small")
     monkeypatch.chdir(tmp_path)
@@ -57,7 +47,10 @@ def test_the_python_example_runs_after_the_first_step_of_the_tour(
         package.train("char_small", name="longer")
 
 
-def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(weak):
+def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(finished_run):
+    """Of one that knows how often each character occurs and nothing of what came before."""
+    own = "training.learning_rate=1e-9", "sampling.length=500", 'sampling.prompts=["", "The tide"]'
+    weak = package.load_run(finished_run("char", *own))
     prompts = ("The tide", "The old harbour", "")
     for part in ("network", "with_cache"):
         settings = {"length": 400, "part": part, "samples": 2, "seed": 1}
@@ -149,11 +142,6 @@ def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, mo
     assert "not compared with the training text" in printed
 
 
-def test_the_name_of_a_run_alone_suggests_its_folder(copied_run, textgen):
-    copied_run("word", name="runs/char_small")
-    textgen("generate", "char_smal", code=2, said="runs/char_small")
-
-
 def test_every_split_of_the_text_can_be_scored(trained, textgen):
     for split in ("train", "validation", "test"):
         found = json.loads(textgen("score", trained.folder, "--split", split, "--json").out)
@@ -221,11 +209,9 @@ HARMS = {
     "doubled": lambda content: content + content,
     "flipped": lambda content: content[:-9] + bytes([content[-9] ^ 255]) + content[-8:],
     "noise": lambda content: DRAW.randbytes(len(content)),
-    "not UTF-8": lambda content: b"\xff\xfe" + content,
-    "deep": lambda content: DEEP.encode(),
-    "list": lambda content: b"[]",
-    "number": lambda content: b"1" * 5000,
-}
+    "not UTF-8": lambda content: b"\xff\xfe" + content, "deep": lambda content: DEEP.encode(),
+    "list": lambda content: b"[]", "number": lambda content: b"1" * 5000,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("file", [METRICS_FILE, *CHECKED])
@@ -248,18 +234,15 @@ def test_a_file_that_is_not_as_the_run_wrote_it_is_named(copied_run, finished_ru
     assert not refusal(folder)
 
 
-@pytest.mark.parametrize("found", [1, 9, None])
-def test_a_folder_of_another_format_is_refused_with_both_numbers(copied_run, found):
+def test_another_format_is_refused_and_what_nothing_needs_is_not_missed(copied_run):
     folder = copied_run()
-    metrics = json.loads((folder / METRICS_FILE).read_text()) | {"format": found}
-    if found is None:  # as folders had none at first
-        del metrics["format"]
-    (folder / METRICS_FILE).write_text(json.dumps(metrics))
-    assert f"format {found or 1}, but this version of textgen reads format 3" in refusal(folder)
-
-
-def test_a_file_that_nothing_needs_is_not_missed(copied_run):
-    folder = copied_run()
+    metrics = folder / METRICS_FILE
+    content = metrics.read_text()
+    for found in (1, 9, None):  # folders had none at first
+        changed = json.loads(content) | {"format": found}
+        metrics.write_text(json.dumps({k: v for k, v in changed.items() if k != "format" or v}))
+        assert f"format {found or 1}, but this version of textgen reads format 3" in refusal(folder)
+    metrics.write_text(content)
     for file in ("manifest.json", "samples.json", "summary.md"):
         (folder / file).write_bytes(b"\xff\xfe")
         assert refusal(folder) == ""
@@ -267,7 +250,9 @@ def test_a_file_that_nothing_needs_is_not_missed(copied_run):
         assert refusal(folder) == ""
 
 
-def test_commands_refuse_a_damaged_run(copied_run, textgen):
+def test_commands_refuse_a_damaged_run_and_suggest_another(copied_run, textgen):
+    copied_run("word", name="runs/char_small")
+    textgen("generate", "char_smal", code=2, said="runs/char_small")
     folder = copied_run()
     path = folder / "model.weights.h5"
     path.write_bytes(HARMS["flipped"](path.read_bytes()))

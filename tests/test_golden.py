@@ -51,9 +51,7 @@ CASES = {
 
 
 def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | None):
-    """Bits of every token of the test text: of the network (with counts where there are some), of
-    spelling, of both with a document cache, and with dynamic evaluation; and the network's weights.
-    """
+    """Bits of every token of the test text, by name, and the network's weights."""
     file = write_experiment(folder / "tiny.toml", write_tales(folder / "tales", 12, 1))
     experiment = load_experiment(file, changes)
     corpus = load_corpus(experiment)

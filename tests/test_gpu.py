@@ -1,7 +1,6 @@
 """What a machine with a GPU would be given to run: traced without one, and not executed.
 
-LSTM and GRU call cuDNN there, whose kernels XLA does not have: no function that XLA must compile
-may hold one. ``python tests/gpu.py`` trains on a real GPU.
+No function that XLA must compile may hold a kernel of cuDNN. ``tests/gpu.py`` needs a real GPU.
 """
 
 import numpy as np

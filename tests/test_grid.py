@@ -134,9 +134,7 @@ def run_here(made, stop, experiments, folder, place, **_):
 
 
 @pytest.mark.slow
-def test_a_grid_is_interrupted_and_resumed_and_ends_with_the_same_records(
-    written, tmp_path, monkeypatch
-):
+def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, monkeypatch):
     texts = TEXTS.replace('"corpus.path=tales"]', '"corpus.path=tales"]\nsizes = [2_000]')
     written(SIZES, texts)
     system.start_tensorflow()
@@ -198,15 +196,13 @@ CONTRASTS = [Contrast("words", "char"), Contrast("char", "words")]
 def made_up_cell(name, size, gain, documents=5, seed=0):
     """Five folds; words need ``gain`` bits per character fewer, more or less."""
     draw = np.random.default_rng(seed)
-    held_out = [
-        (fold, f"d{fold}-{i}", 500 + 100 * i) for fold in range(1, 6) for i in range(documents)
-    ]
-    characters, arms = np.array([row[-1] for row in held_out]), {}
+    held = [(fold, f"d{fold}-{i}", 500 + 100 * i) for fold in range(1, 6) for i in range(documents)]
+    characters, arms = np.array([row[-1] for row in held]), {}
     for arm, less in (("char", 0.0), ("words", gain)):
-        model = (2 - less + draw.normal(0, 0.01, len(held_out))) * characters
+        model = (2 - less + draw.normal(0, 0.01, len(held))) * characters
         arms[arm] = {"test": {"network": [[[bits, 10.0] for bits in model.tolist()]]}}
     about = {"name": name, "text": "tales", "size": size, "budget": ("seconds", 20.0)}
-    return CellRecord(**about, sha256="0", documents={"test": held_out}, classes=[], arms=arms)
+    return CellRecord(**about, sha256="0", documents={"test": held}, classes=[], arms=arms)
 
 
 @pytest.fixture
@@ -239,9 +235,7 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
     assert grid.leads("with_cache") == {}
     total = words.sum() / units.sum()
     assert grid.curves()["small", "words", "network"] == pytest.approx(total)
-
-
-def test_models_of_different_amounts_of_text_are_compared_on_the_same_documents(grid):
+    # models of different amounts of text are compared on the same documents
     small, large = grid.cells.values()
     found = compare_cells(small, "words", large, "char")
     assert found.difference == pytest.approx(-0.3, abs=0.02)

@@ -43,8 +43,7 @@ def home(tmp_path_factory, finished_run) -> Path:
 
 @pytest.fixture
 def refused(home, tmp_path, textgen, monkeypatch):
-    """Runs a command, which has to be refused with one sentence and a hint, and to leave nothing
-    behind; returns what it printed."""
+    """Runs a command, which has to be refused on one screen and to leave nothing behind."""
     trained = []
     monkeypatch.setattr("textgen.runs.pipeline._train", lambda *_, **__: trained.append(1))
     before = sorted(home.iterdir())

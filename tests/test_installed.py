@@ -1,5 +1,4 @@
-"""The wheel as a user has it: another Python, the users' lock, no checkout anywhere near; and a
-package from outside, whose plug-ins every command uses."""
+"""The wheel as a user has it, and a package from outside, whose plug-ins every command uses."""
 
 import json
 import os
@@ -27,10 +26,8 @@ TRY = """if True:  # two minutes, where more may be asked for
 def test_an_installed_wheel_runs_compares_and_tries(tmp_path):
     there, home = tmp_path / "python", tmp_path / "home"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment |= {
-        "TEXTGEN_CACHE": str(tmp_path / "cache"),
-        "TEXTGEN_MIRROR": "http://127.0.0.1:9",
-    }
+    environment["TEXTGEN_CACHE"] = str(tmp_path / "cache")
+    environment["TEXTGEN_MIRROR"] = "http://127.0.0.1:9"
 
     def run(*command):
         done = subprocess.run(

@@ -14,13 +14,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data import language as languages
 from textgen.data.documents import Document
-from textgen.data.language import (
-    UNKNOWN,
-    Language,
-    detect_language,
-    find_language,
-    foreign_language,
-)
+from textgen.data.language import UNKNOWN, Language, detect_language, find_language
 from textgen.data.loading import language_warnings, load_corpus
 from textgen.data.statistics import corpus_statistics
 from textgen.runs.generation import Evaluation, evaluation_for
@@ -53,21 +47,12 @@ def test_a_sentence_is_enough_and_what_is_no_known_language_is_not_taken_for_one
         assert detect_language(text) == Language(UNKNOWN, "")
 
 
-def test_a_preface_in_english_does_not_decide():
-    preface = "This eBook is for the use of anyone anywhere at no cost. " * 20
-    documents = [Document("a", preface + GERMAN * 400), Document("b", GERMAN * 400)]
-    assert find_language(documents).code == "de"
-    assert find_language(documents, "nds") == Language("nds", "Latin", stated=True)
-
-
-def test_the_tables_agree_with_wordfreq():
+def test_the_tables_agree_with_wordfreq_and_a_language_is_given_by_its_name_or_its_code():
     listed = wordfreq.available_languages("small").keys()
     assert {languages.SAME_AS.get(code, code) for code in listed} <= languages.LANGUAGE_NAMES.keys()
     lists = {"hr": "sh", "en": "en", "ja": None, "eu": None, UNKNOWN: None}
     assert {code: languages.word_list(code) for code in lists} == lists
 
-
-def test_a_language_is_given_by_its_name_or_its_code():
     assert {languages.code_of(name) for name in ("Basque", "basque", "eu")} == {"eu"}
     with pytest.raises(TextgenError, match="'Klingon'"):
         languages.code_of("Klingon")
@@ -213,17 +198,21 @@ def test_of_several_languages_that_of_most_is_the_corpus_and_without_one_nothing
         ]
         language = find_language(documents)
         assert language.code == code
-        assert {d.name[:2] for d in documents if foreign_language(d, language)} == foreign
+        assert {d.name[:2] for d in documents if languages.foreign_language(d, language)} == foreign
+    preface = "This eBook is for the use of anyone anywhere at no cost. " * 20
+    documents = [Document("a", preface + GERMAN * 400), Document("b", GERMAN * 400)]
+    assert find_language(documents).code == "de"
+    assert find_language(documents, "nds") == Language("nds", "Latin", stated=True)
 
 
 def test_a_document_that_differs_is_foreign_but_not_where_it_is_short():
     documents = [Document(f"t{i}", made_up(60, i)) for i in range(6)]
+    foreign = languages.foreign_language
     english, estonian = find_language(documents), detect_language(ESTONIAN)
-    assert foreign_language(documents[0], estonian) == english
+    assert foreign(documents[0], estonian) == english
     for text in (RUSSIAN, GERMAN, TEXTS["ja"], TEXTS["pl"]):
-        assert foreign_language(Document("long", text * 40), english) == detect_language(text * 40)
-        assert foreign_language(Document("short", text), english) is None
+        assert foreign(Document("long", text * 40), english) == detect_language(text * 40)
+        assert foreign(Document("short", text), english) is None
     for text in TEXTS.values():
         documents = [Document(f"t{i}", text * (40 + 3 * i)) for i in range(5)]
-        language = find_language(documents)
-        assert not any(foreign_language(document, language) for document in documents)
+        assert not any(foreign(document, find_language(documents)) for document in documents)

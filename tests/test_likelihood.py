@@ -53,14 +53,9 @@ def test_figures_of_a_split():
             "network": {"bits_per_character": network, "mean_over_documents": 1.46875},
             "with_cache": {"bits_per_character": cached, "mean_over_documents": 0.671875},
         },
-        "documents": 2,
-        "characters": 10,
-        "tokens": 4,
-        "tokens_per_character": 0.4,
-        "pieces": 6,
-        "replaced": 2,
-        "replacement_rate": 1 / 3,
-    }
+        "documents": 2, "characters": 10, "tokens": 4, "tokens_per_character": 0.4, "pieces": 6,
+        "replaced": 2, "replacement_rate": 1 / 3,
+    }  # fmt: skip
     assert likelihood.summarise(SCORES) == expected
     none = {"bits_per_character": None, "mean_over_documents": None}
     uncharged = likelihood.summarise(SCORES, charged=False)
@@ -70,11 +65,8 @@ def test_figures_of_a_split():
 
 
 def test_bits_by_place_in_the_block():
-    for length, bits in (
-        (2, [(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3]),
-        (3, [(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5]),
-        (5, [3.0, 2.0, 2.5, 0.5, 0.0]),
-    ):
+    expected = {2: [(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3], 3: [(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5]}
+    for length, bits in (expected | {5: [3.0, 2.0, 2.5, 0.5, 0.0]}).items():
         assert likelihood.by_position(SCORES["network"], length) == pytest.approx(bits)
 
 
@@ -127,11 +119,8 @@ def test_tokens_that_tell_nothing_are_counted_with_the_next():
 
 
 def test_everything_is_counted():
-    documents = [
-        Document("a", " the <unk> fell \n N é \n"),
-        Document("b", "a last\nline"),
-        Document("c", "\n"),
-    ]
+    texts = " the <unk> fell \n N é \n", "a last\nline", "\n"
+    documents = [Document(text[:1], text) for text in texts]
     assert units.count(documents, 7) == units.Counts(
         characters=23 + 11 + 1, utf8_bytes=36, words=5 + 3, lines=2 + 2 + 1, tokens=7, end_marks=3
     )
@@ -181,8 +170,7 @@ def test_a_split_has_every_part_in_published_units():
 
 @pytest.fixture(scope="module")
 def ptb(tmp_path_factory):
-    """A folder as PTB's, and the words of each line of its test part: lower case, no punctuation, a
-    space at both ends of every line, rare words replaced."""
+    """A folder as PTB's, a space at both ends of every line, and the words of each test line."""
     folder, words = tmp_path_factory.mktemp("ptb"), []
     for seed, (part, lines) in enumerate((("train", 60), ("valid", 12), ("test", 9))):
         sentences = made_up(3 * lines, seed).lower().replace("\n\n", " ").split(". ")[:lines]

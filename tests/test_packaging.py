@@ -1,5 +1,4 @@
-"""What a user gets without a checkout: files by name, plug-ins of other packages, the schema;
-and twelve packages, imports in one direction and in no circle, nothing heavy at the door."""
+"""What a user gets without a checkout; imports in one direction, nothing heavy at the door."""
 
 import ast
 import itertools
@@ -18,7 +17,7 @@ from conftest import ROOT, python
 from packaging.requirements import Requirement
 
 from textgen import cli
-from textgen.core import experiment, settings, system
+from textgen.core import experiment, settings
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.evaluation.metrics import LettersDivergence, every_metric
@@ -80,9 +79,8 @@ def test_an_unknown_kind_may_be_that_of_a_missing_package_and_none_replaces_a_ki
 def test_entry_points_of_other_projects_break_nothing_and_explain_a_kind_that_is_missing(installed):
     installed(rules="mine = brought:Missing", metrics="counted = brought:Missing")
     assert {"mine", "counted"}.isdisjoint(settings.plugin_table("metric"))
-    with pytest.raises(
-        TextgenError, match=r"(?s)^unknown metric.*textgen\.metrics.*did you mean 'metric'"
-    ):
+    message = r"(?s)^unknown metric.*textgen\.metrics.*did you mean 'metric'"
+    with pytest.raises(TextgenError, match=message):
         settings.lookup("metric", "counted")
 
 
@@ -119,9 +117,7 @@ def schemas():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_a_file_matches_the_schema_and_an_experiment_is_what_it_resolves_to(
-    path, schemas, tmp_path
-):
+def test_a_file_matches_the_schema_and_resolves_to_itself(path, schemas, tmp_path):
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     schemas["arms" in data].validate(data)
     if "arms" in data:
@@ -149,14 +145,6 @@ def test_the_schema_has_every_setting_and_kind_once_and_nothing_else(schemas):
     assert {"include", "name", "seed", "language", *TABLES} == set(properties)
     for text in WRONG:
         assert not schemas["arms" in text or "threads" in text].is_valid(tomllib.loads(text)), text
-
-
-def test_the_cache_is_where_the_system_keeps_caches(tmp_path, monkeypatch):
-    monkeypatch.delenv("TEXTGEN_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert system.cache_folder() == tmp_path / "textgen"
-    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "own"))
-    assert system.cache_folder() == tmp_path / "own"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.lock")))
@@ -241,12 +229,10 @@ def package(module):
     return parts[1] if len(parts) > 1 and parts[1] in PACKAGES else ""
 
 
-def test_the_root_holds_doors_and_packages_and_nothing_else():
+def test_imports_point_one_way():
+    """The root holds doors and packages and nothing else."""
     names = {path.stem for path in (ROOT / "textgen").iterdir()}
     assert names - {"__init__", "__pycache__", "py", "README"} == {*PACKAGES, *DOORS}
-
-
-def test_imports_point_one_way():
     order = {name: i for i, name in enumerate(PACKAGES)}
     for module, found in IMPORTS.items():
         for name, _ in found:

@@ -316,7 +316,7 @@ def test_what_a_model_cannot_read_is_named_in_its_column_and_can_be_selected(bro
     assert write(browser)["word"].startswith("A \U0001f60e\U0001f3b2 b")
 
 
-def test_a_setting_that_is_refused_is_named_where_the_answer_would_be(browser):
+def test_a_refused_setting_is_named_and_hebrew_stands_right(browser):
     type_text(browser, "The keeper")
     for name, wrong in (("length", 9999), ("seed", -1)):
         set_value(browser, name, wrong)
@@ -329,9 +329,6 @@ def test_a_setting_that_is_refused_is_named_where_the_answer_would_be(browser):
         assert all(len(text) == 40 for text in write(browser).values())
         assert not browser.find_elements("css selector", "#ask .wrong")
     assert all("400" in entry["message"] for entry in browser.get_log("browser"))
-
-
-def test_what_is_written_from_right_to_left_stands_so(browser):
     type_text(browser, RIGHT_TO_LEFT)
     direction = "return getComputedStyle(arguments[0]).direction"
     assert browser.execute_script(direction, element(browser, "text")) == "rtl"

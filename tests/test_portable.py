@@ -144,15 +144,13 @@ def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
 
 EMBEDDED = {"units": (12,), "input": "embedding", "embedding_size": 6}
 NETWORKS = {
-    "two layers": LSTM(units=(12, 10)),
-    "projected": LSTM(units=(12,), projection="vocabulary"),
+    "two layers": LSTM(units=(12, 10)), "projected": LSTM(units=(12,), projection="vocabulary"),
     "n-grams": LSTM(**EMBEDDED, ngrams=NGrams((2, 4), 97)),
     "tied": LSTM(**EMBEDDED, tied_output=True),
     "adaptive": LSTM(units=(12,), adaptive_softmax=Adaptive(5, 4)),
     "tied, adaptive": LSTM(**EMBEDDED, tied_output=True, adaptive_softmax=Adaptive(5)),
-    "gru": GRU(units=(12, 9)),
-    "mingru": MinGRU(**EMBEDDED | {"units": (12, 9)}),
-}
+    "gru": GRU(units=(12, 9)), "mingru": MinGRU(**EMBEDDED | {"units": (12, 9)}),
+}  # fmt: skip
 
 
 def untrained_run(backbone, tokenizer):
@@ -205,7 +203,7 @@ def test_top_k_and_top_p_keep_what_python_keeps(browser):
         ({"top_k": 3, "top_p": 0.5}, {1, 3}),
         ({"top_k": 3, "top_p": 0.3}, {1}),
         ({"top_p": 0.99}, {1, 2, 3, 4, 5}),
-    ):
+    ):  # fmt: skip
         found = run_script(browser, shape, chances, {"temperature": 1, **settings})
         assert {i for i, mass in enumerate(found) if mass} == kept
         assert found[1] == pytest.approx(0.3 / 0.9)
@@ -270,8 +268,15 @@ def page(tmp_path_factory, runs):
         yield driver, names
 
 
-def test_models_write_once_their_section_is_seen(page):
+def test_models_write_once_their_section_is_seen_and_one_left_out_stays_out(page):
     driver, names = page
+    column, address = "#ask-models article", driver.current_url
+    number = driver.find_element("css selector", column).get_attribute("data-arm")
+    for choice, left_out in ((f"#off={number}", 1), ("", 0)):
+        driver.get("about:blank")
+        driver.get(address + choice)
+        there = [each.is_displayed() for each in driver.find_elements("css selector", column)]
+        assert there == [False] * left_out + [True] * (len(names) - left_out)
     assert max(overflow(driver, width) for width in (390, 1280)) <= 0
     assert set(shown(driver).values()) == {""}
     driver.execute_script("document.getElementById('ask-form').scrollIntoView()")
@@ -312,15 +317,3 @@ def test_compare_holds_the_models_that_are_named(textgen, runs, tmp_path):
     assert [name for name, *_ in rows] == ["word"]
     said = "char, word, subword, endings"
     textgen("compare", *folders, "--embed", "words", code=2, said=said)
-
-
-def test_a_model_that_is_left_out_stays_left_out_when_the_page_is_loaded_again(page):
-    driver, _ = page
-    column = "#ask-models article"
-    number = driver.find_element("css selector", column).get_attribute("data-arm")
-    address = driver.current_url.partition("#")[0]
-    driver.get("about:blank")
-    driver.get(f"{address}#off={number}")
-    shown = [each.is_displayed() for each in driver.find_elements("css selector", column)]
-    assert shown.count(False) == 1
-    assert not shown[0]

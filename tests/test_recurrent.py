@@ -96,13 +96,10 @@ def test_masks_of_neighbours_updates_and_seeds_have_nothing_to_do_with_each_othe
     np.testing.assert_array_equal(first, mask(layer, jit=False) > 0)  # compiled or not
 
 
-def test_a_shard_of_a_batch_has_its_rows_of_the_mask():
+def test_a_shard_of_a_batch_has_its_rows_and_the_gradient_flows_through_what_is_kept():
     layer = HashedDropout(0.4, seed=7)
     whole = mask(layer, (9, 4, 5), update=3)
     np.testing.assert_array_equal(mask(layer, (4, 4, 5), update=3, first_row=5), whole[5:])
-
-
-def test_the_gradient_flows_through_what_is_kept_and_nothing_is_dropped_outside_training():
     layer, x = HashedDropout(0.5, seed=2), tf.ones((30, 30))
     with tf.GradientTape() as tape, dropout_key(0):
         tape.watch(x)

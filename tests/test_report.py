@@ -118,7 +118,7 @@ def test_an_answer_says_who_needs_fewer_bits():
     assert said in sentences.difference(row)
 
 
-def test_advice_says_what_would_settle_a_difference():
+def test_what_would_settle_a_difference_and_whether_it_may_be_below_the_margin_is_said():
     row = contrast("first", "second", "too close to call", -0.01, "")
     for needed, said in (
         (Needed("seeds"), "more runs"),
@@ -129,14 +129,10 @@ def test_advice_says_what_would_settle_a_difference():
         assert said in sentences.advice(ContrastRow(**row | {"needed": needed}))
     row |= {"needed": Needed("documents", 6), "low": None, "high": None}
     assert "Hold out 6 documents" in sentences.advice(ContrastRow(**row))
-
-
-def test_a_lead_that_may_be_below_the_margin_says_so():
-    said = "Less than 0.01 would count as no difference."
-    for bounds, small in (((-0.011, -0.009), True), ((-0.03, -0.011), False)):
-        row = ContrastRow(**contrast("word", "char", "better", -0.02, ""))
-        row.low, row.high = bounds
-        assert (said in sentences.caveat(row)) is small
+    for low, high, small in ((-0.011, -0.009, True), (-0.03, -0.011, False)):
+        row = contrast("word", "char", "better", -0.02, "") | {"low": low, "high": high}
+        caveat = sentences.caveat(ContrastRow(**row))
+        assert ("Less than 0.01 would count as no difference." in caveat) is small
 
 
 def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():

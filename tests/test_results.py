@@ -1,5 +1,4 @@
-"""Figures on the pages are those of the runs, links lead somewhere, advice works, commands of
-guides are there, and references are what the code says."""
+"""Figures, links, commands and references on the pages are those of the runs and of the code."""
 
 import re
 import shlex
@@ -14,8 +13,10 @@ from textgen import cli
 
 sys.path.insert(0, str(ROOT / "experiments"))
 sys.path.insert(0, str(ROOT / "docs"))
+sys.path.insert(0, str(ROOT / "tests/benchmarks"))
 import reference
 import table
+import timing
 
 FOLDERS = ("data", "docs", "tests", "textgen")
 OTHERS = [page for name in FOLDERS for page in sorted((ROOT / name).rglob("*.md"))]
@@ -39,6 +40,8 @@ def test_every_table_stands_as_the_results_have_it(page):
 def test_every_table_is_on_a_page():
     marks = (table.MARK.finditer(page.read_text("utf-8")) for page in table.PAGES)
     assert {mark[2] for each in marks for mark in each} == set(table.TABLES)
+    benchmarks = timing.page(("training_step", "quality", "memory"))
+    assert benchmarks == timing.PAGE.read_text(encoding="utf-8")
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there():
@@ -55,11 +58,13 @@ def test_every_link_and_every_file_that_a_page_names_is_there():
                 assert "NAME" in name or (ROOT / name).exists(), (page, name)
 
 
-def test_the_index_of_the_log_has_every_page():
+def test_an_index_has_every_page():
     log = ROOT / "experiments" / "log"
     index = (log / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| \S+ \| \[.+?\]\((\d\S+?)\)", index, re.MULTILINE)
     assert sorted(listed) == sorted(path.name for path in log.glob("2*.md"))
+    listed = re.findall(r"\]\(([\w-]+)\.md\)", GUIDES["README"])
+    assert sorted(listed) == sorted(GUIDES.keys() - {"README"})
 
 
 def test_the_first_page_says_what_its_runs_found():
@@ -124,11 +129,6 @@ def test_a_reference_is_what_the_code_says(name):
     path = ROOT / "docs" / "reference" / f"{name}.md"
     page = reference.page(name)
     assert path.read_text("utf-8").split() == page.split(), f"run: python docs/reference.py {name}"
-
-
-def test_the_index_has_all_guides():
-    listed = re.findall(r"\]\(([\w-]+)\.md\)", GUIDES["README"])
-    assert sorted(listed) == sorted(GUIDES.keys() - {"README"})
 
 
 @pytest.mark.parametrize("name", GUIDES)

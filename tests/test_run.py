@@ -1,5 +1,4 @@
-"""The commands as a user runs them, on a small corpus written by the tests; control characters of
-texts, prompts and names reach a terminal or a page as signs only."""
+"""The commands as a user runs them; control characters reach a terminal or a page as signs only."""
 
 import argparse
 import contextlib
@@ -96,11 +95,8 @@ def test_text_is_generated(textgen, finished_run):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
-    textgen, experiment_file, tmp_path, temporary
-):
-    """A step that is compiled at every update, as deterministic operations once were, would take a
-    process minutes."""
+def test_a_run_that_was_ended_ends_the_same(textgen, experiment_file, tmp_path, temporary):
+    """A step that is compiled at every update would take a process minutes."""
     settings = "deterministic=true threads=2 updates=299 validations=10".split()
     command = ["run", experiment_file, *(f"--set=training.{setting}" for setting in settings)]
     folder = tmp_path / "runs" / "tiny"
@@ -128,9 +124,7 @@ def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_figures(
     assert first.test == second.test
 
 
-def test_what_this_process_cannot_give_any_more_is_refused(
-    textgen, experiment_file, tmp_path, finished_run
-):
+def test_what_this_process_cannot_give_is_refused(textgen, experiment_file, tmp_path, finished_run):
     """TensorFlow has been started; without such a wish a training takes what there is."""
     from tensorflow.config import threading
 
@@ -144,9 +138,7 @@ def test_what_this_process_cannot_give_any_more_is_refused(
     assert manifest["threads_of_an_operation"] == threading.get_intra_op_parallelism_threads()
 
 
-def test_a_training_that_has_ended_is_finished_with_other_settings_of_samples(
-    textgen, experiment_file, tmp_path, monkeypatch
-):
+def test_a_training_that_has_ended_is_finished(textgen, experiment_file, tmp_path, monkeypatch):
     few = ["training.updates=3"]
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "sample_texts", Mock(side_effect=MemoryError))
@@ -245,10 +237,9 @@ def test_the_console_script_dispatches_and_says_its_version(capsys):
 
 def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch):
     for command, function, goes_on in (
-        ("run", "runs.pipeline.train", True),
-        ("study", "studies.execution.run_study", True),
+        ("run", "runs.pipeline.train", True), ("study", "studies.execution.run_study", True),
         ("generate", "runs.console.generate_text", False),
-    ):
+    ):  # fmt: skip
         monkeypatch.setattr(f"textgen.{function}", Mock(side_effect=KeyboardInterrupt))
         done = textgen(command, "some.toml", code=130, said="\nstopped")
         assert ("continue" in done.err) == goes_on
@@ -324,11 +315,9 @@ def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, 
 
 def test_another_text_or_model_or_an_unfinished_run_is_not_trained_on(finished_run, tmp_path):
     for change, part in (
-        ("tokenizer.kind=subwords", "tokenizer"),
-        ("split.seed=5", "text"),
-        ("backbone.units=[8]", "network"),
-        ("objective.window=8", "network"),
-    ):
+        ("tokenizer.kind=subwords", "tokenizer"), ("split.seed=5", "text"),
+        ("backbone.units=[8]", "network"), ("objective.window=8", "network"),
+    ):  # fmt: skip
         other = {"overrides": [change], "runs_folder": tmp_path, "quiet": True}
         with pytest.raises(TextgenError, match=f"training.start: .* another {part}"):
             package.train(finished_run(), more=10, **other)

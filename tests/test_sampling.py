@@ -30,7 +30,6 @@ def writing_model(objective, part="network", scale=1.0):
 
 
 def written(model, prompts, length, seeds=None, **settings):
-    """(rows, length) tokens behind prompts."""
     rows = [[] for _ in prompts]
     for column in write_tokens(model, prompts, seeds or range(len(prompts)), **settings):
         for row, token in zip(rows, column.tolist(), strict=True):
@@ -133,7 +132,6 @@ def test_a_text_that_is_abandoned_puts_back_a_network_that_learns():
 
 
 def write_anything(model, prompts, seeds, **settings):
-    """Any tokens that can be written, whatever the prompt."""
     allowed = sorted({*range(model.tokenizer.size)} - {*model.tokenizer.unwritable})
     tokens = np.random.default_rng(5).choice(allowed, 2000)
     return (np.full(len(prompts), token) for token in tokens)

@@ -7,18 +7,9 @@ import numpy as np
 import pytest
 
 from textgen.evaluation import significance
-from textgen.evaluation.significance import (
-    Difference,
-    Needed,
-    bootstrap_interval,
-    by_document,
-    compare_arms,
-    fewest_documents,
-    holm,
-    verdict,
-    what_would_tell,
-)
+from textgen.evaluation.significance import Difference, Needed, compare_arms, holm, verdict
 
+by_document, what_would_tell = significance.by_document, significance.what_would_tell
 TALES = [1924, 3815, 9199, 12257, 13320, 14143, 14153, 15585, 20609, 90509, 150819]
 FEW = 2**11  # resamples: all subsets of the tales
 
@@ -52,24 +43,17 @@ def example(documents=11, seeds=(3, 3), difference=0.0, seed=0):
     return *runs(rng, units, seeds, 0.02, 0.004, 0.004, difference), units
 
 
-@pytest.fixture
-def few_resamples(monkeypatch):
-    monkeypatch.setattr(significance, "RESAMPLES", FEW)
-
-
-@pytest.mark.usefixtures("few_resamples")
 @pytest.mark.parametrize(
     ("documents", "seeds", "spread", "luck", "noise"),
     [
         (11, (1, 1), 0.02, 0.0, 0.004),  # of these runs: their luck is part of the truth
-        (11, (2, 2), 0.003, 0.006, 0.003),
-        (11, (3, 5), 0.003, 0.006, 0.003),
-        (11, (5, 5), 0.03, 0.003, 0.003),
-        (30, (2, 2), 0.02, 0.004, 0.004),
+        (11, (2, 2), 0.003, 0.006, 0.003), (11, (3, 5), 0.003, 0.006, 0.003),
+        (11, (5, 5), 0.03, 0.003, 0.003), (30, (2, 2), 0.02, 0.004, 0.004),
         (30, (3, 3), 0.003, 0.006, 0.003),
     ],
-)
-def test_false_claims_and_intervals_are_honest(documents, seeds, spread, luck, noise):
+)  # fmt: skip
+def test_false_claims_and_intervals_are_honest(monkeypatch, documents, seeds, spread, luck, noise):
+    monkeypatch.setattr(significance, "RESAMPLES", FEW)
     rng = np.random.default_rng(20240)
     covered = claimed = 0
     for _ in range(1000):
@@ -83,9 +67,7 @@ def test_false_claims_and_intervals_are_honest(documents, seeds, spread, luck, n
 
 
 @pytest.mark.parametrize(("luck", "folds"), [(0.0, 5), (0.012, 5), (0.012, 3), (0.004, 5)])
-def test_intervals_over_folds_hold_the_luck_of_networks_that_share_training_text(
-    monkeypatch, luck, folds
-):
+def test_intervals_over_folds_hold_the_luck_of_networks(monkeypatch, luck, folds):
     """Two folds' networks are correlated by 1 / folds (Nadeau & Bengio 2003)."""
     monkeypatch.setattr(significance, "RESAMPLES", FEW // 8)
     rng, fold_of, times = np.random.default_rng(3), np.arange(40) % folds, 1000
@@ -102,13 +84,13 @@ def test_intervals_over_folds_hold_the_luck_of_networks_that_share_training_text
     assert (held["all"] / times < 0.9) == bool(luck)  # seeds alone know nothing of it
 
 
-@pytest.mark.usefixtures("few_resamples")
-def test_an_arms_own_interval_covers_its_figure():
+def test_an_arms_own_interval_covers_its_figure(monkeypatch):
+    monkeypatch.setattr(significance, "RESAMPLES", FEW)
     rng = np.random.default_rng(2)
     units, covered = np.array(TALES), 0
     for _ in range(1000):
         first, _ = runs(rng, units, (3, 3), 0.0, 0.004, 0.004)
-        low, high = bootstrap_interval(first, units)
+        low, high = significance.bootstrap_interval(first, units)
         covered += low <= 1.9 <= high
     assert 930 <= covered <= 970
 
@@ -151,22 +133,20 @@ def test_swapped_arms_mirror_and_the_order_of_documents_does_not_matter(document
     assert (swapped.low, swapped.high, swapped.p) == (-found.high, -found.low, found.p)
     order = np.random.default_rng(0).permutation(documents)
     assert compare_arms(first[:, order], second[:, order], units[order]) == found
+    for bits in (first[:1], np.repeat(first[:1], 3, axis=0)):
+        same = compare_arms(bits, bits, units)
+        figures = same.difference, same.low, same.high, same.p
+        assert figures == pytest.approx((0, 0, 0, 1), abs=1e-12)
 
 
 def test_what_one_document_does_is_what_leaving_it_out_does():
     first, second, units = arrays = example(9, (2, 3), 0.01)
     others = ([np.delete(array, d, axis=-1) for array in arrays] for d in range(9))
     rest = [compare_arms(*other).difference for other in others]
-    found, alike = by_document(*arrays), by_document(first / units, second / units, np.ones(9))
+    found = by_document(*arrays)
+    alike = by_document(first / units, second / units, np.ones(9))
     assert found.without_one == pytest.approx((min(rest), max(rest)))
     assert alike.equal_documents == 9 > found.equal_documents
-
-
-def test_identical_arms_are_equal():
-    first, _, units = example(seeds=(1, 1))
-    for bits in (first, np.repeat(first, 3, axis=0)):
-        found = compare_arms(bits, bits, units)
-        assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.parametrize(("documents", "seeds"), [(1, (1, 1)), (5, (1, 3)), (5, (3, 3))])
@@ -177,13 +157,8 @@ def test_too_few_documents_for_an_interval_say_so(documents, seeds):
     assert found.p >= 2 ** (1 - documents)
     assert verdict(found, found.p) == "too close to call"
     assert what_would_tell(found) == Needed("documents", 6)
-    assert bootstrap_interval(first, units) == (-np.inf, np.inf)
+    assert significance.bootstrap_interval(first, units) == (-np.inf, np.inf)
     assert np.isfinite(compare_arms(*example(6, seeds)).low)
-
-
-def test_holms_worked_example():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1, 1]
 
 
 def test_what_would_settle_a_question():
@@ -244,21 +219,20 @@ def test_a_block_of_subsets_is_as_good_as_all_at_once(monkeypatch):
 
 @pytest.mark.parametrize("contrasts", [1, 2, 3, 6, 7])
 def test_so_many_documents_that_agree_can_answer_all_questions_and_no_fewer(contrasts):
-    fewest = fewest_documents(contrasts)
+    fewest = significance.fewest_documents(contrasts)
     for documents in (fewest - 1, fewest):
         better, other = np.full((2, documents), 100.0), np.full((2, documents), 150.0)
         found = compare_arms(better, other, np.full(documents, 50.0))
         assert (max(holm([found.p] * contrasts)) < significance.LEVEL) == (documents == fewest)
 
 
-def test_limits_of_a_verdict():
+def test_limits_of_a_verdict_and_holms_worked_example():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1, 1]
     for low, high, p, expected in (
-        (-0.01, 0.01, 0.9, "equal"),
-        (-0.01, -0.01, 0.01, "equal"),
-        (-0.02, 0.01, 0.01, "too close to call"),
-        (-0.01, 0.02, 0.01, "too close to call"),
+        (-0.01, 0.01, 0.9, "equal"), (-0.01, -0.01, 0.01, "equal"),
+        (-0.02, 0.01, 0.01, "too close to call"), (-0.01, 0.02, 0.01, "too close to call"),
+        (0.02, 0.05, 0.05, "too close to call"), (0.02, 0.05, 0.0499, "worse"),
         (-0.05, -0.02, 0.0499, "better"),
-        (0.02, 0.05, 0.05, "too close to call"),
-        (0.02, 0.05, 0.0499, "worse"),
-    ):
+    ):  # fmt: skip
         assert verdict(Difference((low + high) / 2, low, high, 0.01, 11, (5, 5)), p) == expected

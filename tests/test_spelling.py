@@ -1,5 +1,4 @@
-"""P(word | token) is a distribution over the words that are not known; those of a class by case and
-ending are spelled backwards behind the beginning that the class is."""
+"""P(word | token) is a distribution over the words that are not known, however it is spelled."""
 
 import math
 import random
@@ -12,27 +11,12 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from textgen.testing import every_sequence
-from textgen.tokenizers import spelling
+from textgen.tokenizers import signatures, spelling
 from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling
 from textgen.tokenizers.kneser_ney import WEIGHTS_PRIOR, mixture_weights
 from textgen.tokenizers.rare_words import completed
-from textgen.tokenizers.signatures import (
-    OTHERS,
-    SIGNS,
-    STRENGTH,
-    Backwards,
-    Signature,
-    bits_told,
-    telling_beginnings,
-)
-from textgen.tokenizers.spelling import (
-    USUAL_CACHE,
-    Speller,
-    WordCache,
-    as_arrays,
-    fit_characters,
-    tuned_word_cache,
-)
+from textgen.tokenizers.signatures import SIGNS, Backwards, Signature
+from textgen.tokenizers.spelling import Speller, WordCache, fit_characters, tuned_word_cache
 from textgen.tokenizers.words import Words
 
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
@@ -79,6 +63,9 @@ def test_all_words_outside_the_vocabulary_sum_to_one(name, pooled, before):
     words = strings("ab☃", 6)
     costs = [bits(model, word, name, before) for word in words]
     assert 0.92 < mass(words, costs) <= 1 + 1e-9  # longer words have the rest
+    short, long = (bits(model, "ab" * number, name, before) for number in (500, 5000))
+    assert long == pytest.approx(10 * short, rel=0.05)
+    assert model.following("ab" * 2000, name)[1].sum() == pytest.approx(1)
 
 
 def mass(words, costs):
@@ -129,15 +116,11 @@ def drawn_as_charged(model, name, words, number, before=None, temperature=1.0):
 @pytest.mark.parametrize("temperature", [1.0, 0.8, 0.5])
 @pytest.mark.parametrize("before", [None, [], ["bab", "ab", "bab", "bab"]])
 def test_words_are_drawn_with_the_probability_that_is_charged(before, temperature):
-    """Below a temperature of 1, with that power of it, as the token before them is."""
     model = speller(memory=(0.2, 1.0))
     drawn_as_charged(model, "A", strings("ab", 8), 3000, before, temperature)
-
-
-@pytest.mark.parametrize("temperature", [1e-6, 0.1])
-def test_the_likeliest_words_are_drawn_at_the_lowest_temperatures(temperature):
-    fillings = (Filling("scored", random.Random(i), None, temperature) for i in range(5))
-    assert len({speller().draw("A", filling) for filling in fillings}) == 1
+    for cold in (1e-6, 0.1):  # only the likeliest
+        fillings = (Filling("scored", random.Random(i), None, cold) for i in range(5))
+        assert len({speller().draw("A", filling) for filling in fillings}) == 1
 
 
 def test_the_vocabulary_gets_nothing_and_impossible_beginnings_end():
@@ -168,7 +151,7 @@ def test_the_cache_is_tuned_on_whole_documents():
     assert bits(again, "baba", "A", ["baba"]) < 3 < bits(never, "baba", "A", ["baba"])
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
         usual.tune(documents)
-        assert usual.memory == USUAL_CACHE
+        assert usual.memory == spelling.USUAL_CACHE
 
 
 def test_the_cache_by_hand():
@@ -198,13 +181,6 @@ def test_mixture_weights_are_the_most_likely_under_their_prior():
     assert abs(weights[0] - prior[0]) > 0.01
 
 
-def test_very_long_words_are_charged_in_full():
-    model = speller(order=4)
-    short, long = bits(model, "ab" * 500), bits(model, "ab" * 5000)
-    assert long == pytest.approx(10 * short, rel=0.05)
-    assert model.following("ab" * 2000, "A")[1].sum() == pytest.approx(1)
-
-
 def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
     """The capital of a known é may never have occurred: as a code it is any unseen character."""
     model = Speller(EXAMPLES, "abé", lambda: ("é", "É", "aé", "Aé"), order=3)
@@ -220,8 +196,8 @@ def test_a_class_of_many_words_has_n_grams_of_its_own():
     words = Counter(map("".join, product("ab", repeat=8)))
     model = Speller({"A": words, "B": {"b": 1}}, "ab", lambda: (), weights={"": (0, 1, 0)}, order=3)
     own = sorted(word.translate(str.maketrans("ab", "\2\3")) for word in words)
-    expected = -fit_characters(own, 3, 4).log_masses(as_arrays(["\2\3\2"]))[0] / math.log(2)
-    assert bits(model, "aba") == pytest.approx(expected)
+    nats = -fit_characters(own, 3, 4).log_masses(spelling.as_arrays(["\2\3\2"]))[0]
+    assert bits(model, "aba") == pytest.approx(nats / math.log(2))
 
 
 @pytest.mark.parametrize("best", [4, 7])
@@ -236,8 +212,7 @@ def test_the_order_is_the_likeliest(best, monkeypatch):
 
 
 def test_the_cache_of_words_is_the_likeliest_of_all_that_are_tried():
-    """By the probabilities that it charges, document by document, and how far it is from the usual
-    one."""
+    """By the probabilities that it charges and how far it is from the usual one."""
     draw = random.Random(1)
     words = [(draw.choice("abc"), draw.choice("AB"), draw.random()) for _ in range(90)]
     documents = [words[:30], words[30:60], words[60:]]
@@ -265,9 +240,7 @@ def test_the_cache_of_words_is_the_likeliest_of_all_that_are_tried():
 
 BEGINNINGS = ["\ue000", "\ue000b", "\ue000ba", "\ue000abb", "\ue001", "\ue002"]  # … b ab bba Aa AA
 CLASSES = dict(zip(["…", "…b", "…ab", "…bba", "Aa…", "AA…"], BEGINNINGS, strict=True))
-COUNTED = Counter(
-    {"ab": 2, "abb": 1, "ba": 1, "bba": 4, "Ab": 2, "abba": 1, "AB": 1, "B": 1, "aB": 1}
-)
+COUNTED = Counter(ab=2, abb=1, ba=1, bba=4, Ab=2, abba=1, AB=1, B=1, aB=1)
 KNOWN = ("aa", "aab", "b", "Aa")
 
 
@@ -280,21 +253,15 @@ def backwards(classes=CLASSES, **options):
     examples = {name: Counter() for name in classes}
     for word, count in COUNTED.items():
         examples[class_of(word) if "…" in classes else "all"][word] = count
-    return Speller(
-        examples,
-        "abAB" + "".join(SIGNS),
-        lambda: KNOWN,
-        **{"order": 3, "form": Backwards(classes), **options},
-    )
+    options = {"order": 3, "form": Backwards(classes)} | options
+    return Speller(examples, "abAB" + "".join(SIGNS), lambda: KNOWN, **options)
 
 
 def class_bits(model, words, name):
     return np.array(model.document_bits([(word, name) for word in words])[0])
 
 
-@pytest.mark.parametrize(
-    "word", ["", "a", "A", "Ab", "AB", "aB", "abAB", "ÉA", "ß", "\ue001a", "1st"]
-)
+@pytest.mark.parametrize("word", ["", *"a A Ab AB aB abAB ÉA ß \ue001a 1st".split()])
 def test_a_spelling_is_read_as_its_word(word):
     form = Backwards(CLASSES)
     assert form.word(form.spelling(word)) == word
@@ -303,8 +270,7 @@ def test_a_spelling_is_read_as_its_word(word):
 
 
 def test_no_letter_is_paid_for_twice():
-    """P(class) P(word | class) is P(word) without classes, where all comes from the same n-grams
-    and the class costs what they say."""
+    """P(class) P(word | class) is P(word) without classes, if all comes from the same n-grams."""
     shared = {"pooled": False, "related": COUNTED, "weights": {"": (0, 0, 1)}}
     whole, parts = backwards({"all": ""}, **shared), backwards(**shared)
     shares = {}
@@ -357,15 +323,15 @@ def test_classes_are_what_neighbours_tell_most_about():
         ending = draw.choice(["ing", "ed"]) if verb else draw.choice(["dog", "cat", "ment"])
         spellings.append(SIGNS[capital] + ending[::-1] + "x")
         beside.append(7 + verb + 2 * (ending == "ing"))
-    found = telling_beginnings(spellings, [np.array(beside)], 30)
+    found = signatures.telling_beginnings(spellings, [np.array(beside)], 30)
     assert found[:3] == list(SIGNS)
     assert sorted(found[3:]) == sorted(sign + end for sign in SIGNS[:2] for end in ("gn", "d"))
-    assert telling_beginnings(spellings, [np.zeros(600, int)], 30) == list(SIGNS)
-    assert telling_beginnings([], [np.zeros(0, int)], 30) == list(SIGNS)
-    beside = np.repeat([1, OTHERS], 300)
+    assert signatures.telling_beginnings(spellings, [np.zeros(600, int)], 30) == list(SIGNS)
+    assert signatures.telling_beginnings([], [np.zeros(0, int)], 30) == list(SIGNS)
+    beside = np.repeat([1, signatures.OTHERS], 300)
     for letters, short in (("abc", True), ("abcd", False)):
         spellings = [SIGNS[0] + letters + "xy"[int(context > 1)] for context in beside]
-        assert (len(telling_beginnings(spellings, [beside], 30)) > 3) == short
+        assert (len(signatures.telling_beginnings(spellings, [beside], 30)) > 3) == short
 
 
 @pytest.mark.parametrize("pattern", ["{0} {1} .", ". {1} {0}"], ids=["before", "behind"])
@@ -379,11 +345,11 @@ def test_a_policy_looks_at_the_words_on_both_sides(pattern):
 
 
 def test_bits_told_are_those_of_each_word_given_the_others():
-    part, whole, strength = np.array([3, 0, 1]), np.array([5, 4, 1]), STRENGTH
+    part, whole, strength = np.array([3, 0, 1]), np.array([5, 4, 1]), signatures.STRENGTH
     expected = 0.0
     for context, of in ((0, [3, 2]), (1, [0, 4]), (2, [1, 0])):
         for number, share in zip(of, (0.4, 0.6), strict=True):
             others = (number - 1 + strength * share) / (whole[context] - 1 + strength)
             expected += number * math.log2(others / share) if number else 0.0
-    assert bits_told(part, whole) == pytest.approx(expected)
-    assert bits_told(whole, whole) == 0
+    assert signatures.bits_told(part, whole) == pytest.approx(expected)
+    assert signatures.bits_told(whole, whole) == 0

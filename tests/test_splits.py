@@ -33,9 +33,8 @@ def folder_of(path, **texts):
 
 def text_settings(path, *, corpus=(), **split):
     kind = "folder" if path.is_dir() else "file"
-    return resolve_text(
-        {"corpus": {"kind": kind, "path": str(path), **dict(corpus)}, "split": split}
-    )
+    corpus = {"kind": kind, "path": str(path), **dict(corpus)}
+    return resolve_text({"corpus": corpus, "split": split})
 
 
 def load(path, **settings):
@@ -178,12 +177,10 @@ def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch
         assert any({*parts.names["train"]} <= {*names} for names in grouped.names.values())
 
 
-@given(
-    st.text("ab \n", min_size=60) | st.text(min_size=60),
-    st.integers(1, 9),
-    st.booleans(),
-    st.sampled_from([0.05, 0.1, 0.3]),
-)
+TEXTS = st.text("ab \n", min_size=60) | st.text(min_size=60)
+
+
+@given(TEXTS, st.integers(1, 9), st.booleans(), st.sampled_from([0.05, 0.1, 0.3]))
 def test_contiguous_parts_are_the_text(text, pieces, exact, share):
     cuts = [len(text) * i // pieces for i in range(pieces + 1)]
     documents = [Document(f"a#{i}", text[a:b]) for i, (a, b) in enumerate(pairwise(cuts))]
@@ -200,15 +197,6 @@ def test_contiguous_parts_are_the_text(text, pieces, exact, share):
     assert beyond == 0 if exact else 0 <= beyond <= share * len(text) / 4 + 1
 
 
-@pytest.mark.parametrize("first", ["train", "validation"])
-def test_contiguous_parts_come_in_the_order_that_is_set(tmp_path, first):
-    (tmp_path / "a.txt").write_text(NOVEL)
-    pieces = load(tmp_path / "a.txt", method="contiguous", first=first).names
-    second = "validation" if first == "train" else "train"
-    assert max(pieces[first]) < min(pieces[second])
-    assert max(pieces[second]) < min(pieces["test"])
-
-
 @pytest.mark.parametrize("mark", ["\n\n", "\n", " ", ""])
 def test_a_boundary_cuts_no_line_and_no_word_where_it_can(tmp_path, mark):
     text = mark.join(["some words" if mark == "\n\n" else "word" for _ in range(900)])
@@ -222,7 +210,7 @@ def test_a_boundary_cuts_no_line_and_no_word_where_it_can(tmp_path, mark):
     assert joined(parts.train + parts.validation + parts.test) == text
 
 
-def test_contiguous_pieces_have_one_size_and_the_hash_knows_where_they_begin(tmp_path):
+def test_contiguous_pieces_have_an_order_and_one_size_and_the_hash_knows_where_they_begin(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(NOVEL)
     parts = load(path, method="contiguous", test=0.06)
@@ -232,6 +220,9 @@ def test_contiguous_pieces_have_one_size_and_the_hash_knows_where_they_begin(tmp
     shifted = [load(path, method="contiguous", exact=True, test=test) for test in (0.12, 0.1201)]
     assert shifted[0].names == shifted[1].names
     assert shifted[0].sha256 != shifted[1].sha256
+    for first, second in (("train", "validation"), ("validation", "train")):
+        pieces = load(path, method="contiguous", first=first).names
+        assert max(pieces[first]) < min(pieces[second]) <= max(pieces[second]) < min(pieces["test"])
 
 
 @pytest.mark.parametrize(
@@ -258,9 +249,8 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
 
 def test_no_split_counts_the_characters_of_a_document_for_every_other(monkeypatch):
     counted, characters = [], Document.characters.fget
-    monkeypatch.setattr(
-        Document, "characters", property(lambda d: counted.append(d) or characters(d))
-    )
+    counting = property(lambda d: counted.append(d) or characters(d))
+    monkeypatch.setattr(Document, "characters", counting)
     for split in ({"fold": 1, "folds": 5}, {}, {"method": "blocks"}):
         counted.clear()
         divide(documents_of(*[9_000] * 400), Split(**split))

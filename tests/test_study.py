@@ -13,6 +13,7 @@ import threading
 import time
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import filelock
 import pytest
@@ -212,7 +213,6 @@ def test_an_arm_that_fails_takes_no_other_down(done):
 
 @pytest.fixture
 def copied(done, tmp_path, monkeypatch):
-    """The same in a folder of its own, finished runs of a twin beside it; runs only fail."""
     folder = shutil.copytree(done.folder, tmp_path / "runs" / "trial")
     for seed in (3, 7):
         file = shutil.copytree(folder / "char-1", folder / f"twin-{seed}") / "experiment.toml"
@@ -261,9 +261,7 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
 
 
 def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, written, monkeypatch):
-    def nothing(*_, **__):
-        raise TextgenError("no run that can be read")
-
+    nothing = Mock(side_effect=TextgenError("no run that can be read"))
     monkeypatch.setattr(execution, "compare_runs", nothing)
     with pytest.raises(TextgenError, match=r"1 of 2 runs failed: bad-1"):
         run(written(UPDATES + BAD + CHAR))
@@ -314,21 +312,17 @@ def test_questions_that_documents_cannot_answer_are_warned_of(written, capsys, d
 
 
 BATCH = ["training.batch=4"]
+FILES = "metrics.json", "manifest.json", "experiment.toml"
 HARMS = [  # settings of the arm, a file in the study's folder and what becomes of it, the message
     (BATCH, "plan.json", str, r"arms\.char(.|\n)*training\.batch: 8 → 4"),
     (BATCH, "plan.json", None, r"char-1 holds another run: training\.batch"),
     ([], "char-1/manifest.json", lambda text: re.sub("[0-9a-f]{64}", "0" * 64, text), "other text"),
-    *(
-        ([], f"char-1/{name}", lambda text: "{", re.escape(name))
-        for name in ("metrics.json", "manifest.json", "experiment.toml")
-    ),
+    *(([], f"char-1/{name}", lambda text: "{", re.escape(name)) for name in FILES),
 ]
 
 
 @pytest.mark.parametrize(("settings", "name", "change", "message"), HARMS)
-def test_another_or_a_damaged_run_is_refused_or_replaced(
-    copied, written, settings, name, change, message
-):
+def test_another_or_a_damaged_run_is_refused(copied, written, settings, name, change, message):
     file, path = copied.folder / name, written(UPDATES + arm("char", *settings))
     file.write_text(change(file.read_text())) if change else file.unlink()
     with pytest.raises(TextgenError, match=message):
@@ -364,9 +358,8 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, w
 
 def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
     started, inner = [], subprocess.Popen
-    monkeypatch.setattr(
-        workers.subprocess, "Popen", lambda *a, **b: started.append(inner(*a, **b)) or started[-1]
-    )
+    popen = Mock(side_effect=lambda *a, **b: started.append(inner(*a, **b)) or started[-1])
+    monkeypatch.setattr(workers.subprocess, "Popen", popen)
     path = done.folder / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abcd"]
 
@@ -407,7 +400,6 @@ def test_a_run_whose_results_are_missing_or_damaged_fails_alone(done, tmp_path):
 
 @pytest.fixture
 def cluster():
-    """A Ray cluster of two nodes on this machine, with one core each; its address."""
     # no lower priority than other tests, which would let a run on a busy machine starve
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     from ray.cluster_utils import Cluster

@@ -103,9 +103,7 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
             trying.try_texts(tmp_path / name, **folders)
     with pytest.raises(TextgenError, match=r"--minutes 0\.5"):
         trying.try_texts(path, minutes=0.5, **folders)
-
-
-def test_a_long_text_leaves_less_time_for_training():
+    # a long text leaves less time for training
     short, long = (trying.training_seconds(3, 1.5, n) for n in (300_000, 4_000_000))
     assert 60 < short < 90
     assert 20 < long < short
@@ -113,9 +111,7 @@ def test_a_long_text_leaves_less_time_for_training():
         trying.training_seconds(3, 1.5, 40_000_000)
 
 
-def test_without_the_tales_articles_are_tried_under_their_own_name(
-    tmp_path, study, capsys, monkeypatch
-):
+def test_articles_are_tried_without_the_tales(tmp_path, study, capsys, monkeypatch):
     monkeypatch.setenv("TEXTGEN_MIRROR", "http://127.0.0.1:1")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
     articles = [Document(name, text(500, 1000 * i)) for i, name in enumerate("abcdefgh")]

@@ -110,7 +110,7 @@ def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
     assert len(trained) == len(whole.trials) - 5
 
 
-def test_a_list_may_grow_from_another_space(study, trained):
+def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
     before = tune(study)
     more = "[[tune.more]]\nsettings = 2\nspace = { span = [32, 64] }\n"
     study.write_text(STUDY + more)
@@ -120,10 +120,6 @@ def test_a_list_may_grow_from_another_space(study, trained):
     assert [s.keys() for s in after.settings[6:]] == [{"span"}] * 2
     assert [t for t in after.trials if t.seconds == 1][:12] == before.trials[:12]
     assert sum(e.training.seconds == 1 for e in trained) == 4
-
-
-def test_another_search_is_replaced_only_if_asked(study, trained):
-    tune(study)
     study.write_text(STUDY.replace("settings = 6", "settings = 4"))
     with pytest.raises(TextgenError, match="settings differ"):
         tune(study)

@@ -35,12 +35,12 @@ def test_scoring_shows_every_target_once_behind_the_text_before_it(objective, ro
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-@pytest.mark.parametrize("start", [1, 5, 23])
-def test_training_can_be_taken_up_at_any_update(objective, start):
+def test_training_can_be_taken_up_at_any_update(objective):
     windows = Windows(DOCUMENTS, objective)
     whole = list(itertools.islice(windows.training(2, seed=3), 40))
-    rest = list(itertools.islice(windows.training(2, seed=3, start=start), 40 - start))
-    np.testing.assert_equal(whole[start:], rest)
+    for start in (1, 5, 23):
+        rest = list(itertools.islice(windows.training(2, seed=3, start=start), 40 - start))
+        np.testing.assert_equal(whole[start:], rest)
 
 
 def test_carried_rows_read_on_where_they_stopped():

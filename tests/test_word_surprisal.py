@@ -32,12 +32,10 @@ TRAINING = ["a ab  b abb a ab b\n\nbab a ab b. ab\na \n\n ab ba\n", "ab a. b\n\n
 
 
 TOKENIZERS = [
-    Characters(),
-    Subwords(size=264),
-    Subwords(model="unigram", size=264),
+    Characters(), Subwords(size=264), Subwords(model="unigram", size=264),
     *(Words(policy) for policy in POLICIES if not isinstance(policy, (Drop, Pos))),
     Words(Unk(), minimum_count=1),
-]
+]  # fmt: skip
 each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
 TEXT = "Ab  abba.\n\nB\tab xab\u00e9 abba \n ab AB. aab"
 OBJECTIVE = NextToken(window=5)
@@ -229,19 +227,21 @@ def test_later_text_changes_no_earlier_word_and_context_is_read(config, network)
             np.testing.assert_allclose(behind, rows[part][number:], atol=1e-9)
 
 
-def test_a_token_across_a_border_is_refused():
+def test_where_it_is_not_known_how_words_end_is_said(finished_run):
     model = toy_model(Words(Unk()), with_network=False)
     with pytest.raises(TextgenError, match="a token holds white space"):
         word_bits(model, "a\t\u0301b")
     assert len(word_bits(model, "a \u00a0b")["counts"]) == 2
-
-
-def test_where_it_is_not_known_how_words_end_is_said():
     for policy in (Drop(), Pos()):
         with pytest.raises(ValueError, match=r"policy (drop|pos)"):
             replace(toy_tokenizer(Words(Unk())), policy=policy).borders()
     with pytest.raises(ValueError, match="Whitespace"):
         toy_tokenizer(Whitespace()).borders()
+    run = package.load_run(finished_run())
+    shifted = {"objective": {"kind": "shifted", "window": 8, "shift": 1}}
+    run.experiment = resolve_experiment(run.experiment.resolved | shifted)
+    with pytest.raises(TextgenError, match="objective"):
+        run.words("a")
 
 
 def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path):
@@ -289,11 +289,3 @@ def test_what_words_need_is_said(finished_run, textgen, tmp_path, options, said)
     (tmp_path / "bad.csv").write_text("name;text\n1;a\n")
     textgen("score", finished_run(), *options, code=2, said=said)
     assert not (tmp_path / "w.csv").exists()
-
-
-def test_another_objective_is_refused(finished_run):
-    run = package.load_run(finished_run())
-    shifted = {"objective": {"kind": "shifted", "window": 8, "shift": 1}}
-    run.experiment = resolve_experiment(run.experiment.resolved | shifted)
-    with pytest.raises(TextgenError, match="objective"):
-        run.words("a")

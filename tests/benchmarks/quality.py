@@ -1,31 +1,20 @@
 """Time to quality: bits per character of the held-out tales after as long a training on one core.
 
-PyTorch learns from the tokens of a finished run for SECONDS, as long as the run by its plan: once
-with the run's sizes, rows, rate and dropout, and once with PLAIN ones; the better one counts.
-Both sides are scored alike: the state is carried through each held-out document, every token and
-end mark is charged, and so is the spelling of replaced words. textgen keeps its best weights by
-validation and mixes in its counts of the training text; PyTorch has its last weights and no more.
+PyTorch learns from the tokens of a finished run with the run's sizes, rows, rate and dropout, for
+as many seconds of one core. Both sides are scored alike, networks alone: the state is carried
+through each held-out document; every token and end mark is charged, and so is the spelling of
+replaced words. textgen keeps its best weights by validation, PyTorch its last.
 """
 
 import tempfile
-from dataclasses import replace
 
-from timing import interleaved, row, serve
+from timing import interleaved, row
+from training_step import ARMS
 
-EXPERIMENTS = ("char", "subword_bpe", "word_rare_signature")
-SECONDS, WANTED = 300, "≤ -0.06"
-PLAIN = {"units": (320,), "dropout": 0.1}, {"learning_rate": 4e-3, "batch": 16}
+SECONDS, WANTED = 300, "≤ -0.06"  # where a run has another budget; of the difference
 
 
-def trained(name, folder):
-    """A run of an experiment for SECONDS of one core."""
-    from textgen import train
-
-    overrides = [f"training.seconds={SECONDS}", "training.threads=1"]
-    return train(name, overrides=overrides, runs_folder=folder, quiet=True).folder
-
-
-def pytorch(folder, plain):
+def pytorch(folder):
     from torch_side import Trainer
 
     from textgen import load_run
@@ -34,16 +23,13 @@ def pytorch(folder, plain):
 
     run = load_run(folder)
     experiment, tokenizer = run.experiment, run.tokenizer
-    backbone, training = experiment.backbone, experiment.training
-    if plain:
-        backbone, training = replace(backbone, **PLAIN[0]), replace(training, **PLAIN[1])
 
     def measure():
         corpus = load_corpus(experiment)
         tokens = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
-        trainer = Trainer(tokenizer.size, backbone, training, experiment.seed)
+        trainer = Trainer(tokenizer.size, experiment.backbone, experiment.training, experiment.seed)
         windows = Windows(tokens, experiment.objective)
-        updates = trainer.train(windows, SECONDS, experiment.seed)
+        updates = trainer.train(windows, experiment.training.seconds or SECONDS, experiment.seed)
         encoded = [tokenizer.encode(d.text) for d in corpus.test]
         bits = trainer.bits([e.tokens for e in encoded], experiment.objective)
         spelling = sum(float(e.spelling_bits.sum()) for e in encoded)
@@ -54,24 +40,18 @@ def pytorch(folder, plain):
 
 
 def measure(options):
-    from textgen import load_run
+    from textgen import load_run, train
 
-    rows, what = [], f"bits per character of `{{}}` after {SECONDS} s of one core"
+    def trained(arm):
+        own = {"overrides": ["training.threads=1"], "runs_folder": scratch, "quiet": True}
+        return train(f"matched/{arm}", **own).folder
+
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for folder in options.runs or (trained(name, scratch) for name in EXPERIMENTS):
-            bits = load_run(folder).bits()
-            sides = "with_its_settings", "with_plain_ones"
-            both = [side[0] for side in interleaved(__file__, sides, [folder], 1)]
-            difference = bits - min(side["total"] for side in both)
-            figures = {"unit": "bpc", "textgen": bits} | dict(zip(sides, both, strict=True))
-            rows.append(row(what.format(folder.name), "PyTorch", [difference], WANTED, **figures))
+        for run in map(load_run, options.runs or map(trained, ARMS)):
+            seconds, bits = run.experiment.training.seconds or SECONDS, run.bits()
+            ((theirs,),) = interleaved([pytorch], [run.folder], 1)
+            what = f"bits per character of `{run.folder.name}` after {seconds:.0f} s of one core"
+            figures = {"unit": "bpc", "textgen": bits, "pytorch": theirs}
+            rows.append(row(what, "PyTorch", [bits - theirs["total"]], WANTED, **figures))
     return rows
-
-
-if __name__ == "__main__":
-    serve(
-        {
-            "with_its_settings": lambda folder: pytorch(folder, plain=False),
-            "with_plain_ones": lambda folder: pytorch(folder, plain=True),
-        }
-    )

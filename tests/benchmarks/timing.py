@@ -1,32 +1,27 @@
-"""What the benchmarks share: workers that take turns, ratios with their spread.
+"""What the benchmarks share: sides that take turns, ratios with their spread, the page's table.
 
-Each side of a comparison is a process of its own, so that neither thread pool disturbs the other.
-A worker is one of these files called as ``FILE --worker NAME ARGUMENTS``: it prepares itself, says
-``ready`` and answers every line ``go`` with one line of JSON: the seconds that it needed, or a
-dictionary of figures. Repeats are interleaved (A B A B …): a machine that slows down meanwhile
-slows both.
+Each side is a process of its own, so that neither thread pool disturbs the other. Repeats are
+interleaved (A B A B …): a machine that slows down meanwhile slows both.
 """
 
 import contextlib
 import json
-import os
+import multiprocessing
 import statistics
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
-IMPORT = [sys.executable, "-c", "import tensorflow, keras"]
+PAGE = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- table: benchmarks -->", "<!-- end -->"
 PAUSE = 0.2  # seconds between two turns, in which the threads of the side before fall asleep
 
 
 def row(what, reference, ratios, target="", **more):
-    """One line of the table: the two sides; the median, lowest and highest of some ratios, each of
-    two measurements that followed each other; what is wanted of the median, as "≥ 1" or "≤ 0.3";
-    other figures."""
+    """One line of the table: the two sides; the median, lowest and highest of some ratios; what is
+    wanted of the median, as "≥ 1" or "≤ 0.3"; other figures."""
     middle, passed = statistics.median(ratios), None
     if target:
         sign, limit = target.split()
@@ -37,56 +32,31 @@ def row(what, reference, ratios, target="", **more):
     return {"what": what, "reference": reference, **figures, **wanted, **more}
 
 
-@contextlib.contextmanager
-def worker(file, name, *arguments):
-    """A process that is the worker of a name in a benchmark's own file, as a function that lets it
-    measure once."""
-    process = subprocess.Popen(
-        [sys.executable, file, "--worker", name, *map(str, arguments)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-    )  # fmt: skip
-
-    def answer():
-        if line := process.stdout.readline():
-            return json.loads(line)
-        raise SystemExit(f"{Path(file).name} {name} ended with code {process.wait()}")
-
-    def go():
-        time.sleep(PAUSE)
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        return answer()
-
-    try:
-        answer()
-        yield go
-    finally:
-        process.communicate()
+measured = []  # in a side's own process: its function
 
 
-def serve(workers):
-    """Be the worker that is named on the command line."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
-    measure = workers[sys.argv[2]](*sys.argv[3:])
-    print(json.dumps("ready"), file=out, flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(measure()), file=out, flush=True)
+def prepare(side, arguments):
+    measured.append(side(*arguments))
 
 
-def interleaved(file, sides, arguments, repeats):
-    """What the workers of some names measure, in turns."""
+def turn():
+    time.sleep(PAUSE)
+    return measured[0]()
+
+
+def interleaved(sides, arguments, repeats):
+    """What functions find in turns that are made by ``sides``, each in its own process."""
+    context = multiprocessing.get_context("spawn")
     with contextlib.ExitStack() as stack:
-        go = {side: stack.enter_context(worker(file, side, *arguments)) for side in sides}
-        turns = [{side: measure() for side, measure in go.items()} for _ in range(repeats)]
-    return [[turn[side] for turn in turns] for side in sides]
+        given = ((context, prepare, (side, arguments)) for side in sides)
+        pools = [stack.enter_context(ProcessPoolExecutor(1, *each)) for each in given]
+        turns = [[pool.submit(turn).result() for pool in pools] for _ in range(repeats)]
+    return list(zip(*turns, strict=True))
 
 
-def faster(file, other, arguments, repeats, *labels, **figures):
-    """A row: how many times faster ``textgen`` is than another worker; what it is against, what is
-    wanted; other figures, as functions of its seconds."""
-    ours, theirs = interleaved(file, ("textgen", other), arguments, repeats)
-    what, reference, target = labels
+def faster(sides, arguments, repeats, what, reference, target, **figures):
+    """A row: how many times faster the first side is; other figures, functions of its seconds."""
+    ours, theirs = interleaved(sides, arguments, repeats)
     more = {name: figure(statistics.median(ours)) for name, figure in figures.items()}
     return row(what, reference, np.divide(theirs, ours).tolist(), target, **more)
 
@@ -103,19 +73,6 @@ def timed(work, units):
     return measure
 
 
-def in_turns(commands, repeats):
-    """Seconds of whole processes, from start to end, taken in turns."""
-    seconds = {name: [] for name in commands}
-    for _ in range(repeats):
-        for name, command in commands.items():
-            begin = time.perf_counter()
-            done = subprocess.run(command, capture_output=True, text=True)
-            seconds[name].append(time.perf_counter() - begin)
-            if done.returncode:
-                raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-    return seconds
-
-
 def table(rows):
     lines = ["| what | against | ratio | range | wanted | met |"]
     lines.append("| --- | --- | ---: | ---: | ---: | --- |")
@@ -126,3 +83,11 @@ def table(rows):
         cells = [row["what"], row["reference"], ratio, spread, row["target"] or "", passed]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def page(parts):
+    """README.md with everything that was measured so far of some parts."""
+    paths = [path for name in parts if (path := PAGE.with_name(f"{name}.json")).exists()]
+    rows = [row for path in paths for row in json.loads(path.read_text("utf-8"))["rows"]]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}"

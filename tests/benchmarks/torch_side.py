@@ -12,8 +12,7 @@ ROWS = 16  # documents that are scored at once
 
 
 class Network(nn.Module):
-    """The sizes of a textgen backbone: embedding, LSTM layers, full or adaptive softmax, dropout in
-    the same places."""
+    """The sizes of a textgen backbone, with dropout in the same places."""
 
     def __init__(self, size, backbone):
         super().__init__()
@@ -36,15 +35,9 @@ class Network(nn.Module):
         return self.dropout(x), states
 
     def nats(self, features, labels):
-        """−ln P(label): (N, units), (N,) → (N,)."""
         if self.adaptive:
             return -self.output(features, labels).output
         return nn.functional.cross_entropy(self.output(features), labels, reduction="none")
-
-    def probabilities(self, features):
-        if self.adaptive:
-            return self.output.log_prob(features).exp()
-        return torch.softmax(self.output(features), dim=-1)
 
     def zero_states(self, batch):
         shape = (self.lstm.num_layers, batch, self.lstm.hidden_size)
@@ -61,8 +54,6 @@ class Network(nn.Module):
 
 
 class Trainer:
-    """A network, its optimizer, and states that are carried from update to update."""
-
     def __init__(self, size, backbone, settings, seed=0, threads=1):
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
@@ -85,8 +76,7 @@ class Trainer:
         return float(loss.detach())
 
     def train(self, windows, seconds, seed):
-        """For so many seconds of the processor, the rate rising and falling with it; how many
-        updates that were."""
+        """For so many seconds of the processor, by which the rate falls; the number of updates."""
         self.network.train()
         begin, updates, warmup = time.process_time(), 0, self.settings.warmup
         batches = windows.training(self.settings.batch, seed)

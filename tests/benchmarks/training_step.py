@@ -1,63 +1,36 @@
-"""The training step against PyTorch's, in the sizes of the experiments and in some larger ones.
+"""An update of the matched arms against PyTorch's, and as a share of a large product of matrices.
 
-Both sides: an embedding of 64, AdamW, gradients clipped, states carried from update to update, two
-threads, the same made-up batches, the making of a batch included. One side is PyTorch's ``nn.LSTM``
-in float32, the other textgen. Where the processor has more than AVX2,
-``XLA_FLAGS=--xla_cpu_max_isa=AVX2``, ``ONEDNN_MAX_CPU_ISA=AVX2``, ``ATEN_CPU_CAPABILITY=avx2`` and
-``MKL_ENABLE_INSTRUCTIONS=AVX2`` limit both sides to that.
+Both sides have an arm's settings, carry states from update to update, and read the same made-up
+batches, whose making is included. One side is PyTorch's ``nn.LSTM`` in float32, without tied
+vectors, or NumPy's product on the same cores. Where the processor has more than AVX2,
+``XLA_FLAGS=--xla_cpu_max_isa=AVX2``, ``ONEDNN_MAX_CPU_ISA=AVX2``, ``ATEN_CPU_CAPABILITY=avx2``,
+``MKL_ENABLE_INSTRUCTIONS=AVX2`` and ``OPENBLAS_CORETYPE=Haswell`` limit all of them to that.
 """
 
-from types import SimpleNamespace
-from typing import NamedTuple
+import itertools
+import os
 
 import numpy as np
-from timing import faster, serve, timed
+from timing import faster, timed
 
-THREADS, UPDATES = 2, 3
-
-
-class Work(NamedTuple):
-    """An update: units of the layers, rows and tokens of a batch, tokens of the vocabulary, of
-    which those beyond ``head`` are in the tail of an adaptive softmax."""
-
-    units: tuple[int, ...]
-    batch: int = 64
-    window: int = 100
-    vocabulary: int = 90
-    head: int = 0
+UPDATES, SIDE = 3, 2048  # of a measurement; of the matrices of the product
+ARMS = {"characters": 90, "subwords": 4_002, "words": 9_000}  # tokens that each has on the tales
 
 
-SIZES = {
-    "2 × 128 units": Work((128, 128)),
-    "2 × 256 units": Work((256, 256)),
-    "2 × 512 units": Work((512, 512)),
-    "1 × 320 units, 16 × 64": Work((320,), 16, 64),
-    "1 × 512 units, 16 × 64": Work((512,), 16, 64),
-    "1 × 256 units, 16 × 32 of 5,000 words": Work((256,), 16, 32, 5_000, 2_000),
-}
-
-
-def setting(size):
-    """What both sides train: an experiment, and its vocabulary and windows."""
-    from textgen.core.settings import Training
-    from textgen.models.backbones import LSTM, Adaptive
+def setting(arm):
+    """An experiment, its vocabulary, and windows of texts in which Zipf's law holds."""
+    from textgen.core.experiment import load_experiment
     from textgen.models.batches import Windows
-    from textgen.models.objectives import NextToken
 
-    work = SIZES[size]
-    objective, levels = NextToken(work.window), Adaptive(work.head) if work.head else False
-    backbone = LSTM(units=work.units, input="embedding", embedding_size=64, adaptive_softmax=levels)
-    random, type_ = np.random.default_rng(0), np.uint8 if work.vocabulary < 256 else np.uint16
-    documents = [random.integers(2, work.vocabulary, 20_000).astype(type_) for _ in range(40)]
-    return SimpleNamespace(
-        objective=objective, backbone=backbone, training=Training(updates=1, batch=work.batch),
-        vocabulary=work.vocabulary, windows=Windows(documents, objective),
-    )  # fmt: skip
+    experiment, size = load_experiment(f"matched/{arm}"), ARMS[arm]
+    shares = 1 / np.arange(1, size - 1)
+    drawn = np.random.default_rng(0).choice(size - 2, (40, 20_000), p=shares / shares.sum()) + 2
+    return experiment, size, Windows(list(drawn.astype(np.uint16)), experiment.objective)
 
 
-def seconds_of(update, trained):
+def seconds_of(update, experiment, windows):
     """What measures the seconds of an update, which waits for its result."""
-    batches = trained.windows.training(trained.training.batch, 0)
+    batches = windows.training(experiment.training.batch, 0)
 
     def work():
         results = [update(*next(batches)) for _ in range(UPDATES)]
@@ -67,33 +40,50 @@ def seconds_of(update, trained):
     return timed(work, UPDATES)
 
 
-def textgen(size):
+def textgen(arm, threads):
     from textgen.core import system
 
-    shards = system.start_tensorflow(THREADS, parts=True)  # no more than there are cores
+    shards = system.start_tensorflow(threads, parts=True)  # no more than there are cores
     from textgen.training import loop
 
-    trained = setting(size)
-    network = trained.objective.build(trained.backbone, trained.vocabulary)
-    step = loop.new_step(network, trained, trained.windows, shards)
-    return seconds_of(lambda spans, fresh: step.update(spans, fresh)[0], trained)
+    experiment, size, windows = setting(arm)
+    network = experiment.objective.build(experiment.backbone, size)
+    step = loop.new_step(network, experiment, windows, shards)
+    return seconds_of(lambda *batch: step.update(*batch)[0], experiment, windows)
 
 
-def pytorch(size):
+def pytorch(arm, threads):
     from torch_side import Trainer
 
-    trained = setting(size)
-    trainer = Trainer(trained.vocabulary, trained.backbone, trained.training, threads=THREADS)
-    return seconds_of(lambda spans, fresh: trainer.update(spans, fresh, 1e-3), trained)
+    experiment, size, windows = setting(arm)
+    trainer = Trainer(size, experiment.backbone, experiment.training, threads=threads)
+    return seconds_of(lambda *batch: trainer.update(*batch, 1e-3), experiment, windows)
+
+
+def operations(experiment, size, windows):
+    """Additions and multiplications in an update's products: forward, and twice as many back."""
+    backbone, (units,) = experiment.backbone, experiment.backbone.units
+    width, levels, output = backbone.embedding_size, backbone.adaptive(size), size
+    if levels:
+        output = levels.head + 1 + windows.share(levels.head) * (size - levels.head)
+    weights = 4 * units * (width + units) + (units + output) * width
+    tokens = experiment.training.batch * experiment.objective.window
+    return 6 * tokens * weights
+
+
+def product(arm, threads):
+    """Seconds in which a product of large matrices takes as many operations as an update."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    first, second = np.random.default_rng(0).random((2, SIDE, SIDE), dtype=np.float32)
+    share, each = operations(*setting(arm)) / (2 * SIDE**3), timed(lambda: first @ second, 1)
+    return lambda: share * each()
 
 
 def measure(options):
     rows, figures = [], {"milliseconds": lambda seconds: round(1e3 * seconds, 2)}
-    for size in SIZES:
-        labels = f"training step, {size}", "PyTorch float32", "≥ 1"
-        rows.append(faster(__file__, "pytorch", [size], options.repeats, *labels, **figures))
+    sides = (pytorch, "PyTorch float32", "≥ 1"), (product, "a large product", "")
+    for arm, threads, (other, *labels) in itertools.product(ARMS, (1, 2), sides):
+        what = f"training step, {arm}, {threads} thread{'s' * (threads > 1)}"
+        pair = (textgen, other), (arm, threads), options.repeats
+        rows.append(faster(*pair, what, *labels, **figures))
     return rows
-
-
-if __name__ == "__main__":
-    serve({"textgen": textgen, "pytorch": pytorch})

@@ -141,8 +141,7 @@ def encode(tokenizer, text):
 
 
 def check_tokenizer(data):
-    """What :func:`encode` holds, and that what is filled in lies in what is written. The first byte
-    chooses the tokenizer."""
+    """What :func:`encode` holds, by the first byte's tokenizer; and places of what is filled in."""
     config, text = TOKENIZERS[data[0] % len(TOKENIZERS) if data else 0], text_in(data[1:])
     tokenizer = loaded(config, LEARNT, TUNING)
     tokens = encode(tokenizer, text).tokens
