@@ -354,13 +354,13 @@ def tiny_experiment(objective, network, training) -> SimpleNamespace:
     return SimpleNamespace(objective=objective, backbone=backbone, training=training, seed=3)
 
 
-def new_model(objective, size: int, units=(12,), seed: int = 0, scale: float = 4.0, **settings):
+def new_model(objective, size: int, kind="lstm", seed=0, scale: float = 4.0, **settings):
     import keras
 
-    from textgen.models.backbones import LSTM
+    from textgen.core.settings import lookup
 
     keras.utils.set_random_seed(seed)
-    network = objective.build(LSTM(units=units, **settings), size)
+    network = objective.build(lookup("backbone", kind)(**{"units": (12,)} | settings), size)
     network.set_weights([w * scale for w in network.get_weights()])
     return network
 

@@ -29,7 +29,7 @@ from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits, measure_
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper, write_tokens
-from textgen.models.backbones import Adaptive, NGrams
+from textgen.models.backbones import TABLE, Adaptive, NGrams
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, EncodedDocument, Filling, follow, surface_bits
@@ -51,6 +51,7 @@ NETWORKS = [
     {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
     {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
 ]  # fmt: skip
+OTHERS = [{"kind": kind} for kind in TABLE if kind != "lstm"]
 
 
 def can_be_built(objective, settings):
@@ -58,7 +59,7 @@ def can_be_built(objective, settings):
     return not ("tied_output" in settings and objective is OBJECTIVES[-1])
 
 
-each_objective_and_network = in_turn(can_be_built, objective=OBJECTIVES, settings=NETWORKS)
+each_objective_and_network = in_turn(can_be_built, objective=OBJECTIVES, settings=NETWORKS + OTHERS)
 
 
 def whole_model(objective, size, scale=4.0, tokenizer=None, **settings):
