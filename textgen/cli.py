@@ -2,8 +2,6 @@
 runs, so that ``--help`` is there at once; its arguments have the names of the options. An integer
 that it returns is the exit code."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import errno

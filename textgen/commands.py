@@ -1,7 +1,5 @@
 """Commands that several packages serve; :mod:`textgen.cli` parses their arguments."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -9,8 +9,6 @@ No test runner is needed: a check raises AssertionError with a sentence. Checks 
 small alphabet allows all texts to be listed, and otherwise look at a handful of awkward texts.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import json

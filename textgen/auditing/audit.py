@@ -1,7 +1,5 @@
 """An audit: six checks of what a language model claims about a text."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

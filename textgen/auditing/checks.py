@@ -1,7 +1,5 @@
 """The six checks of an audit, and the arithmetic coder that a model's probabilities drive."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -1,7 +1,5 @@
 """Exceptions that users see, text that a terminal can show, and work that can be cancelled."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import errno

@@ -1,7 +1,5 @@
 """TOML → frozen Experiment: files found by name, ``include``, and ``--set table.key=value``."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Mapping, Sequence

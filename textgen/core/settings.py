@@ -12,8 +12,6 @@ line there. Other packages bring theirs by entry points::
 Entry points are read only when a kind is not textgen's own, or when all of them are listed.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import math

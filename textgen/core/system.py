@@ -7,8 +7,6 @@ one that starts without them, so the cache records what its content took to make
 :class:`Stopwatch` counts, also for the run that made it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import ctypes
@@ -115,7 +113,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_file(path, csv_bytes(rows))
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> "dict[str, np.ndarray]":
     """The content of an NPZ file.
 
     Raises:
@@ -149,7 +147,7 @@ class Stopwatch:
         self.making = dict[str, float]()
         self.clock, self.start = clock, clock()
 
-    def __enter__(self) -> Stopwatch:
+    def __enter__(self) -> "Stopwatch":
         self._before = _stopwatch.set(self)
         return self
 

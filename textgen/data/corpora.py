@@ -9,8 +9,6 @@ shares the text is then cut where the shares begin.
 ``data/SOURCES.toml`` has the origin, the licence and the sha256 of every published file.
 """
 
-from __future__ import annotations
-
 import bz2
 import logging
 import os

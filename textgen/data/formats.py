@@ -7,8 +7,6 @@ files or defines entities is refused by name.
 Does not handle: footnotes of Word documents; books under copy protection; the layout of tables.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 import zipfile

@@ -1,8 +1,6 @@
 """From the settings of a corpus to its documents: the fallback, the character filter, the split,
 and what a reader is warned of before the work."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import re

@@ -5,8 +5,6 @@ What they leave open is drawn from the training text: by a hash of names, in con
 one text, or in blocks of all documents.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

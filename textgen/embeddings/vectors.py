@@ -6,8 +6,6 @@ Does not handle: words with several meanings, which share one vector; several th
 make every run differ; binary files, and fastText's vectors of words that are not in its list.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -179,7 +177,7 @@ def train_vectors(
     window: int = 5,
     *,
     seed: int,
-) -> KeyedVectors:
+) -> "KeyedVectors":
     """Vectors of the words of a text, bit-identical for the same documents and seed.
 
     ``"word2vec"`` predicts a word from the mean of its neighbours (continuous bag of words,

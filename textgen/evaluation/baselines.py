@@ -20,8 +20,6 @@ copies no process (Windows), so that each document is compressed behind all of t
 training texts of more than some 250 MB, which no longer fit into PPMd's memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -123,7 +121,7 @@ class Compressor:
 
     reads_bytes: ClassVar[bool] = True
 
-    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> PrimedCompressor:
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> "PrimedCompressor":
         return PrimedCompressor(self, _joined(documents))
 
     def encoder(self, training_bytes: int) -> Encoder:

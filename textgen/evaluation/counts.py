@@ -14,8 +14,6 @@ whose P_0 is the model's P(x | all tokens before): the mixture is a distribution
 the model's, and nothing is read ahead. A cache begins empty with every document.
 """
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Sequence
@@ -135,7 +133,7 @@ class TrainingCounts:
 
     def fitted(
         self, documents: Sequence[tuple[np.ndarray, ContextCounts]], limit: int | None = None
-    ) -> TrainingCounts:
+    ) -> "TrainingCounts":
         """These counts, trusted as validation documents have it.
 
         Args:
@@ -246,7 +244,7 @@ class CacheState:
     def _contexts(self) -> list[tuple[int, ...]]:
         return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
 
-    def copy(self) -> CacheState:
+    def copy(self) -> "CacheState":
         """The same document, that may go on differently."""
         state = CacheState(self._cache)
         state._tables = [dict(table) for table in self._tables]

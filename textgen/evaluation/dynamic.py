@@ -10,8 +10,6 @@ mean square on the training text, one number for each tensor where the paper has
 elements. There is no pull back towards the trained weights.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ bpc = Σ bits / Σ (characters + 1 end mark a document). Everyone pays for the e
 token hides (an unseen character, a rare word) is charged as spelling bits beside the model's.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ other packages bring theirs by entry points. Unless stated otherwise, words are 
 without punctuation.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import unicodedata

@@ -11,8 +11,6 @@
 :class:`LanguageModel`: it predicts by all that it has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -44,7 +42,7 @@ class Observed(NamedTuple):
     cache: ContextCounts | None
     dynamic: np.ndarray | None
 
-    def cut(self, where: slice) -> Observed:
+    def cut(self, where: slice) -> "Observed":
         """Some of its tokens."""
         found, bits = (self.counts, self.cache), (self.network, self.dynamic)
         counts, cache = (each and ContextCounts(*(row[:, where] for row in each)) for each in found)
@@ -75,7 +73,7 @@ class LanguageModel:
         own = {"with_cache": self.cache, "counts": self.counts}
         return tuple(part for part in PARTS if own.get(part, self.network) is not None)
 
-    def part(self, name: str) -> LanguageModel:
+    def part(self, name: str) -> "LanguageModel":
         """One of its parts."""
         assert name in self.parts, name
         if name == "network":
@@ -135,7 +133,7 @@ class LanguageModel:
         network = observed.network if observed.dynamic is None else observed.dynamic
         return self._with_counts(network, observed.counts)[0]
 
-    def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> LanguageModel:
+    def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> "LanguageModel":
         """The model whose counts and cache are trusted as these validation documents have it.
 
         Args:

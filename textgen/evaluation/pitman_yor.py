@@ -14,8 +14,6 @@ PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
 What is counted is the training text or the document so far (:mod:`textgen.evaluation.counts`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Nothing else draws tokens: samples of a run, the sweep of temperatures and ``pla
 text from the same prompt, settings and seed.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 from collections.abc import Callable, Generator, Sequence
@@ -203,7 +201,7 @@ class Stepper:
         self._token = tokens[-1]
         return tokens
 
-    def copy(self) -> Stepper:
+    def copy(self) -> "Stepper":
         """The same place of the same texts, to go on from independently; without learning."""
         stepper = copy.copy(self)
         stepper._caches = [cache.copy() for cache in self._caches]

@@ -34,8 +34,6 @@ the larger one (intersection–union test; Berger, Technometrics 24, 1982).
 Does not handle: seeds that the two arms share.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -21,8 +21,6 @@ the model leaves to tokens that no text has: words and subwords are read on thei
 and the bits of a text are an upper bound.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Finished runs opened for the page: what each writes, expects next, and charges for a text."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from os.path import commonprefix
@@ -27,8 +25,8 @@ KEPT_EVERY = 16
 
 
 def open_models(
-    runs: Sequence[str | Path | Run], on_open: Callable[[PlayModel], None] = lambda model: None
-) -> list[PlayModel]:
+    runs: Sequence[str | Path | Run], on_open: "Callable[[PlayModel], None]" = lambda model: None
+) -> "list[PlayModel]":
     """The models of finished runs, ready to answer.
 
     Args:

@@ -4,8 +4,6 @@ The container is compressed by gzip and written in base64: the length of a head 
 little-endian), the head, and the numbers of its ``tensors`` in float16, one after another.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json

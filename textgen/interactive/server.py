@@ -5,8 +5,6 @@ origin or under another host's name everything is refused. The page fetches noth
 else.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets
@@ -63,7 +61,9 @@ class Question(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     part: PartName = "network"
 
 
-def application(models: Sequence[PlayModel], part: PartName, token: str, threads: int) -> Starlette:
+def application(
+    models: Sequence[PlayModel], part: PartName, token: str, threads: int
+) -> "Starlette":
     """The page and the questions it asks, as an ASGI application.
 
     ``POST ask`` takes a :class:`Question` and answers with lines of JSON: ``{"text": …}`` for each
@@ -109,7 +109,7 @@ def application(models: Sequence[PlayModel], part: PartName, token: str, threads
         finally:
             disconnected.set()
 
-    async def ask(request: Request) -> Response:
+    async def ask(request: "Request") -> Response:
         try:
             question = check_question(await request.body(), by_name)
         except ClientDisconnect:
@@ -118,7 +118,7 @@ def application(models: Sequence[PlayModel], part: PartName, token: str, threads
             return JSONResponse({"error": str(error)}, 400)
         return StreamingResponse(stream(answer(by_name[question.model], question)))
 
-    async def check_origin(request: Request, answer: RequestResponseEndpoint) -> Response:
+    async def check_origin(request: "Request", answer: "RequestResponseEndpoint") -> Response:
         """Refuses the page of another origin; every answer carries :data:`HEADERS`."""
         own = f"http://{request.headers.get('host', '')}"
         site = request.headers.get("sec-fetch-site", "none")

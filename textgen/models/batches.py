@@ -4,8 +4,6 @@ All tokens of a split stand in one flat array of the narrowest integer type; a b
 from it when it is needed.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias

@@ -15,8 +15,6 @@ Latent Transformer", section 3.2.1) those that end at each byte of a text. Conte
 same row share its vector.
 """
 
-from __future__ import annotations
-
 import contextlib
 import contextvars
 import random
@@ -37,7 +35,7 @@ _key = contextvars.ContextVar[tuple[Tensor, Tensor]]("dropout_key")
 
 
 @contextlib.contextmanager
-def dropout_key(update: Tensor | int, first_row: Tensor | int = 0) -> Iterator[None]:
+def dropout_key(update: "Tensor | int", first_row: "Tensor | int" = 0) -> Iterator[None]:
     """What masks drawn inside depend on beside their layer.
 
     Args:
@@ -118,7 +116,7 @@ class NGramEmbedding(keras.layers.Layer):
         size: of the vectors.
     """
 
-    def __init__(self, settings: NGrams, size: int) -> None:
+    def __init__(self, settings: "NGrams", size: int) -> None:
         super().__init__(name="ngrams")
         self.orders, self.rows = sorted({*settings.orders}), settings.rows
         self.dropout, self.context = settings.dropout, self.orders[-1] - 1

@@ -1,8 +1,6 @@
 """What a network is; that of a backbone of layers: embedding, layers, output; an ensemble of such
 networks, an encoder with a decoder, and helpers for any network."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,7 +27,7 @@ class Network(keras.Model):
     embedding: keras.layers.Layer | None = None
     output_layer: Output
 
-    def parts(self) -> tuple[Network, ...]:
+    def parts(self) -> "tuple[Network, ...]":
         """The networks it is made of: itself, or an encoder and a decoder, or members."""
         return (self,)
 
@@ -78,7 +76,7 @@ class LayeredNetwork(Network):
         output: whether there is an output layer.
     """
 
-    def __init__(self, config: Backbone, size: int, source: str, output: bool) -> None:
+    def __init__(self, config: "Backbone", size: int, source: str, output: bool) -> None:
         super().__init__()
         self.config, self.size, self.source = config, size, source
         self.ngrams: NGramEmbedding | None = None

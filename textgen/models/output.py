@@ -1,7 +1,5 @@
 """Output layers: from the features of a position to a distribution over its token."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -98,7 +96,7 @@ class AdaptiveSoftmax(Output, Layer):
         embedding: that it is tied to, or None.
     """
 
-    def __init__(self, size: int, width: int, levels: Adaptive, embedding: Layer | None) -> None:
+    def __init__(self, size: int, width: int, levels: "Adaptive", embedding: Layer | None) -> None:
         super().__init__(name="output")
         self.size, self.head_size = size, levels.head
         tail = size - levels.head

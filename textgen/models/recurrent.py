@@ -7,8 +7,6 @@ hand. Everywhere else, and on a GPU, Keras' own kernels are used. LSTM: Hochreit
 the recurrent product, as cuDNN and Keras have it. Masks are not handled.
 """
 
-from __future__ import annotations
-
 import contextlib
 import contextvars
 import functools

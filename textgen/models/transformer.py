@@ -1,7 +1,5 @@
 """A block of a transformer: see :class:`textgen.models.backbones.Transformer`."""
 
-from __future__ import annotations
-
 import math
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,7 +31,7 @@ class Block(keras.layers.Layer):
         name: of the layer.
     """
 
-    def __init__(self, config: Transformer, units: int, name: str) -> None:
+    def __init__(self, config: "Transformer", units: int, name: str) -> None:
         super().__init__(name=name)
         self.units, self.heads = units, config.heads(units)
         self.size, self.context = config.head_size, config.context

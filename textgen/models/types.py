@@ -1,7 +1,5 @@
 """What networks read, give and carry, by name. TensorFlow is not imported: it has no types here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 

@@ -4,8 +4,6 @@ An arm is one experiment under several seeds, and in all folds of a cross-valida
 one. Nothing here needs TensorFlow.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,7 +33,7 @@ class Arm:
     runs: tuple[Run, ...]
     part: PartName = "network"
 
-    def of(self, part: PartName) -> Arm:
+    def of(self, part: PartName) -> "Arm":
         """The same arm by another part of its models."""
         return replace(self, part=part)
 

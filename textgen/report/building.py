@@ -5,8 +5,6 @@ its leading space included, and costs what its characters cost. The bits of a to
 characters are divided equally among them.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections import Counter

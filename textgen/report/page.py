@@ -4,8 +4,6 @@ it is rendered.
 Places and widths are percentages of a scale that the rows of a chart share.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import sys

@@ -1,7 +1,5 @@
 """What a report says in sentences, on its page, on the terminal and in a notebook."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,8 +1,6 @@
 """The terminal: what a run reads, its stages with their progress, its result; and the commands
 ``textgen generate`` and ``textgen score``."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

@@ -4,8 +4,6 @@ bits of every token of its test documents.
 Every file is checked against its checksum when it is read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import difflib
@@ -359,7 +357,7 @@ class Run:
         tables = stored.token_tables(self.tokenizer, [document], self.model.score([document]))
         return {part: table[0] for part, table in tables.items()}
 
-    def plot(self, axes: Axes | None = None) -> Axes:
+    def plot(self, axes: "Axes | None" = None) -> "Axes":
         """Draw the learning curve with Matplotlib, in new axes if None are given."""
         from matplotlib import pyplot
 

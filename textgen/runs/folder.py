@@ -16,8 +16,6 @@ audit.json        the result of an audit of the network; audit_PART.json that of
 checkpoint.npz    only while training is unfinished
 """
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Text from a model: samples that continue a prompt, all at once or as they grow; the sweep of
 temperatures that a comparison reads; the article's read-out."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

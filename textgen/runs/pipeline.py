@@ -1,7 +1,5 @@
 """One run from its experiment to a finished folder: load, prepare, train, evaluate, write."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 """What a run writes about itself, and how it is read: ``metrics.json`` and ``texts.json`` as typed
 objects, ``manifest.json``, and ``summary.md`` for people."""
 
-from __future__ import annotations
-
 import datetime
 import platform
 import shlex

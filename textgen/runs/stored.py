@@ -1,8 +1,6 @@
 """What a run stores of its model beside the network: the bits of every token of held-out text by
 part, and how far counts and cache are trusted."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

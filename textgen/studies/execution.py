@@ -1,7 +1,5 @@
 """Arms × seeds under one budget, then the report."""
 
-from __future__ import annotations
-
 import math
 import os
 import shlex

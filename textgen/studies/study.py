@@ -32,8 +32,6 @@ A study with axes is a grid. Each cell is a study without axes, of one text, siz
 an update takes is measured once for each arm, on one text at its whole size, and holds for all.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import time
@@ -238,7 +236,7 @@ class Cell(NamedTuple):
     text: str
     size: Size | None
     budget: tuple[str, float]
-    study: Study
+    study: "Study"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """From a folder of texts to an answer: characters, subwords and words for the same few minutes."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -19,8 +19,6 @@ arm. *Matched* is the one with the least mean regret: the bits above the best se
 averaged over arms. Both are written as experiment files.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

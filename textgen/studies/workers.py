@@ -8,8 +8,6 @@ when its parent does, even if the parent is killed: the parent holds the other e
 input.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import json

@@ -13,8 +13,6 @@ the words that are drawn, and the choices that an arithmetic coder and an audit 
 read from it.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict

@@ -3,8 +3,6 @@
 Does not handle: normalisation (é and e + ´ stay two different things), grapheme clusters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,11 +29,11 @@ class Characters:
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> CharacterTokenizer:
+    ) -> "CharacterTokenizer":
         """A token for each character; arguments as in ``TokenizerConfig``."""
         return CharacterTokenizer(sorted(set(alphabet).union(*texts)))
 
-    def load(self, state: dict[str, Any]) -> CharacterTokenizer:
+    def load(self, state: dict[str, Any]) -> "CharacterTokenizer":
         """The fitted tokenizer from its ``state()``."""
         return CharacterTokenizer(**state)
 

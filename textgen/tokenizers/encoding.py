@@ -8,8 +8,6 @@ Does not handle: millions of very short documents, each of which takes some 500 
 surface forms of placeholders, which only the scoring of held-out text needs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform

@@ -1,7 +1,5 @@
 """Rare words by the vectors that gensim learns of them: clusters, and the nearest known word."""
 
-from __future__ import annotations
-
 import itertools
 from abc import abstractmethod
 from collections import Counter
@@ -52,7 +50,7 @@ class VectorPolicy(ClassPolicy):
 
     @property
     @abstractmethod
-    def class_of_word(self) -> Guess:
+    def class_of_word(self) -> "Guess":
         """The class of any rare word, from those of the training split."""
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
@@ -96,7 +94,7 @@ class Cluster(VectorPolicy):
         return [f"cluster {number}" for number in range(len(self.learnt))]
 
     @cached_property
-    def class_of_word(self) -> Guess:
+    def class_of_word(self) -> "Guess":
         members = zip(self.classes, self.learnt, strict=True)
         known = {word: name for name, words in members for word in words}
         return Guess(known or {"": self.classes[0]})
@@ -118,7 +116,7 @@ class Neighbour(VectorPolicy):
         return list(self.learnt["chances"])
 
     @cached_property
-    def class_of_word(self) -> Guess:
+    def class_of_word(self) -> "Guess":
         return Guess(self.learnt["stand_ins"])
 
     def token_of(self, name: str) -> int:
@@ -189,7 +187,7 @@ class Neighbour(VectorPolicy):
         return {word: known[i] for word, i in zip(rare, nearest, strict=True)}
 
 
-def _chances(data: PolicyTrainingData, guess: Guess) -> dict[str, float]:
+def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
     """P(substituted | v): a word's own rate in training, drawn towards the overall one as by
     ``strength`` occurrences, times the ``excess`` of new text over training text. Both are chosen
     by the likelihood of the validation split."""

@@ -6,8 +6,6 @@ other pieces are rare, and the policy decides what becomes of them. Its own toke
 ``FIRST_OWN`` on; those of the vocabulary's words follow, frequent ones first.
 """
 
-from __future__ import annotations
-
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence

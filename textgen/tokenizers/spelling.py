@@ -25,8 +25,6 @@ Does not handle: words longer than memory allows, agreement of a spelled word wi
 A character that training never saw is charged in full each time, also in a word that comes back.
 """
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections import Counter, defaultdict
@@ -91,7 +89,7 @@ class OutOfVocabulary:
             lambda prefix: tally(self._vocabulary, self._masses / self._left, prefix, model.size)
         )
 
-    def within(self, beginnings: Sequence[str]) -> OutOfVocabulary:
+    def within(self, beginnings: Sequence[str]) -> "OutOfVocabulary":
         """The same model of a class of words."""
         return OutOfVocabulary(self._model, self._vocabulary, beginnings) if beginnings[0] else self
 

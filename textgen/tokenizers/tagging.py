@@ -1,7 +1,5 @@
 """Part-of-speech tags by spaCy; each document is tagged once and read from disk afterwards."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

@@ -16,8 +16,6 @@ held-out text is dear. Of a corpus so large that tokenizers are fitted on a samp
 vocabulary is that of the sample.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -51,7 +49,7 @@ class Whitespace:
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> WhitespaceTokenizer:
+    ) -> "WhitespaceTokenizer":
         """The vocabulary and the usual white space of the training text; arguments as in
         ``TokenizerConfig``."""
         counts, usual = count_pieces(texts)
@@ -67,7 +65,7 @@ class Whitespace:
             fitted.spelling[name] = speller.state()
         return with_pace(fitted, texts)
 
-    def load(self, state: dict[str, Any]) -> WhitespaceTokenizer:
+    def load(self, state: dict[str, Any]) -> "WhitespaceTokenizer":
         """The fitted tokenizer from its ``state()``."""
         return WhitespaceTokenizer(**state)
 

@@ -12,8 +12,6 @@ replaced as the policy says (``rare_words.py``); what hides it is charged by a s
 Languages written without spaces need a segmenter; without one their words are single characters.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -60,13 +58,13 @@ class Words:
     segmenter: Annotated[Segmenter | None, Plugin("segmenter")] = None
     language: str = field(default="en", init=False, repr=False, compare=False)
 
-    def in_language(self, language: str) -> Words:
+    def in_language(self, language: str) -> "Words":
         """The settings for texts in a language, an ISO code."""
         return completed(self, language=language)
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> WordTokenizer:
+    ) -> "WordTokenizer":
         """The fitted tokenizer; arguments as in :class:`textgen.tokenizers.base.TokenizerConfig`.
 
         Raises:
@@ -94,7 +92,7 @@ class Words:
         numbers = tuple(counts[word] for word in words)
         return Vocabulary(words, numbers, "".join(sorted(characters)))
 
-    def load(self, state: dict[str, Any]) -> WordTokenizer:
+    def load(self, state: dict[str, Any]) -> "WordTokenizer":
         """The fitted tokenizer from its ``state()``."""
         vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
         policy = self.rare_words.load(state["rare_words"], vocabulary)

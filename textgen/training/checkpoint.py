@@ -1,8 +1,6 @@
 """What training needs to go on bit for bit, in one file: written beside the old one, then renamed
 over it."""
 
-from __future__ import annotations
-
 import json
 import math
 import statistics

@@ -1,7 +1,5 @@
 """The training loop: updates, validation, checkpoints, resume, divergence."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,6 @@
 """How long a training is, and how it is validated: a budget turned into updates, and the validation
 split as far as there is time for it."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import time
@@ -31,7 +29,7 @@ def planned(
     windows: Windows,
     training: Sequence[EncodedDocument],
     step: Step,
-    validation: Validation,
+    validation: "Validation",
 ) -> Progress:
     """The progress of a training before its first update: a budget in seconds is turned into
     updates by timing some."""

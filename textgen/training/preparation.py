@@ -1,7 +1,5 @@
 """What comes before the network: the tokenizer, the texts as tokens, the first vectors."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

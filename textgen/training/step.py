@@ -1,8 +1,6 @@
 """One update of a network: gradients of a batch, the states of its rows, the optimizer and its
 learning rate."""
 
-from __future__ import annotations
-
 import math
 import statistics
 import time

@@ -1,7 +1,5 @@
 """One training of a search: an experiment is trained and its network scored on validation text."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
