@@ -18,6 +18,7 @@ checkpoint.npz    only while training is unfinished
 
 import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def stored_experiment(folder: Path) -> Experiment:
     return load_experiment(folder / "experiment.toml")
 
 
-def take_folder(folder: Path, message: str, hint: str) -> filelock.BaseFileLock:
-    """Lock a folder for this process; the lock is released when the process ends.
+def take_folder(folder: Path, message: str, hint: str) -> contextlib.AbstractContextManager[object]:
+    """Lock a folder for this process and a block; the lock is also released when the process ends.
 
     Args:
         message, hint: of the error if another process has locked it.
@@ -87,20 +88,19 @@ def take_folder(folder: Path, message: str, hint: str) -> filelock.BaseFileLock:
     Raises:
         TextgenError: another process has locked it, or the folder cannot be written.
     """
-    lock = filelock.FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        return filelock.FileLock(folder / LOCK).acquire(timeout=0)
     except filelock.Timeout:
         raise TextgenError(f"{folder}: {message}", hint) from None
     except (OSError, ValueError) as error:  # the latter of NUL in a name
         reason = error if isinstance(error, OSError) else OSError(str(error))
         raise write_failed(folder, reason, "nothing was changed") from None
-    return lock
 
 
-def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
-    """Lock the run folder for this process; nothing in it changes before :func:`begin_folder`.
+@contextlib.contextmanager
+def prepared_folder(folder: Path, experiment: Experiment, overwrite: bool) -> Iterator[None]:
+    """Lock the run folder for this block; nothing in it changes before :func:`begin_folder`.
 
     An unfinished run of the same experiment will be resumed, also with other settings of samples;
     any other run that has a checkpoint is refused unless ``overwrite``.
@@ -109,13 +109,9 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
         TextgenError: a finished run, another experiment, a folder that is no run, or a run in
             progress elsewhere.
     """
-    lock = take_folder(folder, "another process is working here", f"wait, or {RENAME}")
-    try:
+    with take_folder(folder, "another process is working here", f"wait, or {RENAME}"):
         _check_free(folder, experiment, overwrite)
-    except TextgenError:
-        lock.release()
-        raise
-    return lock
+        yield
 
 
 def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:

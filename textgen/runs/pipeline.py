@@ -66,8 +66,7 @@ def train(
     if start and start.folder.resolve() == folder.resolve():
         message = f"{folder}: a run cannot replace the one that it starts from"
         raise TextgenError(message, "give it another name with --name")
-    lock = run_folder.prepare_folder(folder, experiment, overwrite)
-    try:
+    with run_folder.prepared_folder(folder, experiment, overwrite):
         screen = Screen(quiet)
         loaded = load_corpus(experiment)
         screen.corpus(experiment, loaded)
@@ -76,8 +75,6 @@ def train(
         prepared = _prepare(job)
         network, progress = _train(job, prepared)
         _evaluate(job, prepared, network, progress)
-    finally:
-        lock.release()
     return Run(folder)
 
 

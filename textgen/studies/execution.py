@@ -6,14 +6,13 @@ import shlex
 import statistics
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from filelock import BaseFileLock
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -86,9 +85,7 @@ def run_study(
     folder, reports = Path(runs_folder) / study.name, Path(reports_folder)
     command = f"python -m {study_command(study.path, runs_folder, reports_folder)}"
     place: Processes | Tasks = Tasks(address, study.threads) if address else Processes()
-    with ExitStack() as stack:
-        stack.callback(lock_study(folder).release)
-        stack.enter_context(place)
+    with lock_study(folder), place:
         job = _Job(place, workers, overwrite, command, screen)
         if study.cells:
             return _run_grid(study, folder, reports / study.name, job)
@@ -270,8 +267,8 @@ def overhead(characters: int) -> tuple[float, float]:
     return 21 + 6.5 * millions, 31 + 7 * millions
 
 
-def lock_study(folder: Path) -> BaseFileLock:
-    """Lock the folder of a study's runs for this process.
+def lock_study(folder: Path) -> AbstractContextManager[object]:
+    """Lock the folder of a study's runs for this process and a block.
 
     Raises:
         TextgenError: another process has locked it, or it cannot be written.

@@ -7,7 +7,7 @@ import shlex
 import webbrowser
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,7 @@ def try_texts(
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
         message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
         raise TextgenError(message, f"to continue that study: {command}; --overwrite replaces it")
-    with ExitStack() as stack:  # nothing is replaced while another process works on it
-        stack.callback(lock_study(Path(runs_folder) / name).release)
+    with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
         write_file(path, content)
     report: Any = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))

@@ -23,7 +23,6 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
@@ -173,8 +172,7 @@ def tune(
     for values, arm in product(settings, study.arms):  # all of them before any training
         first = _experiment(study, arm, values)
     folder = Path(reports_folder) / study.name
-    with ExitStack() as stack:
-        stack.callback(lock_study(folder).release)
+    with lock_study(folder):
         text = load_corpus(first)
         searched = {
             "text": text.sha256,
