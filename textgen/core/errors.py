@@ -96,13 +96,18 @@ class Cancelled(Exception):  # noqa: N818 - nothing is wrong
 
 
 @contextlib.contextmanager
-def cancellable(cancelled: threading.Event) -> Iterator[None]:
-    """Work that ends, in this thread, at the first :func:`raise_if_cancelled` after the event."""
-    before = _cancelled.set(cancelled)
+def holding(variable: ContextVar[Any], value: object) -> Iterator[None]:
+    """Within the block a variable has this value."""
+    before = variable.set(value)
     try:
         yield
     finally:
-        _cancelled.reset(before)
+        variable.reset(before)
+
+
+def cancellable(cancelled: threading.Event) -> contextlib.AbstractContextManager[None]:
+    """Work that ends, in this thread, at the first :func:`raise_if_cancelled` after the event."""
+    return holding(_cancelled, cancelled)
 
 
 def raise_if_cancelled() -> None:

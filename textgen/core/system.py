@@ -26,14 +26,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import platformdirs
 
 from textgen.core.errors import UNREADABLE, TextgenError, visible, write_failed
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def kind_of(path: Path) -> str:
@@ -113,8 +110,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_file(path, csv_bytes(rows))
 
 
-def read_arrays(path: Path) -> "dict[str, np.ndarray]":
-    """The content of an NPZ file.
+def read_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of an NPZ file.
 
     Raises:
         ValueError: it is damaged, or cannot be read.

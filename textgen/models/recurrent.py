@@ -7,31 +7,27 @@ hand. Everywhere else, and on a GPU, Keras' own kernels are used. LSTM: Hochreit
 the recurrent product, as cuDNN and Keras have it. Masks are not handled.
 """
 
-import contextlib
-import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
+from textgen.core.errors import holding
 from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
 
 Graph: TypeAlias = "tf.types.experimental.PolymorphicFunction"
 ops = tf.raw_ops
-_gradients_wanted = contextvars.ContextVar("gradients_wanted", default=False)
+_gradients_wanted = ContextVar("gradients_wanted", default=False)
 
 
-@contextlib.contextmanager
-def gradients_wanted() -> Iterator[None]:
+def gradients_wanted() -> AbstractContextManager[None]:
     """Within the block, layers unroll their windows as they do in training."""
-    token = _gradients_wanted.set(True)
-    try:
-        yield
-    finally:
-        _gradients_wanted.reset(token)
+    return holding(_gradients_wanted, True)
 
 
 class LSTMCell:
