@@ -20,7 +20,6 @@ from textgen.core.system import exit_immediately
 
 Options = argparse.Namespace
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
-SPLITS = ("train", "validation", "test")
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -198,7 +197,7 @@ def _score(parser: Parser) -> None:
     """score a passage, each word of a passage, or a split of a run's own text, in bits"""
     parser.option("runs", f"{RUN}; several only with --words", type=Path, nargs="+", metavar="RUN")
     passage, split = parser.passage(), "a split of the run's own text, in place of a passage"
-    passage.add_argument("--split", choices=SPLITS, help=split)
+    passage.add_argument("--split", choices=("train", "validation", "test"), help=split)
     items = "with --words: a CSV of item, text and, optionally, context, which is not charged"
     passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
     words = "write each word's surprisal to this CSV; an upper bound for word and subword models"
@@ -211,10 +210,8 @@ def _score(parser: Parser) -> None:
 @command("commands:corpus")
 def _corpus(parser: Parser) -> None:
     """list corpora, or show the statistics and split of one"""
-    text = (
-        "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind of "
-    )
-    text += "corpus, to show its text and split; without an argument, the kinds are listed"
+    text = "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind "
+    text += "of corpus, to show its text and split; without an argument, the kinds are listed"
     parser.option("corpus", text, nargs="?", metavar="TEXTS, EXPERIMENT or KIND")
     parser.overrides("corpus.path=my_texts")
     parser.flag("--json", "print JSON")

@@ -80,8 +80,7 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     Raises:
         TextgenError: no such kind.
     """
-    own = _own(point)
-    target = own.get(kind) or (table := plugin_table(point)).get(kind)
+    target = _own(point).get(kind) or (table := plugin_table(point)).get(kind)
     prefix = f"{where}: " if where else ""
     if target is None:
         hint = f"{suggestion(kind, table)}; or install the package that provides this kind"

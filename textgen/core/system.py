@@ -400,9 +400,8 @@ def _start(threads: int, deterministic: bool, parts: bool) -> None:
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")
-    tensorflow_in_effect.update(
-        threads=threads, threads_of_an_operation=per_operation, deterministic=deterministic
-    )
+    tensorflow_in_effect.update(threads=threads, threads_of_an_operation=per_operation)
+    tensorflow_in_effect["deterministic"] = deterministic
 
 
 def _keep_freed_memory() -> None:

@@ -337,8 +337,7 @@ def baseline(
         test = summarise(scored, tokenizer.charged)
         if reads_bytes:
             test |= dict.fromkeys(("tokens", "tokens_per_character"))
-        closed = tokenizer.closed_vocabulary
-        test["published"] = published_units(test, corpus.test, closed=closed)
+        test["published"] = published_units(test, corpus.test, closed=tokenizer.closed_vocabulary)
         yield {
             "baseline": kind,
             "order": getattr(model, "order", None),
@@ -429,8 +428,7 @@ class Reference:
         tokenizer: Any = Bytes()
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
-        validated = self.tokenizer is not None
-        return score_baseline(model, tokenizer, corpus, self.cache, validated)
+        return score_baseline(model, tokenizer, corpus, self.cache, self.tokenizer is not None)
 
 
 LEARNS = "it has read the training text and keeps learning within each document"
@@ -511,8 +509,7 @@ def compute_references(
 
         def compute(model: Reference = model) -> list[dict[str, list[dict[str, Any]]]]:
             say(f"scoring {model.label} for comparison, once for this text …")
-            splits = model.score(corpus)
-            return [{part: list(map(_sums, s[part])) for part in s} for s in splits]
+            return [{part: list(map(_sums, s[part])) for part in s} for s in model.score(corpus)]
 
         try:
             check_size(model.tokenizer is None, corpus)

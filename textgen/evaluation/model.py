@@ -117,8 +117,7 @@ class LanguageModel:
         rows: dict[str, Any] = {"network": observed.network}
         rows["with_counts"], rows["counts"] = self._with_counts(observed.network, observed.counts)
         if self.cache and observed.cache:
-            base = self._below_cache(observed)
-            rows["with_cache"] = self.cache.mixed_bits(base, observed.cache)
+            rows["with_cache"] = self.cache.mixed_bits(self._below_cache(observed), observed.cache)
         return {part: rows[part] for part in self.parts}
 
     def _with_counts(self, network: Any, counts: ContextCounts | None) -> tuple[Any, Any]:

@@ -60,9 +60,8 @@ def context_kind(total: ArrayLike, different: ArrayLike) -> np.ndarray:
     do not matter.)"""
     different = np.maximum(different, 1)
     by_different = np.searchsorted(DIFFERENT_LIMITS, different)
-    return by_different * (len(TIMES_LIMITS) + 1) + np.searchsorted(
-        TIMES_LIMITS, np.asarray(total) / different
-    )
+    by_times = np.searchsorted(TIMES_LIMITS, np.asarray(total) / different)
+    return by_different * (len(TIMES_LIMITS) + 1) + by_times
 
 
 def probabilities_of(bits: np.ndarray) -> np.ndarray:

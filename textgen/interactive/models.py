@@ -99,10 +99,8 @@ class PlayModel:
         if part not in self.parts:
             raise TextgenError(f"{self.name} has no part to ask: {PART_LABELS.get(part, part)}")
         if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
-            raise RefusedText(
-                f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued",
-                place=(0, excess),
-            )
+            message = f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued"
+            raise RefusedText(message, place=(0, excess))
         return encode_prompt(self.run.tokenizer, text, "the text").tolist()
 
     def _read(self, tokens: list[int], part: str) -> Stepper:
@@ -135,9 +133,8 @@ class PlayModel:
         Raises:
             RefusedText: an empty text, or too long a one.
         """
-        if not 0 < len(text) <= MAX_PRICED_CHARACTERS:
-            raise RefusedText(
-                f"{len(text):,} characters; 1 to {MAX_PRICED_CHARACTERS:,} can be scored",
-                place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
-            )
+        number, most = len(text), MAX_PRICED_CHARACTERS
+        if not 0 < number <= most:
+            message = f"{number:,} characters; 1 to {most:,} can be scored"
+            raise RefusedText(message, place=(min(number, most), number))
         return self.run.score(text)

@@ -234,8 +234,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     Where operations are to be deterministic, TensorFlow's own function takes a detour that XLA
     compiles again for every batch; compiled, the operation itself is deterministic, too.
     """
-    flat = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])
-    nats, _ = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
-        features=flat, labels=tf.reshape(labels, [-1])
-    )
+    rows = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])
+    flat = tf.reshape(labels, [-1])
+    nats, _ = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=rows, labels=flat)
     return tf.reshape(nats, tf.shape(labels))

@@ -153,9 +153,8 @@ def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tens
             d_outputs = tf.ensure_shape(d_outputs, [*inputs.shape[:2], recurrent.shape[0]])
             d_outputs = tf.transpose(d_outputs, [1, 0, 2])
             weights = tf.transpose(kernel), tf.transpose(recurrent), bias
-            d_inputs, *d_rest = _run_in_order(
-                backward, by_time, *weights, d_outputs, *d_state, *first, *rest[len(first) :]
-            )
+            known = (*weights, d_outputs, *d_state, *first, *rest[len(first) :])
+            d_inputs, *d_rest = _run_in_order(backward, by_time, *known)
             return tf.transpose(d_inputs, [1, 0, 2]), *d_rest
 
         return (tf.transpose(outputs, [1, 0, 2]), *rest[: len(first)]), gradient

@@ -73,9 +73,8 @@ class Arm:
     @cached_property
     def fold_of(self) -> np.ndarray:
         """(documents,) int64: the number of the fold in which each was tested, from 0."""
-        return np.repeat(
-            np.arange(len(self.folds)), [len(run.token_bits[self.part]) for run in self.folds]
-        )
+        sizes = [len(run.token_bits[self.part]) for run in self.folds]
+        return np.repeat(np.arange(len(sizes)), sizes)
 
     @cached_property
     def bits(self) -> np.ndarray:
@@ -98,9 +97,8 @@ def matched_settings(arm: Arm) -> str:
     """Equal for arms that differ in their tokenizer alone, and in what must follow from it: the
     output layer's levels, and the window as a number of tokens."""
     settings = arm.first.experiment.resolved
-    tables = {
-        key: dict(settings[key]) for key in ("objective", "backbone", "training", "embedding")
-    }
+    kept = ("objective", "backbone", "training", "embedding")
+    tables = {key: dict(settings[key]) for key in kept}
     for table, key in (("objective", "window"), ("backbone", "adaptive_softmax")):
         tables[table].pop(key, None)
     for budget in BUDGETS:  # told beside the settings

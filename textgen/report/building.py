@@ -85,9 +85,7 @@ def build_report(
     scored = [arm for arm in same_text if arm.charged]
     described = descriptions(arms)
     timed = {name: own for name, own in plan.items() if own.get("seconds_per_update")}
-    rows = [
-        arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
-    ]
+    rows = [arm_row(a, described[a.name], is_on(a, folds), timed.get(a.name)) for a in arms]
     words = cut_words(folds)
     bits = {arm.name: class_bits(arm, words) for arm in scored}
     tested = tested_contrasts(contrasts, scored, bits, pooled.unit)
@@ -165,8 +163,7 @@ def arm_row(
     parts, validation = dict[str, schema.Bits](), None
     if arm.charged:
         parts = {part: _test_bits(arm.of(part)) for part in arm.parts}
-        figures = [dict(run.metrics.validation.parts[arm.part]) for run in arm.runs]
-        validation = _mean_bits(figures)
+        validation = _mean_bits([dict(run.metrics.validation.parts[arm.part]) for run in arm.runs])
     return schema.ArmRow(
         name=arm.name,
         described=described,
@@ -322,8 +319,7 @@ def tested_contrasts(
 def where(arm: Arm, first: np.ndarray, second: np.ndarray) -> dict[str, schema.Effect]:
     """What the words of each of :data:`CLASSES` add to the difference of two arms that were tested
     as this one, from their :func:`class_bits`."""
-    numbered = enumerate(CLASSES)
-    return {name: _effect(arm, first[..., i], second[..., i]) for i, name in numbered}
+    return {name: _effect(arm, first[..., i], second[..., i]) for name, i in CLASS_NUMBERS.items()}
 
 
 def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
@@ -350,17 +346,15 @@ def _differences(
     bits = {arm.name: arm.of(part).bits for arm in arms if part in arm.parts}
     units, folds = arms[0].units, arms[0].fold_of
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
-    differences = [
-        significance.compare_arms(bits[c.first], bits[c.second], units, folds)
-        for c in wanted.values()
-    ]
+    pairs = [(bits[c.first], bits[c.second]) for c in wanted.values()]
+    differences = [significance.compare_arms(*pair, units, folds) for pair in pairs]
     missing = [1.0] * (len(contrasts) - len(wanted))  # a failed run makes no other p smaller
     adjusted = significance.holm([*(d.p for d in differences), *missing])[: len(wanted)]
     rows = {}
-    for (number, c), d, p in zip(wanted.items(), differences, adjusted, strict=True):
+    for number, pair, d, p in zip(wanted, pairs, differences, adjusted, strict=True):
         result = significance.verdict(d, p)
         open_question = result is Verdict.TOO_CLOSE
-        dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
+        dearer = max(own.sum() / len(own) for own in pair)
         rows[number] = schema.Difference(
             part=part,
             **asdict(d),
@@ -369,7 +363,7 @@ def _differences(
             tested_on=tested_on,
             verdict=result,
             needed=significance.what_would_tell(d, len(contrasts)) if open_question else None,
-            spread=significance.by_document(bits[c.first], bits[c.second], units),
+            spread=significance.by_document(*pair, units),
         )
     return rows
 

@@ -68,10 +68,8 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         HTML that can be written as UTF-8 whatever the texts hold.
     """
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
-    packed = [
-        [name, "", report.numbers[name], packed]
-        for name, packed in (models["packed"] if models else {}).items()
-    ]
+    held = models["packed"] if models else {}
+    packed = [[name, "", report.numbers[name], held[name]] for name in held]
     html = page_template("page.html").render(
         report=report,
         texts=texts,

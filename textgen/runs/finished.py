@@ -127,14 +127,12 @@ class Run:
     @property
     def tokenizer_state(self) -> dict[str, Any]:
         """The content of ``tokenizer.json``."""
-        state: dict[str, Any] = json.loads(self._path("tokenizer.json").read_text("utf-8"))
-        return state
+        return json.loads(self._path("tokenizer.json").read_text("utf-8"))
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The fitted tokenizer."""
-        tokenizer: Tokenizer = self.experiment.tokenizer.load(self.tokenizer_state)
-        return tokenizer
+        return self.experiment.tokenizer.load(self.tokenizer_state)
 
     @cached_property
     def network(self) -> Any:

@@ -53,11 +53,6 @@ def is_finished(folder: Path) -> bool:
     return (folder / METRICS_FILE).exists()
 
 
-def has_checkpoint(folder: Path) -> bool:
-    """Whether a run can be resumed."""
-    return (folder / CHECKPOINT_FILE).exists()
-
-
 def resumed(folder: Path) -> str:
     """Where the unfinished run in a folder goes on, in words; empty without a usable checkpoint."""
     with contextlib.suppress(TextgenError):
@@ -123,7 +118,7 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     if is_finished(folder):
         hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
         raise TextgenError(f"{folder} holds a finished run", hint)
-    if has_checkpoint(folder) and not _same(stored_experiment(folder), experiment):
+    if (folder / CHECKPOINT_FILE).exists() and not _same(stored_experiment(folder), experiment):
         raise _begun_error(folder, "a different experiment")
 
 

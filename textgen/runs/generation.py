@@ -211,9 +211,7 @@ def evaluation_for(loaded: Corpus) -> Evaluation:
     if loaded.kind == "lovecraft":
         return settings
     beginnings = (document.text.lstrip()[:OPENING_CHARACTERS] for document in loaded.validation)
-    openings = [
-        text[:4] if language in UNSPACED else " ".join(text.split()[:2]) for text in beginnings
-    ]
+    openings = [t[:4] if language in UNSPACED else " ".join(t.split()[:2]) for t in beginnings]
     prompts = tuple(dict.fromkeys(filter(None, openings)))
     return replace(settings, prompts=prompts[: len(settings.prompts)])
 

@@ -70,7 +70,7 @@ def train(
         screen = Screen(quiet)
         loaded = load_corpus(experiment)
         screen.corpus(experiment, loaded)
-        resumes = not overwrite and run_folder.has_checkpoint(folder)
+        resumes = not overwrite and (folder / CHECKPOINT_FILE).exists()
         job = Job(folder, experiment, loaded, start, overwrite, resumes, screen)
         prepared = _prepare(job)
         network, progress = _train(job, prepared)

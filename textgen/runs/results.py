@@ -169,8 +169,7 @@ def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[s
     """The content of ``manifest.json``."""
     import tensorflow as tf  # loaded already; the name of its package varies: tensorflow-cpu, …
 
-    packages = ("keras", "numpy", "spacy", "gensim")
-    versions = {name: metadata.version(name) for name in packages}
+    versions = {name: metadata.version(name) for name in ("keras", "numpy", "spacy", "gensim")}
     return {
         "textgen": textgen.__version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -117,10 +117,8 @@ def _published(screen: Screen) -> tuple[str, list[str], int]:
     try:
         return "tales", [], count_characters(Lovecraft().documents())
     except CorpusUnavailable as error:
-        instead = (
-            "Could not download Lovecraft's tales: these results are for articles of Wikipedia."
-        )
-        screen.warn(f"{instead}\n{error.message}")
+        instead = "these results are for articles of Wikipedia."
+        screen.warn(f"Could not download Lovecraft's tales: {instead}\n{error.message}")
     settings = ['corpus={kind="wikipedia"}', "split.groups=[]"]
     return "wikipedia", settings, count_characters(Wikipedia().documents())
 
@@ -180,10 +178,8 @@ def _text_settings(
     for name, reason in reasons.items():
         screen.say(f"left out: {name} ({reason})")
     if (share := _repeated(documents)) > MAX_REPEATED:
-        screen.warn(
-            f"{share:.0%} of this text is repeated lines: a model that has seen one copy is "
-            "tested on another. Remove duplicates."
-        )
+        seen = "a model that has seen one copy is tested on another. Remove duplicates."
+        screen.warn(f"{share:.0%} of this text is repeated lines: {seen}")
     if total < MIN_CHARACTERS:
         hint = f"{MIN_CHARACTERS:,} are needed, with {GOOD_CHARACTERS:,} a model learns to write"
         message = f"{path}: {total:,} characters are too little text to compare models on"

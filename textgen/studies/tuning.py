@@ -114,12 +114,9 @@ class Tuning:
     def regrets(self, seconds: float) -> dict[int, float]:
         """Setting → bits above the best one, a mean over the arms to match, the least first."""
         costs, arms = self.costs(seconds), self.search.matched or tuple(self.study.arms)
-        tried = costs[arms[0]]
-        above = {
-            setting: sum(costs[arm][setting] - min(costs[arm].values()) for arm in arms) / len(arms)
-            for setting in tried
-        }
-        return dict(sorted(above.items(), key=lambda item: item[1]))
+        least = {arm: min(costs[arm].values()) for arm in arms}
+        above = {n: sum(costs[arm][n] - least[arm] for arm in arms) for n in costs[arms[0]]}
+        return {n: above[n] / len(arms) for n in sorted(above, key=above.__getitem__)}
 
     def kept(self, seconds: float) -> list[int]:
         """The settings that are among the best of any arm, the least mean regret first."""
@@ -267,9 +264,8 @@ def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
     _draw(folder / "tune.svg", tuning)
     for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
         for arm, setting in chosen.items():
-            (trial,) = (
-                t for t in tuning.trials if (t.arm, t.setting, t.seconds) == (arm, setting, last)
-            )
+            wanted = arm, setting, last
+            (trial,) = (t for t in tuning.trials if (t.arm, t.setting, t.seconds) == wanted)
             _write_arm(folder / kind / f"{arm}.toml", tuning, trial, kind, sha256)
 
 

@@ -199,10 +199,8 @@ def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
     parts = (vocabulary.parts(piece) for pieces, _ in data.tuning for piece in pieces)
     literal = Counter(known[1] for known in parts if known is not None)
     overall = (stood_in.total() + 1) / (sum(vocabulary.counts) + stood_in.total() + 2)
-    rows = [
-        (vocabulary.counts[i], stood_in[word], literal[i], substituted[word])
-        for word, i in ((word, vocabulary.index[" " + word]) for word in words)
-    ]
+    pairs = [(word, vocabulary.index[" " + word]) for word in words]
+    rows = [(vocabulary.counts[i], stood_in[w], literal[i], substituted[w]) for w, i in pairs]
     known, replaced, new_known, new_replaced = np.array(rows, dtype=np.float64).T
 
     def chances(strength: float, excess: float) -> np.ndarray:

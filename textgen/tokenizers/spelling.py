@@ -469,8 +469,7 @@ class Speller:
             ]
             masses[name] = np.stack(columns, axis=1)
         common = mixture_weights(np.concatenate(list(masses.values())))
-        of_class = {n: mixture_weights(m, common) for n, m in masses.items()}
-        return {"": common, **of_class}
+        return {"": common, **{n: mixture_weights(m, common) for n, m in masses.items()}}
 
     def state(self) -> dict[str, Any]:
         """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""

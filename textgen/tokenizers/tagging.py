@@ -43,8 +43,7 @@ def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
     """
     folder = cache_folder() / "pos_tags" / f"{model}-{_fingerprint(model)[:16]}"
     path = folder / hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()
-    tags: list[str] = cached(path, lambda: _tag(_load(model), pieces))
-    return tags
+    return cached(path, lambda: _tag(_load(model), pieces))
 
 
 def find_tagger(model: str, language: str) -> tuple[str, str]:

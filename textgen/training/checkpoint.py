@@ -153,6 +153,5 @@ def load_progress(run: Path) -> Progress | None:
 
 
 def _damaged_error(path: Path, cause: object) -> TextgenError:
-    return TextgenError(
-        f"{path}: a damaged checkpoint ({cause})", "start this run again with --overwrite"
-    )
+    hint = "start this run again with --overwrite"
+    return TextgenError(f"{path}: a damaged checkpoint ({cause})", hint)

@@ -98,8 +98,7 @@ def subtract_preparation_time(settings: Training, preparation: float) -> Trainin
     if settings.seconds is None:
         return settings
     if preparation >= settings.seconds:
-        raise TextgenError(
-            f"training.seconds: {settings.seconds:g}; the preparation alone took {preparation:.1f}",
-            f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
-        )
+        message = f"{settings.seconds:g}; the preparation alone took {preparation:.1f}"
+        hint = f"give more, e.g. --set training.seconds={preparation * 3:.0f}"
+        raise TextgenError(f"training.seconds: {message}", hint)
     return replace(settings, seconds=settings.seconds - preparation)
