@@ -179,7 +179,7 @@ def test_a_folder_is_locked_prepared_begun_and_replaced(experiment_file, tmp_pat
     for made in (other, experiment):  # the first one stopped before a checkpoint
         prepare(made, overwrite=False)
         run_folder.begin_folder(folder, made, overwrite=False)
-    assert run_folder.stored_experiment(folder).seed == experiment.seed
+    assert load_experiment(folder / "experiment.toml").seed == experiment.seed
     (folder / "metrics.json").write_text("{}")
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "write_experiment", lambda *_: None)  # killed before it

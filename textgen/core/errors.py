@@ -1,4 +1,4 @@
-"""Exceptions that users see, text that a terminal can show, and work that can be cancelled."""
+"""Exceptions that users see, text that a terminal can show, work that reports or is cancelled."""
 
 import contextlib
 import csv
@@ -7,7 +7,7 @@ import json
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,12 @@ UNREADABLE = (
     *(csv.Error, zipfile.BadZipFile, zlib.error),
 )
 MAX_MESSAGE_CHARACTERS = 1600
+Say = Callable[[str], object]  # called with a line for people
+Moved = Callable[[int, int], object]  # called with what is done, and how much there is to do
+
+
+def ignore(*_: object) -> None:
+    """For callers that do not want to be told."""
 
 
 class TextgenError(Exception):

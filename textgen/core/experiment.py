@@ -163,9 +163,9 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     return _resolve(Experiment, {**DEFAULTS, **data}, where)
 
 
-def resolve_text(data: Mapping[str, Any], where: str = "corpus") -> TextSettings:
+def resolve_text(data: Mapping[str, Any]) -> TextSettings:
     """The same of the tables and settings that decide which text is read and how it is divided."""
-    return _resolve(TextSettings, data, where)
+    return _resolve(TextSettings, data, "corpus")
 
 
 Settings = TypeVar("Settings", bound=TextSettings)

@@ -134,11 +134,9 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
     except CorpusUnavailable as error:
         if experiment.options.fallback is None:
             raise
-        warning = (
-            f"COULD NOT FETCH THE CORPUS {table['kind']!r}: these results are for its fallback "
-            f"{table['fallback']['kind']!r}; no figure is for {table['kind']!r}.\n"
-            f"{error}"
-        )
+        own, other = table["kind"], table["fallback"]["kind"]
+        warning = f"COULD NOT FETCH THE CORPUS {own!r}: these results are for its fallback "
+        warning += f"{other!r}; no figure is for {own!r}.\n{error}"
         config, table = experiment.options.fallback, table["fallback"]
         documents = config.documents()
     names, one_text = [d.name for d in documents], getattr(config, "one_text", False)

@@ -38,7 +38,7 @@ import numpy as np
 import pyppmd
 from pydantic import Field
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import Say, TextgenError, ignore
 from textgen.core.experiment import Experiment
 from textgen.core.settings import PartName, Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
@@ -264,11 +264,7 @@ class Bytes:
 
 
 def score_baseline(
-    baseline: Baseline,
-    tokenizer: Any,
-    corpus: Corpus,
-    orders: Sequence[int] = (),
-    validated: bool = True,
+    baseline: Baseline, tokenizer: Any, corpus: Corpus, orders: Sequence[int], validated: bool
 ) -> tuple[Scores, Scores]:
     """What the validation and test documents cost under a baseline.
 
@@ -333,7 +329,7 @@ def baseline(
         levels = experiment.cache.orders
     for model in models:
         start = time.perf_counter()
-        _, scored = score_baseline(model, tokenizer, corpus, levels, validated=False)
+        _, scored = score_baseline(model, tokenizer, corpus, levels, False)
         test = summarise(scored, tokenizer.charged)
         if reads_bytes:
             test |= dict.fromkeys(("tokens", "tokens_per_character"))
@@ -469,9 +465,7 @@ REFERENCES = (
 
 
 def pooled_references(
-    folds: Sequence[Corpus],
-    say: Callable[[str], object] = lambda text: None,
-    experiment: str = "experiments/char.toml",
+    folds: Sequence[Corpus], say: Say = ignore, experiment: str = "experiments/char.toml"
 ) -> list[Reference]:
     """As :func:`compute_references`, of a text in folds: those that all folds have, with the
     documents of all, which no single command repeats."""
@@ -490,9 +484,7 @@ def pooled_references(
 
 
 def compute_references(
-    corpus: Corpus,
-    say: Callable[[str], object] = lambda text: None,
-    experiment: str = "experiments/char.toml",
+    corpus: Corpus, say: Say = ignore, experiment: str = "experiments/char.toml"
 ) -> list[Reference]:
     """The references of a corpus and its split, each from the cache folder or newly computed.
 

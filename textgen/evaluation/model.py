@@ -11,12 +11,13 @@
 :class:`LanguageModel`: it predicts by all that it has.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from textgen.core.errors import Moved, ignore
 from textgen.core.settings import PARTS, PartName
 from textgen.data.documents import Document
 from textgen.evaluation.counts import DocumentCache, TrainingCounts, count
@@ -89,21 +90,17 @@ class LanguageModel:
             return "counts"
         return "with_cache" if self.cache else "with_counts" if self.counts else "network"
 
-    def observe(
-        self,
-        encoded: Sequence[EncodedDocument],
-        progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> list[Observed]:
+    def observe(self, encoded: Sequence[EncodedDocument], moved: Moved = ignore) -> list[Observed]:
         """What the parts make of some documents.
 
         Args:
-            progress: as for :func:`textgen.evaluation.likelihood.token_bits`.
+            moved: as for :func:`textgen.evaluation.likelihood.token_bits`.
         """
         tokens = [e.tokens for e in encoded]
         network: list[Any] = [None] * len(tokens)
         counts, cache, dynamic = list(network), list(network), list(network)
         if self.network is not None:
-            network = token_bits(self.objective, self.network, tokens, progress)
+            network = token_bits(self.objective, self.network, tokens, moved)
         if self.counts:
             counts = [self.counts.counts(document) for document in tokens]
         if self.cache:
@@ -170,15 +167,15 @@ class LanguageModel:
     def score(
         self,
         documents: Sequence[Document],
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        moved: Moved = ignore,
         encoded: Sequence[EncodedDocument] | None = None,
     ) -> Scores:
         """What each part charges for each document.
 
         Args:
-            progress: as for :func:`textgen.evaluation.likelihood.token_bits`.
+            moved: as for :func:`textgen.evaluation.likelihood.token_bits`.
             encoded: the documents as tokens, if they are encoded already.
         """
         encoded = encoded or [self.tokenizer.encode(document.text) for document in documents]
-        rows = [self.mixed(observed) for observed in self.observe(encoded, progress)]
+        rows = [self.mixed(observed) for observed in self.observe(encoded, moved)]
         return scored_documents(documents, encoded, rows)

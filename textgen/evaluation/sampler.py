@@ -161,6 +161,7 @@ class Stepper:
                 for row, cache in enumerate(self._caches):
                     mixed[row] = cache.mixed(mixed[row])
                 self._logits = np.log(mixed)
+        assert self._logits is not None
         return self._logits.reshape(self._shape)
 
     def _next_features(self) -> Any:

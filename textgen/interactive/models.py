@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
+from textgen.core.errors import RefusedText, TextgenError, ignore, raise_if_cancelled
 from textgen.core.settings import Sampling, build
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.units import PART_LABELS
@@ -25,7 +25,7 @@ KEPT_EVERY = 16
 
 
 def open_models(
-    runs: Sequence[str | Path | Run], on_open: "Callable[[PlayModel], None]" = lambda model: None
+    runs: Sequence[str | Path | Run], on_open: "Callable[[PlayModel], None]" = ignore
 ) -> "list[PlayModel]":
     """The models of finished runs, ready to answer.
 

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable, visible
+from textgen.core.errors import Cancelled, RefusedText, Say, TextgenError, cancellable, visible
 from textgen.core.settings import PartName
 from textgen.core.system import cores
 from textgen.interactive.models import PlayModel, open_models
@@ -210,10 +210,7 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def serve(
-    models: Sequence[PlayModel],
-    part: PartName,
-    listening: socket.socket,
-    ready: Callable[[str], None] = print,
+    models: Sequence[PlayModel], part: PartName, listening: socket.socket, ready: Say = print
 ) -> None:
     """Answer until Ctrl-C.
 

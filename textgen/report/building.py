@@ -112,12 +112,9 @@ def build_report(
         word_classes=word_classes(scored, words, bits),
         generated=measure_samples(same_text, loaded, human),
     )
-    texts = schema.Texts(
-        part=arms[0].first.experiment.sampling.part,
-        passages=passages(pooled.test, scored),
-        samples=samples_shown(same_text, loaded, human),
-    )
-    return report, texts
+    wrote, shown = arms[0].first.experiment.sampling.part, passages(pooled.test, scored)
+    samples = samples_shown(same_text, loaded, human)
+    return report, schema.Texts(part=wrote, passages=shown, samples=samples)
 
 
 def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
@@ -240,25 +237,20 @@ def _bits_of(
     model and of spelling. The interval is over documents."""
     characters, model, spelling = np.array(rows).transpose(2, 0, 1)
     ends = significance.bootstrap_interval(model + spelling, characters[0] + 1, folds)
-    return _mean_bits([averages(documents) for documents in rows], ends)
+    return _mean_bits([averages(documents) for documents in rows], *ends)
 
 
 def _mean_bits(
-    runs: Sequence[Mapping[str, Any]], ends: tuple[float, float] = (math.inf, math.inf)
+    runs: Sequence[Mapping[str, Any]], low: float = math.inf, high: float = math.inf
 ) -> schema.Bits:
     """The mean of the figures of each run, and the ends of an interval."""
     rows = [dict(run["bits_per_character"]) for run in runs]
     model, spelling = (_mean(row[key] for row in rows) for key in ("model", "spelling"))
     totals = [row["total"] for row in rows]
-    return schema.Bits(
-        model=model,
-        spelling=spelling,
-        total=model + spelling,
-        mean_over_documents=_mean(run["mean_over_documents"] for run in runs),
-        deviation=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
-        low=ends[0],
-        high=ends[1],
-    )
+    bits = {"model": model, "spelling": spelling, "total": model + spelling}
+    mean = _mean(run["mean_over_documents"] for run in runs)
+    deviation = float(np.std(totals, ddof=1)) if len(totals) > 1 else None
+    return schema.Bits(**bits, mean_over_documents=mean, deviation=deviation, low=low, high=high)
 
 
 def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:

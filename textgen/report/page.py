@@ -46,14 +46,9 @@ AXES = {
 
 def page_template(name: str) -> Template:
     """A page that escapes whatever text it is given."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDERS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True}
+    options |= {"lstrip_blocks": True, "autoescape": True}
+    return Environment(loader=FileSystemLoader(FOLDERS), **options).get_template(name)
 
 
 def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:

@@ -261,11 +261,8 @@ def cautions(
         declared, tested: contrasts.
     """
     charged = {row.name for row in rows if row.test and row.same_text}
-    watching = [
-        row
-        for arm, row in zip(arms, rows, strict=True)
-        if arm.first.experiment.training.watch == "validation"
-    ]
+    watched = {arm.name: arm.first.experiment.training.watch for arm in arms}
+    watching = [row for row in rows if watched[row.name] == "validation"]
     return [
         *spending_cautions(rows),
         *overfitting_cautions(watching),

@@ -65,15 +65,6 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
     write_file(path, tomli_w.dumps(experiment.resolved, multiline_strings=False))
 
 
-def stored_experiment(folder: Path) -> Experiment:
-    """The experiment of a run.
-
-    Raises:
-        TextgenError: it is missing or damaged, or names a plug-in that is not installed.
-    """
-    return load_experiment(folder / "experiment.toml")
-
-
 def take_folder(folder: Path, message: str, hint: str) -> contextlib.AbstractContextManager[object]:
     """Lock a folder for this process and a block; the lock is also released when the process ends.
 
@@ -118,7 +109,7 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     if is_finished(folder):
         hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
         raise TextgenError(f"{folder} holds a finished run", hint)
-    if (folder / CHECKPOINT_FILE).exists() and not _same(stored_experiment(folder), experiment):
+    if (folder / CHECKPOINT_FILE).exists() and not _same(folder, experiment):
         raise _begun_error(folder, "a different experiment")
 
 
@@ -127,15 +118,17 @@ def _begun_error(folder: Path, what: str) -> TextgenError:
     return TextgenError(f"{folder} holds an unfinished run of {what}", hint)
 
 
-def _same(stored: Experiment, experiment: Experiment) -> bool:
-    """Whether both train alike: samples, which are written afterwards, may differ."""
+def _same(folder: Path, experiment: Experiment) -> bool:
+    """Whether the run in a folder trains alike: samples, which are written afterwards, may
+    differ."""
+    stored = load_experiment(folder / "experiment.toml")
     return {**stored.resolved, "sampling": 0} == {**experiment.resolved, "sampling": 0}
 
 
 def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     """Make a prepared folder that of this experiment; files of another run are removed."""
     stored = folder / "experiment.toml"
-    if stored.exists() and (overwrite or not _same(stored_experiment(folder), experiment)):
+    if stored.exists() and (overwrite or not _same(folder, experiment)):
         for path in folder.iterdir():
             if path not in (folder / LOCK, stored):  # without the latter it is no run's folder
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

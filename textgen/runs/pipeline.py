@@ -237,15 +237,8 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
         texts = draw_texts(model, part, evaluation_for(loaded), moved)
         write_json(folder / "texts.json", texts.model_dump())
 
-    metrics = run_metrics(
-        experiment,
-        loaded,
-        prepared,
-        progress,
-        parameters=network.count_params(),
-        scored=scored,
-        sha256=run_folder.checksums(folder),
-    )
+    parameters, sha256 = network.count_params(), run_folder.checksums(folder)
+    metrics = run_metrics(experiment, loaded, prepared, progress, parameters, scored, sha256)
     second = "Trained further from the best weights of {}, by a second warm-up and decay."
     warnings = [loaded.warning, *([second.format(job.start.folder)] if job.start else [])]
     warning = "\n".join(filter(None, warnings))

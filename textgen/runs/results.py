@@ -198,7 +198,6 @@ def run_metrics(
     loaded: Corpus,
     prepared: Prepared,
     progress: Progress,
-    *,
     parameters: int,
     scored: Mapping[str, Scores],
     sha256: dict[str, str],

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
-from textgen.core.experiment import Experiment
+from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.system import cores, write_file, write_json
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, load_corpus, pool_folds
@@ -333,7 +333,7 @@ def _replaced(
         if not (run / "experiment.toml").exists():
             continue
         try:
-            stored = run_folder.stored_experiment(run)
+            stored = load_experiment(run / "experiment.toml")
             before = run_folder.text_of(run)
             changes = differences(stored.resolved, experiment.resolved)
             if before and before.sha256 != sha256:

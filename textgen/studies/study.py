@@ -45,7 +45,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import Say, TextgenError, ignore
 from textgen.core.experiment import (
     TABLES,
     Experiment,
@@ -346,19 +346,15 @@ class Study:
         return result
 
     def experiment(
-        self,
-        arm: str,
-        name: str | None = None,
-        updates: int | None = None,
-        changes: Sequence[str] = (),
+        self, arm: str, name: str = "", updates: int | None = None, extra: Sequence[str] = ()
     ) -> Experiment:
         """An arm's experiment under the study's budget.
 
         Args:
             arm: one of ``arms``.
-            name: of the run; its first if None.
+            name: of the run; its first if empty.
             updates: those of a plan, in place of the budget.
-            changes: of other settings, as ``--set`` takes them.
+            extra: further settings, as ``--set`` takes them.
 
         Raises:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
@@ -372,7 +368,7 @@ class Study:
         settings = [f"training.{key}={value}" for key, value in budget.items() if value]
         settings += [f"training.threads={self.threads}", f"sampling.part={self.part}", *runs[name]]
         try:
-            return load_experiment(file, [*self.set, *own.set, *changes, *settings], name)
+            return load_experiment(file, [*self.set, *own.set, *extra, *settings], name)
         except TextgenError as error:
             raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
 
@@ -429,11 +425,7 @@ class ArmPlan:
 
 
 def plan_study(
-    study: Study,
-    folder: Path,
-    overwrite: bool = False,
-    workers: int = 1,
-    say: Callable[[str], object] = lambda line: None,
+    study: Study, folder: Path, overwrite: bool = False, workers: int = 1, say: Say = ignore
 ) -> dict[str, ArmPlan]:
     """The plan of every arm: the one stored in ``folder``, or a new one, which is stored there.
 

@@ -198,7 +198,7 @@ def tune(
 def _experiment(study: Study, arm: str, values: Mapping[str, Any]) -> Experiment:
     """An arm at a setting, but for a span, whose tokens are not known yet."""
     changes = [f"{name}={json.dumps(value)}" for name, value in values.items() if name != SPAN]
-    return study.experiment(arm, changes=changes)
+    return study.experiment(arm, extra=changes)
 
 
 def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
