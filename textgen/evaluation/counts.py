@@ -29,7 +29,6 @@ from textgen.evaluation.pitman_yor import (
     PitmanYor,
     context_kind,
     fit,
-    numbered,
     probabilities_of,
 )
 from textgen.tokenizers.base import BOUNDARY
@@ -87,7 +86,7 @@ class TrainingCounts:
         self._keys = list[np.ndarray]()  # of the n-grams of each length from 1, rising
         grams = [np.zeros(len(text), dtype=np.int64)]  # of each length, the one that ends here
         for _ in range(self._longest + 1):
-            keys, numbers = numbered(_before(grams[-1]) * size + text)
+            keys, numbers = np.unique(_before(grams[-1]) * size + text, return_inverse=True)
             self._keys.append(keys)
             grams.append(numbers)
         # of each context of one length, and in ``same`` of each n-gram with one more token
@@ -283,11 +282,12 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
         tokens: (n,) integers, without boundaries.
         orders: rising.
     """
-    text = numbered(np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]]))[1]
+    marked = np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]])
+    text = np.unique(marked, return_inverse=True)[1]
     size = len(text)
     grams = [np.zeros_like(text), text]  # by length, which n-gram ends at each token
     for _ in range(max(orders)):
-        grams.append(numbered(_before(grams[-1]) * size + text)[1])
+        grams.append(np.unique(_before(grams[-1]) * size + text, return_inverse=True)[1])
     levels = list[tuple[np.ndarray, ...]]()
     everything = counted = np.ones(size - 1, dtype=bool)
     for order in reversed(orders):

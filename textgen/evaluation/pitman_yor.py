@@ -189,17 +189,3 @@ def _nats(
         slope.append([np.bincount(kind, back * part, number) for part in parts])
         back = back * share
     return -float(np.log(levels[-1]).sum()), np.array(slope[::-1]).transpose(1, 0, 2).ravel()
-
-
-def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``np.unique(values, return_inverse=True)`` of (n,) int64 from 0 on. Where there is room,
-    values and their places are sorted as one number, which is twice as fast."""
-    bits = len(values).bit_length()
-    if int(values.max()) >> (63 - bits):
-        return np.unique(values, return_inverse=True)
-    packed = np.sort((values << bits) | np.arange(len(values)))
-    places, packed = packed & ((1 << bits) - 1), packed >> bits
-    new = np.concatenate([[True], packed[1:] != packed[:-1]])
-    numbers = np.empty_like(values)
-    numbers[places] = np.cumsum(new) - 1
-    return packed[new], numbers

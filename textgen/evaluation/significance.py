@@ -199,9 +199,7 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
         return Verdict.EQUAL
     if adjusted_p < LEVEL and difference.high < 0:
         return Verdict.BETTER
-    if adjusted_p < LEVEL and difference.low > 0:
-        return Verdict.WORSE
-    return Verdict.TOO_CLOSE
+    return Verdict.WORSE if adjusted_p < LEVEL and difference.low > 0 else Verdict.TOO_CLOSE
 
 
 def _resample(

@@ -65,17 +65,10 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
     held = models["packed"] if models else {}
     packed = [[name, "", report.numbers[name], held[name]] for name in held]
-    html = page_template("page.html").render(
-        report=report,
-        texts=texts,
-        models=models,
-        packed=packed,
-        scripts=Markup(scripts),
-        sentences=sentences,
-        page=sys.modules[__name__],
-        units=units,
-        version=textgen.__version__,
-    )
+    shown = {"report": report, "texts": texts, "models": models, "packed": packed}
+    modules = {"page": sys.modules[__name__], "sentences": sentences, "units": units}
+    about = {"scripts": Markup(scripts), "version": textgen.__version__}
+    html = page_template("page.html").render(**shown, **modules, **about)
     return SURROGATES.sub("\ufffd", visible(html))
 
 

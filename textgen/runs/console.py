@@ -191,14 +191,10 @@ class TrainingDisplay:
         if progress.validation_share < 1:
             share = f"{progress.validation_share:.0%} of the validation text"
             self.screen.say(f"  {progress.updates_planned:,} updates, validated on {share}")
-        self._bar = self.screen.show_bar(
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            keep=True,
-        )
+        made = TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates")
+        note, left = TextColumn("{task.fields[note]}"), TextColumn("left")
+        columns = made, BarColumn(), note, TimeRemainingColumn(), left
+        self._bar = self.screen.show_bar(*columns, keep=True)
         total, done = progress.end, progress.updates
         self._task = self._bar.add_task("", total=total, completed=done, note="")
 

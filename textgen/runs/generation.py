@@ -107,14 +107,10 @@ class Writer:
 
     def _tokens(self, wanted: Sequence[Request]) -> Iterator[list[list[int]]]:
         """The tokens of each text, one more of each every time, without end."""
-        stream = write_tokens(
-            self.model,
-            [encode_prompt(self.model.tokenizer, request.prompt) for request in wanted],
-            [request.seed for request in wanted],
-            temperature=[request.temperature for request in wanted],
-            top_k=self.settings.top_k,
-            top_p=self.settings.top_p,
-        )
+        prompts = [encode_prompt(self.model.tokenizer, request.prompt) for request in wanted]
+        seeds, top_k, top_p = [r.seed for r in wanted], self.settings.top_k, self.settings.top_p
+        at = [request.temperature for request in wanted]
+        stream = write_tokens(self.model, prompts, seeds, temperature=at, top_k=top_k, top_p=top_p)
         texts: list[list[int]] = [[] for _ in wanted]
         with contextlib.closing(stream):
             for column in stream:

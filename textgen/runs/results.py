@@ -277,13 +277,7 @@ def summary_markdown(
 ) -> str:
     """``summary.md`` of a run folder; ``warning`` has what to know first."""
     template = Template(SUMMARY.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
-    text = template.render(
-        metrics=metrics,
-        verdict=verdict(metrics),
-        figures=figure_table({"validation": metrics.validation, "test": metrics.test}),
-        units=units,
-        warning=warning,
-        samples=samples,
-        command=repeat_command(folder),
-    )
-    return f"{text}\n"
+    shown = {"metrics": metrics, "warning": warning, "samples": samples, "units": units}
+    figures = figure_table({"validation": metrics.validation, "test": metrics.test})
+    said = {"verdict": verdict(metrics), "figures": figures, "command": repeat_command(folder)}
+    return template.render(**shown, **said) + "\n"
