@@ -26,6 +26,7 @@ from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.pitman_yor import (
     MIN_PROBABILITY,
     ContextCounts,
+    Counted,
     PitmanYor,
     context_kind,
     fit,
@@ -130,9 +131,7 @@ class TrainingCounts:
                 columns.append(tuple(row[self._longest :] for row in found))
         return ContextCounts(*map(np.array, zip(*columns, strict=True)))
 
-    def fitted(
-        self, documents: Sequence[tuple[np.ndarray, ContextCounts]], limit: int | None = None
-    ) -> "TrainingCounts":
+    def fitted(self, documents: Counted, limit: int | None = None) -> "TrainingCounts":
         """These counts, trusted as validation documents have it.
 
         Args:

@@ -15,7 +15,7 @@ from textgen.core.errors import Moved, ignore, raise_if_cancelled
 from textgen.data.documents import Document
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.base import Encoded
 
 UNIT = "bits per character of raw text, with one end mark per document"
 MAX_ROWS = 32
@@ -116,9 +116,7 @@ Scores = dict[str, list[DocumentBits]]
 
 
 def scored_documents(
-    documents: Sequence[Document],
-    encoded: Sequence[EncodedDocument],
-    rows: Sequence[Mapping[str, np.ndarray]],
+    documents: Sequence[Document], encoded: Encoded, rows: Sequence[Mapping[str, np.ndarray]]
 ) -> Scores:
     """What each part of a model charges for documents.
 

@@ -25,7 +25,7 @@ from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.likelihood import Scores, scored_documents, token_bits
 from textgen.evaluation.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Encoded, Tokenizer
 
 
 class Observed(NamedTuple):
@@ -90,7 +90,7 @@ class LanguageModel:
             return "counts"
         return "with_cache" if self.cache else "with_counts" if self.counts else "network"
 
-    def observe(self, encoded: Sequence[EncodedDocument], moved: Moved = ignore) -> list[Observed]:
+    def observe(self, encoded: Encoded, moved: Moved = ignore) -> list[Observed]:
         """What the parts make of some documents.
 
         Args:
@@ -165,10 +165,7 @@ class LanguageModel:
         return rows
 
     def score(
-        self,
-        documents: Sequence[Document],
-        moved: Moved = ignore,
-        encoded: Sequence[EncodedDocument] | None = None,
+        self, documents: Sequence[Document], moved: Moved = ignore, encoded: Encoded | None = None
     ) -> Scores:
         """What each part charges for each document.
 

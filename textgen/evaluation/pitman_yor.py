@@ -54,6 +54,9 @@ class ContextCounts(NamedTuple):
     different: np.ndarray
 
 
+Counted = Sequence[tuple[np.ndarray, ContextCounts]]  # bits of tokens, and what was counted
+
+
 def context_kind(total: ArrayLike, different: ArrayLike) -> np.ndarray:
     """The kind of a context, from how many tokens were counted after it and how many different
     ones: by the latter, and by how often each came on average. (Where nothing was counted, d and θ
@@ -100,11 +103,7 @@ class PitmanYor:
         return probabilities
 
 
-def fit(
-    orders: Sequence[int],
-    documents: Sequence[tuple[np.ndarray, ContextCounts]],
-    limit: int | None = None,
-) -> PitmanYor:
+def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> PitmanYor:
     """The process that makes the first tokens of documents most likely, but for a weak pull of what
     all kinds of a level share towards START, and of each kind towards that: a kind that these
     documents do not have is like the rest of its level.
@@ -132,17 +131,13 @@ def fit(
 
 
 def likeliest(
-    probabilities: np.ndarray,
-    counts: ContextCounts,
-    kinds: np.ndarray,
-    near: np.ndarray,
-    number: int,
+    base: np.ndarray, counts: ContextCounts, kinds: np.ndarray, near: np.ndarray, number: int
 ) -> np.ndarray:
     """(2, orders, number): log-odds of d, and ln θ, of each kind of context, by which tokens are
     likeliest, but for a pull towards those of their level.
 
     Args:
-        probabilities: (n,) P_0 of the tokens.
+        base: (n,) P_0 of the tokens.
         counts: after their contexts.
         kinds: (orders, n) of these.
         near: (2, orders), those of the levels.
@@ -151,7 +146,7 @@ def likeliest(
     start = np.repeat(near, number)
 
     def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(setting.reshape(2, -1, number), probabilities, counts, kinds)
+        nats, slope = _nats(setting.reshape(2, -1, number), base, counts, kinds)
         away = setting - start
         return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
 

@@ -11,13 +11,13 @@ from typing import TypeAlias
 import numpy as np
 
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import BOUNDARY, EncodedDocument
+from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument
 from textgen.tokenizers.encoding import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning
 TOKENS_PER_COUNT = 1 << 22
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # spans, and which rows begin afresh
-Documents: TypeAlias = Sequence[EncodedDocument] | Sequence[np.ndarray]
+Documents: TypeAlias = Encoded | Sequence[np.ndarray]
 
 
 class Windows:

@@ -23,7 +23,7 @@ from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.likelihood import UNIT, DocumentBits, averages
-from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
+from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, metric_labels
 from textgen.evaluation.significance import Verdict
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
@@ -80,7 +80,7 @@ def build_report(
         about: further attributes of the report.
     """
     loaded, pooled = folds[0], pool_folds(folds)
-    human = metrics.Human([document.text for document in loaded.sample], loaded.language.code)
+    human = Human([document.text for document in loaded.sample], loaded.language.code)
     same_text = [arm for arm in arms if is_on(arm, folds)]
     scored = [arm for arm in same_text if arm.charged]
     described = descriptions(arms)
@@ -384,9 +384,7 @@ def drawn_texts(arm: Arm, temperature: float) -> list[Text]:
     return [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
 
 
-def samples_shown(
-    arms: Sequence[Arm], loaded: Corpus, human: metrics.Human
-) -> list[schema.Samples]:
+def samples_shown(arms: Sequence[Arm], loaded: Corpus, human: Human) -> list[schema.Samples]:
     """What arms wrote: after the same prompts, then after nothing at every temperature."""
     settings, written = evaluation_for(loaded), []
     for prompt in settings.prompts:
@@ -409,13 +407,13 @@ def samples_shown(
     ]
 
 
-def _sample_text(record: Text, human: metrics.Human) -> schema.SampleText:
+def _sample_text(record: Text, human: Human) -> schema.SampleText:
     text = record.text[:SAMPLE_CHARACTERS]
     filled = [span for span in record.filled if span[1] <= len(text)]
     return schema.SampleText(text=text, filled=filled, copied=copied_spans(text, human))
 
 
-def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -> schema.Generated:
+def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: Human) -> schema.Generated:
     """All metrics over the sweep of temperatures, beside human text of equal size."""
     settings = evaluation_for(loaded)
     texts = [document.text for document in loaded.test]

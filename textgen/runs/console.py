@@ -26,7 +26,7 @@ from textgen.data.splits import few
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.runs.finished import Run, generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
-from textgen.runs.results import Metrics, SplitFigures, figure_table, verdict
+from textgen.runs.results import Metrics, Records, SplitFigures, figure_table, verdict
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
@@ -139,9 +139,7 @@ class Screen:
         for data in extra_data:
             self.say(f"  uses external resources: {data}")
 
-    def result(
-        self, folder: Path, warning: str, metrics: Metrics, samples: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def result(self, folder: Path, warning: str, metrics: Metrics, samples: Records) -> None:
         """The verdict, the figures, a sample, the warning of the corpus, and where the rest is."""
         splits = {"validation": metrics.validation, "test": metrics.test}
         self.say(f"{verdict(metrics)}\n\n{figure_table(splits)}")

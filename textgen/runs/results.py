@@ -140,6 +140,7 @@ class Texts(Content):
 
 
 Read = TypeVar("Read")
+Records = Sequence[Mapping[str, Any]]  # of texts that were written
 TRAIN_AGAIN = "train the run again: textgen run experiments/… --overwrite"
 
 
@@ -272,9 +273,7 @@ def verdict(metrics: Metrics) -> str:
     return f"{metrics.name}: {network:.4f} bits per character of held-out text{others}"
 
 
-def summary_markdown(
-    metrics: Metrics, warning: str, samples: Sequence[Mapping[str, Any]], folder: Path
-) -> str:
+def summary_markdown(metrics: Metrics, warning: str, samples: Records, folder: Path) -> str:
     """``summary.md`` of a run folder; ``warning`` has what to know first."""
     template = Template(SUMMARY.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
     shown = {"metrics": metrics, "warning": warning, "samples": samples, "units": units}

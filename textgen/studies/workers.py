@@ -171,13 +171,11 @@ class Tasks:
             self._ray.shutdown()
 
 
-def _task(
-    arguments: Sequence[str], log: str, place: str, variables: Mapping[str, str]
-) -> str | None:
+def _task(arguments: Sequence[str], log: str, place: str, extra: Mapping[str, str]) -> str | None:
     """:meth:`Processes.run` wherever this is called: why it failed, if it did."""
     if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
         return f"{place} and {Path(log).parents[1]} are not folders on {socket.gethostname()}"
-    env = {key: value for key, value in {**os.environ, **variables}.items() if value}
+    env = {key: value for key, value in {**os.environ, **extra}.items() if value}
     with Processes() as processes:
         try:
             processes.run(arguments, Path(log), cwd=place, env=env)

@@ -96,6 +96,9 @@ class Rendered:
     filled: tuple[tuple[int, int, str], ...] = ()
 
 
+Encoded = Sequence[EncodedDocument]
+
+
 def smallest_dtype(size: int) -> np.dtype[Any]:
     """The narrowest unsigned integer type that holds token ids 0 … size − 1."""
     return np.dtype(np.min_scalar_type(size - 1))

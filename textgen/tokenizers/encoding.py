@@ -26,6 +26,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.tokenizers.base import (
     BOUNDARY,
+    Encoded,
     EncodedDocument,
     Tokenizer,
     TokenizerConfig,
@@ -48,9 +49,7 @@ def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokeniz
     return config.fit(texts, tuning, seed, "".join(sorted(alphabet)))
 
 
-def encode_training(
-    experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus
-) -> Sequence[EncodedDocument]:
+def encode_training(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> Encoded:
     """The training documents as tokens: in memory if the tokenizer was fitted on all of them, else
     in a file.
 

@@ -218,6 +218,7 @@ class Form:
         return ("",)
 
 
+Classed = Sequence[tuple[str, str]]  # words, each with its class
 USUAL_CACHE = WordCache(0.8, 32.0)  # where no validation words say otherwise
 Weights = Mapping[str, Sequence[float]]
 
@@ -303,7 +304,7 @@ class Speller:
             return [(1.0, self._components(name)[-1])]
         return [(w / total, component) for w, component in present if w]
 
-    def _log_masses(self, words: Sequence[tuple[str, str]], cached: bool) -> np.ndarray:
+    def _log_masses(self, words: Classed, cached: bool) -> np.ndarray:
         """(n,) float64: ln P(word | class) of words as codes, each with its class, whatever came
         earlier; ``cached``, of words that are new to their document. All words of a class at once
         are faster than one by one."""
@@ -320,7 +321,7 @@ class Speller:
         if earlier is not None:
             earlier.add(self._encode(word), name)
 
-    def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    def document_bits(self, words: Classed) -> tuple[np.ndarray, np.ndarray]:
         """−log2 P of each rare word of a document, given with its class: alone, and with a cache
         of those before it; both (n,) float64."""
         coded = [(self._encode(word), name) for word, name in words]
@@ -439,7 +440,7 @@ class Speller:
         numbers = [*self.examples[name].values()]
         return self._log_masses(words, False), np.array(numbers, dtype=float)
 
-    def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
+    def tune(self, documents: Sequence[Classed]) -> None:
         """Choose the order, the weights and the cache by the likelihood of the rare words, each
         with its class, of whole validation documents."""
         coded = [[(self._encode(word), name) for word, name in words] for words in documents]
@@ -492,15 +493,11 @@ def _by_class(words: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return by_class
 
 
-def fit_speller(
-    documents: Iterable[Sequence[tuple[str, str]]],
-    tuning: Sequence[Sequence[tuple[str, str]]],
-    **settings: Any,
-) -> Speller:
+def fit_speller(documents: Iterable[Classed], tuning: Sequence[Classed], **others: Any) -> Speller:
     """A spelling model of the rare words of the training documents, each with its class, tuned on
-    those of the validation documents; ``settings`` are the other ones of :class:`Speller`."""
+    those of the validation documents; ``others`` are the other settings of :class:`Speller`."""
     examples = _by_class(pair for words in documents for pair in words)
-    speller = Speller({name: Counter(words) for name, words in examples.items()}, **settings)
+    speller = Speller({name: Counter(words) for name, words in examples.items()}, **others)
     speller.tune(tuning)
     return speller
 
@@ -514,9 +511,7 @@ def _seen_before(words: Iterable[tuple[str, str]]) -> np.ndarray:
     return np.array(rows, dtype=int).reshape(-1, 3).T
 
 
-def tuned_word_cache(
-    documents: Sequence[Sequence[tuple[str, str]]], masses: np.ndarray
-) -> WordCache:
+def tuned_word_cache(documents: Sequence[Classed], masses: np.ndarray) -> WordCache:
     """Discount and strength by the likelihood of the rare words of whole validation documents.
 
     Args:

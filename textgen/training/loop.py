@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from textgen.core.system import FLOAT, check_fits
 from textgen.models.batches import Batch, Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.base import Encoded
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.planning import Validation, planned
 from textgen.training.preparation import Prepared
@@ -48,7 +48,7 @@ def train(
     run: Path,
     network: Any,
     experiment: Experiment,
-    encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
+    encoded: tuple[Encoded, Encoded],
     threads: int = 1,
     hooks: Hooks = Hooks(),
     first_update: int = 0,
@@ -203,7 +203,7 @@ def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1)
     check_fits(needed, subject, f"{fewer}, or adaptive_softmax in [backbone]")
 
 
-def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Windows:
+def windows_of(training: Encoded, objective: Objective) -> Windows:
     """Raises:
     TextgenError: a text too short for one window.
     """

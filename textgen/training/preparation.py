@@ -13,7 +13,7 @@ from textgen.core.system import Stopwatch
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.evaluation.counts import MAX_CHARACTERS, TrainingCounts
-from textgen.tokenizers.base import BOUNDARY, EncodedDocument, Tokenizer
+from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument, Tokenizer
 from textgen.tokenizers.encoding import encode_training, fit_tokenizer
 
 
@@ -32,7 +32,7 @@ class Prepared:
     """
 
     tokenizer: Tokenizer
-    encoded: tuple[Sequence[EncodedDocument], list[EncodedDocument]]
+    encoded: tuple[Encoded, list[EncodedDocument]]
     vectors: Vectors
     counts: np.ndarray
     training_counts: TrainingCounts | None
