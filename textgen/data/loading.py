@@ -11,6 +11,7 @@ from typing import Any
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment, TextSettings
+from textgen.data import splits
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
 from textgen.data.language import (
     UNSPACED_SCRIPTS,
@@ -19,17 +20,7 @@ from textgen.data.language import (
     foreign_language,
     language_name,
 )
-from textgen.data.splits import (
-    MIN_TEST_DOCUMENTS,
-    PARTS,
-    PIECE_NUMBER,
-    Division,
-    divide,
-    few,
-    find_groups,
-    hash_of,
-    shorten,
-)
+from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, PIECE_NUMBER, Division, few
 
 # Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
@@ -82,7 +73,7 @@ class Corpus(Division):
         if count_characters(self.train) <= FITTED:
             return self.train
         names, room = set[str](), FITTED
-        for document in sorted(self.train, key=lambda d: hash_of((d.name,), 0)):
+        for document in sorted(self.train, key=lambda d: splits.hash_of((d.name,), 0)):
             if document.characters <= room or not names:
                 names.add(document.name)
                 room -= document.characters
@@ -140,16 +131,16 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
         config, table = experiment.options.fallback, table["fallback"]
         documents = config.documents()
     names, one_text = [d.name for d in documents], getattr(config, "one_text", False)
-    split = find_groups(experiment.split, names, "" if warning else "split.groups")
+    split = splits.find_groups(experiment.split, names, "" if warning else "split.groups")
     if warning and split != experiment.split:
         warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
     documents = apply_edits(documents, experiment.options, one_text)
-    division = divide(documents, split, one_text)
+    division = splits.divide(documents, split, one_text)
     divided = division.train + division.validation + division.test
     uncut = {id(d) for d in divided}
     in_order = [d for d in documents if id(d) in uncut]
     return Corpus(
-        **vars(shorten(division, documents, split)),
+        **vars(splits.shorten(division, documents, split)),
         kind=table["kind"],
         origin=config.origin,
         licence=config.licence,

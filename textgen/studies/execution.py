@@ -33,17 +33,8 @@ from textgen.runs.console import Screen
 from textgen.runs.finished import load_run, read_metrics
 from textgen.runs.folder import is_finished
 from textgen.runs.results import read_content
-from textgen.studies.study import (
-    PLAN_FILE,
-    ArmPlan,
-    Cell,
-    Study,
-    differences,
-    load_study,
-    plan_study,
-    read_plans,
-    under_budget,
-)
+from textgen.studies import study as studies
+from textgen.studies.study import ArmPlan, Cell, Study, under_budget
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
@@ -79,7 +70,7 @@ def run_study(
             of them at once and before any run; or, after everything else is done and the report is
             written, that some runs have failed.
     """
-    study, screen = load_study(path), Screen(quiet)
+    study, screen = studies.load_study(path), Screen(quiet)
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
     folder, reports = Path(runs_folder) / study.name, Path(reports_folder)
@@ -124,7 +115,7 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     place, screen = job.place, job.screen
     folds = show_text(study, screen)
     with screen.stage():
-        plans = plan_study(study, folder, job.overwrite, job.workers, screen.say)
+        plans = studies.plan_study(study, folder, job.overwrite, job.workers, screen.say)
     experiments = planned_experiments(study, plans)
     replaced = _replaced(experiments, folder, folds[0].sha256, job.overwrite)
     missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
@@ -190,13 +181,13 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     cells = [cell for cell in study.cells if cell.name not in skipped]
     if not cells:
         raise TextgenError(f"{study.path}: sizes: no training text is as large", "lower sizes")
-    contents, plans = reports / grids.GRID_FILE, folder / PLAN_FILE
+    contents, plans = reports / grids.GRID_FILE, folder / studies.PLAN_FILE
     if contents.exists() and not plans.exists():  # cells on record need no runs
         write_json(plans, read_content(contents, grids.Contents, grids.AGAIN).timed)
     *_, last = (cell for cell in study.cells if study.timed_on in (cell.text, ""))
     timed = study.cell(last.text, last.size and "all", study.budget.amounts[-1])
     with screen.stage():
-        found = plan_study(timed.study, folder, job.overwrite, job.workers, screen.say)
+        found = studies.plan_study(timed.study, folder, job.overwrite, job.workers, screen.say)
     planned = {
         c.name: _plain({a: under_budget(c.study, a, p) for a, p in found.items()}) for c in cells
     }
@@ -214,8 +205,8 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     beside = overhead(0)[0] if study.seconds else 0.0
     costs = [beside + cell.budget[1] for cell in missing]
     for number, cell in enumerate(missing, 1):
-        plan, new = folder / cell.name / PLAN_FILE, planned[cell.name]
-        stored = _plain(read_plans(plan))  # of other settings: found by their runs
+        plan, new = folder / cell.name / studies.PLAN_FILE, planned[cell.name]
+        stored = _plain(studies.read_plans(plan))  # of other settings: found by their runs
         same = [a for a in new.keys() & stored if stored[a]["experiment"] == new[a]["experiment"]]
         write_json(plan, new | {arm: stored[arm] for arm in same})  # nothing is timed here
         place = f"{cell.name}, cell {len(cells) - len(missing) + number} of {len(cells)}: "
@@ -335,7 +326,7 @@ def _replaced(
         try:
             stored = load_experiment(run / "experiment.toml")
             before = run_folder.text_of(run)
-            changes = differences(stored.resolved, experiment.resolved)
+            changes = studies.differences(stored.resolved, experiment.resolved)
             if before and before.sha256 != sha256:
                 changes.append(f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
             if is_finished(run):

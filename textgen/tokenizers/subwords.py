@@ -23,17 +23,8 @@ import numpy as np
 from pydantic import Field
 
 from textgen.core.settings import Count
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    ESCAPE,
-    RESERVED,
-    DocumentCounts,
-    EncodedDocument,
-    Tokenizer,
-    document_with_escapes,
-    smallest_dtype,
-    with_pace,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, EncodedDocument, Tokenizer
 from textgen.tokenizers.borders import WHITE, Borders, Openings, white_escapes
 
 BYTES = 256
@@ -64,7 +55,7 @@ class Subwords:
         alphabet = "".join(sorted(characters))
         segments = chain.from_iterable(_split(text, frozenset(alphabet))[::2] for text in texts)
         learnt = train_subwords(segments, self.model, self.size)
-        return with_pace(SubwordTokenizer(learnt, alphabet), texts)
+        return base.with_pace(SubwordTokenizer(learnt, alphabet), texts)
 
     def load(self, state: dict[str, Any]) -> "SubwordTokenizer":
         """The fitted tokenizer from its ``state()``."""
@@ -108,9 +99,9 @@ class SubwordTokenizer(Tokenizer):
         encodings = encode(parts[::2], add_special_tokens=False)
         known = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64) + RESERVED
         escapes = np.cumsum([len(e.ids) for e in encodings])[:-1]
-        tokens = np.insert(known, escapes, ESCAPE).astype(smallest_dtype(self.size))
+        tokens = np.insert(known, escapes, ESCAPE).astype(base.smallest_dtype(self.size))
         ends = None if training else _ends(parts, encodings)
-        return document_with_escapes(text, tokens, parts[1::2], ends)
+        return base.document_with_escapes(text, tokens, parts[1::2], ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
@@ -122,7 +113,7 @@ class SubwordTokenizer(Tokenizer):
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""
         return self._live.decode_batch(numbers, skip_special_tokens=False)
 
-    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+    def borders(self, earlier: base.DocumentCounts | None = None) -> Borders:
         """White space is ASCII, so the first byte of a subword tells whether a border comes::
 
             P(border | h) = Σ_{v begins with a white byte} P(v | h) + P(end | h)

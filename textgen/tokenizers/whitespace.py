@@ -23,17 +23,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from textgen.tokenizers.base import (
-    RESERVED,
-    EncodedDocument,
-    GrowingText,
-    PlaceholderTokenizer,
-    Span,
-    StepsOf,
-    Tokenizer,
-    spelled,
-    with_pace,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import RESERVED, EncodedDocument, GrowingText, Span, StepsOf
 from textgen.tokenizers.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
@@ -63,7 +54,7 @@ class Whitespace:
             )
             speller = fit_speller(*hidden, **fitted.spelling_settings(token))
             fitted.spelling[name] = speller.state()
-        return with_pace(fitted, texts)
+        return base.with_pace(fitted, texts)
 
     def load(self, state: dict[str, Any]) -> "WhitespaceTokenizer":
         """The fitted tokenizer from its ``state()``."""
@@ -71,7 +62,7 @@ class Whitespace:
 
 
 @dataclass(frozen=True)
-class WhitespaceTokenizer(PlaceholderTokenizer):
+class WhitespaceTokenizer(base.PlaceholderTokenizer):
     """Token ids in this order: the two reserved ones, ``<spacing>``, ``<spelled>``, and the words
     and the line end, frequent ones first.
 
@@ -118,7 +109,7 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the training text decides
         known = self.spelling[CLASSES[SPACING]]["examples"]
-        return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
+        return base.Tokenizer.unwritable if known else (*base.Tokenizer.unwritable, SPACING)
 
     def spans(self, text: str) -> Iterator[Span]:
         """The tokens of a text."""
@@ -145,7 +136,7 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         if not len(tokens) or tokens[-1] not in CLASSES:
             return None
         token = int(tokens[-1])
-        return partial(spelled, self.spellers[token], CLASSES[token], MARKS[token])
+        return partial(base.spelled, self.spellers[token], CLASSES[token], MARKS[token])
 
 
 class _Writer(GrowingText):

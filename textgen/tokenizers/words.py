@@ -24,14 +24,8 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    DocumentCounts,
-    EncodedDocument,
-    PlaceholderTokenizer,
-    StepsOf,
-    with_pace,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import BOUNDARY, EncodedDocument, PlaceholderTokenizer, with_pace
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
@@ -147,7 +141,7 @@ class WordTokenizer(PlaceholderTokenizer):
     def writer(self, before: str = "", fill: str = "scored") -> WordWriter:
         return WordWriter(self, before, fill)
 
-    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+    def surface_steps(self, tokens: Sequence[int]) -> base.StepsOf | None:
         return self.policy.surface_steps(tokens) or super().surface_steps(tokens)
 
     def temperature_offsets(self, temperature: float) -> np.ndarray:
@@ -157,7 +151,7 @@ class WordTokenizer(PlaceholderTokenizer):
                 offsets[token] = offset
         return offsets
 
-    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+    def borders(self, earlier: base.DocumentCounts | None = None) -> Borders:
         """A single space belongs to the word behind it, other white space is a piece of its own. So
         a border is a word with its space, a piece of white space, or the end; behind a case
         modifier m the next token tells. A rare word has its space unless ``<join>`` stands before
