@@ -11,15 +11,10 @@ from typing import Any
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment, TextSettings
+from textgen.data import language as languages
 from textgen.data import splits
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
-from textgen.data.language import (
-    UNSPACED_SCRIPTS,
-    Language,
-    find_language,
-    foreign_language,
-    language_name,
-)
+from textgen.data.language import Language, find_language, foreign_language
 from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, PIECE_NUMBER, Division, few
 
 # Documents of a part, at most, that are named on the terminal.
@@ -237,7 +232,7 @@ def language_warnings(config: Any, language: Language) -> list[str]:
     """Sentences about settings of any tokenizer that do not fit the language of the training split,
     each with what to do."""
     warnings, script = [], language.script
-    if script in UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
+    if script in languages.UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
         warnings.append(
             f"No spaces divide the words of this script ({script}), so almost every character is "
             'a word of its own. Take [tokenizer] kind = "subwords" or "characters", or a segmenter '
@@ -247,7 +242,7 @@ def language_warnings(config: Any, language: Language) -> list[str]:
     if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
         hint = "" if language.stated else f'; if that is wrong, state language = "{tagger}"'
         warnings.append(
-            f"The tagger {model} is for {language_name(tagger)}, but the text is in "
+            f"The tagger {model} is for {languages.language_name(tagger)}, but the text is in "
             f"{language.name}: choose a tagger for that language or another policy{hint}."
         )
     return warnings
