@@ -540,7 +540,7 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
     return replace(plan, experiment=study.experiment(arm).arm, updates=updates)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> None:
     """Measure the experiment of a file, for a number of seconds, and write a file."""
     experiment, seconds, output = arguments
     ready, go = (Path(output).with_suffix(f".{gate}") for gate in GATES)
@@ -555,7 +555,6 @@ def main(arguments: Sequence[str]) -> int:
 
     measured = measure(load_experiment(experiment), seconds=float(seconds), turn=turn)
     write_json(Path(output), measured)
-    return 0
 
 
 def measure(

@@ -246,7 +246,7 @@ def main(arguments: Sequence[str]) -> int:
     module, *rest = arguments
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        return importlib.import_module(module).main(rest)
+        return importlib.import_module(module).main(rest) or 0
     except TextgenError as error:
         print(f"textgen: {error}")
         return 2
