@@ -194,8 +194,9 @@ class Stepper:
         alone."""
         drawing = forced, numbers, temperature, offsets
         self._carry, written = self._loop(self._carry, self._token, *drawing)
-        self._token = written[-1]
-        return written.numpy()
+        tokens = written.numpy()
+        self._token = tokens[-1]
+        return tokens
 
     def copy(self) -> "Stepper":
         """The same place of the same texts, to go on from independently; without learning."""
