@@ -15,6 +15,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import BUDGETS, POINTS, CorpusOptions, Plugin, Sampling, Split, Training
 from textgen.core.system import kind_of
 
+Table = Mapping[str, Any]  # of TOML
 TABLES = (
     *("corpus", "tokenizer", "embedding", "objective", "split", "backbone"),
     *("training_counts", "cache", "training", "sampling"),
@@ -137,7 +138,7 @@ def load_experiment(
     return replace(experiment, left_out=tuple(reader.left_out))
 
 
-def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
+def resolve_experiment(data: Table, where: str = "experiment") -> Experiment:
     """The Experiment that nested plain data describes; ``where`` names it in errors."""
     if "arms" in data:
         hint = "run the whole study with: textgen study"
@@ -145,7 +146,7 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     return _resolve(Experiment, {**DEFAULTS, **data}, where)
 
 
-def resolve_text(data: Mapping[str, Any]) -> TextSettings:
+def resolve_text(data: Table) -> TextSettings:
     """The same of the tables and settings that decide which text is read and how it is divided."""
     return _resolve(TextSettings, data, "corpus")
 
@@ -160,7 +161,7 @@ class _Options:
     corpus: CorpusOptions
 
 
-def _resolve(cls: type[Settings], data: Mapping[str, Any], where: str) -> Settings:
+def _resolve(cls: type[Settings], data: Table, where: str) -> Settings:
     known = [setting.name for setting in fields(cls) if setting.name in KEYS]
     if unknown := [key for key in data if key not in known]:
         hint = core.suggestion(unknown[0], known)
@@ -239,7 +240,7 @@ class SettingsReader:
         base = self.read(path.parent / include, (*included_by, path))
         return self._merge(base, data, str(path))
 
-    def override(self, data: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+    def override(self, data: Table, texts: Sequence[str]) -> dict[str, Any]:
         """Settings with every ``table.key=value``, the values written as in TOML. Tables count
         before kinds and kinds before other settings; of two for the same setting the last counts.
         ``table={kind="…", …}`` is the whole table, with nothing of what was there before.
@@ -262,9 +263,7 @@ class SettingsReader:
             result = self._merge(result, value, "--set")
         return result
 
-    def _merge(
-        self, base: Mapping[str, Any], change: Mapping[str, Any], where: str
-    ) -> dict[str, Any]:
+    def _merge(self, base: Table, change: Table, where: str) -> dict[str, Any]:
         """``change`` over ``base``. A table of another ``kind`` keeps the settings that the new
         kind has, too; another budget replaces the base's."""
         result = _without_groups(base, change)
@@ -282,9 +281,7 @@ class SettingsReader:
             result[key] = value
         return result
 
-    def _still_valid(
-        self, point: str, old: Mapping[str, Any], new: Mapping[str, Any], where: str
-    ) -> Mapping[str, Any]:
+    def _still_valid(self, point: str, old: Table, new: Table, where: str) -> Table:
         """The settings of a table that still apply when ``new`` is set over it, for another kind
         has others. A corpus keeps how its text is changed, not where it comes from."""
         before = old.get("kind", core.DEFAULT_KINDS.get(point))
@@ -301,7 +298,7 @@ class SettingsReader:
         return {name: value for name, value in old.items() if name in names}
 
 
-def _without_groups(settings: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def _without_groups(settings: Table, change: Table) -> dict[str, Any]:
     """Settings before a change to them: groups name documents, and go with their kind of corpus."""
     before, after = (
         corpus.get("kind") if isinstance(corpus := data.get("corpus"), Mapping) else corpus
