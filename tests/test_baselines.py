@@ -207,7 +207,7 @@ def noise(length, seed, alphabet=256):
 def costs(compressor, training, texts):
     train, test = ([Document(str(i), t) for i, t in enumerate(part)] for part in (training, texts))
     corpus = SimpleNamespace(train=train, validation=[], test=test)
-    return baselines.score_baseline(compressor, baselines.Bytes(), corpus)[1]["counts"]
+    return baselines.score_baseline(compressor, baselines.Bytes(), corpus, (), True)[1]["counts"]
 
 
 @COMPRESSORS

@@ -26,7 +26,7 @@ from rich.console import Console
 import textgen as package
 from textgen import cli
 from textgen.core.errors import TextgenError, json_line, visible
-from textgen.core.experiment import load_experiment
+from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.system import write_file
 from textgen.data.loading import load_corpus
 from textgen.models.batches import Windows
@@ -157,29 +157,38 @@ def test_a_training_that_has_ended_is_finished(textgen, experiment_file, tmp_pat
 def test_a_folder_is_locked_prepared_begun_and_replaced(experiment_file, tmp_path, monkeypatch):
     experiment, folder = load_experiment(experiment_file), tmp_path / "r"
     other = load_experiment(experiment_file, ["seed=5"])
-    lock = run_folder.prepare_folder(folder, experiment, overwrite=False)
-    with pytest.raises(TextgenError, match="another process"):
-        run_folder.prepare_folder(folder, experiment, overwrite=True)
-    lock.release()
+
+    def prepare(made: Experiment, overwrite: bool) -> None:
+        with run_folder.prepared_folder(folder, made, overwrite):
+            pass
+
+    with (
+        run_folder.prepared_folder(folder, experiment, overwrite=False),
+        pytest.raises(TextgenError, match="another process"),
+    ):
+        prepare(experiment, overwrite=True)
     (folder / "experiment.toml.12-ab.new").write_text("half of it")  # by one that was killed
     for made in (other, experiment):  # the first one stopped before a checkpoint
-        run_folder.prepare_folder(folder, made, overwrite=False).release()
+        prepare(made, overwrite=False)
         run_folder.begin_folder(folder, made, overwrite=False)
-    assert run_folder.stored_experiment(folder).seed == experiment.seed
+    assert load_experiment(folder / "experiment.toml").seed == experiment.seed
     (folder / "metrics.json").write_text("{}")
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "write_experiment", lambda *_: None)  # killed before it
         run_folder.begin_folder(folder, experiment, overwrite=True)
     assert not (folder / "metrics.json").exists()
-    run_folder.prepare_folder(folder, experiment, overwrite=True).release()
+    prepare(experiment, overwrite=True)
     for content in ("{", '{"corpus": null}'):
         (folder / "manifest.json").write_text(content)
         with pytest.raises(TextgenError, match=r"manifest\.json"):
             run_folder.check_same_text(folder, "0" * 64)
     mine = tmp_path / "mine" / "thesis.txt"
     write_file(mine, "dear to me")
-    with pytest.raises(TextgenError, match="not a run of textgen"):
-        run_folder.prepare_folder(mine.parent, experiment, overwrite=True)
+    with (
+        pytest.raises(TextgenError, match="not a run of textgen"),
+        run_folder.prepared_folder(mine.parent, experiment, overwrite=True),
+    ):
+        pass
     assert mine.read_text() == "dear to me"
 
 

@@ -87,10 +87,9 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     with pytest.raises(TextgenError, match="--overwrite"):
         trying.try_texts(path, minutes=5, **folders)
     written = study[0].path.read_text()
-    lock = lock_study(tmp_path / "runs" / "novel")
-    with pytest.raises(TextgenError, match="another process is working"):
+    busy = pytest.raises(TextgenError, match="another process is working")
+    with lock_study(tmp_path / "runs" / "novel"), busy:
         trying.try_texts(path, minutes=5, overwrite=True, **folders)
-    lock.release()
     assert study[0].path.read_text() == written
     trying.try_texts(path, minutes=5, seeds=2, overwrite=True, **folders)
     assert study[0].path.read_text() != written

@@ -2,8 +2,6 @@
 runs, so that ``--help`` is there at once; its arguments have the names of the options. An integer
 that it returns is the exit code."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import errno
@@ -22,7 +20,6 @@ from textgen.core.system import exit_immediately
 
 Options = argparse.Namespace
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
-SPLITS = ("train", "validation", "test")
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -66,22 +63,6 @@ class Parser(argparse.ArgumentParser):
         return group
 
 
-Arguments = Callable[[Parser], None]
-# Name → what adds its arguments, and the function that is called with them.
-COMMANDS: dict[str, tuple[Arguments, str]] = {}
-
-
-def command(function: str) -> Callable[[Arguments], Arguments]:
-    """Marks what adds the arguments of a command, whose name and help it has."""
-
-    def add(arguments: Arguments) -> Arguments:
-        COMMANDS[arguments.__name__.removeprefix("_")] = arguments, function
-        return arguments
-
-    return add
-
-
-@command("studies.trying:try_texts")
 def _try(parser: Parser) -> None:
     """find out which learns your texts better: characters, subwords or words"""
     text = "a folder of texts, or one file (default: Lovecraft's tales): .txt; after "
@@ -96,7 +77,6 @@ def _try(parser: Parser) -> None:
     parser.flag("--quiet", "print only warnings and errors")
 
 
-@command("runs.pipeline:train")
 def _run(parser: Parser) -> None:
     """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
@@ -110,7 +90,6 @@ def _run(parser: Parser) -> None:
     parser.flag("--quiet", "print only warnings and errors")
 
 
-@command("studies.execution:run_study")
 def _study(parser: Parser) -> None:
     """run arms × seeds under one budget, and compare them"""
     parser.option("path", "a TOML file or a name, e.g. study_small", metavar="study", type=Path)
@@ -121,7 +100,6 @@ def _study(parser: Parser) -> None:
     parser.flag("--quiet", "print only warnings and errors")
 
 
-@command("studies.tuning:tune")
 def _tune(parser: Parser) -> None:
     """try one list of settings on every arm of a study; write matched and tuned experiment files"""
     parser.option("path", "a TOML file with a table [tune]", metavar="study", type=Path)
@@ -131,7 +109,6 @@ def _tune(parser: Parser) -> None:
     parser.flag("--quiet", "print only warnings and errors")
 
 
-@command("report.comparison:compare_runs")
 def _compare(parser: Parser) -> None:
     """compare finished runs in one report"""
     folders = "run folders, e.g. runs/char; hf:FOLDER for a Hugging Face model"
@@ -146,7 +123,6 @@ def _compare(parser: Parser) -> None:
     parser.flag("--quiet", "print only warnings and errors")
 
 
-@command("runs.console:generate")
 def _generate(parser: Parser) -> None:
     """write text with a finished run"""
     parser.option("run", RUN, type=Path)
@@ -169,7 +145,6 @@ def _generate(parser: Parser) -> None:
     parser.flag("--json", "one JSON record per line")
 
 
-@command("interactive.server:play")
 def _play(parser: Parser) -> None:
     """ask trained models side by side, in a page"""
     parser.option("runs", "run folders, e.g. runs/char", type=Path, nargs="+", metavar="RUN")
@@ -177,7 +152,6 @@ def _play(parser: Parser) -> None:
     parser.part("that answers until another is chosen")
 
 
-@command("auditing.audit:audit")
 def _audit(parser: Parser) -> None:
     """check that the bits a model reports are a valid likelihood; exit code 1 if a check fails"""
     from textgen.evaluation.units import UNITS
@@ -195,12 +169,11 @@ def _audit(parser: Parser) -> None:
     parser.flag("--json", "print the audit as JSON")
 
 
-@command("runs.console:score")
 def _score(parser: Parser) -> None:
     """score a passage, each word of a passage, or a split of a run's own text, in bits"""
     parser.option("runs", f"{RUN}; several only with --words", type=Path, nargs="+", metavar="RUN")
     passage, split = parser.passage(), "a split of the run's own text, in place of a passage"
-    passage.add_argument("--split", choices=SPLITS, help=split)
+    passage.add_argument("--split", choices=("train", "validation", "test"), help=split)
     items = "with --words: a CSV of item, text and, optionally, context, which is not charged"
     passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
     words = "write each word's surprisal to this CSV; an upper bound for word and subword models"
@@ -210,19 +183,15 @@ def _score(parser: Parser) -> None:
     parser.flag("--json", "print JSON")
 
 
-@command("commands:corpus")
 def _corpus(parser: Parser) -> None:
     """list corpora, or show the statistics and split of one"""
-    text = (
-        "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind of "
-    )
-    text += "corpus, to show its text and split; without an argument, the kinds are listed"
+    text = "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind "
+    text += "of corpus, to show its text and split; without an argument, the kinds are listed"
     parser.option("corpus", text, nargs="?", metavar="TEXTS, EXPERIMENT or KIND")
     parser.overrides("corpus.path=my_texts")
     parser.flag("--json", "print JSON")
 
 
-@command("commands:baseline")
 def _baseline(parser: Parser) -> None:
     """score n-grams or compressors on an experiment's text"""
     parser.option("experiment", EXPERIMENT, type=Path)
@@ -237,10 +206,27 @@ def _baseline(parser: Parser) -> None:
     parser.flag("--json", "one JSON record per model")
 
 
-@command("commands:schema")
 def _schema(parser: Parser) -> None:
     """write the JSON schema of experiment files, for editors"""
     parser.flag("--study", "write the schema of study files instead")
+
+
+# Name → what adds its arguments, whose docstring is its help, and the function that is called with
+# them.
+COMMANDS: dict[str, tuple[Callable[[Parser], None], str]] = {
+    "try": (_try, "studies.trying:try_texts"),
+    "run": (_run, "runs.pipeline:train"),
+    "study": (_study, "studies.execution:run_study"),
+    "tune": (_tune, "studies.tuning:tune"),
+    "compare": (_compare, "report.comparison:compare_runs"),
+    "generate": (_generate, "runs.console:generate"),
+    "play": (_play, "interactive.server:play"),
+    "audit": (_audit, "auditing.audit:audit"),
+    "score": (_score, "runs.console:score"),
+    "corpus": (_corpus, "commands:corpus"),
+    "baseline": (_baseline, "commands:baseline"),
+    "schema": (_schema, "commands:schema"),
+}
 
 
 def script(*before: str) -> NoReturn:

@@ -1,20 +1,11 @@
 """Commands that several packages serve; :mod:`textgen.cli` parses their arguments."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
+from textgen.core import experiment as experiments
 from textgen.core.errors import TextgenError, json_line
-from textgen.core.experiment import (
-    Experiment,
-    SettingsReader,
-    TextSettings,
-    find_experiment,
-    json_schema,
-    load_experiment,
-    resolve_text,
-)
+from textgen.core.experiment import Experiment, TextSettings
 from textgen.core.settings import lookup, plugin_table, suggestion
 from textgen.core.system import kind_of
 from textgen.data.language import Language
@@ -34,13 +25,15 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         print(json_line(docs, indent=2) if json else "\n".join(lines))
         return
     settings: TextSettings
+    reader = experiments.SettingsReader()
     if corpus in kinds:
-        settings = resolve_text(SettingsReader().override({"corpus": {"kind": corpus}}, overrides))
-    elif find_experiment(corpus).suffix == ".toml":
-        settings = load_experiment(corpus, overrides)
+        table = {"corpus": {"kind": corpus}}
+        settings = experiments.resolve_text(reader.override(table, overrides))
+    elif experiments.find_experiment(corpus).suffix == ".toml":
+        settings = experiments.load_experiment(corpus, overrides)
     elif (kind := kind_of(Path(corpus)).removeprefix("a ")) in kinds:
         table = {"corpus": {"kind": kind, "path": corpus}}
-        settings = resolve_text(SettingsReader().override(table, overrides))
+        settings = experiments.resolve_text(reader.override(table, overrides))
     else:
         message = "not a kind of corpus, an experiment, a folder or a file"
         raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))
@@ -65,7 +58,7 @@ def baseline(
     if kind is None:
         kind = "kneser_ney" if command is None else "command"
     baselines.make_baselines(kind, orders, command)  # errors come before any work
-    settings = load_experiment(experiment, overrides)
+    settings = experiments.load_experiment(experiment, overrides)
     loaded, screen = load_corpus(settings), Screen(quiet=json)
     screen.corpus(settings, loaded)
     records = baselines.baseline(settings, loaded, orders, kind=kind, command=command)
@@ -77,4 +70,4 @@ def baseline(
 
 
 def schema(study: bool) -> None:
-    print(json_line(json_schema(Study if study else Experiment), indent=2))
+    print(json_line(experiments.json_schema(Study if study else Experiment), indent=2))

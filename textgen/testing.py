@@ -9,8 +9,6 @@ No test runner is needed: a check raises AssertionError with a sentence. Checks 
 small alphabet allows all texts to be listed, and otherwise look at a handful of awkward texts.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import json
@@ -94,9 +92,8 @@ def check_tokenizer(config: Any) -> None:
     offsets = tokenizer.temperature_offsets(0.5)
     assert offsets.shape == (tokenizer.size,), "temperature_offsets does not cover every token"
     assert (offsets < 1e-6).all(), "a temperature below 1 makes some token more probable"
-    assert not tokenizer.temperature_offsets(1.0).any(), (
-        "what is drawn at temperature 1 is not what is scored"
-    )
+    unchanged = not tokenizer.temperature_offsets(1.0).any()
+    assert unchanged, "what is drawn at temperature 1 is not what is scored"
     writable = np.array([t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3)
     for fill, cached in (*((fill, False) for fill in FILL), ("scored", True)):
         options = {"before": "A ab", "fill": fill, "seed": 1, "cached": cached}

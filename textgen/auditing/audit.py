@@ -1,7 +1,5 @@
 """An audit: six checks of what a language model claims about a text."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
@@ -9,7 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +20,7 @@ import textgen
 from textgen.auditing.checks import CHECKS, Case, Check, Verdict, decode_words
 from textgen.auditing.claims import Claim, ModelFactory, as_claim, own_claim
 from textgen.auditing.sources import RUN, open_source
-from textgen.core.errors import UNREADABLE, TextgenError, json_line
+from textgen.core.errors import UNREADABLE, Say, TextgenError, ignore, json_line
 from textgen.core.settings import PARTS
 from textgen.core.system import sha256_of, write_json
 from textgen.runs.console import read_passage
@@ -134,7 +132,7 @@ def audit_model(
     claim: Claim | Mapping[str, Any] | None = None,
     part: str = "network",
     end: bool = True,
-    say: Callable[[str], object] = lambda line: None,
+    say: Say = ignore,
 ) -> Audit:
     """Audit a language model: check that the bits it claims for a text are a likelihood.
 

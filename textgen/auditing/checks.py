@@ -1,7 +1,5 @@
 """The six checks of an audit, and the arithmetic coder that a model's probabilities drive."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re
@@ -329,10 +327,9 @@ def codes_as_claimed(case: Case) -> Result:
     except Exception as error:  # a model that was led astray may raise anything
         back, result = None, f"nothing ({type(error).__name__}: {error})"
     more = f", more than {TOLERANCE:.1%} above" if too_large else ""
-    found = (
-        f"{expected:,.1f} bits are {'measured' if claimed is None else 'claimed'}, {size:,.1f} are "
-        f"written{more}; another instance decodes {result}"
-    )
+    origin = "measured" if claimed is None else "claimed"
+    found = f"{expected:,.1f} bits are {origin}, {size:,.1f} are written{more}; another instance "
+    found += f"decodes {result}"
     right = not too_large and back == case.text
     if right and case.total < MIN_BITS:
         return "too short", f"{found}; the text is too short: {MIN_BITS:,.0f} bits are needed"

@@ -1,7 +1,5 @@
 """What a model must offer to be audited, and what it claims about a text."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields

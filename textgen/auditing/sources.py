@@ -1,7 +1,5 @@
 """Where an audited model comes from: a finished run, a Hugging Face folder, a class in Python."""
 
-from __future__ import annotations
-
 import inspect
 import math
 import runpy

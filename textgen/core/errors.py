@@ -1,6 +1,4 @@
-"""Exceptions that users see, text that a terminal can show, and work that can be cancelled."""
-
-from __future__ import annotations
+"""Exceptions that users see, text that a terminal can show, work that reports or is cancelled."""
 
 import contextlib
 import csv
@@ -9,7 +7,7 @@ import json
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,12 @@ UNREADABLE = (
     *(csv.Error, zipfile.BadZipFile, zlib.error),
 )
 MAX_MESSAGE_CHARACTERS = 1600
+Say = Callable[[str], object]  # called with a line for people
+Moved = Callable[[int, int], object]  # called with what is done, and how much there is to do
+
+
+def ignore(*_: object) -> None:
+    """For callers that do not want to be told."""
 
 
 class TextgenError(Exception):
@@ -98,13 +102,18 @@ class Cancelled(Exception):  # noqa: N818 - nothing is wrong
 
 
 @contextlib.contextmanager
-def cancellable(cancelled: threading.Event) -> Iterator[None]:
-    """Work that ends, in this thread, at the first :func:`raise_if_cancelled` after the event."""
-    before = _cancelled.set(cancelled)
+def holding(variable: ContextVar[Any], value: object) -> Iterator[None]:
+    """Within the block a variable has this value."""
+    before = variable.set(value)
     try:
         yield
     finally:
-        _cancelled.reset(before)
+        variable.reset(before)
+
+
+def cancellable(cancelled: threading.Event) -> contextlib.AbstractContextManager[None]:
+    """Work that ends, in this thread, at the first :func:`raise_if_cancelled` after the event."""
+    return holding(_cancelled, cancelled)
 
 
 def raise_if_cancelled() -> None:

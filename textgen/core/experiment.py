@@ -1,7 +1,5 @@
 """TOML → frozen Experiment: files found by name, ``include``, and ``--set table.key=value``."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,32 +10,12 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from textgen.core import settings as core
 from textgen.core.errors import TextgenError
-from textgen.core.settings import (
-    BUDGETS,
-    DEFAULT_KINDS,
-    PARTS,
-    POINTS,
-    CacheSettings,
-    CorpusOptions,
-    LanguageCode,
-    Name,
-    PartName,
-    Plugin,
-    Sampling,
-    Seed,
-    Split,
-    Training,
-    TrainingCountsSettings,
-    adapter,
-    build,
-    check_one_budget,
-    lookup,
-    plain,
-    suggestion,
-)
+from textgen.core.settings import BUDGETS, POINTS, CorpusOptions, Plugin, Sampling, Split, Training
 from textgen.core.system import kind_of
 
+Table = Mapping[str, Any]  # of TOML
 TABLES = (
     *("corpus", "tokenizer", "embedding", "objective", "split", "backbone"),
     *("training_counts", "cache", "training", "sampling"),
@@ -63,15 +41,16 @@ class TextSettings:
     """
 
     corpus: Annotated[Any, Plugin("corpus")]
-    language: LanguageCode | None = None
+    language: core.LanguageCode | None = None
     split: Split = field(default_factory=Split)
     options: CorpusOptions = field(default_factory=CorpusOptions)
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
         """All settings as nested plain data, with every default written out."""
-        settings = {key: plain(getattr(self, key, None)) for key in KEYS}
-        settings["corpus"] |= {key: value for key, value in plain(self.options).items() if value}
+        settings = {key: core.plain(getattr(self, key, None)) for key in KEYS}
+        options = core.plain(self.options)
+        settings["corpus"] |= {key: options[key] for key in options if options[key]}
         return {key: value for key, value in settings.items() if value is not None}
 
     @property
@@ -95,28 +74,30 @@ class Experiment(TextSettings):
         ValueError: not exactly one budget; samples of a part that the model does not have.
     """
 
-    name: Name = "experiment"
-    seed: Seed = 1
+    name: core.Name = "experiment"
+    seed: core.Seed = 1
     tokenizer: Annotated[Any, Plugin("tokenizer")]
     embedding: Annotated[Any, Plugin("embedding")]
     objective: Annotated[Any, Plugin("objective")]
     backbone: Annotated[Any, Plugin("backbone")]
-    training_counts: TrainingCountsSettings = field(default_factory=TrainingCountsSettings)
-    cache: CacheSettings = field(default_factory=CacheSettings)
+    training_counts: core.TrainingCountsSettings = field(
+        default_factory=core.TrainingCountsSettings
+    )
+    cache: core.CacheSettings = field(default_factory=core.CacheSettings)
     training: Training = field(default_factory=Training)
     sampling: Sampling = field(default_factory=Sampling)
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        check_one_budget("training", self.training, BUDGETS)
+        core.check_one_budget("training", self.training, BUDGETS)
         if self.sampling.part not in self.parts:
             raise ValueError(f"sampling.{self._missing_part(self.sampling.part)}")
 
     @property
-    def parts(self) -> tuple[PartName, ...]:
+    def parts(self) -> tuple[core.PartName, ...]:
         """Those of its model, see :mod:`textgen.evaluation.model`."""
         optional = {"with_cache": self.cache.orders, "counts": self.training_counts.orders}
-        return tuple(part for part in PARTS if optional.get(part, True))
+        return tuple(part for part in core.PARTS if optional.get(part, True))
 
     def check_part(self, part: str) -> None:
         """Raises:
@@ -157,7 +138,7 @@ def load_experiment(
     return replace(experiment, left_out=tuple(reader.left_out))
 
 
-def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
+def resolve_experiment(data: Table, where: str = "experiment") -> Experiment:
     """The Experiment that nested plain data describes; ``where`` names it in errors."""
     if "arms" in data:
         hint = "run the whole study with: textgen study"
@@ -165,9 +146,9 @@ def resolve_experiment(data: Mapping[str, Any], where: str = "experiment") -> Ex
     return _resolve(Experiment, {**DEFAULTS, **data}, where)
 
 
-def resolve_text(data: Mapping[str, Any], where: str = "corpus") -> TextSettings:
+def resolve_text(data: Table) -> TextSettings:
     """The same of the tables and settings that decide which text is read and how it is divided."""
-    return _resolve(TextSettings, data, where)
+    return _resolve(TextSettings, data, "corpus")
 
 
 Settings = TypeVar("Settings", bound=TextSettings)
@@ -180,17 +161,18 @@ class _Options:
     corpus: CorpusOptions
 
 
-def _resolve(cls: type[Settings], data: Mapping[str, Any], where: str) -> Settings:
+def _resolve(cls: type[Settings], data: Table, where: str) -> Settings:
     known = [setting.name for setting in fields(cls) if setting.name in KEYS]
     if unknown := [key for key in data if key not in known]:
-        raise TextgenError(f"{where}: {unknown[0]}: unknown setting", suggestion(unknown[0], known))
+        hint = core.suggestion(unknown[0], known)
+        raise TextgenError(f"{where}: {unknown[0]}: unknown setting", hint)
     tables, options = dict(data), dict[str, Any]()
     if isinstance(corpus := data.get("corpus"), Mapping):
         names = {setting.name for setting in fields(CorpusOptions)}
         options = {name: corpus[name] for name in corpus if name in names}
         tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
-    built: Settings = build(cls, tables, where)
-    return replace(built, options=build(_Options, {"corpus": options}, where).corpus)
+    built: Settings = core.build(cls, tables, where)
+    return replace(built, options=core.build(_Options, {"corpus": options}, where).corpus)
 
 
 def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
@@ -239,7 +221,7 @@ class SettingsReader:
         """
         includes = f"{included_by[-1]} includes " if included_by else ""
         if (kind := kind_of(path)) != "a file":
-            near = suggestion(str(path).removesuffix(".toml"), _known_names(path))
+            near = core.suggestion(str(path).removesuffix(".toml"), _known_names(path))
             hint = f"write the path of a file, or the name of one that comes with textgen; {near}"
             raise TextgenError(f"{includes}{path}: {kind}", hint)
         if len(included_by) > MAX_DEPTH:
@@ -258,7 +240,7 @@ class SettingsReader:
         base = self.read(path.parent / include, (*included_by, path))
         return self._merge(base, data, str(path))
 
-    def override(self, data: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+    def override(self, data: Table, texts: Sequence[str]) -> dict[str, Any]:
         """Settings with every ``table.key=value``, the values written as in TOML. Tables count
         before kinds and kinds before other settings; of two for the same setting the last counts.
         ``table={kind="…", …}`` is the whole table, with nothing of what was there before.
@@ -281,9 +263,7 @@ class SettingsReader:
             result = self._merge(result, value, "--set")
         return result
 
-    def _merge(
-        self, base: Mapping[str, Any], change: Mapping[str, Any], where: str
-    ) -> dict[str, Any]:
+    def _merge(self, base: Table, change: Table, where: str) -> dict[str, Any]:
         """``change`` over ``base``. A table of another ``kind`` keeps the settings that the new
         kind has, too; another budget replaces the base's."""
         result = _without_groups(base, change)
@@ -301,17 +281,15 @@ class SettingsReader:
             result[key] = value
         return result
 
-    def _still_valid(
-        self, point: str, old: Mapping[str, Any], new: Mapping[str, Any], where: str
-    ) -> Mapping[str, Any]:
+    def _still_valid(self, point: str, old: Table, new: Table, where: str) -> Table:
         """The settings of a table that still apply when ``new`` is set over it, for another kind
         has others. A corpus keeps how its text is changed, not where it comes from."""
-        before = old.get("kind", DEFAULT_KINDS.get(point))
+        before = old.get("kind", core.DEFAULT_KINDS.get(point))
         if (kind := new.get("kind", before)) == before:
             return old
         cls = CorpusOptions
         if point != "corpus":
-            cls = lookup(point, str(kind), f"{where}: {point}.kind")
+            cls = core.lookup(point, str(kind), f"{where}: {point}.kind")
         names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
         if lost := [name for name in old if name not in {*names, *new, "kind", "fallback"}]:
             settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
@@ -320,7 +298,7 @@ class SettingsReader:
         return {name: value for name, value in old.items() if name in names}
 
 
-def _without_groups(settings: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def _without_groups(settings: Table, change: Table) -> dict[str, Any]:
     """Settings before a change to them: groups name documents, and go with their kind of corpus."""
     before, after = (
         corpus.get("kind") if isinstance(corpus := data.get("corpus"), Mapping) else corpus
@@ -368,7 +346,7 @@ class _NothingRequired(GenerateJsonSchema):
 
 def json_schema(cls: Any = Experiment) -> dict[str, Any]:
     """The JSON schema of the files that a dataclass describes: of experiments, or of studies."""
-    definitions = adapter(cls).json_schema(schema_generator=_NothingRequired)["$defs"]
+    definitions = core.adapter(cls).json_schema(schema_generator=_NothingRequired)["$defs"]
     root = definitions.pop(cls.__name__)
     settings = root["properties"]
     for name in ("options", "left_out", "path"):

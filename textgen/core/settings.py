@@ -12,8 +12,6 @@ line there. Other packages bring theirs by entry points::
 Entry points are read only when a kind is not textgen's own, or when all of them are listed.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import math
@@ -82,8 +80,7 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     Raises:
         TextgenError: no such kind.
     """
-    own = _own(point)
-    target = own.get(kind) or (table := plugin_table(point)).get(kind)
+    target = _own(point).get(kind) or (table := plugin_table(point)).get(kind)
     prefix = f"{where}: " if where else ""
     if target is None:
         hint = f"{suggestion(kind, table)}; or install the package that provides this kind"

@@ -7,8 +7,6 @@ one that starts without them, so the cache records what its content took to make
 :class:`Stopwatch` counts, also for the run that made it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import ctypes
@@ -28,14 +26,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import platformdirs
 
 from textgen.core.errors import UNREADABLE, TextgenError, visible, write_failed
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def kind_of(path: Path) -> str:
@@ -115,8 +110,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_file(path, csv_bytes(rows))
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The content of an NPZ file.
+def read_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of an NPZ file.
 
     Raises:
         ValueError: it is damaged, or cannot be read.
@@ -149,7 +144,7 @@ class Stopwatch:
         self.making = dict[str, float]()
         self.clock, self.start = clock, clock()
 
-    def __enter__(self) -> Stopwatch:
+    def __enter__(self) -> "Stopwatch":
         self._before = _stopwatch.set(self)
         return self
 
@@ -405,9 +400,8 @@ def _start(threads: int, deterministic: bool, parts: bool) -> None:
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")
-    tensorflow_in_effect.update(
-        threads=threads, threads_of_an_operation=per_operation, deterministic=deterministic
-    )
+    tensorflow_in_effect.update(threads=threads, threads_of_an_operation=per_operation)
+    tensorflow_in_effect["deterministic"] = deterministic
 
 
 def _keep_freed_memory() -> None:

@@ -9,8 +9,6 @@ shares the text is then cut where the shares begin.
 ``data/SOURCES.toml`` has the origin, the licence and the sha256 of every published file.
 """
 
-from __future__ import annotations
-
 import bz2
 import logging
 import os
@@ -155,8 +153,7 @@ class File(OwnText):
 def source(corpus: str) -> dict[str, Any]:
     """The entry of ``data/SOURCES.toml`` for a corpus: origin, licence, sha256 of every file."""
     packaged = Path(__file__).parent / "SOURCES.toml"
-    checkout = Path(__file__).parents[2] / "data" / "SOURCES.toml"
-    path = packaged if packaged.exists() else checkout
+    path = packaged if packaged.exists() else Path(__file__).parents[2] / "data" / "SOURCES.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
 
 

@@ -7,8 +7,6 @@ Does not handle: a single file that does not fit into memory; millions of very s
 of which takes some 500 bytes of memory.
 """
 
-from __future__ import annotations
-
 import codecs
 import hashlib
 import itertools

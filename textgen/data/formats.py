@@ -7,8 +7,6 @@ files or defines entities is refused by name.
 Does not handle: footnotes of Word documents; books under copy protection; the layout of tables.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 import zipfile
@@ -112,18 +110,13 @@ def _epub(path: Path) -> list[str]:
         return chapters
 
 
-def _html(path: Path) -> list[str]:
-    return [_text_of(_html_tree(path.read_bytes()))]
+def _page(path: Path) -> list[str]:
+    tree = _xml if path.suffix.lower() == ".xml" else _html_tree
+    return [_text_of(tree(path.read_bytes()))]
 
 
-def _xml_file(path: Path) -> list[str]:
-    return [_text_of(_xml(path.read_bytes()))]
-
-
-READERS: dict[str, Callable[[Path], list[str]]] = {
-    **{".docx": _docx, ".epub": _epub, ".xml": _xml_file},
-    **dict.fromkeys((".html", ".htm", ".xhtml"), _html),
-}
+READERS: dict[str, Callable[[Path], list[str]]] = {".docx": _docx, ".epub": _epub}
+READERS |= dict.fromkeys((".xml", ".html", ".htm", ".xhtml"), _page)
 
 
 def _check_size(archive: zipfile.ZipFile) -> None:

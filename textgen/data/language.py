@@ -5,8 +5,6 @@ Does not handle: languages that it does not know, of which it takes some for a r
 Polish, Tswana for Northern Sotho); texts in several languages, of which that of most is named.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 """From the settings of a corpus to its documents: the fallback, the character filter, the split,
 and what a reader is warned of before the work."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import re
@@ -13,25 +11,11 @@ from typing import Any
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment, TextSettings
+from textgen.data import language as languages
+from textgen.data import splits
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
-from textgen.data.language import (
-    UNSPACED_SCRIPTS,
-    Language,
-    find_language,
-    foreign_language,
-    language_name,
-)
-from textgen.data.splits import (
-    MIN_TEST_DOCUMENTS,
-    PARTS,
-    PIECE_NUMBER,
-    Division,
-    divide,
-    few,
-    find_groups,
-    hash_of,
-    shorten,
-)
+from textgen.data.language import Language, find_language, foreign_language
+from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, PIECE_NUMBER, Division, few
 
 # Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
@@ -84,7 +68,7 @@ class Corpus(Division):
         if count_characters(self.train) <= FITTED:
             return self.train
         names, room = set[str](), FITTED
-        for document in sorted(self.train, key=lambda d: hash_of((d.name,), 0)):
+        for document in sorted(self.train, key=lambda d: splits.hash_of((d.name,), 0)):
             if document.characters <= room or not names:
                 names.add(document.name)
                 room -= document.characters
@@ -136,24 +120,22 @@ def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
     except CorpusUnavailable as error:
         if experiment.options.fallback is None:
             raise
-        warning = (
-            f"COULD NOT FETCH THE CORPUS {table['kind']!r}: these results are for its fallback "
-            f"{table['fallback']['kind']!r}; no figure is for {table['kind']!r}.\n"
-            f"{error}"
-        )
+        own, other = table["kind"], table["fallback"]["kind"]
+        warning = f"COULD NOT FETCH THE CORPUS {own!r}: these results are for its fallback "
+        warning += f"{other!r}; no figure is for {own!r}.\n{error}"
         config, table = experiment.options.fallback, table["fallback"]
         documents = config.documents()
     names, one_text = [d.name for d in documents], getattr(config, "one_text", False)
-    split = find_groups(experiment.split, names, "" if warning else "split.groups")
+    split = splits.find_groups(experiment.split, names, "" if warning else "split.groups")
     if warning and split != experiment.split:
         warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
     documents = apply_edits(documents, experiment.options, one_text)
-    division = divide(documents, split, one_text)
+    division = splits.divide(documents, split, one_text)
     divided = division.train + division.validation + division.test
     uncut = {id(d) for d in divided}
     in_order = [d for d in documents if id(d) in uncut]
     return Corpus(
-        **vars(shorten(division, documents, split)),
+        **vars(splits.shorten(division, documents, split)),
         kind=table["kind"],
         origin=config.origin,
         licence=config.licence,
@@ -250,7 +232,7 @@ def language_warnings(config: Any, language: Language) -> list[str]:
     """Sentences about settings of any tokenizer that do not fit the language of the training split,
     each with what to do."""
     warnings, script = [], language.script
-    if script in UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
+    if script in languages.UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
         warnings.append(
             f"No spaces divide the words of this script ({script}), so almost every character is "
             'a word of its own. Take [tokenizer] kind = "subwords" or "characters", or a segmenter '
@@ -260,7 +242,7 @@ def language_warnings(config: Any, language: Language) -> list[str]:
     if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
         hint = "" if language.stated else f'; if that is wrong, state language = "{tagger}"'
         warnings.append(
-            f"The tagger {model} is for {language_name(tagger)}, but the text is in "
+            f"The tagger {model} is for {languages.language_name(tagger)}, but the text is in "
             f"{language.name}: choose a tagger for that language or another policy{hint}."
         )
     return warnings

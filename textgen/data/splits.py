@@ -5,8 +5,6 @@ What they leave open is drawn from the training text: by a hash of names, in con
 one text, or in blocks of all documents.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re
@@ -115,8 +113,7 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         if len(divided) > 1:
             raise TextgenError(f"split.groups: one group is divided: {', '.join(divided)}")
     unit = "pieces" if one_text or settings.method == "blocks" else "documents"
-    given = bool(assigned) and not settings.folds
-    return Division(**parts, division=how, unit=unit, given=given)
+    return Division(**parts, division=how, unit=unit, given=bool(assigned) and not settings.folds)
 
 
 def _is_blank(document: Document) -> bool:
@@ -226,9 +223,8 @@ def _random_subset(texts: Sequence[list[Document]], size: int, seed: int) -> lis
     used, kept = Counter[str](), list[Document]()  # characters, by the name of the piece
     for documents in texts:
         counts = [max(1, math.ceil(8 * d.characters / size)) for d in documents]
-        cut = (
-            numbered(d.name, cut_text(d.text, n)) for d, n in zip(documents, counts, strict=True)
-        )
+        pairs = zip(documents, counts, strict=True)
+        cut = (numbered(d.name, cut_text(d.text, n)) for d, n in pairs)
         pieces = sorted(chain(*cut), key=lambda d: hash_of((d.name,), seed))
         pieces.sort(key=lambda d: used[d.name] >= d.characters)
         kept, room = [], size

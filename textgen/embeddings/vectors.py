@@ -6,22 +6,17 @@ Does not handle: words with several meanings, which share one vector; several th
 make every run differ; binary files, and fastText's vectors of words that are not in its list.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from textgen.core.errors import UNREADABLE, TextgenError
 from textgen.core.settings import Count
 from textgen.core.system import sha256_of
-
-if TYPE_CHECKING:
-    from gensim.models import KeyedVectors
 
 TABLE = {"random": "Random", "word2vec": "Word2Vec", "fasttext": "FastText", "file": "File"}
 # Root mean square of the components of a network's first vectors. Learnt vectors come in every
@@ -179,7 +174,7 @@ def train_vectors(
     window: int = 5,
     *,
     seed: int,
-) -> KeyedVectors:
+) -> Any:
     """Vectors of the words of a text, bit-identical for the same documents and seed.
 
     ``"word2vec"`` predicts a word from the mean of its neighbours (continuous bag of words,
@@ -199,8 +194,8 @@ def train_vectors(
         seed: of the first vectors and of the negative samples.
 
     Returns:
-        ``key_to_index`` of each word, ``vectors`` (words, ``size``) float32. Empty where there are
-        no words.
+        gensim's ``KeyedVectors``: ``key_to_index`` of each word, ``vectors`` (words, ``size``)
+        float32. Empty where there are no words.
     """
     from gensim.models import FastText, KeyedVectors, Word2Vec
 

@@ -20,8 +20,6 @@ copies no process (Windows), so that each document is compressed behind all of t
 training texts of more than some 250 MB, which no longer fit into PPMd's memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -40,7 +38,7 @@ import numpy as np
 import pyppmd
 from pydantic import Field
 
-from textgen.core.errors import TextgenError
+from textgen.core.errors import Say, TextgenError, ignore
 from textgen.core.experiment import Experiment
 from textgen.core.settings import PartName, Plugin, build, lookup
 from textgen.core.system import cache_folder, cached
@@ -123,7 +121,7 @@ class Compressor:
 
     reads_bytes: ClassVar[bool] = True
 
-    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> PrimedCompressor:
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> "PrimedCompressor":
         return PrimedCompressor(self, _joined(documents))
 
     def encoder(self, training_bytes: int) -> Encoder:
@@ -266,11 +264,7 @@ class Bytes:
 
 
 def score_baseline(
-    baseline: Baseline,
-    tokenizer: Any,
-    corpus: Corpus,
-    orders: Sequence[int] = (),
-    validated: bool = True,
+    baseline: Baseline, tokenizer: Any, corpus: Corpus, orders: Sequence[int], validated: bool
 ) -> tuple[Scores, Scores]:
     """What the validation and test documents cost under a baseline.
 
@@ -335,12 +329,11 @@ def baseline(
         levels = experiment.cache.orders
     for model in models:
         start = time.perf_counter()
-        _, scored = score_baseline(model, tokenizer, corpus, levels, validated=False)
+        _, scored = score_baseline(model, tokenizer, corpus, levels, False)
         test = summarise(scored, tokenizer.charged)
         if reads_bytes:
             test |= dict.fromkeys(("tokens", "tokens_per_character"))
-        closed = tokenizer.closed_vocabulary
-        test["published"] = published_units(test, corpus.test, closed=closed)
+        test["published"] = published_units(test, corpus.test, closed=tokenizer.closed_vocabulary)
         yield {
             "baseline": kind,
             "order": getattr(model, "order", None),
@@ -431,51 +424,34 @@ class Reference:
         tokenizer: Any = Bytes()
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
-        validated = self.tokenizer is not None
-        return score_baseline(model, tokenizer, corpus, self.cache, validated)
+        return score_baseline(model, tokenizer, corpus, self.cache, self.tokenizer is not None)
 
 
 LEARNS = "it has read the training text and keeps learning within each document"
-REFERENCES = (
-    Reference(
-        "unigram",
-        "character unigram",
-        "how often each character occurs, without context",
-        order=1,
-        tokenizer={"kind": "characters"},
-    ),
-    Reference(
-        "character_ngram",
-        "character 8-gram",
-        "each character from the seven before it, by counts (modified Kneser-Ney)",
-        order=8,  # on the tales 6, 7, 8, 10 reach 1.931, 1.899, 1.898, 1.903 bits
-        tokenizer={"kind": "characters"},
-        cache=(3, 4, 5, 6, 8, 10, 14),
-    ),
-    Reference(
-        "word_ngram",
-        "word 4-gram",
-        "each word from the three before it, by counts (modified Kneser-Ney); words that occur "
-        "less than twice are spelled, with weights chosen on validation text",
-        order=4,
-        tokenizer={"kind": "words", "minimum_count": 2, "rare_words": "unk"},
-        cache=(0, 1, 2, 3, 4),
-    ),
-    Reference(
-        "ppmd",
-        "PPMd",
-        f"a compressor that predicts each byte from up to eight before it; {LEARNS}",
-        kind="ppmd",
-        order=8,
-    ),
-    Reference("xz", "xz", f"a compressor that copies what occurred before; {LEARNS}", kind="xz"),
+MEANINGS = {
+    "unigram": "how often each character occurs, without context",
+    "character_ngram": "each character from the seven before it, by counts (modified Kneser-Ney)",
+    "word_ngram": "each word from the three before it, by counts (modified Kneser-Ney); words that "
+    "occur less than twice are spelled, with weights chosen on validation text",
+    "ppmd": f"a compressor that predicts each byte from up to eight before it; {LEARNS}",
+    "xz": f"a compressor that copies what occurred before; {LEARNS}",
+}
+CHARACTERS = {"kind": "characters"}
+WORDS = {"kind": "words", "minimum_count": 2, "rare_words": "unk"}
+# Key, label, kind, order, tokenizer and cache. On the tales, character n-grams of the orders 6, 7,
+# 8 and 10 reach 1.931, 1.899, 1.898 and 1.903 bits.
+ROWS: tuple[tuple[Any, ...], ...] = (
+    ("unigram", "character unigram", "kneser_ney", 1, CHARACTERS),
+    ("character_ngram", "character 8-gram", "kneser_ney", 8, CHARACTERS, (3, 4, 5, 6, 8, 10, 14)),
+    ("word_ngram", "word 4-gram", "kneser_ney", 4, WORDS, (0, 1, 2, 3, 4)),
+    ("ppmd", "PPMd", "ppmd", 8),
+    ("xz", "xz", "xz"),
 )
+REFERENCES = tuple(Reference(key, label, MEANINGS[key], *rest) for key, label, *rest in ROWS)
 
 
 def pooled_references(
-    folds: Sequence[Corpus],
-    say: Callable[[str], object] = lambda text: None,
-    experiment: str = "experiments/char.toml",
+    folds: Sequence[Corpus], say: Say = ignore, experiment: str = "experiments/char.toml"
 ) -> list[Reference]:
     """As :func:`compute_references`, of a text in folds: those that all folds have, with the
     documents of all, which no single command repeats."""
@@ -494,9 +470,7 @@ def pooled_references(
 
 
 def compute_references(
-    corpus: Corpus,
-    say: Callable[[str], object] = lambda text: None,
-    experiment: str = "experiments/char.toml",
+    corpus: Corpus, say: Say = ignore, experiment: str = "experiments/char.toml"
 ) -> list[Reference]:
     """The references of a corpus and its split, each from the cache folder or newly computed.
 
@@ -513,8 +487,7 @@ def compute_references(
 
         def compute(model: Reference = model) -> list[dict[str, list[dict[str, Any]]]]:
             say(f"scoring {model.label} for comparison, once for this text …")
-            splits = model.score(corpus)
-            return [{part: list(map(_sums, s[part])) for part in s} for s in splits]
+            return [{part: list(map(_sums, s[part])) for part in s} for s in model.score(corpus)]
 
         try:
             check_size(model.tokenizer is None, corpus)

@@ -14,8 +14,6 @@ whose P_0 is the model's P(x | all tokens before): the mixture is a distribution
 the model's, and nothing is read ahead. A cache begins empty with every document.
 """
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Sequence
@@ -24,16 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from textgen.evaluation import pitman_yor
 from textgen.evaluation.dynamic import DynamicEvaluation
-from textgen.evaluation.pitman_yor import (
-    MIN_PROBABILITY,
-    ContextCounts,
-    PitmanYor,
-    context_kind,
-    fit,
-    numbered,
-    probabilities_of,
-)
+from textgen.evaluation.pitman_yor import ContextCounts, Counted, PitmanYor
 from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.kneser_ney import mixture_weights
 
@@ -89,7 +80,7 @@ class TrainingCounts:
         self._keys = list[np.ndarray]()  # of the n-grams of each length from 1, rising
         grams = [np.zeros(len(text), dtype=np.int64)]  # of each length, the one that ends here
         for _ in range(self._longest + 1):
-            keys, numbers = numbered(_before(grams[-1]) * size + text)
+            keys, numbers = np.unique(_before(grams[-1]) * size + text, return_inverse=True)
             self._keys.append(keys)
             grams.append(numbers)
         # of each context of one length, and in ``same`` of each n-gram with one more token
@@ -133,9 +124,7 @@ class TrainingCounts:
                 columns.append(tuple(row[self._longest :] for row in found))
         return ContextCounts(*map(np.array, zip(*columns, strict=True)))
 
-    def fitted(
-        self, documents: Sequence[tuple[np.ndarray, ContextCounts]], limit: int | None = None
-    ) -> TrainingCounts:
+    def fitted(self, documents: Counted, limit: int | None = None) -> "TrainingCounts":
         """These counts, trusted as validation documents have it.
 
         Args:
@@ -143,7 +132,7 @@ class TrainingCounts:
             limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
-        processes = [fit(self._orders, each, limit) for each in (documents, uniform)]
+        processes = [pitman_yor.fit(self._orders, each, limit) for each in (documents, uniform)]
         parts = [self._components(processes, *pair) for pair in documents]
         masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
         common = mixture_weights(masses)
@@ -158,7 +147,7 @@ class TrainingCounts:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(n, 3): P of each token by the network, by counts on top of it, and by counts alone; and
         (n,), how many levels know its context."""
-        chances = probabilities_of(bits)
+        chances = pitman_yor.probabilities_of(bits)
         bases = chances, np.full(len(chances), 1 / self._size)
         mixed = (p.mixed(base, counts) for p, base in zip(processes, bases, strict=True))
         return np.stack([chances, *mixed], axis=1), (counts.all > 0).sum(axis=0)
@@ -198,7 +187,7 @@ class TrainingCounts:
             keys, rows = self._keys[order], np.flatnonzero(totals[number])
             context = contexts[order][rows]
             total, different = level.all[context], level.different[context]
-            kind = context_kind(total, different)
+            kind = pitman_yor.context_kind(total, different)
             discounts = np.array([p.discounts[number] for p in processes])[:, kind]
             strengths = np.array([p.strengths[number] for p in processes])[:, kind]
             share = left[rows].T / (total + strengths)
@@ -214,7 +203,7 @@ class TrainingCounts:
             place = np.arange(len(row)) + np.repeat(ends[0] - (np.cumsum(sizes) - sizes), sizes)
             own = share[:, row] * np.maximum(level.same[place] - discounts[:, row], 0.0)
             added.append((rows[row], keys[place] - context[row] * self._size, own.sum(axis=0)))
-        result = np.maximum(network, MIN_PROBABILITY)
+        result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
         result *= shares[:, :1] + left[:, :1]  # in place: rows of words are long
         result += left[:, 1:] / self._size + everywhere
         for at_rows, columns, own in added:
@@ -246,7 +235,7 @@ class CacheState:
     def _contexts(self) -> list[tuple[int, ...]]:
         return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
 
-    def copy(self) -> CacheState:
+    def copy(self) -> "CacheState":
         """The same document, that may go on differently."""
         state = CacheState(self._cache)
         state._tables = [dict(table) for table in self._tables]
@@ -256,12 +245,12 @@ class CacheState:
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
         cache = self._cache
-        result = np.maximum(probabilities, MIN_PROBABILITY)
+        result = np.maximum(probabilities, pitman_yor.MIN_PROBABILITY)
         for table, context, discounts, strengths in zip(
             self._tables, self._contexts(), cache.discounts, cache.strengths, strict=True
         ):
             if counter := table.get(context):
-                kind = int(context_kind(counter.total(), len(counter)))
+                kind = int(pitman_yor.context_kind(counter.total(), len(counter)))
                 discount, strength = discounts[kind], strengths[kind]
                 total = counter.total() + strength
                 result = result * ((strength + discount * len(counter)) / total)
@@ -285,11 +274,12 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
         tokens: (n,) integers, without boundaries.
         orders: rising.
     """
-    text = numbered(np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]]))[1]
+    marked = np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]])
+    text = np.unique(marked, return_inverse=True)[1]
     size = len(text)
     grams = [np.zeros_like(text), text]  # by length, which n-gram ends at each token
     for _ in range(max(orders)):
-        grams.append(numbered(_before(grams[-1]) * size + text)[1])
+        grams.append(np.unique(_before(grams[-1]) * size + text, return_inverse=True)[1])
     levels = list[tuple[np.ndarray, ...]]()
     everything = counted = np.ones(size - 1, dtype=bool)
     for order in reversed(orders):

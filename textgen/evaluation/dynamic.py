@@ -10,8 +10,6 @@ mean square on the training text, one number for each tensor where the paper has
 elements. There is no pull back towards the trained weights.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ import numpy as np
 
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.base import Encoded
 
 # Of the training text, whose first windows show how large gradients are.
 MAX_MEASURED_DOCUMENTS = 200
@@ -150,11 +148,7 @@ def dynamic_bits(
 
 
 def measure_gradients(
-    objective: Objective,
-    network: Any,
-    training: Sequence[EncodedDocument],
-    rate: float,
-    table_rate: float,
+    objective: Objective, network: Any, training: Encoded, rate: float, table_rate: float
 ) -> DynamicEvaluation:
     """How a network learns whose gradients are as large as in the first windows of training
     documents.

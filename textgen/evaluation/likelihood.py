@@ -4,8 +4,6 @@ bpc = Σ bits / Σ (characters + 1 end mark a document). Everyone pays for the e
 token hides (an unseen character, a rare word) is charged as spelling bits beside the model's.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import raise_if_cancelled
+from textgen.core.errors import Moved, ignore, raise_if_cancelled
 from textgen.data.documents import Document
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.base import Encoded
 
 UNIT = "bits per character of raw text, with one end mark per document"
 MAX_ROWS = 32
@@ -51,16 +49,13 @@ def rows_at_once(network: Any, length: int, most: int) -> int:
 
 
 def token_bits(
-    objective: Objective,
-    network: Any,
-    documents: Sequence[np.ndarray],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    objective: Objective, network: Any, documents: Sequence[np.ndarray], moved: Moved = ignore
 ) -> list[np.ndarray]:
     """Bits of every token of every document, and of the end mark, under a network: (n + 1,) float32
     each.
 
     The state is the initial one at the beginning of a document and nothing is read before it but
-    the boundary token: no token goes uncharged. ``progress`` is called with the windows that are
+    the boundary token: no token goes uncharged. ``moved`` is called with the windows that are
     scored, and how many there are.
     """
     windows = Windows(documents, objective)
@@ -74,7 +69,7 @@ def token_bits(
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
     for number, (batch, fresh, places, starts) in enumerate(windows.scoring(rows)):
         raise_if_cancelled()
-        progress(min(number * rows, total), total)
+        moved(min(number * rows, total), total)
         bits, state = step(batch, fresh, state)
         for document, start, row in zip(places, starts, bits.numpy(), strict=True):
             if document >= 0:
@@ -121,9 +116,7 @@ Scores = dict[str, list[DocumentBits]]
 
 
 def scored_documents(
-    documents: Sequence[Document],
-    encoded: Sequence[EncodedDocument],
-    rows: Sequence[Mapping[str, np.ndarray]],
+    documents: Sequence[Document], encoded: Encoded, rows: Sequence[Mapping[str, np.ndarray]]
 ) -> Scores:
     """What each part of a model charges for documents.
 

@@ -8,8 +8,6 @@ other packages bring theirs by entry points. Unless stated otherwise, words are 
 without punctuation.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import unicodedata
@@ -384,11 +382,8 @@ class LettersDivergence:
     letter in common (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
     Information Theory 37, 1991, equation 4.1 with logarithms to base 2)."""
 
-    labels: ClassVar = {
-        "letters_divergence": Label(
-            "divergence of letter frequencies from the training text", "bits", ".4f"
-        )
-    }
+    meaning = "divergence of letter frequencies from the training text"
+    labels: ClassVar = {"letters_divergence": Label(meaning, "bits", ".4f")}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
         rows = [self._counts(sample.letters, human) for sample in samples]

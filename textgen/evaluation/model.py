@@ -11,14 +11,13 @@
 :class:`LanguageModel`: it predicts by all that it has.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from textgen.core.errors import Moved, ignore
 from textgen.core.settings import PARTS, PartName
 from textgen.data.documents import Document
 from textgen.evaluation.counts import DocumentCache, TrainingCounts, count
@@ -26,7 +25,7 @@ from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.likelihood import Scores, scored_documents, token_bits
 from textgen.evaluation.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Encoded, Tokenizer
 
 
 class Observed(NamedTuple):
@@ -44,7 +43,7 @@ class Observed(NamedTuple):
     cache: ContextCounts | None
     dynamic: np.ndarray | None
 
-    def cut(self, where: slice) -> Observed:
+    def cut(self, where: slice) -> "Observed":
         """Some of its tokens."""
         found, bits = (self.counts, self.cache), (self.network, self.dynamic)
         counts, cache = (each and ContextCounts(*(row[:, where] for row in each)) for each in found)
@@ -75,7 +74,7 @@ class LanguageModel:
         own = {"with_cache": self.cache, "counts": self.counts}
         return tuple(part for part in PARTS if own.get(part, self.network) is not None)
 
-    def part(self, name: str) -> LanguageModel:
+    def part(self, name: str) -> "LanguageModel":
         """One of its parts."""
         assert name in self.parts, name
         if name == "network":
@@ -91,21 +90,17 @@ class LanguageModel:
             return "counts"
         return "with_cache" if self.cache else "with_counts" if self.counts else "network"
 
-    def observe(
-        self,
-        encoded: Sequence[EncodedDocument],
-        progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> list[Observed]:
+    def observe(self, encoded: Encoded, moved: Moved = ignore) -> list[Observed]:
         """What the parts make of some documents.
 
         Args:
-            progress: as for :func:`textgen.evaluation.likelihood.token_bits`.
+            moved: as for :func:`textgen.evaluation.likelihood.token_bits`.
         """
         tokens = [e.tokens for e in encoded]
         network: list[Any] = [None] * len(tokens)
         counts, cache, dynamic = list(network), list(network), list(network)
         if self.network is not None:
-            network = token_bits(self.objective, self.network, tokens, progress)
+            network = token_bits(self.objective, self.network, tokens, moved)
         if self.counts:
             counts = [self.counts.counts(document) for document in tokens]
         if self.cache:
@@ -119,8 +114,7 @@ class LanguageModel:
         rows: dict[str, Any] = {"network": observed.network}
         rows["with_counts"], rows["counts"] = self._with_counts(observed.network, observed.counts)
         if self.cache and observed.cache:
-            base = self._below_cache(observed)
-            rows["with_cache"] = self.cache.mixed_bits(base, observed.cache)
+            rows["with_cache"] = self.cache.mixed_bits(self._below_cache(observed), observed.cache)
         return {part: rows[part] for part in self.parts}
 
     def _with_counts(self, network: Any, counts: ContextCounts | None) -> tuple[Any, Any]:
@@ -135,7 +129,7 @@ class LanguageModel:
         network = observed.network if observed.dynamic is None else observed.dynamic
         return self._with_counts(network, observed.counts)[0]
 
-    def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> LanguageModel:
+    def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> "LanguageModel":
         """The model whose counts and cache are trusted as these validation documents have it.
 
         Args:
@@ -171,17 +165,14 @@ class LanguageModel:
         return rows
 
     def score(
-        self,
-        documents: Sequence[Document],
-        progress: Callable[[int, int], None] = lambda done, total: None,
-        encoded: Sequence[EncodedDocument] | None = None,
+        self, documents: Sequence[Document], moved: Moved = ignore, encoded: Encoded | None = None
     ) -> Scores:
         """What each part charges for each document.
 
         Args:
-            progress: as for :func:`textgen.evaluation.likelihood.token_bits`.
+            moved: as for :func:`textgen.evaluation.likelihood.token_bits`.
             encoded: the documents as tokens, if they are encoded already.
         """
         encoded = encoded or [self.tokenizer.encode(document.text) for document in documents]
-        rows = [self.mixed(observed) for observed in self.observe(encoded, progress)]
+        rows = [self.mixed(observed) for observed in self.observe(encoded, moved)]
         return scored_documents(documents, encoded, rows)

@@ -14,8 +14,6 @@ PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
 What is counted is the training text or the document so far (:mod:`textgen.evaluation.counts`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -56,15 +54,17 @@ class ContextCounts(NamedTuple):
     different: np.ndarray
 
 
+Counted = Sequence[tuple[np.ndarray, ContextCounts]]  # bits of tokens, and what was counted
+
+
 def context_kind(total: ArrayLike, different: ArrayLike) -> np.ndarray:
     """The kind of a context, from how many tokens were counted after it and how many different
     ones: by the latter, and by how often each came on average. (Where nothing was counted, d and θ
     do not matter.)"""
     different = np.maximum(different, 1)
     by_different = np.searchsorted(DIFFERENT_LIMITS, different)
-    return by_different * (len(TIMES_LIMITS) + 1) + np.searchsorted(
-        TIMES_LIMITS, np.asarray(total) / different
-    )
+    by_times = np.searchsorted(TIMES_LIMITS, np.asarray(total) / different)
+    return by_different * (len(TIMES_LIMITS) + 1) + by_times
 
 
 def probabilities_of(bits: np.ndarray) -> np.ndarray:
@@ -103,11 +103,7 @@ class PitmanYor:
         return probabilities
 
 
-def fit(
-    orders: Sequence[int],
-    documents: Sequence[tuple[np.ndarray, ContextCounts]],
-    limit: int | None = None,
-) -> PitmanYor:
+def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> PitmanYor:
     """The process that makes the first tokens of documents most likely, but for a weak pull of what
     all kinds of a level share towards START, and of each kind towards that: a kind that these
     documents do not have is like the rest of its level.
@@ -135,17 +131,13 @@ def fit(
 
 
 def likeliest(
-    probabilities: np.ndarray,
-    counts: ContextCounts,
-    kinds: np.ndarray,
-    near: np.ndarray,
-    number: int,
+    base: np.ndarray, counts: ContextCounts, kinds: np.ndarray, near: np.ndarray, number: int
 ) -> np.ndarray:
     """(2, orders, number): log-odds of d, and ln θ, of each kind of context, by which tokens are
     likeliest, but for a pull towards those of their level.
 
     Args:
-        probabilities: (n,) P_0 of the tokens.
+        base: (n,) P_0 of the tokens.
         counts: after their contexts.
         kinds: (orders, n) of these.
         near: (2, orders), those of the levels.
@@ -154,7 +146,7 @@ def likeliest(
     start = np.repeat(near, number)
 
     def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(setting.reshape(2, -1, number), probabilities, counts, kinds)
+        nats, slope = _nats(setting.reshape(2, -1, number), base, counts, kinds)
         away = setting - start
         return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
 
@@ -192,17 +184,3 @@ def _nats(
         slope.append([np.bincount(kind, back * part, number) for part in parts])
         back = back * share
     return -float(np.log(levels[-1]).sum()), np.array(slope[::-1]).transpose(1, 0, 2).ravel()
-
-
-def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``np.unique(values, return_inverse=True)`` of (n,) int64 from 0 on. Where there is room,
-    values and their places are sorted as one number, which is twice as fast."""
-    bits = len(values).bit_length()
-    if int(values.max()) >> (63 - bits):
-        return np.unique(values, return_inverse=True)
-    packed = np.sort((values << bits) | np.arange(len(values)))
-    places, packed = packed & ((1 << bits) - 1), packed >> bits
-    new = np.concatenate([[True], packed[1:] != packed[:-1]])
-    numbers = np.empty_like(values)
-    numbers[places] = np.cumsum(new) - 1
-    return packed[new], numbers

@@ -4,8 +4,6 @@ Nothing else draws tokens: samples of a run, the sweep of temperatures and ``pla
 text from the same prompt, settings and seed.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 from collections.abc import Callable, Generator, Sequence
@@ -61,8 +59,7 @@ def output_step(objective: Objective, network: Any) -> Callable[[Any], Any]:
     """Features (B, F) → logits (B, V)."""
     import tensorflow as tf
 
-    step: Callable[[Any], Any] = tf.function(lambda x: network.output_layer(x), autograph=False)
-    return step
+    return tf.function(lambda x: network.output_layer(x), autograph=False)
 
 
 @compiled_once
@@ -165,8 +162,7 @@ class Stepper:
                     mixed[row] = cache.mixed(mixed[row])
                 self._logits = np.log(mixed)
         assert self._logits is not None
-        logits: np.ndarray = self._logits.reshape(self._shape)
-        return logits
+        return self._logits.reshape(self._shape)
 
     def _next_features(self) -> Any:
         """What the network makes of everything that was appended."""
@@ -196,14 +192,13 @@ class Stepper:
     ) -> np.ndarray:
         """(n, rows) tokens that follow those appended, see :func:`writing_loop`; of the network
         alone."""
-        self._carry, written = self._loop(
-            self._carry, self._token, forced, numbers, temperature, offsets
-        )
-        tokens: np.ndarray = written.numpy()
+        drawing = forced, numbers, temperature, offsets
+        self._carry, written = self._loop(self._carry, self._token, *drawing)
+        tokens = written.numpy()
         self._token = tokens[-1]
         return tokens
 
-    def copy(self) -> Stepper:
+    def copy(self) -> "Stepper":
         """The same place of the same texts, to go on from independently; without learning."""
         stepper = copy.copy(self)
         stepper._caches = [cache.copy() for cache in self._caches]

@@ -34,8 +34,6 @@ the larger one (intersection–union test; Berger, Technometrics 24, 1982).
 Does not handle: seeds that the two arms share.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -201,9 +199,7 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
         return Verdict.EQUAL
     if adjusted_p < LEVEL and difference.high < 0:
         return Verdict.BETTER
-    if adjusted_p < LEVEL and difference.low > 0:
-        return Verdict.WORSE
-    return Verdict.TOO_CLOSE
+    return Verdict.WORSE if adjusted_p < LEVEL and difference.low > 0 else Verdict.TOO_CLOSE
 
 
 def _resample(
@@ -283,22 +279,20 @@ def _other_seeds(
     for bits in arms:
         parts = (bits - bits.mean(axis=0)) / units.sum()
         shifts = parts.sum(axis=1)
-        pairs = len(bits) * (len(bits) - 1)
-        variances.append(float(np.sum(shifts**2) / pairs))
-        noise += float(np.sum((parts - shifts[:, None] * share) ** 2) / pairs)
+        number = len(bits) * (len(bits) - 1)
+        variances.append(float(np.sum(shifts**2) / number))
+        noise += float(np.sum((parts - shifts[:, None] * share) ** 2) / number)
     between = sum(variances) - noise
     if between <= 0:
         return 0.0, 1.0
-    welch = sum(variances) ** 2 / sum(
-        variance**2 / (len(bits) - 1) for variance, bits in zip(variances, arms, strict=True)
-    )
+    pairs = zip(variances, arms, strict=True)
+    welch = sum(variances) ** 2 / sum(own**2 / (len(bits) - 1) for own, bits in pairs)
     documents = float(np.sum((total / units.sum() - share * total.sum() / units.sum()) ** 2))
     equal = 1 / float(np.sum(share**2))  # documents of one length that would say as much (Kish)
     seeds = SEED_VARIANCE_WEIGHT * between
-    satterthwaite = (seeds + documents) ** 2 / (
-        seeds**2 / welch + documents**2 / max(equal - 1, 1.0)
-    )
-    return float(np.sqrt(between)), max(welch, satterthwaite)
+    freedom = (seeds + documents) ** 2
+    freedom /= seeds**2 / welch + documents**2 / max(equal - 1, 1.0)  # Satterthwaite
+    return float(np.sqrt(between)), max(welch, freedom)
 
 
 def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> tuple[float, float]:

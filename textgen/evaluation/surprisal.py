@@ -21,8 +21,6 @@ the model leaves to tokens that no text has: words and subwords are read on thei
 and the bits of a text are an upper bound.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -80,9 +78,9 @@ class Place:
     end: int
 
 
-def find_words(text: str, start: int = 0) -> list[tuple[int, int]]:
-    """Where the words of a text begin and end that begin at ``start`` or behind it."""
-    return [match.span() for match in WORD.finditer(text) if match.start() >= start]
+def find_words(text: str) -> list[tuple[int, int]]:
+    """Where the words of a text begin and end."""
+    return [match.span() for match in WORD.finditer(text)]
 
 
 def word_bits(model: LanguageModel, text: str, start: int = 0) -> dict[str, list[WordBits]]:

@@ -12,8 +12,6 @@ part of PTB, whose 3,761 lines have 78,669 words. A last line without a line end
 Does not handle: benchmarks that count another text than the one that is read.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

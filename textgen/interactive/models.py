@@ -1,7 +1,5 @@
 """Finished runs opened for the page: what each writes, expects next, and charges for a text."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from os.path import commonprefix
@@ -10,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled
+from textgen.core.errors import RefusedText, TextgenError, ignore, raise_if_cancelled
 from textgen.core.settings import Sampling, build
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.units import PART_LABELS
@@ -27,8 +25,8 @@ KEPT_EVERY = 16
 
 
 def open_models(
-    runs: Sequence[str | Path | Run], on_open: Callable[[PlayModel], None] = lambda model: None
-) -> list[PlayModel]:
+    runs: Sequence[str | Path | Run], on_open: "Callable[[PlayModel], None]" = ignore
+) -> "list[PlayModel]":
     """The models of finished runs, ready to answer.
 
     Args:
@@ -101,10 +99,8 @@ class PlayModel:
         if part not in self.parts:
             raise TextgenError(f"{self.name} has no part to ask: {PART_LABELS.get(part, part)}")
         if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
-            raise RefusedText(
-                f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued",
-                place=(0, excess),
-            )
+            message = f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued"
+            raise RefusedText(message, place=(0, excess))
         return encode_prompt(self.run.tokenizer, text, "the text").tolist()
 
     def _read(self, tokens: list[int], part: str) -> Stepper:
@@ -137,9 +133,8 @@ class PlayModel:
         Raises:
             RefusedText: an empty text, or too long a one.
         """
-        if not 0 < len(text) <= MAX_PRICED_CHARACTERS:
-            raise RefusedText(
-                f"{len(text):,} characters; 1 to {MAX_PRICED_CHARACTERS:,} can be scored",
-                place=(min(len(text), MAX_PRICED_CHARACTERS), len(text)),
-            )
+        number, most = len(text), MAX_PRICED_CHARACTERS
+        if not 0 < number <= most:
+            message = f"{number:,} characters; 1 to {most:,} can be scored"
+            raise RefusedText(message, place=(min(number, most), number))
         return self.run.score(text)

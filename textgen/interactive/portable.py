@@ -4,8 +4,6 @@ The container is compressed by gzip and written in base64: the length of a head 
 little-endian), the head, and the numbers of its ``tensors`` in float16, one after another.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json
@@ -40,10 +38,9 @@ def portable_model(run: Run) -> str:
         tokenizer = portable_tokenizer(run.tokenizer)
         network = _settings(run)
     except ValueError as error:
-        raise TextgenError(
-            f"{run.folder}: a page does not support {error}",
-            "a page holds LSTM, GRU and minGRU networks of characters, byte-pair subwords or words",
-        ) from None
+        kinds = "LSTM, GRU and minGRU networks of characters, byte-pair subwords or words"
+        message = f"{run.folder}: a page does not support {error}"
+        raise TextgenError(message, f"a page holds {kinds}") from None
     weights = _weights(run.network)
     tensors = [[name, *values.shape] for name, values in weights.items()]
     head = json.dumps({"network": network, "tokenizer": tokenizer, "tensors": tensors}).encode()

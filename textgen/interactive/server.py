@@ -5,14 +5,12 @@ origin or under another host's name everything is refused. The page fetches noth
 else.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancellable, visible
+from textgen.core.errors import Cancelled, RefusedText, Say, TextgenError, cancellable, visible
 from textgen.core.settings import PartName
 from textgen.core.system import cores
 from textgen.interactive.models import PlayModel, open_models
@@ -63,7 +61,9 @@ class Question(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     part: PartName = "network"
 
 
-def application(models: Sequence[PlayModel], part: PartName, token: str, threads: int) -> Starlette:
+def application(
+    models: Sequence[PlayModel], part: PartName, token: str, threads: int
+) -> "Starlette":
     """The page and the questions it asks, as an ASGI application.
 
     ``POST ask`` takes a :class:`Question` and answers with lines of JSON: ``{"text": …}`` for each
@@ -109,7 +109,7 @@ def application(models: Sequence[PlayModel], part: PartName, token: str, threads
         finally:
             disconnected.set()
 
-    async def ask(request: Request) -> Response:
+    async def ask(request: "Request") -> Response:
         try:
             question = check_question(await request.body(), by_name)
         except ClientDisconnect:
@@ -118,7 +118,7 @@ def application(models: Sequence[PlayModel], part: PartName, token: str, threads
             return JSONResponse({"error": str(error)}, 400)
         return StreamingResponse(stream(answer(by_name[question.model], question)))
 
-    async def check_origin(request: Request, answer: RequestResponseEndpoint) -> Response:
+    async def check_origin(request: "Request", answer: "RequestResponseEndpoint") -> Response:
         """Refuses the page of another origin; every answer carries :data:`HEADERS`."""
         own = f"http://{request.headers.get('host', '')}"
         site = request.headers.get("sec-fetch-site", "none")
@@ -210,10 +210,7 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def serve(
-    models: Sequence[PlayModel],
-    part: PartName,
-    listening: socket.socket,
-    ready: Callable[[str], None] = print,
+    models: Sequence[PlayModel], part: PartName, listening: socket.socket, ready: Say = print
 ) -> None:
     """Answer until Ctrl-C.
 

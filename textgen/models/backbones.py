@@ -5,8 +5,6 @@ Here are the settings of textgen's own backbones: layers between an embedding an
 its ``embedding_width`` and what its ``build`` returns.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -96,7 +94,7 @@ class Backbone:
         if self.tied_output and self.projection:
             raise ValueError("tied_output needs projection = false")
 
-    def layer(self, units: int, name: str) -> keras.layers.Layer:
+    def layer(self, units: int, name: str) -> "keras.layers.Layer":
         """One Keras layer: (B, T, n) float32, states → (B, T, units) float32, states."""
         raise NotImplementedError
 
@@ -105,7 +103,7 @@ class Backbone:
         at the last position."""
         raise NotImplementedError
 
-    def normalisation_layer(self, number: int) -> keras.layers.Layer | None:
+    def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
         """The Keras layer behind a layer, counted from 1, that normalises its output, or None."""
         return None
 
@@ -122,7 +120,7 @@ class Backbone:
             name += ", with n-gram vectors"
         return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
 
-    def build(self, size: int, *, source: str = "tokens", output: bool = True) -> Network:
+    def build(self, size: int, *, source: str = "tokens", output: bool = True) -> "Network":
         """A new network.
 
         Args:
@@ -164,7 +162,7 @@ class Recurrent(Backbone):
     def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
         return ((units,),) * self.states
 
-    def normalisation_layer(self, number: int) -> keras.layers.Layer | None:
+    def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
         import keras
 
         kinds = {"layer": keras.layers.LayerNormalization, "batch": keras.layers.BatchNormalization}
@@ -187,7 +185,7 @@ class LSTM(Recurrent):
     states: ClassVar[int] = 2
     portable_cell: ClassVar[str | None] = "lstm"
 
-    def layer(self, units: int, name: str) -> keras.layers.Layer:
+    def layer(self, units: int, name: str) -> "keras.layers.Layer":
         from textgen.models.recurrent import UnrolledLSTM
 
         return UnrolledLSTM(units, unit_forget_bias=self.forget_bias, name=name)
@@ -201,7 +199,7 @@ class GRU(Recurrent):
     states: ClassVar[int] = 1
     portable_cell: ClassVar[str | None] = "gru"
 
-    def layer(self, units: int, name: str) -> keras.layers.Layer:
+    def layer(self, units: int, name: str) -> "keras.layers.Layer":
         from textgen.models.recurrent import UnrolledGRU
 
         return UnrolledGRU(units, name=name)
@@ -216,7 +214,7 @@ class MinGRU(Recurrent):
     states: ClassVar[int] = 1
     portable_cell: ClassVar[str | None] = "mingru"
 
-    def layer(self, units: int, name: str) -> keras.layers.Layer:
+    def layer(self, units: int, name: str) -> "keras.layers.Layer":
         from textgen.models.recurrent import MinGRULayer
 
         return MinGRULayer(units, name)
@@ -262,7 +260,7 @@ class Transformer(Backbone):
     def heads(self, units: int) -> int:
         return max(1, units // self.head_size)
 
-    def layer(self, units: int, name: str) -> keras.layers.Layer:
+    def layer(self, units: int, name: str) -> "keras.layers.Layer":
         from textgen.models.transformer import Block
 
         return Block(self, units, name)
@@ -271,7 +269,7 @@ class Transformer(Backbone):
         past = (self.heads(units), self.context - 1, self.head_size)
         return (units,), past, past, (1,)
 
-    def normalisation_layer(self, number: int) -> keras.layers.Layer | None:
+    def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
         import keras
 
         last = number == len(self.units)

@@ -4,8 +4,6 @@ All tokens of a split stand in one flat array of the narrowest integer type; a b
 from it when it is needed.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
@@ -13,12 +11,13 @@ from typing import TypeAlias
 import numpy as np
 
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import BOUNDARY, EncodedDocument
+from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument
 from textgen.tokenizers.encoding import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning
 TOKENS_PER_COUNT = 1 << 22
-Documents: TypeAlias = Sequence[EncodedDocument] | Sequence[np.ndarray]
+Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # spans, and which rows begin afresh
+Documents: TypeAlias = Encoded | Sequence[np.ndarray]
 
 
 class Windows:
@@ -72,9 +71,7 @@ class Windows:
         """Batches that show every token about once; at least one."""
         return max(1, int(self.per_document().sum()) // batch)
 
-    def training(
-        self, batch: int, seed: int, start: int = 0
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def training(self, batch: int, seed: int, start: int = 0) -> Iterator[Batch]:
         """Endless batches (spans (B, before + length), fresh (B,) bool), from update ``start`` on.
 
         ``fresh`` marks rows whose states begin at zero. With carried states each row reads on in
@@ -103,9 +100,7 @@ class Windows:
                 yield self.spans(documents[place], within * self.length - phase), fresh
             first = 0
 
-    def scoring(
-        self, batch: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    def scoring(self, batch: int) -> Iterator[tuple[np.ndarray, ...]]:
         """All spans once: (spans, fresh, documents (B,), starts (B,)); document −1 is an idle row.
 
         With carried states whole documents are dealt to rows, longest first to the row with the

@@ -15,40 +15,30 @@ Latent Transformer", section 3.2.1) those that end at each byte of a text. Conte
 same row share its vector.
 """
 
-from __future__ import annotations
-
-import contextlib
-import contextvars
 import random
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from textgen.core.errors import holding
+from textgen.models.backbones import NGrams
 from textgen.models.types import Reading, Tensor
 
-if TYPE_CHECKING:
-    from textgen.models.backbones import NGrams
-
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
-_key = contextvars.ContextVar[tuple[Tensor, Tensor]]("dropout_key")
+_key = ContextVar[tuple[Tensor, Tensor]]("dropout_key")
 
 
-@contextlib.contextmanager
-def dropout_key(update: Tensor | int, first_row: Tensor | int = 0) -> Iterator[None]:
+def dropout_key(update: Tensor, first_row: Tensor = 0) -> AbstractContextManager[None]:
     """What masks drawn inside depend on beside their layer.
 
     Args:
         update: number of the update, a scalar integer.
         first_row: place in the batch of the first row that is computed inside, likewise.
     """
-    token = _key.set((update, first_row))
-    try:
-        yield
-    finally:
-        _key.reset(token)
+    return holding(_key, (update, first_row))
 
 
 def new_seed(rate: float) -> int:

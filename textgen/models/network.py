@@ -1,21 +1,16 @@
 """What a network is; that of a backbone of layers: embedding, layers, output; an ensemble of such
 networks, an encoder with a decoder, and helpers for any network."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from textgen.models.backbones import Backbone
 from textgen.models.layers import HashedDropout, NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Output, Softmax, dense_layer
 from textgen.models.types import Reading, State, Tensor
-
-if TYPE_CHECKING:
-    from textgen.models.backbones import Backbone
 
 
 class Network(keras.Model):
@@ -29,7 +24,7 @@ class Network(keras.Model):
     embedding: keras.layers.Layer | None = None
     output_layer: Output
 
-    def parts(self) -> tuple[Network, ...]:
+    def parts(self) -> "tuple[Network, ...]":
         """The networks it is made of: itself, or an encoder and a decoder, or members."""
         return (self,)
 

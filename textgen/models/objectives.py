@@ -7,8 +7,6 @@ the window the target is the next window, position by position without feedback:
 the article's 50 → 50 and 30 → 30 runs were, as its author's code shows.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,7 +59,7 @@ class Objective(Protocol):
     def context(self) -> str:
         """How much earlier text a prediction sees, in words for the reports."""
 
-    def build(self, backbone: Backbone, vocabulary_size: int) -> Network:
+    def build(self, backbone: Backbone, vocabulary_size: int) -> "Network":
         """A new network."""
         return backbone.build(vocabulary_size)
 
@@ -76,7 +74,7 @@ class Objective(Protocol):
             in_tables = sum(math.prod(table.shape) for table in tables)
             return int(network.count_params()), in_tables, int(network.output_layer.width)
 
-    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
+    def features(self, network: "Network", spans: Tensor, state: State, training: bool) -> Reading:
         """What the output layer reads at every target.
 
         Args:
@@ -89,14 +87,14 @@ class Objective(Protocol):
             (B, length, n) float32, and the state after the span.
         """
 
-    def begin(self, network: Network, batch: int) -> Carry:
+    def begin(self, network: "Network", batch: int) -> Carry:
         """The carry before the first token of a document."""
         import tensorflow as tf
 
         recent = tf.fill([batch, self.before], BOUNDARY)
         return tf.constant(0), recent, network.initial_state(batch)
 
-    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
         """What the output layer reads for the next token, (B, n) float32, and the carry with what
         was computed."""
 
@@ -113,7 +111,7 @@ def compiled_once(build: Build[Compiled]) -> Build[Compiled]:
     is compiled once."""
 
     @wraps(build)
-    def get(objective: Objective, network: Network) -> Compiled:
+    def get(objective: Objective, network: "Network") -> Compiled:
         results = network.__dict__.setdefault("_compiled_steps", {})  # past Keras' tracking
         key = build.__name__, objective
         if key not in results:
@@ -148,12 +146,12 @@ class NextToken(Objective):
     def context(self) -> str:
         return "all earlier tokens of the document"
 
-    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
+    def features(self, network: "Network", spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
         return network.features(tf.maximum(spans[:, : -self.before], BOUNDARY), state, training)
 
-    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
         position, recent, state = carry
         features, state = network.features(recent[:, :1], state)
         return features[:, 0], (position, recent, state)
@@ -187,7 +185,7 @@ class Shifted(NextToken):
     def context(self) -> str:
         return f"1 to {self.window} tokens, the last of them {self.shift} back"
 
-    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
         from textgen.models.network import restarted
 
         position, recent, state = carry
@@ -225,7 +223,7 @@ class EncoderDecoder(Objective):
             return f"{self.read} to {self.read + self.write - 1} tokens"
         return f"{self.read} tokens, the last of them 1 to {self.write} back"
 
-    def build(self, backbone: Backbone, vocabulary_size: int) -> Network:
+    def build(self, backbone: Backbone, vocabulary_size: int) -> "Network":
         from textgen.models.network import SequenceToSequence
 
         if not self.feedback and getattr(backbone, "tied_output", False):
@@ -235,7 +233,7 @@ class EncoderDecoder(Objective):
         encoder = backbone.build(vocabulary_size, output=False)
         return SequenceToSequence(encoder, backbone.build(vocabulary_size, source=source))
 
-    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
+    def features(self, network: "Network", spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
         spans = tf.maximum(spans, BOUNDARY)
@@ -246,15 +244,15 @@ class EncoderDecoder(Objective):
         features, _ = network.decoder.features(inputs, encoded, training)
         return features, state
 
-    def _encode(self, network: Network, tokens: Tensor, state: State, training: bool) -> Reading:
+    def _encode(self, network: "Network", tokens: Tensor, state: State, training: bool) -> Reading:
         _, encoded = network.encoder.features(tokens, state, training)
         return network.encoder.state_vector(encoded), encoded
 
-    def begin(self, network: Network, batch: int) -> Carry:
+    def begin(self, network: "Network", batch: int) -> Carry:
         position, recent, state = super().begin(network, batch)
         return position, recent, (network.encoder.state_vector(state), state)
 
-    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
         import tensorflow as tf
 
         position, recent, (vector, state) = carry

@@ -1,20 +1,16 @@
 """Output layers: from the features of a position to a distribution over its token."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import Variable
 from keras.layers import Dense, Layer
 
+from textgen.models.backbones import Adaptive
 from textgen.models.types import Tensor
-
-if TYPE_CHECKING:
-    from textgen.models.backbones import Adaptive
 
 
 class Output:
@@ -238,8 +234,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     Where operations are to be deterministic, TensorFlow's own function takes a detour that XLA
     compiles again for every batch; compiled, the operation itself is deterministic, too.
     """
-    flat = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])
-    nats, _ = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
-        features=flat, labels=tf.reshape(labels, [-1])
-    )
+    rows = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])
+    flat = tf.reshape(labels, [-1])
+    nats, _ = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=rows, labels=flat)
     return tf.reshape(nats, tf.shape(labels))

@@ -7,33 +7,27 @@ hand. Everywhere else, and on a GPU, Keras' own kernels are used. LSTM: Hochreit
 the recurrent product, as cuDNN and Keras have it. Masks are not handled.
 """
 
-from __future__ import annotations
-
-import contextlib
-import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
+from textgen.core.errors import holding
 from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
 
 Graph: TypeAlias = "tf.types.experimental.PolymorphicFunction"
 ops = tf.raw_ops
-_gradients_wanted = contextvars.ContextVar("gradients_wanted", default=False)
+_gradients_wanted = ContextVar("gradients_wanted", default=False)
 
 
-@contextlib.contextmanager
-def gradients_wanted() -> Iterator[None]:
+def gradients_wanted() -> AbstractContextManager[None]:
     """Within the block, layers unroll their windows as they do in training."""
-    token = _gradients_wanted.set(True)
-    try:
-        yield
-    finally:
-        _gradients_wanted.reset(token)
+    return holding(_gradients_wanted, True)
 
 
 class LSTMCell:
@@ -159,9 +153,8 @@ def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tens
             d_outputs = tf.ensure_shape(d_outputs, [*inputs.shape[:2], recurrent.shape[0]])
             d_outputs = tf.transpose(d_outputs, [1, 0, 2])
             weights = tf.transpose(kernel), tf.transpose(recurrent), bias
-            d_inputs, *d_rest = _run_in_order(
-                backward, by_time, *weights, d_outputs, *d_state, *first, *rest[len(first) :]
-            )
+            known = (*weights, d_outputs, *d_state, *first, *rest[len(first) :])
+            d_inputs, *d_rest = _run_in_order(backward, by_time, *known)
             return tf.transpose(d_inputs, [1, 0, 2]), *d_rest
 
         return (tf.transpose(outputs, [1, 0, 2]), *rest[: len(first)]), gradient

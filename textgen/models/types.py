@@ -1,14 +1,9 @@
 """What networks read, give and carry, by name. TensorFlow is not imported: it has no types here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-Tensor: TypeAlias = "tf.Tensor"
+Tensor: TypeAlias = Any  # of TensorFlow
 Tensors: TypeAlias = Sequence[Tensor]
 # A nest of tensors (batch, …), as ``tf.nest`` understands it.
 State: TypeAlias = "Tensor | Sequence[State]"

@@ -4,8 +4,6 @@ An arm is one experiment under several seeds, and in all folds of a cross-valida
 one. Nothing here needs TensorFlow.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,7 +33,7 @@ class Arm:
     runs: tuple[Run, ...]
     part: PartName = "network"
 
-    def of(self, part: PartName) -> Arm:
+    def of(self, part: PartName) -> "Arm":
         """The same arm by another part of its models."""
         return replace(self, part=part)
 
@@ -75,9 +73,8 @@ class Arm:
     @cached_property
     def fold_of(self) -> np.ndarray:
         """(documents,) int64: the number of the fold in which each was tested, from 0."""
-        return np.repeat(
-            np.arange(len(self.folds)), [len(run.token_bits[self.part]) for run in self.folds]
-        )
+        sizes = [len(run.token_bits[self.part]) for run in self.folds]
+        return np.repeat(np.arange(len(sizes)), sizes)
 
     @cached_property
     def bits(self) -> np.ndarray:
@@ -100,9 +97,8 @@ def matched_settings(arm: Arm) -> str:
     """Equal for arms that differ in their tokenizer alone, and in what must follow from it: the
     output layer's levels, and the window as a number of tokens."""
     settings = arm.first.experiment.resolved
-    tables = {
-        key: dict(settings[key]) for key in ("objective", "backbone", "training", "embedding")
-    }
+    kept = ("objective", "backbone", "training", "embedding")
+    tables = {key: dict(settings[key]) for key in kept}
     for table, key in (("objective", "window"), ("backbone", "adaptive_softmax")):
         tables[table].pop(key, None)
     for budget in BUDGETS:  # told beside the settings
@@ -224,11 +220,9 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     }
     caution = Caution(text="NOT COMPARABLE: different texts or splits.", by_arm=notes)
     if not anyway:
-        raise TextgenError(
-            f"compare: {caution}",
-            "train one as the other: textgen run runs/NAME/experiment.toml --set … keeps text and "
-            "split; or leave some out, or use --different-texts (different_texts=True)",
-        )
+        hint = "train one as the other: textgen run runs/NAME/experiment.toml --set … keeps text "
+        hint += "and split; or leave some out, or use --different-texts (different_texts=True)"
+        raise TextgenError(f"compare: {caution}", hint)
     return [caution]
 
 
@@ -273,26 +267,24 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
     return str(settings["kind"])
 
 
+# What becomes of rare words, by the kind of policy, or its kind and the setting that matters.
+RARE_WORDS = {
+    "unk": "replaced by one token",
+    "pos fine": "replaced by their part of speech",
+    "pos noun": "replaced by one token for nouns and one for all else",
+    "cluster": "replaced by one of up to {clusters} clusters",
+    "neighbour": "replaced by the nearest known word",
+    "signature": "replaced by one of {signatures} tokens for their endings",
+    "drop True": "left out",
+    "drop False": "left out and not charged for",
+    "spell": "spelled by the network, letter by letter",
+}
+
+
 def _policy(policy: Mapping[str, Any]) -> str:
-    """What becomes of rare words."""
-    match policy["kind"]:
-        case "unk":
-            return "replaced by one token"
-        case "pos":
-            fine = policy["tags"] == "fine"
-            by = "their part of speech" if fine else "one token for nouns and one for all else"
-            return f"replaced by {by}"
-        case "cluster":
-            return f"replaced by one of up to {policy['clusters']} clusters"
-        case "neighbour":
-            return "replaced by the nearest known word"
-        case "signature":
-            return f"replaced by one of {policy['signatures']} tokens for their endings"
-        case "drop":
-            return "left out" + ("" if policy["charged"] else " and not charged for")
-        case "spell":
-            return "spelled by the network, letter by letter"
-    return f"handled by {policy['kind']}"
+    matters = {"pos": "tags", "drop": "charged"}.get(policy["kind"], "")
+    key = f"{policy['kind']} {policy.get(matters, '')}".strip()
+    return RARE_WORDS.get(key, "handled by {kind}").format(**policy)
 
 
 def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:

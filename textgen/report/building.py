@@ -5,8 +5,6 @@ its leading space included, and costs what its characters cost. The bits of a to
 characters are divided equally among them.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections import Counter
@@ -25,7 +23,7 @@ from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.likelihood import UNIT, DocumentBits, averages
-from textgen.evaluation.metrics import Figure, copied_spans, measure, metric_labels
+from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, metric_labels
 from textgen.evaluation.significance import Verdict
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
@@ -82,14 +80,12 @@ def build_report(
         about: further attributes of the report.
     """
     loaded, pooled = folds[0], pool_folds(folds)
-    human = metrics.Human([document.text for document in loaded.sample], loaded.language.code)
+    human = Human([document.text for document in loaded.sample], loaded.language.code)
     same_text = [arm for arm in arms if is_on(arm, folds)]
     scored = [arm for arm in same_text if arm.charged]
     described = descriptions(arms)
     timed = {name: own for name, own in plan.items() if own.get("seconds_per_update")}
-    rows = [
-        arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
-    ]
+    rows = [arm_row(a, described[a.name], is_on(a, folds), timed.get(a.name)) for a in arms]
     words = cut_words(folds)
     bits = {arm.name: class_bits(arm, words) for arm in scored}
     tested = tested_contrasts(contrasts, scored, bits, pooled.unit)
@@ -116,12 +112,9 @@ def build_report(
         word_classes=word_classes(scored, words, bits),
         generated=measure_samples(same_text, loaded, human),
     )
-    texts = schema.Texts(
-        part=arms[0].first.experiment.sampling.part,
-        passages=passages(pooled.test, scored),
-        samples=samples_shown(same_text, loaded, human),
-    )
-    return report, texts
+    wrote, shown = arms[0].first.experiment.sampling.part, passages(pooled.test, scored)
+    samples = samples_shown(same_text, loaded, human)
+    return report, schema.Texts(part=wrote, passages=shown, samples=samples)
 
 
 def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
@@ -167,8 +160,7 @@ def arm_row(
     parts, validation = dict[str, schema.Bits](), None
     if arm.charged:
         parts = {part: _test_bits(arm.of(part)) for part in arm.parts}
-        figures = [dict(run.metrics.validation.parts[arm.part]) for run in arm.runs]
-        validation = _mean_bits(figures)
+        validation = _mean_bits([dict(run.metrics.validation.parts[arm.part]) for run in arm.runs])
     return schema.ArmRow(
         name=arm.name,
         described=described,
@@ -245,25 +237,20 @@ def _bits_of(
     model and of spelling. The interval is over documents."""
     characters, model, spelling = np.array(rows).transpose(2, 0, 1)
     ends = significance.bootstrap_interval(model + spelling, characters[0] + 1, folds)
-    return _mean_bits([averages(documents) for documents in rows], ends)
+    return _mean_bits([averages(documents) for documents in rows], *ends)
 
 
 def _mean_bits(
-    runs: Sequence[Mapping[str, Any]], ends: tuple[float, float] = (math.inf, math.inf)
+    runs: Sequence[Mapping[str, Any]], low: float = math.inf, high: float = math.inf
 ) -> schema.Bits:
     """The mean of the figures of each run, and the ends of an interval."""
     rows = [dict(run["bits_per_character"]) for run in runs]
     model, spelling = (_mean(row[key] for row in rows) for key in ("model", "spelling"))
     totals = [row["total"] for row in rows]
-    return schema.Bits(
-        model=model,
-        spelling=spelling,
-        total=model + spelling,
-        mean_over_documents=_mean(run["mean_over_documents"] for run in runs),
-        deviation=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
-        low=ends[0],
-        high=ends[1],
-    )
+    bits = {"model": model, "spelling": spelling, "total": model + spelling}
+    mean = _mean(run["mean_over_documents"] for run in runs)
+    deviation = float(np.std(totals, ddof=1)) if len(totals) > 1 else None
+    return schema.Bits(**bits, mean_over_documents=mean, deviation=deviation, low=low, high=high)
 
 
 def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:
@@ -324,8 +311,7 @@ def tested_contrasts(
 def where(arm: Arm, first: np.ndarray, second: np.ndarray) -> dict[str, schema.Effect]:
     """What the words of each of :data:`CLASSES` add to the difference of two arms that were tested
     as this one, from their :func:`class_bits`."""
-    numbered = enumerate(CLASSES)
-    return {name: _effect(arm, first[..., i], second[..., i]) for i, name in numbered}
+    return {name: _effect(arm, first[..., i], second[..., i]) for name, i in CLASS_NUMBERS.items()}
 
 
 def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
@@ -352,17 +338,15 @@ def _differences(
     bits = {arm.name: arm.of(part).bits for arm in arms if part in arm.parts}
     units, folds = arms[0].units, arms[0].fold_of
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
-    differences = [
-        significance.compare_arms(bits[c.first], bits[c.second], units, folds)
-        for c in wanted.values()
-    ]
+    pairs = [(bits[c.first], bits[c.second]) for c in wanted.values()]
+    differences = [significance.compare_arms(*pair, units, folds) for pair in pairs]
     missing = [1.0] * (len(contrasts) - len(wanted))  # a failed run makes no other p smaller
     adjusted = significance.holm([*(d.p for d in differences), *missing])[: len(wanted)]
     rows = {}
-    for (number, c), d, p in zip(wanted.items(), differences, adjusted, strict=True):
+    for number, pair, d, p in zip(wanted, pairs, differences, adjusted, strict=True):
         result = significance.verdict(d, p)
         open_question = result is Verdict.TOO_CLOSE
-        dearer = max(bits[arm].sum() / len(bits[arm]) for arm in (c.first, c.second))
+        dearer = max(own.sum() / len(own) for own in pair)
         rows[number] = schema.Difference(
             part=part,
             **asdict(d),
@@ -371,7 +355,7 @@ def _differences(
             tested_on=tested_on,
             verdict=result,
             needed=significance.what_would_tell(d, len(contrasts)) if open_question else None,
-            spread=significance.by_document(bits[c.first], bits[c.second], units),
+            spread=significance.by_document(*pair, units),
         )
     return rows
 
@@ -400,9 +384,7 @@ def drawn_texts(arm: Arm, temperature: float) -> list[Text]:
     return [drawn[number % len(drawn)][number] for number in range(min(map(len, drawn)))]
 
 
-def samples_shown(
-    arms: Sequence[Arm], loaded: Corpus, human: metrics.Human
-) -> list[schema.Samples]:
+def samples_shown(arms: Sequence[Arm], loaded: Corpus, human: Human) -> list[schema.Samples]:
     """What arms wrote: after the same prompts, then after nothing at every temperature."""
     settings, written = evaluation_for(loaded), []
     for prompt in settings.prompts:
@@ -425,13 +407,13 @@ def samples_shown(
     ]
 
 
-def _sample_text(record: Text, human: metrics.Human) -> schema.SampleText:
+def _sample_text(record: Text, human: Human) -> schema.SampleText:
     text = record.text[:SAMPLE_CHARACTERS]
     filled = [span for span in record.filled if span[1] <= len(text)]
     return schema.SampleText(text=text, filled=filled, copied=copied_spans(text, human))
 
 
-def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: metrics.Human) -> schema.Generated:
+def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: Human) -> schema.Generated:
     """All metrics over the sweep of temperatures, beside human text of equal size."""
     settings = evaluation_for(loaded)
     texts = [document.text for document in loaded.test]

@@ -1,7 +1,5 @@
 """Finished runs compared in one report, and the report as files and as an object."""
 
-from __future__ import annotations
-
 import base64
 import os
 import shlex
@@ -101,7 +99,7 @@ class Comparison:
         head = "<tr><th>model</th><th>bits per character</th></tr>"
         return f"{said}<table>{head}{cells}</table>"
 
-    def plot(self, axes: Axes | None = None) -> Axes:
+    def plot(self, axes: "Axes | None" = None) -> "Axes":
         """Draw the bits per character of each model on the same text with Matplotlib, and their
         95 % intervals.
 

@@ -6,8 +6,6 @@ the same text. Of two cells they were trained on other amounts of it or for othe
 a learning curve.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product

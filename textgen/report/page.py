@@ -4,8 +4,6 @@ it is rendered.
 Places and widths are percentages of a scale that the rows of a chart share.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import sys
@@ -48,14 +46,9 @@ AXES = {
 
 def page_template(name: str) -> Template:
     """A page that escapes whatever text it is given."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDERS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True}
+    options |= {"lstrip_blocks": True, "autoescape": True}
+    return Environment(loader=FileSystemLoader(FOLDERS), **options).get_template(name)
 
 
 def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:
@@ -70,21 +63,12 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         HTML that can be written as UTF-8 whatever the texts hold.
     """
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
-    packed = [
-        [name, "", report.numbers[name], packed]
-        for name, packed in (models["packed"] if models else {}).items()
-    ]
-    html = page_template("page.html").render(
-        report=report,
-        texts=texts,
-        models=models,
-        packed=packed,
-        scripts=Markup(scripts),
-        sentences=sentences,
-        page=sys.modules[__name__],
-        units=units,
-        version=textgen.__version__,
-    )
+    held = models["packed"] if models else {}
+    packed = [[name, "", report.numbers[name], held[name]] for name in held]
+    shown = {"report": report, "texts": texts, "models": models, "packed": packed}
+    modules = {"page": sys.modules[__name__], "sentences": sentences, "units": units}
+    about = {"scripts": Markup(scripts), "version": textgen.__version__}
+    html = page_template("page.html").render(**shown, **modules, **about)
     return SURROGATES.sub("\ufffd", visible(html))
 
 

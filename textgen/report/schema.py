@@ -5,8 +5,6 @@ Bits are per character of raw text, one end mark per document included. An inter
 few documents leave open is None.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Any
 

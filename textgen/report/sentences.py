@@ -1,7 +1,5 @@
 """What a report says in sentences, on its page, on the terminal and in a notebook."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
@@ -263,11 +261,8 @@ def cautions(
         declared, tested: contrasts.
     """
     charged = {row.name for row in rows if row.test and row.same_text}
-    watching = [
-        row
-        for arm, row in zip(arms, rows, strict=True)
-        if arm.first.experiment.training.watch == "validation"
-    ]
+    watched = {arm.name: arm.first.experiment.training.watch for arm in arms}
+    watching = [row for row in rows if watched[row.name] == "validation"]
     return [
         *spending_cautions(rows),
         *overfitting_cautions(watching),

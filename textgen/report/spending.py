@@ -1,7 +1,5 @@
 """What the arms of a comparison have not spent, or not been given, alike."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The terminal: what a run reads, its stages with their progress, its result; and the commands
 ``textgen generate`` and ``textgen score``."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io
@@ -28,7 +26,7 @@ from textgen.data.splits import few
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.runs.finished import Run, generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
-from textgen.runs.results import Metrics, SplitFigures, figure_table, verdict
+from textgen.runs.results import Metrics, Records, SplitFigures, figure_table, verdict
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
@@ -141,9 +139,7 @@ class Screen:
         for data in extra_data:
             self.say(f"  uses external resources: {data}")
 
-    def result(
-        self, folder: Path, warning: str, metrics: Metrics, samples: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def result(self, folder: Path, warning: str, metrics: Metrics, samples: Records) -> None:
         """The verdict, the figures, a sample, the warning of the corpus, and where the rest is."""
         splits = {"validation": metrics.validation, "test": metrics.test}
         self.say(f"{verdict(metrics)}\n\n{figure_table(splits)}")
@@ -193,14 +189,10 @@ class TrainingDisplay:
         if progress.validation_share < 1:
             share = f"{progress.validation_share:.0%} of the validation text"
             self.screen.say(f"  {progress.updates_planned:,} updates, validated on {share}")
-        self._bar = self.screen.show_bar(
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            keep=True,
-        )
+        made = TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates")
+        note, left = TextColumn("{task.fields[note]}"), TextColumn("left")
+        columns = made, BarColumn(), note, TimeRemainingColumn(), left
+        self._bar = self.screen.show_bar(*columns, keep=True)
         total, done = progress.end, progress.updates
         self._task = self._bar.add_task("", total=total, completed=done, note="")
 

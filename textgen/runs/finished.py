@@ -4,8 +4,6 @@ bits of every token of its test documents.
 Every file is checked against its checksum when it is read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import difflib
@@ -129,14 +127,12 @@ class Run:
     @property
     def tokenizer_state(self) -> dict[str, Any]:
         """The content of ``tokenizer.json``."""
-        state: dict[str, Any] = json.loads(self._path("tokenizer.json").read_text("utf-8"))
-        return state
+        return json.loads(self._path("tokenizer.json").read_text("utf-8"))
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The fitted tokenizer."""
-        tokenizer: Tokenizer = self.experiment.tokenizer.load(self.tokenizer_state)
-        return tokenizer
+        return self.experiment.tokenizer.load(self.tokenizer_state)
 
     @cached_property
     def network(self) -> Any:
@@ -359,7 +355,7 @@ class Run:
         tables = stored.token_tables(self.tokenizer, [document], self.model.score([document]))
         return {part: table[0] for part, table in tables.items()}
 
-    def plot(self, axes: Axes | None = None) -> Axes:
+    def plot(self, axes: "Axes | None" = None) -> "Axes":
         """Draw the learning curve with Matplotlib, in new axes if None are given."""
         from matplotlib import pyplot
 

@@ -16,10 +16,9 @@ audit.json        the result of an audit of the network; audit_PART.json that of
 checkpoint.npz    only while training is unfinished
 """
 
-from __future__ import annotations
-
 import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +53,6 @@ def is_finished(folder: Path) -> bool:
     return (folder / METRICS_FILE).exists()
 
 
-def has_checkpoint(folder: Path) -> bool:
-    """Whether a run can be resumed."""
-    return (folder / CHECKPOINT_FILE).exists()
-
-
 def resumed(folder: Path) -> str:
     """Where the unfinished run in a folder goes on, in words; empty without a usable checkpoint."""
     with contextlib.suppress(TextgenError):
@@ -71,17 +65,8 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
     write_file(path, tomli_w.dumps(experiment.resolved, multiline_strings=False))
 
 
-def stored_experiment(folder: Path) -> Experiment:
-    """The experiment of a run.
-
-    Raises:
-        TextgenError: it is missing or damaged, or names a plug-in that is not installed.
-    """
-    return load_experiment(folder / "experiment.toml")
-
-
-def take_folder(folder: Path, message: str, hint: str) -> filelock.BaseFileLock:
-    """Lock a folder for this process; the lock is released when the process ends.
+def take_folder(folder: Path, message: str, hint: str) -> contextlib.AbstractContextManager[object]:
+    """Lock a folder for this process and a block; the lock is also released when the process ends.
 
     Args:
         message, hint: of the error if another process has locked it.
@@ -89,20 +74,19 @@ def take_folder(folder: Path, message: str, hint: str) -> filelock.BaseFileLock:
     Raises:
         TextgenError: another process has locked it, or the folder cannot be written.
     """
-    lock = filelock.FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        return filelock.FileLock(folder / LOCK).acquire(timeout=0)
     except filelock.Timeout:
         raise TextgenError(f"{folder}: {message}", hint) from None
     except (OSError, ValueError) as error:  # the latter of NUL in a name
         reason = error if isinstance(error, OSError) else OSError(str(error))
         raise write_failed(folder, reason, "nothing was changed") from None
-    return lock
 
 
-def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> filelock.BaseFileLock:
-    """Lock the run folder for this process; nothing in it changes before :func:`begin_folder`.
+@contextlib.contextmanager
+def prepared_folder(folder: Path, experiment: Experiment, overwrite: bool) -> Iterator[None]:
+    """Lock the run folder for this block; nothing in it changes before :func:`begin_folder`.
 
     An unfinished run of the same experiment will be resumed, also with other settings of samples;
     any other run that has a checkpoint is refused unless ``overwrite``.
@@ -111,13 +95,9 @@ def prepare_folder(folder: Path, experiment: Experiment, overwrite: bool) -> fil
         TextgenError: a finished run, another experiment, a folder that is no run, or a run in
             progress elsewhere.
     """
-    lock = take_folder(folder, "another process is working here", f"wait, or {RENAME}")
-    try:
+    with take_folder(folder, "another process is working here", f"wait, or {RENAME}"):
         _check_free(folder, experiment, overwrite)
-    except TextgenError:
-        lock.release()
-        raise
-    return lock
+        yield
 
 
 def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
@@ -129,7 +109,7 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     if is_finished(folder):
         hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
         raise TextgenError(f"{folder} holds a finished run", hint)
-    if has_checkpoint(folder) and not _same(stored_experiment(folder), experiment):
+    if (folder / CHECKPOINT_FILE).exists() and not _same(folder, experiment):
         raise _begun_error(folder, "a different experiment")
 
 
@@ -138,15 +118,17 @@ def _begun_error(folder: Path, what: str) -> TextgenError:
     return TextgenError(f"{folder} holds an unfinished run of {what}", hint)
 
 
-def _same(stored: Experiment, experiment: Experiment) -> bool:
-    """Whether both train alike: samples, which are written afterwards, may differ."""
+def _same(folder: Path, experiment: Experiment) -> bool:
+    """Whether the run in a folder trains alike: samples, which are written afterwards, may
+    differ."""
+    stored = load_experiment(folder / "experiment.toml")
     return {**stored.resolved, "sampling": 0} == {**experiment.resolved, "sampling": 0}
 
 
 def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     """Make a prepared folder that of this experiment; files of another run are removed."""
     stored = folder / "experiment.toml"
-    if stored.exists() and (overwrite or not _same(stored_experiment(folder), experiment)):
+    if stored.exists() and (overwrite or not _same(folder, experiment)):
         for path in folder.iterdir():
             if path not in (folder / LOCK, stored):  # without the latter it is no run's folder
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

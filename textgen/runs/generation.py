@@ -1,20 +1,18 @@
 """Text from a model: samples that continue a prompt, all at once or as they grow; the sweep of
 temperatures that a comparison reads; the article's read-out."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core.errors import RefusedText
+from textgen.core.errors import Moved, RefusedText, ignore
 from textgen.core.settings import PartName, Sampling
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
@@ -36,9 +34,6 @@ OPENING_CHARACTERS = 40
 
 # Settings that repeat a text, beside its prompt and its seed
 RECORDED = ("temperature", "top_k", "top_p", "fill", "part")
-
-# Called with the tokens of a text that are written, and how many there will be
-Moved = Callable[[int, int], None]
 
 
 class Request(NamedTuple):
@@ -72,15 +67,11 @@ class Writer:
     model: LanguageModel
     settings: Sampling
 
-    @property
-    def tokenizer(self) -> Tokenizer:
-        return self.model.tokenizer
-
-    def write(self, wanted: Sequence[Request], moved: Moved | None = None) -> list[Rendered]:
+    def write(self, wanted: Sequence[Request], moved: Moved = ignore) -> list[Rendered]:
         """The texts, written side by side."""
         if len(wanted) > 1 and self.model.cache and self.model.cache.dynamic:  # learns from each
             return [text for request in wanted for text in self.write([request], moved)]
-        tokens = self.settings.length / self.tokenizer.characters_per_token * LENGTH_MARGIN
+        tokens = self.settings.length / self.model.tokenizer.characters_per_token * LENGTH_MARGIN
         *_, texts = self._grow(wanted, math.ceil(tokens), moved)
         return texts
 
@@ -93,7 +84,7 @@ class Writer:
                 shown = len(grown.text)
 
     def _grow(
-        self, wanted: Sequence[Request], tokens: int, moved: Moved | None = None
+        self, wanted: Sequence[Request], tokens: int, moved: Moved = ignore
     ) -> Iterator[list[Rendered]]:
         """The texts when they have so many tokens, and again and again until all are as long as
         they are wanted: each time those that are not are rendered."""
@@ -101,8 +92,7 @@ class Writer:
         due = tokens
         texts = [Rendered("")] * len(wanted)
         for number, rows in enumerate(self._tokens(wanted), 1):
-            if moved is not None:
-                moved(min(number, tokens), tokens)
+            moved(min(number, tokens), tokens)
             if number < due:
                 continue
             texts = [
@@ -117,14 +107,10 @@ class Writer:
 
     def _tokens(self, wanted: Sequence[Request]) -> Iterator[list[list[int]]]:
         """The tokens of each text, one more of each every time, without end."""
-        stream = write_tokens(
-            self.model,
-            [encode_prompt(self.tokenizer, request.prompt) for request in wanted],
-            [request.seed for request in wanted],
-            temperature=[request.temperature for request in wanted],
-            top_k=self.settings.top_k,
-            top_p=self.settings.top_p,
-        )
+        prompts = [encode_prompt(self.model.tokenizer, request.prompt) for request in wanted]
+        seeds, top_k, top_p = [r.seed for r in wanted], self.settings.top_k, self.settings.top_p
+        at = [request.temperature for request in wanted]
+        stream = write_tokens(self.model, prompts, seeds, temperature=at, top_k=top_k, top_p=top_p)
         texts: list[list[int]] = [[] for _ in wanted]
         with contextlib.closing(stream):
             for column in stream:
@@ -144,7 +130,7 @@ class Writer:
 
     def continuation(self, request: Request, tokens: Sequence[int]) -> Rendered:
         """The text that follows a prompt; a space that ends the prompt is not repeated."""
-        rendered = self.tokenizer.render(
+        rendered = self.model.tokenizer.render(
             np.array(tokens, dtype=np.int32),
             before=request.prompt,
             fill=self.settings.fill,
@@ -152,7 +138,7 @@ class Writer:
             cached=self.model.cache is not None,
             temperature=max(request.temperature, MIN_TEMPERATURE),
         )
-        spaced = self.tokenizer.spaces_lead and request.prompt.endswith(" ")
+        spaced = self.model.tokenizer.spaces_lead and request.prompt.endswith(" ")
         return _part(rendered, spaced and rendered.text.startswith(" "), len(rendered.text))
 
 
@@ -166,7 +152,7 @@ def _part(rendered: Rendered, start: int, end: int) -> Rendered:
 
 
 def sample_texts(
-    model: LanguageModel, settings: Sampling, seed: int, moved: Moved | None = None
+    model: LanguageModel, settings: Sampling, seed: int, moved: Moved = ignore
 ) -> list[dict[str, Any]]:
     """``settings.samples`` texts of ``settings.length`` characters for every prompt.
 
@@ -213,22 +199,20 @@ def evaluation_for(loaded: Corpus) -> Evaluation:
     if loaded.kind == "lovecraft":
         return settings
     beginnings = (document.text.lstrip()[:OPENING_CHARACTERS] for document in loaded.validation)
-    openings = [
-        text[:4] if language in UNSPACED else " ".join(text.split()[:2]) for text in beginnings
-    ]
+    openings = [t[:4] if language in UNSPACED else " ".join(t.split()[:2]) for t in beginnings]
     prompts = tuple(dict.fromkeys(filter(None, openings)))
     return replace(settings, prompts=prompts[: len(settings.prompts)])
 
 
 def draw_texts(
-    model: LanguageModel, part: PartName, settings: Evaluation, moved: Moved | None = None
+    model: LanguageModel, part: PartName, settings: Evaluation, moved: Moved = ignore
 ) -> Texts:
     """The content of ``texts.json``, written by a part of a model: all temperatures are drawn side
     by side."""
     writing = model.part(part)
 
     def write(
-        sampling: Sampling, wanted: Sequence[Request], moved: Moved | None = None
+        sampling: Sampling, wanted: Sequence[Request], moved: Moved = ignore
     ) -> Iterator[dict[str, Any]]:
         texts = Writer(writing, sampling).write(wanted, moved) if wanted else []
         return ({"text": text.text, "filled": list(text.filled)} for text in texts)
@@ -275,11 +259,9 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
         line = prompt.count("\n", 0, at) + 1
         column = at - prompt.rfind("\n", 0, at)
         named = ", ".join(map(name_character, unknown[:MAX_NAMED]))
-        raise RefusedText(
-            f"{where}: {named} at line {line:,}, column {column:,}: not in the training text",
-            "replace or leave out these characters",
-            place=(at, at + len(unknown[0])),
-        )
+        message = f"{where}: {named} at line {line:,}, column {column:,}: not in the training text"
+        place = at, at + len(unknown[0])
+        raise RefusedText(message, "replace or leave out these characters", place=place)
     if tokenizer.spaces_lead:
         prompt = prompt.removesuffix(" ")  # the next token brings its own
     return tokenizer.encode(prompt).tokens.astype(np.int32)

@@ -1,7 +1,5 @@
 """One run from its experiment to a finished folder: load, prepare, train, evaluate, write."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence
@@ -68,18 +66,15 @@ def train(
     if start and start.folder.resolve() == folder.resolve():
         message = f"{folder}: a run cannot replace the one that it starts from"
         raise TextgenError(message, "give it another name with --name")
-    lock = run_folder.prepare_folder(folder, experiment, overwrite)
-    try:
+    with run_folder.prepared_folder(folder, experiment, overwrite):
         screen = Screen(quiet)
         loaded = load_corpus(experiment)
         screen.corpus(experiment, loaded)
-        resumes = not overwrite and run_folder.has_checkpoint(folder)
+        resumes = not overwrite and (folder / CHECKPOINT_FILE).exists()
         job = Job(folder, experiment, loaded, start, overwrite, resumes, screen)
         prepared = _prepare(job)
         network, progress = _train(job, prepared)
         _evaluate(job, prepared, network, progress)
-    finally:
-        lock.release()
     return Run(folder)
 
 
@@ -242,15 +237,8 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
         texts = draw_texts(model, part, evaluation_for(loaded), moved)
         write_json(folder / "texts.json", texts.model_dump())
 
-    metrics = run_metrics(
-        experiment,
-        loaded,
-        prepared,
-        progress,
-        parameters=network.count_params(),
-        scored=scored,
-        sha256=run_folder.checksums(folder),
-    )
+    parameters, sha256 = network.count_params(), run_folder.checksums(folder)
+    metrics = run_metrics(experiment, loaded, prepared, progress, parameters, scored, sha256)
     second = "Trained further from the best weights of {}, by a second warm-up and decay."
     warnings = [loaded.warning, *([second.format(job.start.folder)] if job.start else [])]
     warning = "\n".join(filter(None, warnings))

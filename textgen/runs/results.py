@@ -1,8 +1,6 @@
 """What a run writes about itself, and how it is read: ``metrics.json`` and ``texts.json`` as typed
 objects, ``manifest.json``, and ``summary.md`` for people."""
 
-from __future__ import annotations
-
 import datetime
 import platform
 import shlex
@@ -142,6 +140,7 @@ class Texts(Content):
 
 
 Read = TypeVar("Read")
+Records = Sequence[Mapping[str, Any]]  # of texts that were written
 TRAIN_AGAIN = "train the run again: textgen run experiments/… --overwrite"
 
 
@@ -171,8 +170,7 @@ def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[s
     """The content of ``manifest.json``."""
     import tensorflow as tf  # loaded already; the name of its package varies: tensorflow-cpu, …
 
-    packages = ("keras", "numpy", "spacy", "gensim")
-    versions = {name: metadata.version(name) for name in packages}
+    versions = {name: metadata.version(name) for name in ("keras", "numpy", "spacy", "gensim")}
     return {
         "textgen": textgen.__version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -201,7 +199,6 @@ def run_metrics(
     loaded: Corpus,
     prepared: Prepared,
     progress: Progress,
-    *,
     parameters: int,
     scored: Mapping[str, Scores],
     sha256: dict[str, str],
@@ -276,18 +273,10 @@ def verdict(metrics: Metrics) -> str:
     return f"{metrics.name}: {network:.4f} bits per character of held-out text{others}"
 
 
-def summary_markdown(
-    metrics: Metrics, warning: str, samples: Sequence[Mapping[str, Any]], folder: Path
-) -> str:
+def summary_markdown(metrics: Metrics, warning: str, samples: Records, folder: Path) -> str:
     """``summary.md`` of a run folder; ``warning`` has what to know first."""
     template = Template(SUMMARY.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
-    text = template.render(
-        metrics=metrics,
-        verdict=verdict(metrics),
-        figures=figure_table({"validation": metrics.validation, "test": metrics.test}),
-        units=units,
-        warning=warning,
-        samples=samples,
-        command=repeat_command(folder),
-    )
-    return f"{text}\n"
+    shown = {"metrics": metrics, "warning": warning, "samples": samples, "units": units}
+    figures = figure_table({"validation": metrics.validation, "test": metrics.test})
+    said = {"verdict": verdict(metrics), "figures": figures, "command": repeat_command(folder)}
+    return template.render(**shown, **said) + "\n"

@@ -1,8 +1,6 @@
 """What a run stores of its model beside the network: the bits of every token of held-out text by
 part, and how far counts and cache are trusted."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -82,12 +80,10 @@ class TokenBits:
 TokenTables = dict[str, list[TokenBits]]
 
 
-def token_tables(
-    tokenizer: Tokenizer, documents: Sequence[Document], scores: Scores
-) -> TokenTables:
+def token_tables(tokenizer: Tokenizer, texts: Sequence[Document], scores: Scores) -> TokenTables:
     """Bits of every token of scored documents, and where its text ends; dropped words are an entry
     of their own, without model bits."""
-    encoded = [tokenizer.encode(document.text) for document in documents]
+    encoded = [tokenizer.encode(document.text) for document in texts]
     return {
         part: [_bits_of_tokens(*pair) for pair in zip(encoded, scored, strict=True)]
         for part, scored in scores.items()

@@ -1,28 +1,25 @@
 """Arms × seeds under one budget, then the report."""
 
-from __future__ import annotations
-
 import math
 import os
 import shlex
 import statistics
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from filelock import BaseFileLock
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from textgen.core.errors import TextgenError, visible
-from textgen.core.experiment import Experiment
+from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.system import cores, write_file, write_json
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, load_corpus, pool_folds
@@ -36,17 +33,8 @@ from textgen.runs.console import Screen
 from textgen.runs.finished import load_run, read_metrics
 from textgen.runs.folder import is_finished
 from textgen.runs.results import read_content
-from textgen.studies.study import (
-    PLAN_FILE,
-    ArmPlan,
-    Cell,
-    Study,
-    differences,
-    load_study,
-    plan_study,
-    read_plans,
-    under_budget,
-)
+from textgen.studies import study as studies
+from textgen.studies.study import ArmPlan, Cell, Study, under_budget
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
@@ -82,15 +70,13 @@ def run_study(
             of them at once and before any run; or, after everything else is done and the report is
             written, that some runs have failed.
     """
-    study, screen = load_study(path), Screen(quiet)
+    study, screen = studies.load_study(path), Screen(quiet)
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
     folder, reports = Path(runs_folder) / study.name, Path(reports_folder)
     command = f"python -m {study_command(study.path, runs_folder, reports_folder)}"
     place: Processes | Tasks = Tasks(address, study.threads) if address else Processes()
-    with ExitStack() as stack:
-        stack.callback(lock_study(folder).release)
-        stack.enter_context(place)
+    with lock_study(folder), place:
         job = _Job(place, workers, overwrite, command, screen)
         if study.cells:
             return _run_grid(study, folder, reports / study.name, job)
@@ -129,7 +115,7 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     place, screen = job.place, job.screen
     folds = show_text(study, screen)
     with screen.stage():
-        plans = plan_study(study, folder, job.overwrite, job.workers, screen.say)
+        plans = studies.plan_study(study, folder, job.overwrite, job.workers, screen.say)
     experiments = planned_experiments(study, plans)
     replaced = _replaced(experiments, folder, folds[0].sha256, job.overwrite)
     missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
@@ -196,13 +182,13 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     cells = [cell for cell in study.cells if cell.name not in skipped]
     if not cells:
         raise TextgenError(f"{study.path}: sizes: no training text is as large", "lower sizes")
-    contents, plans = reports / grids.GRID_FILE, folder / PLAN_FILE
+    contents, plans = reports / grids.GRID_FILE, folder / studies.PLAN_FILE
     if contents.exists() and not plans.exists():  # cells on record need no runs
         write_json(plans, read_content(contents, grids.Contents, grids.AGAIN).timed)
     *_, last = (cell for cell in study.cells if study.timed_on in (cell.text, ""))
     timed = study.cell(last.text, last.size and "all", study.budget.amounts[-1])
     with screen.stage():
-        found = plan_study(timed.study, folder, job.overwrite, job.workers, screen.say)
+        found = studies.plan_study(timed.study, folder, job.overwrite, job.workers, screen.say)
     planned = {
         c.name: _plain({a: under_budget(c.study, a, p) for a, p in found.items()}) for c in cells
     }
@@ -220,8 +206,8 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     beside = overhead(0)[0] if study.seconds else 0.0
     costs = [beside + cell.budget[1] for cell in missing]
     for number, cell in enumerate(missing, 1):
-        plan, new = folder / cell.name / PLAN_FILE, planned[cell.name]
-        stored = _plain(read_plans(plan))  # of other settings: found by their runs
+        plan, new = folder / cell.name / studies.PLAN_FILE, planned[cell.name]
+        stored = _plain(studies.read_plans(plan))  # of other settings: found by their runs
         same = [a for a in new.keys() & stored if stored[a]["experiment"] == new[a]["experiment"]]
         write_json(plan, new | {arm: stored[arm] for arm in same})  # nothing is timed here
         place = f"{cell.name}, cell {len(cells) - len(missing) + number} of {len(cells)}: "
@@ -273,8 +259,8 @@ def overhead(characters: int) -> tuple[float, float]:
     return 21 + 6.5 * millions, 31 + 7 * millions
 
 
-def lock_study(folder: Path) -> BaseFileLock:
-    """Lock the folder of a study's runs for this process.
+def lock_study(folder: Path) -> AbstractContextManager[object]:
+    """Lock the folder of a study's runs for this process and a block.
 
     Raises:
         TextgenError: another process has locked it, or it cannot be written.
@@ -339,9 +325,9 @@ def _replaced(
         if not (run / "experiment.toml").exists():
             continue
         try:
-            stored = run_folder.stored_experiment(run)
+            stored = load_experiment(run / "experiment.toml")
             before = run_folder.text_of(run)
-            changes = differences(stored.resolved, experiment.resolved)
+            changes = studies.differences(stored.resolved, experiment.resolved)
             if before and before.sha256 != sha256:
                 changes.append(f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
             if is_finished(run):

@@ -32,8 +32,6 @@ A study with axes is a grid. Each cell is a study without axes, of one text, siz
 an update takes is measured once for each arm, on one text at its whole size, and holds for all.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import time
@@ -47,28 +45,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from textgen.core.errors import TextgenError
-from textgen.core.experiment import (
-    TABLES,
-    Experiment,
-    SettingsReader,
-    find_experiment,
-    load_experiment,
-)
-from textgen.core.settings import (
-    BUDGETS,
-    Contrast,
-    Count,
-    Name,
-    PartName,
-    Positive,
-    Seed,
-    build,
-    check_name,
-    check_one_budget,
-    check_rising,
-    suggestion,
-)
+from textgen.core import experiment as experiments
+from textgen.core import settings as core
+from textgen.core.errors import Say, TextgenError, ignore
+from textgen.core.experiment import Experiment, find_experiment, load_experiment
+from textgen.core.settings import BUDGETS, Contrast, Count, Name, PartName, Positive, Seed
 from textgen.core.system import processor, start_tensorflow, write_file, write_json
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
@@ -112,8 +93,8 @@ class Budget:
     parameters: Count | None = None
 
     def __post_init__(self) -> None:
-        check_one_budget("budget", self, REGIMES)
-        check_rising(self.regime, self.amounts)
+        core.check_one_budget("budget", self, REGIMES)
+        core.check_rising(self.regime, self.amounts)
 
     @property
     def regime(self) -> str:
@@ -207,7 +188,7 @@ class Search(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rising("seconds", self.seconds)
+        core.check_rising("seconds", self.seconds)
 
 
 @dataclass(frozen=True)
@@ -227,7 +208,7 @@ class StudyText:
 
     def __post_init__(self) -> None:
         _check_free(self.set)
-        check_rising("sizes", self.sizes or ())
+        core.check_rising("sizes", self.sizes or ())
 
 
 class Cell(NamedTuple):
@@ -238,7 +219,7 @@ class Cell(NamedTuple):
     text: str
     size: Size | None
     budget: tuple[str, float]
-    study: Study
+    study: "Study"
 
 
 @dataclass(frozen=True)
@@ -279,8 +260,8 @@ class Study:
         _check_free(self.set)
         for arm in self.tune.matched if self.tune else ():
             if arm not in self.arms:
-                raise ValueError(f"tune.matched: no arm {arm!r}; {suggestion(arm, self.arms)}")
-        check_rising("sizes", self.sizes)
+                raise ValueError(f"tune.matched: no arm {arm!r}; {core.suggestion(arm, self.arms)}")
+        core.check_rising("sizes", self.sizes)
         others: list[StudyArm | StudyText] = [*self.arms.values(), *self.texts.values()]
         given = [text.strip() for text in chain(self.set, *(each.set for each in others))]
         if self.folds and any(text.startswith("split.fold") for text in given):
@@ -289,14 +270,14 @@ class Study:
             raise ValueError("set: the study has sizes: leave split.train_characters out")
         if (self.timed_on or (self.texts and self.seconds)) and self.timed_on not in self.texts:
             message = f"timed_on: no text {self.timed_on!r}"
-            raise ValueError(f"{message}; {suggestion(self.timed_on, self.texts)}")
+            raise ValueError(f"{message}; {core.suggestion(self.timed_on, self.texts)}")
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
         pairs: list[set[str]] = []
         for contrast in self.contrasts:
             pair = {contrast.first, contrast.second}
             for arm in sorted(pair - self.arms.keys()):
-                raise ValueError(f"contrasts: no arm {arm!r}; {suggestion(arm, self.arms)}")
+                raise ValueError(f"contrasts: no arm {arm!r}; {core.suggestion(arm, self.arms)}")
             if len(pair) == 1 or pair in pairs:
                 names = f"{contrast.first} against {contrast.second}"
                 raise ValueError(f"contrasts: {names} needs two different arms, each pair once")
@@ -350,19 +331,15 @@ class Study:
         return result
 
     def experiment(
-        self,
-        arm: str,
-        name: str | None = None,
-        updates: int | None = None,
-        changes: Sequence[str] = (),
+        self, arm: str, name: str = "", updates: int | None = None, extra: Sequence[str] = ()
     ) -> Experiment:
         """An arm's experiment under the study's budget.
 
         Args:
             arm: one of ``arms``.
-            name: of the run; its first if None.
+            name: of the run; its first if empty.
             updates: those of a plan, in place of the budget.
-            changes: of other settings, as ``--set`` takes them.
+            extra: further settings, as ``--set`` takes them.
 
         Raises:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
@@ -376,7 +353,7 @@ class Study:
         settings = [f"training.{key}={value}" for key, value in budget.items() if value]
         settings += [f"training.threads={self.threads}", f"sampling.part={self.part}", *runs[name]]
         try:
-            return load_experiment(file, [*self.set, *own.set, *changes, *settings], name)
+            return load_experiment(file, [*self.set, *own.set, *extra, *settings], name)
         except TextgenError as error:
             raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
 
@@ -388,19 +365,20 @@ def load_study(path: str | Path) -> Study:
         TextgenError: whatever is wrong first, with file and setting.
     """
     path = find_experiment(path)
-    data = SettingsReader().read(path)
-    if foreign := {*TABLES} & data.keys():
+    data = experiments.SettingsReader().read(path)
+    if foreign := {*experiments.TABLES} & data.keys():
         hint = "run one experiment with: textgen run"
         raise TextgenError(f"{path}: [{min(foreign)}] belongs in an experiment file", hint)
-    check_name(path.stem, str(path))
-    study: Study = build(Study, {"budget": {}, "arms": {}, **data, "path": str(path)}, str(path))
+    core.check_name(path.stem, str(path))
+    content = {"budget": {}, "arms": {}, **data, "path": str(path)}
+    study: Study = core.build(Study, content, str(path))
     for text in study.texts or ("",):
         own = study.cell(text, None, study.budget.amounts[0]).study
-        experiments, seen = {arm: own.experiment(arm) for arm in own.arms}, dict[str, str]()
-        first = next(iter(experiments))
-        for arm, experiment in experiments.items():
+        made, seen = {arm: own.experiment(arm) for arm in own.arms}, dict[str, str]()
+        first = next(iter(made))
+        for arm, experiment in made.items():
             place = f"{path}: arms.{arm}"
-            if experiment.text_key != experiments[first].text_key:
+            if experiment.text_key != made[first].text_key:
                 message = f"{place}: its [corpus] or [split] differs from that of arms.{first}"
                 raise TextgenError(message, "put arms on other text into a study of their own")
             twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
@@ -433,11 +411,7 @@ class ArmPlan:
 
 
 def plan_study(
-    study: Study,
-    folder: Path,
-    overwrite: bool = False,
-    workers: int = 1,
-    say: Callable[[str], object] = lambda line: None,
+    study: Study, folder: Path, overwrite: bool = False, workers: int = 1, say: Say = ignore
 ) -> dict[str, ArmPlan]:
     """The plan of every arm: the one stored in ``folder``, or a new one, which is stored there.
 
@@ -568,7 +542,7 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
     return replace(plan, experiment=study.experiment(arm).arm, updates=updates)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> None:
     """Measure the experiment of a file, for a number of seconds, and write a file."""
     experiment, seconds, output = arguments
     ready, go = (Path(output).with_suffix(f".{gate}") for gate in GATES)
@@ -583,7 +557,6 @@ def main(arguments: Sequence[str]) -> int:
 
     measured = measure(load_experiment(experiment), seconds=float(seconds), turn=turn)
     write_json(Path(output), measured)
-    return 0
 
 
 def measure(

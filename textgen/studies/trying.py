@@ -1,7 +1,5 @@
 """From a folder of texts to an answer: characters, subwords and words for the same few minutes."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -9,7 +7,7 @@ import shlex
 import webbrowser
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,8 +98,7 @@ def try_texts(
     if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
         message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
         raise TextgenError(message, f"to continue that study: {command}; --overwrite replaces it")
-    with ExitStack() as stack:  # nothing is replaced while another process works on it
-        stack.callback(lock_study(Path(runs_folder) / name).release)
+    with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
         write_file(path, content)
     report: Any = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
     run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
@@ -120,10 +117,8 @@ def _published(screen: Screen) -> tuple[str, list[str], int]:
     try:
         return "tales", [], count_characters(Lovecraft().documents())
     except CorpusUnavailable as error:
-        instead = (
-            "Could not download Lovecraft's tales: these results are for articles of Wikipedia."
-        )
-        screen.warn(f"{instead}\n{error.message}")
+        instead = "these results are for articles of Wikipedia."
+        screen.warn(f"Could not download Lovecraft's tales: {instead}\n{error.message}")
     settings = ['corpus={kind="wikipedia"}', "split.groups=[]"]
     return "wikipedia", settings, count_characters(Wikipedia().documents())
 
@@ -183,10 +178,8 @@ def _text_settings(
     for name, reason in reasons.items():
         screen.say(f"left out: {name} ({reason})")
     if (share := _repeated(documents)) > MAX_REPEATED:
-        screen.warn(
-            f"{share:.0%} of this text is repeated lines: a model that has seen one copy is "
-            "tested on another. Remove duplicates."
-        )
+        seen = "a model that has seen one copy is tested on another. Remove duplicates."
+        screen.warn(f"{share:.0%} of this text is repeated lines: {seen}")
     if total < MIN_CHARACTERS:
         hint = f"{MIN_CHARACTERS:,} are needed, with {GOOD_CHARACTERS:,} a model learns to write"
         message = f"{path}: {total:,} characters are too little text to compare models on"

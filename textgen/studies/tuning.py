@@ -19,13 +19,10 @@ arm. *Matched* is the one with the least mean regret: the bits above the best se
 averaged over arms. Both are written as experiment files.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
@@ -117,12 +114,9 @@ class Tuning:
     def regrets(self, seconds: float) -> dict[int, float]:
         """Setting → bits above the best one, a mean over the arms to match, the least first."""
         costs, arms = self.costs(seconds), self.search.matched or tuple(self.study.arms)
-        tried = costs[arms[0]]
-        above = {
-            setting: sum(costs[arm][setting] - min(costs[arm].values()) for arm in arms) / len(arms)
-            for setting in tried
-        }
-        return dict(sorted(above.items(), key=lambda item: item[1]))
+        least = {arm: min(costs[arm].values()) for arm in arms}
+        above = {n: sum(costs[arm][n] - least[arm] for arm in arms) for n in costs[arms[0]]}
+        return {n: above[n] / len(arms) for n in sorted(above, key=above.__getitem__)}
 
     def kept(self, seconds: float) -> list[int]:
         """The settings that are among the best of any arm, the least mean regret first."""
@@ -175,8 +169,7 @@ def tune(
     for values, arm in product(settings, study.arms):  # all of them before any training
         first = _experiment(study, arm, values)
     folder = Path(reports_folder) / study.name
-    with ExitStack() as stack:
-        stack.callback(lock_study(folder).release)
+    with lock_study(folder):
         text = load_corpus(first)
         searched = {
             "text": text.sha256,
@@ -205,7 +198,7 @@ def tune(
 def _experiment(study: Study, arm: str, values: Mapping[str, Any]) -> Experiment:
     """An arm at a setting, but for a span, whose tokens are not known yet."""
     changes = [f"{name}={json.dumps(value)}" for name, value in values.items() if name != SPAN]
-    return study.experiment(arm, changes=changes)
+    return study.experiment(arm, extra=changes)
 
 
 def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
@@ -271,9 +264,8 @@ def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
     _draw(folder / "tune.svg", tuning)
     for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
         for arm, setting in chosen.items():
-            (trial,) = (
-                t for t in tuning.trials if (t.arm, t.setting, t.seconds) == (arm, setting, last)
-            )
+            wanted = arm, setting, last
+            (trial,) = (t for t in tuning.trials if (t.arm, t.setting, t.seconds) == wanted)
             _write_arm(folder / kind / f"{arm}.toml", tuning, trial, kind, sha256)
 
 

@@ -8,8 +8,6 @@ when its parent does, even if the parent is killed: the parent holds the other e
 input.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import json
@@ -173,13 +171,11 @@ class Tasks:
             self._ray.shutdown()
 
 
-def _task(
-    arguments: Sequence[str], log: str, place: str, variables: Mapping[str, str]
-) -> str | None:
+def _task(arguments: Sequence[str], log: str, place: str, extra: Mapping[str, str]) -> str | None:
     """:meth:`Processes.run` wherever this is called: why it failed, if it did."""
     if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
         return f"{place} and {Path(log).parents[1]} are not folders on {socket.gethostname()}"
-    env = {key: value for key, value in {**os.environ, **variables}.items() if value}
+    env = {key: value for key, value in {**os.environ, **extra}.items() if value}
     with Processes() as processes:
         try:
             processes.run(arguments, Path(log), cwd=place, env=env)
@@ -250,7 +246,7 @@ def main(arguments: Sequence[str]) -> int:
     module, *rest = arguments
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        return importlib.import_module(module).main(rest)
+        return importlib.import_module(module).main(rest) or 0
     except TextgenError as error:
         print(f"textgen: {error}")
         return 2

@@ -13,8 +13,6 @@ the words that are drawn, and the choices that an arithmetic coder and an audit 
 read from it.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
@@ -96,6 +94,9 @@ class Rendered:
 
     text: str
     filled: tuple[tuple[int, int, str], ...] = ()
+
+
+Encoded = Sequence[EncodedDocument]
 
 
 def smallest_dtype(size: int) -> np.dtype[Any]:

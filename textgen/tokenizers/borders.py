@@ -3,8 +3,6 @@
 A word here may be several tokens, or a part of what another tokenizer calls one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 

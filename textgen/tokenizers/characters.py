@@ -3,8 +3,6 @@
 Does not handle: normalisation (é and e + ´ stay two different things), grapheme clusters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,16 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    ESCAPE,
-    RESERVED,
-    DocumentCounts,
-    EncodedDocument,
-    Tokenizer,
-    document_with_escapes,
-    smallest_dtype,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, EncodedDocument, Tokenizer
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
 
 
@@ -31,11 +21,11 @@ class Characters:
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> CharacterTokenizer:
+    ) -> "CharacterTokenizer":
         """A token for each character; arguments as in ``TokenizerConfig``."""
         return CharacterTokenizer(sorted(set(alphabet).union(*texts)))
 
-    def load(self, state: dict[str, Any]) -> CharacterTokenizer:
+    def load(self, state: dict[str, Any]) -> "CharacterTokenizer":
         """The fitted tokenizer from its ``state()``."""
         return CharacterTokenizer(**state)
 
@@ -55,7 +45,7 @@ class CharacterTokenizer(Tokenizer):
         """Token ids of all code points up to the highest of the alphabet; the last entry stands for
         the rest."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
-        table = np.full(int(points.max(initial=-1)) + 2, ESCAPE, smallest_dtype(self.size))
+        table = np.full(int(points.max(initial=-1)) + 2, ESCAPE, base.smallest_dtype(self.size))
         table[points] = np.arange(RESERVED, self.size)
         return table
 
@@ -64,7 +54,7 @@ class CharacterTokenizer(Tokenizer):
         tokens = self._table.take(points, mode="clip")
         unseen = [text[i] for i in np.flatnonzero(tokens == ESCAPE)]
         ends = None if training else np.arange(1, len(text) + 1)
-        return document_with_escapes(text, tokens, unseen, ends)
+        return base.document_with_escapes(text, tokens, unseen, ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
@@ -73,7 +63,7 @@ class CharacterTokenizer(Tokenizer):
             for token in encoded.tokens.tolist()
         )
 
-    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+    def borders(self, earlier: base.DocumentCounts | None = None) -> Borders:
         """A border is a white character or the end, a word begins with any other character::
 
             P(border | h) = Σ_{c white} P(c | h) + P(end | h)        P(word | h) = 1 − P(border | h)

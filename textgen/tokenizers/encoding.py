@@ -8,8 +8,6 @@ Does not handle: millions of very short documents, each of which takes some 500 
 surface forms of placeholders, which only the scoring of held-out text needs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform
@@ -26,13 +24,8 @@ from textgen.core.experiment import Experiment
 from textgen.core.system import cache_folder, cached_folder
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    EncodedDocument,
-    Tokenizer,
-    TokenizerConfig,
-    smallest_dtype,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument, Tokenizer, TokenizerConfig
 
 TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
 LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy", "pyppmd")  # of what a cache holds
@@ -50,9 +43,7 @@ def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokeniz
     return config.fit(texts, tuning, seed, "".join(sorted(alphabet)))
 
 
-def encode_training(
-    experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus
-) -> Sequence[EncodedDocument]:
+def encode_training(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> Encoded:
     """The training documents as tokens: in memory if the tokenizer was fitted on all of them, else
     in a file.
 
@@ -93,7 +84,7 @@ def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder:
     """Write the tokens of all documents, an end mark after each, and an index: an (n, 4) int64
     array of tokens, characters, pieces, replaced."""
     index = list[tuple[int, ...]]()
-    dtype = smallest_dtype(tokenizer.size)
+    dtype = base.smallest_dtype(tokenizer.size)
     with (folder / TOKENS_FILE).open("wb") as file:
         for document in documents:
             encoded = tokenizer.encode(document.text, training=True)
@@ -120,7 +111,7 @@ class Stored(Sequence[EncodedDocument]):
         self._index = np.load(folder / INDEX_FILE, allow_pickle=False)
         self.sizes = self._index[:, 0] + 1
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
-        self.flat = np.asarray(np.memmap(folder / TOKENS_FILE, smallest_dtype(size), "r"))
+        self.flat = np.asarray(np.memmap(folder / TOKENS_FILE, base.smallest_dtype(size), "r"))
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -13,8 +13,6 @@ stands before a document, and no context reaches back beyond it.
 Does not handle: pruning, so memory grows with the order; discounts tuned on held-out text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +28,7 @@ FALLBACK = (0.5, 1.0, 1.5)
 THIRDS, WEIGHTS_PRIOR = (1 / 3, 1 / 3, 1 / 3), 20.0
 
 
-def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> KneserNeyModel:
+def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> "KneserNeyModel":
     """Count n-grams of every order and turn them into probabilities.
 
     Args:

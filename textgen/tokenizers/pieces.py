@@ -13,8 +13,6 @@ Does not handle: scripts whose words no spaces divide (:data:`UNSEGMENTED`). In 
 character is a piece, but for Katakana, unless a :class:`Segmenter` cuts them.
 """
 
-from __future__ import annotations
-
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Rare words by the vectors that gensim learns of them: clusters, and the nearest known word."""
 
-from __future__ import annotations
-
 import itertools
 from abc import abstractmethod
 from collections import Counter
@@ -16,17 +14,9 @@ from pydantic import Field
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
+from textgen.tokenizers import pieces as word_pieces
 from textgen.tokenizers.base import Steps, StepsOf, chance, spelled
-from textgen.tokenizers.pieces import (
-    CAPITAL,
-    FIRST_OWN,
-    UPPER,
-    RareWord,
-    Vocabulary,
-    WordWriter,
-    only_letters,
-    split_space,
-)
+from textgen.tokenizers.pieces import FIRST_OWN, RareWord, Vocabulary, WordWriter
 from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
 
 MAX_ENDING = 6
@@ -52,7 +42,7 @@ class VectorPolicy(ClassPolicy):
 
     @property
     @abstractmethod
-    def class_of_word(self) -> Guess:
+    def class_of_word(self) -> "Guess":
         """The class of any rare word, from those of the training split."""
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
@@ -96,7 +86,7 @@ class Cluster(VectorPolicy):
         return [f"cluster {number}" for number in range(len(self.learnt))]
 
     @cached_property
-    def class_of_word(self) -> Guess:
+    def class_of_word(self) -> "Guess":
         members = zip(self.classes, self.learnt, strict=True)
         known = {word: name for name, words in members for word in words}
         return Guess(known or {"": self.classes[0]})
@@ -118,7 +108,7 @@ class Neighbour(VectorPolicy):
         return list(self.learnt["chances"])
 
     @cached_property
-    def class_of_word(self) -> Guess:
+    def class_of_word(self) -> "Guess":
         return Guess(self.learnt["stand_ins"])
 
     def token_of(self, name: str) -> int:
@@ -130,7 +120,7 @@ class Neighbour(VectorPolicy):
 
     def _literal(self, tokens: Sequence[int]) -> str | None:
         """The word of the last token, if that may stand in for another one."""
-        cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
+        cased = len(tokens) > 1 and tokens[-2] in (word_pieces.CAPITAL, word_pieces.UPPER)
         return None if cased or not len(tokens) else self._stand_ins_of_tokens.get(tokens[-1])
 
     def encode_known(self, piece: str) -> list[Hidden]:
@@ -174,7 +164,7 @@ class Neighbour(VectorPolicy):
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         rare = rare_types(data)
-        known = [word for word in data.vocabulary.cores if only_letters(word)]
+        known = [word for word in data.vocabulary.cores if word_pieces.only_letters(word)]
         if not known:
             message = "no known word of letters can stand in for a rare one"
             hint = "lower tokenizer.minimum_count, or use another policy or more text"
@@ -189,7 +179,7 @@ class Neighbour(VectorPolicy):
         return {word: known[i] for word, i in zip(rare, nearest, strict=True)}
 
 
-def _chances(data: PolicyTrainingData, guess: Guess) -> dict[str, float]:
+def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
     """P(substituted | v): a word's own rate in training, drawn towards the overall one as by
     ``strength`` occurrences, times the ``excess`` of new text over training text. Both are chosen
     by the likelihood of the validation split."""
@@ -201,10 +191,8 @@ def _chances(data: PolicyTrainingData, guess: Guess) -> dict[str, float]:
     parts = (vocabulary.parts(piece) for pieces, _ in data.tuning for piece in pieces)
     literal = Counter(known[1] for known in parts if known is not None)
     overall = (stood_in.total() + 1) / (sum(vocabulary.counts) + stood_in.total() + 2)
-    rows = [
-        (vocabulary.counts[i], stood_in[word], literal[i], substituted[word])
-        for word, i in ((word, vocabulary.index[" " + word]) for word in words)
-    ]
+    pairs = [(word, vocabulary.index[" " + word]) for word in words]
+    rows = [(vocabulary.counts[i], stood_in[w], literal[i], substituted[w]) for w, i in pairs]
     known, replaced, new_known, new_replaced = np.array(rows, dtype=np.float64).T
 
     def chances(strength: float, excess: float) -> np.ndarray:
@@ -233,7 +221,7 @@ def directions(vectors: Any, words: Sequence[str]) -> np.ndarray:
 def known_form(piece: str, vocabulary: Vocabulary) -> str:
     """The vocabulary's word for a piece, or a rare piece itself, without the leading space."""
     parts = vocabulary.parts(piece)
-    return split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
+    return word_pieces.split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
 
 
 class Guess:

@@ -6,8 +6,6 @@ other pieces are rare, and the policy decides what becomes of them. Its own toke
 ``FIRST_OWN`` on; those of the vocabulary's words follow, frequent ones first.
 """
 
-from __future__ import annotations
-
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -132,9 +130,8 @@ class ClassPolicy(ABC):
             [[(w.core, name) for w, name in policy.classified(*document)] for document in documents]
             for documents in (data.training, data.tuning)
         )
-        settings = policy.spelling_settings()
-        speller = fit_speller(training, tuning, pooled=self.recall, **settings)
-        return completed(policy, speller=speller)
+        settings = {"pooled": self.recall, **policy.spelling_settings()}
+        return completed(policy, speller=fit_speller(training, tuning, **settings))
 
     def spelling_settings(self) -> dict[str, Any]:
         """What the speller takes from a policy that has learnt its classes, as arguments."""
@@ -162,10 +159,8 @@ class ClassPolicy(ABC):
         """
         names = self.classify(pieces, rare) if rare else ()
         if len(names) != len(rare) or not set(names) <= set(self.classes):
-            raise ValueError(
-                f"{type(self).__name__}.classify: {len(rare)} of {list(self.classes)} expected, "
-                f"received {list(names)}"
-            )
+            expected = f"{len(rare)} of {list(self.classes)} expected, received {list(names)}"
+            raise ValueError(f"{type(self).__name__}.classify: {expected}")
         return list(zip(rare, names, strict=True))
 
     @cached_property
@@ -327,8 +322,7 @@ class Drop(ClassPolicy):
         spaced = sum(word.piece != word.core for _, rare in data.tuning for word in rare)
         gaps = sum(len(pieces) + 1 for pieces, _ in data.tuning) - missing
         q = (missing + 0.5) / (gaps + missing + 1)
-        space = (spaced + 0.5) / (missing + 1)
-        return {"missing": q, "spaced": space}
+        return {"missing": q, "spaced": (spaced + 0.5) / (missing + 1)}
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
         left_out = {word.place for word in rare}

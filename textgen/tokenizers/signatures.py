@@ -10,8 +10,6 @@ P(class) P(word | class) only divides the steps of one spelling between network 
 Does not handle: case inside a word, as in ``McDonald``, which is spelled as it is.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -25,8 +25,6 @@ Does not handle: words longer than memory allows, agreement of a spelled word wi
 A character that training never saw is charged in full each time, also in a word that comes back.
 """
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections import Counter, defaultdict
@@ -38,18 +36,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    CHARACTER_BITS,
-    ESCAPE,
-    RESERVED,
-    UNSEEN,
-    Choice,
-    DocumentCounts,
-    Filling,
-    Steps,
-    unseen_character,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, DocumentCounts, unseen_character
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney, mixture_weights
 
@@ -91,7 +79,7 @@ class OutOfVocabulary:
             lambda prefix: tally(self._vocabulary, self._masses / self._left, prefix, model.size)
         )
 
-    def within(self, beginnings: Sequence[str]) -> OutOfVocabulary:
+    def within(self, beginnings: Sequence[str]) -> "OutOfVocabulary":
         """The same model of a class of words."""
         return OutOfVocabulary(self._model, self._vocabulary, beginnings) if beginnings[0] else self
 
@@ -220,6 +208,7 @@ class Form:
         return ("",)
 
 
+Classed = Sequence[tuple[str, str]]  # words, each with its class
 USUAL_CACHE = WordCache(0.8, 32.0)  # where no validation words say otherwise
 Weights = Mapping[str, Sequence[float]]
 
@@ -305,7 +294,7 @@ class Speller:
             return [(1.0, self._components(name)[-1])]
         return [(w / total, component) for w, component in present if w]
 
-    def _log_masses(self, words: Sequence[tuple[str, str]], cached: bool) -> np.ndarray:
+    def _log_masses(self, words: Classed, cached: bool) -> np.ndarray:
         """(n,) float64: ln P(word | class) of words as codes, each with its class, whatever came
         earlier; ``cached``, of words that are new to their document. All words of a class at once
         are faster than one by one."""
@@ -322,7 +311,7 @@ class Speller:
         if earlier is not None:
             earlier.add(self._encode(word), name)
 
-    def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    def document_bits(self, words: Classed) -> tuple[np.ndarray, np.ndarray]:
         """−log2 P of each rare word of a document, given with its class: alone, and with a cache
         of those before it; both (n,) float64."""
         coded = [(self._encode(word), name) for word, name in words]
@@ -330,7 +319,7 @@ class Speller:
         held, left = self.memory.shares(*_seen_before(coded))
         with np.errstate(divide="ignore"):
             remembered = np.logaddexp(new + np.log(left), np.log(held))
-        unseen = CHARACTER_BITS * np.array([code.count(chr(OTHER)) for code, _ in coded])
+        unseen = base.CHARACTER_BITS * np.array([code.count(chr(OTHER)) for code, _ in coded])
         return unseen - alone / math.log(2), unseen - remembered / math.log(2)
 
     def following(
@@ -352,7 +341,7 @@ class Speller:
             mixture = [(1 - new, Pool(held, self._size)), *((w * new, c) for w, c in mixture)]
         logs = [math.log(weight) + c.log_continuations(code) for weight, c in mixture]
         log_masses = np.logaddexp.reduce(logs)
-        options = ["", UNSEEN, *self.alphabet]
+        options = ["", base.UNSEEN, *self.alphabet]
         if log_masses.max() == -math.inf:  # no word outside the vocabulary starts with the prefix
             return options, np.eye(1, len(options))[0]
         masses = np.exp(log_masses - log_masses.max())
@@ -367,7 +356,7 @@ class Speller:
         white = [0.0, white_escapes(self.alphabet), *(c in WHITE for c in self.alphabet)]
         return mass * float(self.following(sign, name, earlier)[1] @ white)
 
-    def draw(self, name: str, filling: Filling) -> str:
+    def draw(self, name: str, filling: base.Filling) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
         the words of known characters; with a cache of what came earlier, if given. After TRIES
         that lead to a character never seen, or to a spelling that no word has, the last one ends
@@ -391,12 +380,12 @@ class Speller:
                     break
                 if not letter and self.form.spelling(self.form.word(word)) == word:
                     return self.form.word(word)
-                if letter in ("", UNSEEN):
+                if letter in ("", base.UNSEEN):
                     break
                 word += letter
         return self.form.word(word)
 
-    def fill(self, name: str, filling: Filling) -> str:
+    def fill(self, name: str, filling: base.Filling) -> str:
         """A word that fills a placeholder of a class."""
         examples = self.examples.get(name)
         if filling.fill == "pool" and examples:
@@ -405,7 +394,7 @@ class Speller:
         self.remember(word, name, filling.earlier)
         return word
 
-    def choices(self, name: str, known: str | None, earlier: DocumentCounts | None) -> Steps:
+    def choices(self, name: str, known: str | None, earlier: DocumentCounts | None) -> base.Steps:
         """A word of a class, one character after another and then the end: 0 is the end, 1 a
         character never seen. It becomes a part of what came earlier, if that is given."""
         spelling, known = "", None if known is None else self.form.spelling(known)
@@ -418,7 +407,7 @@ class Speller:
             if known is not None:
                 letter = known[len(spelling) : len(spelling) + 1]
                 number = max(self.alphabet.find(letter) + 2, 1) if letter else 0
-            if not (chosen := (yield Choice(probabilities, number))):
+            if not (chosen := (yield base.Choice(probabilities, number))):
                 break
             seen = chosen > 1
             spelling += self.alphabet[chosen - 2] if seen else (yield from unseen_character(letter))
@@ -441,7 +430,7 @@ class Speller:
         numbers = [*self.examples[name].values()]
         return self._log_masses(words, False), np.array(numbers, dtype=float)
 
-    def tune(self, documents: Sequence[Sequence[tuple[str, str]]]) -> None:
+    def tune(self, documents: Sequence[Classed]) -> None:
         """Choose the order, the weights and the cache by the likelihood of the rare words, each
         with its class, of whole validation documents."""
         coded = [[(self._encode(word), name) for word, name in words] for words in documents]
@@ -471,8 +460,7 @@ class Speller:
             ]
             masses[name] = np.stack(columns, axis=1)
         common = mixture_weights(np.concatenate(list(masses.values())))
-        of_class = {n: mixture_weights(m, common) for n, m in masses.items()}
-        return {"": common, **of_class}
+        return {"": common, **{n: mixture_weights(m, common) for n, m in masses.items()}}
 
     def state(self) -> dict[str, Any]:
         """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""
@@ -495,15 +483,11 @@ def _by_class(words: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return by_class
 
 
-def fit_speller(
-    documents: Iterable[Sequence[tuple[str, str]]],
-    tuning: Sequence[Sequence[tuple[str, str]]],
-    **settings: Any,
-) -> Speller:
+def fit_speller(documents: Iterable[Classed], tuning: Sequence[Classed], **others: Any) -> Speller:
     """A spelling model of the rare words of the training documents, each with its class, tuned on
-    those of the validation documents; ``settings`` are the other ones of :class:`Speller`."""
+    those of the validation documents; ``others`` are the other settings of :class:`Speller`."""
     examples = _by_class(pair for words in documents for pair in words)
-    speller = Speller({name: Counter(words) for name, words in examples.items()}, **settings)
+    speller = Speller({name: Counter(words) for name, words in examples.items()}, **others)
     speller.tune(tuning)
     return speller
 
@@ -517,9 +501,7 @@ def _seen_before(words: Iterable[tuple[str, str]]) -> np.ndarray:
     return np.array(rows, dtype=int).reshape(-1, 3).T
 
 
-def tuned_word_cache(
-    documents: Sequence[Sequence[tuple[str, str]]], masses: np.ndarray
-) -> WordCache:
+def tuned_word_cache(documents: Sequence[Classed], masses: np.ndarray) -> WordCache:
     """Discount and strength by the likelihood of the rare words of whole validation documents.
 
     Args:

@@ -1,7 +1,5 @@
 """Part-of-speech tags by spaCy; each document is tagged once and read from disk afterwards."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
@@ -45,8 +43,7 @@ def tag_pieces(pieces: Sequence[str], model: str) -> list[str]:
     """
     folder = cache_folder() / "pos_tags" / f"{model}-{_fingerprint(model)[:16]}"
     path = folder / hashlib.sha256(json.dumps(list(pieces)).encode()).hexdigest()
-    tags: list[str] = cached(path, lambda: _tag(_load(model), pieces))
-    return tags
+    return cached(path, lambda: _tag(_load(model), pieces))
 
 
 def find_tagger(model: str, language: str) -> tuple[str, str]:
@@ -68,11 +65,10 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
         if find_package(name):
             return name, name.partition("_")[0]  # with which spaCy has its name begin
     hint = HINTS.get(language, f"python -m spacy download {names[0]}, if there is one")
-    raise TextgenError(
-        f"tokenizer.rare_words.model: no spaCy model {' or '.join(names)} is installed to tag "
-        f"parts of speech in {language_name(language)}",
-        hint=f'{hint}; or take another policy, e.g. [tokenizer.rare_words] kind = "unk"',
-    )
+    hint += '; or take another policy, e.g. [tokenizer.rare_words] kind = "unk"'
+    message = f"no spaCy model {' or '.join(names)} is installed to tag parts of speech"
+    message = f"tokenizer.rare_words.model: {message} in {language_name(language)}"
+    raise TextgenError(message, hint)
 
 
 def find_package(name: str) -> Path | None:

@@ -16,8 +16,6 @@ held-out text is dear. Of a corpus so large that tokenizers are fitted on a samp
 vocabulary is that of the sample.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,17 +23,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from textgen.tokenizers.base import (
-    RESERVED,
-    EncodedDocument,
-    GrowingText,
-    PlaceholderTokenizer,
-    Span,
-    StepsOf,
-    Tokenizer,
-    spelled,
-    with_pace,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import RESERVED, EncodedDocument, GrowingText, Span, StepsOf
 from textgen.tokenizers.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
@@ -51,7 +40,7 @@ class Whitespace:
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> WhitespaceTokenizer:
+    ) -> "WhitespaceTokenizer":
         """The vocabulary and the usual white space of the training text; arguments as in
         ``TokenizerConfig``."""
         counts, usual = count_pieces(texts)
@@ -65,15 +54,15 @@ class Whitespace:
             )
             speller = fit_speller(*hidden, **fitted.spelling_settings(token))
             fitted.spelling[name] = speller.state()
-        return with_pace(fitted, texts)
+        return base.with_pace(fitted, texts)
 
-    def load(self, state: dict[str, Any]) -> WhitespaceTokenizer:
+    def load(self, state: dict[str, Any]) -> "WhitespaceTokenizer":
         """The fitted tokenizer from its ``state()``."""
         return WhitespaceTokenizer(**state)
 
 
 @dataclass(frozen=True)
-class WhitespaceTokenizer(PlaceholderTokenizer):
+class WhitespaceTokenizer(base.PlaceholderTokenizer):
     """Token ids in this order: the two reserved ones, ``<spacing>``, ``<spelled>``, and the words
     and the line end, frequent ones first.
 
@@ -120,7 +109,7 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the training text decides
         known = self.spelling[CLASSES[SPACING]]["examples"]
-        return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
+        return base.Tokenizer.unwritable if known else (*base.Tokenizer.unwritable, SPACING)
 
     def spans(self, text: str) -> Iterator[Span]:
         """The tokens of a text."""
@@ -147,7 +136,7 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         if not len(tokens) or tokens[-1] not in CLASSES:
             return None
         token = int(tokens[-1])
-        return partial(spelled, self.spellers[token], CLASSES[token], MARKS[token])
+        return partial(base.spelled, self.spellers[token], CLASSES[token], MARKS[token])
 
 
 class _Writer(GrowingText):

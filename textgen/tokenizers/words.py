@@ -12,8 +12,6 @@ replaced as the policy says (``rare_words.py``); what hides it is charged by a s
 Languages written without spaces need a segmenter; without one their words are single characters.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -26,14 +24,8 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    DocumentCounts,
-    EncodedDocument,
-    PlaceholderTokenizer,
-    StepsOf,
-    with_pace,
-)
+from textgen.tokenizers import base
+from textgen.tokenizers.base import BOUNDARY, EncodedDocument, PlaceholderTokenizer, with_pace
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
@@ -60,13 +52,13 @@ class Words:
     segmenter: Annotated[Segmenter | None, Plugin("segmenter")] = None
     language: str = field(default="en", init=False, repr=False, compare=False)
 
-    def in_language(self, language: str) -> Words:
+    def in_language(self, language: str) -> "Words":
         """The settings for texts in a language, an ISO code."""
         return completed(self, language=language)
 
     def fit(
         self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
-    ) -> WordTokenizer:
+    ) -> "WordTokenizer":
         """The fitted tokenizer; arguments as in :class:`textgen.tokenizers.base.TokenizerConfig`.
 
         Raises:
@@ -94,7 +86,7 @@ class Words:
         numbers = tuple(counts[word] for word in words)
         return Vocabulary(words, numbers, "".join(sorted(characters)))
 
-    def load(self, state: dict[str, Any]) -> WordTokenizer:
+    def load(self, state: dict[str, Any]) -> "WordTokenizer":
         """The fitted tokenizer from its ``state()``."""
         vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
         policy = self.rare_words.load(state["rare_words"], vocabulary)
@@ -149,7 +141,7 @@ class WordTokenizer(PlaceholderTokenizer):
     def writer(self, before: str = "", fill: str = "scored") -> WordWriter:
         return WordWriter(self, before, fill)
 
-    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+    def surface_steps(self, tokens: Sequence[int]) -> base.StepsOf | None:
         return self.policy.surface_steps(tokens) or super().surface_steps(tokens)
 
     def temperature_offsets(self, temperature: float) -> np.ndarray:
@@ -159,7 +151,7 @@ class WordTokenizer(PlaceholderTokenizer):
                 offsets[token] = offset
         return offsets
 
-    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+    def borders(self, earlier: base.DocumentCounts | None = None) -> Borders:
         """A single space belongs to the word behind it, other white space is a piece of its own. So
         a border is a word with its space, a piece of white space, or the end; behind a case
         modifier m the next token tells. A rare word has its space unless ``<join>`` stands before

@@ -1,8 +1,6 @@
 """What training needs to go on bit for bit, in one file: written beside the old one, then renamed
 over it."""
 
-from __future__ import annotations
-
 import json
 import math
 import statistics
@@ -155,6 +153,5 @@ def load_progress(run: Path) -> Progress | None:
 
 
 def _damaged_error(path: Path, cause: object) -> TextgenError:
-    return TextgenError(
-        f"{path}: a damaged checkpoint ({cause})", "start this run again with --overwrite"
-    )
+    hint = "start this run again with --overwrite"
+    return TextgenError(f"{path}: a damaged checkpoint ({cause})", hint)

@@ -1,10 +1,8 @@
 """The training loop: updates, validation, checkpoints, resume, divergence."""
 
-from __future__ import annotations
-
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core.errors import Diverged, TextgenError
+from textgen.core.errors import Diverged, TextgenError, ignore
 from textgen.core.experiment import Experiment
 from textgen.core.system import FLOAT, check_fits
-from textgen.models.batches import Windows
+from textgen.models.batches import Batch, Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.base import Encoded
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.planning import Validation, planned
 from textgen.training.preparation import Prepared
@@ -40,9 +38,9 @@ class Hooks:
             by which the best weights are chosen.
     """
 
-    on_start: Callable[[Progress], None] = lambda progress: None
-    on_update: Callable[[int, float], None] = lambda updates, bits: None
-    on_validation: Callable[[Progress], None] = lambda progress: None
+    on_start: Callable[[Progress], object] = ignore
+    on_update: Callable[[int, float], object] = ignore
+    on_validation: Callable[[Progress], object] = ignore
     score: Callable[[], float] | None = None
 
 
@@ -50,7 +48,7 @@ def train(
     run: Path,
     network: Any,
     experiment: Experiment,
-    encoded: tuple[Sequence[EncodedDocument], Sequence[EncodedDocument]],
+    encoded: tuple[Encoded, Encoded],
     threads: int = 1,
     hooks: Hooks = Hooks(),
     first_update: int = 0,
@@ -95,7 +93,7 @@ def train(
     patience = settings.patience or math.inf
     hooks.on_start(progress)
 
-    def batches_from_here() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches_from_here() -> Iterator[Batch]:
         if progress.cooling_updates:
             step.schedule.cooling.assign([progress.cooled_from, progress.cooling_updates])
         return windows.training(settings.batch, experiment.seed, first_update + progress.position)
@@ -138,7 +136,7 @@ def _named_best(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _make_updates(
-    step: Step, batches: Iterator[tuple[np.ndarray, np.ndarray]], progress: Progress, hooks: Hooks
+    step: Step, batches: Iterator[Batch], progress: Progress, hooks: Hooks
 ) -> tuple[float, float]:
     """The updates up to the next validation: their mean loss, and bits per token.
 
@@ -198,25 +196,22 @@ def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1)
     weights, in_tables, width = objective.measure(experiment.backbone, vocabulary_size)
     gradients = len(shards_of(experiment.training.batch, threads)) * (weights - in_tables)
     targets = experiment.training.batch * objective.length
-    check_fits(
-        FLOAT * (9 * weights + gradients + 4 * targets * width) + 300_000_000,
-        f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens, with batches "
-        f"of {targets:,} tokens,",
-        "take fewer units, rows or tokens (minimum_count, size), or adaptive_softmax in [backbone]",
-    )
+    needed = FLOAT * (9 * weights + gradients + 4 * targets * width) + 300_000_000
+    network = f"a network of {weights:,} weights over {vocabulary_size:,} tokens"
+    subject = f"training: {network}, with batches of {targets:,} tokens,"
+    fewer = "take fewer units, rows or tokens (minimum_count, size)"
+    check_fits(needed, subject, f"{fewer}, or adaptive_softmax in [backbone]")
 
 
-def windows_of(training: Sequence[EncodedDocument], objective: Objective) -> Windows:
+def windows_of(training: Encoded, objective: Objective) -> Windows:
     """Raises:
     TextgenError: a text too short for one window.
     """
     windows = Windows(training, objective)
     if len(windows.flat) < objective.length + 1:
-        raise TextgenError(
-            f"corpus: {len(windows.flat)} tokens of training text, and more than one window of "
-            f"{objective.length} is needed",
-            "use more text, or a smaller window in [objective]",
-        )
+        needed = f"more than one window of {objective.length} is needed"
+        message = f"corpus: {len(windows.flat)} tokens of training text, and {needed}"
+        raise TextgenError(message, "use more text, or a smaller window in [objective]")
     return windows
 
 

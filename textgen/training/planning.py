@@ -1,12 +1,9 @@
 """How long a training is, and how it is validated: a budget turned into updates, and the validation
 split as far as there is time for it."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +13,7 @@ from textgen.core.settings import Training
 from textgen.evaluation.likelihood import rows_at_once, scoring_step
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.base import Encoded
 from textgen.training.checkpoint import Progress
 from textgen.training.step import UPDATES_PER_CHECK, Step
 
@@ -26,35 +23,7 @@ MAX_STREAMS, MIN_STREAM_TOKENS = 64, 2000
 TIMED_BATCHES, MIN_BATCHES = 3, 4  # batches that are timed, and the fewest of a validation
 
 
-def planned(
-    experiment: Experiment,
-    windows: Windows,
-    training: Sequence[EncodedDocument],
-    step: Step,
-    validation: Validation,
-) -> Progress:
-    """The progress of a training before its first update: a budget in seconds is turned into
-    updates by timing some."""
-    settings, progress = experiment.training, Progress()
-    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
-    if settings.seconds:
-        batches = windows.training(settings.batch, experiment.seed)
-        per_update = step.seconds_per_update(batches, CALIBRATION_SECONDS)
-        progress.calibration_seconds_per_update = per_update
-        updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
-    else:
-        updates = updates_of(settings, windows, training)
-    epochs = updates / windows.updates_per_epoch(settings.batch)
-    wanted = max(settings.validations, math.ceil(epochs))
-    progress.intervals = max(1, min(wanted, updates // UPDATES_PER_CHECK))
-    progress.updates_per_interval = updates / progress.intervals
-    if settings.seconds:
-        seconds = VALIDATION_SHARE * settings.seconds / progress.intervals
-        progress.validation_share = validation.share_within(seconds)
-    return progress
-
-
-def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedDocument]) -> int:
+def updates_of(settings: Training, windows: Windows, training: Encoded) -> int:
     """Updates of a budget in characters, epochs or updates; at least one."""
     updates: float = settings.updates or 0
     if settings.characters:
@@ -64,9 +33,7 @@ def updates_of(settings: Training, windows: Windows, training: Sequence[EncodedD
     return max(1, round(updates))
 
 
-def characters_per_update(
-    windows: Windows, batch: int, training: Sequence[EncodedDocument]
-) -> float:
+def characters_per_update(windows: Windows, batch: int, training: Encoded) -> float:
     """Characters and end marks that an update sees, on average: of windows that documents do not
     fill, only what they fill."""
     number = int(windows.per_document().sum())
@@ -82,9 +49,7 @@ class Validation:
         documents: of the validation split.
     """
 
-    def __init__(
-        self, objective: Objective, network: Any, documents: Sequence[EncodedDocument]
-    ) -> None:
+    def __init__(self, objective: Objective, network: Any, documents: Encoded) -> None:
         self._network = network
         self._score = scoring_step(objective, network)
         self._windows = Windows(documents, objective)
@@ -120,3 +85,27 @@ class Validation:
         self.bits_per_token(timed)
         per_batch = (time.perf_counter() - start) / timed
         return min(1.0, max(MIN_BATCHES, int(seconds / per_batch)) / self._batches)
+
+
+def planned(
+    experiment: Experiment, windows: Windows, training: Encoded, step: Step, validation: Validation
+) -> Progress:
+    """The progress of a training before its first update: a budget in seconds is turned into
+    updates by timing some."""
+    settings, progress = experiment.training, Progress()
+    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
+    if settings.seconds:
+        batches = windows.training(settings.batch, experiment.seed)
+        per_update = step.seconds_per_update(batches, CALIBRATION_SECONDS)
+        progress.calibration_seconds_per_update = per_update
+        updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
+    else:
+        updates = updates_of(settings, windows, training)
+    epochs = updates / windows.updates_per_epoch(settings.batch)
+    wanted = max(settings.validations, math.ceil(epochs))
+    progress.intervals = max(1, min(wanted, updates // UPDATES_PER_CHECK))
+    progress.updates_per_interval = updates / progress.intervals
+    if settings.seconds:
+        seconds = VALIDATION_SHARE * settings.seconds / progress.intervals
+        progress.validation_share = validation.share_within(seconds)
+    return progress

@@ -1,7 +1,5 @@
 """What comes before the network: the tokenizer, the texts as tokens, the first vectors."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +13,7 @@ from textgen.core.system import Stopwatch
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.evaluation.counts import MAX_CHARACTERS, TrainingCounts
-from textgen.tokenizers.base import BOUNDARY, EncodedDocument, Tokenizer
+from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument, Tokenizer
 from textgen.tokenizers.encoding import encode_training, fit_tokenizer
 
 
@@ -34,7 +32,7 @@ class Prepared:
     """
 
     tokenizer: Tokenizer
-    encoded: tuple[Sequence[EncodedDocument], list[EncodedDocument]]
+    encoded: tuple[Encoded, list[EncodedDocument]]
     vectors: Vectors
     counts: np.ndarray
     training_counts: TrainingCounts | None
@@ -100,8 +98,7 @@ def subtract_preparation_time(settings: Training, preparation: float) -> Trainin
     if settings.seconds is None:
         return settings
     if preparation >= settings.seconds:
-        raise TextgenError(
-            f"training.seconds: {settings.seconds:g}; the preparation alone took {preparation:.1f}",
-            f"give more, e.g. --set training.seconds={preparation * 3:.0f}",
-        )
+        message = f"{settings.seconds:g}; the preparation alone took {preparation:.1f}"
+        hint = f"give more, e.g. --set training.seconds={preparation * 3:.0f}"
+        raise TextgenError(f"training.seconds: {message}", hint)
     return replace(settings, seconds=settings.seconds - preparation)

@@ -1,8 +1,6 @@
 """One update of a network: gradients of a batch, the states of its rows, the optimizer and its
 learning rate."""
 
-from __future__ import annotations
-
 import math
 import statistics
 import time
@@ -16,6 +14,7 @@ from keras import optimizers
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
+from textgen.models.batches import Batch
 from textgen.models.layers import dropout_key
 from textgen.models.network import compilable, restarted
 from textgen.models.objectives import Objective
@@ -136,9 +135,7 @@ class Step:
     def _apply_dense(self, gradients: Any) -> None:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
 
-    def seconds_per_update(
-        self, batches: Iterator[tuple[np.ndarray, np.ndarray]], seconds: float
-    ) -> float:
+    def seconds_per_update(self, batches: Iterator[Batch], seconds: float) -> float:
         """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
         has held up does not count. Everything is put back afterwards.
 

@@ -1,7 +1,5 @@
 """One training of a search: an experiment is trained and its network scored on validation text."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,12 +16,11 @@ from textgen.training import loop
 from textgen.training.preparation import prepare, subtract_preparation_time
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> None:
     """Train the experiment of a file, with a window of so many characters if not 0, and write its
     figures into another file."""
     file, span, output = arguments
     write_json(Path(output), train_and_score(load_experiment(file), int(span)))
-    return 0
 
 
 def train_and_score(experiment: Experiment, span: int = 0) -> dict[str, Any]:
