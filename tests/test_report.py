@@ -95,6 +95,8 @@ def test_some_of_the_arms_have_a_headline_that_speaks_of_no_others(declared):
         for shown in itertools.combinations(ranked, count):
             first = next(claim for claim in claims if set(claim.arms) <= set(shown))
             asked = [c for c in report.contrasts if {c.first, c.second} <= set(shown)]
+            about = first.contrast  # whose other parts stand below the headline
+            assert about is None or {about.first, about.second} == set(first.arms)
             if declared and asked:
                 assert first.arms == (asked[0].first, asked[0].second)
             else:

@@ -18,14 +18,17 @@ same row share its vector.
 import random
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from textgen.core.errors import holding
-from textgen.models.backbones import NGrams
 from textgen.models.types import Reading, Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import NGrams
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
 _key = ContextVar[tuple[Tensor, Tensor]]("dropout_key")
@@ -108,7 +111,7 @@ class NGramEmbedding(keras.layers.Layer):
         size: of the vectors.
     """
 
-    def __init__(self, settings: NGrams, size: int) -> None:
+    def __init__(self, settings: "NGrams", size: int) -> None:
         super().__init__(name="ngrams")
         self.orders, self.rows = sorted({*settings.orders}), settings.rows
         self.dropout, self.context = settings.dropout, self.orders[-1] - 1

@@ -2,15 +2,18 @@
 networks, an encoder with a decoder, and helpers for any network."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Backbone
 from textgen.models.layers import HashedDropout, NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Output, Softmax, dense_layer
 from textgen.models.types import Reading, State, Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Backbone
 
 
 class Network(keras.Model):
@@ -73,7 +76,7 @@ class LayeredNetwork(Network):
         output: whether there is an output layer.
     """
 
-    def __init__(self, config: Backbone, size: int, source: str, output: bool) -> None:
+    def __init__(self, config: "Backbone", size: int, source: str, output: bool) -> None:
         super().__init__()
         self.config, self.size, self.source = config, size, source
         self.ngrams: NGramEmbedding | None = None

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from keras import Variable
 from keras.layers import Dense, Layer
 
-from textgen.models.backbones import Adaptive
 from textgen.models.types import Tensor
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Adaptive
 
 
 class Output:
@@ -94,7 +96,7 @@ class AdaptiveSoftmax(Output, Layer):
         embedding: that it is tied to, or None.
     """
 
-    def __init__(self, size: int, width: int, levels: Adaptive, embedding: Layer | None) -> None:
+    def __init__(self, size: int, width: int, levels: "Adaptive", embedding: Layer | None) -> None:
         super().__init__(name="output")
         self.size, self.head_size = size, levels.head
         tail = size - levels.head

@@ -2,15 +2,18 @@
 
 import math
 from functools import partial
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.models.backbones import Transformer
 from textgen.models.layers import HashedDropout
 from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
+
+if TYPE_CHECKING:
+    from textgen.models.backbones import Transformer
 
 FEED_FORWARD_RATIO = 4  # width of the layer inside a block over that of the block
 MAX_WAVELENGTH = 10_000.0  # of the slowest rotation, over 2π, in tokens
@@ -28,7 +31,7 @@ class Block(keras.layers.Layer):
         name: of the layer.
     """
 
-    def __init__(self, config: Transformer, units: int, name: str) -> None:
+    def __init__(self, config: "Transformer", units: int, name: str) -> None:
         super().__init__(name=name)
         self.units, self.heads = units, config.heads(units)
         self.size, self.context = config.head_size, config.context

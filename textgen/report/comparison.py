@@ -368,8 +368,9 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     screen.say(answer, "bold")
     for line in qualifications:
         screen.say(line)
-    for contrast in report.contrasts:
-        if (line := str(sentences.contrast_claim(contrast))) not in answer:
+    lines = [(str(sentences.contrast_claim(c)), c) for c in report.contrasts]
+    for line, contrast in sorted(lines, key=lambda each: each[0] != answer):
+        if line != answer:
             screen.say(f"{line} {sentences.unequal(contrast.unequal)}".strip())
         if contrast.parts:
             loud = screen.warn if sentences.answers_otherwise(contrast) else screen.say

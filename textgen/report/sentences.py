@@ -62,12 +62,14 @@ class Claim:
         question: that it answers, if one was asked.
         answer: in a sentence or two.
         caveat: how far it can be trusted.
+        contrast: that it is about, if two arms were tested.
     """
 
     arms: tuple[str, ...]
     question: str
     answer: str
     caveat: str
+    contrast: ContrastRow | None = None
 
     def __str__(self) -> str:
         return f"{self.question} {self.answer}".strip()
@@ -98,7 +100,7 @@ def contrast_claim(contrast: ContrastRow) -> Claim:
     cautions = filter(None, (late, unequal(contrast.unequal), caveat(contrast)))
     pair = contrast.first, contrast.second
     text = f"{said}{part}{difference(contrast)}."
-    return Claim(pair, contrast.question, text, " ".join(cautions))
+    return Claim(pair, contrast.question, text, " ".join(cautions), contrast)
 
 
 class Answer(StrEnum):
