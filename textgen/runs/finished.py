@@ -190,10 +190,8 @@ class Run:
             method: ``"sample"``, or ``"article"`` for the teacher-forced argmax (see
                 :func:`textgen.runs.generation.article_readout`).
             seed: the seed that repeats a text; None for a new one, which the records have.
-            settings: those of :class:`textgen.core.settings.Sampling`: ``length`` in characters
-                (500), ``samples`` (1), ``temperature``, ``top_k``, ``top_p``, ``fill``, and
-                ``part``, which writes from exactly the distribution of its figures
-                (``"network"``).
+            settings: those of ``[sampling]``, such as ``temperature`` and ``part``; ``length`` is
+                500 characters and ``samples`` 1 by default.
 
         Returns:
             Records with ``prompt``, ``text`` and the settings.
