@@ -6,6 +6,7 @@ import sys
 
 import nbclient
 import nbformat
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -16,6 +17,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 sys.path.insert(0, str(ROOT / "tests/benchmarks"))
 import reference
 import table
+import what_predicts
 import timing
 
 FOLDERS = ("data", "docs", "tests", "textgen")
@@ -35,6 +37,14 @@ def anchors(text):
 def test_every_table_stands_as_the_results_have_it(page):
     text = page.read_text(encoding="utf-8")
     assert table.filled(text) == text
+
+
+def test_a_range_from_four_texts_covers_a_fifth_and_a_sign_needs_all_four():
+    drawn = np.random.default_rng(1).normal(-0.2, 0.1, (4000, 5))
+    ranges = [(what_predicts.predict(row[:4].tolist()), row[4]) for row in drawn]
+    assert 0.94 < np.mean([low <= fifth <= high for (_, low, high), fifth in ranges]) < 0.96
+    for (sign, *_), row in zip((found for found, _ in ranges), drawn, strict=True):
+        assert sign == (-1 if row[:4].max() < 0 else int(row[:4].min() > 0))
 
 
 def test_every_table_is_on_a_page():
