@@ -17,8 +17,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 sys.path.insert(0, str(ROOT / "tests/benchmarks"))
 import reference
 import table
-import what_predicts
 import timing
+import what_predicts
 
 FOLDERS = ("data", "docs", "tests", "textgen")
 OTHERS = [page for name in FOLDERS for page in sorted((ROOT / name).rglob("*.md"))]
