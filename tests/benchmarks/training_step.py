@@ -71,9 +71,8 @@ def operations(experiment, size, windows):
     return 6 * tokens * weights
 
 
-def product(arm, threads):
+def product(arm, _):
     """Seconds in which a product of large matrices takes as many operations as an update."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     first, second = np.random.default_rng(0).random((2, SIDE, SIDE), dtype=np.float32)
     share, each = operations(*setting(arm)) / (2 * SIDE**3), timed(lambda: first @ second, 1)
     return lambda: share * each()
@@ -83,6 +82,7 @@ def measure(options):
     rows, figures = [], {"milliseconds": lambda seconds: round(1e3 * seconds, 2)}
     sides = (pytorch, "PyTorch float32", "≥ 1"), (product, "a large product", "")
     for arm, threads, (other, *labels) in itertools.product(ARMS, (1, 2), sides):
+        os.environ["OPENBLAS_NUM_THREADS"] = f"{threads}"  # of the processes of the sides
         what = f"training step, {arm}, {threads} thread{'s' * (threads > 1)}"
         pair = (textgen, other), (arm, threads), options.repeats
         rows.append(faster(*pair, what, *labels, **figures))
