@@ -398,9 +398,10 @@ def unlike_parts_cautions(*orders):
     return sentences.unlike_parts_cautions(rows)
 
 
-def overfitting_cautions(*validation):
+def overfitting_cautions(*validation, planned=40):
     curve = ns(validation=validation, updates=[10, 20, 30, 40])
-    return sentences.overfitting_cautions([ns(name="a", curves=[curve])])
+    row = ns(name="a", curves=[curve], updates=[40], updates_planned=planned)
+    return sentences.overfitting_cautions([row])
 
 
 MANY = 770_000
@@ -426,6 +427,7 @@ UPDATES = {"budget": {"updates": 300}}
         (spending_cautions(spent("b", extra_data=["GloVe"]), extra_data=["GloVe"]), []),
         (overfitting_cautions(2.0, 2.1, 2.2, 2.3), ["a was best after 25%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
+        (overfitting_cautions(2.0, 2.1, 1.9, 1.8, planned=200), ["a was best after 20%"]),
         (unlike_parts_cautions([1], [2]), []),
         (unlike_parts_cautions([1], [], []), ["document cache compare unlike models. b has none"]),
         (spending_cautions(spent("b", networks=3)), ["a has 1; b has 3"]),

@@ -153,10 +153,10 @@ def arm_row(
     timing = [taken / planned for taken, planned in paces if taken and planned]
     measured = _mean(t.preparation_seconds + t.seconds for t in training)
     preparation = _mean(t.preparation_seconds for t in training)
-    seconds = measured
+    seconds, planned = measured, _mean(t.updates_planned for t in training)
     if plan:
         preparation = float(plan["preparation_seconds"])
-        seconds = preparation + _mean(t.updates for t in training) * plan["seconds_per_update"]
+        seconds = preparation + planned * plan["seconds_per_update"]
     parts, validation = dict[str, schema.Bits](), None
     if arm.charged:
         parts = {part: _test_bits(arm.of(part)) for part in arm.parts}
@@ -175,6 +175,7 @@ def arm_row(
         replacement_rate=_mean(run.metrics.test.replacement_rate for run in arm.runs),
         parameters=training[0].parameters,
         updates=[t.updates for t in training],
+        updates_planned=planned,
         characters=_mean(t.characters for t in training),
         passes=_mean(t.characters / t.characters_of_training_text for t in training),
         seconds=seconds,

@@ -67,6 +67,7 @@ class ArmRow(Row):
     Attributes:
         described: what it is, in words.
         same_text: whether it was scored on the report's text and split.
+        updates_planned: more than ``updates`` where a training went back to its best weights.
         seconds: preparation and training; planned ones where a study has planned them.
         seconds_measured: those that passed.
         budget: as set for each training.
@@ -93,6 +94,7 @@ class ArmRow(Row):
     replacement_rate: float
     parameters: int
     updates: list[int]
+    updates_planned: float = 0.0
     characters: float
     passes: float
     seconds: float

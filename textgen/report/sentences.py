@@ -290,10 +290,10 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
     early = {}
     for row in rows:
         curves = [curve for curve in row.curves if len(curve.validation) >= MIN_CURVE]
-        shares = [c.updates[int(np.argmin(c.validation))] / c.updates[-1] for c in curves]
-        if shares and max(shares) <= 0.5:
-            best = f"was best after {np.mean(shares):.0%} of its training"
-            early[row.name] = f"{best}; the weights of that point are scored"
+        best = (c.updates[int(np.argmin(c.validation))] for c in curves)
+        if curves and (share := max(best) / max(row.updates_planned, *row.updates)) <= 0.5:
+            said = f"was best after {share:.0%} of its training"
+            early[row.name] = f"{said}; the weights of that point are scored"
     text = "More training will not help these arms; more text or dropout might."
     return [Caution(text=text, by_arm=early)] if early else []
 
