@@ -16,13 +16,15 @@ import math
 import re
 import statistics
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
-from textgen.report.comparison import Comparison
+from textgen.report.comparison import Comparison, result_lines
 from textgen.report.grid import Grid, Lead
+from textgen.report.schema import Report
 from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study
 from textgen.studies.tuning import Trial, Tuning, summary
@@ -219,25 +221,17 @@ def parts_where_table() -> str:
 
 
 def parts_answer() -> str:
-    """What the networks' lead is, in a sentence or two."""
+    """The networks' lead, in a sentence."""
     arms = {arm["name"]: arm["parts"]["network"]["total"] for arm in told_apart()["arms"]}
-    found = {(c["first"], c["second"]): c for c in told_apart()["contrasts"]}
-    lead, owed = found["words", "characters"], found["words", "word_spell"]
-    spelled = found["word_spell", "characters"]
-    ahead = "fewer" if spelled["difference"] < 0 else "more"
-    counted = lead["parts"]["with_counts"]["difference"]
-    lines = [
-        f"**Networks alone, the tales, five minutes of one core, three seeds:** words need "
-        f"{arms['words']:.3f} bits per character, subwords {arms['subwords']:.3f}, characters "
-        f"{arms['characters']:.3f}, or {arms['characters_no_table']:.3f} without their table of "
-        "n-gram vectors.",
-        f"Words lead characters by {-lead['difference']:.3f} ({-lead['high']:.3f} to "
-        f"{-lead['low']:.3f}); with counts of the training text by {-counted:.3f}.",
-        f"N-grams that spell rare words are worth {-owed['difference']:.3f} of it: a network that "
-        f"spells them itself needs {arms['word_spell']:.3f}, {abs(spelled['difference']):.3f} "
-        f"{ahead} than characters with the table.",
-    ]
-    return " ".join(lines) + "\n"
+    leads = {(c["first"], c["second"]): c for c in told_apart()["contrasts"]}
+    lead = leads["words", "characters"]
+    interval = f"{-lead['high']:.3f} to {-lead['low']:.3f}, three seeds"
+    return (
+        "**After five minutes of one core, networks alone: words need "
+        f"{-lead['difference']:.3f} bits per character fewer than characters** ({interval}): "
+        f"{arms['words']:.3f}, subwords {arms['subwords']:.3f}, characters "
+        f"{arms['characters']:.3f}.\n"
+    )
 
 
 def grid(name: str) -> Grid:
@@ -274,6 +268,35 @@ def _difference(lead: Lead) -> str:
     return f"**{text}**" if lead.verdict in ("better", "worse") else text
 
 
+def try_answer() -> str:
+    """What ``textgen try`` has answered for the tales."""
+    report = Report.model_validate(result("reports/try"))
+    lines = [textwrap.fill(line, 104) for line in result_lines(report)[:2]]
+    return "\n".join(["```", *lines, "…", "```"]) + "\n"
+
+
+def costs_table() -> str:
+    """What ``textgen try`` has taken, by size of text."""
+    rows = [
+        [f"{row['characters']:,}", f"{row['seconds'] / 60:.1f}", f"{row['gigabytes']:.1f} GB"]
+        for row in result("reports/costs")["rows"]
+    ]
+    return table("characters of text|minutes|memory at the peak", rows)
+
+
+def samples_quoted() -> str:
+    """The beginnings of what the levels wrote."""
+    stored = result("samples/five_minutes")
+    texts = {
+        level: " ".join((stored["prompt"] + text).split()) for level, text in stored["arms"].items()
+    }
+    quotes = [
+        f"> **{level}:** {textwrap.shorten(text, 115, placeholder=' …')}"
+        for level, text in texts.items()
+    ]
+    return "\n>\n".join(quotes) + "\n"
+
+
 def tuned_table() -> str:
     """What the search for matched and tuned settings found at its last budget."""
     study, stored = load_study(ROOT / "experiments" / "tune.toml"), result("tune/tune")
@@ -284,6 +307,9 @@ def tuned_table() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "try_answer": try_answer,
+    "costs": costs_table,
+    "samples": samples_quoted,
     "tuned": tuned_table,
     "matched_bits": lambda: grid_bits_table("study_matched"),
     "matched_leads": lambda: grid_leads_table("study_matched"),
