@@ -1,5 +1,7 @@
-"""A picture of the models that are asked in a report: how the one in docs/interactive.md is made.
+"""Pictures of reports: the first screen, as in README.md, or the models that are asked in a page, as
+in docs/interactive.md.
 
+    python experiments/picture.py reports/tales/index.html docs/pictures/try_dark.png dark
     python experiments/picture.py reports/char-word/index.html ask.png
 
 Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after the prompt that
@@ -12,6 +14,7 @@ import base64
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -19,25 +22,28 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from chromium import emulate, headless
 
 WIDTH, SECONDS, CHARACTERS = 1280, 120, 300
+FIRST_SCREEN = {"x": 80, "y": 0, "width": 1110, "height": 790, "scale": 1}
 PLACE = """scrollTo(0, 0)
     const box = document.getElementById("ask").getBoundingClientRect()
     return {x: 0, y: box.y + scrollY, width: innerWidth, height: box.height + 20, scale: 1}"""
 
 
-def main(page: str, picture: str) -> None:
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        headless(Path(scratch), Path(page).resolve().as_uri()) as browser,
-    ):
-        emulate(browser, WIDTH)
-        browser.execute_script(
-            "document.getElementById('ask-length').value = arguments[0]", CHARACTERS
-        )
-        browser.find_element("id", "ask-write").click()
-        WebDriverWait(browser, SECONDS).until(
-            lambda _: browser.find_element("id", "ask-state").text == "done"
-        )
-        clip = browser.execute_script(PLACE)
+def asked(browser: Any) -> dict[str, float]:
+    """Where the models stand, when they have written."""
+    script = "document.getElementById('ask-length').value = arguments[0]"
+    browser.execute_script(script, CHARACTERS)
+    browser.find_element("id", "ask-write").click()
+    WebDriverWait(browser, SECONDS).until(
+        lambda _: browser.find_element("id", "ask-state").text == "done"
+    )
+    return browser.execute_script(PLACE)
+
+
+def main(page: str, picture: str, theme: str = "") -> None:
+    address = Path(page).resolve().as_uri()
+    with tempfile.TemporaryDirectory() as scratch, headless(Path(scratch), address) as browser:
+        emulate(browser, WIDTH, theme or "light")
+        clip = FIRST_SCREEN if theme else asked(browser)
         given = {"clip": clip, "captureBeyondViewport": True}
         found = browser.execute_cdp_cmd("Page.captureScreenshot", given)
         Path(picture).write_bytes(base64.b64decode(found["data"]))
