@@ -1,5 +1,5 @@
-"""Pictures of reports: the first screen, as in README.md, or the models that are asked in a page, as
-in docs/interactive.md.
+"""Pictures of reports: the first screen, as in README.md, or the models that are asked in a page,
+as in docs/interactive.md.
 
     python experiments/picture.py reports/tales/index.html docs/pictures/try_dark.png dark
     python experiments/picture.py reports/char-word/index.html ask.png
