@@ -404,6 +404,12 @@ def overfitting_cautions(*validation, planned=40):
     return sentences.overfitting_cautions([row])
 
 
+def looping_cautions(**loops):
+    arms = {arm: [{"loops": (0.0,)}, {"loops": (share,)}] for arm, share in loops.items()}
+    settings = {"temperatures": [0.5, 0.8], "temperature": 0.8}
+    return sentences.looping_cautions(ns(arms=arms, settings=settings))
+
+
 MANY = 770_000
 UPDATES = {"budget": {"updates": 300}}
 
@@ -428,6 +434,8 @@ UPDATES = {"budget": {"updates": 300}}
         (overfitting_cautions(2.0, 2.1, 2.2, 2.3), ["a was best after 25%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
         (overfitting_cautions(2.0, 2.1, 1.9, 1.8, planned=200), ["a was best after 20%"]),
+        (looping_cautions(a=0.224, b=0.01, c=None), ["loops. a repeats 22%"]),
+        (looping_cautions(a=0.04), []),
         (unlike_parts_cautions([1], [2]), []),
         (unlike_parts_cautions([1], [], []), ["document cache compare unlike models. b has none"]),
         (spending_cautions(spent("b", networks=3)), ["a has 1; b has 3"]),

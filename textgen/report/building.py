@@ -27,7 +27,7 @@ from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, met
 from textgen.evaluation.significance import Verdict
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
-from textgen.report.sentences import cautions
+from textgen.report.sentences import cautions, looping_cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
@@ -95,6 +95,8 @@ def build_report(
         row.unequal = unequal_spending([arm for arm in rows if arm.name in pair])
         declared = [plan.get(name, {}).get("declared", ()) for name in pair]
         row.planned = all(asked[pair] in own for own in declared) if plan else None
+    generated = measure_samples(same_text, loaded, human)
+    warnings = [*warnings, *_text_cautions(loaded), *cautions(arms, rows, contrasts, tested)]
     report = schema.Report(
         **about,
         part=arms[0].part,
@@ -103,14 +105,14 @@ def build_report(
         margin=significance.MARGIN,
         corpus=pooled.description,
         folds=len(folds),
-        warnings=[*warnings, *_text_cautions(loaded), *cautions(arms, rows, contrasts, tested)],
+        warnings=[*warnings, *looping_cautions(generated)],
         arms=rows,
         references=[reference_row(reference, scored) for reference in references],
         questions=len(contrasts),
         contrasts=tested,
         documents=document_rows(scored),
         word_classes=word_classes(scored, words, bits),
-        generated=measure_samples(same_text, loaded, human),
+        generated=generated,
     )
     wrote, shown = arms[0].first.experiment.sampling.part, passages(pooled.test, scored)
     samples = samples_shown(same_text, loaded, human)

@@ -12,7 +12,15 @@ from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import spending
 from textgen.report.arms import Arm
-from textgen.report.schema import ArmRow, Caution, ContrastRow, Difference, ReferenceRow, Report
+from textgen.report.schema import (
+    ArmRow,
+    Caution,
+    ContrastRow,
+    Difference,
+    Generated,
+    ReferenceRow,
+    Report,
+)
 
 COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
 # What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
@@ -49,6 +57,8 @@ WHERE = {
 MAX_DOCUMENT_MULTIPLE = 100
 # Of an arm's bits, that are worth a sentence.
 LEAST_SPELLED = 0.005
+# Share of an arm's words in immediate repetitions that is worth a warning.
+MAX_LOOPS = 0.05
 # Validations of a training, at least, that show whether it went on for too long.
 MIN_CURVE = 4
 
@@ -137,7 +147,12 @@ def difference(contrast: ContrastRow) -> str:
     better, worse = (first, second) if winner(contrast) == first else (second, first)
     bits = f"{abs(contrast.difference):.3f} fewer bits per character"
     share = f" ({contrast.share:.1%})" * bool(contrast.share)
-    return f"{better} need{'s' * (not better.endswith('s'))} {bits} than {worse}{share}"
+    return f"{needs(better)} {bits} than {worse}{share}"
+
+
+def needs(name: str) -> str:
+    """The beginning of a sentence: ``words need``, ``char needs``."""
+    return f"{name} need{'s' * (not name.endswith('s'))}"
 
 
 def by_other_parts(contrast: ContrastRow) -> str:
@@ -208,7 +223,7 @@ def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
 
 
 def _arm_claim(arm: ArmRow) -> Claim:
-    answer = f"{arm.name} needs {arm.total:.3f} bits per character."
+    answer = f"{needs(arm.name)} {arm.total:.3f} bits per character."
     return Claim((arm.name,), "", answer, "There is no other run to compare it with.")
 
 
@@ -235,7 +250,8 @@ def leads(reference: ReferenceRow) -> str:
         bounds = sorted(abs(bound) for bound in (lead.low, lead.high) if bound is not None)
         within = lead.low is not None and lead.high is not None and lead.low * lead.high > 0
         sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else "the interval contains 0"
-        said.append(f"{arm} needs {abs(lead.difference):.3f} {more} bits per character ({sure}).")
+        bits = f"{abs(lead.difference):.3f} {more} bits per character"
+        said.append(f"{needs(arm)} {bits} ({sure}).")
     return " ".join(said)
 
 
@@ -294,8 +310,18 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
         if curves and (share := max(best) / max(row.updates_planned, *row.updates)) <= 0.5:
             said = f"was best after {share:.0%} of its training"
             early[row.name] = f"{said}; the weights of that point are scored"
-    text = "More training will not help these arms; more text or dropout might."
+    text = "Longer training will not help the arms named here; more text or dropout might."
     return [Caution(text=text, by_arm=early)] if early else []
+
+
+def looping_cautions(generated: Generated) -> list[Caution]:
+    """Where samples at the usual temperature repeat themselves."""
+    place = generated.settings["temperatures"].index(generated.settings["temperature"])
+    loops = {arm: rows[place]["loops"][0] or 0.0 for arm, rows in generated.arms.items()}
+    often = {arm: share for arm, share in loops.items() if share > MAX_LOOPS}
+    notes = {arm: f"repeats {share:.0%} of its words at once" for arm, share in often.items()}
+    text = "Better prediction is not better writing: samples run in loops."
+    return [Caution(text=text, by_arm=notes)] if notes else []
 
 
 def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:

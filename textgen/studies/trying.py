@@ -175,8 +175,9 @@ def _text_settings(
         names = few([name for name in unread if Path(name).suffix.lower() == suffix])
         how = CONVERTERS.get(suffix, "").format("FILE")
         reasons[names] = f"convert it first: {how}" if how else "save it as text"
-    for name, reason in reasons.items():
-        screen.say(f"left out: {name} ({reason})")
+    for reason in dict.fromkeys(reasons.values()):
+        names = few([name for name in reasons if reasons[name] == reason])
+        screen.say(f"left out: {names} ({reason})")
     if (share := _repeated(documents)) > MAX_REPEATED:
         seen = "a model that has seen one copy is tested on another. Remove duplicates."
         screen.warn(f"{share:.0%} of this text is repeated lines: {seen}")
