@@ -179,7 +179,7 @@ def _score(parser: Parser) -> None:
     words = "write each word's surprisal to this CSV; an upper bound for word and subword models"
     parser.option("--words", words, type=Path, metavar="FILE.csv")
     parser.flag("--entropy", "with --words: also the entropy of the next token before each word")
-    parser.part("that colours the passage")
+    parser.part("that colours the passage; --words has all parts")
     parser.flag("--json", "print JSON")
 
 

@@ -101,8 +101,9 @@ def try_texts(
     with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
         write_file(path, content)
     report: Any = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
-    run = shlex.quote(str(Path(runs_folder) / name / "words-1"))
-    screen.say(f"for more text from the word model: textgen generate {run} --prompt …")
+    runs = shlex.quote(str(Path(runs_folder) / name))
+    screen.say(f"for more text from the word model: textgen generate {runs}/words-1 --prompt …")
+    screen.say(f"for the surprisal of words: textgen score {runs}/*-1 --text … --words words.csv")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
     how = "three trainings of each level" if seeds < 3 else "three times as long"
     screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
