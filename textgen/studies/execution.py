@@ -4,6 +4,7 @@ import math
 import os
 import shlex
 import statistics
+import textwrap
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -378,7 +379,7 @@ def _show_runs(
         if name not in waiting[:workers]:
             return "waiting"
         printed = printed_lines(folder / "logs" / f"{name}.txt") or ["starting"]
-        return printed[-1][:MAX_STATE_CHARACTERS]
+        return textwrap.shorten(printed[-1], MAX_STATE_CHARACTERS, placeholder="")
 
     def line() -> str:
         running = [f"{name}: {state(name)}" for name in waiting[:workers]]
