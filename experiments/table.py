@@ -18,6 +18,7 @@ import statistics
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -263,8 +264,7 @@ def grid_leads_table(name: str) -> str:
 
 
 def _difference(lead: Lead) -> str:
-    found = lead.found
-    text = f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    text = _lead(asdict(lead.found))
     return f"**{text}**" if lead.verdict in ("better", "worse") else text
 
 

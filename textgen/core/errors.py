@@ -24,7 +24,7 @@ Moved = Callable[[int, int], object]  # called with what is done, and how much t
 
 
 def ignore(*_: object) -> None:
-    """For callers that do not want to be told."""
+    """Reports nothing."""
 
 
 class TextgenError(Exception):
