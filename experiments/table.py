@@ -297,20 +297,40 @@ def samples_quoted() -> str:
     return "\n>\n".join(quotes) + "\n"
 
 
-def tuned_table() -> str:
-    """What the search for matched and tuned settings found at its last budget."""
-    study, stored = load_study(ROOT / "experiments" / "tune.toml"), result("tune/tune")
+def search(name: str) -> Tuning:
+    """What a search for matched and tuned settings has tried."""
+    study, stored = load_study(ROOT / "experiments" / f"{name}.toml"), result(f"tune/{name}")
     assert study.tune
     trials = [Trial(**trial) for trial in stored["trials"]]
-    tuning = Tuning(study, study.tune, stored["settings"], trials)
-    return summary(tuning, study.tune.seconds[-1:])
+    return Tuning(study, study.tune, stored["settings"], trials)
+
+
+def tuned_table(name: str) -> str:
+    """What a search found at its last budget."""
+    found = search(name)
+    return summary(found, found.search.seconds[-1:])
+
+
+def tuned_both_table() -> str:
+    """Mean regret after 300 seconds of the settings that both texts have tried, the least first."""
+    texts, rows = [search(name) for name in ("tune", "tune_shakespeare")], []
+    regrets = [text.regrets(300) for text in texts]
+    for (first, own), (second, other) in itertools.product(*(r.items() for r in regrets)):
+        values = texts[0].settings[first]
+        if values == texts[1].settings[second]:
+            mean = (own + other) / 2
+            cells = (own, other, mean)
+            rows.append([*map(json.dumps, values.values()), *(f"{cell:.4f}" for cell in cells)])
+    names = "|".join(name.rpartition(".")[2] for name in texts[0].settings[0])
+    rows.sort(key=lambda row: float(row[-1]))
+    return table(f"{names}|Austen|tiny Shakespeare|mean regret", rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "try_answer": try_answer,
     "costs": costs_table,
     "samples": samples_quoted,
-    "tuned": tuned_table,
+    "tuned": lambda: tuned_table("tune"),
     "matched_bits": lambda: grid_bits_table("study_matched"),
     "matched_leads": lambda: grid_leads_table("study_matched"),
     "parts": parts_table,
