@@ -1,7 +1,7 @@
 """The quantities of the study on units (log/2026-11-29-what-predicts.md), what four texts predict
 of each for a fifth, and what became of it.
 
-    python experiments/what_predicts.py     prints both tables from the records in results/grids
+    python experiments/what_predicts.py     prints all tables from the records in results/grids
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +18,11 @@ from scipy import stats
 
 from textgen.core.settings import PartName
 from textgen.evaluation.significance import Difference
-from textgen.evaluation.units import markdown_table
+from textgen.evaluation.units import PART_LABELS, markdown_table
 from textgen.report.grid import CellRecord, Grid, compare_cells
 
 GRIDS = Path(__file__).parent / "results" / "grids"
+ARMS = ("characters", "subwords", "words", "word_spell")
 SEEN, UNSEEN = ("tales", "wikipedia", "swahili", "ukrainian"), "speeches"
 Measure = Callable[[CellRecord], float]
 
@@ -162,5 +164,43 @@ def outcomes_table() -> str:
     return markdown_table(head, chosen) + "\n"
 
 
+def _texts(cells: Mapping[str, CellRecord], end: str) -> list[tuple[str, CellRecord]]:
+    """Texts and their cells whose names end so, as far as they are on record."""
+    names = ((text, f"{text}-{end}") for text in (*SEEN, UNSEEN))
+    return [(text, cells[name]) for text, name in names if name in cells]
+
+
+def account_table() -> str:
+    """Of every text, the whole, 180 seconds: what the networks need, the lead of words under every
+    part of the models, and what of the networks' lead n-grams that spell are worth."""
+    table, spelled = [], share(lead("words", "word_spell"), OVER_CHARACTERS)
+    for text, cell in _texts(records(), "all-180s"):
+        units = cell.units().sum()
+        bits = [f"{cell.bits(arm).sum(axis=(1, 2)).mean() / units:.3f}" for arm in ARMS]
+        leads = [f"{lead('words', 'characters', part)(cell):+.3f}" for part in PART_LABELS]
+        table.append([text, *bits, *leads, f"{spelled(cell):.0%}"])
+    leads = [f"`words` − `characters`, {label}" for label in PART_LABELS.values()]
+    head = [
+        "text",
+        *(f"`{arm}`" for arm in ARMS),
+        *leads,
+        "of the networks' lead, by n-grams that spell",
+    ]
+    return markdown_table(head, table) + "\n"
+
+
+def budgets_table(first: str, second: str) -> str:
+    """A difference of networks (rows: text and training text) after every budget."""
+    table, cells = list[list[str]](), records()
+    for text, size in product((*SEEN, UNSEEN), ("145000", "360000", "all")):
+        names = [f"{text}-{size}-{seconds}s" for seconds in (20, 60, 180)]
+        if found := [difference(first, second)(cells[n]) for n in names if n in cells]:
+            shown = [f"{d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f})" for d in found]
+            table.append([text, size, *shown, *[""] * (len(names) - len(shown))])
+    head = ["text", "training text", *(f"after {seconds} s" for seconds in (20, 60, 180))]
+    return markdown_table(head, table) + "\n"
+
+
 if __name__ == "__main__":
-    print(predictions_table())
+    leads = [budgets_table(first, "characters") for first in ("words", "word_spell", "subwords")]
+    print(account_table(), *leads, predictions_table(), outcomes_table(), sep="\n")
