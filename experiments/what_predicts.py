@@ -184,7 +184,7 @@ def account_table() -> str:
         "text",
         *(f"`{arm}`" for arm in ARMS),
         *leads,
-        "of the networks' lead, by n-grams that spell",
+        "lead owed to n-grams that spell",
     ]
     return markdown_table(head, table) + "\n"
 
