@@ -29,6 +29,7 @@ import shlex
 import subprocess
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -418,27 +419,10 @@ class Reference:
         return [{part: list(map(_sums, own)) for part, own in scores.items()} for scores in scored]
 
 
-LEARNS = "it has read the training text and keeps learning within each document"
-MEANINGS = {
-    "unigram": "how often each character occurs, without context",
-    "character_ngram": "each character from the seven before it, by counts (modified Kneser-Ney)",
-    "word_ngram": "each word from the three before it, by counts (modified Kneser-Ney); words that "
-    "occur less than twice are spelled, with weights chosen on validation text",
-    "ppmd": f"a compressor that predicts each byte from up to eight before it; {LEARNS}",
-    "xz": f"a compressor that copies what occurred before; {LEARNS}",
-}
-CHARACTERS = {"kind": "characters"}
-WORDS = {"kind": "words", "minimum_count": 2, "rare_words": "unk"}
-# Key, label, kind, order, tokenizer and cache. On the tales, character n-grams of the orders 6, 7,
-# 8 and 10 reach 1.931, 1.899, 1.898 and 1.903 bits.
-ROWS: tuple[tuple[Any, ...], ...] = (
-    ("unigram", "character unigram", "kneser_ney", 1, CHARACTERS),
-    ("character_ngram", "character 8-gram", "kneser_ney", 8, CHARACTERS, (3, 4, 5, 6, 8, 10, 14)),
-    ("word_ngram", "word 4-gram", "kneser_ney", 4, WORDS, (0, 1, 2, 3, 4)),
-    ("ppmd", "PPMd", "ppmd", 8),
-    ("xz", "xz", "xz"),
-)
-REFERENCES = tuple(Reference(key, label, MEANINGS[key], *rest) for key, label, *rest in ROWS)
+# On the tales, character n-grams of the orders 6, 7, 8 and 10 reach 1.931, 1.899, 1.898 and 1.903
+# bits.
+ROWS = tomllib.loads(Path(__file__).with_name("references.toml").read_text(encoding="utf-8"))
+REFERENCES = tuple(Reference(**(row | {"cache": tuple(row["cache"])})) for row in ROWS["reference"])
 
 
 def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Reference]:
