@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -25,7 +26,7 @@ import textgen as package
 from textgen import cli
 from textgen.core import system
 from textgen.core.experiment import resolve_experiment
-from textgen.evaluation.counts import DocumentCache, TrainingCounts, Trust
+from textgen.evaluation.counts import DocumentCache, TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.runs import generation
@@ -150,18 +151,23 @@ def made_up_cache(*orders: int) -> DocumentCache:
     return DocumentCache(orders, discounts.tolist(), strengths.tolist())
 
 
-def made_up_trust(*orders: int) -> Trust:
-    """In counts of the training text: two processes that differ, and weights of every level."""
+def trusted(counts: TrainingCounts, *orders: int) -> TrainingCounts:
+    """Counts of the training text with two processes that differ, and weights of every level."""
     settings = made_up_cache(*orders)
     pairs = ((settings.discounts[::turn], settings.strengths[::turn]) for turn in (1, -1))
     weights = np.random.default_rng(1).dirichlet([1, 1, 1], len(orders) + 1)
-    return Trust(tuple(PitmanYor(orders, *pair) for pair in pairs), weights.tolist())
+    counts.processes = [PitmanYor(orders, *pair) for pair in pairs]
+    counts.weights = weights.tolist()
+    return counts
+
+
+def trusted_counts(documents: Sequence[np.ndarray], size: int, *orders: int) -> TrainingCounts:
+    return trusted(TrainingCounts(orders, documents, False, size), *orders)
 
 
 def made_up_counts(size: int, *orders: int) -> TrainingCounts:
     random = np.random.default_rng(2)
-    documents = [random.integers(1, size, n) for n in (40, 1, 25)]
-    return TrainingCounts(orders, documents, False, size, made_up_trust(*orders))
+    return trusted_counts([random.integers(1, size, n) for n in (40, 1, 25)], size, *orders)
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:

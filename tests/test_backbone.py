@@ -112,7 +112,7 @@ def test_every_kind_keeps_to_the_contract(settings):
 def looked_up(orders, tokens, before=None):
     """Vectors, and the tokens before the next one."""
     keras.utils.set_random_seed(1)
-    layer = NGramEmbedding(NGrams(orders, 10_000), 3)
+    layer = NGramEmbedding(orders, 10_000, 0.0, 3)
     layer.table.assign(np.random.default_rng(2).normal(size=(10_000, 3)))
     start = np.zeros((len(tokens), layer.context), np.float32) if before is None else before
     return tuple(map(np.array, layer(tokens, start)))

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import made_up_cache, made_up_trust
+from conftest import made_up_cache, trusted_counts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,8 +158,8 @@ TOKENS = 5
 ORDERS = (0, 1, 2, 4)
 RANDOM = np.random.default_rng(1)
 TRAINING = [RANDOM.integers(1, TOKENS - 1, n).astype(np.uint8) for n in (40, 1, 25)]  # no 4
-COUNTS = TrainingCounts(ORDERS, TRAINING, False, TOKENS, made_up_trust(*ORDERS))
-PROCESSES, WEIGHTS = COUNTS.trust
+COUNTS = trusted_counts(TRAINING, TOKENS, *ORDERS)
+PROCESSES, WEIGHTS = COUNTS.processes, COUNTS.weights
 
 
 def slow_mixture(text, network):
@@ -233,4 +233,4 @@ def test_fitted_counts_help_where_they_know_more_than_the_network():
     random = counts.counts(RANDOM.integers(1, TOKENS, 90))
     fitted = counts.fitted([(bits, random)])
     assert fitted.bits(bits, random)[0].mean() < np.log2(TOKENS) + 0.05
-    assert counts.trust is None
+    assert not hasattr(counts, "weights")

@@ -61,7 +61,7 @@ def test_vectors_and_subwords_do_not_depend_on_how_python_hashes_strings_or_on_t
         from textgen.tokenizers.subwords import Subwords
         text = ["a keeper kept the lamp", "the tide left a gull no one kept"] * 20
         for kind in ("word2vec", "fasttext"):
-            keyed = train_vectors(list(map(str.split, text)), kind=kind, size=8, epochs=2, seed=3)
+            keyed = train_vectors(list(map(str.split, text)), kind, 8, epochs=2, window=5, seed=3)
             print(keyed.index_to_key, keyed.vectors.tobytes().hex())
         for model in ("bpe", "unigram"):
             print(Subwords(model, 300).fit(text).state())

@@ -15,7 +15,7 @@ from textgen.data import loading, splits
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
-from textgen.evaluation.baselines import baseline
+from textgen.evaluation.baselines import KneserNey, baseline
 from textgen.models.batches import Windows
 from textgen.models.objectives import NextToken
 from textgen.runs.pipeline import train
@@ -57,13 +57,13 @@ def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_li
     experiment = settings(tmp_path, {"kind": "words", "rare_words": "unk"})
     corpus = load_corpus(experiment)
     assert corpus.sample is not corpus.train
-    (found,) = baseline(experiment, corpus)
+    (found,) = baseline("kneser_ney", [KneserNey()], experiment, corpus)
     assert found["vocabulary_size"] == prepare(experiment, corpus).tokenizer.size
     whole = experiment.tokenizer.fit([d.text for d in corpus.train])
     assert found["vocabulary_size"] < whole.size
     monkeypatch.setattr(baselines, "MAX_NGRAM_CHARACTERS", 1000)
     with pytest.raises(TextgenError, match=r"n-grams.*more than 1,000"):
-        next(baseline(experiment, corpus))
+        next(baseline("kneser_ney", [KneserNey()], experiment, corpus))
 
 
 def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import made_up_cache, made_up_trust, write_experiment, write_tales
+from conftest import made_up_cache, trusted, write_experiment, write_tales
 
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
@@ -62,7 +62,7 @@ def token_bits(folder: Path, changes: list[str], weights: list[np.ndarray] | Non
         weights = [w + random.normal(0, 0.3, w.shape).astype("f") for w in network.get_weights()]
     network.set_weights(weights)
     if counts := prepared.training_counts:
-        counts.trust = made_up_trust(*experiment.training_counts.orders)
+        trusted(counts, *experiment.training_counts.orders)
     number, cache, bits = len(network.trainable_variables), made_up_cache(1, 3), {}
     kinds = {"memory": cache}
     learns = ("backbone", "objective", "training_counts")

@@ -16,15 +16,15 @@ from conftest import (
     made_up,
     made_up_cache,
     made_up_counts,
-    made_up_trust,
     tiny_model,
     toy_model,
+    trusted_counts,
 )
 from scipy.stats import chisquare
 
 from textgen.core.settings import PARTS
 from textgen.data.documents import Document
-from textgen.evaluation.counts import TrainingCounts, count
+from textgen.evaluation.counts import count
 from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits, measure_gradients
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.model import LanguageModel
@@ -161,7 +161,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
     bias[0] = math.log(len(bias) - 1)
     network.output_layer.dense.set_weights([kernel, bias])
     training = [tokenizer.encode(text, training=True).tokens for text in ("a", "ab b", "b", "a ab")]
-    counts = TrainingCounts((0, 2), training, False, tokenizer.size, made_up_trust(0, 2))
+    counts = trusted_counts(training, tokenizer.size, 0, 2)
     model = LanguageModel(tokenizer, objective, network, counts, made_up_cache(0, 1, 3))
     documents = [Document("d", "".join(letters)) for letters in every_sequence("ab ", 5)]
     scores = model.score(documents)

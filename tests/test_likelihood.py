@@ -13,7 +13,7 @@ from test_tokenizers import CONFIGS
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import likelihood, units
-from textgen.evaluation.baselines import baseline
+from textgen.evaluation.baselines import XZ, KneserNey, baseline
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs.stored import TokenBits, token_tables
@@ -24,10 +24,10 @@ from textgen.tokenizers.words import Words
 DOCUMENTS = [Document("a", "abcdefg"), Document("b", "xyz")]
 ENCODED = [
     EncodedDocument(
-        np.array([2, 3, 2], np.uint8), ("cd", "e"), np.array([1.5, 4.0]), 7, 5, 2,
-        np.array([1.5, 0.25]),
+        np.array([2, 3, 2], np.uint8), ("cd", "e"), 7, 5, 2,
+        np.array([1.5, 4.0]), np.array([1.5, 0.25]),
     ),
-    EncodedDocument(np.array([2], np.uint8), (), np.array([]), 3, 1, 0),
+    EncodedDocument(np.array([2], np.uint8), (), 3, 1),
 ]  # fmt: skip
 BITS = [np.array([2.0, 3.0, 2.5, 0.5], np.float32), np.array([4.0, 1.0], np.float32)]
 ROWS = [{"network": bits, "with_cache": bits / 2} for bits in BITS]
@@ -203,14 +203,14 @@ def test_a_folder_of_ptb_is_counted_as_published(ptb, options):
 def test_a_baseline_has_them_too(ptb):
     experiment = experiment_on(ptb[0], strip="lines")
     corpus = load_corpus(experiment)
-    (record,) = baseline(experiment, corpus, [2])
+    (record,) = baseline("kneser_ney", [KneserNey(2)], experiment, corpus)
     published = record["test"]["published"]
     assert published["comparable"] == units.CLOSED
     assert published["counts"]["tokens"] == record["test"]["tokens"]
     word, token = (published["parts"]["counts"][f"perplexity_per_{x}"] for x in ("word", "token"))
     assert word["as_published"] == pytest.approx(token["as_published"])
     assert 2 < word["as_published"] < 40
-    (record,) = baseline(experiment, corpus, kind="xz")
+    (record,) = baseline("xz", [XZ()], experiment, corpus)
     published = record["test"]["published"]
     assert published["parts"]["counts"]["perplexity_per_token"]["as_published"] is None
     assert published["parts"]["counts"]["bits_per_byte"]["as_published"] > 0.1

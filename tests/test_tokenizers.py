@@ -208,9 +208,9 @@ Idle = dataclasses.make_dataclass("Idle", [], bases=(ClassPolicy,), frozen=True)
     ("point", "plugin", "message"),
     [
         ("metric", Half(1.0), "Half lacks "),
-        ("metric", Half, "Half has no default for weight"),
+        ("metric", Half, "'weight'; check an instance"),
         ("metrics", Half, "did you mean 'metric'"),
-        ("rare_words", Idle, "Idle lacks classes, classify"),
+        ("rare_words", Idle, "abstract methods '?classes'?, '?classify"),
         ("rare_words", object, "object is not a dataclass"),
     ],
 )

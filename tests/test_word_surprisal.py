@@ -7,14 +7,13 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import POLICIES, made_up_cache, made_up_trust, tiny_model
+from conftest import POLICIES, made_up_cache, tiny_model, trusted_counts
 
 import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import PARTS
 from textgen.data.documents import Document
-from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.surprisal import find_words, word_bits
@@ -50,7 +49,7 @@ def toy_model(config, with_network=True):
     """With all parts, or the counts alone, which are read without TensorFlow."""
     tokenizer = toy_tokenizer(config)
     tokens = [tokenizer.encode(text, training=True).tokens for text in TRAINING]
-    counts = TrainingCounts((0, 2), tokens, False, tokenizer.size, made_up_trust(0, 2))
+    counts = trusted_counts(tokens, tokenizer.size, 0, 2)
     model = LanguageModel(tokenizer, OBJECTIVE, None, counts)
     if not with_network:
         return model

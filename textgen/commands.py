@@ -57,11 +57,11 @@ def baseline(
 ) -> None:
     if kind is None:
         kind = "kneser_ney" if command is None else "command"
-    baselines.make_baselines(kind, orders, command)  # errors come before any work
+    models = baselines.make_baselines(kind, orders, command)  # errors come before any work
     settings = experiments.load_experiment(experiment, overrides)
     loaded, screen = load_corpus(settings), Screen(quiet=json)
     screen.corpus(settings, loaded)
-    records = baselines.baseline(settings, loaded, orders, kind=kind, command=command)
+    records = baselines.baseline(kind, models, settings, loaded)
     if not json:
         screen.baselines(loaded, list(records))
         return

@@ -127,7 +127,7 @@ def encode(tokenizer, text):
     tokens = encoded.tokens
     for each in (tokens, training.tokens):
         assert not len(each) or 0 < each.min() <= each.max() < tokenizer.size
-    for bits in (encoded.spelling_bits, encoded.cached_spelling_bits):
+    for bits in (encoded.spelling_bits, encoded.remembered_bits):
         assert bits.shape == encoded.places.shape == (len(encoded.surfaces),)
         assert np.isfinite(bits).all()
         assert (bits >= 0).all()

@@ -303,9 +303,8 @@ def read_documents(
         except TextgenError as error:
             if refused is None:
                 raise
-            refused[name] = "not text"
-            if is_formatted(path):
-                refused[name] = f"{error.message.partition(': ')[2]}; {error.hint}"
+            damaged = f"{error.message.partition(': ')[2]}; {error.hint}"
+            refused[name] = damaged if is_formatted(path) else "not text"
             continue
         if large and not pieces and len(text) > MAX_UNCUT:
             count = math.ceil(len(text) / LARGE_PIECE)

@@ -143,11 +143,8 @@ def _html_tree(data: bytes) -> Any:
     try:
         return _xml(data)  # XHTML, where case and empty elements are as they are written
     except etree.XMLSyntaxError:
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            return html.document_fromstring(data)
-        return html.document_fromstring(data, html.HTMLParser(encoding="utf-8"))
+        utf8 = data.decode("utf-8", "ignore").encode() == data  # else the page names its encoding
+        return html.document_fromstring(data, html.HTMLParser(encoding="utf-8" if utf8 else None))
 
 
 def _text_of(root: Any) -> str:

@@ -5,11 +5,13 @@ Does not handle: languages that it does not know, of which it takes some for a r
 Polish, Tswana for Northern Sotho); texts in several languages, of which that of most is named.
 """
 
+import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import regex
@@ -29,37 +31,10 @@ WORD = regex.compile(
 )
 # The code of ISO 639 for a language that is not known.
 UNKNOWN = "und"
-PAIR = regex.compile(r"(\S+)=(\S+)")
-LANGUAGE_NAMES = dict(
-    PAIR.findall("""af=Afrikaans am=Amharic ar=Arabic az=Azerbaijani be=Belarusian bg=Bulgarian
-    bn=Bengali bo=Tibetan ca=Catalan chr=Cherokee cs=Czech cy=Welsh da=Danish de=German el=Greek
-    en=English eo=Esperanto es=Spanish et=Estonian eu=Basque fa=Persian fi=Finnish fil=Filipino
-    fr=French ga=Irish gl=Galician gu=Gujarati he=Hebrew hi=Hindi hr=Croatian hu=Hungarian
-    hy=Armenian id=Indonesian is=Icelandic it=Italian ja=Japanese ka=Georgian kk=Kazakh km=Khmer
-    kn=Kannada ko=Korean la=Latin lo=Lao lt=Lithuanian lv=Latvian mk=Macedonian ml=Malayalam
-    mn=Mongolian mr=Marathi ms=Malay my=Burmese nb=Norwegian ne=Nepali nl=Dutch or=Odia pa=Punjabi
-    pl=Polish ps=Pashto pt=Portuguese ro=Romanian ru=Russian sa=Sanskrit sh=Serbo-Croatian
-    si=Sinhala sk=Slovak sl=Slovenian so=Somali sq=Albanian sr=Serbian sv=Swedish sw=Swahili
-    ta=Tamil te=Telugu th=Thai tr=Turkish uk=Ukrainian ur=Urdu uz=Uzbek vi=Vietnamese xh=Xhosa
-    yo=Yoruba zh=Chinese zu=Zulu""")
-)
-# Codes of languages and their varieties → the code under which they are one language here, as they
-# are in wordfreq's lists; "zxx" is what is no language.
-SAME_AS = dict(
-    PAIR.findall("""ary=ar arz=ar bs=sh hbo=he hr=sh nn=nb no=nb sr=sh tl=fil wuu=zh yue=zh
-    zxx=und""")
-)
-# Languages without spaces between words.
-UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
-# Scripts in which Unicode's rules find no words; Tibetan marks its syllables.
-UNSPACED_SCRIPTS = frozenset("Han Hiragana Katakana Khmer Lao Myanmar Tai Thai".split())
-# Scripts of the languages that py3langid knows; and the language of others.
-KNOWN_SCRIPTS = frozenset(
-    """Arabic Armenian Bengali Cyrillic Devanagari Ethiopic Georgian Greek Gujarati Gurmukhi Han
-    Hangul Hebrew Hiragana Kannada Katakana Khmer Lao Latin Malayalam Myanmar Oriya Sinhala Tamil
-    Telugu Thai""".split()
-)
-LANGUAGE_OF_SCRIPT = {"Cherokee": "chr", "Tibetan": "bo"}
+TABLES = tomllib.loads(Path(__file__).with_name("languages.toml").read_text(encoding="utf-8"))
+LANGUAGE_NAMES: dict[str, str] = TABLES["names"]
+SAME_AS: dict[str, str] = TABLES["same_as"]
+UNSPACED, UNSPACED_SCRIPTS = frozenset(TABLES["unspaced"]), frozenset(TABLES["unspaced_scripts"])
 # How sure the classifier has to be of a language, and of one that a document is in unlike the rest.
 # Of excerpts of 2,000 characters from New Testaments in Basque, Estonian, Gujarati, Swahili and
 # Ukrainian and from Lovecraft's tales it knows all but one of 1,199 at 0.9 or above; that one, a
@@ -170,8 +145,8 @@ def detect_language(text: str, least: float = LIKELY) -> Language:
     """The language of a text by its letters alone, if its mean probability in excerpts is at least
     ``least``: so that of most of a text in several."""
     script = main_script(text)
-    if script not in KNOWN_SCRIPTS:
-        return Language(LANGUAGE_OF_SCRIPT.get(script, UNKNOWN), script)
+    if script not in TABLES["known_scripts"]:
+        return Language(TABLES["language_of_script"].get(script, UNKNOWN), script)
     votes = dict[str, float]()
     for start in range(0, len(text), EXCERPT_CHARACTERS):
         excerpt = text[start : start + EXCERPT_CHARACTERS]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, islice, pairwise
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
@@ -243,7 +243,7 @@ def hash_of(group: tuple[str, ...], seed: int) -> str:
     return hashlib.sha256(f"{seed}:{'+'.join(sorted(group))}".encode()).hexdigest()
 
 
-def find_groups(settings: Split, names: Sequence[str], setting: str = "split.groups") -> Split:
+def find_groups(settings: Split, names: Sequence[str], setting: str) -> Split:
     """The settings with groups of these documents; arguments and errors as for
     :func:`find_documents`."""
     entries = (entry for group in settings.groups for entry in group)
@@ -275,10 +275,10 @@ def _contiguous(pieces: list[Document], settings: Split, shares: Mapping[str, fl
         size = min(len(text) / len(pieces), max(1, len(parts[-1][0]) / MIN_TEST_DOCUMENTS))
         parts = [cut_text(part, max(1, round(len(part) / size))) for (part,) in parts]
     name = PIECE_NUMBER.sub("", pieces[0].name)
-    parts = [[text for text in texts if text] for texts in parts]
-    documents = iter(numbered(name, [text for texts in parts for text in texts]))
-    divided = [[next(documents) for _ in texts] for texts in parts]
-    return dict(zip(sizes, divided, strict=True))
+    parts = [[*filter(None, texts)] for texts in parts]
+    documents = iter(numbered(name, [*chain(*parts)]))
+    pairs = zip(sizes, parts, strict=True)
+    return {part: [*islice(documents, len(texts))] for part, texts in pairs}
 
 
 def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,10 @@ TABLE = {"random": "Random", "word2vec": "Word2Vec", "fasttext": "FastText", "fi
 SCALE = 0.1
 # Tokens that gensim gets at once; it ignores everything beyond 10,000.
 SENTENCE_TOKENS = 1000
+Kind = Literal["word2vec", "fasttext"]
 
 
-@dataclass(frozen=True)
-class Vectors:
+class Vectors(NamedTuple):
     """The vectors that the embedding layer starts from.
 
     Attributes:
@@ -57,7 +57,7 @@ class _Learnt:
     epochs: Count = 10
     window: Count = 5
     frozen: bool = False
-    kind: ClassVar[Literal["word2vec", "fasttext"]]
+    kind: ClassVar[Kind]
 
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
@@ -77,7 +77,7 @@ class _Learnt:
         if self.kind == "fasttext":
             words = distinct_spellings(names)
         named = [[words[token] for token in document.tolist()] for document in documents]
-        keyed = train_vectors(named, self.kind, width, self.epochs, self.window, seed=seed)
+        keyed = train_vectors(named, self.kind, width, self.epochs, self.window, seed)
         known = {i: keyed[word] for i, word in enumerate(words) if word in keyed.key_to_index}
         return Vectors(starting_matrix(known, width, len(names), seed))
 
@@ -167,13 +167,7 @@ def distinct_spellings(names: Sequence[str]) -> list[str]:
 
 
 def train_vectors(
-    documents: Sequence[Sequence[str]],
-    kind: Literal["word2vec", "fasttext"],
-    size: int,
-    epochs: int,
-    window: int = 5,
-    *,
-    seed: int,
+    documents: Sequence[Sequence[str]], kind: Kind, size: int, epochs: int, window: int, seed: int
 ) -> Any:
     """Vectors of the words of a text, bit-identical for the same documents and seed.
 
@@ -198,13 +192,10 @@ def train_vectors(
         float32. Empty where there are no words.
     """
     from gensim.models import FastText, KeyedVectors, Word2Vec
+    from gensim.utils import grouper
 
     logging.getLogger("gensim").setLevel(logging.ERROR)  # small corpora do no harm here
-    sentences = [
-        words[i : i + SENTENCE_TOKENS]
-        for words in documents
-        for i in range(0, len(words), SENTENCE_TOKENS)
-    ]
+    sentences = [part for words in documents for part in grouper(words, SENTENCE_TOKENS)]
     types = len(set[str]().union(*sentences))
     if not types:
         return KeyedVectors(size)

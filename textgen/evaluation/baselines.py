@@ -15,9 +15,9 @@ bytes: the cost of a document is exact to a byte or so.
 
 The state of a compressor that has read the training text is copied with the process that it is in.
 
-Does not handle: bits of single characters; a copy of the state of a program, or where the system
-copies no process (Windows), so that each document is compressed behind all of the training text;
-training texts of more than some 250 MB, which no longer fit into PPMd's memory.
+Does not handle: bits of single characters; a copy of the state of a program, so that each document
+is compressed behind all of the training text; training texts of more than some 250 MB, which no
+longer fit into PPMd's memory.
 """
 
 import contextlib
@@ -29,8 +29,10 @@ import shlex
 import subprocess
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -130,9 +132,6 @@ class Compressor:
 
     def sizes_behind(self, training: bytes, documents: Sequence[bytes]) -> list[int]:
         """Bytes of the compressed training text with each of the documents behind it."""
-        if not hasattr(os, "fork"):
-            encoders = ((*self.encoder(len(training)), training + d) for d in documents)
-            return [len(encode(text)) + len(end()) for encode, end, text in encoders]
         encode, _ = encoder = self.encoder(len(training))
         # xz takes the last byte when it is done with those before, and is copied after the work
         before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
@@ -239,15 +238,14 @@ class Command(Compressor):
                 call = [part.replace("{input}", str(text)) for part in shlex.split(command)]
                 subprocess.run(call, cwd=folder, capture_output=True, check=True)
                 files = [file for file in Path(folder).rglob("*") if file.is_file()]
-                size = sum(file.stat().st_size for file in files if file != text)
-                problem = "" if size else "the program left no file beside the input"
+                if size := sum(file.stat().st_size for file in files if file != text):
+                    return size
+                problem = "the program left no file beside the input"
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
                 output: bytes = getattr(error, "stderr", b"").strip() or str(error).encode()
                 problem = output.rpartition(b"\n")[2].decode(errors="replace")
-        if problem:
-            hint = "install this compressor, or name another program as --command"
-            raise TextgenError(f"--command {self.command}: {problem}", hint)
-        return size
+        hint = "install this compressor, or name another program as --command"
+        raise TextgenError(f"--command {self.command}: {problem}", hint)
 
 
 class Bytes:
@@ -260,12 +258,12 @@ class Bytes:
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         tokens = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
-        return EncodedDocument(tokens, (), np.zeros(0), len(text), len(tokens), 0)
+        return EncodedDocument(tokens, (), len(text), len(tokens))
 
 
 def score_baseline(
     baseline: Baseline, tokenizer: Any, corpus: Corpus, orders: Sequence[int], validated: bool
-) -> tuple[Scores, Scores]:
+) -> list[Scores]:
     """What the validation and test documents cost under a baseline.
 
     Args:
@@ -292,25 +290,19 @@ def score_baseline(
             for row, own, counted in zip(rows, bits, counts, strict=True):
                 row["with_cache"] = cache.mixed_bits(own, counted)
         result.append(scored_documents(documents, encoded, rows))
-    validation, test = result
-    return validation, test
+    return result
 
 
 def baseline(
-    experiment: Experiment,
-    corpus: Corpus,
-    orders: Sequence[int] = (),
-    *,
-    kind: str = "kneser_ney",
-    command: str | None = None,
+    kind: str, models: Sequence[Any], experiment: Experiment, corpus: Corpus
 ) -> Iterator[dict[str, Any]]:
     """Fit baselines to the training split of an experiment, and score the test split.
 
     Args:
+        kind, models: of the baselines, and what :func:`make_baselines` gives.
         experiment: its tokenizer, seed and cache are used, its backbone and training are not;
             compressors use none of it.
         corpus: its corpus.
-        orders, kind, command: as for :func:`make_baselines`.
 
     Yields:
         One record per model: order, seconds to fit and score, settings, and ``test``, the figures
@@ -318,15 +310,13 @@ def baseline(
         baseline does not have (an order, a tokenizer, tokens) is None.
 
     Raises:
-        TextgenError: unknown kind, an order that it does not accept, or too large a corpus.
+        TextgenError: too large a corpus.
     """
-    models = make_baselines(kind, orders, command)
     check_size(reads_bytes := models[0].reads_bytes, corpus)
     tokenizer: Any = Bytes()
-    levels: Sequence[int] = ()
     if not reads_bytes:
         tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
-        levels = experiment.cache.orders
+    levels = () if reads_bytes else experiment.cache.orders
     for model in models:
         start = time.perf_counter()
         _, scored = score_baseline(model, tokenizer, corpus, levels, False)
@@ -417,87 +407,48 @@ class Reference:
             words.append(f"--set 'cache.orders={list(self.cache)}'")
         return " ".join(words)
 
-    def score(self, corpus: Corpus) -> tuple[Scores, Scores]:
-        """What the validation and test documents cost; none of the former under a compressor, which
-        reads the training text again for each document."""
+    def score(self, corpus: Corpus, say: Say) -> list[dict[str, list[dict[str, Any]]]]:
+        """What the validation and test documents cost, as JSON data; none of the former under a
+        compressor, which reads the training text again for each document."""
+        say(f"scoring {self.label} for comparison, once for this text …")
         (model,) = make_baselines(self.kind, [self.order] if self.order else [])
         tokenizer: Any = Bytes()
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
-        return score_baseline(model, tokenizer, corpus, self.cache, self.tokenizer is not None)
+        scored = score_baseline(model, tokenizer, corpus, self.cache, self.tokenizer is not None)
+        return [{part: list(map(_sums, own)) for part, own in scores.items()} for scores in scored]
 
 
-LEARNS = "it has read the training text and keeps learning within each document"
-MEANINGS = {
-    "unigram": "how often each character occurs, without context",
-    "character_ngram": "each character from the seven before it, by counts (modified Kneser-Ney)",
-    "word_ngram": "each word from the three before it, by counts (modified Kneser-Ney); words that "
-    "occur less than twice are spelled, with weights chosen on validation text",
-    "ppmd": f"a compressor that predicts each byte from up to eight before it; {LEARNS}",
-    "xz": f"a compressor that copies what occurred before; {LEARNS}",
-}
-CHARACTERS = {"kind": "characters"}
-WORDS = {"kind": "words", "minimum_count": 2, "rare_words": "unk"}
-# Key, label, kind, order, tokenizer and cache. On the tales, character n-grams of the orders 6, 7,
-# 8 and 10 reach 1.931, 1.899, 1.898 and 1.903 bits.
-ROWS: tuple[tuple[Any, ...], ...] = (
-    ("unigram", "character unigram", "kneser_ney", 1, CHARACTERS),
-    ("character_ngram", "character 8-gram", "kneser_ney", 8, CHARACTERS, (3, 4, 5, 6, 8, 10, 14)),
-    ("word_ngram", "word 4-gram", "kneser_ney", 4, WORDS, (0, 1, 2, 3, 4)),
-    ("ppmd", "PPMd", "ppmd", 8),
-    ("xz", "xz", "xz"),
-)
-REFERENCES = tuple(Reference(key, label, MEANINGS[key], *rest) for key, label, *rest in ROWS)
+# On the tales, character n-grams of the orders 6, 7, 8 and 10 reach 1.931, 1.899, 1.898 and 1.903
+# bits.
+ROWS = tomllib.loads(Path(__file__).with_name("references.toml").read_text(encoding="utf-8"))
+REFERENCES = tuple(Reference(**(row | {"cache": tuple(row["cache"])})) for row in ROWS["reference"])
 
 
-def pooled_references(
-    folds: Sequence[Corpus], say: Say = ignore, experiment: str = "experiments/char.toml"
-) -> list[Reference]:
-    """As :func:`compute_references`, of a text in folds: those that all folds have, with the
-    documents of all, which no single command repeats."""
-    first, *others = (compute_references(corpus, say, experiment) for corpus in folds)
-    result = list[Reference]()
-    for reference in first:
-        same = [reference, *(r for found in others for r in found if r.key == reference.key)]
-        if len(same) == len(folds):
-            command = "" if others else reference.command
-            validation, test = (
-                {part: [d for scores in of_folds for d in scores[part]] for part in of_folds[0]}
-                for of_folds in ([r.validation for r in same], [r.test for r in same])
-            )
-            result.append(replace(reference, command=command, validation=validation, test=test))
-    return result
-
-
-def compute_references(
-    corpus: Corpus, say: Say = ignore, experiment: str = "experiments/char.toml"
-) -> list[Reference]:
-    """The references of a corpus and its split, each from the cache folder or newly computed.
+def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Reference]:
+    """The references of a text in its split or folds, each from the cache folder or newly computed.
 
     Args:
-        corpus: the corpus.
+        folds: the corpus, once or for each fold: the documents of all are put together.
         say: called with a message before anything slow, and for what is left out as too slow.
-        experiment: an experiment file with this corpus and split, for the commands.
 
     Returns:
         One for each of :data:`REFERENCES` that the text is not too long for.
     """
     references = []
     for model in REFERENCES:
-
-        def compute(model: Reference = model) -> list[dict[str, list[dict[str, Any]]]]:
-            say(f"scoring {model.label} for comparison, once for this text …")
-            return [{part: list(map(_sums, s[part])) for part in s} for s in model.score(corpus)]
-
+        parts: tuple[Scores, Scores] = ({}, {})
         try:
-            check_size(model.tokenizer is None, corpus)
-            rows = cached(_cache_path(model, corpus), compute)
+            for corpus in folds:
+                check_size(model.tokenizer is None, corpus)
+                found = cached(_cache_path(model, corpus), partial(model.score, corpus, say))
+                for scores, own in zip(parts, found, strict=True):
+                    for part, rows in own.items():
+                        scores.setdefault(part, []).extend(map(_from_sums, rows))
         except TextgenError as error:  # such as a text too small for the tokenizer
             say(f"{model.label} left out: {error}")
             continue
-        validation, test = ({part: list(map(_from_sums, s[part])) for part in s} for s in rows)
-        command = model.command_on(experiment)
-        references.append(replace(model, command=command, validation=validation, test=test))
+        references.append(replace(model, validation=parts[0], test=parts[1]))
     return references
 
 

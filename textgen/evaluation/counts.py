@@ -17,7 +17,6 @@ the model's, and nothing is read ahead. A cache begins empty with every document
 import copy
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -33,21 +32,8 @@ MAX_CHARACTERS = 4_000_000
 UNSEEN = -1
 
 
-class Trust(NamedTuple):
-    """How far counts of the training text are trusted beside a network.
-
-    Attributes:
-        processes: of counts whose P_0 is the network, and of those whose P_0 is uniform.
-        weights: of the network, of counts on top of it, and of counts alone, for each number of
-            levels that know the context, from none to all.
-    """
-
-    processes: Sequence[PitmanYor]
-    weights: Sequence[Sequence[float]]
-
-
 class TrainingCounts:
-    """The n-grams of the training text, and how far they are trusted, once :meth:`fit` is done.
+    """The n-grams of the training text, and how far they are trusted.
 
     n-grams are numbered by length: one of n + 1 tokens by its place among all (number of the first
     n tokens, last token) that occur, in order, so that all that have followed n tokens lie side by
@@ -58,18 +44,21 @@ class TrainingCounts:
         documents: tokens (n,) of each, without boundaries.
         cut: whether the last document goes on beyond what is counted of it: it has no end.
         size: V, number of tokens.
-        trust: as fitted before.
+
+    Attributes:
+        processes: of counts whose P_0 is the network, and of those whose P_0 is uniform. These two
+            and the weights say how far counts are trusted, once that is fitted or read.
+        weights: of the network, of counts on top of it, and of counts alone, for each number of
+            levels that know the context, from none to all.
     """
 
+    processes: Sequence[PitmanYor]
+    weights: Sequence[Sequence[float]]
+
     def __init__(
-        self,
-        orders: Sequence[int],
-        documents: Sequence[np.ndarray],
-        cut: bool,
-        size: int,
-        trust: Trust | None = None,
+        self, orders: Sequence[int], documents: Sequence[np.ndarray], cut: bool, size: int
     ) -> None:
-        self.documents, self.cut, self.trust = documents, cut, trust
+        self.documents, self.cut = documents, cut
         self._orders = tuple(orders)
         self._size = size
         self._longest = max(orders)
@@ -132,33 +121,28 @@ class TrainingCounts:
             limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
-        processes = [pitman_yor.fit(self._orders, each, limit) for each in (documents, uniform)]
-        parts = [self._components(processes, *pair) for pair in documents]
+        both, trusted = (documents, uniform), copy.copy(self)
+        trusted.processes = [pitman_yor.fit(self._orders, each, limit) for each in both]
+        parts = [trusted._components(*pair) for pair in documents]
         masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
         common = mixture_weights(masses)
         of_known = (masses[known == number] for number in range(len(self._orders) + 1))
-        trusted = copy.copy(self)
-        weights = tuple(mixture_weights(m, common) for m in of_known)
-        trusted.trust = Trust(processes, weights)
+        trusted.weights = [mixture_weights(m, common) for m in of_known]
         return trusted
 
-    def _components(
-        self, processes: Sequence[PitmanYor], bits: np.ndarray, counts: ContextCounts
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _components(self, bits: np.ndarray, counts: ContextCounts) -> tuple[np.ndarray, np.ndarray]:
         """(n, 3): P of each token by the network, by counts on top of it, and by counts alone; and
         (n,), how many levels know its context."""
         chances = pitman_yor.probabilities_of(bits)
         bases = chances, np.full(len(chances), 1 / self._size)
-        mixed = (p.mixed(base, counts) for p, base in zip(processes, bases, strict=True))
+        mixed = (p.mixed(base, counts) for p, base in zip(self.processes, bases, strict=True))
         return np.stack([chances, *mixed], axis=1), (counts.all > 0).sum(axis=0)
 
     def bits(self, network_bits: np.ndarray, counts: ContextCounts) -> np.ndarray:
         """What tokens cost: (n,) bits of the network → (2, n) float32, of the network with counts,
         and of the counts alone."""
-        assert self.trust is not None
-        processes, weights = self.trust
-        masses, known = self._components(processes, network_bits, counts)
-        mixed = (np.array(weights)[known] * masses).sum(axis=1)
+        masses, known = self._components(network_bits, counts)
+        mixed = (np.array(self.weights)[known] * masses).sum(axis=1)
         return (-np.log2([mixed, masses[:, 2]])).astype(np.float32)
 
     def start(self, rows: int) -> list[np.ndarray]:
@@ -173,11 +157,9 @@ class TrainingCounts:
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
         alone."""
-        assert self.trust is not None
-        processes, weights = self.trust
         levels = zip(self._orders, self._levels, strict=True)
         totals = [_at(level.all, contexts[order]) for order, level in levels]
-        shares = np.array(weights)[(np.array(totals) > 0).sum(axis=0)]
+        shares = np.array(self.weights)[(np.array(totals) > 0).sum(axis=0)]
         if network is None:
             network, shares[:] = np.zeros((len(shares), self._size)), (0.0, 0.0, 1.0)
         left = shares[:, 1:].copy()  # what higher levels leave to lower ones, by both processes
@@ -188,12 +170,12 @@ class TrainingCounts:
             context = contexts[order][rows]
             total, different = level.all[context], level.different[context]
             kind = pitman_yor.context_kind(total, different)
-            discounts = np.array([p.discounts[number] for p in processes])[:, kind]
-            strengths = np.array([p.strengths[number] for p in processes])[:, kind]
+            discounts = np.array([p.discounts[number] for p in self.processes])[:, kind]
+            strengths = np.array([p.strengths[number] for p in self.processes])[:, kind]
             share = left[rows].T / (total + strengths)
             left[rows] = (share * (strengths + discounts * different)).T
             if not order:  # the same tokens, nearly all, in every row
-                own = np.zeros((len(processes), self._size))
+                own = np.zeros((2, self._size))
                 own[:, keys] = np.maximum(level.same - discounts[:, :1], 0.0)
                 everywhere = share.T @ own
                 continue
@@ -237,9 +219,8 @@ class CacheState:
 
     def copy(self) -> "CacheState":
         """The same document, that may go on differently."""
-        state = CacheState(self._cache)
+        state = copy.copy(self)
         state._tables = [dict(table) for table in self._tables]
-        state._last = self._last
         return state
 
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:

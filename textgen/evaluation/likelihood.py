@@ -129,7 +129,7 @@ def scored_documents(
     scores: Scores = {}
     for d, e, row in zip(documents, encoded, rows, strict=True):
         for part, bits in row.items():
-            surfaces = e.cached_spelling_bits if part == "with_cache" else e.spelling_bits
+            surfaces = e.remembered_bits if part == "with_cache" else e.spelling_bits
             document = DocumentBits(d.name, e.characters, bits, surfaces, e.pieces, e.replaced)
             scores.setdefault(part, []).append(document)
     return scores

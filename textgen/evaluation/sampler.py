@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 
 from textgen.core.errors import raise_if_cancelled
 from textgen.evaluation.counts import CacheState
@@ -64,28 +65,27 @@ def output_step(objective: Objective, network: Any) -> Callable[[Any], Any]:
 
 @compiled_once
 def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
-    """(carry, tokens (B,), forced (n, B), numbers (n, B), temperature (B,), offsets (B, V)) →
-    (carry, (n, B) int32): the tokens read, and n more of each text: those forced and, where these
-    are negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
+    """(features (B, F), carry, forced (n, B), numbers (n, B), temperature (B,), offsets (B, V)) →
+    (features, carry, (n, B) int32): n tokens of each text: those forced and, where these are
+    negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
     def loop(
-        carry: Any, tokens: Any, forced: Any, numbers: Any, temperature: Any, offsets: Any
+        features: Any, carry: Any, forced: Any, numbers: Any, temperature: Any, offsets: Any
     ) -> Any:
-        def body(i: Any, carry: Any, tokens: Any, written: Any) -> Any:
-            carry = objective.append(carry, tokens)
-            features, carry = objective.next_features(network, carry)
+        def body(i: Any, features: Any, carry: Any, written: Any) -> Any:
             scaled = network.output_layer(features) / temperature[:, None] + offsets
             masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
             tokens = tf.where(forced[i] < 0, draw_in_blocks(masses, numbers[i]), forced[i])
-            return i + 1, carry, tokens, written.write(i, tokens)
+            after = objective.next_features(network, objective.append(carry, tokens))
+            return i + 1, *after, written.write(i, tokens)
 
         count, size = forced.shape
         written = tf.TensorArray(tf.int32, count, element_shape=(size,))
-        start = (tf.constant(0), carry, tokens, written)
-        _, carry, _, written = tf.while_loop(lambda i, *_: i < count, body, start)
-        return carry, written.stack()
+        start = (tf.constant(0), features, carry, written)
+        _, *after, written = tf.while_loop(lambda i, *_: i < count, body, start)
+        return *after, written.stack()
 
     return loop
 
@@ -138,65 +138,51 @@ class Stepper:
         self._counts = model.counts
         self._contexts = self._counts.start(rows or 1) if self._counts else []
         self._network: Any = model.network
-        self._token: Any = None
-        self._features: Any = None
         self._logits: Any = None
         pair = model.objective, model.network
         self._adapting = AdaptingNetwork(*pair, dynamic) if dynamic else None
         if model.network is not None:
             self._read, self._output = reading_step(*pair), output_step(*pair)
             self._loop = writing_loop(*pair)
-            self._carry = model.objective.begin(model.network, rows or 1)
+            start = model.objective.begin(model.network, rows or 1)
+            self._features, self._carry = self._read(start, None)
 
     def logits(self) -> np.ndarray:
         """ln P(next token), up to a constant: (V,) or (rows, V) float32, float64 where the network
         is mixed with anything."""
         if self._logits is None:
-            if self._network is not None:
-                self._logits = self._output(self._next_features()).numpy()
+            logits: Any = self._network and self._output(self._features).numpy()
             if self._counts or self._caches:
-                mixed: Any = None if self._logits is None else softmax(self._logits)
+                mixed: Any = self._network and softmax(logits.astype(float), axis=-1)
                 if self._counts:
                     mixed = self._counts.mixed(self._contexts, mixed)
                 for row, cache in enumerate(self._caches):
                     mixed[row] = cache.mixed(mixed[row])
-                self._logits = np.log(mixed)
-        assert self._logits is not None
+                logits = np.log(mixed)
+            self._logits = logits
         return self._logits.reshape(self._shape)
-
-    def _next_features(self) -> Any:
-        """What the network makes of everything that was appended."""
-        if self._features is None:
-            self._features, self._carry = self._read(self._carry, self._token)
-        return self._features
 
     def probabilities(self) -> np.ndarray:
         """P(next token | what was appended): (V,) or (rows, V) float64."""
-        return softmax(self.logits())
+        return softmax(self.logits().astype(float), axis=-1)
 
     def append(self, tokens: int | np.ndarray) -> None:
         """Go on behind a token, or one in each row (rows,)."""
-        if self._network is not None:
-            self._next_features()  # its probability need not have been asked for
-        self._token = np.atleast_1d(tokens).astype(np.int32)
-        self._features = self._logits = None
+        tokens, self._logits = np.atleast_1d(tokens).astype(np.int32), None
         if self._counts:
-            self._contexts = self._counts.after(self._contexts, self._token)
-        for cache, token in zip(self._caches, self._token.tolist(), strict=False):
+            self._contexts = self._counts.after(self._contexts, tokens)
+        for cache, token in zip(self._caches, tokens.tolist(), strict=False):
             cache.add(token)
         if self._adapting is not None:
-            self._adapting.append(int(self._token[0]))
+            self._adapting.append(int(tokens[0]))
+        if self._network is not None:
+            self._features, self._carry = self._read(self._carry, tokens)
 
-    def write(
-        self, forced: np.ndarray, numbers: np.ndarray, temperature: np.ndarray, offsets: np.ndarray
-    ) -> np.ndarray:
-        """(n, rows) tokens that follow those appended, see :func:`writing_loop`; of the network
-        alone."""
-        drawing = forced, numbers, temperature, offsets
-        self._carry, written = self._loop(self._carry, self._token, *drawing)
-        tokens = written.numpy()
-        self._token = tokens[-1]
-        return tokens
+    def write(self, *drawing: np.ndarray) -> np.ndarray:
+        """(n, rows) tokens that follow those appended, of the network alone; what is forced, and
+        how the others are drawn, as for :func:`writing_loop`."""
+        self._features, self._carry, written = self._loop(self._features, self._carry, *drawing)
+        return written.numpy()
 
     def copy(self) -> "Stepper":
         """The same place of the same texts, to go on from independently; without learning."""
@@ -309,12 +295,3 @@ def draw(masses: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """(B,) integers: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,)."""
     cumulated = masses.cumsum(axis=1, dtype=np.float64)
     return (cumulated <= numbers[:, None] * cumulated[:, -1:]).sum(axis=1)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(…, V) of any precision → (…, V) float64."""
-    values = logits.astype(np.float64)
-    values -= values.max(axis=-1, keepdims=True)
-    np.exp(values, out=values)
-    values /= values.sum(axis=-1, keepdims=True)
-    return values

@@ -23,7 +23,7 @@ and the bits of a text are an upper bound.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -58,8 +58,7 @@ class WordBits(NamedTuple):
     entropy: float
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a word stands among the tokens of a text.
 
     Attributes:

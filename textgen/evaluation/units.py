@@ -95,12 +95,9 @@ def in_all_units(bits: float, counts: Counts) -> InUnits:
     """What a whole text costs, its end marks included, in every unit."""
     result = {}
     for name, unit in UNITS.items():
-        parts: list[int | None] = [getattr(counts, part) for part in unit.per]
-        per = sum(part or 0 for part in parts) if None not in parts else 0
-        result[name] = {
-            "as_published": _value(bits, per, unit.scale),
-            "end_marks_counted": _value(bits, per and per + counts.end_marks, unit.scale),
-        }
+        per = sum(getattr(counts, part) or 0 for part in unit.per)
+        both = {"as_published": per, "end_marks_counted": per and per + counts.end_marks}
+        result[name] = {kind: _value(bits, number, unit.scale) for kind, number in both.items()}
     return result
 
 

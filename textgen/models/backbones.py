@@ -235,23 +235,15 @@ class Transformer(Backbone):
     Args:
         units: width of each block; where it changes, a dense layer comes before the block.
         context: tokens that a position attends to in a layer.
-        head_size: units per attention head; a block has as many heads as fit into its width, and
-            at least one.
-
-    Raises:
-        ValueError: heads of an odd size, whose units cannot be rotated in pairs.
+        head_size: units per attention head, an even number, as they are rotated in pairs; a block
+            has as many heads as fit into its width, and at least one.
     """
 
     units: Units = (128, 128, 128, 128)
     context: Size = 128
-    head_size: Size = 32
+    head_size: Annotated[Size, Field(multiple_of=2)] = 32
 
     dropout_between: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.head_size % 2:
-            raise ValueError(f"head_size is {self.head_size}: it must be even")
 
     @property
     def label(self) -> str:

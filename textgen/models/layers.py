@@ -16,9 +16,9 @@ same row share its vector.
 """
 
 import random
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -26,9 +26,6 @@ import tensorflow as tf
 
 from textgen.core.errors import holding
 from textgen.models.types import Reading, Tensor
-
-if TYPE_CHECKING:
-    from textgen.models.backbones import NGrams
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
 _key = ContextVar[tuple[Tensor, Tensor]]("dropout_key")
@@ -107,14 +104,16 @@ class NGramEmbedding(keras.layers.Layer):
     again trusts the table more than it may on another one.
 
     Args:
-        settings: n, rows of the table that all orders share, and the share that is left out.
+        orders: n of each.
+        rows: of the table that all orders share.
+        dropout: the share that is left out.
         size: of the vectors.
     """
 
-    def __init__(self, settings: "NGrams", size: int) -> None:
+    def __init__(self, orders: Sequence[int], rows: int, dropout: float, size: int) -> None:
         super().__init__(name="ngrams")
-        self.orders, self.rows = sorted({*settings.orders}), settings.rows
-        self.dropout, self.context = settings.dropout, self.orders[-1] - 1
+        self.orders, self.rows = sorted({*orders}), rows
+        self.dropout, self.context = dropout, self.orders[-1] - 1
         self.seed = new_seed(self.dropout)
         self.table = self.add_weight(shape=(self.rows, size), initializer="zeros", name="table")
         self.built = True

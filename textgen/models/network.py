@@ -91,7 +91,7 @@ class LayeredNetwork(Network):
             self.embedding = keras.layers.ReversibleEmbedding(size, width, name="embedding")
             self.embedding.build((None, None))
             if config.ngrams:
-                self.ngrams = NGramEmbedding(config.ngrams, width)
+                self.ngrams = NGramEmbedding(**vars(config.ngrams), size=width)
         for number, units in enumerate(config.units, start=1):
             drops = config.dropout_between if number > 1 else self.embedding is not None
             self.dropouts.append(HashedDropout(config.dropout * drops))

@@ -70,8 +70,7 @@ class Objective(Protocol):
 
         with tf.Graph().as_default():
             network = self.build(backbone, vocabulary_size)
-            tables = [table for part in network.parts() for table in part.tables]
-            in_tables = sum(math.prod(table.shape) for table in tables)
+            in_tables = sum(math.prod(t.shape) for part in network.parts() for t in part.tables)
             return int(network.count_params()), in_tables, int(network.output_layer.width)
 
     def features(self, network: "Network", spans: Tensor, state: State, training: bool) -> Reading:

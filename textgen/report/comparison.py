@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -21,7 +22,7 @@ from textgen.core.settings import PARTS, Contrast, PartName, check_name
 from textgen.core.system import csv_bytes, write_file, write_json
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus, load_text, pool_folds
-from textgen.evaluation.baselines import Reference, pooled_references
+from textgen.evaluation.baselines import Reference, compute_references
 from textgen.evaluation.likelihood import DocumentBits
 from textgen.evaluation.units import PART_LABELS, format_number
 from textgen.interactive.portable import portable_model
@@ -173,7 +174,10 @@ def compare_runs(
     if texts[0].warning:
         warnings.append(Caution(text=texts[0].warning))
     same_text = [arm for arm in arms if is_on(arm, texts)]
-    references = pooled_references(texts, screen.say, f"{readable[0].folder}/experiment.toml")
+    references = compute_references(texts, screen.say)
+    if len(texts) == 1:  # no single command repeats the figures of folds
+        file = f"{readable[0].folder}/experiment.toml"
+        references = [replace(own, command=own.command_on(file)) for own in references]
     for run in runs:
         if run not in named_runs:
             folder = Path(os.fspath(run).removeprefix(ELSEWHERE))

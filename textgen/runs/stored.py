@@ -12,7 +12,7 @@ import numpy as np
 from textgen.core.settings import PARTS
 from textgen.core.system import read_arrays, write_file, write_json
 from textgen.data.documents import Document
-from textgen.evaluation.counts import DocumentCache, TrainingCounts, Trust
+from textgen.evaluation.counts import DocumentCache, TrainingCounts
 from textgen.evaluation.likelihood import DocumentBits, Scores
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import PitmanYor
@@ -147,8 +147,7 @@ def write_mixture(folder: Path, model: LanguageModel) -> None:
     """How far the counts and the cache of a model are trusted: ``training_counts.npz``, with the
     tokens of the documents that were counted, and ``cache.json``."""
     if counts := model.counts:
-        assert counts.trust is not None
-        processes, weights = counts.trust
+        processes = counts.processes
         arrays = {
             "tokens": np.concatenate(counts.documents),
             "lengths": np.array([len(document) for document in counts.documents]),
@@ -156,7 +155,7 @@ def write_mixture(folder: Path, model: LanguageModel) -> None:
             "orders": np.array(processes[0].orders),
             "discounts": np.array([process.discounts for process in processes]),
             "strengths": np.array([process.strengths for process in processes]),
-            "weights": np.array(weights),
+            "weights": np.array(counts.weights),
         }
         _write_arrays(folder / COUNTS_FILE, arrays)
     if model.cache:
@@ -167,11 +166,12 @@ def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
     """The content of ``training_counts.npz``."""
     data = read_arrays(path)
     documents = np.split(data["tokens"], np.cumsum(data["lengths"])[:-1])
-    orders, weights = data["orders"].tolist(), data["weights"].tolist()
+    orders = data["orders"].tolist()
     settings = zip(data["discounts"].tolist(), data["strengths"].tolist(), strict=True)
-    network, alone = (PitmanYor(orders, *pair) for pair in settings)
-    trust = Trust((network, alone), weights)
-    return TrainingCounts(orders, documents, bool(data["cut"]), vocabulary_size, trust)
+    counts = TrainingCounts(orders, documents, bool(data["cut"]), vocabulary_size)
+    counts.processes = [PitmanYor(orders, *pair) for pair in settings]
+    counts.weights = data["weights"].tolist()
+    return counts
 
 
 def read_cache(path: Path) -> DocumentCache:

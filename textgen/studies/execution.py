@@ -24,7 +24,7 @@ from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.system import cores, write_file, write_json
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, load_corpus, pool_folds
-from textgen.evaluation.baselines import pooled_references
+from textgen.evaluation.baselines import compute_references
 from textgen.evaluation.significance import fewest_documents
 from textgen.report import grid as grids
 from textgen.report.arms import group_runs
@@ -125,7 +125,7 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     at_once = max(1, len(missing)) if isinstance(place, Tasks) else job.workers
     ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
     # beside the runs, so that no core is idle; the report finds them in the cache
-    references = Thread(target=pooled_references, args=(folds,), daemon=True)
+    references = Thread(target=compute_references, args=(folds,), daemon=True)
     references.start()
     characters = sum(map(count_characters, folds[0].parts.values()))
     failures = _show_runs(ended, missing, study, folder, at_once, characters, job)

@@ -47,17 +47,17 @@ class EncodedDocument:
         tokens: (n,) unsigned integers, the token ids, without boundaries.
         surfaces: the surface form of each placeholder, in order of occurrence: a string; of a gap
             in which words are missing, a tuple of these.
-        spelling_bits: (len(surfaces),) float64, −log2 P(surface form | token) of each, in bits.
-            Empty where the text was encoded for training, for which nothing is charged.
         characters: length of the text in characters.
         pieces: number of pieces.
         replaced: number of pieces that were replaced by something else, or left out.
-        remembered_bits: ``spelling_bits`` where a surface form is cheaper for having stood in the
-            document before; None where nothing is remembered.
+        spelling_bits: (len(surfaces),) float64, −log2 P(surface form | token) of each, in bits.
+            Empty, as is all that follows, where the text was encoded for training, for which
+            nothing is charged.
+        remembered_bits: the same with a document cache, by which a surface form is cheaper for
+            having stood in the document before.
         ends: (n,) int64, never falling: where the text of each token ends, in characters from the
             beginning of the document. A token that ends where the one before does (a case modifier,
-            the first byte of a character) stands for no text by itself. Empty, as are the next two,
-            where the text was encoded for training.
+            the first byte of a character) stands for no text by itself.
         places: (len(surfaces),) int64, the place of the token that each surface form belongs to; n
             for the end of the text.
         starts: (n,) int64, where each token's own text begins, if words may have been left out
@@ -66,24 +66,17 @@ class EncodedDocument:
 
     tokens: np.ndarray
     surfaces: tuple[Any, ...] = ()
-    spelling_bits: np.ndarray = field(default_factory=partial(np.zeros, 0))
     characters: int = 0
     pieces: int = 0
     replaced: int = 0
-    remembered_bits: np.ndarray | None = None
+    spelling_bits: np.ndarray = field(default_factory=partial(np.zeros, 0))
+    remembered_bits: np.ndarray = field(default_factory=partial(np.zeros, 0))
     ends: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
     places: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
     starts: np.ndarray | None = None
 
-    @property
-    def cached_spelling_bits(self) -> np.ndarray:
-        """(len(surfaces),) float64: ``remembered_bits``, or ``spelling_bits`` where nothing is
-        remembered."""
-        return self.spelling_bits if self.remembered_bits is None else self.remembered_bits
 
-
-@dataclass(frozen=True)
-class Rendered:
+class Rendered(NamedTuple):
     """Generated tokens as text.
 
     Attributes:
@@ -187,8 +180,7 @@ def follow(steps: Steps, choose: Callable[[Any], Any]) -> Any:
         chosen = choose(step)
 
 
-@dataclass(frozen=True)
-class Filling:
+class Filling(NamedTuple):
     """How surface forms are drawn.
 
     Attributes:
@@ -232,8 +224,7 @@ def surface_bits(opened: Iterable[StepsOf], surfaces: Sequence[Any]) -> np.ndarr
     for speller, pairs in words.items():
         places, steps = zip(*pairs, strict=True)
         costs = speller.document_bits([(word.known, word.name) for word in steps])
-        for row, own in zip(both, costs, strict=True):
-            np.add.at(row, list(places), own)
+        np.add.at(both.T, list(places), np.transpose(costs))
     return both
 
 
@@ -244,9 +235,9 @@ def document_with_escapes(
     for training."""
     counts = len(text), len(tokens), len(surfaces)
     if ends is None:
-        return EncodedDocument(tokens, tuple(surfaces), np.zeros(0), *counts)
+        return EncodedDocument(tokens, tuple(surfaces), *counts)
     bits, places = np.full(len(surfaces), CHARACTER_BITS), np.flatnonzero(tokens == ESCAPE)
-    return EncodedDocument(tokens, tuple(surfaces), bits, *counts, ends=ends, places=places)
+    return EncodedDocument(tokens, tuple(surfaces), *counts, bits, bits, ends, places)
 
 
 class Tokenizer(ABC):
@@ -383,11 +374,9 @@ class TokenizerConfig(Protocol):
             seed: of whatever is random.
             alphabet: characters of the training split that a sample of it may lack.
         """
-        ...
 
     def load(self, state: dict[str, Any]) -> Tokenizer:
         """The fitted tokenizer from its ``state()``."""
-        ...
 
 
 def with_pace(tokenizer: Any, texts: Sequence[str]) -> Any:
@@ -436,12 +425,12 @@ class GrowingText(ABC):
 class PlaceholderTokenizer(Tokenizer):
     """The base of tokenizers with placeholders: a subclass says how a text becomes spans, how
     tokens are written, and by :meth:`surface_steps` what a placeholder hides.
-
-    Attributes:
-        gaps: whether there is a surface form before every token and at the end of the text.
     """
 
-    gaps: bool = False
+    @property
+    def gaps(self) -> bool:
+        """Whether there is a surface form before every token and at the end of the text."""
+        return self.surface_steps(()) is not None
 
     @abstractmethod
     def writer(self, before: str = "", fill: str = "scored") -> GrowingText:
@@ -456,12 +445,12 @@ class PlaceholderTokenizer(Tokenizer):
         surfaces = tuple(span.surface for span in spans if span.surface is not None)
         ids = np.array(tokens, dtype=smallest_dtype(self.size))
         if training:
-            return EncodedDocument(ids, surfaces, np.zeros(0), *counts)
+            return EncodedDocument(ids, surfaces, *counts)
         places = np.flatnonzero([span.surface is not None for span in spans])
         starts, ends = np.array([span[2:] for span in own], dtype=np.int64).reshape(-1, 2).T
         opened = (steps_of for _, steps_of in self.steps_at(tokens) if steps_of)
         alone, remembered = surface_bits(opened, surfaces)
-        return EncodedDocument(ids, surfaces, alone, *counts, remembered, ends, places, starts)
+        return EncodedDocument(ids, surfaces, *counts, alone, remembered, ends, places, starts)
 
     def steps_at(self, tokens: Sequence[int]) -> Iterator[tuple[int, StepsOf | None]]:
         """Each token, and BOUNDARY for the end of the text where that hides something; and what."""
@@ -490,9 +479,7 @@ class PlaceholderTokenizer(Tokenizer):
 
 
 def walk(
-    tokenizer: Tokenizer,
-    document: EncodedDocument | None = None,
-    earlier: DocumentCounts | None = None,
+    tokenizer: Tokenizer, document: EncodedDocument | None, earlier: DocumentCounts | None
 ) -> Steps:
     """All choices of a document, the last of which is the boundary at its end.
 

@@ -4,7 +4,7 @@ A word here may be several tokens, or a part of what another tokenizer calls one
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ WHITE = " \t\r\n"
 Openings = dict[tuple[int, ...], np.ndarray]
 
 
-@dataclass(frozen=True)
-class Borders:
+class Borders(NamedTuple):
     """Which tokens begin with :data:`WHITE` space and which with a word, behind a word that ends.
 
     With E the sum of an event's openings, Σ P(tokens that come first | h) Σ_v weight(v) P(v | h and

@@ -118,4 +118,4 @@ class Stored(Sequence[EncodedDocument]):
 
     def __getitem__(self, i: Any) -> Any:  # one of them: nothing takes slices
         tokens = self.flat[self.offsets[i] : self.offsets[i + 1] - 1]
-        return EncodedDocument(tokens, (), np.zeros(0), *self._index[i, 1:].tolist())
+        return EncodedDocument(tokens, (), *self._index[i, 1:].tolist())

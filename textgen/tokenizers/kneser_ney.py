@@ -14,7 +14,7 @@ Does not handle: pruning, so memory grows with the order; discounts tuned on hel
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,8 +59,7 @@ def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> "K
     return KneserNeyModel(order, size, tuple(levels))
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(NamedTuple):
     """Everything about contexts of one length: C contexts, G n-grams.
 
     Attributes:
@@ -77,8 +76,7 @@ class Level:
     backoff: np.ndarray
 
 
-@dataclass(frozen=True)
-class KneserNeyModel:
+class KneserNeyModel(NamedTuple):
     """Fitted n-grams. ``levels[k]`` holds what follows contexts of k tokens."""
 
     order: int

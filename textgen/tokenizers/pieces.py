@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import regex
 
@@ -158,8 +158,7 @@ def only_letters(word: str) -> bool:
     return _letters.fullmatch(word) is not None
 
 
-@dataclass(frozen=True)
-class RareWord:
+class RareWord(NamedTuple):
     """A piece outside the vocabulary: ``pieces[place]`` of its document."""
 
     piece: str

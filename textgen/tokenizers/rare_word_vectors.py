@@ -52,7 +52,7 @@ class VectorPolicy(ClassPolicy):
         """gensim's ``KeyedVectors``: word of the training split (as :func:`known_form` gives it) →
         (size,) float32."""
         words = [[known_form(p, data.vocabulary) for p in pieces] for pieces, _ in data.training]
-        return train_vectors(words, self.vectors, self.size, self.epochs, seed=data.seed)
+        return train_vectors(words, self.vectors, self.size, self.epochs, window=5, seed=data.seed)
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ class Neighbour(VectorPolicy):
         cased = len(tokens) > 1 and tokens[-2] in (word_pieces.CAPITAL, word_pieces.UPPER)
         return None if cased or not len(tokens) else self._stand_ins_of_tokens.get(tokens[-1])
 
-    def encode_known(self, piece: str) -> list[Hidden]:
-        hidden = super().encode_known(piece)
+    def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
+        hidden = super().encode_known(modifiers, number)
         tokens = [token for token, _ in hidden]
         return [*hidden[:-1], (tokens[-1], self._literal(tokens))]
 

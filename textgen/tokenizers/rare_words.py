@@ -9,9 +9,9 @@ other pieces are rare, and the policy decides what becomes of them. Its own toke
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, Span, Steps, StepsOf, chance, spelled
 from textgen.tokenizers.borders import WHITE, white_escapes
@@ -37,8 +37,7 @@ Hidden = tuple[int, str | None]  # a token, and its surface form if it leaves on
 Pieces = Sequence[str]
 
 
-@dataclass(frozen=True)
-class PolicyTrainingData:
+class PolicyTrainingData(NamedTuple):
     """What a policy is fitted on.
 
     Attributes:
@@ -81,7 +80,6 @@ class ClassPolicy(ABC):
         classes: the names of the classes, each of which becomes a token ``<name>``.
         extra_data: data from outside the training split that it uses, in words for the reports.
         charged: whether every bit of what it hides is charged.
-        gaps: whether there is a surface form before every token and at the end of the text.
         recall: whether a rare word of the training split may come back whole.
         looks_ahead: whether the class of a word depends on what comes behind it.
     """
@@ -91,7 +89,6 @@ class ClassPolicy(ABC):
     speller: Speller = field(init=False, repr=False, compare=False)
     extra_data: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[bool] = True
-    gaps: ClassVar[bool] = False
     recall: ClassVar[bool] = True
     looks_ahead: ClassVar[bool] = False
 
@@ -179,18 +176,20 @@ class ClassPolicy(ABC):
         end = 0
         for place, piece in enumerate(pieces):
             start, end = end, end + len(piece)
-            if place in names:
-                space, core = split_space(piece)
-                joined: list[Hidden] = [] if space else [(JOIN, None)]
-                tokens = joined + self.encode_rare(core, names[place])
-            else:
-                tokens = self.encode_known(piece)
+            parts = self.vocabulary.parts(piece)
+            tokens = self.encode_known(*parts) if parts else self.encode_rare(piece, names[place])
             for token, surface in tokens[:-1]:  # these stand for no text by themselves
                 yield Span(token, surface, start, start)
             yield Span(*tokens[-1], start, end)
 
-    def encode_rare(self, word: str, name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
         """The tokens of a rare word of a class, and what they hide."""
+        space, word = split_space(piece)
+        joined: list[Hidden] = [] if space else [(JOIN, None)]
+        return joined + self.stand_ins(word, name)
+
+    def stand_ins(self, word: str, name: str) -> list[Hidden]:
+        """What stands for a rare word behind its space."""
         return [(self.token_of(name), word)]
 
     def token_of(self, name: str) -> int:
@@ -203,11 +202,8 @@ class ClassPolicy(ABC):
         names = [name for name in self.classes if f"<{name}>" in self.names]
         return {self.token_of(n): self.speller.log_tempered_mass(n, temperature) for n in names}
 
-    def encode_known(self, piece: str) -> list[Hidden]:
-        """The modifiers and the token of a known word, and what they hide."""
-        parts = self.vocabulary.parts(piece)
-        assert parts is not None
-        modifiers, number = parts
+    def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
+        """The modifiers and the token of the vocabulary's word of a number, and what they hide."""
         return [(token, None) for token in (*modifiers, self.first_word + number)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
@@ -311,7 +307,6 @@ class Drop(ClassPolicy):
     """
 
     charged: bool = True  # type: ignore[misc]  # a setting here
-    gaps = True
     classes = (UNK,)
     names = ()
     classify = Unk.classify
@@ -325,19 +320,16 @@ class Drop(ClassPolicy):
         return {"missing": q, "spaced": (spaced + 0.5) / (missing + 1)}
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
-        left_out = {word.place for word in rare}
-        missing = list[str]()
-        end = 0
-        for place, piece in enumerate(pieces):
-            start, end = end, end + len(piece)
-            if place in left_out:
-                missing.append(piece)
-                continue
-            *modifiers, word = [token for token, _ in self.encode_known(piece)]
-            for token in (*modifiers, word):
-                yield Span(token, tuple(missing), start, end if token == word else start)
+        missing, end = list[str](), sum(map(len, pieces))
+        for span in (*super().spans(pieces, rare), Span(BOUNDARY, None, end, end)):
+            if span.token == ESCAPE:
+                missing.append(span.surface)
+            else:
+                yield span._replace(surface=tuple(missing))
                 missing = []
-        yield Span(BOUNDARY, tuple(missing), end, end)
+
+    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+        return [(ESCAPE, piece)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         if surface:
@@ -375,7 +367,7 @@ class Spell(ClassPolicy):
 
     def fit(self, data: PolicyTrainingData) -> Self:
         """Without a spelling model."""
-        return super().fit(replace(data, training=(), tuning=()))
+        return super().fit(data._replace(training=(), tuning=()))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -385,9 +377,8 @@ class Spell(ClassPolicy):
     def _codes(self) -> dict[str, int]:
         return {c: FIRST_OWN + 1 + i for i, c in enumerate(self.vocabulary.characters)}
 
-    def encode_rare(self, word: str, name: str) -> list[Hidden]:
-        codes = [(self._codes.get(letter, ESCAPE), letter) for letter in word]
-        letters = [(code, letter if code == ESCAPE else None) for code, letter in codes]
+    def stand_ins(self, word: str, name: str) -> list[Hidden]:
+        letters = [(self._codes[c], None) if c in self._codes else (ESCAPE, c) for c in word]
         return [*letters, (FIRST_OWN, None)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:

@@ -27,6 +27,7 @@ A character that training never saw is charged in full each time, also in a word
 
 import bisect
 import math
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,11 +153,8 @@ def tally(
     words: Sequence[str], masses: Sequence[float] | np.ndarray, prefix: str, size: int
 ) -> np.ndarray:
     """(A,) float64: the mass of sorted words behind a prefix, by the code that follows it."""
-    start, stop = 0, len(words)
-    if prefix:
-        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        start = bisect.bisect_left(words, prefix)
-        stop = bisect.bisect_left(words, after)
+    first, last = prefix, prefix + chr(sys.maxunicode)
+    start, stop = (bisect.bisect_left(words, end) for end in (first, last))
     result, place = np.zeros(size), len(prefix)
     for word, mass in zip(words[start:stop], masses[start:stop], strict=True):
         result[ord(word[place]) if len(word) > place else END] += mass

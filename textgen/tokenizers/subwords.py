@@ -188,7 +188,6 @@ def train_subwords(texts: Iterable[str], model: str, size: int) -> str:
         vocab_size=size,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
-        special_tokens=[],
     )
     tokenizer.train_from_iterator(texts, trainer)
     if not bpe:

@@ -14,7 +14,7 @@ Languages written without spaces need a segmenter; without one their words are s
 
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from itertools import chain
 from sys import intern
@@ -119,10 +119,6 @@ class WordTokenizer(PlaceholderTokenizer):
         return self.policy.charged
 
     @property
-    def gaps(self) -> bool:  # type: ignore[override]
-        return self.policy.gaps
-
-    @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]
         cut = self.segmenter.extra_data if self.segmenter else ()
         return (*self.policy.extra_data, *cut)
@@ -168,7 +164,7 @@ class WordTokenizer(PlaceholderTokenizer):
             ValueError: a policy by which the tokens of a text depend on what comes behind it.
         """
         policy = self.policy
-        if policy.gaps or policy.looks_ahead:
+        if self.gaps or policy.looks_ahead:
             raise ValueError(f"the rare-word policy {type(policy).__name__.lower()}")
 
         @cache
@@ -204,9 +200,7 @@ class WordTokenizer(PlaceholderTokenizer):
 
     def state(self) -> dict[str, Any]:
         return {
-            "words": self.vocabulary.words,
-            "counts": self.vocabulary.counts,
-            "characters": self.vocabulary.characters,
+            **asdict(self.vocabulary),
             "characters_per_token": self.characters_per_token,
             "rare_words": self.policy.state(),
             "language": self.language,
