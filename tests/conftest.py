@@ -5,6 +5,7 @@ import ctypes
 import gc
 import io
 import itertools
+import json
 import os
 import random
 import re
@@ -32,6 +33,7 @@ from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
 from textgen.tokenizers.signatures import SIGNS, Signature
+from textgen.training.checkpoint import Progress
 
 # in place of the endings that Signature learns: texts as short as these have too few
 ENDINGS_LEARNT = {"…" + ending: SIGNS[0] + ending[::-1] for ending in ("", "b", "ab", "n", "ed")}
@@ -162,6 +164,12 @@ def made_up_counts(size: int, *orders: int) -> TrainingCounts:
     random = np.random.default_rng(2)
     documents = [random.integers(1, size, n) for n in (40, 1, 25)]
     return TrainingCounts(orders, documents, False, size, made_up_trust(*orders))
+
+
+def load_progress(folder: Path) -> Progress:
+    """That of the checkpoint in a run folder."""
+    stored = system.read_arrays(folder / "checkpoint.npz")["progress"]
+    return Progress(**json.loads(str(stored)))
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:

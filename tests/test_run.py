@@ -20,7 +20,7 @@ from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
-from conftest import made_up, small_experiment, write_experiment
+from conftest import load_progress, made_up, small_experiment, write_experiment
 from rich.console import Console
 
 import textgen as package
@@ -34,7 +34,7 @@ from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import print_passage
 from textgen.runs.finished import Run
-from textgen.training.checkpoint import Progress, load_progress
+from textgen.training.checkpoint import Progress
 
 
 def test_weights_are_the_best_for_the_part_that_is_asked_about(finished_run):
@@ -115,7 +115,7 @@ def test_a_run_that_was_ended_ends_the_same(textgen, experiment_file, tmp_path, 
     textgen("run", experiment_file, "--set", "seed=5", code=2, said="different experiment")
     # deterministic operations hold for a whole process
     resumed = textgen(*command, process=True)
-    assert re.search(r"^tiny: resuming at update \d+ of 299$", resumed.out, re.M)
+    assert re.search(r"^  resuming at update \d+ of 299$", resumed.out, re.M)
     textgen(*command, "--runs", "others", process=True)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["deterministic"]

@@ -17,7 +17,7 @@ from unittest.mock import Mock
 
 import filelock
 import pytest
-from conftest import write_experiment
+from conftest import load_progress, write_experiment
 
 from textgen import cli
 from textgen.core.errors import TextgenError
@@ -28,7 +28,6 @@ from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.studies import execution, workers
 from textgen.studies import study as studies
-from textgen.training.checkpoint import load_progress
 from textgen.training.step import Step
 
 UPDATES = "[budget]\nupdates = 150\n"

@@ -29,7 +29,7 @@ from textgen.core.errors import TextgenError, write_failed
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.system import sha256_of, write_file
 from textgen.runs.results import METRICS_FILE, CorpusContent, Manifest, read_content
-from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
+from textgen.training.checkpoint import CHECKPOINT_FILE
 
 LOCK = ".lock"
 WEIGHTS_FILE = "model.weights.h5"
@@ -51,14 +51,6 @@ OVERWRITE = "--overwrite (overwrite=True)"
 def is_finished(folder: Path) -> bool:
     """Whether a folder holds a finished run, whose metrics.json is written last."""
     return (folder / METRICS_FILE).exists()
-
-
-def resumed(folder: Path) -> str:
-    """Where the unfinished run in a folder goes on, in words; empty without a usable checkpoint."""
-    with contextlib.suppress(TextgenError):
-        if progress := load_progress(folder):
-            return f"resuming at update {progress.updates:,} of {progress.updates_planned:,}"
-    return ""
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:

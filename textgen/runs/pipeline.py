@@ -122,8 +122,6 @@ def _prepare(job: Job) -> Prepared:
     experiment, screen = job.experiment, job.screen
     if job.resumes:
         run_folder.check_same_text(job.folder, job.loaded.sha256)
-        if place := run_folder.resumed(job.folder):
-            screen.say(f"{experiment.name}: {place}")
     with screen.stage("preparing the text"):
         prepared = prepare(experiment, job.loaded)
     for prompt in experiment.sampling.prompts:
