@@ -151,7 +151,7 @@ def test_the_words_of_a_text_are_counted_by_kind():
     held_out = [Document("h", "A sea, gull tide\nbell Ulthar 1926.")]
     words = building.cut_words([ns(sample=training, test=held_out)])
     classes = list(building.CLASSES)
-    expected = "unseen frequent punctuation common rare space once unseen numbers punctuation"
+    expected = "unseen frequent punctuation common rare space once unseen numbers punctuation end"
     assert [classes[number] for number in words.word_class] == expected.split()
 
 

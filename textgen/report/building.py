@@ -443,18 +443,17 @@ def _rounded(figures: Mapping[str, Figure]) -> dict[str, Figure]:
 
 
 class Words(NamedTuple):
-    """The words of the held-out documents, one after another.
+    """The words of the held-out documents, one after another, each document's end mark after them.
 
     Attributes:
-        start, end: (n,) int64, in all documents laid end to end, each followed by an end mark.
-        word_class: (n,) int64, index into :data:`CLASSES`.
         document: (n,) int64, the number of its document.
+        word_class: (n,) int64, index into :data:`CLASSES`.
+        length: (n,) int64, in characters; of an end mark 1.
     """
 
-    start: np.ndarray
-    end: np.ndarray
-    word_class: np.ndarray
     document: np.ndarray
+    word_class: np.ndarray
+    length: np.ndarray
 
 
 def cut_words(folds: Sequence[Corpus]) -> Words:
@@ -463,7 +462,7 @@ def cut_words(folds: Sequence[Corpus]) -> Words:
 
     A word is looked up unchanged, capitals included, without its leading space.
     """
-    rows, start, number = list[tuple[int, int, int, int]](), 0, 0
+    rows, number = list[tuple[int, int, int]](), 0
     for corpus in folds:
         counts: Counter[str] = Counter()
         for document in corpus.sample:
@@ -471,11 +470,10 @@ def cut_words(folds: Sequence[Corpus]) -> Words:
         for document in corpus.test:
             for token in pretokenize(document.text):
                 core = split_space(token)[1]
-                word_class = _word_class(core, counts[core])
-                rows.append((start, start + len(token), word_class, number))
-                start += len(token)
-            start, number = start + 1, number + 1
-    return Words(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
+                rows.append((number, _word_class(core, counts[core]), len(token)))
+            rows.append((number, CLASS_NUMBERS["end"], 1))
+            number += 1
+    return Words(*np.array(rows, dtype=np.int64).T)
 
 
 def _word_class(core: str, count: int) -> int:
@@ -492,7 +490,6 @@ def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[sche
     if not arms:
         return []
     counts = np.bincount(words.word_class, minlength=len(CLASSES)).tolist()
-    counts[-1] = len(arms[0].units)
     units = arms[0].units.sum()
     shares = {name: bits.mean(axis=0).sum(axis=0) / units for name, bits in classes.items()}
     return [
@@ -508,15 +505,10 @@ def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[sche
 
 def class_bits(arm: Arm, words: Words) -> np.ndarray:
     """(seeds, documents, classes) float64: the bits of the words of each class, end marks last."""
-    result = np.zeros((len(arm.tested), len(arm.units), len(CLASSES)))
-    place = words.document * len(CLASSES) + words.word_class
-    for own, documents in zip(result, arm.tested, strict=True):
-        characters = [document.per_character() for document in documents]
-        sums = np.concatenate([[0.0], np.cumsum(np.concatenate(characters))])
-        bits = sums[words.end] - sums[words.start]
-        own[:] = np.bincount(place, weights=bits, minlength=own.size).reshape(own.shape)
-        own[:, -1] = [document[-1] for document in characters]
-    return result
+    shape = len(arm.units), len(CLASSES)
+    place = np.repeat(words.document * len(CLASSES) + words.word_class, words.length)
+    bits = (np.concatenate([d.per_character() for d in documents]) for documents in arm.tested)
+    return np.array([np.bincount(place, own, math.prod(shape)).reshape(shape) for own in bits])
 
 
 def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.Passage]:
