@@ -341,14 +341,11 @@ def _differences(
     bits = {arm.name: arm.of(part).bits for arm in arms if part in arm.parts}
     units, folds = arms[0].units, arms[0].fold_of
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
-    pairs = [(bits[c.first], bits[c.second]) for c in wanted.values()]
-    differences = [significance.compare_arms(*pair, units, folds) for pair in pairs]
-    missing = [1.0] * (len(contrasts) - len(wanted))  # a failed run makes no other p smaller
-    adjusted = significance.holm([*(d.p for d in differences), *missing])[: len(wanted)]
+    pairs = {i: (bits[c.first], bits[c.second]) for i, c in wanted.items()}
+    found = {i: significance.compare_arms(*pair, units, folds) for i, pair in pairs.items()}
     rows = {}
-    for number, pair, d, p in zip(wanted, pairs, differences, adjusted, strict=True):
-        result = significance.verdict(d, p)
-        open_question = result is Verdict.TOO_CLOSE
+    for number, (d, p, verdict) in significance.tested(found, len(contrasts)).items():
+        pair, open_question = pairs[number], verdict is Verdict.TOO_CLOSE
         dearer = max(own.sum() / len(own) for own in pair)
         rows[number] = schema.Difference(
             part=part,
@@ -356,7 +353,7 @@ def _differences(
             share=abs(d.difference) * units.sum() / dearer,
             p_adjusted=p,
             tested_on=tested_on,
-            verdict=result,
+            verdict=verdict,
             needed=significance.what_would_tell(d, len(contrasts)) if open_question else None,
             spread=significance.by_document(*pair, units),
         )
