@@ -25,15 +25,13 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         print(json_line(docs, indent=2) if json else "\n".join(lines))
         return
     settings: TextSettings
-    reader = experiments.SettingsReader()
-    if corpus in kinds:
-        table = {"corpus": {"kind": corpus}}
-        settings = experiments.resolve_text(reader.override(table, overrides))
-    elif experiments.find_experiment(corpus).suffix == ".toml":
+    kind = corpus if corpus in kinds else kind_of(Path(corpus)).removeprefix("a ")
+    if corpus != kind and experiments.find_experiment(corpus).suffix == ".toml":
         settings = experiments.load_experiment(corpus, overrides)
-    elif (kind := kind_of(Path(corpus)).removeprefix("a ")) in kinds:
-        table = {"corpus": {"kind": kind, "path": corpus}}
-        settings = experiments.resolve_text(reader.override(table, overrides))
+    elif kind in kinds:
+        table = {"kind": kind} if corpus == kind else {"kind": kind, "path": corpus}
+        reader = experiments.SettingsReader()
+        settings = experiments.resolve_text(reader.override({"corpus": table}, overrides))
     else:
         message = "not a kind of corpus, an experiment, a folder or a file"
         raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))

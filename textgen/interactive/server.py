@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, Say, TextgenError, cancellable, visible
+from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancelled_by, holding, visible
 from textgen.core.settings import PartName
 from textgen.core.system import cores
 from textgen.interactive.models import PlayModel, open_models
@@ -97,7 +97,7 @@ def application(
         disconnected = threading.Event()
 
         def next_line() -> dict[str, Any] | None:
-            with cancellable(disconnected), suppress(Cancelled):
+            with holding(cancelled_by, disconnected), suppress(Cancelled):
                 return next(lines, None)
             return None
 
@@ -180,18 +180,8 @@ def answer(model: PlayModel, question: Question) -> Iterator[dict[str, Any]]:
         yield {"error": str(error), **place}
 
 
-def play(runs: Sequence[Path], port: int, part: PartName) -> None:
-    """``textgen play``."""
-    if not 0 <= port < 2**16:
-        raise TextgenError(f"--port: {port} is not from 0 to 65535")
-    listening = listen(port)
-    print("loading the models …", flush=True)
-    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
-    serve(models, part, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
-
-
 def listen(port: int = 0) -> socket.socket:
-    """A socket of this machine alone, on which connections wait until :func:`serve` answers.
+    """A socket of this machine alone, on which connections wait until :func:`play` answers.
 
     Args:
         port: 0 for any that is free.
@@ -209,16 +199,13 @@ def listen(port: int = 0) -> socket.socket:
         raise TextgenError(f"--port {port}: {cause}", "leave --port out") from None
 
 
-def serve(
-    models: Sequence[PlayModel], part: PartName, listening: socket.socket, ready: Say = print
-) -> None:
-    """Answer until Ctrl-C.
-
-    Args:
-        models, part: as for :func:`application`.
-        listening: from :func:`listen`.
-        ready: called with the address of the page.
-    """
+def play(runs: Sequence[Path], port: int, part: PartName) -> None:
+    """``textgen play``."""
+    if not 0 <= port < 2**16:
+        raise TextgenError(f"--port: {port} is not from 0 to 65535")
+    listening = listen(port)
+    print("loading the models …", flush=True)
+    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
     import uvicorn
 
     token = secrets.token_urlsafe(16)
@@ -226,6 +213,7 @@ def serve(
     config = uvicorn.Config(
         page, log_level="error", timeout_graceful_shutdown=1, lifespan="off", server_header=False
     )
+    address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
     with listening, suppress(KeyboardInterrupt):  # uvicorn has closed everything by then
-        ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
+        print(f"\n{address}\nCtrl-C ends it", flush=True)
         uvicorn.Server(config).run(sockets=[listening])

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
-from textgen.core.system import kind_of, write_csv
+from textgen.core.system import csv_bytes, kind_of, write_file
 from textgen.data.documents import count_characters, read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
@@ -295,7 +295,7 @@ def score_words(
     for run in runs.values():
         run.check_words()
     rows = word_rows(runs, passages, entropy)
-    write_csv(path, rows)
+    write_file(path, csv_bytes(rows))
     print(f"{len(rows):,} words → {visible(str(path))}")
 
 

@@ -27,6 +27,7 @@ from textgen.core.system import kind_of, sha256_of, start_tensorflow
 from textgen.data.documents import Document
 from textgen.data.language import WORD
 from textgen.data.loading import load_text
+from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
@@ -154,7 +155,7 @@ class Run:
         if experiment.training_counts.orders:
             counts = stored.read_training_counts(self._path(stored.COUNTS_FILE), size)
         if experiment.cache.orders:
-            cache = stored.read_cache(self._path(stored.CACHE_FILE))
+            cache = DocumentCache(**json.loads(self._path(stored.CACHE_FILE).read_text("utf-8")))
         return LanguageModel(self.tokenizer, experiment.objective, self.network, counts, cache)
 
     def part(self, name: str) -> LanguageModel:

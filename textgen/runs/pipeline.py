@@ -10,7 +10,7 @@ from typing import Any
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.settings import BUDGETS
-from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
+from textgen.core.system import csv_bytes, start_tensorflow, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
@@ -216,7 +216,7 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     """Score the held-out documents, sample, and write it all; metrics.json, the last file, makes
     the run a finished one."""
     folder, experiment, loaded, screen = job.folder, job.experiment, job.loaded, job.screen
-    write_csv(folder / "history.csv", progress.history)
+    write_file(folder / "history.csv", csv_bytes(progress.history))
     run_folder.save_network(folder, network)
     model, validation = _fitted(job, prepared, network)
     with screen.stage("scoring every held-out document") as moved:
