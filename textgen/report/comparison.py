@@ -20,7 +20,7 @@ from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import PARTS, Contrast, PartName, check_name
 from textgen.core.system import csv_bytes, write_file, write_json
 from textgen.data.documents import Document
-from textgen.data.loading import Corpus, load_text, pool_folds
+from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation.baselines import Reference, pooled_references
 from textgen.evaluation.likelihood import DocumentBits
 from textgen.evaluation.units import PART_LABELS, format_number
@@ -162,13 +162,13 @@ def compare_runs(
     for run in named_runs:
         check_folder(Path(os.fspath(run)))
     screen = Screen(quiet)
-    readable, corpora, left_out = read_runs(named_runs, screen)
+    readable, left_out = read_runs(named_runs, screen)
     asked = {arm for contrast in contrasts for arm in (contrast.first, contrast.second)}
     arms = group_runs(readable, asked | (plan or {}).keys())
     for run in readable:
         run.experiment.check_part(part)
     arms = [arm.of(part) for arm in arms]
-    texts = [corpora[run.folder] for run in arms[0].folds]
+    texts = [run.corpus for run in arms[0].folds]
     warnings = check_comparable(arms, different_texts)
     if texts[0].warning:
         warnings.append(Caution(text=texts[0].warning))
@@ -258,23 +258,21 @@ def _other_looks(arms: Sequence[Arm]) -> int:
 
 def read_runs(
     runs: Sequence[str | Path | Run], screen: Screen
-) -> tuple[list[Run], dict[Path, Corpus], list[dict[str, str]]]:
-    """The runs that can be read, the text of each by its folder, and why others are left out.
+) -> tuple[list[Run], list[dict[str, str]]]:
+    """The runs that can be read, those on one text with the same corpus, and why others are left
+    out.
 
     Raises:
         TextgenError: none can be read.
     """
-    readable, left_out = list[Run](), dict[str, str]()
-    texts, corpora = dict[str, Corpus](), dict[Path, Corpus]()
+    readable, left_out, texts = list[Run](), dict[str, str](), dict[str, Corpus]()
     for folder in runs:
         try:
             run = load_run(folder)
-            sha256 = run.metrics.corpus.sha256
-            key = sha256 + run.experiment.text_key
-            texts[key] = texts.get(key) or load_text(run.experiment, sha256)
+            key = run.metrics.corpus.sha256 + run.experiment.text_key
+            texts[key] = run.corpus = texts.get(key) or run.corpus
             run.check()
             readable.append(run)
-            corpora[run.folder] = texts[key]
         except TextgenError as error:
             left_out[os.fspath(folder)] = error.message
             screen.warn(f"LEFT OUT: {error}")
@@ -285,7 +283,7 @@ def read_runs(
     if not readable:
         message = f"compare: no run that can be read among {len(runs)}"
         raise TextgenError(message, "train one: textgen run experiments/char.toml")
-    return readable, corpora, [{"folder": f, "reason": r} for f, r in left_out.items()]
+    return readable, [{"folder": f, "reason": r} for f, r in left_out.items()]
 
 
 def folder_name(names: Sequence[str]) -> str:
