@@ -17,6 +17,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -199,11 +200,9 @@ def _path(error: Any, values: Any) -> list[Any]:
     """Where in nested data an error is: pydantic's location without the branches of unions."""
     path = []
     for part in error["loc"][1:]:
-        table = isinstance(values, Mapping)
-        index = isinstance(values, list)
-        if (table and part in values) or (index and part in range(len(values))):
-            path.append(part)
+        with suppress(LookupError, TypeError):
             values = values[part]
+            path.append(part)
     return [*path, error["loc"][-1]] if error["type"] == "missing" else path
 
 
