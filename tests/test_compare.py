@@ -343,7 +343,7 @@ def test_an_answer_of_a_report_is_that_of_all_its_questions_together():
         cached = row.parts["with_cache"]
         assert cached.difference == -expected.difference
         assert cached.verdict == ("worse" if more == 0 else "too close to call")
-        assert len(sentences.disagreement_cautions([row], "network")) == (more == 0)
+        assert len([*sentences.disagreement_cautions([row], "network")]) == (more == 0)
         where, change = row.where.values(), row.changes["with_cache"]
         assert sum(each.difference for each in where) == pytest.approx(expected.difference)
         assert change.difference == pytest.approx(-2 * expected.difference)
@@ -442,6 +442,7 @@ UPDATES = {"budget": {"updates": 300}}
     ],
 )  # fmt: skip
 def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
+    cautions = [*cautions]
     assert len(cautions) == len(parts)
     assert all(part in str(text) for part, text in zip(parts, cautions, strict=True))
 

@@ -194,15 +194,13 @@ def listen(port: int = 0) -> socket.socket:
         raise TextgenError("The page needs Starlette and uvicorn.", hint)
     try:
         return socket.create_server((HOST, port))
-    except OSError as error:
-        cause = os.strerror(error.errno or 0)
+    except (OSError, OverflowError) as error:
+        cause = os.strerror(error.errno or 0) if isinstance(error, OSError) else error
         raise TextgenError(f"--port {port}: {cause}", "leave --port out") from None
 
 
 def play(runs: Sequence[Path], port: int, part: PartName) -> None:
     """``textgen play``."""
-    if not 0 <= port < 2**16:
-        raise TextgenError(f"--port: {port} is not from 0 to 65535")
     listening = listen(port)
     print("loading the models …", flush=True)
     models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))

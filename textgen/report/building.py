@@ -88,7 +88,7 @@ def build_report(
     rows = [arm_row(a, described[a.name], is_on(a, folds), timed.get(a.name)) for a in arms]
     words = cut_words(folds)
     bits = {arm.name: class_bits(arm, words) for arm in scored}
-    tested = tested_contrasts(contrasts, scored, bits, pooled.unit)
+    tested = tested_contrasts(contrasts, scored, bits, pooled.unit) if scored else []
     asked = {(c.first, c.second): asdict(c) for c in contrasts}
     for row in tested:
         pair = row.first, row.second
@@ -110,11 +110,12 @@ def build_report(
         references=[reference_row(reference, scored) for reference in references],
         questions=len(contrasts),
         contrasts=tested,
-        documents=document_rows(scored),
-        word_classes=word_classes(scored, words, bits),
+        documents=document_rows(scored) if scored else [],
+        word_classes=word_classes(scored, words, bits) if scored else [],
         generated=generated,
     )
-    wrote, shown = arms[0].first.experiment.sampling.part, passages(pooled.test, scored)
+    wrote = arms[0].first.experiment.sampling.part
+    shown = passages(pooled.test, scored) if scored else []
     samples = samples_shown(same_text, loaded, human)
     return report, schema.Texts(part=wrote, passages=shown, samples=samples)
 
@@ -289,8 +290,6 @@ def tested_contrasts(
         classes: :func:`class_bits` of each arm.
         tested_on: what the text was divided into.
     """
-    if not arms:
-        return []
     part, counted = arms[0].part, any("counts" in arm.parts for arm in arms)
     others = [p for p in PARTS if p != part and (counted or p == "with_cache")]
     by_part = {p: _differences(p, contrasts, arms, tested_on) for p in (part, *others)}
@@ -362,7 +361,6 @@ def _differences(
 
 def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
     """Every held-out document, hardest first."""
-    documents = arms[0].tested[0] if arms else []
     rows = [
         schema.DocumentRow(
             name=document.name,
@@ -371,7 +369,7 @@ def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
             bits={a.name: float(a.bits[:, i].mean() / a.units[i]) for a in arms},
             bits_by_seed={a.name: (a.bits[:, i] / a.units[i]).tolist() for a in arms},
         )
-        for i, document in enumerate(documents)
+        for i, document in enumerate(arms[0].tested[0])
     ]
     return sorted(rows, key=lambda row: -sum(row.bits.values()))
 
@@ -484,8 +482,6 @@ def _word_class(core: str, count: int) -> int:
 def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[schema.WordClass]:
     """What each of :data:`CLASSES` adds to the bits per character of each arm, from their
     :func:`class_bits`."""
-    if not arms:
-        return []
     counts = np.bincount(words.word_class, minlength=len(CLASSES)).tolist()
     units = arms[0].units.sum()
     shares = {name: bits.mean(axis=0).sum(axis=0) / units for name, bits in classes.items()}
@@ -511,8 +507,6 @@ def class_bits(arm: Arm, words: Words) -> np.ndarray:
 def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.Passage]:
     """Held-out text with each arm's stretches of it, first seed: a typical passage under every part
     that all arms have, then the beginnings of some documents."""
-    if not arms:
-        return []
     typical, own = _typical(documents, arms), arms[0].part
     spans = [(own, typical)]
     for number, document in enumerate(documents[:MAX_OPENINGS]):

@@ -1,6 +1,6 @@
 """What a report says in sentences, on its page, on the terminal and in a notebook."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -281,15 +281,13 @@ def cautions(
     ]
 
 
-def spending_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:
+def spending_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]:
     """One for everything that the arms did not have alike."""
-    result = []
     for what in spending.unequal_spending(rows):
         figure, form = UNEQUAL[what]
         having = [row for row in rows if getattr(row, figure)]
         by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in having}
-        result.append(schema.Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm))
-    return result
+        yield schema.Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm)
 
 
 def overfitting_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:
@@ -315,30 +313,29 @@ def looping_cautions(generated: schema.Generated) -> list[schema.Caution]:
     return [schema.Caution(text=text, by_arm=notes)] if notes else []
 
 
-def unlike_parts_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:
+def unlike_parts_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]:
     """Where only some arms have counts of the training text, or a document cache."""
-    result = []
     for what, orders in (("counts", "training_counts"), ("a document cache", "cache")):
         without = [row.name for row in rows if not getattr(row, orders)]
         if 0 < len(without) < len(rows):
             text = f"Figures with {what} compare unlike models."
-            result.append(schema.Caution(text=text, by_arm=dict.fromkeys(without, "has none")))
-    return result
+            yield schema.Caution(text=text, by_arm=dict.fromkeys(without, "has none"))
 
 
-def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list[schema.Caution]:
+def unanswered_cautions(
+    declared: Sequence[Contrast], charged: Set[str]
+) -> Iterator[schema.Caution]:
     """One for each declared contrast whose arms do not both have bits per character."""
-    rows = []
     for c in declared:
         if missing := [name for name in (c.first, c.second) if name not in charged]:
             text = f"No answer: {_asked(c)} There is no result for {' and '.join(missing)}."
-            rows.append(schema.Caution(text=text, arms=[c.first, c.second]))
-    return rows
+            yield schema.Caution(text=text, arms=[c.first, c.second])
 
 
-def disagreement_cautions(tested: Sequence[schema.ContrastRow], part: str) -> list[schema.Caution]:
+def disagreement_cautions(
+    tested: Sequence[schema.ContrastRow], part: str
+) -> Iterator[schema.Caution]:
     """One for each contrast that another part of the models answers otherwise."""
-    result = []
     for c in filter(answers_otherwise, tested):
         answers = {part: c, **c.parts}
         said = ", ".join(
@@ -346,8 +343,7 @@ def disagreement_cautions(tested: Sequence[schema.ContrastRow], part: str) -> li
             for name, found in answers.items()
         )
         text = f"The answer depends on the part of the models: {_asked(c)} {said}."
-        result.append(schema.Caution(text=text, arms=[c.first, c.second]))
-    return result
+        yield schema.Caution(text=text, arms=[c.first, c.second])
 
 
 def _asked(contrast: Contrast | schema.ContrastRow) -> str:
