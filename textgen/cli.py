@@ -45,11 +45,12 @@ class Parser(argparse.ArgumentParser):
         form: dict[str, Any] = {"dest": "overrides", "metavar": "TABLE.KEY=VALUE", "default": []}
         self.option("--set", text, action="append", **form)
 
-    def folders(self, *names: str) -> None:
-        """The options ``--runs`` and ``--reports``."""
-        for name in names:
+    def output(self, *folders: str) -> None:
+        """The options ``--runs`` and ``--reports``, and ``--quiet``."""
+        for name in folders:
             form: dict[str, Any] = {"dest": f"{name}_folder", "type": Path, "default": Path(name)}
             self.option(f"--{name}", f"folder for {name}", **form)
+        self.flag("--quiet", "print only warnings and errors")
 
     def part(self, what: str) -> None:
         """The option ``--part``."""
@@ -71,10 +72,9 @@ def _try(parser: Parser) -> None:
     parser.option("--minutes", "total time, planning and report included", type=float, default=3.0)
     parser.option("--seeds", "trainings of each model", type=int, default=1)
     parser.option("--language", "language of the texts, e.g. Swahili or sw (default: detected)")
-    parser.folders("runs", "reports")
     parser.flag("--overwrite", "replace a different study of the same name, and its runs")
     parser.flag("--open", "open the page in a browser")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("runs", "reports")
 
 
 def _run(parser: Parser) -> None:
@@ -85,28 +85,25 @@ def _run(parser: Parser) -> None:
     more += "or updates etc.; a second warm-up and decay, not one long training"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
-    parser.folders("runs")
     parser.flag("--overwrite", "replace a run of that name")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("runs")
 
 
 def _study(parser: Parser) -> None:
     """run arms × seeds under one budget, and compare them"""
     parser.option("path", "a TOML file or a name, e.g. study_small", metavar="study", type=Path)
-    parser.folders("runs", "reports")
     parser.option("--workers", "runs at once, e.g. one per idle core", type=int, default=1)
     parser.option("--address", "address of a Ray cluster for the runs (pip install '.[cluster]')")
     parser.flag("--overwrite", "plan and run changed arms again")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("runs", "reports")
 
 
 def _tune(parser: Parser) -> None:
     """try one list of settings on every arm of a study; write matched and tuned experiment files"""
     parser.option("path", "a TOML file with a table [tune]", metavar="study", type=Path)
-    parser.folders("reports")
     parser.option("--workers", "trainings at once, e.g. one per idle core", type=int, default=1)
     parser.flag("--overwrite", "discard earlier trials and begin again")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("reports")
 
 
 def _compare(parser: Parser) -> None:
@@ -116,11 +113,10 @@ def _compare(parser: Parser) -> None:
     parser.option("--name", "name of the report (default: the names of the runs)", default="")
     parser.option("--title", "heading of the report", default="")
     parser.part("that the answers are about")
-    parser.folders("reports")
     parser.flag("--different-texts", "accept runs on different texts or splits, and flag them")
     embed = "embed the models of these arms, or of all, in the page; give it after the run folders"
     parser.option("--embed", embed, nargs="*", metavar="ARM")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("reports")
 
 
 def _generate(parser: Parser) -> None:

@@ -16,11 +16,6 @@ from textgen.core.settings import BUDGETS, POINTS, CorpusOptions, Plugin, Sampli
 from textgen.core.system import kind_of
 
 Table = Mapping[str, Any]  # of TOML
-TABLES = (
-    *("corpus", "tokenizer", "embedding", "objective", "split", "backbone"),
-    *("training_counts", "cache", "training", "sampling"),
-)
-KEYS = ("name", "seed", "language", *TABLES)
 # Plug-ins that a file may leave out, or whose kind it may leave out.
 DEFAULTS: dict[str, Any] = {"tokenizer": {}, "embedding": "random", "objective": {}, "backbone": {}}
 MAX_DEPTH = 20  # of tables in tables, and of files that include each other
@@ -37,26 +32,25 @@ class Experiment:
     """An experiment file: everything that decides what a run computes.
 
     Args:
-        language: language of the text, an ISO 639 code such as ``"de"``; by default, detected.
         name: name of the run folder; by default, that of the file.
         seed: seed of every random choice except the split.
+        language: language of the text, an ISO 639 code such as ``"de"``; by default, detected.
 
-    ``left_out`` has a line for each table that has lost settings because a file or an override
-    names another kind.
+    ``options`` are those that every corpus table may hold. ``left_out`` has a line for each table
+    that has lost settings because a file or an override names another kind.
 
     Raises:
         ValueError: not exactly one budget; samples of a part that the model does not have.
     """
 
-    corpus: Annotated[Any, Plugin("corpus")]
-    language: core.LanguageCode | None = None
-    split: Split = field(default_factory=Split)
-    options: CorpusOptions = field(default_factory=CorpusOptions)
     name: core.Name = "experiment"
     seed: core.Seed = 1
+    language: core.LanguageCode | None = None
+    corpus: Annotated[Any, Plugin("corpus")]
     tokenizer: Annotated[Any, Plugin("tokenizer")]
     embedding: Annotated[Any, Plugin("embedding")]
     objective: Annotated[Any, Plugin("objective")]
+    split: Split = field(default_factory=Split)
     backbone: Annotated[Any, Plugin("backbone")]
     training_counts: core.TrainingCountsSettings = field(
         default_factory=core.TrainingCountsSettings
@@ -64,6 +58,7 @@ class Experiment:
     cache: core.CacheSettings = field(default_factory=core.CacheSettings)
     training: Training = field(default_factory=Training)
     sampling: Sampling = field(default_factory=Sampling)
+    options: CorpusOptions = field(default_factory=CorpusOptions)
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +102,11 @@ class Experiment:
     def arm(self) -> dict[str, Any]:
         """What all runs of an arm share: ``resolved`` without name and seed."""
         return {key: value for key, value in self.resolved.items() if key not in ("name", "seed")}
+
+
+# What a file may hold, and those of it that are tables.
+KEYS = [key.name for key in fields(Experiment) if key.name not in ("options", "left_out")]
+TABLES = [key for key in KEYS if key not in ("name", "seed", "language")]
 
 
 def load_experiment(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancelled_by, holding, visible
+from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancelled_by, holding
 from textgen.core.settings import PartName
 from textgen.core.system import cores
 from textgen.interactive.models import PlayModel, open_models
@@ -203,11 +203,10 @@ def play(runs: Sequence[Path], port: int, part: PartName) -> None:
     """``textgen play``."""
     listening = listen(port)
     print("loading the models …", flush=True)
-    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    page = application(models, part, token, cores())
+    page = application(open_models(runs), part, token, cores())
     config = uvicorn.Config(
         page, log_level="error", timeout_graceful_shutdown=1, lifespan="off", server_header=False
     )
