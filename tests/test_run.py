@@ -192,17 +192,18 @@ def test_a_folder_is_locked_prepared_begun_and_replaced(experiment_file, tmp_pat
     assert mine.read_text() == "dear to me"
 
 
-def test_what_the_system_refuses_is_one_message(capsys):
+def test_what_the_system_refuses_is_one_message(capsys, monkeypatch):
     for error, said in (
         (PermissionError(errno.EACCES, "Permission denied", "a file"), "a file: Permission"),
         (MemoryError(), "memory"),
         (OSError(errno.ENOSPC, "No space left"), "output: No space left"),
     ):
-        fails = Mock(side_effect=error)
-        assert cli.run_command(fails, argparse.Namespace(debug=False)) == 2
+        monkeypatch.setattr(cli, "resolve_name", Mock(side_effect=error))
+        options = {"function": "", "debug": False}
+        assert cli.run_command(argparse.Namespace(**options)) == 2
         assert said in capsys.readouterr().err
         with pytest.raises(type(error)):
-            cli.run_command(fails, argparse.Namespace(debug=True))
+            cli.run_command(argparse.Namespace(**options | {"debug": True}))
 
 
 def test_bad_input_is_refused_in_one_screen_at_once(textgen, experiment_file):

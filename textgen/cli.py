@@ -18,7 +18,6 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import PARTS, Sampling, plugin_table
 from textgen.core.system import exit_immediately
 
-Options = argparse.Namespace
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
 
 
@@ -246,16 +245,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row.set_defaults(function=function)
         if words[:1] == [name]:
             add_arguments(row)
-    return run_command(_perform, parser.parse_args(words or ["--help"]))
+    return run_command(parser.parse_args(words or ["--help"]))
 
 
-def _perform(options: Options) -> int | None:
-    arguments = {name: value for name, value in vars(options).items() if name != "debug"}
-    result = resolve_name(f"textgen.{arguments.pop('function')}")(**arguments)
-    return result if isinstance(result, int) else None
-
-
-def run_command(function: Callable[[Options], int | None], options: Options) -> int:
+def run_command(options: argparse.Namespace) -> int:
     """Run a command and return its exit code. A :class:`TextgenError` becomes one message on stderr
     and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
@@ -263,8 +256,9 @@ def run_command(function: Callable[[Options], int | None], options: Options) -> 
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
     with contextlib.suppress(ValueError):  # only the main thread may set it
         signal.signal(signal.SIGTERM, _stop)
+    arguments = {name: value for name, value in vars(options).items() if name != "debug"}
     try:
-        code = function(options)
+        result = resolve_name(f"textgen.{arguments.pop('function')}")(**arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
@@ -285,7 +279,7 @@ def run_command(function: Callable[[Options], int | None], options: Options) -> 
             hint = f"; repeat the command{how} to continue"
         print(f"\nstopped{hint}", file=sys.stderr)
         return 143 if stop.args else 130
-    return code or 0
+    return result if isinstance(result, int) else 0
 
 
 def _explained(error: Exception) -> Exception:

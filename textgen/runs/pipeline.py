@@ -195,18 +195,16 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
     earlier, before = run.metrics.training, len(run.history)
     best = progress.best_interval + before if progress.best_interval else earlier.best_interval
     characters = earlier.characters + progress.updates * progress.characters_per_update
-    updates = progress.updates + earlier.updates
-    intervals = progress.intervals + earlier.intervals
+    summed = ("updates", "intervals", "seconds", "validation_seconds")
+    sums: dict[str, Any] = {key: getattr(progress, key) + getattr(earlier, key) for key in summed}
+    updates_planned = progress.updates_planned + earlier.updates_planned
     ends = {"interval": before, "updates": earlier.updates, "seconds": earlier.seconds}
     rows = [{key: row[key] + ends.get(key, 0) for key in row} for row in progress.history]
     return replace(
         progress,
-        updates=updates,
-        intervals=intervals,
-        updates_per_interval=(progress.updates_planned + earlier.updates_planned) / intervals,
-        seconds=progress.seconds + earlier.seconds,
-        validation_seconds=progress.validation_seconds + earlier.validation_seconds,
-        characters_per_update=characters / updates,
+        **sums,
+        updates_per_interval=updates_planned / sums["intervals"],
+        characters_per_update=characters / sums["updates"],
         best_interval=best,
         history=[*run.history, *rows],
     )

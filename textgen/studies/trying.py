@@ -198,7 +198,7 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
     place = dict[str, str]()  # line → the first document that has it
     reasons = dict[str, str]()
     for document in sorted(documents, key=lambda d: (len(d.name), d.name)):  # copies come later
-        lines = _lines(document)
+        lines = {line for line in map(str.strip, document.text.splitlines()) if line}
         shared = Counter[str]()
         for line in lines & place.keys():
             shared[place[line]] += len(line)
@@ -212,11 +212,6 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
         else:
             place |= dict.fromkeys(lines - place.keys(), document.name)
     return reasons
-
-
-def _lines(document: Document) -> set[str]:
-    """The different lines of a document that are not blank."""
-    return {line for line in map(str.strip, document.text.splitlines()) if line}
 
 
 def _repeated(documents: Sequence[Document]) -> float:
