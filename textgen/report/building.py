@@ -92,7 +92,7 @@ def build_report(
     asked = {(c.first, c.second): asdict(c) for c in contrasts}
     for row in tested:
         pair = row.first, row.second
-        row.unequal = unequal_spending([arm for arm in rows if arm.name in pair])
+        row.unequal = [*unequal_spending([arm for arm in rows if arm.name in pair])]
         declared = [plan.get(name, {}).get("declared", ()) for name in pair]
         row.planned = all(asked[pair] in own for own in declared) if plan else None
     generated = measure_samples(same_text, loaded, human)

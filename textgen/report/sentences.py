@@ -1,6 +1,6 @@
 """What a report says in sentences, on its page, on the terminal and in a notebook."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -10,20 +10,10 @@ import numpy as np
 from textgen.core.settings import Contrast
 from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
-from textgen.report import schema, spending
+from textgen.report import schema
 from textgen.report.arms import Arm
+from textgen.report.spending import unequal_spending
 
-COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
-# What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
-UNEQUAL = {
-    spending.BUDGET: ("updates", COST),
-    spending.WORK: ("updates", COST),
-    spending.LOAD: ("timing", COST + ", at {0.timing:.0%} of the planned time per update"),
-    spending.THREADS: ("threads", "had {0.threads}"),
-    spending.START: ("start", "went on from {0.start}"),
-    spending.OUTSIDE_DATA: ("extra_data", "uses {1}"),
-    spending.NETWORKS: ("networks", "has {0.networks}"),
-}
 # A part of the models, at the beginning of a sentence.
 BY_PART = {
     "network": "Networks alone",
@@ -87,7 +77,7 @@ def claims(report: schema.Report) -> list[Claim]:
     return result + [_arm_claim(arm) for arm in report.scored]
 
 
-def unequal(what: Sequence[str]) -> str:
+def unequal(what: Collection[str]) -> str:
     """That two arms did not have something alike."""
     return f"The two arms did not have the same {' or '.join(what)}." if what else ""
 
@@ -208,7 +198,7 @@ def advice(found: schema.Difference) -> str:
 
 def _pair_claim(better: schema.ArmRow, worse: schema.ArmRow) -> Claim:
     ahead = f"{better.name} is ahead: {better.total:.3f} bits per character, against"
-    caution = f"{unequal(spending.unequal_spending([better, worse]))} Not tested.".strip()
+    caution = f"{unequal(unequal_spending([better, worse]))} Not tested.".strip()
     answer = f"{ahead} {worse.total:.3f} for {worse.name}."
     return Claim((better.name, worse.name), "", answer, caution)
 
@@ -283,8 +273,7 @@ def cautions(
 
 def spending_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]:
     """One for everything that the arms did not have alike."""
-    for what in spending.unequal_spending(rows):
-        figure, form = UNEQUAL[what]
+    for what, (figure, form) in unequal_spending(rows).items():
         having = [row for row in rows if getattr(row, figure)]
         by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in having}
         yield schema.Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm)
