@@ -181,7 +181,7 @@ def test_a_folder_is_locked_prepared_begun_and_replaced(experiment_file, tmp_pat
     for content in ("{", '{"corpus": null}'):
         (folder / "manifest.json").write_text(content)
         with pytest.raises(TextgenError, match=r"manifest\.json"):
-            run_folder.check_same_text(folder, "0" * 64)
+            run_folder.other_text(folder, "0" * 64)
     mine = tmp_path / "mine" / "thesis.txt"
     write_file(mine, "dear to me")
     with (

@@ -137,7 +137,7 @@ def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
 
 
 def _text_cautions(loaded: Corpus) -> list[schema.Caution]:
-    texts = [same_works(loaded)]
+    texts = [loaded.warning, same_works(loaded)]
     if loaded.sample is not loaded.train:
         text = f"Words and phrases were looked up in {count_characters(loaded.sample):,} characters"
         text += " of the training text; some that are called new or unseen may be in the rest."

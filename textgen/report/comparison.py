@@ -170,8 +170,6 @@ def compare_runs(
     arms = [arm.of(part) for arm in arms]
     texts = [run.corpus for run in arms[0].folds]
     warnings = check_comparable(arms, different_texts)
-    if texts[0].warning:
-        warnings.append(Caution(text=texts[0].warning))
     same_text = [arm for arm in arms if is_on(arm, texts)]
     references = pooled_references(texts, screen.say, f"{readable[0].folder}/experiment.toml")
     for run in runs:
@@ -319,9 +317,7 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
         message = f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}"
         raise TextgenError(message, "name some of these arms, or none to embed all")
     packed, left_out = dict[str, str](), dict[str, str]()
-    for arm in arms:
-        if wanted and arm.name not in wanted:
-            continue
+    for arm in (each for each in arms if each.name in (wanted or names)):
         try:
             packed[arm.name] = portable_model(arm.first)
         except TextgenError as error:

@@ -120,8 +120,8 @@ def _start_tensorflow(experiment: Experiment) -> int:
 def _prepare(job: Job) -> Prepared:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     experiment, screen = job.experiment, job.screen
-    if job.resumes:
-        run_folder.check_same_text(job.folder, job.loaded.sha256)
+    if job.resumes and (other := run_folder.other_text(job.folder, job.loaded.sha256)):
+        raise run_folder.begun_error(job.folder, other)
     with screen.stage("preparing the text"):
         prepared = prepare(experiment, job.loaded)
     for prompt in experiment.sampling.prompts:

@@ -322,10 +322,8 @@ def _replaced(
             continue
         try:
             stored = load_experiment(run / "experiment.toml")
-            before = run_folder.text_of(run)
             changes = studies.differences(stored.resolved, experiment.resolved)
-            if before and before.sha256 != sha256:
-                changes.append(f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
+            changes += filter(None, [run_folder.other_text(run, sha256)])
             if is_finished(run):
                 read_metrics(run)
         except TextgenError as error:

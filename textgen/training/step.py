@@ -194,17 +194,15 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         step, (first, number) = tf.cast(step, tf.float32), tf.unstack(self.cooling)
-        left = tf.clip_by_value((first + number - step) / number, 0.0, 1.0)
-        return left * self._uncooled(tf.minimum(step, first))
-
-    def _uncooled(self, step: Any) -> Any:
+        cooled, step = (first + number - step) / number, tf.minimum(step, first)
+        cooled = tf.clip_by_value(cooled, 0.0, 1.0)
         warmup = tf.round(self._settings.warmup * self.updates)
         rise = tf.minimum(1.0, (step + 1) / tf.maximum(warmup, 1.0))
         rate = self._settings.learning_rate * rise
         if self._settings.schedule == "constant":
-            return rate
+            return cooled * rate
         left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
-        return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
+        return cooled * (rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0))))
 
 
 def work_clock(threads: int) -> Callable[[], float]:
