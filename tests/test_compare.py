@@ -94,7 +94,7 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert tested.difference == pytest.approx(words.test.total - char.test.total, abs=1e-4)
     dearer = max(words.test.total, char.test.total)
     assert tested.share == pytest.approx(abs(tested.difference) / dearer, abs=1e-4)
-    assert (tested.first, tested.second, tested.of_arms) == ("word", "char", False)
+    assert (tested.first, tested.second) == ("word", "char")
     assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
     assert audits == [["audited, network: passed 6 checks"], [], []]
@@ -292,7 +292,7 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
         classes = sum(word_class.shares[arm] for word_class in found.word_classes)
         assert classes == pytest.approx(total)
     (tested,) = found.contrasts
-    assert (tested.folds, tested.of_arms, tested.seeds) == (3, True, [1, 1])
+    assert (tested.folds, tested.seeds) == (3, [1, 1])
     assert tested.documents == len(rows)
 
     two = package.compare_runs([*runs[:4], runs[5]], reports_folder=tmp_path, quiet=True)

@@ -172,7 +172,7 @@ def caveat(contrast: schema.ContrastRow) -> str:
     small *= contrast.verdict is not Verdict.EQUAL and low < MARGIN
     if contrast.folds > 1:
         return f"{documents}, each in one of {contrast.folds} folds.{small}"
-    if contrast.of_arms:
+    if min(contrast.seeds) > 1:
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds.{small}"
     once = "each model" if max(contrast.seeds) == 1 else "one model"
     return f"{documents}. This holds for these runs only: {once} was trained once.{small}"
