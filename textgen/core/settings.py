@@ -214,8 +214,7 @@ def _known(cls: type[Any], path: Sequence[Any], values: Any) -> list[str]:
             cls = lookup(part, kind_and_settings(part, values)[0])
         else:
             hint = get_type_hints(cls).get(str(part))
-            tables: list[Any] = [part for part in (hint, *get_args(hint)) if is_dataclass(part)]
-            cls = tables[0] if tables else cls
+            cls = next(filter(is_dataclass, (hint, *get_args(hint))), cls)
     return [field.name for field in fields(cls) if field.init]
 
 

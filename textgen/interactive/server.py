@@ -61,9 +61,7 @@ class Question(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     part: PartName = "network"
 
 
-def application(
-    models: Sequence[PlayModel], part: PartName, token: str, threads: int
-) -> "Starlette":
+def application(models: Sequence[PlayModel], part: PartName, token: str) -> "Starlette":
     """The page and the questions it asks, as an ASGI application.
 
     ``POST ask`` takes a :class:`Question` and answers with lines of JSON: ``{"text": …}`` for each
@@ -74,7 +72,6 @@ def application(
         models: those that answer.
         part: of the models, that answers until another is chosen.
         token: the first part of every path.
-        threads: models that compute at a time.
     """
     import anyio
     from starlette.applications import Starlette
@@ -86,7 +83,7 @@ def application(
     from starlette.routing import Mount, Route
 
     by_name = {model.name: model for model in models}
-    turns = anyio.CapacityLimiter(threads)
+    turns = anyio.CapacityLimiter(cores())  # models that compute at a time
     described = [model.describe() | {"number": i} for i, model in enumerate(models)]
     told = {"models": described, "part": part}
     page = (FOLDER / "play.html").read_text(encoding="utf-8")
@@ -206,7 +203,7 @@ def play(runs: Sequence[Path], port: int, part: PartName) -> None:
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    page = application(open_models(runs), part, token, cores())
+    page = application(open_models(runs), part, token)
     config = uvicorn.Config(
         page, log_level="error", timeout_graceful_shutdown=1, lifespan="off", server_header=False
     )

@@ -207,7 +207,7 @@ def _trained_run(run: Run, part: str) -> schema.TrainedRun:
         fold=run.experiment.split.fold,
         folder=str(run.folder),
         total=bits.total if bits else None,
-        audits=audit_lines(run.folder),
+        audits=[*audit_lines(run.folder)],
     )
 
 

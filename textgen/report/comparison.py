@@ -202,7 +202,7 @@ def compare_runs(
         declared=bool(contrasts),
         command=command or shlex.join(["python", "-m", "textgen", "compare", *options]),
         not_repeated=[] if command else only_python,
-        left_out=left_out,
+        left_out=[{"folder": run, "reason": reason} for run, reason in left_out.items()],
         other_looks=_other_looks(same_text),
     )
     if models:
@@ -254,11 +254,9 @@ def _other_looks(arms: Sequence[Arm]) -> int:
     return looks
 
 
-def read_runs(
-    runs: Sequence[str | Path | Run], screen: Screen
-) -> tuple[list[Run], list[dict[str, str]]]:
-    """The runs that can be read, those on one text with the same corpus, and why others are left
-    out.
+def read_runs(runs: Sequence[str | Path | Run], screen: Screen) -> tuple[list[Run], dict[str, str]]:
+    """The runs that can be read, those on one text with the same corpus, and others' folders with
+    why these are left out.
 
     Raises:
         TextgenError: none can be read.
@@ -281,7 +279,7 @@ def read_runs(
     if not readable:
         message = f"compare: no run that can be read among {len(runs)}"
         raise TextgenError(message, "train one: textgen run experiments/char.toml")
-    return readable, [{"folder": f, "reason": r} for f, r in left_out.items()]
+    return readable, left_out
 
 
 def folder_name(names: Sequence[str]) -> str:
