@@ -230,8 +230,7 @@ def score_elsewhere(folder: Path, corpus: Corpus, screen: Screen) -> Reference:
                 message = f"{folder}: its tokenizer does not restore the text of {document.name}"
                 raise TextgenError(message, "use a model with a lossless tokenizer, such as GPT-2")
             bits = np.array([model.claim(document.text).bits])
-            name, characters = document.name, document.characters
-            scored.append(DocumentBits(name, characters, bits, np.zeros(1), 0, 0))
+            scored.append(DocumentBits(document.name, document.characters, bits, np.zeros(1), 0, 0))
             moved(done + 1, len(corpus.test))
     meaning = f"""a network that was trained elsewhere, on unknown text. The network reads
 {model.context:,} tokens at once and forgets the older half of them when a document is longer;
