@@ -5,7 +5,6 @@ from pathlib import Path
 
 from textgen.core import experiment as experiments
 from textgen.core.errors import TextgenError, json_line
-from textgen.core.experiment import Experiment
 from textgen.core.settings import lookup, plugin_table, suggestion
 from textgen.core.system import kind_of
 from textgen.data.language import Language
@@ -67,4 +66,4 @@ def baseline(
 
 
 def schema(study: bool) -> None:
-    print(json_line(experiments.json_schema(Study if study else Experiment), indent=2))
+    print(json_line(experiments.json_schema(Study if study else experiments.Experiment), indent=2))

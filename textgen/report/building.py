@@ -201,12 +201,11 @@ def _mean(values: Iterable[Any]) -> float:
 
 
 def _trained_run(run: Run, part: str) -> schema.TrainedRun:
-    bits = run.metrics.test.parts[part].bits_per_character
     return schema.TrainedRun(
         seed=run.experiment.seed,
         fold=run.experiment.split.fold,
         folder=str(run.folder),
-        total=bits.total if bits else None,
+        total=run.bits(part),
         audits=[*audit_lines(run.folder)],
     )
 

@@ -27,12 +27,11 @@ from textgen.core.system import kind_of, sha256_of, start_tensorflow
 from textgen.data.documents import Document
 from textgen.data.language import WORD
 from textgen.data.loading import Corpus, load_text
+from textgen.evaluation import surprisal
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.surprisal import WORD as WHITE_SPACED
-from textgen.evaluation.surprisal import find_words, word_bits
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import NextToken
 from textgen.runs import results, stored
@@ -279,12 +278,12 @@ class Run:
         self.check_words()
         if context and text and not {context[-1], text[0]} & set(WHITE):
             context += " "
-        parts = word_bits(self.model, context + text, len(context))
+        parts = surprisal.word_bits(self.model, context + text, len(context))
         seen: Counter[str] | None = None
         rows = list[dict[str, Any]]()
         with contextlib.suppress(TextgenError):
             seen = self.training_words
-        for number, (start, end) in enumerate(find_words(text)):
+        for number, (start, end) in enumerate(surprisal.find_words(text)):
             word = text[start:end]
             row = {"index": number + 1, "word": word, "start": start, "end": end}
             count = None if seen is None else seen[word]
@@ -327,7 +326,7 @@ class Run:
             TextgenError: the training text is not available.
         """
         texts = (document.text for document in self.corpus.train)
-        return Counter(word for text in texts for word in WHITE_SPACED.findall(text))
+        return Counter(word for text in texts for word in surprisal.WORD.findall(text))
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
         """Which parts of a passage occur in the training text; the bits alone do not show this.
