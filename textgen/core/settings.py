@@ -206,7 +206,7 @@ def _path(error: Any, values: Any) -> list[Any]:
     return [*path, error["loc"][-1]] if error["type"] == "missing" else path
 
 
-def _known(cls: type[Any], path: Sequence[Any], values: Any) -> list[str]:
+def _known(cls: Any, path: Sequence[Any], values: Any) -> list[str]:
     """The settings of the table at a path in nested data."""
     for part in path:
         values = values[part]
