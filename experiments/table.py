@@ -22,9 +22,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
-from textgen.report.grid import Grid, Lead
+from textgen.report.grid import Grid
 from textgen.report.schema import Report
 from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import io
 import itertools
+import json
 import os
 import random
 import re
@@ -33,6 +34,7 @@ from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
 from textgen.tokenizers.signatures import SIGNS, Signature
+from textgen.training.checkpoint import Progress
 
 # in place of the endings that Signature learns: texts as short as these have too few
 ENDINGS_LEARNT = {"…" + ending: SIGNS[0] + ending[::-1] for ending in ("", "b", "ab", "n", "ed")}
@@ -168,6 +170,12 @@ def trusted_counts(documents: Sequence[np.ndarray], size: int, *orders: int) -> 
 def made_up_counts(size: int, *orders: int) -> TrainingCounts:
     random = np.random.default_rng(2)
     return trusted_counts([random.integers(1, size, n) for n in (40, 1, 25)], size, *orders)
+
+
+def load_progress(folder: Path) -> Progress:
+    """That of the checkpoint in a run folder."""
+    stored = system.read_arrays(folder / "checkpoint.npz")["progress"]
+    return Progress(**json.loads(str(stored)))
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:

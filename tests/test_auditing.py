@@ -280,10 +280,10 @@ def test_what_cannot_be_used_is_named(folder, finished_run, monkeypatch, textgen
 
 def test_a_run_has_and_shows_audits_of_itself_alone(tmp_path, finished_run, monkeypatch):
     run = shutil.copytree(finished_run("char"), tmp_path / "run")
-    assert audit_lines(run) == []
+    assert [*audit_lines(run)] == []
     audit = package.audit_model(run, TEXT[:60])
     audit.save()
-    assert audit_lines(run) == ["audited, network: the text is too short"]
+    assert [*audit_lines(run)] == ["audited, network: the text is too short"]
     before = json.loads((run / "audit.json").read_text())
     monkeypatch.chdir(run)
     other = shutil.copytree(run, tmp_path / "other")
@@ -299,15 +299,15 @@ def test_a_run_has_and_shows_audits_of_itself_alone(tmp_path, finished_run, monk
     assert is_finished(other)
     failed = [dataclasses.replace(check, verdict="FAILED") for check in audit.checks[:1]]
     dataclasses.replace(audit, checks=failed).save()
-    assert audit_lines(run) == ["audited, network: failed sums to one"]
+    assert [*audit_lines(run)] == ["audited, network: failed sums to one"]
     shutil.copy(run / "audit.json", run / "audit_with_cache.json")  # not of this part
-    (line,) = audit_lines(run)[1:]
+    (line,) = [*audit_lines(run)][1:]
     assert "another model or other weights" in line
     (run / "audit_with_cache.json").write_text("[]")
-    assert "audit_with_cache.json is damaged" in audit_lines(run)[1]
+    assert "audit_with_cache.json is damaged" in [*audit_lines(run)][1]
     with (run / "model.weights.h5").open("ab") as file:
         file.write(b"other")
-    assert "another model or other weights" in audit_lines(run)[0]
+    assert "another model or other weights" in next(audit_lines(run))
 
 
 def test_the_command_says_by_its_exit_code(tmp_path, textgen):

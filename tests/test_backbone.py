@@ -87,7 +87,7 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
         tables = {"training": {"updates": 1, "batch": batch}, "backbone": backbone}
         check_memory(small_experiment(**tables), size, threads)
 
-    monkeypatch.setattr("textgen.core.system.free_memory", lambda: 4_000_000_000)
+    monkeypatch.setattr("textgen.training.loop.free_memory", lambda: 4_000_000_000)
     check(256, 20_000, 16)
     for large in ((256, 1_234_567, 16), (256, 90, 1_000_000), (100_000, 90, 16)):
         with pytest.raises(TextgenError, match=f"{large[1]:,} tokens.*4\\.0 GB are free"):
@@ -97,7 +97,7 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
         check(256, 45_000, 16, threads=16)
     embedding = {"input": "embedding", "embedding_size": 64}
     check(32, 90, 16, 16, **embedding, ngrams={"orders": [2], "rows": 1_000_000})
-    monkeypatch.setattr("textgen.core.system.free_memory", lambda: None)
+    monkeypatch.setattr("textgen.training.loop.free_memory", lambda: None)
     check(256, 1_234_567, 16)
 
 

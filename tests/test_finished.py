@@ -122,7 +122,7 @@ def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, mo
     training = [Document("a", f"{words} {made_up(20, 1)}")]
     corpus = SimpleNamespace(train=training, sample=training)
     load_text = Mock(return_value=corpus)
-    monkeypatch.setattr("textgen.runs.finished.load_text", load_text)
+    monkeypatch.setattr(Run, "corpus", property(load_text))
 
     nothing = {"whole": False, "copied": [], "new_characters": [], "other_spellings": {}}
     forms = {"Vasili": "Vasíli", "couldn't": "couldn’t"}

@@ -40,7 +40,7 @@ def models(finished_run):
 def address(models):
     import uvicorn
 
-    application = server.application([*models.values()], "network", "secret", 2)
+    application = server.application([*models.values()], "network", "secret")
     running = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
     with server.listen() as listening:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})

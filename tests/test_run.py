@@ -20,7 +20,7 @@ from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
-from conftest import made_up, small_experiment, write_experiment
+from conftest import load_progress, made_up, small_experiment, write_experiment
 from rich.console import Console
 
 import textgen as package
@@ -34,7 +34,7 @@ from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import print_passage
 from textgen.runs.finished import Run
-from textgen.training.checkpoint import Progress, load_progress
+from textgen.training.checkpoint import Progress
 
 
 def test_weights_are_the_best_for_the_part_that_is_asked_about(finished_run):
@@ -115,7 +115,7 @@ def test_a_run_that_was_ended_ends_the_same(textgen, experiment_file, tmp_path, 
     textgen("run", experiment_file, "--set", "seed=5", code=2, said="different experiment")
     # deterministic operations hold for a whole process
     resumed = textgen(*command, process=True)
-    assert re.search(r"^tiny: resuming at update \d+ of 299$", resumed.out, re.M)
+    assert re.search(r"^  resuming at update \d+ of 299$", resumed.out, re.M)
     textgen(*command, "--runs", "others", process=True)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["deterministic"]
@@ -181,7 +181,7 @@ def test_a_folder_is_locked_prepared_begun_and_replaced(experiment_file, tmp_pat
     for content in ("{", '{"corpus": null}'):
         (folder / "manifest.json").write_text(content)
         with pytest.raises(TextgenError, match=r"manifest\.json"):
-            run_folder.check_same_text(folder, "0" * 64)
+            run_folder.other_text(folder, "0" * 64)
     mine = tmp_path / "mine" / "thesis.txt"
     write_file(mine, "dear to me")
     with (
@@ -192,17 +192,18 @@ def test_a_folder_is_locked_prepared_begun_and_replaced(experiment_file, tmp_pat
     assert mine.read_text() == "dear to me"
 
 
-def test_what_the_system_refuses_is_one_message(capsys):
+def test_what_the_system_refuses_is_one_message(capsys, monkeypatch):
     for error, said in (
         (PermissionError(errno.EACCES, "Permission denied", "a file"), "a file: Permission"),
         (MemoryError(), "memory"),
         (OSError(errno.ENOSPC, "No space left"), "output: No space left"),
     ):
-        fails = Mock(side_effect=error)
-        assert cli.run_command(fails, argparse.Namespace(debug=False)) == 2
+        monkeypatch.setattr(cli, "resolve_name", Mock(side_effect=error))
+        options = {"function": "", "debug": False}
+        assert cli.run_command(argparse.Namespace(**options)) == 2
         assert said in capsys.readouterr().err
         with pytest.raises(type(error)):
-            cli.run_command(fails, argparse.Namespace(debug=True))
+            cli.run_command(argparse.Namespace(**options | {"debug": True}))
 
 
 def test_bad_input_is_refused_in_one_screen_at_once(textgen, experiment_file):

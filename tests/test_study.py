@@ -17,7 +17,7 @@ from unittest.mock import Mock
 
 import filelock
 import pytest
-from conftest import write_experiment
+from conftest import load_progress, write_experiment
 
 from textgen import cli
 from textgen.core.errors import TextgenError
@@ -28,7 +28,6 @@ from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.studies import execution, workers
 from textgen.studies import study as studies
-from textgen.training.checkpoint import load_progress
 from textgen.training.step import Step
 
 UPDATES = "[budget]\nupdates = 150\n"
@@ -168,17 +167,17 @@ def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch
     study = studies.load_study(written(text))
     busy, during = [0], []
 
-    def measure(experiment, seconds, turn):
+    def measure(experiment, seconds, wait_for_turn):
         busy[0] += 1
         time.sleep(0.02 * experiment.sampling.length % 0.3)
         busy[0] -= 1
         for _ in range(studies.TURNS):
-            with turn():
-                busy[0] += 1
-                during.append(busy[0])
-                time.sleep(0.1)
-                during.append(busy[0])
-                busy[0] -= 1
+            wait_for_turn()
+            busy[0] += 1
+            during.append(busy[0])
+            time.sleep(0.1)
+            during.append(busy[0])
+            busy[0] -= 1
         return {"parameters": 1, "preparation_seconds": 1.0, "seconds_per_update": 0.1}
 
     monkeypatch.setattr(studies, "measure", measure)

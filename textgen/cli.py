@@ -18,7 +18,6 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import PARTS, Sampling, plugin_table
 from textgen.core.system import exit_immediately
 
-Options = argparse.Namespace
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
 
 
@@ -45,11 +44,12 @@ class Parser(argparse.ArgumentParser):
         form: dict[str, Any] = {"dest": "overrides", "metavar": "TABLE.KEY=VALUE", "default": []}
         self.option("--set", text, action="append", **form)
 
-    def folders(self, *names: str) -> None:
-        """The options ``--runs`` and ``--reports``."""
-        for name in names:
+    def output(self, *folders: str) -> None:
+        """The options ``--runs`` and ``--reports``, and ``--quiet``."""
+        for name in folders:
             form: dict[str, Any] = {"dest": f"{name}_folder", "type": Path, "default": Path(name)}
             self.option(f"--{name}", f"folder for {name}", **form)
+        self.flag("--quiet", "print only warnings and errors")
 
     def part(self, what: str) -> None:
         """The option ``--part``."""
@@ -71,10 +71,9 @@ def _try(parser: Parser) -> None:
     parser.option("--minutes", "total time, planning and report included", type=float, default=3.0)
     parser.option("--seeds", "trainings of each model", type=int, default=1)
     parser.option("--language", "language of the texts, e.g. Swahili or sw (default: detected)")
-    parser.folders("runs", "reports")
     parser.flag("--overwrite", "replace a different study of the same name, and its runs")
     parser.flag("--open", "open the page in a browser")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("runs", "reports")
 
 
 def _run(parser: Parser) -> None:
@@ -85,28 +84,25 @@ def _run(parser: Parser) -> None:
     more += "or updates etc.; a second warm-up and decay, not one long training"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
-    parser.folders("runs")
     parser.flag("--overwrite", "replace a run of that name")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("runs")
 
 
 def _study(parser: Parser) -> None:
     """run arms × seeds under one budget, and compare them"""
     parser.option("path", "a TOML file or a name, e.g. study_small", metavar="study", type=Path)
-    parser.folders("runs", "reports")
     parser.option("--workers", "runs at once, e.g. one per idle core", type=int, default=1)
     parser.option("--address", "address of a Ray cluster for the runs (pip install '.[cluster]')")
     parser.flag("--overwrite", "plan and run changed arms again")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("runs", "reports")
 
 
 def _tune(parser: Parser) -> None:
     """try one list of settings on every arm of a study; write matched and tuned experiment files"""
     parser.option("path", "a TOML file with a table [tune]", metavar="study", type=Path)
-    parser.folders("reports")
     parser.option("--workers", "trainings at once, e.g. one per idle core", type=int, default=1)
     parser.flag("--overwrite", "discard earlier trials and begin again")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("reports")
 
 
 def _compare(parser: Parser) -> None:
@@ -116,11 +112,10 @@ def _compare(parser: Parser) -> None:
     parser.option("--name", "name of the report (default: the names of the runs)", default="")
     parser.option("--title", "heading of the report", default="")
     parser.part("that the answers are about")
-    parser.folders("reports")
     parser.flag("--different-texts", "accept runs on different texts or splits, and flag them")
     embed = "embed the models of these arms, or of all, in the page; give it after the run folders"
     parser.option("--embed", embed, nargs="*", metavar="ARM")
-    parser.flag("--quiet", "print only warnings and errors")
+    parser.output("reports")
 
 
 def _generate(parser: Parser) -> None:
@@ -250,16 +245,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row.set_defaults(function=function)
         if words[:1] == [name]:
             add_arguments(row)
-    return run_command(_perform, parser.parse_args(words or ["--help"]))
+    return run_command(parser.parse_args(words or ["--help"]))
 
 
-def _perform(options: Options) -> int | None:
-    arguments = {name: value for name, value in vars(options).items() if name != "debug"}
-    result = resolve_name(f"textgen.{arguments.pop('function')}")(**arguments)
-    return result if isinstance(result, int) else None
-
-
-def run_command(function: Callable[[Options], int | None], options: Options) -> int:
+def run_command(options: argparse.Namespace) -> int:
     """Run a command and return its exit code. A :class:`TextgenError` becomes one message on stderr
     and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
@@ -267,8 +256,9 @@ def run_command(function: Callable[[Options], int | None], options: Options) -> 
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
     with contextlib.suppress(ValueError):  # only the main thread may set it
         signal.signal(signal.SIGTERM, _stop)
+    arguments = {name: value for name, value in vars(options).items() if name != "debug"}
     try:
-        code = function(options)
+        result = resolve_name(f"textgen.{arguments.pop('function')}")(**arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
@@ -289,7 +279,7 @@ def run_command(function: Callable[[Options], int | None], options: Options) -> 
             hint = f"; repeat the command{how} to continue"
         print(f"\nstopped{hint}", file=sys.stderr)
         return 143 if stop.args else 130
-    return code or 0
+    return result if isinstance(result, int) else 0
 
 
 def _explained(error: Exception) -> Exception:

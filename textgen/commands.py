@@ -5,7 +5,6 @@ from pathlib import Path
 
 from textgen.core import experiment as experiments
 from textgen.core.errors import TextgenError, json_line
-from textgen.core.experiment import Experiment, TextSettings
 from textgen.core.settings import lookup, plugin_table, suggestion
 from textgen.core.system import kind_of
 from textgen.data.language import Language
@@ -24,22 +23,19 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         lines = (f"{kind:<12}{doc}" for kind, doc in docs.items())
         print(json_line(docs, indent=2) if json else "\n".join(lines))
         return
-    settings: TextSettings
-    reader = experiments.SettingsReader()
-    if corpus in kinds:
-        table = {"corpus": {"kind": corpus}}
-        settings = experiments.resolve_text(reader.override(table, overrides))
-    elif experiments.find_experiment(corpus).suffix == ".toml":
+    kind = corpus if corpus in kinds else kind_of(Path(corpus)).removeprefix("a ")
+    if corpus != kind and experiments.find_experiment(corpus).suffix == ".toml":
         settings = experiments.load_experiment(corpus, overrides)
-    elif (kind := kind_of(Path(corpus)).removeprefix("a ")) in kinds:
-        table = {"corpus": {"kind": kind, "path": corpus}}
-        settings = experiments.resolve_text(reader.override(table, overrides))
+    elif kind in kinds:
+        table = {"kind": kind} if corpus == kind else {"kind": kind, "path": corpus}
+        reader = experiments.SettingsReader()
+        settings = experiments.resolve_text(reader.override({"corpus": table}, overrides))
     else:
         message = "not a kind of corpus, an experiment, a folder or a file"
         raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))
     statistics = corpus_statistics(settings)
-    tokenizer = getattr(settings, "tokenizer", None)
-    statistics["warnings"] += language_warnings(tokenizer, Language(**statistics["language"]))
+    language = Language(**statistics["language"])
+    statistics["warnings"] += language_warnings(settings.tokenizer, language)
     if json:
         print(json_line(statistics, indent=2))
     else:
@@ -70,4 +66,4 @@ def baseline(
 
 
 def schema(study: bool) -> None:
-    print(json_line(experiments.json_schema(Study if study else Experiment), indent=2))
+    print(json_line(experiments.json_schema(Study if study else experiments.Experiment), indent=2))

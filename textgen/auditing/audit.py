@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -107,10 +107,9 @@ class Audit:
         write_json(path, asdict(self))
 
 
-def audit_lines(folder: Path) -> list[str]:
+def audit_lines(folder: Path) -> Iterator[str]:
     """One line for each audit in the folder of a run; empty where the run was not audited. Only an
     audit of this part of it with the files that it has now says what it found."""
-    lines = []
     for name, part in AUDIT_FILES.items():
         if not (path := folder / name).exists():
             continue
@@ -118,11 +117,10 @@ def audit_lines(folder: Path) -> list[str]:
             audit = TypeAdapter(Audit).validate_json(path.read_bytes())
             fits = (audit.kind, audit.sha256) == (RUN + part, checksums(folder))
         except UNREADABLE:
-            lines.append(f"{name} is damaged: audit the run again")
+            yield f"{name} is damaged: audit the run again"
             continue
         again = f"{name} belongs to another model or other weights: audit the run again"
-        lines.append(f"audited, {part}: {audit.result}" if fits else again)
-    return lines
+        yield f"audited, {part}: {audit.result}" if fits else again
 
 
 def audit_model(

@@ -196,21 +196,17 @@ class HuggingFaceModel:
         self.context = int(limit or DEFAULT_CONTEXT_TOKENS)
 
     def start(self) -> None:
-        self._read = list[int]()
-        self._past = None
-        self._new = [self._begin]
+        self._tokens, self._read, self._past = [self._begin], 0, None
 
     def append(self, token: int) -> None:
-        self._new.append(token)
+        self._tokens.append(token)
 
     def next_log_probabilities(self) -> np.ndarray:
-        if len(self._read) + len(self._new) > self.context:
-            whole = self._read + self._new
-            self._read = []
-            self._past = None
-            self._new = whole[len(whole) - self.context // 2 :]
-        logs, self._past = self._logs(self._new, self._past)
-        self._read, self._new = self._read + self._new, []
+        if len(self._tokens) > self.context:
+            del self._tokens[: -(self.context // 2)]
+            self._read, self._past = 0, None
+        logs, self._past = self._logs(self._tokens[self._read :], self._past)
+        self._read = len(self._tokens)
         return logs[-1]
 
     def _logs(self, tokens: Sequence[int], past: Any = None) -> tuple[np.ndarray, Any]:

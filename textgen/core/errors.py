@@ -94,7 +94,8 @@ def json_line(data: Any, indent: int | None = None) -> str:
     return json.dumps(data, ensure_ascii=False, indent=indent).translate(ESCAPES)
 
 
-_cancelled = ContextVar[threading.Event | None]("cancelled", default=None)
+# Of the work of this thread: it ends at the first :func:`raise_if_cancelled` after the event.
+cancelled_by = ContextVar[threading.Event | None]("cancelled_by", default=None)
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing is wrong
@@ -111,13 +112,8 @@ def holding(variable: ContextVar[Any], value: object) -> Iterator[None]:
         variable.reset(before)
 
 
-def cancellable(cancelled: threading.Event) -> contextlib.AbstractContextManager[None]:
-    """Work that ends, in this thread, at the first :func:`raise_if_cancelled` after the event."""
-    return holding(_cancelled, cancelled)
-
-
 def raise_if_cancelled() -> None:
     """Raises :class:`Cancelled` if this thread's work is; for calls between two pieces of it."""
-    cancelled = _cancelled.get()
+    cancelled = cancelled_by.get()
     if cancelled is not None and cancelled.is_set():
         raise Cancelled

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -16,11 +16,6 @@ from textgen.core.settings import BUDGETS, POINTS, CorpusOptions, Plugin, Sampli
 from textgen.core.system import kind_of
 
 Table = Mapping[str, Any]  # of TOML
-TABLES = (
-    *("corpus", "tokenizer", "embedding", "objective", "split", "backbone"),
-    *("training_counts", "cache", "training", "sampling"),
-)
-KEYS = ("name", "seed", "language", *TABLES)
 # Plug-ins that a file may leave out, or whose kind it may leave out.
 DEFAULTS: dict[str, Any] = {"tokenizer": {}, "embedding": "random", "objective": {}, "backbone": {}}
 MAX_DEPTH = 20  # of tables in tables, and of files that include each other
@@ -33,22 +28,48 @@ EXPERIMENT_SUBFOLDERS = ("article", "benchmarks", "levels", "matched", "tuned")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSettings:
-    """What decides which text is read and how it is divided.
+class Experiment:
+    """An experiment file: everything that decides what a run computes.
 
     Args:
+        name: name of the run folder; by default, that of the file.
+        seed: seed of every random choice except the split.
         language: language of the text, an ISO 639 code such as ``"de"``; by default, detected.
+
+    ``options`` are those that every corpus table may hold. ``left_out`` has a line for each table
+    that has lost settings because a file or an override names another kind.
+
+    Raises:
+        ValueError: not exactly one budget; samples of a part that the model does not have.
     """
 
-    corpus: Annotated[Any, Plugin("corpus")]
+    name: core.Name = "experiment"
+    seed: core.Seed = 1
     language: core.LanguageCode | None = None
+    corpus: Annotated[Any, Plugin("corpus")]
+    tokenizer: Annotated[Any, Plugin("tokenizer")]
+    embedding: Annotated[Any, Plugin("embedding")]
+    objective: Annotated[Any, Plugin("objective")]
     split: Split = field(default_factory=Split)
+    backbone: Annotated[Any, Plugin("backbone")]
+    training_counts: core.TrainingCountsSettings = field(
+        default_factory=core.TrainingCountsSettings
+    )
+    cache: core.CacheSettings = field(default_factory=core.CacheSettings)
+    training: Training = field(default_factory=Training)
+    sampling: Sampling = field(default_factory=Sampling)
     options: CorpusOptions = field(default_factory=CorpusOptions)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        core.check_one_budget("training", self.training, BUDGETS)
+        if self.sampling.part not in self.parts:
+            raise ValueError(f"sampling.{self._missing_part(self.sampling.part)}")
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
         """All settings as nested plain data, with every default written out."""
-        settings = {key: core.plain(getattr(self, key, None)) for key in KEYS}
+        settings = {key: core.plain(getattr(self, key)) for key in KEYS}
         options = core.plain(self.options)
         settings["corpus"] |= {key: options[key] for key in options if options[key]}
         return {key: value for key, value in settings.items() if value is not None}
@@ -57,41 +78,6 @@ class TextSettings:
     def text_key(self) -> str:
         """Equal for experiments that read the same text and divide it alike."""
         return json.dumps([self.resolved.get(key) for key in ("corpus", "split", "language")])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Experiment(TextSettings):
-    """An experiment file: everything that decides what a run computes.
-
-    Args:
-        name: name of the run folder; by default, that of the file.
-        seed: seed of every random choice except the split.
-
-    ``left_out`` has a line for each table that has lost settings because a file or an override
-    names another kind.
-
-    Raises:
-        ValueError: not exactly one budget; samples of a part that the model does not have.
-    """
-
-    name: core.Name = "experiment"
-    seed: core.Seed = 1
-    tokenizer: Annotated[Any, Plugin("tokenizer")]
-    embedding: Annotated[Any, Plugin("embedding")]
-    objective: Annotated[Any, Plugin("objective")]
-    backbone: Annotated[Any, Plugin("backbone")]
-    training_counts: core.TrainingCountsSettings = field(
-        default_factory=core.TrainingCountsSettings
-    )
-    cache: core.CacheSettings = field(default_factory=core.CacheSettings)
-    training: Training = field(default_factory=Training)
-    sampling: Sampling = field(default_factory=Sampling)
-    left_out: tuple[str, ...] = field(default=(), compare=False)
-
-    def __post_init__(self) -> None:
-        core.check_one_budget("training", self.training, BUDGETS)
-        if self.sampling.part not in self.parts:
-            raise ValueError(f"sampling.{self._missing_part(self.sampling.part)}")
 
     @property
     def parts(self) -> tuple[core.PartName, ...]:
@@ -116,6 +102,11 @@ class Experiment(TextSettings):
     def arm(self) -> dict[str, Any]:
         """What all runs of an arm share: ``resolved`` without name and seed."""
         return {key: value for key, value in self.resolved.items() if key not in ("name", "seed")}
+
+
+# What a file may hold, and those of it that are tables.
+KEYS = [key.name for key in fields(Experiment) if key.name not in ("options", "left_out")]
+TABLES = [key for key in KEYS if key not in ("name", "seed", "language")]
 
 
 def load_experiment(
@@ -143,15 +134,16 @@ def resolve_experiment(data: Table, where: str = "experiment") -> Experiment:
     if "arms" in data:
         hint = "run the whole study with: textgen study"
         raise TextgenError(f"{where}: this is a study, not an experiment", hint)
-    return _resolve(Experiment, {**DEFAULTS, **data}, where)
-
-
-def resolve_text(data: Table) -> TextSettings:
-    """The same of the tables and settings that decide which text is read and how it is divided."""
-    return _resolve(TextSettings, data, "corpus")
-
-
-Settings = TypeVar("Settings", bound=TextSettings)
+    if unknown := [key for key in data if key not in KEYS]:
+        hint = core.suggestion(unknown[0], KEYS)
+        raise TextgenError(f"{where}: {unknown[0]}: unknown setting", hint)
+    tables, options = {**DEFAULTS, **data}, dict[str, Any]()
+    if isinstance(corpus := data.get("corpus"), Mapping):
+        names = {setting.name for setting in fields(CorpusOptions)}
+        options = {name: corpus[name] for name in corpus if name in names}
+        tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
+    experiment: Experiment = core.build(Experiment, tables, where)
+    return replace(experiment, options=core.build(_Options, {"corpus": options}, where).corpus)
 
 
 @dataclass(frozen=True)
@@ -161,18 +153,11 @@ class _Options:
     corpus: CorpusOptions
 
 
-def _resolve(cls: type[Settings], data: Table, where: str) -> Settings:
-    known = [setting.name for setting in fields(cls) if setting.name in KEYS]
-    if unknown := [key for key in data if key not in known]:
-        hint = core.suggestion(unknown[0], known)
-        raise TextgenError(f"{where}: {unknown[0]}: unknown setting", hint)
-    tables, options = dict(data), dict[str, Any]()
-    if isinstance(corpus := data.get("corpus"), Mapping):
-        names = {setting.name for setting in fields(CorpusOptions)}
-        options = {name: corpus[name] for name in corpus if name in names}
-        tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
-    built: Settings = core.build(cls, tables, where)
-    return replace(built, options=core.build(_Options, {"corpus": options}, where).corpus)
+def resolve_text(data: Table) -> Experiment:
+    """One of characters on the text that nested plain data describes by ``corpus``, ``split`` and
+    ``language``."""
+    others = {"tokenizer": "characters", "objective": "next_token", "training": {"updates": 1}}
+    return resolve_experiment({**others, **data}, "corpus")
 
 
 def find_experiment(path: str | Path, folder: Path = Path()) -> Path:

@@ -17,6 +17,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -199,15 +200,13 @@ def _path(error: Any, values: Any) -> list[Any]:
     """Where in nested data an error is: pydantic's location without the branches of unions."""
     path = []
     for part in error["loc"][1:]:
-        table = isinstance(values, Mapping)
-        index = isinstance(values, list)
-        if (table and part in values) or (index and part in range(len(values))):
-            path.append(part)
+        with suppress(LookupError, TypeError):
             values = values[part]
+            path.append(part)
     return [*path, error["loc"][-1]] if error["type"] == "missing" else path
 
 
-def _known(cls: type[Any], path: Sequence[Any], values: Any) -> list[str]:
+def _known(cls: Any, path: Sequence[Any], values: Any) -> list[str]:
     """The settings of the table at a path in nested data."""
     for part in path:
         values = values[part]
@@ -215,8 +214,7 @@ def _known(cls: type[Any], path: Sequence[Any], values: Any) -> list[str]:
             cls = lookup(part, kind_and_settings(part, values)[0])
         else:
             hint = get_type_hints(cls).get(str(part))
-            tables: list[Any] = [part for part in (hint, *get_args(hint)) if is_dataclass(part)]
-            cls = tables[0] if tables else cls
+            cls = next(filter(is_dataclass, (hint, *get_args(hint))), cls)
     return [field.name for field in fields(cls) if field.init]
 
 

@@ -105,11 +105,6 @@ def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows that share their keys, with a header."""
-    write_file(path, csv_bytes(rows))
-
-
 def read_arrays(path: Path) -> dict[str, Any]:
     """The arrays of an NPZ file.
 
@@ -308,26 +303,6 @@ def processor() -> str:
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or (flag[1] if flag else "")
     cpu = model[1].strip() if model else platform.processor()
     return f"{cpu}, limited to {limit.upper()}" if limit else cpu
-
-
-FLOAT = 4  # bytes
-
-
-def check_fits(needed: float, subject: str, hint: str) -> None:
-    """Refuse what takes more memory than is free; where the system does not say, nothing is.
-
-    Args:
-        needed: bytes.
-        subject: begins the sentence: what takes so many.
-        hint: what to change.
-
-    Raises:
-        TextgenError: too little is free.
-    """
-    free = free_memory()
-    if free is not None and needed > free:
-        sizes = f"needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
-        raise TextgenError(f"{subject} {sizes}", hint)
 
 
 def free_memory() -> int | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.experiment import Experiment, TextSettings
+from textgen.core.experiment import Experiment
 from textgen.data import language as languages
 from textgen.data import splits
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
@@ -99,7 +99,7 @@ class Corpus(Division):
         }
 
 
-def load_corpus(experiment: TextSettings, *, fallback: bool = False) -> Corpus:
+def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     """The documents of an experiment, split.
 
     Args:
@@ -198,7 +198,7 @@ def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
     return [f"divided {division or 'by document, by a hash of the names'}", *lines]
 
 
-def corpus_warnings(experiment: TextSettings, corpus: Corpus) -> list[str]:
+def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
     """Sentences, each with what to do."""
     warnings, number = list[str](), len(corpus.test)
     if number < MIN_TEST_DOCUMENTS:

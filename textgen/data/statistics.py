@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from textgen.core.errors import visible
-from textgen.core.experiment import TextSettings, resolve_text
+from textgen.core.experiment import Experiment, resolve_text
 from textgen.data.language import WORD, Language
 from textgen.data.loading import corpus_warnings, load_corpus, split_lines
 
@@ -24,7 +24,7 @@ validation part: {validation[documents]} documents, {validation[characters]:,} c
 test part: {test[documents]} documents, {test[characters]:,} characters"""
 
 
-def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, Any]:
+def corpus_statistics(settings: Mapping[str, Any] | Experiment) -> dict[str, Any]:
     """Sizes, characters, words and hapaxes of a corpus, the share of held-out words outside the
     vocabulary for several minimum counts, the names of the documents of each part, how each begins
     and ends, and warnings.
@@ -33,7 +33,7 @@ def corpus_statistics(settings: Mapping[str, Any] | TextSettings) -> dict[str, A
         settings: an experiment, or its tables that decide on the text: ``corpus``, ``split``,
             ``language``.
     """
-    experiment = settings if isinstance(settings, TextSettings) else resolve_text(settings)
+    experiment = settings if isinstance(settings, Experiment) else resolve_text(settings)
     corpus = load_corpus(experiment)
     characters = Counter[str]()
     train = Counter[str]()

@@ -35,11 +35,11 @@ Does not handle: seeds that the two arms share.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -200,6 +200,26 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
     if adjusted_p < LEVEL and difference.high < 0:
         return Verdict.BETTER
     return Verdict.WORSE if adjusted_p < LEVEL and difference.low > 0 else Verdict.TOO_CLOSE
+
+
+Key = TypeVar("Key")
+
+
+class Lead(NamedTuple):
+    """A difference, its p as Holm corrects it, and what can be said of the first arm."""
+
+    found: Difference
+    p_adjusted: float
+    verdict: Verdict
+
+
+def tested(found: Mapping[Key, Difference], questions: int) -> dict[Key, Lead]:
+    """Differences with Holm's correction over so many questions: those that have no answer, such as
+    one whose run failed, make no other p smaller."""
+    p_values = [difference.p for difference in found.values()]
+    adjusted = holm(p_values + [1.0] * (questions - len(found)))
+    rows = zip(found.items(), adjusted, strict=False)
+    return {key: Lead(d, p, verdict(d, p)) for (key, d), p in rows}
 
 
 def _resample(

@@ -1,14 +1,14 @@
 """Finished runs opened for the page: what each writes, expects next, and charges for a text."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import RefusedText, TextgenError, ignore, raise_if_cancelled
+from textgen.core.errors import RefusedText, TextgenError, raise_if_cancelled, visible
 from textgen.core.settings import Sampling, build
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.units import PART_LABELS
@@ -24,14 +24,11 @@ NEXT_TOKENS = 10
 KEPT_EVERY = 16
 
 
-def open_models(
-    runs: Sequence[str | Path | Run], on_open: "Callable[[PlayModel], None]" = ignore
-) -> "list[PlayModel]":
-    """The models of finished runs, ready to answer.
+def open_models(runs: Sequence[str | Path | Run]) -> "list[PlayModel]":
+    """The models of finished runs, ready to answer; the name of each is printed when it is.
 
     Args:
         runs: their folders.
-        on_open: called with each model as it is ready.
 
     Raises:
         TextgenError: no such run, a damaged one, the same one twice, or too many.
@@ -47,7 +44,7 @@ def open_models(
     for run, name in zip(loaded, names, strict=True):
         models.append(PlayModel(run, name if names.count(name) == 1 else str(run.folder)))
         models[-1].next_tokens("")  # compiles what the first answer would otherwise wait for
-        on_open(models[-1])
+        print(f"{visible(models[-1].name)} is ready", flush=True)
     return models
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, Say, TextgenError, cancellable, visible
+from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancelled_by, holding
 from textgen.core.settings import PartName
 from textgen.core.system import cores
 from textgen.interactive.models import PlayModel, open_models
@@ -61,9 +61,7 @@ class Question(BaseModel, extra="forbid", strict=True, allow_inf_nan=False):
     part: PartName = "network"
 
 
-def application(
-    models: Sequence[PlayModel], part: PartName, token: str, threads: int
-) -> "Starlette":
+def application(models: Sequence[PlayModel], part: PartName, token: str) -> "Starlette":
     """The page and the questions it asks, as an ASGI application.
 
     ``POST ask`` takes a :class:`Question` and answers with lines of JSON: ``{"text": …}`` for each
@@ -74,7 +72,6 @@ def application(
         models: those that answer.
         part: of the models, that answers until another is chosen.
         token: the first part of every path.
-        threads: models that compute at a time.
     """
     import anyio
     from starlette.applications import Starlette
@@ -86,7 +83,7 @@ def application(
     from starlette.routing import Mount, Route
 
     by_name = {model.name: model for model in models}
-    turns = anyio.CapacityLimiter(threads)
+    turns = anyio.CapacityLimiter(cores())  # models that compute at a time
     described = [model.describe() | {"number": i} for i, model in enumerate(models)]
     told = {"models": described, "part": part}
     page = (FOLDER / "play.html").read_text(encoding="utf-8")
@@ -97,7 +94,7 @@ def application(
         disconnected = threading.Event()
 
         def next_line() -> dict[str, Any] | None:
-            with cancellable(disconnected), suppress(Cancelled):
+            with holding(cancelled_by, disconnected), suppress(Cancelled):
                 return next(lines, None)
             return None
 
@@ -180,18 +177,8 @@ def answer(model: PlayModel, question: Question) -> Iterator[dict[str, Any]]:
         yield {"error": str(error), **place}
 
 
-def play(runs: Sequence[Path], port: int, part: PartName) -> None:
-    """``textgen play``."""
-    if not 0 <= port < 2**16:
-        raise TextgenError(f"--port: {port} is not from 0 to 65535")
-    listening = listen(port)
-    print("loading the models …", flush=True)
-    models = open_models(runs, lambda model: print(f"{visible(model.name)} is ready", flush=True))
-    serve(models, part, listening, lambda page: print(f"\n{page}\nCtrl-C ends it", flush=True))
-
-
 def listen(port: int = 0) -> socket.socket:
-    """A socket of this machine alone, on which connections wait until :func:`serve` answers.
+    """A socket of this machine alone, on which connections wait until :func:`play` answers.
 
     Args:
         port: 0 for any that is free.
@@ -204,28 +191,23 @@ def listen(port: int = 0) -> socket.socket:
         raise TextgenError("The page needs Starlette and uvicorn.", hint)
     try:
         return socket.create_server((HOST, port))
-    except OSError as error:
-        cause = os.strerror(error.errno or 0)
+    except (OSError, OverflowError) as error:
+        cause = os.strerror(error.errno or 0) if isinstance(error, OSError) else error
         raise TextgenError(f"--port {port}: {cause}", "leave --port out") from None
 
 
-def serve(
-    models: Sequence[PlayModel], part: PartName, listening: socket.socket, ready: Say = print
-) -> None:
-    """Answer until Ctrl-C.
-
-    Args:
-        models, part: as for :func:`application`.
-        listening: from :func:`listen`.
-        ready: called with the address of the page.
-    """
+def play(runs: Sequence[Path], port: int, part: PartName) -> None:
+    """``textgen play``."""
+    listening = listen(port)
+    print("loading the models …", flush=True)
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    page = application(models, part, token, cores())
+    page = application(open_models(runs), part, token)
     config = uvicorn.Config(
         page, log_level="error", timeout_graceful_shutdown=1, lifespan="off", server_header=False
     )
+    address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
     with listening, suppress(KeyboardInterrupt):  # uvicorn has closed everything by then
-        ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
+        print(f"\n{address}\nCtrl-C ends it", flush=True)
         uvicorn.Server(config).run(sockets=[listening])

@@ -93,17 +93,14 @@ class Arm:
         return [np.mean([d.per_character() for d in seeds], axis=0) for seeds in documents]
 
 
-def matched_settings(arm: Arm) -> str:
+def matched_settings(arm: Arm) -> frozenset[tuple[str, str]]:
     """Equal for arms that differ in their tokenizer alone, and in what must follow from it: the
     output layer's levels, and the window as a number of tokens."""
-    settings = arm.first.experiment.resolved
-    kept = ("objective", "backbone", "training", "embedding")
-    tables = {key: dict(settings[key]) for key in kept}
-    for table, key in (("objective", "window"), ("backbone", "adaptive_softmax")):
-        tables[table].pop(key, None)
-    for budget in BUDGETS:  # told beside the settings
-        tables["training"].pop(budget, None)
-    return json.dumps(tables, sort_keys=True, default=str)
+    tables = ("objective.", "backbone.", "training.", "embedding.")
+    others = {"objective.window", "backbone.adaptive_softmax"}
+    others |= {f"training.{budget}" for budget in BUDGETS}  # told beside the settings
+    settings = flat_settings(arm.first.experiment.resolved)
+    return frozenset((k, v) for k, v in settings if k.startswith(tables) and k not in others)
 
 
 def group_runs(runs: Sequence[Run], names: Collection[str] = ()) -> list[Arm]:

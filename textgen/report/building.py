@@ -88,11 +88,11 @@ def build_report(
     rows = [arm_row(a, described[a.name], is_on(a, folds), timed.get(a.name)) for a in arms]
     words = cut_words(folds)
     bits = {arm.name: class_bits(arm, words) for arm in scored}
-    tested = tested_contrasts(contrasts, scored, bits, pooled.unit)
+    tested = tested_contrasts(contrasts, scored, bits, pooled.unit) if scored else []
     asked = {(c.first, c.second): asdict(c) for c in contrasts}
     for row in tested:
         pair = row.first, row.second
-        row.unequal = unequal_spending([arm for arm in rows if arm.name in pair])
+        row.unequal = [*unequal_spending([arm for arm in rows if arm.name in pair])]
         declared = [plan.get(name, {}).get("declared", ()) for name in pair]
         row.planned = all(asked[pair] in own for own in declared) if plan else None
     generated = measure_samples(same_text, loaded, human)
@@ -110,11 +110,12 @@ def build_report(
         references=[reference_row(reference, scored) for reference in references],
         questions=len(contrasts),
         contrasts=tested,
-        documents=document_rows(scored),
-        word_classes=word_classes(scored, words, bits),
+        documents=document_rows(scored) if scored else [],
+        word_classes=word_classes(scored, words, bits) if scored else [],
         generated=generated,
     )
-    wrote, shown = arms[0].first.experiment.sampling.part, passages(pooled.test, scored)
+    wrote = arms[0].first.experiment.sampling.part
+    shown = passages(pooled.test, scored) if scored else []
     samples = samples_shown(same_text, loaded, human)
     return report, schema.Texts(part=wrote, passages=shown, samples=samples)
 
@@ -136,7 +137,7 @@ def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
 
 
 def _text_cautions(loaded: Corpus) -> list[schema.Caution]:
-    texts = [same_works(loaded)]
+    texts = [loaded.warning, same_works(loaded)]
     if loaded.sample is not loaded.train:
         text = f"Words and phrases were looked up in {count_characters(loaded.sample):,} characters"
         text += " of the training text; some that are called new or unseen may be in the rest."
@@ -200,13 +201,12 @@ def _mean(values: Iterable[Any]) -> float:
 
 
 def _trained_run(run: Run, part: str) -> schema.TrainedRun:
-    bits = run.metrics.test.parts[part].bits_per_character
     return schema.TrainedRun(
         seed=run.experiment.seed,
         fold=run.experiment.split.fold,
         folder=str(run.folder),
-        total=bits.total if bits else None,
-        audits=audit_lines(run.folder),
+        total=run.bits(part),
+        audits=[*audit_lines(run.folder)],
     )
 
 
@@ -289,8 +289,6 @@ def tested_contrasts(
         classes: :func:`class_bits` of each arm.
         tested_on: what the text was divided into.
     """
-    if not arms:
-        return []
     part, counted = arms[0].part, any("counts" in arm.parts for arm in arms)
     others = [p for p in PARTS if p != part and (counted or p == "with_cache")]
     by_part = {p: _differences(p, contrasts, arms, tested_on) for p in (part, *others)}
@@ -341,14 +339,11 @@ def _differences(
     bits = {arm.name: arm.of(part).bits for arm in arms if part in arm.parts}
     units, folds = arms[0].units, arms[0].fold_of
     wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
-    pairs = [(bits[c.first], bits[c.second]) for c in wanted.values()]
-    differences = [significance.compare_arms(*pair, units, folds) for pair in pairs]
-    missing = [1.0] * (len(contrasts) - len(wanted))  # a failed run makes no other p smaller
-    adjusted = significance.holm([*(d.p for d in differences), *missing])[: len(wanted)]
+    pairs = {i: (bits[c.first], bits[c.second]) for i, c in wanted.items()}
+    found = {i: significance.compare_arms(*pair, units, folds) for i, pair in pairs.items()}
     rows = {}
-    for number, pair, d, p in zip(wanted, pairs, differences, adjusted, strict=True):
-        result = significance.verdict(d, p)
-        open_question = result is Verdict.TOO_CLOSE
+    for number, (d, p, verdict) in significance.tested(found, len(contrasts)).items():
+        pair, open_question = pairs[number], verdict is Verdict.TOO_CLOSE
         dearer = max(own.sum() / len(own) for own in pair)
         rows[number] = schema.Difference(
             part=part,
@@ -356,7 +351,7 @@ def _differences(
             share=abs(d.difference) * units.sum() / dearer,
             p_adjusted=p,
             tested_on=tested_on,
-            verdict=result,
+            verdict=verdict,
             needed=significance.what_would_tell(d, len(contrasts)) if open_question else None,
             spread=significance.by_document(*pair, units),
         )
@@ -365,7 +360,6 @@ def _differences(
 
 def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
     """Every held-out document, hardest first."""
-    documents = arms[0].tested[0] if arms else []
     rows = [
         schema.DocumentRow(
             name=document.name,
@@ -374,7 +368,7 @@ def document_rows(arms: Sequence[Arm]) -> list[schema.DocumentRow]:
             bits={a.name: float(a.bits[:, i].mean() / a.units[i]) for a in arms},
             bits_by_seed={a.name: (a.bits[:, i] / a.units[i]).tolist() for a in arms},
         )
-        for i, document in enumerate(documents)
+        for i, document in enumerate(arms[0].tested[0])
     ]
     return sorted(rows, key=lambda row: -sum(row.bits.values()))
 
@@ -443,18 +437,17 @@ def _rounded(figures: Mapping[str, Figure]) -> dict[str, Figure]:
 
 
 class Words(NamedTuple):
-    """The words of the held-out documents, one after another.
+    """The words of the held-out documents, one after another, each document's end mark after them.
 
     Attributes:
-        start, end: (n,) int64, in all documents laid end to end, each followed by an end mark.
-        word_class: (n,) int64, index into :data:`CLASSES`.
         document: (n,) int64, the number of its document.
+        word_class: (n,) int64, index into :data:`CLASSES`.
+        length: (n,) int64, in characters; of an end mark 1.
     """
 
-    start: np.ndarray
-    end: np.ndarray
-    word_class: np.ndarray
     document: np.ndarray
+    word_class: np.ndarray
+    length: np.ndarray
 
 
 def cut_words(folds: Sequence[Corpus]) -> Words:
@@ -463,7 +456,7 @@ def cut_words(folds: Sequence[Corpus]) -> Words:
 
     A word is looked up unchanged, capitals included, without its leading space.
     """
-    rows, start, number = list[tuple[int, int, int, int]](), 0, 0
+    rows, number = list[tuple[int, int, int]](), 0
     for corpus in folds:
         counts: Counter[str] = Counter()
         for document in corpus.sample:
@@ -471,11 +464,10 @@ def cut_words(folds: Sequence[Corpus]) -> Words:
         for document in corpus.test:
             for token in pretokenize(document.text):
                 core = split_space(token)[1]
-                word_class = _word_class(core, counts[core])
-                rows.append((start, start + len(token), word_class, number))
-                start += len(token)
-            start, number = start + 1, number + 1
-    return Words(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
+                rows.append((number, _word_class(core, counts[core]), len(token)))
+            rows.append((number, CLASS_NUMBERS["end"], 1))
+            number += 1
+    return Words(*np.array(rows, dtype=np.int64).T)
 
 
 def _word_class(core: str, count: int) -> int:
@@ -489,10 +481,7 @@ def _word_class(core: str, count: int) -> int:
 def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[schema.WordClass]:
     """What each of :data:`CLASSES` adds to the bits per character of each arm, from their
     :func:`class_bits`."""
-    if not arms:
-        return []
     counts = np.bincount(words.word_class, minlength=len(CLASSES)).tolist()
-    counts[-1] = len(arms[0].units)
     units = arms[0].units.sum()
     shares = {name: bits.mean(axis=0).sum(axis=0) / units for name, bits in classes.items()}
     return [
@@ -508,22 +497,15 @@ def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[sche
 
 def class_bits(arm: Arm, words: Words) -> np.ndarray:
     """(seeds, documents, classes) float64: the bits of the words of each class, end marks last."""
-    result = np.zeros((len(arm.tested), len(arm.units), len(CLASSES)))
-    place = words.document * len(CLASSES) + words.word_class
-    for own, documents in zip(result, arm.tested, strict=True):
-        characters = [document.per_character() for document in documents]
-        sums = np.concatenate([[0.0], np.cumsum(np.concatenate(characters))])
-        bits = sums[words.end] - sums[words.start]
-        own[:] = np.bincount(place, weights=bits, minlength=own.size).reshape(own.shape)
-        own[:, -1] = [document[-1] for document in characters]
-    return result
+    shape = len(arm.units), len(CLASSES)
+    place = np.repeat(words.document * len(CLASSES) + words.word_class, words.length)
+    bits = (np.concatenate([d.per_character() for d in documents]) for documents in arm.tested)
+    return np.array([np.bincount(place, own, math.prod(shape)).reshape(shape) for own in bits])
 
 
 def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.Passage]:
     """Held-out text with each arm's stretches of it, first seed: a typical passage under every part
     that all arms have, then the beginnings of some documents."""
-    if not arms:
-        return []
     typical, own = _typical(documents, arms), arms[0].part
     spans = [(own, typical)]
     for number, document in enumerate(documents[:MAX_OPENINGS]):

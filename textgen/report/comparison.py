@@ -21,7 +21,7 @@ from textgen.core.errors import TextgenError, visible
 from textgen.core.settings import PARTS, Contrast, PartName, check_name
 from textgen.core.system import csv_bytes, write_file, write_json
 from textgen.data.documents import Document
-from textgen.data.loading import Corpus, load_text, pool_folds
+from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation.baselines import Reference, compute_references
 from textgen.evaluation.likelihood import DocumentBits
 from textgen.evaluation.units import PART_LABELS, format_number
@@ -163,16 +163,14 @@ def compare_runs(
     for run in named_runs:
         check_folder(Path(os.fspath(run)))
     screen = Screen(quiet)
-    readable, corpora, left_out = read_runs(named_runs, screen)
+    readable, left_out = read_runs(named_runs, screen)
     asked = {arm for contrast in contrasts for arm in (contrast.first, contrast.second)}
     arms = group_runs(readable, asked | (plan or {}).keys())
     for run in readable:
         run.experiment.check_part(part)
     arms = [arm.of(part) for arm in arms]
-    texts = [corpora[run.folder] for run in arms[0].folds]
+    texts = [run.corpus for run in arms[0].folds]
     warnings = check_comparable(arms, different_texts)
-    if texts[0].warning:
-        warnings.append(Caution(text=texts[0].warning))
     same_text = [arm for arm in arms if is_on(arm, texts)]
     references = compute_references(texts, screen.say)
     if len(texts) == 1:  # no single command repeats the figures of folds
@@ -208,7 +206,7 @@ def compare_runs(
         declared=bool(contrasts),
         command=command or shlex.join(["python", "-m", "textgen", "compare", *options]),
         not_repeated=[] if command else only_python,
-        left_out=left_out,
+        left_out=[{"folder": run, "reason": reason} for run, reason in left_out.items()],
         other_looks=_other_looks(same_text),
     )
     if models:
@@ -236,8 +234,7 @@ def score_elsewhere(folder: Path, corpus: Corpus, screen: Screen) -> Reference:
                 message = f"{folder}: its tokenizer does not restore the text of {document.name}"
                 raise TextgenError(message, "use a model with a lossless tokenizer, such as GPT-2")
             bits = np.array([model.claim(document.text).bits])
-            name, characters = document.name, document.characters
-            scored.append(DocumentBits(name, characters, bits, np.zeros(1), 0, 0))
+            scored.append(DocumentBits(document.name, document.characters, bits, np.zeros(1), 0, 0))
             moved(done + 1, len(corpus.test))
     meaning = f"""a network that was trained elsewhere, on unknown text. The network reads
 {model.context:,} tokens at once and forgets the older half of them when a document is longer;
@@ -260,25 +257,21 @@ def _other_looks(arms: Sequence[Arm]) -> int:
     return looks
 
 
-def read_runs(
-    runs: Sequence[str | Path | Run], screen: Screen
-) -> tuple[list[Run], dict[Path, Corpus], list[dict[str, str]]]:
-    """The runs that can be read, the text of each by its folder, and why others are left out.
+def read_runs(runs: Sequence[str | Path | Run], screen: Screen) -> tuple[list[Run], dict[str, str]]:
+    """The runs that can be read, those on one text with the same corpus, and others' folders with
+    why these are left out.
 
     Raises:
         TextgenError: none can be read.
     """
-    readable, left_out = list[Run](), dict[str, str]()
-    texts, corpora = dict[str, Corpus](), dict[Path, Corpus]()
+    readable, left_out, texts = list[Run](), dict[str, str](), dict[str, Corpus]()
     for folder in runs:
         try:
             run = load_run(folder)
-            sha256 = run.metrics.corpus.sha256
-            key = sha256 + run.experiment.text_key
-            texts[key] = texts.get(key) or load_text(run.experiment, sha256)
+            key = run.metrics.corpus.sha256 + run.experiment.text_key
+            texts[key] = run.corpus = texts.get(key) or run.corpus
             run.check()
             readable.append(run)
-            corpora[run.folder] = texts[key]
         except TextgenError as error:
             left_out[os.fspath(folder)] = error.message
             screen.warn(f"LEFT OUT: {error}")
@@ -289,7 +282,7 @@ def read_runs(
     if not readable:
         message = f"compare: no run that can be read among {len(runs)}"
         raise TextgenError(message, "train one: textgen run experiments/char.toml")
-    return readable, corpora, [{"folder": f, "reason": r} for f, r in left_out.items()]
+    return readable, left_out
 
 
 def folder_name(names: Sequence[str]) -> str:
@@ -325,9 +318,7 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
         message = f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}"
         raise TextgenError(message, "name some of these arms, or none to embed all")
     packed, left_out = dict[str, str](), dict[str, str]()
-    for arm in arms:
-        if wanted and arm.name not in wanted:
-            continue
+    for arm in (each for each in arms if each.name in (wanted or names)):
         try:
             packed[arm.name] = portable_model(arm.first)
         except TextgenError as error:

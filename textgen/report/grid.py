@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from textgen.core.settings import PARTS, Contrast, PartName
 from textgen.core.system import write_file
 from textgen.data.documents import corpus_hash
 from textgen.data.loading import Corpus
-from textgen.evaluation.significance import Difference, Verdict, compare_arms, holm, verdict
+from textgen.evaluation.significance import Difference, Lead, compare_arms, tested
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.arms import Arm
 from textgen.report.building import CLASSES, class_bits, cut_words
@@ -139,14 +139,6 @@ def compare_cells(
     return compare_arms(*bits, first.units(), np.array([fold for fold, *_ in documents]))
 
 
-class Lead(NamedTuple):
-    """A contrast in a cell under a part of the models; p as Holm corrects it."""
-
-    found: Difference
-    p_adjusted: float
-    verdict: Verdict
-
-
 class Contents(Content):
     """``grid.json``: what a study is about. ``cells`` are those that are planned, ``timed`` the
     plans whose timing holds for all."""
@@ -189,10 +181,7 @@ class Grid:
             for c, (name, cell) in product(contrasts, self.cells.items())
             if part in cell.parts(c.first) and part in cell.parts(c.second)
         }
-        missing = [1.0] * (len(contrasts) * len(self.contents.cells) - len(found))
-        adjusted = holm([*(d.p for d in found.values()), *missing])
-        rows = zip(found.items(), adjusted, strict=False)
-        return {key: Lead(d, p, verdict(d, p)) for (key, d), p in rows}
+        return tested(found, len(contrasts) * len(self.contents.cells))
 
     def curves(self, split: str = "test") -> dict[tuple[str, str, PartName], float]:
         """(cell, arm, part) → bits per character of a held-out part, mean over seeds."""

@@ -21,7 +21,6 @@ import textgen
 from textgen.core.errors import visible
 from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
-from textgen.evaluation.units import format_number
 from textgen.interactive import portable
 from textgen.report import schema, sentences
 from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
@@ -156,7 +155,7 @@ def measures(report: Report, number: int) -> tuple[list[Strip], dict[str, dict[s
             human = made.human[key]
             values = {name: arms[name][key].value for name in arms}
             scale = scale_of([*human, *values.values()])
-            note = f"{label.unit}; human {format_number(human.value, label.form)}"
+            note = f"{label.unit}; human {units.format_number(human.value, label.form)}"
             ends = [human.value if end is None else end for end in human[1:]]
             band = [end for end in ends if end is not None]
             strips.append(Strip(label.meaning, note, values, scale, label.form, band))

@@ -155,11 +155,6 @@ class Difference(Effect):
     needed: Needed | None = None
     spread: ByDocument | None = None
 
-    @property
-    def of_arms(self) -> bool:
-        """Whether it holds for other trainings of the arms, not for these runs only."""
-        return min(self.seeds) > 1 or self.folds > 1
-
 
 class ContrastRow(Difference):
     """A tested difference under the part of the models that the report is about.

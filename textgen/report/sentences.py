@@ -1,6 +1,6 @@
 """What a report says in sentences, on its page, on the terminal and in a notebook."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -10,29 +10,10 @@ import numpy as np
 from textgen.core.settings import Contrast
 from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
-from textgen.report import spending
+from textgen.report import schema
 from textgen.report.arms import Arm
-from textgen.report.schema import (
-    ArmRow,
-    Caution,
-    ContrastRow,
-    Difference,
-    Generated,
-    ReferenceRow,
-    Report,
-)
+from textgen.report.spending import unequal_spending
 
-COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
-# What arms did not have alike → a figure of an arm, and what is said of the arm if it has one.
-UNEQUAL = {
-    spending.BUDGET: ("updates", COST),
-    spending.WORK: ("updates", COST),
-    spending.LOAD: ("timing", COST + ", at {0.timing:.0%} of the planned time per update"),
-    spending.THREADS: ("threads", "had {0.threads}"),
-    spending.START: ("start", "went on from {0.start}"),
-    spending.OUTSIDE_DATA: ("extra_data", "uses {1}"),
-    spending.NETWORKS: ("networks", "has {0.networks}"),
-}
 # A part of the models, at the beginning of a sentence.
 BY_PART = {
     "network": "Networks alone",
@@ -79,13 +60,13 @@ class Claim:
     question: str
     answer: str
     caveat: str
-    contrast: ContrastRow | None = None
+    contrast: schema.ContrastRow | None = None
 
     def __str__(self) -> str:
         return f"{self.question} {self.answer}".strip()
 
 
-def claims(report: Report) -> list[Claim]:
+def claims(report: schema.Report) -> list[Claim]:
     """The answers to declared questions, then what can be said of every two arms and of each, best
     first: of some of the arms, the first claim that speaks of no others is the headline."""
     made = [contrast_claim(contrast) for contrast in report.contrasts]
@@ -96,12 +77,12 @@ def claims(report: Report) -> list[Claim]:
     return result + [_arm_claim(arm) for arm in report.scored]
 
 
-def unequal(what: Sequence[str]) -> str:
+def unequal(what: Collection[str]) -> str:
     """That two arms did not have something alike."""
     return f"The two arms did not have the same {' or '.join(what)}." if what else ""
 
 
-def contrast_claim(contrast: ContrastRow) -> Claim:
+def contrast_claim(contrast: schema.ContrastRow) -> Claim:
     """The answer to a question about two arms."""
     part = f"{BY_PART[contrast.part]}: " * bool(contrast.parts)
     said = answer(contrast, contrast)
@@ -119,7 +100,7 @@ class Answer(StrEnum):
     YES, NO, EQUAL, TOO_CLOSE = "Yes", "No", "Equal", "Too close to call"
 
 
-def answer(contrast: ContrastRow, found: Difference) -> str:
+def answer(contrast: schema.ContrastRow, found: schema.Difference) -> str:
     """The answer to a contrast's question by a part of the models: an :class:`Answer`, or which arm
     is better where the question is not one of yes or no."""
     if found.verdict is Verdict.TOO_CLOSE:
@@ -132,7 +113,7 @@ def answer(contrast: ContrastRow, found: Difference) -> str:
     return f"{contrast.first if better else contrast.second} is better"
 
 
-def difference(contrast: ContrastRow) -> str:
+def difference(contrast: schema.ContrastRow) -> str:
     """Which of two arms needs fewer bits, as far as is known; without a full stop."""
     first, second = contrast.first, contrast.second
     if contrast.verdict is Verdict.TOO_CLOSE:
@@ -155,7 +136,7 @@ def needs(name: str) -> str:
     return f"{name} need{'s' * (not name.endswith('s'))}"
 
 
-def by_other_parts(contrast: ContrastRow) -> str:
+def by_other_parts(contrast: schema.ContrastRow) -> str:
     """What the other parts of the models answer, a sentence each."""
     ahead = contrast.first if contrast.difference < 0 else contrast.second
     parts = []
@@ -167,18 +148,18 @@ def by_other_parts(contrast: ContrastRow) -> str:
     return " ".join(parts)
 
 
-def answers_otherwise(contrast: ContrastRow) -> bool:
+def answers_otherwise(contrast: schema.ContrastRow) -> bool:
     """Whether another part of the models answers the question otherwise."""
     return any(found.verdict is not contrast.verdict for found in contrast.parts.values())
 
 
-def winner(contrast: ContrastRow) -> str | None:
+def winner(contrast: schema.ContrastRow) -> str | None:
     """The name of the better arm, if it is known."""
     names = {Verdict.BETTER: contrast.first, Verdict.WORSE: contrast.second}
     return names.get(contrast.verdict)
 
 
-def caveat(contrast: ContrastRow) -> str:
+def caveat(contrast: schema.ContrastRow) -> str:
     """How far an answer can be trusted, in a sentence or two."""
     if contrast.verdict is Verdict.TOO_CLOSE:
         return advice(contrast)
@@ -191,13 +172,13 @@ def caveat(contrast: ContrastRow) -> str:
     small *= contrast.verdict is not Verdict.EQUAL and low < MARGIN
     if contrast.folds > 1:
         return f"{documents}, each in one of {contrast.folds} folds.{small}"
-    if contrast.of_arms:
+    if min(contrast.seeds) > 1:
         return f"{documents} and {' + '.join(map(str, contrast.seeds))} seeds.{small}"
     once = "each model" if max(contrast.seeds) == 1 else "one model"
     return f"{documents}. This holds for these runs only: {once} was trained once.{small}"
 
 
-def advice(found: Difference) -> str:
+def advice(found: schema.Difference) -> str:
     """What would settle a difference that is too close to call."""
     if not (needed := found.needed):
         return ""
@@ -215,19 +196,19 @@ def advice(found: Difference) -> str:
     return f"If the lead is as {size} as it looks, {number}{seeds} would settle the question."
 
 
-def _pair_claim(better: ArmRow, worse: ArmRow) -> Claim:
+def _pair_claim(better: schema.ArmRow, worse: schema.ArmRow) -> Claim:
     ahead = f"{better.name} is ahead: {better.total:.3f} bits per character, against"
-    caution = f"{unequal(spending.unequal_spending([better, worse]))} Not tested.".strip()
+    caution = f"{unequal(unequal_spending([better, worse]))} Not tested.".strip()
     answer = f"{ahead} {worse.total:.3f} for {worse.name}."
     return Claim((better.name, worse.name), "", answer, caution)
 
 
-def _arm_claim(arm: ArmRow) -> Claim:
+def _arm_claim(arm: schema.ArmRow) -> Claim:
     answer = f"{needs(arm.name)} {arm.total:.3f} bits per character."
     return Claim((arm.name,), "", answer, "There is no other run to compare it with.")
 
 
-def without_network(report: Report) -> dict[str, str]:
+def without_network(report: schema.Report) -> dict[str, str]:
     """An arm's name → how the best model without a network does beside it; {} without one."""
     counted = [row for row in report.references if row.part == "counts"]
     best = min(counted, key=lambda row: row.test.total, default=None)
@@ -242,7 +223,7 @@ def without_network(report: Report) -> dict[str, str]:
     return result
 
 
-def leads(reference: ReferenceRow) -> str:
+def leads(reference: schema.ReferenceRow) -> str:
     """How far arms are ahead of a model that is none of them, or behind it."""
     said = list[str]()
     for arm, lead in reference.leads.items():
@@ -255,7 +236,7 @@ def leads(reference: ReferenceRow) -> str:
     return " ".join(said)
 
 
-def audits(report: Report) -> list[tuple[str, str]]:
+def audits(report: schema.Report) -> list[tuple[str, str]]:
     """(an arm's name, what an audit of one of its runs says), where there are any."""
     return [
         (arm.name, f"{arm.name}, seed {run.seed}, {line}.")
@@ -267,10 +248,10 @@ def audits(report: Report) -> list[tuple[str, str]]:
 
 def cautions(
     arms: Sequence[Arm],
-    rows: Sequence[ArmRow],
+    rows: Sequence[schema.ArmRow],
     declared: Sequence[Contrast],
-    tested: Sequence[ContrastRow],
-) -> list[Caution]:
+    tested: Sequence[schema.ContrastRow],
+) -> list[schema.Caution]:
     """All warnings about some arms, in the order of their weight.
 
     Args:
@@ -290,18 +271,15 @@ def cautions(
     ]
 
 
-def spending_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
+def spending_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]:
     """One for everything that the arms did not have alike."""
-    result = []
-    for what in spending.unequal_spending(rows):
-        figure, form = UNEQUAL[what]
+    for what, (figure, form) in unequal_spending(rows).items():
         having = [row for row in rows if getattr(row, figure)]
         by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in having}
-        result.append(Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm))
-    return result
+        yield schema.Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm)
 
 
-def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
+def overfitting_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:
     """Where the validation figure of an arm was best in the first half of its training."""
     early = {}
     for row in rows:
@@ -311,43 +289,42 @@ def overfitting_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
             said = f"was best after {share:.0%} of its training"
             early[row.name] = f"{said}; the weights of that point are scored"
     text = "Longer training will not help the arms named here; more text or dropout might."
-    return [Caution(text=text, by_arm=early)] if early else []
+    return [schema.Caution(text=text, by_arm=early)] if early else []
 
 
-def looping_cautions(generated: Generated) -> list[Caution]:
+def looping_cautions(generated: schema.Generated) -> list[schema.Caution]:
     """Where samples at the usual temperature repeat themselves."""
     place = generated.settings["temperatures"].index(generated.settings["temperature"])
     loops = {arm: rows[place]["loops"][0] or 0.0 for arm, rows in generated.arms.items()}
     often = {arm: share for arm, share in loops.items() if share > MAX_LOOPS}
     notes = {arm: f"repeats {share:.0%} of its words at once" for arm, share in often.items()}
     text = "Better prediction is not better writing: samples run in loops."
-    return [Caution(text=text, by_arm=notes)] if notes else []
+    return [schema.Caution(text=text, by_arm=notes)] if notes else []
 
 
-def unlike_parts_cautions(rows: Sequence[ArmRow]) -> list[Caution]:
+def unlike_parts_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]:
     """Where only some arms have counts of the training text, or a document cache."""
-    result = []
     for what, orders in (("counts", "training_counts"), ("a document cache", "cache")):
         without = [row.name for row in rows if not getattr(row, orders)]
         if 0 < len(without) < len(rows):
             text = f"Figures with {what} compare unlike models."
-            result.append(Caution(text=text, by_arm=dict.fromkeys(without, "has none")))
-    return result
+            yield schema.Caution(text=text, by_arm=dict.fromkeys(without, "has none"))
 
 
-def unanswered_cautions(declared: Sequence[Contrast], charged: Set[str]) -> list[Caution]:
+def unanswered_cautions(
+    declared: Sequence[Contrast], charged: Set[str]
+) -> Iterator[schema.Caution]:
     """One for each declared contrast whose arms do not both have bits per character."""
-    rows = []
     for c in declared:
         if missing := [name for name in (c.first, c.second) if name not in charged]:
             text = f"No answer: {_asked(c)} There is no result for {' and '.join(missing)}."
-            rows.append(Caution(text=text, arms=[c.first, c.second]))
-    return rows
+            yield schema.Caution(text=text, arms=[c.first, c.second])
 
 
-def disagreement_cautions(tested: Sequence[ContrastRow], part: str) -> list[Caution]:
+def disagreement_cautions(
+    tested: Sequence[schema.ContrastRow], part: str
+) -> Iterator[schema.Caution]:
     """One for each contrast that another part of the models answers otherwise."""
-    result = []
     for c in filter(answers_otherwise, tested):
         answers = {part: c, **c.parts}
         said = ", ".join(
@@ -355,9 +332,8 @@ def disagreement_cautions(tested: Sequence[ContrastRow], part: str) -> list[Caut
             for name, found in answers.items()
         )
         text = f"The answer depends on the part of the models: {_asked(c)} {said}."
-        result.append(Caution(text=text, arms=[c.first, c.second]))
-    return result
+        yield schema.Caution(text=text, arms=[c.first, c.second])
 
 
-def _asked(contrast: Contrast | ContrastRow) -> str:
+def _asked(contrast: Contrast | schema.ContrastRow) -> str:
     return contrast.question or f"{contrast.first} against {contrast.second}:"

@@ -14,33 +14,34 @@ UNEQUAL_WORK = 0.1
 UNEQUAL_LOAD = 0.1
 BUDGET, WORK = "training budget", "amount of training text in the same number of updates"
 LOAD = "load on the machine when seconds were turned into updates"
-THREADS, NETWORKS = "number of threads", "number of networks"
-START, OUTSIDE_DATA = "initial weights", "outside data"
+COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
+PACE = "{0.timing:.0%} of the planned time per update"
 
 
-def unequal_spending(arms: Sequence[ArmRow]) -> list[str]:
-    """What some of the arms had otherwise than others: of those above."""
-    unequal = {
-        LOAD: _excess([arm.timing for arm in arms if arm.timing]) > UNEQUAL_LOAD,
-        THREADS: len({arm.threads for arm in arms} - {0}) > 1,
-        START: len({bool(arm.start) for arm in arms}) > 1,
-        OUTSIDE_DATA: len({tuple(sorted(arm.extra_data)) for arm in arms}) > 1,
-        NETWORKS: len({arm.networks for arm in arms}) > 1,
-    }
-    return _unequal_budget(arms) + [what for what in unequal if unequal[what]]
+def unequal_spending(arms: Sequence[ArmRow]) -> dict[str, tuple[str, str]]:
+    """What some of the arms had otherwise than others → a figure of an arm, and what is said of an
+    arm that has one, from its row and its outside data.
 
-
-def _unequal_budget(arms: Sequence[ArmRow]) -> list[str]:
-    """Whether no budget is the same for all arms, neither as set nor as spent; or only the number
-    of updates is, but not the text that they have seen."""
+    The budget is unequal if none is the same for all arms, neither as set nor as spent; the work,
+    if only the number of updates is, but not the text that they have seen.
+    """
     same = all(arm.budget == arms[0].budget and not arm.start for arm in arms)
-    if same and "updates" not in arms[0].budget:
-        return []
     excess = {key: _excess([np.mean(getattr(arm, key)) for arm in arms]) for key in TOLERANCE}
     matched = [key for key, limit in TOLERANCE.items() if excess[key] <= limit]
-    if same or matched == ["updates"]:
-        return [WORK] if excess["characters"] > UNEQUAL_WORK else []
-    return [] if matched else [BUDGET]
+    by_updates = "updates" in arms[0].budget if same else matched == ["updates"]
+    load = _excess([arm.timing for arm in arms if arm.timing])
+    threads, networks = {arm.threads for arm in arms} - {0}, {arm.networks for arm in arms}
+    starts, data = {bool(arm.start) for arm in arms}, {tuple(sorted(a.extra_data)) for a in arms}
+    unequal = {
+        BUDGET: ("updates", COST, not (same or matched)),
+        WORK: ("updates", COST, by_updates and excess["characters"] > UNEQUAL_WORK),
+        LOAD: ("timing", f"{COST}, at {PACE}", load > UNEQUAL_LOAD),
+        "number of threads": ("threads", "had {0.threads}", len(threads) > 1),
+        "initial weights": ("start", "went on from {0.start}", len(starts) > 1),
+        "outside data": ("extra_data", "uses {1}", len(data) > 1),
+        "number of networks": ("networks", "has {0.networks}", len(networks) > 1),
+    }
+    return {what: (figure, form) for what, (figure, form, differs) in unequal.items() if differs}
 
 
 def _excess(values: Sequence[float]) -> float:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
-from textgen.core.system import kind_of, write_csv
+from textgen.core.system import csv_bytes, kind_of, write_file
 from textgen.data.documents import count_characters, read_text
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
@@ -186,6 +186,8 @@ class TrainingDisplay:
         """Show the bar, and what is validated."""
         self._characters_per_update = progress.characters_per_update
         self._interval = progress.updates, time.perf_counter()
+        if updates := progress.updates:
+            self.screen.say(f"  resuming at update {updates:,} of {progress.updates_planned:,}")
         if progress.validation_share < 1:
             share = f"{progress.validation_share:.0%} of the validation text"
             self.screen.say(f"  {progress.updates_planned:,} updates, validated on {share}")
@@ -292,7 +294,7 @@ def score_words(
     for run in runs.values():
         run.check_words()
     rows = word_rows(runs, passages, entropy)
-    write_csv(path, rows)
+    write_file(path, csv_bytes(rows))
     print(f"{len(rows):,} words → {visible(str(path))}")
 
 

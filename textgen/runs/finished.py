@@ -26,12 +26,12 @@ from textgen.core.settings import Sampling, build
 from textgen.core.system import kind_of, sha256_of, start_tensorflow
 from textgen.data.documents import Document
 from textgen.data.language import WORD
-from textgen.data.loading import load_text
+from textgen.data.loading import Corpus, load_text
+from textgen.evaluation import surprisal
+from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.surprisal import WORD as WHITE_SPACED
-from textgen.evaluation.surprisal import find_words, word_bits
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import NextToken
 from textgen.runs import results, stored
@@ -154,7 +154,7 @@ class Run:
         if experiment.training_counts.orders:
             counts = stored.read_training_counts(self._path(stored.COUNTS_FILE), size)
         if experiment.cache.orders:
-            cache = stored.read_cache(self._path(stored.CACHE_FILE))
+            cache = DocumentCache(**json.loads(self._path(stored.CACHE_FILE).read_text("utf-8")))
         return LanguageModel(self.tokenizer, experiment.objective, self.network, counts, cache)
 
     def part(self, name: str) -> LanguageModel:
@@ -278,12 +278,12 @@ class Run:
         self.check_words()
         if context and text and not {context[-1], text[0]} & set(WHITE):
             context += " "
-        parts = word_bits(self.model, context + text, len(context))
+        parts = surprisal.word_bits(self.model, context + text, len(context))
         seen: Counter[str] | None = None
         rows = list[dict[str, Any]]()
         with contextlib.suppress(TextgenError):
             seen = self.training_words
-        for number, (start, end) in enumerate(find_words(text)):
+        for number, (start, end) in enumerate(surprisal.find_words(text)):
             word = text[start:end]
             row = {"index": number + 1, "word": word, "start": start, "end": end}
             count = None if seen is None else seen[word]
@@ -310,14 +310,23 @@ class Run:
             raise TextgenError(message, "use a next_token run with another policy") from None
 
     @cached_property
+    def corpus(self) -> Corpus:
+        """The text that the run was made with.
+
+        Raises:
+            TextgenError: it is not available.
+        """
+        return load_text(self.experiment, self.metrics.corpus.sha256)
+
+    @cached_property
     def training_words(self) -> Counter[str]:
         """How often each word occurs in the training text.
 
         Raises:
             TextgenError: the training text is not available.
         """
-        documents = load_text(self.experiment, self.metrics.corpus.sha256).train
-        return Counter(word for each in documents for word in WHITE_SPACED.findall(each.text))
+        texts = (document.text for document in self.corpus.train)
+        return Counter(word for text in texts for word in surprisal.WORD.findall(text))
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
         """Which parts of a passage occur in the training text; the bits alone do not show this.
@@ -330,15 +339,14 @@ class Run:
         Raises:
             TextgenError: the training text is not available.
         """
-        loaded = load_text(self.experiment, self.metrics.corpus.sha256)
-        sample = [document.text for document in loaded.sample]
+        sample = [document.text for document in self.corpus.sample]
         words = Counter(match.group() for each in sample for match in WORD.finditer(each))
         new = {match.group() for match in WORD.finditer(text)} - words.keys()
         forms = {plain_spelling(word): word for word, _ in reversed(words.most_common()) if new}
         other = {word: form for word in sorted(new) if (form := forms.get(plain_spelling(word)))}
 
         def stands(part: str) -> bool:
-            return any(part in document.text for document in loaded.train)
+            return any(part in document.text for document in self.corpus.train)
 
         copied = [(0, len(text))] if stands(text) else copied_spans(text, Human(sample))
         return {
@@ -471,6 +479,5 @@ def score_split(run: str | Path | Run, split: str) -> dict[str, Any]:
         TextgenError: no such run, or its text is not at hand.
     """
     run = load_run(run)
-    documents = load_text(run.experiment, run.metrics.corpus.sha256).parts[split]
-    figures = summarise(run.model.score(documents), run.tokenizer.charged)
+    figures = summarise(run.model.score(run.corpus.parts[split]), run.tokenizer.charged)
     return {"run": str(run.folder), "split": split, **figures}

@@ -28,8 +28,8 @@ import tomli_w
 from textgen.core.errors import TextgenError, write_failed
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.system import sha256_of, write_file
-from textgen.runs.results import METRICS_FILE, CorpusContent, Manifest, read_content
-from textgen.training.checkpoint import CHECKPOINT_FILE, load_progress
+from textgen.runs.results import METRICS_FILE, Manifest, read_content
+from textgen.training.checkpoint import CHECKPOINT_FILE
 
 LOCK = ".lock"
 WEIGHTS_FILE = "model.weights.h5"
@@ -51,14 +51,6 @@ OVERWRITE = "--overwrite (overwrite=True)"
 def is_finished(folder: Path) -> bool:
     """Whether a folder holds a finished run, whose metrics.json is written last."""
     return (folder / METRICS_FILE).exists()
-
-
-def resumed(folder: Path) -> str:
-    """Where the unfinished run in a folder goes on, in words; empty without a usable checkpoint."""
-    with contextlib.suppress(TextgenError):
-        if progress := load_progress(folder):
-            return f"resuming at update {progress.updates:,} of {progress.updates_planned:,}"
-    return ""
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
@@ -110,10 +102,10 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
         raise TextgenError(f"{folder} holds a finished run", hint)
     if (folder / CHECKPOINT_FILE).exists() and not _same(folder, experiment):
-        raise _begun_error(folder, "a different experiment")
+        raise begun_error(folder, "a different experiment")
 
 
-def _begun_error(folder: Path, what: str) -> TextgenError:
+def begun_error(folder: Path, what: str) -> TextgenError:
     hint = f"{RENAME} to keep both, or {OVERWRITE} to start again"
     return TextgenError(f"{folder} holds an unfinished run of {what}", hint)
 
@@ -135,25 +127,18 @@ def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
     write_experiment(stored, experiment)
 
 
-def text_of(folder: Path) -> CorpusContent | None:
-    """What a run that was begun in a folder says of its text; None if it says nothing.
+def other_text(folder: Path, sha256: str) -> str:
+    """Says so if the run that was begun in a folder is on other text than that of this sha256, for
+    example on the fallback of the corpus; else empty.
 
     Raises:
         TextgenError: the manifest is damaged.
     """
-    path = folder / "manifest.json"
-    return read_content(path, Manifest).corpus if path.exists() else None
-
-
-def check_same_text(folder: Path, sha256: str) -> None:
-    """Check that a run is resumed on the text it was started on.
-
-    Raises:
-        TextgenError: the corpus has changed, for example it is no longer the fallback.
-    """
-    before = text_of(folder)
-    if before and before.sha256 != sha256:
-        raise _begun_error(folder, f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
+    if not (path := folder / "manifest.json").exists():
+        return ""
+    before = read_content(path, Manifest).corpus
+    same = before.sha256 == sha256
+    return "" if same else f"other text ({before.kind}, sha256 {before.sha256[:12]}…)"
 
 
 def checksums(folder: Path) -> dict[str, str]:

@@ -88,37 +88,29 @@ class Writer:
     ) -> Iterator[list[Rendered]]:
         """The texts when they have so many tokens, and again and again until all are as long as
         they are wanted: each time those that are not are rendered."""
-        length = self.settings.length
-        due = tokens
-        texts = [Rendered("")] * len(wanted)
-        for number, rows in enumerate(self._tokens(wanted), 1):
-            moved(min(number, tokens), tokens)
-            if number < due:
-                continue
-            texts = [
-                text if len(text.text) == length else self._settled(request, tokens_of)
-                for text, request, tokens_of in zip(texts, wanted, rows, strict=True)
-            ]
-            yield texts
-            complete = all(len(text.text) == length for text in texts)
-            if complete or number >= MAX_TOKENS_PER_CHARACTER * length:
-                return
-            due += 1 + due // 16
-
-    def _tokens(self, wanted: Sequence[Request]) -> Iterator[list[list[int]]]:
-        """The tokens of each text, one more of each every time, without end."""
+        length, top_k, top_p = self.settings.length, self.settings.top_k, self.settings.top_p
         prompts = [encode_prompt(self.model.tokenizer, request.prompt) for request in wanted]
-        seeds, top_k, top_p = [r.seed for r in wanted], self.settings.top_k, self.settings.top_p
-        at = [request.temperature for request in wanted]
+        seeds, at = [r.seed for r in wanted], [r.temperature for r in wanted]
         stream = write_tokens(self.model, prompts, seeds, temperature=at, top_k=top_k, top_p=top_p)
-        texts: list[list[int]] = [[] for _ in wanted]
+        due, texts = tokens, [Rendered("")] * len(wanted)
+        rows: list[list[int]] = [[] for _ in wanted]
         with contextlib.closing(stream):
             for column in stream:
-                for text, token in zip(texts, column.tolist(), strict=True):
-                    if token != READING:
-                        text.append(token)
-                if all(texts):
-                    yield texts
+                for row, token in zip(rows, column.tolist(), strict=True):
+                    row += [token] * (token != READING)
+                number = min(map(len, rows))
+                moved(min(number, tokens), tokens)
+                if number < due:
+                    continue
+                texts = [
+                    text if len(text.text) == length else self._settled(request, row)
+                    for text, request, row in zip(texts, wanted, rows, strict=True)
+                ]
+                yield texts
+                complete = all(len(text.text) == length for text in texts)
+                if complete or number >= MAX_TOKENS_PER_CHARACTER * length:
+                    return
+                due += 1 + due // 16
 
     def _settled(self, request: Request, tokens: Sequence[int]) -> Rendered:
         """The text of some tokens, of the length that is wanted, as far as no later token changes

@@ -10,7 +10,7 @@ from typing import Any
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.settings import BUDGETS
-from textgen.core.system import start_tensorflow, write_csv, write_file, write_json
+from textgen.core.system import csv_bytes, start_tensorflow, write_file, write_json
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
@@ -120,10 +120,8 @@ def _start_tensorflow(experiment: Experiment) -> int:
 def _prepare(job: Job) -> Prepared:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
     experiment, screen = job.experiment, job.screen
-    if job.resumes:
-        run_folder.check_same_text(job.folder, job.loaded.sha256)
-        if place := run_folder.resumed(job.folder):
-            screen.say(f"{experiment.name}: {place}")
+    if job.resumes and (other := run_folder.other_text(job.folder, job.loaded.sha256)):
+        raise run_folder.begun_error(job.folder, other)
     with screen.stage("preparing the text"):
         prepared = prepare(experiment, job.loaded)
     for prompt in experiment.sampling.prompts:
@@ -197,18 +195,16 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
     earlier, before = run.metrics.training, len(run.history)
     best = progress.best_interval + before if progress.best_interval else earlier.best_interval
     characters = earlier.characters + progress.updates * progress.characters_per_update
-    updates = progress.updates + earlier.updates
-    intervals = progress.intervals + earlier.intervals
+    summed = ("updates", "intervals", "seconds", "validation_seconds")
+    sums: dict[str, Any] = {key: getattr(progress, key) + getattr(earlier, key) for key in summed}
+    updates_planned = progress.updates_planned + earlier.updates_planned
     ends = {"interval": before, "updates": earlier.updates, "seconds": earlier.seconds}
     rows = [{key: row[key] + ends.get(key, 0) for key in row} for row in progress.history]
     return replace(
         progress,
-        updates=updates,
-        intervals=intervals,
-        updates_per_interval=(progress.updates_planned + earlier.updates_planned) / intervals,
-        seconds=progress.seconds + earlier.seconds,
-        validation_seconds=progress.validation_seconds + earlier.validation_seconds,
-        characters_per_update=characters / updates,
+        **sums,
+        updates_per_interval=updates_planned / sums["intervals"],
+        characters_per_update=characters / sums["updates"],
         best_interval=best,
         history=[*run.history, *rows],
     )
@@ -218,7 +214,7 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     """Score the held-out documents, sample, and write it all; metrics.json, the last file, makes
     the run a finished one."""
     folder, experiment, loaded, screen = job.folder, job.experiment, job.loaded, job.screen
-    write_csv(folder / "history.csv", progress.history)
+    write_file(folder / "history.csv", csv_bytes(progress.history))
     run_folder.save_network(folder, network)
     model, validation = _fitted(job, prepared, network)
     with screen.stage("scoring every held-out document") as moved:

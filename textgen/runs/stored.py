@@ -1,7 +1,6 @@
 """What a run stores of its model beside the network: the bits of every token of held-out text by
 part, and how far counts and cache are trusted."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from textgen.core.settings import PARTS
 from textgen.core.system import read_arrays, write_file, write_json
 from textgen.data.documents import Document
-from textgen.evaluation.counts import DocumentCache, TrainingCounts
+from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.likelihood import DocumentBits, Scores
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import PitmanYor
@@ -172,8 +171,3 @@ def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
     counts.processes = [PitmanYor(orders, *pair) for pair in settings]
     counts.weights = data["weights"].tolist()
     return counts
-
-
-def read_cache(path: Path) -> DocumentCache:
-    """The content of ``cache.json``."""
-    return DocumentCache(**json.loads(path.read_text(encoding="utf-8")))

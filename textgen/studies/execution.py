@@ -9,7 +9,6 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
-from itertools import zip_longest
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -302,13 +301,9 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
 def planned_experiments(study: Study, plans: dict[str, ArmPlan]) -> list[Experiment]:
     """All runs of the planned arms: first the first seed of every arm, fold by fold, and so on, so
     that a study that is interrupted is balanced."""
-    in_turn = zip_longest(*(study.runs(arm) for arm in plans))
-    return [
-        study.experiment(arm, name, plan.updates)
-        for names in in_turn
-        for (arm, plan), name in zip(plans.items(), names, strict=True)
-        if name
-    ]
+    runs = [(turn, arm, name) for arm in plans for turn, name in enumerate(study.runs(arm))]
+    in_turn = sorted(runs, key=lambda run: run[0])
+    return [study.experiment(arm, name, plans[arm].updates) for _, arm, name in in_turn]
 
 
 def _replaced(
@@ -327,10 +322,8 @@ def _replaced(
             continue
         try:
             stored = load_experiment(run / "experiment.toml")
-            before = run_folder.text_of(run)
             changes = studies.differences(stored.resolved, experiment.resolved)
-            if before and before.sha256 != sha256:
-                changes.append(f"other text ({before.kind}, sha256 {before.sha256[:12]}…)")
+            changes += filter(None, [run_folder.other_text(run, sha256)])
             if is_finished(run):
                 read_metrics(run)
         except TextgenError as error:

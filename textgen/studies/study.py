@@ -36,8 +36,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, product
 from pathlib import Path
@@ -66,8 +65,8 @@ Several = Field(min_length=1)
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
-# Files that say: an arm is ready to be timed; it is its turn, until it removes the file.
-GATES, GATE_SECONDS, TURNS = ("ready", "go"), 0.05, 3
+# The file by which an arm asks to be timed; its turn begins when the file is removed.
+GATE, GATE_SECONDS, TURNS = ".turn", 0.05, 3
 # Updates are timed for so long at least, or for this share of a budget that is smaller.
 TIMED_SECONDS, TIMED_SHARE = 10.0, 0.05
 PARAMETERS_TOLERANCE = 0.02
@@ -478,20 +477,16 @@ def _timed_in_turn(
     """Plans of arms, so many prepared at once; but while one is timed, nothing else is done. They
     are timed in turns, so that a machine that slows down for a while slows all of them."""
     for first in range(0, len(arms), at_once):
-        group = arms[first : first + at_once]
-        ready, go = ([folder / "logs" / f"{arm}.{gate}" for arm in group] for gate in GATES)
-        for gate in (*ready, *go):
+        gates = {arm: folder / "logs" / f"{arm}{GATE}" for arm in arms[first : first + at_once]}
+        for gate in gates.values():
             gate.unlink(missing_ok=True)
-        plans = [start(arm) for arm in group]
-        while not all(p.done() or r.exists() for p, r in zip(plans, ready, strict=True)):
-            time.sleep(GATE_SECONDS)
-        for gate, plan in TURNS * [*zip(go, plans, strict=True)]:
-            write_file(gate, "")
-            while gate.exists() and not plan.done():
+        plans = {arm: start(arm) for arm in gates}
+        for turn, arm in product(range(1 + TURNS), gates):
+            if turn:
+                gates[arm].unlink(missing_ok=True)
+            while not (plans[arm].done() or gates[arm].exists()):
                 time.sleep(GATE_SECONDS)
-        for arm, plan in zip(group, plans, strict=True):
-            wait([plan])
-            yield arm, plan
+        yield from plans.items()
 
 
 def read_plans(path: Path) -> dict[str, ArmPlan]:
@@ -545,25 +540,21 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
 def main(arguments: Sequence[str]) -> None:
     """Measure the experiment of a file, for a number of seconds, and write a file."""
     experiment, seconds, output = arguments
-    ready, go = (Path(output).with_suffix(f".{gate}") for gate in GATES)
+    gate = Path(output).with_suffix(GATE)
 
-    @contextmanager
-    def turn() -> Iterator[None]:
-        write_file(ready, "")
-        while not go.exists():
+    def wait_for_turn() -> None:
+        write_file(gate, "")
+        while gate.exists():
             time.sleep(GATE_SECONDS)
-        yield
-        go.unlink()
 
-    measured = measure(load_experiment(experiment), seconds=float(seconds), turn=turn)
+    measured = measure(load_experiment(experiment), float(seconds), wait_for_turn)
     write_json(Path(output), measured)
 
 
 def measure(
     experiment: Experiment,
-    *,
     seconds: float = TIMED_SECONDS,
-    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    wait_for_turn: Callable[[], object] = ignore,
 ) -> dict[str, Any]:
     """Prepare an experiment, build its network, and time updates that change no weight: on one
     thread by the processor's own clock, for which other work on the machine does not count.
@@ -571,7 +562,7 @@ def measure(
     Args:
         experiment: with as many threads as the runs will have.
         seconds: how long updates are timed, at least; 0 times none.
-        turn: makes the context in which updates are timed, a few times.
+        wait_for_turn: called before updates are timed, a few times.
 
     Returns:
         ``parameters``, ``preparation_seconds``, and if updates were timed ``seconds_per_update``,
@@ -594,8 +585,8 @@ def measure(
         step.seconds_per_update(batches, 0.0)  # compiles
         paces = list[float]()
         for _ in range(TURNS):
-            with turn():
-                paces.append(step.seconds_per_update(batches, seconds / TURNS))
+            wait_for_turn()
+            paces.append(step.seconds_per_update(batches, seconds / TURNS))
         measured["seconds_per_update"] = min(paces)
     return measured
 

@@ -8,17 +8,16 @@ import webbrowser
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.experiment import SettingsReader, find_experiment, resolve_text
+from textgen.core.experiment import SettingsReader, find_experiment
 from textgen.core.settings import Split
 from textgen.core.system import cores, kind_of, write_file
-from textgen.data.corpora import Lovecraft, Wikipedia
+from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.formats import CONVERTERS
 from textgen.data.language import code_of, find_language, foreign_language
@@ -151,20 +150,18 @@ def _text_settings(
     Raises:
         TextgenError: no such path, no text file, or too little text.
     """
-    kind = kind_of(path).removeprefix("a ")
+    kind, full = kind_of(path).removeprefix("a "), path.resolve()
     if kind not in ("folder", "file"):
         raise TextgenError(f"{path}: {kind}", "name a folder of texts, or a file")
-    corpus: dict[str, Any] = {"kind": kind, "path": str(path.resolve())}
-    reasons = dict[str, str]()
-    corpus |= {"pieces": 1} if kind == "file" else {}
-    source = resolve_text({"corpus": corpus}).corpus
-    unread = list[str]()
+    corpus: dict[str, Any] = {"kind": kind, "path": str(full)}
+    reasons, unread = dict[str, str](), list[str]()
     if kind == "file":
-        documents = source.documents()
+        corpus["pieces"] = 1
+        documents = File(full, pieces=1).documents()
     else:
-        files = source.files()
-        unread = [name for name in replace(source, pattern="*").files() if name not in files]
-        documents = read_documents(files, source.encoding, refused=reasons)
+        files = Folder(full).files()
+        unread = [name for name in Folder(full, pattern="*").files() if name not in files]
+        documents = read_documents(files, "auto", refused=reasons)
     reasons |= _reasons_to_leave_out(documents)
     documents = [document for document in documents if document.name not in reasons]
     total = count_characters(documents)
@@ -201,7 +198,7 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
     place = dict[str, str]()  # line → the first document that has it
     reasons = dict[str, str]()
     for document in sorted(documents, key=lambda d: (len(d.name), d.name)):  # copies come later
-        lines = _lines(document)
+        lines = {line for line in map(str.strip, document.text.splitlines()) if line}
         shared = Counter[str]()
         for line in lines & place.keys():
             shared[place[line]] += len(line)
@@ -215,11 +212,6 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
         else:
             place |= dict.fromkeys(lines - place.keys(), document.name)
     return reasons
-
-
-def _lines(document: Document) -> set[str]:
-    """The different lines of a document that are not blank."""
-    return {line for line in map(str.strip, document.text.splitlines()) if line}
 
 
 def _repeated(documents: Sequence[Document]) -> float:

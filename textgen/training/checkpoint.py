@@ -121,37 +121,16 @@ def load_checkpoint(
     Raises:
         TextgenError: it is damaged, or of another network.
     """
-    progress, path = load_progress(run), run / CHECKPOINT_FILE
-    if progress is None:
-        return None
-    try:
-        arrays = read_arrays(path)
-    except UNREADABLE as error:
-        raise _damaged_error(path, error) from error
-    del arrays["progress"]
-    stored = {key: array.shape for key, array in arrays.items()}
-    if stored != shapes:
-        wrong = sorted(key for key in {*stored, *shapes} if stored.get(key) != shapes.get(key))
-        raise _damaged_error(path, f"arrays of another network: {', '.join(wrong[:3])}")
-    return arrays, progress
-
-
-def load_progress(run: Path) -> Progress | None:
-    """The progress of the last checkpoint; None if there is none.
-
-    Raises:
-        TextgenError: it is damaged.
-    """
     path = run / CHECKPOINT_FILE
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return Progress(**json.loads(str(stored["progress"])))
+        arrays = read_arrays(path)
+        progress = Progress(**json.loads(str(arrays.pop("progress"))))
+        stored = {key: array.shape for key, array in arrays.items()}
+        if wrong := sorted(k for k in {*stored, *shapes} if stored.get(k) != shapes.get(k)):
+            raise ValueError(f"arrays of another network: {', '.join(wrong[:3])}")
     except (*UNREADABLE, KeyError, TypeError) as error:
-        raise _damaged_error(path, error) from error
-
-
-def _damaged_error(path: Path, cause: object) -> TextgenError:
-    hint = "start this run again with --overwrite"
-    return TextgenError(f"{path}: a damaged checkpoint ({cause})", hint)
+        hint = "start this run again with --overwrite"
+        raise TextgenError(f"{path}: a damaged checkpoint ({error})", hint) from error
+    return arrays, progress

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from textgen.core.errors import Diverged, TextgenError, ignore
 from textgen.core.experiment import Experiment
-from textgen.core.system import FLOAT, check_fits
+from textgen.core.system import free_memory
 from textgen.models.batches import Batch, Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
@@ -196,11 +196,13 @@ def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1)
     weights, in_tables, width = objective.measure(experiment.backbone, vocabulary_size)
     gradients = len(shards_of(experiment.training.batch, threads)) * (weights - in_tables)
     targets = experiment.training.batch * objective.length
-    needed = FLOAT * (9 * weights + gradients + 4 * targets * width) + 300_000_000
-    network = f"a network of {weights:,} weights over {vocabulary_size:,} tokens"
-    subject = f"training: {network}, with batches of {targets:,} tokens,"
-    fewer = "take fewer units, rows or tokens (minimum_count, size)"
-    check_fits(needed, subject, f"{fewer}, or adaptive_softmax in [backbone]")
+    needed = 4 * (9 * weights + gradients + 4 * targets * width) + 300_000_000  # in bytes
+    if (free := free_memory()) is not None and needed > free:
+        network = f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens"
+        sizes = f"needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        message = f"{network}, with batches of {targets:,} tokens, {sizes}"
+        fewer = "take fewer units, rows or tokens (minimum_count, size)"
+        raise TextgenError(message, f"{fewer}, or adaptive_softmax in [backbone]")
 
 
 def windows_of(training: Encoded, objective: Objective) -> Windows:

@@ -65,10 +65,8 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         tokens = [e.tokens for d, e in pairs if d.name in fitted_on]
         if not random:
             vectors = experiment.embedding.vectors(tokenizer.names, tokens, width, experiment.seed)
-        counts = np.zeros(tokenizer.size, dtype=np.int64)
-        counts[BOUNDARY] = len(tokens)  # every document's end
-        for document in tokens:
-            np.add.at(counts, document, 1)
+        counts = np.bincount(np.concatenate(tokens), minlength=tokenizer.size)
+        counts[BOUNDARY] += len(tokens)  # every document's end
         orders, ngrams = experiment.training_counts.orders, None
         if orders:
             texts = [d.text for d in loaded.train if d.name in fitted_on]

@@ -93,11 +93,16 @@ class Step:
         first_rows = tf.unstack(np.cumsum([0, *self.shards[:-1]], dtype=np.int32))
         rows = [tf.split(rows, self.shards) for rows in (spans, fresh, *self._states)]
         shards = zip(first_rows, *rows, strict=True)
-        parts = [self.gradients(number, count, *shard) for shard in shards]
-        loss, nats, gradients, states = zip(*parts, strict=True)
+        computed = [self.gradients(number, count, *shard) for shard in shards]
+        loss, nats, gradients, states = zip(*computed, strict=True)
         for variable, state in zip(self._states, zip(*states, strict=True), strict=True):
             variable.assign(tf.concat(state, axis=0))
-        self._take_step([*zip(*gradients, strict=True)])
+        parts = [*zip(*gradients, strict=True)]  # of each gradient, to be added up
+        of_tables = iter(parts[len(self.weights) :])
+        rate = self.optimizer.learning_rate * self.settings.table_rate
+        for table, places, values in zip(self.tables, of_tables, of_tables, strict=True):
+            table.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
+        self._apply(parts[: len(self.weights)])
         sums = tf.stack([tf.add_n(loss) * count, tf.add_n(nats) * count * BITS_PER_NAT, count])
         return tf.cast(sums, tf.float64)
 
@@ -123,14 +128,6 @@ class Step:
         for gradient in sparse:
             gradients += [gradient.indices, gradient.values]
         return loss, tf.reduce_sum(nats * there) / count, gradients, tf.nest.flatten(after)
-
-    def _take_step(self, gradients: list[Any]) -> None:
-        """Update all weights by the sums of their gradients' parts."""
-        rate = self.optimizer.learning_rate * self.settings.table_rate
-        of_tables = iter(gradients[len(self.weights) :])
-        for rows, places, values in zip(self.tables, of_tables, of_tables, strict=True):
-            rows.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
-        self._apply(gradients[: len(self.weights)])
 
     def _apply_dense(self, gradients: Any) -> None:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
@@ -194,17 +191,15 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         step, (first, number) = tf.cast(step, tf.float32), tf.unstack(self.cooling)
-        left = tf.clip_by_value((first + number - step) / number, 0.0, 1.0)
-        return left * self._uncooled(tf.minimum(step, first))
-
-    def _uncooled(self, step: Any) -> Any:
+        cooled, step = (first + number - step) / number, tf.minimum(step, first)
+        cooled = tf.clip_by_value(cooled, 0.0, 1.0)
         warmup = tf.round(self._settings.warmup * self.updates)
         rise = tf.minimum(1.0, (step + 1) / tf.maximum(warmup, 1.0))
         rate = self._settings.learning_rate * rise
         if self._settings.schedule == "constant":
-            return rate
+            return cooled * rate
         left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
-        return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0)))
+        return cooled * (rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0))))
 
 
 def work_clock(threads: int) -> Callable[[], float]:
