@@ -353,6 +353,9 @@ def test_chapters_of_a_book_are_documents_in_the_order_of_its_spine(tmp_path):
     assert [d.name for d in left] == ["book.epub#2"]
 
 
+BARE = PACKAGE.replace("href", "of").format("x")
+
+
 def write(content):
     return lambda path: path.write_bytes(content)
 
@@ -366,6 +369,7 @@ def write(content):
         ("climb.epub", lambda path: write_epub(path, first="../../x"), "no item"),
         ("climb2.epub", lambda path: write_epub(path, package="/etc/passwd"), "no item"),
         ("gone.epub", lambda path: write_epub(path, first="gone.xhtml"), "gone.xhtml"),
+        ("bare.epub", lambda path: write_epub(path, "bare.opf", **{"bare.opf": BARE}), "href"),
         ("half.docx", write(b"PK\x03\x04half"), "cannot be read as .docx"),
         ("none.html", write(b"<p> </p>"), "no text"),
         ("deep.xml", write(b"<a>" * 5000 + b"</a>" * 5000), "cannot be read as .xml"),

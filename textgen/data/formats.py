@@ -104,7 +104,7 @@ def _epub(path: Path) -> list[str]:
         chapters = list[str]()
         for reference in book.iterfind(".//{*}spine/{*}itemref"):
             item = items[reference.get("idref")]
-            name = posixpath.join(posixpath.dirname(package), unquote(item.get("href")))
+            name = posixpath.join(posixpath.dirname(package), unquote(item.attrib["href"]))
             if "nav" not in item.get("properties", "").split():
                 chapters.append(_text_of(_html_tree(archive.read(posixpath.normpath(name)))))
         return chapters

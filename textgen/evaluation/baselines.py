@@ -15,9 +15,9 @@ bytes: the cost of a document is exact to a byte or so.
 
 The state of a compressor that has read the training text is copied with the process that it is in.
 
-Does not handle: bits of single characters; a copy of the state of a program, so that each document
-is compressed behind all of the training text; training texts of more than some 250 MB, which no
-longer fit into PPMd's memory.
+Does not handle: bits of single characters; a copy of the state of a program, or where the system
+copies no process (Windows), so that each document is compressed behind all of the training text;
+training texts of more than some 250 MB, which no longer fit into PPMd's memory.
 """
 
 import contextlib
@@ -132,6 +132,9 @@ class Compressor:
 
     def sizes_behind(self, training: bytes, documents: Sequence[bytes]) -> list[int]:
         """Bytes of the compressed training text with each of the documents behind it."""
+        if not hasattr(os, "fork"):
+            encoders = ((*self.encoder(len(training)), training + d) for d in documents)
+            return [len(encode(text)) + len(end()) for encode, end, text in encoders]
         encode, _ = encoder = self.encoder(len(training))
         # xz takes the last byte when it is done with those before, and is copied after the work
         before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
