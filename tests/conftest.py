@@ -267,6 +267,12 @@ def finished_run(shared, corpus_folder):
     return folder
 
 
+@pytest.fixture(scope="session")
+def asked_runs(finished_run) -> list[Path]:
+    subword = finished_run("subword", "backbone.ngrams={orders=[2,3],rows=97}")
+    return [finished_run("char", COUNTED), finished_run("word"), subword]
+
+
 @pytest.fixture
 def copied_run(finished_run, tmp_path):
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from asked import asked_runs, finish, price, set_value, shown, type_text, write
+from asked import finish, price, set_value, shown, type_text, write
 from chromium import headless, overflow, requested
 from conftest import ENDINGS_LEARNT, made_up
 from report_sample import hostile
@@ -69,11 +69,10 @@ def run_script(driver, body, *arguments):
 
 
 @pytest.fixture(scope="module")
-def runs(finished_run):
+def runs(asked_runs, finished_run):
     """A page holds networks: that of characters has counts where it lies."""
-    folders = [*asked_runs(finished_run), finished_run("word", *LEVELS, name="endings")]
-    found = {folder.name: textgen.load_run(folder) for folder in folders}
-    return found
+    folders = [*asked_runs, finished_run("word", *LEVELS, name="endings")]
+    return {folder.name: textgen.load_run(folder) for folder in folders}
 
 
 def odd_texts(number, seed):

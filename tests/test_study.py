@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -336,23 +337,35 @@ def test_another_or_a_damaged_run_is_refused(copied, written, settings, name, ch
         run(path)
 
 
+KILLS = int(os.environ.get("KILLS", "1"))
+ENDINGS = [(os.kill, signal.SIGKILL), (os.kill, signal.SIGTERM), (os.killpg, signal.SIGKILL)]
+
+
 @pytest.mark.slow
-def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, written, temporary):
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_killed_study_ends_with_the_same_figures(done, tmp_path, written, temporary, number):
+    """The first is killed as soon as there is a checkpoint, others at any moment."""
     path = written(UPDATES + CHAR)
     command = [sys.executable, "-m", "textgen", "study", path]
     environment = os.environ | {"TMPDIR": str(temporary)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
     folder = tmp_path / "runs" / "trial" / "char-1"
-    while process.poll() is None and not (folder / "checkpoint.npz").exists():
+    if number:
+        time.sleep(random.Random(number).uniform(0, 30))
+    while not number and process.poll() is None and not (folder / "checkpoint.npz").exists():
         time.sleep(0.02)
-    process.kill()
+    end, signal_number = ENDINGS[number % len(ENDINGS)]
+    end(process.pid, signal_number)  # if it is over, it is a zombie until it is waited for
     process.wait()
+    folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / run_folder.LOCK, timeout=240):
-        assert not (folder / "metrics.json").exists()
-        assert load_progress(folder).updates >= 50
+        assert number or not (folder / "metrics.json").exists()
+        assert number or load_progress(folder).updates >= 50
     with recorded():
         run(path)
     assert bits(folder) == bits(done.folder / "char-1")
+    for name in ("tokens.npz", "texts.json"):
+        assert (folder / name).read_bytes() == (done.folder / "char-1" / name).read_bytes()
     assert list(temporary.iterdir()) == []
 
 
