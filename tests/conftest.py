@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -28,6 +29,7 @@ from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.counts import DocumentCache, TrainingCounts, Trust
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
+from textgen.report import building
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
@@ -42,6 +44,7 @@ POLICIES = [
     Neighbour(epochs=1), Drop(), completed(Signature(), learn=lambda data: ENDINGS_LEARNT), Spell(),
 ]  # fmt: skip
 ROOT = Path(__file__).parents[1]
+SENTENCES = tomllib.loads((ROOT / "tests/sentences.toml").read_text(encoding="utf-8"))
 hypothesis.settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 hypothesis.settings.load_profile("no deadline")
 SUBJECTS = ["the keeper", "a lantern", "our neighbour", "the tide", "one gull", "the old harbour"]
@@ -62,8 +65,9 @@ def _environment(shared):
     os.environ["TEXTGEN_CACHE"] = str(shared / "cache")
     paths = str(ROOT), os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    # of texts of 1,500 characters, which a user's runs write, nothing more is seen
-    generation.Evaluation = partial(generation.Evaluation, samples=8, length=300, prompted=150)
+    # of 15 texts of 1,000 characters, and of passages of 800, nothing more is seen
+    generation.Evaluation = partial(generation.Evaluation, samples=4, length=200, prompted=150)
+    building.PASSAGE_CHARACTERS, building.OPENING_CHARACTERS = 200, 100
 
 
 # whether graphs made from now on are compiled by XLA

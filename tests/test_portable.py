@@ -117,7 +117,7 @@ def fitted(kind):
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
     tokenizer = fitted(kind)
-    texts = [*odd_texts(1000, 2), TEXT]
+    texts = [*odd_texts(600, 2), TEXT]
     encode = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
         return given[1].map(text => tokenizer.encode(text))"""
     found = run_script(browser, encode, portable.portable_tokenizer(tokenizer), texts)

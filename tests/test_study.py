@@ -19,8 +19,10 @@ from unittest.mock import Mock
 import filelock
 import pytest
 from conftest import write_experiment
+from test_grid import run_here
 
 from textgen import cli
+from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.system import write_file
@@ -87,6 +89,18 @@ def done(tmp_path_factory, corpus_folder):
         run(path, workers=2)
     folder = path.parent / "runs" / "trial"
     return SimpleNamespace(folder=folder, calls=calls, error=str(caught.value))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, corpus_folder):
+    """The folder of a study of one arm, trained in this process; it is only read from."""
+    path = write(tmp_path_factory.mktemp("alone"), corpus_folder, UPDATES + CHAR)
+    with recorded(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execution, "run_all", partial(run_here, [], None))
+        for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
+            patch.setitem(system.tensorflow_in_effect, name, 1)
+        run(path)
+    return path.parent / "runs" / "trial"
 
 
 def bits(folder):
@@ -203,6 +217,7 @@ def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
     assert studies.measure(load_experiment(experiment_file), seconds=0.1)["seconds_per_update"]
 
 
+@pytest.mark.slow
 def test_an_arm_that_fails_takes_no_other_down(done):
     stored = load_experiment(done.folder / "char-1" / "experiment.toml")
     assert (stored.name, stored.training.updates, stored.training.threads) == ("char-1", 150, 1)
@@ -213,8 +228,8 @@ def test_an_arm_that_fails_takes_no_other_down(done):
 
 
 @pytest.fixture
-def copied(done, tmp_path, monkeypatch):
-    folder = shutil.copytree(done.folder, tmp_path / "runs" / "trial")
+def copied(alone, tmp_path, monkeypatch):
+    folder = shutil.copytree(alone, tmp_path / "runs" / "trial")
     for seed in (3, 7):
         file = shutil.copytree(folder / "char-1", folder / f"twin-{seed}") / "experiment.toml"
         changes = [f"name=twin-{seed}", f"seed={seed}", "sampling.length=61"]
@@ -369,11 +384,11 @@ def test_a_killed_study_ends_with_the_same_figures(done, tmp_path, written, temp
     assert list(temporary.iterdir()) == []
 
 
-def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
+def test_no_process_is_left_when_a_study_is_interrupted(alone, tmp_path, monkeypatch):
     started, inner = [], subprocess.Popen
     popen = Mock(side_effect=lambda *a, **b: started.append(inner(*a, **b)) or started[-1])
     monkeypatch.setattr(workers.subprocess, "Popen", popen)
-    path = done.folder / "char-1" / "experiment.toml"
+    path = alone / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abcd"]
 
     def interrupt():
@@ -392,17 +407,17 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
     assert all(process.wait(60) is not None for process in started)
 
 
-def test_a_run_whose_results_are_missing_or_damaged_fails_alone(done, tmp_path):
+def test_a_run_whose_results_are_missing_or_damaged_fails_alone(alone, tmp_path):
     class Elsewhere:
         """Machines of which the first shares no folder, and the second writes half of a file."""
 
         def run(self, arguments, log):
             if log.stem != "a":
-                shutil.copytree(done.folder / "char-1", tmp_path / log.stem)
+                shutil.copytree(alone / "char-1", tmp_path / log.stem)
             if log.stem == "b":
                 (tmp_path / "b" / "metrics.json").write_text("{")
 
-    path = done.folder / "char-1" / "experiment.toml"
+    path = alone / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abc"]
     ended = workers.run_all(experiments, tmp_path, Elsewhere())
     failures = {name: failure or "none" for name, failure, _ in ended}
