@@ -21,19 +21,14 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parents[1]
-# module → its package, and the files of tests that should notice what happens to it
+# module → the files of tests that should notice what happens to it
 MODULES = {
-    "kneser_ney": ("tokenizers", ["baselines", "spelling"]),
-    "spelling": ("tokenizers", ["spelling", "tokenizers"]),
-    "significance": ("evaluation", ["significance"]), "units": ("evaluation", ["likelihood"]),
-    "counts": ("evaluation", ["cache"]), "pitman_yor": ("evaluation", ["cache"]),
-    "model": ("evaluation", ["honesty", "golden"]), "signatures": ("tokenizers", ["spelling"]),
-    "likelihood": ("evaluation", ["likelihood", "honesty", "output"]),
-    "sampler": ("evaluation", ["sampling"]), "surprisal": ("evaluation", ["word_surprisal"]),
-    "splits": ("data", ["splits"]), "documents": ("data", ["corpora"]),
-    "formats": ("data", ["corpora"]), "trying": ("studies", ["trying"]),
-    "tuning": ("studies", ["tuning"]), "grid": ("report", ["grid"]),
-    "spending": ("report", ["compare"]),
+    "kneser_ney": "baselines spelling", "spelling": "spelling tokenizers",
+    "significance": "significance", "units": "likelihood", "counts": "cache", "pitman_yor": "cache",
+    "model": "honesty golden", "signatures": "spelling", "likelihood": "likelihood honesty output",
+    "sampler": "sampling", "surprisal": "word_surprisal", "splits": "splits",
+    "documents": "corpora", "formats": "corpora", "trying": "trying", "tuning": "tuning",
+    "grid": "grid", "spending": "compare",
 }  # fmt: skip
 # equality is identity for the strings and small numbers of a program
 SAME = re.compile("_(Not)?Eq_Is(Not)?$|_Is(Not)?_(Not)?Eq$")
@@ -60,7 +55,7 @@ def mutations(path):
 
 def tests_fail(folder, name, seconds):
     """Whether one of a module's tests fails in a copy of the package, or they take longer."""
-    files = [f"tests/test_{file}.py" for file in MODULES[name][1]]
+    files = [f"tests/test_{file}.py" for file in MODULES[name].split()]
     options = ["-x", "-m", "not full", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, *files]
     try:
@@ -71,8 +66,8 @@ def tests_fail(folder, name, seconds):
 
 
 def run(name, number, seed):
-    file = f"textgen/{MODULES[name][0]}/{name}.py"
-    source, possible = (ROOT / file).read_text(encoding="utf-8"), mutations(ROOT / file)
+    (path,) = ROOT.glob(f"textgen/*/{name}.py")
+    file, source, possible = path.relative_to(ROOT), path.read_text("utf-8"), mutations(path)
     drawn = random.Random(seed).sample(possible, min(number or len(possible), len(possible)))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -35,18 +35,18 @@ from textgen.runs.finished import Run
 from textgen.runs.folder import checksums
 
 TINY = ["training.updates=5", "sampling.samples=1"]
+ns = SimpleNamespace  # plain data
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, finished_run) -> Path:
     """Two seeds of a character arm and one of a word arm, finished; the first is audited."""
     home = tmp_path_factory.mktemp("compared")
-    shutil.copytree(finished_run("char"), home / "char-1")
+    first = shutil.copytree(finished_run("char"), home / "char-1")
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     shutil.copytree(finished_run("word", "tokenizer.minimum_count=74"), home / "word")
-    of_run = {"model": str(home / "char-1"), "kind": RUN + "network"}
-    of_run["sha256"] = checksums(home / "char-1")
-    replace(package.audit_model(Honest, "A passage."), **of_run).save()
+    own = {"model": str(first), "kind": RUN + "network", "sha256": checksums(first)}
+    replace(package.audit_model(Honest, "A passage."), **own).save()
     return home
 
 
@@ -71,11 +71,6 @@ def page_of(comparison):
 
 def texts_of(comparison):
     return json.loads((comparison.folder / "texts.json").read_text(encoding="utf-8"))
-
-
-class ns(SimpleNamespace):  # noqa: N801 - plain data whose keys are attributes, too
-    def __getitem__(self, key):
-        return getattr(self, key)
 
 
 def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):

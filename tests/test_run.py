@@ -80,8 +80,7 @@ def test_text_is_generated(textgen, finished_run):
     first, other = textgen(*asked, "--seed", 1), textgen(*asked)
     assert first.err == ""
     assert other.out != first.out
-    again = textgen(*asked, *other.err.split()[:2], "--json").out.splitlines()
-    drawn = json.loads(again[1])
+    drawn = json.loads(textgen(*asked, *other.err.split()[:2], "--json").out.splitlines()[1])
     assert drawn["text"] in other.out
     in_python = package.generate_text(folder, "The tide", length=60, samples=2, seed=drawn["seed"])
     assert in_python[1] == drawn
@@ -315,9 +314,9 @@ def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, 
     assert after.metrics.training.best_interval == 1
     totals = [run.bits() for run in (after, Run(finished_run()))]
     assert totals[0] == pytest.approx(totals[1], abs=1e-6)
-    again = {"runs_folder": tmp_path, "quiet": True}
+    again = {"name": after.folder.name, "runs_folder": tmp_path, "overwrite": True}
     with pytest.raises(TextgenError, match="cannot replace the one that it starts from"):
-        package.train(after.folder, more=1, name=after.folder.name, overwrite=True, **again)
+        package.train(after.folder, more=1, **again)
     assert Run(after.folder).history
 
 

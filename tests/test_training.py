@@ -201,8 +201,7 @@ def test_a_frozen_embedding_is_left_as_it_was_given(tmp_path, objective, model):
 
 
 def test_a_budget_becomes_updates(tmp_path):
-    budgets = {3: {"updates": 3}, 18: {"epochs": 0.1}}
-    for updates, budget in budgets.items():
+    for updates, budget in ((3, {"updates": 3}), (18, {"epochs": 0.1})):
         _, progress = fit(tmp_path / f"{updates}", Training(batch=4, validations=5, **budget))
         ends = [0, *(row["updates"] for row in progress.history)]
         assert progress.updates == progress.updates_planned == ends[-1] == updates
