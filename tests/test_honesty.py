@@ -188,7 +188,7 @@ def test_a_uniform_model_costs_log2_of_the_vocabulary(config, objective):
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 def test_what_is_drawn_is_what_is_scored(policy):
     """The first token of a text, with what it hides; boundary and escape are never drawn."""
-    tokenizer, number = fitted(Words(policy, minimum_count=25)), 8_000
+    tokenizer, number = fitted(Words(policy, minimum_count=25)), 5_000
     network = tiny_model(NextToken(window=2), tokenizer.size, scale=1.0)
     model = LanguageModel(tokenizer, NextToken(window=2), network)
     tokens = next(write_tokens(model, [np.zeros(0, int)] * number, range(number))).tolist()
