@@ -128,8 +128,7 @@ def test_advice_names_what_is_needed_and_a_caveat_the_margin():
         assert all(part in said for part in (needed.what, str(needed.number or "")))
     for nearest, small in ((-0.009, True), (-0.011, False)):
         changed = {"verdict": "better", "low": -0.03, "high": nearest}
-        caveat = sentences.caveat(ContrastRow(**row | changed))
-        assert ("no difference" in caveat) is small
+        assert ("no difference" in sentences.caveat(ContrastRow(**row | changed))) is small
 
 
 def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
