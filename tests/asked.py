@@ -1,12 +1,6 @@
-"""Three tiny runs that are asked, and the part of a page in which a person asks them."""
+"""The part of a page in which a person asks models."""
 
 from chromium import wait
-from conftest import COUNTED
-
-
-def asked_runs(finished_run):
-    subword = finished_run("subword", "backbone.ngrams={orders=[2,3],rows=97}")
-    return [finished_run("char", COUNTED), finished_run("word"), subword]
 
 
 def element(browser, name):

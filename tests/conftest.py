@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from functools import cache, partial
 from hashlib import blake2b
@@ -30,6 +31,7 @@ from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.counts import DocumentCache, TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
+from textgen.report import building
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk, completed
@@ -45,6 +47,7 @@ POLICIES = [
     Neighbour(epochs=1), Drop(), completed(Signature(), learn=lambda data: ENDINGS_LEARNT), Spell(),
 ]  # fmt: skip
 ROOT = Path(__file__).parents[1]
+SENTENCES = tomllib.loads((ROOT / "tests/sentences.toml").read_text(encoding="utf-8"))
 hypothesis.settings.register_profile("no deadline", deadline=None)  # the machine may be busy
 hypothesis.settings.load_profile("no deadline")
 SUBJECTS = ["the keeper", "a lantern", "our neighbour", "the tide", "one gull", "the old harbour"]
@@ -65,8 +68,9 @@ def _environment(shared):
     os.environ["TEXTGEN_CACHE"] = str(shared / "cache")
     paths = str(ROOT), os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    # of texts of 1,500 characters, which a user's runs write, nothing more is seen
-    generation.Evaluation = partial(generation.Evaluation, samples=8, length=300, prompted=150)
+    # of 15 texts of 1,000 characters, and of passages of 800, nothing more is seen
+    generation.Evaluation = partial(generation.Evaluation, samples=4, length=200, prompted=150)
+    building.PASSAGE_CHARACTERS, building.OPENING_CHARACTERS = 200, 100
 
 
 # whether graphs made from now on are compiled by XLA
@@ -279,6 +283,12 @@ def finished_run(shared, corpus_folder):
         return home / (name or arm)
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def asked_runs(finished_run) -> list[Path]:
+    subword = finished_run("subword", "backbone.ngrams={orders=[2,3],rows=97}")
+    return [finished_run("char", COUNTED), finished_run("word"), subword]
 
 
 @pytest.fixture

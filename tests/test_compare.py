@@ -15,11 +15,12 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from conftest import made_up
+from dishonest import Honest
 from matplotlib.figure import Figure
 from report_sample import contrast, sample
 
 import textgen as package
+from textgen.auditing.sources import RUN
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Contrast
 from textgen.data.documents import Document
@@ -31,18 +32,21 @@ from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
+from textgen.runs.folder import checksums
 
 TINY = ["training.updates=5", "sampling.samples=1"]
+ns = SimpleNamespace  # plain data
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, finished_run) -> Path:
     """Two seeds of a character arm and one of a word arm, finished; the first is audited."""
     home = tmp_path_factory.mktemp("compared")
-    shutil.copytree(finished_run("char"), home / "char-1")
+    first = shutil.copytree(finished_run("char"), home / "char-1")
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     shutil.copytree(finished_run("word", "tokenizer.minimum_count=74"), home / "word")
-    package.audit_model(home / "char-1", made_up(45, 1)).save()
+    own = {"model": str(first), "kind": RUN + "network", "sha256": checksums(first)}
+    replace(package.audit_model(Honest, "A passage."), **own).save()
     return home
 
 
@@ -69,11 +73,6 @@ def texts_of(comparison):
     return json.loads((comparison.folder / "texts.json").read_text(encoding="utf-8"))
 
 
-class ns(SimpleNamespace):  # noqa: N801 - plain data whose keys are attributes, too
-    def __getitem__(self, key):
-        return getattr(self, key)
-
-
 def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     char, words = compared.arms
     assert (char.name, char.seeds, words.name) == ("char", [1, 2], "word")
@@ -97,8 +96,8 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert (tested.first, tested.second) == ("word", "char")
     assert len(compared.warnings) == 2  # numbered texts, and equal updates on unequal amounts
     audits = [run.audits for arm in compared.arms for run in arm.runs]
-    assert audits == [["audited, network: passed 6 checks"], [], []]
-    assert page_of(compared).count(": passed 6 checks") == 1
+    assert audits == [["audited, network: the text is too short"], [], []]
+    assert page_of(compared).count(": the text is too short") == 1
 
 
 def test_passages_have_the_bits_of_the_run(compared, trained):

@@ -16,7 +16,7 @@ from textgen.data.loading import load_corpus
 
 FOLDER = ROOT / "experiments" / "benchmarks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
-SCRIPTS = [*ROOT.glob("*/benchmarks/*.py"), *ROOT.glob("e*/*.py"), *ROOT.glob("tests/[egkm]*.py")]
+SCRIPTS = [*ROOT.glob("*/benchmarks/*.py"), *ROOT.glob("experiments/*.py")]
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda path: path.stem)

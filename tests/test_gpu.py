@@ -1,12 +1,16 @@
-"""What a machine with a GPU would be given to run: traced without one, and not executed.
+"""What a machine with a GPU would be given to run: traced without one, and not executed; and what
+a GPU computes, where there is one.
 
-No function that XLA must compile may hold a kernel of cuDNN. ``tests/gpu.py`` needs a real GPU.
+No function that XLA must compile may hold a kernel of cuDNN.
 """
+
+import json
+from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import in_turn, tiny_experiment, toy_model
+from conftest import in_turn, tiny_experiment, toy_model, write_tales
 from test_backbone import KINDS, OBJECTIVES, can_be_built
 
 from textgen.core.settings import Training
@@ -15,6 +19,7 @@ from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.sampler import Stepper, write_tokens
 from textgen.models.backbones import GRU, LSTM
 from textgen.models.batches import Windows
+from textgen.runs.finished import Run
 from textgen.training.loop import new_step
 
 pytestmark = [pytest.mark.xla, pytest.mark.slow]
@@ -100,3 +105,33 @@ def test_xla_compiles_nothing_that_calls_cudnn(graphs, backbone, objective):
     assert ("CudnnRNNV3", True) not in found
     assert ("CudnnRNNV3", False) in found or not isinstance(backbone, (LSTM, GRU))
     assert any(inside for _, inside in found)  # what XLA can compile, it still does
+
+
+ON_A_GPU = [
+    ["word_small", "tokenizer.minimum_count=20"],
+    *(["char_small", each] for each in (
+        "seed=1", "backbone.kind=gru", "backbone.kind=mingru", "cache.learning_rate=1e-4",
+        'backbone={kind="transformer",units=[64]}', "objective.kind=encoder_decoder",
+        "training.deterministic=true",
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not tf.config.list_physical_devices("GPU"), reason="TensorFlow has no GPU")
+@pytest.mark.parametrize(("experiment", "own"), ON_A_GPU)
+def test_a_gpu_trains_writes_and_scores_as_the_processor_does(textgen, tmp_path, experiment, own):
+    write_tales(tmp_path / "tales", 400, 50)
+    settings = [own, "corpus.kind=folder", "corpus.path=tales", "training.updates=300"]
+    settings += ["training.validations=6", "sampling.length=200"]
+    command = partial(textgen, process=True, seconds=3600)
+    for name in ("first", "second")[: 1 + ("deterministic" in own)]:
+        command("run", experiment, "--name", name, *(f"--set={each}" for each in settings))
+    first, *again = (Run(folder).bits() for folder in sorted((tmp_path / "runs").iterdir()))
+    assert again in ([], [first])
+    for hidden in ({}, {"CUDA_VISIBLE_DEVICES": "-1"}):
+        found = command("score", "runs/first", "--split", "test", "--json", **hidden)
+        bits = json.loads(found.out)["parts"]["network"]["bits_per_character"]["total"]
+        assert bits == pytest.approx(first, abs=1e-3)
+    writing = "generate", "runs/first", "--seed", "1", "--json"
+    assert command(*writing).out == command(*writing).out

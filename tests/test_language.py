@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import spacy
 import wordfreq
-from conftest import made_up, small_experiment
-from sentences import SENTENCES
+from conftest import SENTENCES, made_up, small_experiment
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment

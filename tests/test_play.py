@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from asked import asked_runs, element, finish, price, set_value, shown, type_text, write
+from asked import element, finish, price, set_value, shown, type_text, write
 from chromium import RIGHT_TO_LEFT, headless, overflow, reading_order, requested, wait
 from conftest import made_up
 from selenium.webdriver import ActionChains, Keys
@@ -32,8 +32,8 @@ TEXT = "The keeper watched the tide. The keeper "
 
 
 @pytest.fixture(scope="module")
-def models(finished_run):
-    return {model.name: model for model in open_models(asked_runs(finished_run))}
+def models(asked_runs):
+    return {model.name: model for model in open_models(asked_runs)}
 
 
 @pytest.fixture(scope="module")

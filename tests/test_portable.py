@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from asked import asked_runs, finish, price, set_value, shown, type_text, write
+from asked import finish, price, set_value, shown, type_text, write
 from chromium import headless, overflow, requested
 from conftest import ENDINGS_LEARNT, made_up
 from report_sample import hostile
@@ -69,11 +69,10 @@ def run_script(driver, body, *arguments):
 
 
 @pytest.fixture(scope="module")
-def runs(finished_run):
+def runs(asked_runs, finished_run):
     """A page holds networks: that of characters has counts where it lies."""
-    folders = [*asked_runs(finished_run), finished_run("word", *LEVELS, name="endings")]
-    found = {folder.name: textgen.load_run(folder) for folder in folders}
-    return found
+    folders = [*asked_runs, finished_run("word", *LEVELS, name="endings")]
+    return {folder.name: textgen.load_run(folder) for folder in folders}
 
 
 def odd_texts(number, seed):
@@ -118,7 +117,7 @@ def fitted(kind):
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
     tokenizer = fitted(kind)
-    texts = [*odd_texts(1000, 2), TEXT]
+    texts = [*odd_texts(600, 2), TEXT]
     encode = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
         return given[1].map(text => tokenizer.encode(text))"""
     found = run_script(browser, encode, portable.portable_tokenizer(tokenizer), texts)

@@ -120,21 +120,15 @@ def test_an_answer_says_who_needs_fewer_bits():
     assert said in sentences.difference(row)
 
 
-def test_what_would_settle_a_difference_and_whether_it_may_be_below_the_margin_is_said():
-    row = contrast("first", "second", "too close to call", -0.01, "")
-    for needed, said in (
-        (Needed("seeds"), "more runs"),
-        (Needed("folds", 5), "5 folds"),
-        (Needed("documents", 30, True), "30 such documents and at least two seeds"),
-        (Needed("documents", 501), "501 such documents"),
-    ):
-        assert said in sentences.advice(ContrastRow(**row | {"needed": needed}))
-    row |= {"needed": Needed("documents", 6), "low": None, "high": None}
-    assert "Hold out 6 documents" in sentences.advice(ContrastRow(**row))
-    for low, high, small in ((-0.011, -0.009, True), (-0.03, -0.011, False)):
-        row = contrast("word", "char", "better", -0.02, "") | {"low": low, "high": high}
-        caveat = sentences.caveat(ContrastRow(**row))
-        assert ("Less than 0.01 would count as no difference." in caveat) is small
+def test_advice_names_what_is_needed_and_a_caveat_the_margin():
+    row = contrast("first", "second", "too close to call", -0.02, "")
+    documents = (Needed("documents", number) for number in (30, 501))
+    for needed in (Needed("seeds"), Needed("folds", 5), *documents):
+        said = sentences.advice(ContrastRow(**row | {"needed": needed}))
+        assert all(part in said for part in (needed.what, str(needed.number or "")))
+    for nearest, small in ((-0.009, True), (-0.011, False)):
+        changed = {"verdict": "better", "low": -0.03, "high": nearest}
+        assert ("no difference" in sentences.caveat(ContrastRow(**row | changed))) is small
 
 
 def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():

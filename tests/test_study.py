@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -18,8 +19,10 @@ from unittest.mock import Mock
 import filelock
 import pytest
 from conftest import load_progress, write_experiment
+from test_grid import run_here
 
 from textgen import cli
+from textgen.core import system
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.system import write_file
@@ -85,6 +88,18 @@ def done(tmp_path_factory, corpus_folder):
         run(path, workers=2)
     folder = path.parent / "runs" / "trial"
     return SimpleNamespace(folder=folder, calls=calls, error=str(caught.value))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, corpus_folder):
+    """The folder of a study of one arm, trained in this process; it is only read from."""
+    path = write(tmp_path_factory.mktemp("alone"), corpus_folder, UPDATES + CHAR)
+    with recorded(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execution, "run_all", partial(run_here, [], None))
+        for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
+            patch.setitem(system.tensorflow_in_effect, name, 1)
+        run(path)
+    return path.parent / "runs" / "trial"
 
 
 def bits(folder):
@@ -201,6 +216,7 @@ def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
     assert studies.measure(load_experiment(experiment_file), seconds=0.1)["seconds_per_update"]
 
 
+@pytest.mark.slow
 def test_an_arm_that_fails_takes_no_other_down(done):
     stored = load_experiment(done.folder / "char-1" / "experiment.toml")
     assert (stored.name, stored.training.updates, stored.training.threads) == ("char-1", 150, 1)
@@ -211,8 +227,8 @@ def test_an_arm_that_fails_takes_no_other_down(done):
 
 
 @pytest.fixture
-def copied(done, tmp_path, monkeypatch):
-    folder = shutil.copytree(done.folder, tmp_path / "runs" / "trial")
+def copied(alone, tmp_path, monkeypatch):
+    folder = shutil.copytree(alone, tmp_path / "runs" / "trial")
     for seed in (3, 7):
         file = shutil.copytree(folder / "char-1", folder / f"twin-{seed}") / "experiment.toml"
         changes = [f"name=twin-{seed}", f"seed={seed}", "sampling.length=61"]
@@ -335,31 +351,43 @@ def test_another_or_a_damaged_run_is_refused(copied, written, settings, name, ch
         run(path)
 
 
+KILLS = int(os.environ.get("KILLS", "1"))
+ENDINGS = [(os.kill, signal.SIGKILL), (os.kill, signal.SIGTERM), (os.killpg, signal.SIGKILL)]
+
+
 @pytest.mark.slow
-def test_a_killed_study_goes_on_and_ends_with_the_same_figures(done, tmp_path, written, temporary):
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_killed_study_ends_with_the_same_figures(done, tmp_path, written, temporary, number):
+    """The first is killed as soon as there is a checkpoint, others at any moment."""
     path = written(UPDATES + CHAR)
     command = [sys.executable, "-m", "textgen", "study", path]
     environment = os.environ | {"TMPDIR": str(temporary)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
     folder = tmp_path / "runs" / "trial" / "char-1"
-    while process.poll() is None and not (folder / "checkpoint.npz").exists():
+    if number:
+        time.sleep(random.Random(number).uniform(0, 30))
+    while not number and process.poll() is None and not (folder / "checkpoint.npz").exists():
         time.sleep(0.02)
-    process.kill()
+    end, signal_number = ENDINGS[number % len(ENDINGS)]
+    end(process.pid, signal_number)  # if it is over, it is a zombie until it is waited for
     process.wait()
+    folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / run_folder.LOCK, timeout=240):
-        assert not (folder / "metrics.json").exists()
-        assert load_progress(folder).updates >= 50
+        assert number or not (folder / "metrics.json").exists()
+        assert number or load_progress(folder).updates >= 50
     with recorded():
         run(path)
     assert bits(folder) == bits(done.folder / "char-1")
+    for name in ("tokens.npz", "texts.json"):
+        assert (folder / name).read_bytes() == (done.folder / "char-1" / name).read_bytes()
     assert list(temporary.iterdir()) == []
 
 
-def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypatch):
+def test_no_process_is_left_when_a_study_is_interrupted(alone, tmp_path, monkeypatch):
     started, inner = [], subprocess.Popen
     popen = Mock(side_effect=lambda *a, **b: started.append(inner(*a, **b)) or started[-1])
     monkeypatch.setattr(workers.subprocess, "Popen", popen)
-    path = done.folder / "char-1" / "experiment.toml"
+    path = alone / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abcd"]
 
     def interrupt():
@@ -378,17 +406,17 @@ def test_no_process_is_left_when_a_study_is_interrupted(done, tmp_path, monkeypa
     assert all(process.wait(60) is not None for process in started)
 
 
-def test_a_run_whose_results_are_missing_or_damaged_fails_alone(done, tmp_path):
+def test_a_run_whose_results_are_missing_or_damaged_fails_alone(alone, tmp_path):
     class Elsewhere:
         """Machines of which the first shares no folder, and the second writes half of a file."""
 
         def run(self, arguments, log):
             if log.stem != "a":
-                shutil.copytree(done.folder / "char-1", tmp_path / log.stem)
+                shutil.copytree(alone / "char-1", tmp_path / log.stem)
             if log.stem == "b":
                 (tmp_path / "b" / "metrics.json").write_text("{")
 
-    path = done.folder / "char-1" / "experiment.toml"
+    path = alone / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abc"]
     ended = workers.run_all(experiments, tmp_path, Elsewhere())
     failures = {name: failure or "none" for name, failure, _ in ended}

@@ -9,11 +9,10 @@ import re
 import numpy as np
 import pytest
 import regex
-from conftest import POLICIES, fitted, made_up, plug_ins
+from conftest import POLICIES, SENTENCES, fitted, made_up, plug_ins
 from fuzz.targets import encode, loaded
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sentences import SENTENCES
 from uniseg.wordbreak import words as segments
 
 from textgen.core import settings as plugins

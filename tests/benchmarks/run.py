@@ -7,13 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-import corpus
 import quality
 import training_step
 from timing import PAGE, page, table
 
 PARTS = {"training_step": training_step.measure, "quality": quality.measure}
-PARTS["memory"] = corpus.memory
 
 
 def described():

@@ -40,8 +40,8 @@ ODD = [
 ]  # fmt: skip
 
 
-# something that takes bytes; bytes that get somewhere, from which a fuzzer starts; how many inputs
-# hypothesis tries in the suite
+# something that takes bytes; bytes that get somewhere, from which others are made; how many the
+# suite tries
 Target = namedtuple("Target", "check seeds examples")
 
 
