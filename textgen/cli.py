@@ -126,7 +126,7 @@ def _generate(parser: Parser) -> None:
     temperature = "sampling temperature; below 1, likelier tokens are preferred"
     parser.option("--temperature", temperature, type=float, default=Sampling.temperature)
     parser.option("--top-k", "sample from the k most probable tokens; 0: all", type=int, default=0)
-    top_p = "sample from the most probable tokens of this total mass"
+    top_p = "sample from the most probable tokens that together reach this probability"
     parser.option("--top-p", top_p, type=float, default=1.0)
     parser.option("--seed", "seed that repeats a text (default: a new one each time)", type=int)
     parser.option("--samples", "number of texts", type=int, default=1)
@@ -141,7 +141,7 @@ def _generate(parser: Parser) -> None:
 
 
 def _play(parser: Parser) -> None:
-    """ask trained models side by side, in a page"""
+    """ask trained models side by side, on a page"""
     parser.option("runs", "run folders, e.g. runs/char", type=Path, nargs="+", metavar="RUN")
     parser.option("--port", "port of the page; 0: any free port", type=int, default=0)
     parser.part("that answers until another is chosen")
@@ -158,7 +158,7 @@ def _audit(parser: Parser) -> None:
     parser.option("--unit", "unit of the claim", choices=UNITS, default="bits_per_character")
     parser.flag("--end-counted", "the claim counts the end of the text as one more character")
     parser.flag("--no-end", "do not charge a Hugging Face model for the end of the text")
-    parser.part("that is audited (for a run of textgen)")
+    parser.part("that is audited, for a run of textgen")
     output = "file for the audit (default: audit.json in the run's folder, or here)"
     parser.option("--output", output, type=Path)
     parser.flag("--json", "print the audit as JSON")
@@ -191,7 +191,7 @@ def _baseline(parser: Parser) -> None:
     """score n-grams or compressors on an experiment's text"""
     parser.option("experiment", EXPERIMENT, type=Path)
     kinds = ", ".join(sorted(plugin_table("baseline")))
-    parser.option("--kind", f"one of {kinds}; kneser_ney if not given", metavar="KIND")
+    parser.option("--kind", f"one of {kinds} (default: kneser_ney)", metavar="KIND")
     order = "longest n-gram in tokens (default 4), or context of ppmd in bytes (default 8); may be"
     form: dict[str, Any] = {"action": "append", "dest": "orders", "metavar": "N", "default": []}
     parser.option("--order", f"{order} repeated", type=int, **form)

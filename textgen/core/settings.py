@@ -485,7 +485,7 @@ class Sampling:
         samples: number of samples after each prompt.
         temperature: below 1, likelier tokens are preferred; 0: always the likeliest token.
         top_k: sample from the k most probable tokens; 0: from all.
-        top_p: sample from the most probable tokens of this total mass.
+        top_p: sample from the most probable tokens that together reach this probability.
         fill: what replaces a generated placeholder: a word drawn with the probability that is
             charged for it (``"scored"``), a training word that reads well there (``"pool"``), or a
             mark.
