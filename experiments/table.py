@@ -340,6 +340,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "costs": costs_table,
     "samples": samples_quoted,
     "tuned": lambda: tuned_table("tune"),
+    "tuned_second": lambda: tuned_table("tune_shakespeare"),
+    "tuned_both": tuned_both_table,
     "matched_bits": lambda: grid_bits_table("study_matched"),
     "matched_leads": lambda: grid_leads_table("study_matched"),
     "parts": parts_table,

@@ -24,7 +24,7 @@ PACKAGE = Path(__file__).parents[1]
 # folders in there whose files come with it, too.
 _PLACES = [folder / "experiments" for folder in (PACKAGE.parent, PACKAGE)]
 EXPERIMENT_FOLDERS = tuple(folder for folder in _PLACES if (folder / "base.toml").is_file())
-EXPERIMENT_SUBFOLDERS = ("article", "benchmarks", "levels", "matched", "tuned")
+EXPERIMENT_SUBFOLDERS = ("article", "benchmarks", "levels", "matched", "matched_60s", "tuned")
 
 
 @dataclass(frozen=True, kw_only=True)
