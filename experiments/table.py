@@ -18,7 +18,7 @@ import statistics
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -312,26 +312,34 @@ def tuned_table(name: str) -> str:
     return summary(found, found.search.seconds[-1:])
 
 
-def tuned_both_table() -> str:
-    """Mean regret of characters, subwords and words after 300 seconds, on each of two texts, of the
-    settings that both have tried, the least mean of both first."""
-    regrets = list[dict[str, float]]()
-    for names in (("tune", "tune_austen"), ("tune_shakespeare",)):
-        bits = {arm: dict[str, float]() for arm in LEVELS.values()}
-        for found, arm in itertools.product(map(search, names), bits):
-            costs = found.costs(300)[arm].items()
-            bits[arm] |= {json.dumps(list(found.settings[n].values())): cost for n, cost in costs}
-        tried = set.intersection(*(set(own) for own in bits.values()))
-        least = {arm: min(own.values()) for arm, own in bits.items()}
-        above = {key: [own[key] - least[arm] for arm, own in bits.items()] for key in tried}
-        regrets.append({key: statistics.mean(own) for key, own in above.items()})
-    both = sorted(set(regrets[0]) & set(regrets[1]), key=lambda k: sum(own[k] for own in regrets))
-    rows = [
-        [*map(json.dumps, json.loads(key)), *(f"{x:.4f}" for x in (*own, statistics.mean(own)))]
-        for key in both
-        for own in [[regret[key] for regret in regrets]]
+def searches(first: str, *others: str) -> Tuning:
+    """Searches on one text as one."""
+    found = search(first)
+    settings, trials = [*found.settings], [*found.trials]
+    for other in map(search, others):
+        trials += (replace(t, setting=t.setting + len(settings)) for t in other.trials)
+        settings += other.settings
+    return replace(found, settings=settings, trials=trials)
+
+
+def regrets_on_both() -> list[tuple[dict[str, Any], list[float]]]:
+    """Settings that two texts have tried for 300 seconds, and the mean regret on either and on
+    both; the least on both first."""
+    austen, shakespeare = searches("tune", "tune_austen"), searches("tune_shakespeare")
+    on_austen, on_shakespeare = austen.regrets(300), shakespeare.regrets(300)
+    pairs = [
+        (austen.settings[n], [own, other, (own + other) / 2])
+        for (n, own), (m, other) in itertools.product(on_austen.items(), on_shakespeare.items())
+        if austen.settings[n] == shakespeare.settings[m]
     ]
-    names = "|".join(name.rpartition(".")[2] for name in search("tune").settings[0])
+    return sorted(pairs, key=lambda pair: pair[1][-1])
+
+
+def tuned_both_table() -> str:
+    """:func:`regrets_on_both`."""
+    found = regrets_on_both()
+    rows = [[*map(json.dumps, s.values()), *(f"{r:.4f}" for r in own)] for s, own in found]
+    names = "|".join(name.rpartition(".")[2] for name in found[0][0])
     return table(f"{names}|Austen|tiny Shakespeare|mean", rows)
 
 

@@ -1,5 +1,6 @@
 """Figures, links, commands and references on the pages are those of the runs and of the code."""
 
+import json
 import re
 import shlex
 import sys
@@ -11,6 +12,8 @@ import pytest
 from conftest import ROOT
 
 from textgen import cli
+from textgen.core.experiment import load_experiment
+from textgen.report.arms import flat_settings
 
 sys.path.insert(0, str(ROOT / "experiments"))
 sys.path.insert(0, str(ROOT / "docs"))
@@ -75,6 +78,13 @@ def test_an_index_has_every_page():
     assert sorted(listed) == sorted(path.name for path in log.glob("2*.md"))
     listed = re.findall(r"\]\(([\w-]+)\.md\)", GUIDES["README"])
     assert sorted(listed) == sorted(GUIDES.keys() - {"README"})
+
+
+@pytest.mark.parametrize("arm", ["characters", "subwords", "words", "word_spell"])
+def test_matched_arms_have_the_setting_that_suits_both_texts(arm):
+    values, _ = table.regrets_on_both()[0]
+    wanted = {(name, json.dumps(value)) for name, value in values.items() if name != "span"}
+    assert wanted <= {*flat_settings(load_experiment(f"matched/{arm}").resolved)}
 
 
 @pytest.mark.parametrize("path", sorted(table.RESULTS.glob("*.json")), ids=lambda p: p.stem)
