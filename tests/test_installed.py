@@ -42,7 +42,7 @@ def test_an_installed_wheel_runs_compares_and_tries(tmp_path):
     run(*pip, "wheel", *build, ROOT)
     (wheel,) = tmp_path.glob("*.whl")
     run(PYTHON, "-m", "venv", "--without-pip", there)
-    install = *pip, "--python", there / "bin" / "python", "install"
+    install = *pip, "--python", there / "bin" / "python", "install", "--no-compile"
     run(*install, "--require-hashes", "--requirement", ROOT / "requirements-cpu.lock")
     run(*install, "--no-deps", wheel)
     textgen = there / "bin" / "textgen"
