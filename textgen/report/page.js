@@ -9,29 +9,21 @@ const keep = (key, value) => {
 };
 
 // A word in a passage: its stretches under all arms, and what each pays for them
-const stretches = (text) => {
-  let end = 0;
-  return text.stretches ??= all("i", text).map((node) => {
-    const gap = node.previousSibling?.nodeType === Node.TEXT_NODE ? node.previousSibling.length : 0;
-    const from = end + gap, [model, spelling] = node.dataset.b.split(" ").map(Number);
-    end = from + node.textContent.length;
-    return { node, from, end, model, spelling };
-  });
-};
 const point = (node) => {
-  const box = node.closest(".passage"), texts = all("article:not(.off) .text", box);
-  let { from, end } = stretches(node.closest(".text")).find((it) => it.node === node);
-  const touched = (text) => stretches(text).filter((it) => it.from < end && it.end > from);
-  for (let again = 0; again < 3; again++)
-    for (const it of texts.flatMap(touched)) [from, end] = [Math.min(from, it.from), Math.max(end, it.end)];
+  const box = node.closest(".passage"), covering = (text) => all(`[data-w="${node.dataset.w}"]`, text);
   for (const old of all(".on", box)) old.classList.remove("on");
-  const costs = texts.map((text) => {
-    const parts = touched(text), sum = (key) => parts.reduce((total, it) => total + it[key], 0);
-    for (const it of parts) it.node.classList.add("on");
-    const spelling = sum("spelling"), note = spelling ? ` (${spelling.toFixed(1)} of them spelling)` : "";
-    return `${text.closest("article").dataset.name} ${(sum("model") + spelling).toFixed(1)} bits${note}`;
+  const costs = all("article:not(.off) .text", box).map((text) => {
+    let total = 0, spelled = 0;
+    for (const it of covering(text)) {
+      const [model, spelling] = it.dataset.b.split(" ").map(Number);
+      [total, spelled] = [total + model + spelling, spelled + spelling];
+      it.classList.add("on");
+    }
+    const note = spelled ? ` (${spelled.toFixed(1)} of them spelling)` : "";
+    return `${text.closest("article").dataset.name} ${total.toFixed(1)} bits${note}`;
   });
-  say(`“\u2068${touched(node.closest(".text")).map((it) => it.node.textContent).join("").replace(/\n/g, "↵")}\u2069”: ${costs.join(" · ")}`);
+  const word = covering(node.closest(".text")).map((it) => it.textContent).join("").replace(/\n/g, "↵");
+  say(`“\u2068${word}\u2069”: ${costs.join(" · ")}`);
 };
 
 for (const text of all(".passage .text"))  // on a narrow screen, where each has a scroll bar

@@ -9,7 +9,7 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -226,17 +226,21 @@ def _mean(curves: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean([points[: min(map(len, curves))] for points in curves], axis=0)
 
 
-def stretches(passage: Passage, name: str) -> Iterator[tuple[str, int | None, str]]:
-    """A passage in stretches, those of an arm with their colour and their bits."""
-    done = 0
+def stretches(passage: Passage, name: str) -> Iterator[tuple[str, int | None, str, int]]:
+    """A passage in stretches, those of an arm with their colour, their bits, and a number that they
+    share with the stretches of all arms that overlap them."""
+    begins = np.ones(len(passage.text) + 1, np.int64)
+    for first, end, *_ in chain(*passage.arms.values()):
+        begins[first + 1 : end] = 0
+    numbers, done = begins.cumsum().tolist(), 0
     for first, end, model, spelling in passage.arms[name]:
         start = max(done, first)
         if end > start:
             heat = bisect_right(HEAT_EDGES, (model + spelling) / max(1, end - first))
-            yield passage.text[done:start], None, ""
-            yield passage.text[start:end], heat, f"{model:.2f} {spelling:.2f}"
+            yield passage.text[done:start], None, "", 0
+            yield passage.text[start:end], heat, f"{model:.2f} {spelling:.2f}", numbers[start]
             done = end
-    yield passage.text[done:], None, ""
+    yield passage.text[done:], None, "", 0
 
 
 def mean_bits(passage: Passage, name: str) -> float:
