@@ -97,7 +97,8 @@ def start_tensorflow() -> None:
 
 
 SLOWEST = (
-    "installed training study run compare finished honesty sampling output auditing golden play"
+    "installed study compare honesty run training auditing portable baselines golden play "
+    "finished word_surprisal output report_page spelling backbone"
 ).split()
 FAST = (
     "baselines cache config corpora embeddings fuzz grid language machine metrics packaging "
