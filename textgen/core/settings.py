@@ -368,7 +368,7 @@ def check_rising(name: str, values: Sequence[Any]) -> None:
     """
     numbers = [math.inf if value == "all" else value for value in values]
     if numbers != sorted({*numbers}):
-        raise ValueError(f"{name} must rise: {list(values)}")
+        raise ValueError(f"{name} must be ascending: {list(values)}")
 
 
 @dataclass(frozen=True)
@@ -450,7 +450,7 @@ class Training:
         watch: the figure that picks the weights: bits per character of the validation text, or the
             loss on the training text.
         threads: threads of TensorFlow; 0: one per core.
-        deterministic: refuse operations with results that depend on the order of threads.
+        deterministic: refuse operations whose results depend on the order of threads.
     """
 
     seconds: Positive | None = None
