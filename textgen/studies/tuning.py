@@ -253,7 +253,7 @@ def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
     table = markdown_table([*heads, "mean regret"], rows)
     best = ", ".join(f"{arm} {setting}" for arm, setting in tuning.tuned(budgets[-1]).items())
     matched, number = next(iter(tuning.regrets(budgets[-1]))), len(tuning.settings)
-    return f"Matched: setting {matched}. Tuned: {best}. {number} settings per arm.\n\n{table}\n"
+    return f"Matched: setting {matched}. Tuned: {best}. {number} settings an arm.\n\n{table}\n"
 
 
 def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
