@@ -131,7 +131,7 @@ class Screen:
             f"  {tokenizer.size:,} tokens of {tokenizer.characters_per_token:.2f} characters, "
             f"{experiment.backbone.label}, {network.count_params():,} parameters; context: "
             f"{experiment.objective.context}\n"
-            f"  prepared in {prepared.seconds:.1f} s (counts towards a budget of seconds)"
+            f"  prepared in {prepared.seconds:.1f} s (counts towards a budget in seconds)"
         )
         self._external(prepared.extra_data)
 
