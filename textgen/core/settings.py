@@ -445,8 +445,8 @@ class Training:
         validations: number of validations within the budget, or one per epoch if that is more.
             Each validation writes a checkpoint and keeps the best weights. Intervals are as even as
             possible; a training too short for ten updates per validation has fewer validations.
-        patience: number of validations without a better figure after which training ends early; with
-            one or two, training does not cool. 0: no early end.
+        patience: number of validations without a better figure after which training ends early;
+            with one or two, training does not cool. 0: no early end.
         watch: the figure that picks the weights: bits per character of the validation text, or the
             loss on the training text.
         threads: threads of TensorFlow; 0: one per core.
@@ -476,7 +476,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn after training. Together the samples have at most 10,000,000 characters.
+    """How samples are drawn after training. Together the samples have at most 10,000,000
+    characters.
 
     Args:
         prompts: how the samples begin.
