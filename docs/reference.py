@@ -119,7 +119,8 @@ def command_line():
     for name, (add_arguments, _) in cli.COMMANDS.items():
         parser = cli.Parser(f"textgen {name}", formatter_class=partial(cli.Help, width=100))
         add_arguments(parser)
-        yield from (f"## `textgen {name}`", prose(add_arguments.__doc__).capitalize() + ".")
+        text = prose(add_arguments.__doc__)
+        yield from (f"## `textgen {name}`", f"{text[:1].upper()}{text[1:]}.")
         yield f"```\n{parser.format_help()}```"
 
 

@@ -288,9 +288,9 @@ def test_a_run_has_and_shows_audits_of_itself_alone(tmp_path, finished_run, monk
     monkeypatch.chdir(run)
     other = shutil.copytree(run, tmp_path / "other")
     for path in (None, "audit.json", run / "audit_with_cache.json", other / "metrics.json"):
-        with pytest.raises(TextgenError, match="audits of this run alone"):
+        with pytest.raises(TextgenError, match="audits of that run alone"):
             package.audit_model(Honest, TEXT[:60]).save(path)
-    with pytest.raises(TextgenError, match="audits of this run alone"):
+    with pytest.raises(TextgenError, match="audits of that run alone"):
         audit.save(other / "audit.json")
     dataclasses.replace(audit, model=".").save()
     dataclasses.replace(audit, model="../other").save()

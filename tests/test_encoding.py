@@ -147,7 +147,7 @@ def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_lim
         (folder / file).unlink(missing_ok=True)
         if harm:
             (folder / file).write_bytes(harm)
-        for note in (f"{folder} is damaged and is computed again", ""):
+        for note in (f"{folder} is damaged and will be recomputed", ""):
             again, said = tokens()
             np.testing.assert_array_equal(again, first)
             assert note in said

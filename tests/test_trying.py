@@ -106,7 +106,7 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     short, long = (trying.training_seconds(3, 1.5, n) for n in (300_000, 4_000_000))
     assert 60 < short < 90
     assert 20 < long < short
-    with pytest.raises(TextgenError, match=r"--minutes [0-9.]+ at least"):
+    with pytest.raises(TextgenError, match=r"at least --minutes [0-9.]+"):
         trying.training_seconds(3, 1.5, 40_000_000)
 
 

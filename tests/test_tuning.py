@@ -132,7 +132,7 @@ def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
         ("dropout", "drop", "unknown setting"),
         ("[0.0, 0.1, 0.2]", "[0.0, 1.5]", "less than 1"),
         ("[0.0, 0.1, 0.2]", "[]", "at least 1"),
-        ("[1, 2]", "[2, 1]", "must rise"),
+        ("[1, 2]", "[2, 1]", "must be ascending"),
         ("keep = 1", 'matched = ["wild"]', "no arm 'wild'"),
         ('"backbone.dropout"', '"training.seconds"', "the study decides"),
         ("[tune.space]", "more = [{space = {drop = [1]}}]\n[tune.space]", "unknown setting"),

@@ -69,7 +69,7 @@ def _try(parser: Parser) -> None:
     text += "pip install '.[formats]' also .docx, .epub, .html and .xml"
     parser.option("texts", text, nargs="?", type=Path)
     parser.option("--minutes", "total time, planning and report included", type=float, default=3.0)
-    parser.option("--seeds", "trainings of each model", type=int, default=1)
+    parser.option("--seeds", "training runs of each model", type=int, default=1)
     parser.option("--language", "language of the texts, e.g. Swahili or sw (default: detected)")
     parser.flag("--overwrite", "replace a different study of the same name, and its runs")
     parser.flag("--open", "open the page in a browser")
@@ -100,7 +100,7 @@ def _study(parser: Parser) -> None:
 def _tune(parser: Parser) -> None:
     """try one list of settings on every arm of a study; write matched and tuned experiment files"""
     parser.option("path", "a TOML file with a table [tune]", metavar="study", type=Path)
-    parser.option("--workers", "trainings at once, e.g. one per idle core", type=int, default=1)
+    parser.option("--workers", "training runs at once, e.g. one per idle core", type=int, default=1)
     parser.flag("--overwrite", "discard earlier trials and begin again")
     parser.output("reports")
 
@@ -141,7 +141,7 @@ def _generate(parser: Parser) -> None:
 
 
 def _play(parser: Parser) -> None:
-    """ask trained models side by side, on a page"""
+    """prompt trained models side by side, in a browser"""
     parser.option("runs", "run folders, e.g. runs/char", type=Path, nargs="+", metavar="RUN")
     parser.option("--port", "port of the page; 0: any free port", type=int, default=0)
     parser.part("that answers until another is chosen")
@@ -159,7 +159,7 @@ def _audit(parser: Parser) -> None:
     parser.flag("--end-counted", "the claim counts the end of the text as one more character")
     parser.flag("--no-end", "do not charge a Hugging Face model for the end of the text")
     parser.part("that is audited, for a run of textgen")
-    output = "file for the audit (default: audit.json in the run's folder, or here)"
+    output = "file for the audit (default: audit.json in the run's folder, else in this one)"
     parser.option("--output", output, type=Path)
     parser.flag("--json", "print the audit as JSON")
 
@@ -174,7 +174,7 @@ def _score(parser: Parser) -> None:
     words = "write each word's surprisal to this CSV; an upper bound for word and subword models"
     parser.option("--words", words, type=Path, metavar="FILE.csv")
     parser.flag("--entropy", "with --words: also the entropy of the next token before each word")
-    parser.part("that colours the passage; --words has all parts")
+    parser.part("whose bits colour the passage; --words has all parts")
     parser.flag("--json", "print JSON")
 
 
@@ -195,7 +195,7 @@ def _baseline(parser: Parser) -> None:
     order = "longest n-gram in tokens (default 4), or context of ppmd in bytes (default 8); may be"
     form: dict[str, Any] = {"action": "append", "dest": "orders", "metavar": "N", "default": []}
     parser.option("--order", f"{order} repeated", type=int, **form)
-    program = "for --kind command: the call of a compressor, with {input} for the file, e.g. "
+    program = "for --kind command: a compressor's command line, with {input} for the file, e.g. "
     parser.option("--command", program + '"paq8px -8 {input}" (default: zpaq -m5)')
     parser.overrides("split.seed=1")
     parser.flag("--json", "one JSON record per model")

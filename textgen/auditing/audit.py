@@ -102,7 +102,7 @@ class Audit:
         path = Path(path or (own or [Path("audit.json")])[0])
         is_own = path.resolve() in [file.resolve() for file in own]
         if (path.parent / "manifest.json").exists() and not is_own:
-            message = f"{path} was not written: a run's folder holds audits of this run alone"
+            message = f"{path} was not written: a run's folder holds audits of that run alone"
             raise TextgenError(message, "write the audit elsewhere: --output FILE")
         write_json(path, asdict(self))
 

@@ -70,7 +70,7 @@ class Diverged(TextgenError):  # noqa: N818 - the field's word
 def write_failed(path: Path, error: OSError, safe: str) -> TextgenError:
     """The error for a file that could not be written; ``safe`` says what is unharmed."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    cure = "free some space" if full else "choose a folder that can be written"
+    cure = "free some space" if full else "choose a folder that you can write to"
     message = f"{path} could not be written: {error.strerror or error}"
     return TextgenError(message, f"{safe}; {cure} and repeat the command to continue")
 

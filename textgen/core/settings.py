@@ -368,7 +368,7 @@ def check_rising(name: str, values: Sequence[Any]) -> None:
     """
     numbers = [math.inf if value == "all" else value for value in values]
     if numbers != sorted({*numbers}):
-        raise ValueError(f"{name} must rise: {list(values)}")
+        raise ValueError(f"{name} must be ascending: {list(values)}")
 
 
 @dataclass(frozen=True)
@@ -445,12 +445,12 @@ class Training:
         validations: number of validations within the budget, or one per epoch if that is more.
             Each validation writes a checkpoint and keeps the best weights. Intervals are as even as
             possible; a training too short for ten updates per validation has fewer validations.
-        patience: number of validations without a better figure that ends a training; with one or
-            two, a training does not cool. 0: no early end.
+        patience: number of validations without a better figure after which training ends early;
+            with one or two, training does not cool. 0: no early end.
         watch: the figure that picks the weights: bits per character of the validation text, or the
             loss on the training text.
         threads: threads of TensorFlow; 0: one per core.
-        deterministic: refuse operations with results that depend on the order of threads.
+        deterministic: refuse operations whose results depend on the order of threads.
     """
 
     seconds: Positive | None = None
@@ -476,7 +476,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn after training. All of them together have no more than 10,000,000
+    """How samples are drawn after training. Together the samples have at most 10,000,000
     characters.
 
     Args:

@@ -209,7 +209,7 @@ def cached_folder(
                 os.utime(folder)
             return content
     if folder.exists():
-        print(visible(f"note: {folder} is damaged and is computed again"), file=sys.stderr)
+        print(visible(f"note: {folder} is damaged and will be recomputed"), file=sys.stderr)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_unused(folder.parent)

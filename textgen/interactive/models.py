@@ -94,7 +94,7 @@ class PlayModel:
             TextgenError: it is too long or cannot be read, or there is no such part.
         """
         if part not in self.parts:
-            raise TextgenError(f"{self.name} has no part to ask: {PART_LABELS.get(part, part)}")
+            raise TextgenError(f"{self.name} has no such part: {PART_LABELS.get(part, part)}")
         if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
             message = f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued"
             raise RefusedText(message, place=(0, excess))

@@ -209,5 +209,5 @@ def play(runs: Sequence[Path], port: int, part: PartName) -> None:
     )
     address = f"http://{HOST}:{listening.getsockname()[1]}/{token}/"
     with listening, suppress(KeyboardInterrupt):  # uvicorn has closed everything by then
-        print(f"\n{address}\nCtrl-C ends it", flush=True)
+        print(f"\n{address}\nPress Ctrl-C to stop the server", flush=True)
         uvicorn.Server(config).run(sockets=[listening])

@@ -149,7 +149,7 @@ def compare_runs(
         part: the part of the models that answers (:mod:`textgen.evaluation.model`).
         command: the command that repeats the report; by default, made from the other arguments.
         different_texts: accept runs on different texts or splits, and flag them.
-        embed: arms to embed in the page, for readers to ask; empty for all, None for none.
+        embed: arms to embed in the page, for readers to prompt; empty for all, None for none.
         reports_folder: the folder for reports.
         quiet: print only warnings.
 
@@ -352,7 +352,7 @@ def result_lines(report: Report) -> list[str]:
     without = sentences.without_network(report)
     best = [without[arm.name] for arm in report.scored[:1] if without]
     elsewhere = [row for row in report.references if row.part == "network"]
-    leads = [f"Beside {row.label}, {sentences.leads(row)}" for row in elsewhere]
+    leads = [f"Compared with {row.label}, {sentences.leads(row)}" for row in elsewhere]
     return [str(claims[0]), claims[0].caveat, *best, *leads]
 
 

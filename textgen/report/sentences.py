@@ -142,7 +142,7 @@ def by_other_parts(contrast: schema.ContrastRow) -> str:
     parts = []
     for part, found in contrast.parts.items():
         fewer = (found.difference < 0) == (contrast.difference < 0)
-        bits = f"{abs(found.difference):.3f} {'fewer' if fewer else 'more'} with {ahead}"
+        bits = f"{needs(ahead)} {abs(found.difference):.3f} {'fewer' if fewer else 'more'}"
         bits += ", too close to call" * (found.verdict is Verdict.TOO_CLOSE)
         parts.append(f"{BY_PART[part]}: {bits}.")
     return " ".join(parts)
@@ -287,7 +287,7 @@ def overfitting_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:
         best = (c.updates[int(np.argmin(c.validation))] for c in curves)
         if curves and (share := max(best) / max(row.updates_planned, *row.updates)) <= 0.5:
             said = f"was best after {share:.0%} of its training"
-            early[row.name] = f"{said}; the weights of that point are scored"
+            early[row.name] = f"{said}; the weights from that point are scored"
     text = "Longer training will not help the arms named here; more text or dropout might."
     return [schema.Caution(text=text, by_arm=early)] if early else []
 
@@ -297,7 +297,7 @@ def looping_cautions(generated: schema.Generated) -> list[schema.Caution]:
     place = generated.settings["temperatures"].index(generated.settings["temperature"])
     loops = {arm: rows[place]["loops"][0] or 0.0 for arm, rows in generated.arms.items()}
     often = {arm: share for arm, share in loops.items() if share > MAX_LOOPS}
-    notes = {arm: f"repeats {share:.0%} of its words at once" for arm, share in often.items()}
+    notes = {arm: f"repeats {share:.0%} of its words immediately" for arm, share in often.items()}
     text = "Better prediction is not better writing: samples run in loops."
     return [schema.Caution(text=text, by_arm=notes)] if notes else []
 

@@ -131,7 +131,7 @@ class Screen:
             f"  {tokenizer.size:,} tokens of {tokenizer.characters_per_token:.2f} characters, "
             f"{experiment.backbone.label}, {network.count_params():,} parameters; context: "
             f"{experiment.objective.context}\n"
-            f"  prepared in {prepared.seconds:.1f} s (counts towards a budget of seconds)"
+            f"  prepared in {prepared.seconds:.1f} s (counts towards a budget in seconds)"
         )
         self._external(prepared.extra_data)
 
@@ -326,7 +326,7 @@ def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
     """Sentences about what :meth:`textgen.runs.finished.Run.seen_in_training` returned."""
     copied, other = seen["copied"], [f"{b} for {a}" for a, b in seen["other_spellings"].items()]
     if seen["whole"]:
-        yield "the training text contains this passage word for word: no figure for unseen text"
+        yield "the training text contains this whole passage: its bits are not those of unseen text"
     elif copied:
         number, longest = sum(map(len, copied)), max(copied, key=len)
         yield f"the training text contains {number:,} characters of this passage, e.g. “{longest}”"
@@ -356,7 +356,7 @@ def print_split(score: Mapping[str, Any]) -> None:
     print(f"{size}; bits per character:\n")
     print(figure_table({score["split"]: SplitFigures.model_validate(score)}))
     if score["split"] == "train":
-        print("\nthe network was trained on this text: no figure for unseen text")
+        print("\nthe network was trained on this text: these bits are not those of unseen text")
 
 
 def print_passage(score: Mapping[str, Any], part: str) -> None:

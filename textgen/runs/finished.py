@@ -448,7 +448,7 @@ def load_run(run: str | Path | Run) -> Run:
 
 
 def generate_text(run: str | Path | Run, prompt: str = "", **settings: Any) -> list[dict[str, Any]]:
-    """Texts written by a run or the run of a folder; settings as for :meth:`Run.generate`.
+    """Texts written by a run, given itself or by its folder; settings as for :meth:`Run.generate`.
 
     Raises:
         TextgenError: no such run, or as :meth:`Run.generate`.
@@ -457,7 +457,8 @@ def generate_text(run: str | Path | Run, prompt: str = "", **settings: Any) -> l
 
 
 def score_text(run: str | Path | Run, text: str) -> dict[str, Any]:
-    """Bits of a passage under a run or the run of a folder, as :meth:`Run.score` returns them.
+    """Bits of a passage under a run, given itself or by its folder, as :meth:`Run.score` returns
+    them.
 
     Raises:
         TextgenError: no such run.

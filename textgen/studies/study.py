@@ -120,7 +120,7 @@ class StudyArm:
     Args:
         experiment: a path from the folder of the study file, or the name of an experiment that
             comes with textgen.
-        seeds: number of seeds, from 1 on, or a list of seeds.
+        seeds: number of seeds, counted from 1, or a list of seeds.
         set: settings of this arm, as ``--set`` takes them.
 
     Raises:
@@ -172,7 +172,7 @@ class Search(Settings):
 
     Args:
         seconds: per training, ascending: first for all settings, then for the best ones.
-        keep: how many best settings of each arm all arms continue with.
+        keep: how many of each arm's best settings all arms continue with.
         matched: the arms that a matched setting must suit; all if none is named.
         more: further settings of the list, from spaces of their own.
 
@@ -233,7 +233,7 @@ class Study:
         set: settings of every arm, as ``--set`` takes them.
         sizes: an axis: characters of training text, ascending; ``"all"`` is the whole text.
         timed_on: with several texts, the one on which updates are timed for all.
-        embed: the report's page holds the models, to be asked there.
+        embed: the report's page holds the models, for readers to prompt.
 
     Raises:
         ValueError: no arm, an invalid contrast, folds or sizes that settings choose, too, sizes

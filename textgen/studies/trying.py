@@ -61,7 +61,7 @@ def try_texts(
         texts: a folder of text files, or a file; if None, Lovecraft's tales, or Wikipedia articles
             if the tales cannot be downloaded.
         minutes: total time on this machine.
-        seeds: trainings of each level; with two or more, the answer covers other trainings.
+        seeds: training runs of each level; with two or more, the answer covers other training runs.
         language: language of the texts: a name such as ``"Swahili"`` or an ISO 639 code such as
             ``"sw"``; detected if None.
         runs_folder, reports_folder: where the runs and the report go.
@@ -104,7 +104,7 @@ def try_texts(
     screen.say(f"for more text from the word model: textgen generate {runs}/words-1 --prompt …")
     screen.say(f"for the surprisal of words: textgen score {runs}/*-1 --text … --words words.csv")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
-    how = "three trainings of each level" if seeds < 3 else "three times as long"
+    how = "three training runs of each level" if seeds < 3 else "three times as long"
     screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
     if open:
         webbrowser.open((report.folder / "index.html").resolve().as_uri())
@@ -134,8 +134,8 @@ def training_seconds(minutes: float, rounds: float, characters: int) -> int:
     seconds = math.floor((60 * minutes - study) / rounds - run)
     if seconds < needed:
         least = (study + rounds * (run + needed)) / 60
-        hint = f"this machine needs --minutes {math.ceil(2 * least) / 2:g} at least"
-        message = f"too little time for three models of {characters:,} characters"
+        hint = f"this machine needs at least --minutes {math.ceil(2 * least) / 2:g}"
+        message = f"too little time to train three models on {characters:,} characters"
         raise TextgenError(f"--minutes {minutes:g}: {message}", hint)
     return seconds
 

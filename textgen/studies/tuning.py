@@ -152,7 +152,7 @@ def tune(
     Args:
         path: a study file with a table ``[tune]``.
         reports_folder: where the folder lies.
-        workers: trainings at once.
+        workers: training runs at once.
         overwrite: begin again, whatever is there.
         quiet: no progress on the terminal.
 
@@ -182,7 +182,7 @@ def tune(
             chosen = range(len(settings)) if earlier is None else tuning.kept(earlier)
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
-            screen.say(f"{len(missing)} trainings of {seconds:g} s, {len(done)} done already")
+            screen.say(f"{len(missing)} training runs of {seconds:g} s, {len(done)} done already")
             with Processes() as processes:  # when one fails, the others end, too
                 run = partial(_run_trial, tuning, folder / "logs", seconds, processes)
                 for trial in as_they_end(run, missing, workers):

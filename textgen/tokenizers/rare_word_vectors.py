@@ -96,9 +96,9 @@ class Cluster(VectorPolicy):
 class Neighbour(VectorPolicy):
     """The nearest word of the vocabulary, by cosine of gensim vectors, stands in for a rare one.
 
-    It is an ordinary word of the text, so every occurrence of a word that can stand in has to say
-    whether it does, and for which word: P(v | h) · P(substituted | v) · P(w | v), while a literal v
-    is charged 1 − P(substituted | v). After a case modifier, a word never stands in.
+    The substitute is an ordinary word of the text, so every occurrence of a word that can stand in
+    has to say whether it does, and for which word: P(v | h) · P(substituted | v) · P(w | v), while
+    a literal v is charged 1 − P(substituted | v). After a case modifier, a word never stands in.
     """
 
     names = ()

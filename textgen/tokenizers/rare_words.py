@@ -297,9 +297,8 @@ class Pos(ClassPolicy):
 class Drop(ClassPolicy):
     """Leave rare words out, as the article's author considered.
 
-    What is left out is described separately, or the text is lost: how many words are missing
-    in each gap between two tokens, k with P(k) = (1 − q) q^k, whether a space stood before each,
-    and their spelling.
+    What is left out is charged separately: the number of words missing in each gap between two
+    tokens, k with P(k) = (1 − q) q^k; whether a space stood before each; and their spelling.
 
     Args:
         charged: charge for what is left out. If false, as in perplexities of filtered texts, there
