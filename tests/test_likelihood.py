@@ -96,8 +96,9 @@ def test_every_bit_stands_at_some_characters(config):
     network = tiny_model(objective, tokenizer.size)
     texts = ("The tide, zymurgical Quux. onyx", "☃", "", "unheard")
     documents = [Document(text[:1], text) for text in texts]
-    scores = LanguageModel(tokenizer, objective, network).score(documents)
-    tables = token_tables(tokenizer, documents, scores)["network"]
+    encoded = [tokenizer.encode(text) for text in texts]
+    scores = LanguageModel(tokenizer, objective, network).score(documents, encoded=encoded)
+    tables = token_tables(encoded, scores)["network"]
     for document, bits, table in zip(documents, scores["network"], tables, strict=True):
         starts, ends, model, spelling = table.cells()
         assert model.sum() == pytest.approx(bits.model)

@@ -218,11 +218,10 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     run_folder.save_network(folder, network)
     model, validation = _fitted(job, prepared, network)
     with screen.stage("scoring every held-out document") as moved:
-        scored = {"validation": validation, "test": model.score(loaded.test, moved)}
-    tables = {
-        split: token_tables(prepared.tokenizer, loaded.parts[split], scores)
-        for split, scores in scored.items()
-    }
+        test = [prepared.tokenizer.encode(document.text) for document in loaded.test]
+        scored = {"validation": validation, "test": model.score(loaded.test, moved, test)}
+    encoded = {"validation": prepared.encoded[1], "test": test}
+    tables = {split: token_tables(encoded[split], scores) for split, scores in scored.items()}
     write_token_bits(folder / "tokens.npz", tables)
 
     with screen.stage("writing samples") as moved:
