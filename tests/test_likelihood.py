@@ -14,7 +14,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import likelihood, units
 from textgen.evaluation.baselines import XZ, KneserNey, baseline
-from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.model import LanguageModel, scored_documents
 from textgen.models.objectives import NextToken
 from textgen.runs.stored import TokenBits, token_tables
 from textgen.tokenizers.base import ESCAPE, EncodedDocument
@@ -31,7 +31,7 @@ ENCODED = [
 ]  # fmt: skip
 BITS = [np.array([2.0, 3.0, 2.5, 0.5], np.float32), np.array([4.0, 1.0], np.float32)]
 ROWS = [{"network": bits, "with_cache": bits / 2} for bits in BITS]
-SCORES = likelihood.scored_documents(DOCUMENTS, ENCODED, ROWS)
+SCORES = scored_documents(DOCUMENTS, ENCODED, ROWS)
 
 
 def test_a_document_costs_what_its_tokens_and_surface_forms_do():
@@ -42,7 +42,7 @@ def test_a_document_costs_what_its_tokens_and_surface_forms_do():
     cached = SCORES["with_cache"]
     assert [(d.model, d.spelling_bits) for d in cached] == [(4.0, 1.75), (2.5, 0.0)]
     with pytest.raises(ValueError, match="is shorter"):
-        likelihood.scored_documents(DOCUMENTS, ENCODED, ROWS[:1])
+        scored_documents(DOCUMENTS, ENCODED, ROWS[:1])
 
 
 def test_figures_of_a_split():
@@ -96,8 +96,9 @@ def test_every_bit_stands_at_some_characters(config):
     network = tiny_model(objective, tokenizer.size)
     texts = ("The tide, zymurgical Quux. onyx", "☃", "", "unheard")
     documents = [Document(text[:1], text) for text in texts]
-    scores = LanguageModel(tokenizer, objective, network).score(documents)
-    tables = token_tables(tokenizer, documents, scores)["network"]
+    encoded = [tokenizer.encode(text) for text in texts]
+    scores = LanguageModel(tokenizer, objective, network).score(documents, encoded=encoded)
+    tables = token_tables(encoded, scores)["network"]
     for document, bits, table in zip(documents, scores["network"], tables, strict=True):
         starts, ends, model, spelling = table.cells()
         assert model.sum() == pytest.approx(bits.model)

@@ -47,7 +47,8 @@ from textgen.core.system import cache_folder, cached
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation.counts import count
-from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, scored_documents, summarise
+from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, summarise
+from textgen.evaluation.model import scored_documents
 from textgen.evaluation.pitman_yor import PitmanYor, fit
 from textgen.evaluation.units import published_units
 from textgen.tokenizers.base import EncodedDocument

@@ -5,17 +5,15 @@ token hides (an unseen character, a rare word) is charged as spelling bits besid
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from textgen.core.errors import Moved, ignore, raise_if_cancelled
-from textgen.data.documents import Document
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
-from textgen.tokenizers.base import Encoded
 
 UNIT = "bits per character of raw text, with one end mark per document"
 MAX_ROWS = 32
@@ -113,26 +111,6 @@ class DocumentBits:
 
 # Part of a model → what it charges for each document.
 Scores = dict[str, list[DocumentBits]]
-
-
-def scored_documents(
-    documents: Sequence[Document], encoded: Encoded, rows: Sequence[Mapping[str, np.ndarray]]
-) -> Scores:
-    """What each part of a model charges for documents.
-
-    Args:
-        documents: as text.
-        encoded: as tokens.
-        rows: of each document, part → bits (n + 1,) of its tokens. ``with_cache`` remembers rare
-            words of the document, too.
-    """
-    scores: Scores = {}
-    for d, e, row in zip(documents, encoded, rows, strict=True):
-        for part, bits in row.items():
-            surfaces = e.remembered_bits if part == "with_cache" else e.spelling_bits
-            document = DocumentBits(d.name, e.characters, bits, surfaces, e.pieces, e.replaced)
-            scores.setdefault(part, []).append(document)
-    return scores
 
 
 def summarise(scores: Scores, charged: bool = True) -> dict[str, Any]:

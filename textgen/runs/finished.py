@@ -357,9 +357,9 @@ class Run:
         }
 
     def _bits_of(self, text: str) -> dict[str, stored.TokenBits]:
-        document = Document("passage", text)
-        tables = stored.token_tables(self.tokenizer, [document], self.model.score([document]))
-        return {part: table[0] for part, table in tables.items()}
+        encoded = [self.tokenizer.encode(text)]
+        scores = self.model.score([Document("passage", text)], encoded=encoded)
+        return {part: own[0] for part, own in stored.token_tables(encoded, scores).items()}
 
     def plot(self, axes: "Axes | None" = None) -> "Axes":
         """Draw the learning curve with Matplotlib, in new axes if None are given."""

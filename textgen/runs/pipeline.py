@@ -14,8 +14,8 @@ from textgen.core.system import csv_bytes, start_tensorflow, write_file, write_j
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
-from textgen.evaluation.likelihood import Scores, scored_documents, summarise
-from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.likelihood import Scores, summarise
+from textgen.evaluation.model import LanguageModel, scored_documents
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
 from textgen.runs.finished import Run
@@ -218,11 +218,10 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
     run_folder.save_network(folder, network)
     model, validation = _fitted(job, prepared, network)
     with screen.stage("scoring every held-out document") as moved:
-        scored = {"validation": validation, "test": model.score(loaded.test, moved)}
-    tables = {
-        split: token_tables(prepared.tokenizer, loaded.parts[split], scores)
-        for split, scores in scored.items()
-    }
+        test = [prepared.tokenizer.encode(document.text) for document in loaded.test]
+        scored = {"validation": validation, "test": model.score(loaded.test, moved, test)}
+    encoded = {"validation": prepared.encoded[1], "test": test}
+    tables = {split: token_tables(encoded[split], scores) for split, scores in scored.items()}
     write_token_bits(folder / "tokens.npz", tables)
 
     with screen.stage("writing samples") as moved:

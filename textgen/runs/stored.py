@@ -1,7 +1,7 @@
 """What a run stores of its model beside the network: the bits of every token of held-out text by
 part, and how far counts and cache are trusted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,11 @@ import numpy as np
 
 from textgen.core.settings import PARTS
 from textgen.core.system import read_arrays, write_file, write_json
-from textgen.data.documents import Document
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.likelihood import DocumentBits, Scores
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import PitmanYor
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Encoded, EncodedDocument
 
 TOKENS_FILE, COUNTS_FILE, CACHE_FILE = "tokens.npz", "training_counts.npz", "cache.json"
 
@@ -79,10 +78,9 @@ class TokenBits:
 TokenTables = dict[str, list[TokenBits]]
 
 
-def token_tables(tokenizer: Tokenizer, texts: Sequence[Document], scores: Scores) -> TokenTables:
-    """Bits of every token of scored documents, and where its text ends; dropped words are an entry
-    of their own, without model bits."""
-    encoded = [tokenizer.encode(document.text) for document in texts]
+def token_tables(encoded: Encoded, scores: Scores) -> TokenTables:
+    """Bits of every token of documents, as they were encoded and scored, and where its text ends;
+    dropped words are an entry of their own, without model bits."""
     return {
         part: [_bits_of_tokens(*pair) for pair in zip(encoded, scored, strict=True)]
         for part, scored in scores.items()
