@@ -18,7 +18,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
 from textgen.evaluation.baselines import TABLE, XZ, Command, KneserNey, PPMd
-from textgen.evaluation.likelihood import summarise
+from textgen.evaluation.scores import summarise
 from textgen.evaluation.units import UNCHARGED
 from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import CharacterTokenizer

@@ -12,9 +12,9 @@ from test_tokenizers import CONFIGS
 
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
-from textgen.evaluation import likelihood, units
+from textgen.evaluation import scores, units
 from textgen.evaluation.baselines import XZ, KneserNey, baseline
-from textgen.evaluation.model import LanguageModel, scored_documents
+from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs.stored import TokenBits, token_tables
 from textgen.tokenizers.base import ESCAPE, EncodedDocument
@@ -31,7 +31,7 @@ ENCODED = [
 ]  # fmt: skip
 BITS = [np.array([2.0, 3.0, 2.5, 0.5], np.float32), np.array([4.0, 1.0], np.float32)]
 ROWS = [{"network": bits, "with_cache": bits / 2} for bits in BITS]
-SCORES = scored_documents(DOCUMENTS, ENCODED, ROWS)
+SCORES = scores.scored_documents(DOCUMENTS, ENCODED, ROWS)
 
 
 def test_a_document_costs_what_its_tokens_and_surface_forms_do():
@@ -42,7 +42,7 @@ def test_a_document_costs_what_its_tokens_and_surface_forms_do():
     cached = SCORES["with_cache"]
     assert [(d.model, d.spelling_bits) for d in cached] == [(4.0, 1.75), (2.5, 0.0)]
     with pytest.raises(ValueError, match="is shorter"):
-        scored_documents(DOCUMENTS, ENCODED, ROWS[:1])
+        scores.scored_documents(DOCUMENTS, ENCODED, ROWS[:1])
 
 
 def test_figures_of_a_split():
@@ -56,18 +56,18 @@ def test_figures_of_a_split():
         "documents": 2, "characters": 10, "tokens": 4, "tokens_per_character": 0.4, "pieces": 6,
         "replaced": 2, "replacement_rate": 1 / 3,
     }  # fmt: skip
-    assert likelihood.summarise(SCORES) == expected
+    assert scores.summarise(SCORES) == expected
     none = {"bits_per_character": None, "mean_over_documents": None}
-    uncharged = likelihood.summarise(SCORES, charged=False)
+    uncharged = scores.summarise(SCORES, charged=False)
     assert uncharged == {**expected, "parts": dict.fromkeys(SCORES, none)}
-    empty = likelihood.DocumentBits("e", 1, np.array([1.0], np.float32), np.array([]), 0, 0)
-    assert likelihood.summarise({"network": [empty]})["replacement_rate"] == 0.0
+    empty = scores.DocumentBits("e", 1, np.array([1.0], np.float32), np.array([]), 0, 0)
+    assert scores.summarise({"network": [empty]})["replacement_rate"] == 0.0
 
 
 def test_bits_by_place_in_the_block():
     expected = {2: [(2 + 2.5 + 4) / 3, (3 + 0.5 + 1) / 3], 3: [(2 + 0.5 + 4) / 3, (3 + 1) / 2, 2.5]}
     for length, bits in (expected | {5: [3.0, 2.0, 2.5, 0.5, 0.0]}).items():
-        assert likelihood.by_position(SCORES["network"], length) == pytest.approx(bits)
+        assert scores.by_position(SCORES["network"], length) == pytest.approx(bits)
 
 
 TRAINING, TUNING = made_up(60, 1) + " Onyx basalt, zymurgy.", made_up(9, 2)

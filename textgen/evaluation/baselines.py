@@ -47,9 +47,8 @@ from textgen.core.system import cache_folder, cached
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation.counts import count
-from textgen.evaluation.likelihood import UNIT, DocumentBits, Scores, summarise
-from textgen.evaluation.model import scored_documents
 from textgen.evaluation.pitman_yor import PitmanYor, fit
+from textgen.evaluation.scores import UNIT, DocumentBits, Scores, scored_documents, summarise
 from textgen.evaluation.units import published_units
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer, library_versions
@@ -310,7 +309,7 @@ def baseline(
 
     Yields:
         One record per model: order, seconds to fit and score, settings, and ``test``, the figures
-        of :func:`textgen.evaluation.likelihood.summarise` and the same in published units. What a
+        of :func:`textgen.evaluation.scores.summarise` and the same in published units. What a
         baseline does not have (an order, a tokenizer, tokens) is None.
 
     Raises:

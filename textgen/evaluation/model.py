@@ -11,7 +11,7 @@
 :class:`LanguageModel`: it predicts by all that it has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -22,8 +22,9 @@ from textgen.core.settings import PARTS, PartName
 from textgen.data.documents import Document
 from textgen.evaluation.counts import DocumentCache, TrainingCounts, count
 from textgen.evaluation.dynamic import dynamic_bits
-from textgen.evaluation.likelihood import DocumentBits, Scores, token_bits
+from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
+from textgen.evaluation.scores import Scores, scored_documents
 from textgen.models.objectives import Objective
 from textgen.tokenizers.base import Encoded, Tokenizer
 
@@ -176,23 +177,3 @@ class LanguageModel:
         encoded = encoded or [self.tokenizer.encode(document.text) for document in documents]
         rows = [self.mixed(observed) for observed in self.observe(encoded, moved)]
         return scored_documents(documents, encoded, rows)
-
-
-def scored_documents(
-    documents: Sequence[Document], encoded: Encoded, rows: Sequence[Mapping[str, np.ndarray]]
-) -> Scores:
-    """What each part of a model charges for documents.
-
-    Args:
-        documents: as text.
-        encoded: as tokens.
-        rows: of each document, part → bits (n + 1,) of its tokens. ``with_cache`` remembers rare
-            words of the document, too.
-    """
-    scores: Scores = {}
-    for d, e, row in zip(documents, encoded, rows, strict=True):
-        for part, bits in row.items():
-            surfaces = e.remembered_bits if part == "with_cache" else e.spelling_bits
-            document = DocumentBits(d.name, e.characters, bits, surfaces, e.pieces, e.replaced)
-            scores.setdefault(part, []).append(document)
-    return scores

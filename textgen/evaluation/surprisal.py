@@ -31,9 +31,9 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
-from textgen.evaluation.likelihood import DocumentBits
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
+from textgen.evaluation.scores import DocumentBits
 from textgen.tokenizers.base import BOUNDARY, Choice, DocumentCounts, EncodedDocument, follow, walk
 from textgen.tokenizers.borders import WHITE, Borders, Openings
 

@@ -2,7 +2,7 @@
 
 All come from the same number, the bits that a text costs in all, of model, spelling and end marks.
 What they are divided by is counted on the raw text, and said beside each. Here every document pays
-for an end mark and :data:`textgen.evaluation.likelihood.UNIT` counts it as a character; published
+for an end mark and :data:`textgen.evaluation.scores.UNIT` counts it as a character; published
 figures count none. So each unit is given twice: ``as_published`` pays for the end marks and does
 not count them, which is never the lower of the two, and ``end_marks_counted`` counts them.
 
@@ -115,7 +115,7 @@ def published_units(
     """The figures of one split in the units of published ones, as ``metrics.json`` holds them.
 
     Args:
-        figures: as :func:`textgen.evaluation.likelihood.summarise` gives them.
+        figures: as :func:`textgen.evaluation.scores.summarise` gives them.
         documents: the same split.
         closed: whether the tokenizer has a closed vocabulary.
 

@@ -22,8 +22,8 @@ from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
-from textgen.evaluation.likelihood import UNIT, DocumentBits, averages
 from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, metric_labels
+from textgen.evaluation.scores import UNIT, DocumentBits, averages
 from textgen.evaluation.significance import Verdict
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings

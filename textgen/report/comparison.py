@@ -23,7 +23,7 @@ from textgen.core.system import csv_bytes, write_file, write_json
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation.baselines import Reference, compute_references
-from textgen.evaluation.likelihood import DocumentBits
+from textgen.evaluation.scores import DocumentBits
 from textgen.evaluation.units import PART_LABELS, format_number
 from textgen.interactive.portable import portable_model
 from textgen.report import sentences

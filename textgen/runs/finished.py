@@ -29,9 +29,9 @@ from textgen.data.language import WORD
 from textgen.data.loading import Corpus, load_text
 from textgen.evaluation import surprisal
 from textgen.evaluation.counts import DocumentCache
-from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.metrics import Human, copied_spans
 from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.scores import summarise
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import NextToken
 from textgen.runs import results, stored

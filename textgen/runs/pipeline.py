@@ -14,8 +14,8 @@ from textgen.core.system import csv_bytes, start_tensorflow, write_file, write_j
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
-from textgen.evaluation.likelihood import Scores, summarise
-from textgen.evaluation.model import LanguageModel, scored_documents
+from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.scores import Scores, scored_documents, summarise
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
 from textgen.runs.finished import Run

@@ -18,7 +18,7 @@ from textgen.core.experiment import Experiment
 from textgen.core.system import cores, processor, tensorflow_in_effect
 from textgen.data.loading import Corpus
 from textgen.evaluation import units
-from textgen.evaluation.likelihood import UNIT, Scores, by_position, summarise
+from textgen.evaluation.scores import UNIT, Scores, by_position, summarise
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 

@@ -11,9 +11,9 @@ import numpy as np
 from textgen.core.settings import PARTS
 from textgen.core.system import read_arrays, write_file, write_json
 from textgen.evaluation.counts import TrainingCounts
-from textgen.evaluation.likelihood import DocumentBits, Scores
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import PitmanYor
+from textgen.evaluation.scores import DocumentBits, Scores
 from textgen.tokenizers.base import Encoded, EncodedDocument
 
 TOKENS_FILE, COUNTS_FILE, CACHE_FILE = "tokens.npz", "training_counts.npz", "cache.json"

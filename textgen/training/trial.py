@@ -10,8 +10,8 @@ from textgen.core.errors import Diverged
 from textgen.core.experiment import Experiment, load_experiment, resolve_experiment
 from textgen.core.system import start_tensorflow, write_json
 from textgen.data.loading import load_corpus
-from textgen.evaluation.likelihood import summarise
 from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.scores import summarise
 from textgen.training import loop
 from textgen.training.preparation import prepare, subtract_preparation_time
 
