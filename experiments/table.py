@@ -22,6 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from textgen.core.system import write_json
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
@@ -83,17 +84,11 @@ def ablation_table() -> str:
     for batches, target in itertools.product(("large", "small"), ("next", "block")):
         name = f"{batches}_batches_{target}"
         metrics, found, figures = measured(name)
-        rows.append(
-            [
-                f"`{name}`",
-                "4,096 at 5e-4" if batches == "large" else "64 at 1e-3",
-                "one character on" if target == "next" else "the next block",
-                millions(metrics["training"]["characters"]),
-                *figures,
-                known_words(found, "read_out"),
-                known_words(found, "fed_back", "0.8"),
-            ]
-        )
+        batch = "4,096 at 5e-4" if batches == "large" else "64 at 1e-3"
+        aim = "one character on" if target == "next" else "the next block"
+        known = [known_words(found, "read_out"), known_words(found, "fed_back", "0.8")]
+        seen = millions(metrics["training"]["characters"])
+        rows.append([f"`{name}`", batch, aim, seen, *figures, *known])
     head = (
         "run|batch and learning rate|target|characters seen|updates|binary cross-entropy|"
         "bpc, training text|bpc, tales held out|"
@@ -123,15 +118,10 @@ def architectures_table() -> str:
 def verdicts_table(name: str) -> str:
     """What a study was asked, and the answers."""
     answers = {"better": "Yes", "worse": "No", "equal": "No", "can't tell": "Too close to call"}
-    rows = [
-        [
-            c["question"],
-            f"**{answers[c['verdict']]}**",
-            f"{c['difference']:+.3f}",
-            f"{c['low']:+.3f} to {c['high']:+.3f}",
-        ]
-        for c in result(f"reports/{name}")["contrasts"]
-    ]
+    rows = []
+    for c in result(f"reports/{name}")["contrasts"]:
+        figures = f"{c['difference']:+.3f}", f"{c['low']:+.3f} to {c['high']:+.3f}"
+        rows.append([c["question"], f"**{answers[c['verdict']]}**", *figures])
     return table("question|answer|bits per character|95 % interval", rows)
 
 
@@ -144,25 +134,19 @@ def tiny_shakespeare_table() -> str:
         bits_ = statistics.mean(seeds)
         spread = f"{statistics.stdev(seeds):.4f}" if len(seeds) > 1 else ""
         nats = f"**{bits_ * math.log(2):.4f}**"
-        rows.append(
-            (bits_, [model, training, nats, f"{bits_:.3f}", spread, f"{len(seeds)}", memory])
-        )
+        row = [model, training, nats, f"{bits_:.3f}", spread, f"{len(seeds)}", memory]
+        rows.append((bits_, row))
 
-    recipe = (RESULTS.parent / "benchmarks" / "nanogpt_cpu.json").read_text(encoding="utf-8")
-    by_asked = itertools.groupby(
-        json.loads(recipe), lambda r: (r["asked"], r["train"], r["threads"])
-    )
+    recipe = result("../benchmarks/nanogpt_cpu")
+    by_asked = itertools.groupby(recipe, lambda r: (r["asked"], r["train"], r["threads"]))
     for (asked, share, threads), group in by_asked:
         runs = list(group)
         unit = "iterations" if asked["iterations"] else "seconds"
         command = f"nanogpt_cpu.py INPUT --{unit} {asked[unit]:.0f}"
         command += f" --train {share}" * (share != 0.9)
-        updates, seconds = (
-            statistics.mean(r[key] for r in runs) for key in ("iterations", "seconds")
-        )
-        training = (
-            f"{updates:,.0f} iterations, {seconds:.0f} s, {threads} thread{'s' * (threads > 1)}"
-        )
+        updates, seconds = (statistics.mean(r[k] for r in runs) for k in ("iterations", "seconds"))
+        training = f"{updates:,.0f} iterations, {seconds:.0f} s, "
+        training += f"{threads} thread{'s' * (threads > 1)}"
         for way in ("strided", "side_by_side"):
             name = f"`{command}`, {way.replace('_', ' ')}"
             add(name, training, [r[way]["bits_per_character"] for r in runs])
@@ -210,16 +194,12 @@ def parts_leads_table() -> str:
 
 def parts_where_table() -> str:
     """Where the characters of the networks' differences stand."""
-    contrasts = told_apart()["contrasts"]
-    names = list(contrasts[0]["where"])
-    rows = [
-        [
-            f"`{c['first']}` − `{c['second']}`",
-            *(f"{c['where'][n]['difference']:+.3f}" for n in names),
-        ]
-        for c in contrasts
-    ]
-    return table("|".join(["difference", *(WHERE[name] for name in names)]), rows)
+    rows, names = [], list[str]()
+    for c in told_apart()["contrasts"]:
+        names = [WHERE[name] for name in c["where"]]
+        figures = [f"{place['difference']:+.3f}" for place in c["where"].values()]
+        rows.append([f"`{c['first']}` − `{c['second']}`", *figures])
+    return table("|".join(["difference", *names]), rows)
 
 
 def parts_answer() -> str:
@@ -254,13 +234,10 @@ def grid_leads_table(name: str) -> str:
     """What a grid's contrasts (rows) are in its cells: differences of networks."""
     own = grid(name)
     leads = own.leads("network")
-    rows = [
-        [
-            f"`{c.first}` − `{c.second}`",
-            *(_difference(leads[cell, c.first, c.second]) for cell in own.cells),
-        ]
-        for c in own.contents.contrasts
-    ]
+    rows = []
+    for c in own.contents.contrasts:
+        found = [_difference(leads[cell, c.first, c.second]) for cell in own.cells]
+        rows.append([f"`{c.first}` − `{c.second}`", *found])
     return table("|".join(["difference", *own.cells]), rows)
 
 
@@ -398,13 +375,11 @@ def main(runs: str | None) -> None:
     elif runs:
         for path in sorted(Path(runs).rglob("metrics.json")):
             copy = RESULTS / path.parent.relative_to(runs).with_suffix(".json")
-            copy.parent.mkdir(parents=True, exist_ok=True)
             metrics = json.loads(path.read_text(encoding="utf-8"))
             origin = metrics["corpus"]["origin"]
             if Path(origin).is_absolute():  # where a text lay on this machine stays private
                 metrics["corpus"]["origin"] = Path(origin).name
-            text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
-            copy.write_text(text, encoding="utf-8")
+            write_json(copy, metrics)
             if (path.parent / "article.json").exists():
                 copy = copy.with_name(f"{copy.stem}_measured.json")
                 copy.write_bytes((path.parent / "article.json").read_bytes())

@@ -68,34 +68,21 @@ def _of_arms(number: int, first: str, second: str, size: str, seconds: int) -> Q
     return Quantity(number, name, size, seconds, lead(first, second), (first, second))
 
 
+def _of_lead(number: int, what: str, part: Measure) -> Quantity:
+    name = f"of the lead of `words`, what {what}"
+    return Quantity(number, name, "all", 180, share(part, OVER_CHARACTERS))
+
+
 OVER_CHARACTERS = lead("words", "characters")
 QUANTITIES = [
     *(_of_arms(1, "words", "characters", size, 180) for size in ("145000", "360000", "all")),
     _of_arms(2, "word_spell", "characters", "145000", 20),
     _of_arms(3, "word_spell", "characters", "all", 180),
-    Quantity(
-        4,
-        "of the lead of `words`, what n-grams that spell are worth",
-        "all",
-        180,
-        share(lead("words", "word_spell"), OVER_CHARACTERS),
-    ),
+    _of_lead(4, "n-grams that spell are worth", lead("words", "word_spell")),
     *(_of_arms(5, "subwords", "characters", "all", seconds) for seconds in (20, 180)),
     _of_arms(6, "word_spell", "subwords", "all", 180),
-    Quantity(
-        7,
-        "of the lead of `words`, what is left with counts",
-        "all",
-        180,
-        share(lead("words", "characters", "with_counts"), OVER_CHARACTERS),
-    ),
-    Quantity(
-        8,
-        "of the lead of `words`, what lies in frequent words",
-        "all",
-        180,
-        share(lead_in_frequent_words, OVER_CHARACTERS),
-    ),
+    _of_lead(7, "is left with counts", lead("words", "characters", "with_counts")),
+    _of_lead(8, "lies in frequent words", lead_in_frequent_words),
 ]
 
 
@@ -164,28 +151,18 @@ def outcomes_table() -> str:
     return markdown_table(head, chosen) + "\n"
 
 
-def _texts(cells: Mapping[str, CellRecord], end: str) -> list[tuple[str, CellRecord]]:
-    """Texts and their cells whose names end so, as far as they are on record."""
-    names = ((text, f"{text}-{end}") for text in (*SEEN, UNSEEN))
-    return [(text, cells[name]) for text, name in names if name in cells]
-
-
 def account_table() -> str:
     """Of every text, the whole, 180 seconds: what the networks need, the lead of words under every
     part of the models, and what of the networks' lead n-grams that spell are worth."""
-    table, spelled = [], share(lead("words", "word_spell"), OVER_CHARACTERS)
-    for text, cell in _texts(records(), "all-180s"):
+    table, cells, spelled = [], records(), share(lead("words", "word_spell"), OVER_CHARACTERS)
+    for text in (text for text in (*SEEN, UNSEEN) if f"{text}-all-180s" in cells):
+        cell = cells[f"{text}-all-180s"]
         units = cell.units().sum()
         bits = [f"{cell.bits(arm).sum(axis=(1, 2)).mean() / units:.3f}" for arm in ARMS]
         leads = [f"{lead('words', 'characters', part)(cell):+.3f}" for part in PART_LABELS]
         table.append([text, *bits, *leads, f"{spelled(cell):.0%}"])
     leads = [f"`words` − `characters`, {label}" for label in PART_LABELS.values()]
-    head = [
-        "text",
-        *(f"`{arm}`" for arm in ARMS),
-        *leads,
-        "lead owed to n-grams that spell",
-    ]
+    head = ["text", *(f"`{arm}`" for arm in ARMS), *leads, "lead owed to n-grams that spell"]
     return markdown_table(head, table) + "\n"
 
 

@@ -14,10 +14,12 @@ from conftest import ROOT
 from textgen import cli
 from textgen.core.experiment import load_experiment
 from textgen.report.arms import flat_settings
+from textgen.report.grid import Grid
 
 sys.path.insert(0, str(ROOT / "experiments"))
 sys.path.insert(0, str(ROOT / "docs"))
 sys.path.insert(0, str(ROOT / "tests/benchmarks"))
+import recompute
 import reference
 import table
 import timing
@@ -48,6 +50,31 @@ def test_a_range_from_four_texts_covers_a_fifth_and_a_sign_needs_all_four():
     assert 0.94 < np.mean([low <= fifth <= high for (_, low, high), fifth in ranges]) < 0.96
     for (sign, *_), row in zip((found for found, _ in ranges), drawn, strict=True):
         assert sign == (-1 if row[:4].max() < 0 else int(row[:4].min() > 0))
+
+
+@pytest.mark.parametrize("folder", sorted(what_predicts.GRIDS.glob("*")), ids=lambda p: p.name)
+def test_a_program_without_textgen_finds_the_figures_of_a_grid(folder, capsys):
+    recompute.main(folder)
+    assert capsys.readouterr().out
+    grid, ours, theirs = Grid(folder), {}, {}
+    cells = {n: json.loads((folder / f"cells/{n}.json").read_text("utf-8")) for n in grid.cells}
+    for (name, arm, part), bits in grid.curves().items():
+        total = recompute.bits(cells[name], arm, part).sum()
+        assert total / recompute.characters(cells[name]).sum() == pytest.approx(bits, abs=1e-6)
+    for (name, *pair), lead in grid.leads("network").items():
+        first, second = (recompute.bits(cells[name], arm) for arm in pair)
+        units = recompute.characters(cells[name])
+        value, *ends, _ = recompute.figures(cells[name], first - second, units)
+        assert value == pytest.approx(lead.found.difference, abs=1e-6)
+        near = 0.6 * (lead.found.high - lead.found.low)  # whose networks are chance, too
+        assert ends == pytest.approx([lead.found.low, lead.found.high], abs=near)
+    for cell in (c for c in grid.cells.values() if {*recompute.ARMS} <= c.arms.keys()):
+        for name, above, below in recompute.quantities(cells[cell.name]):
+            ours[int(name[0]), cell.name] = above.sum() / below.sum()
+        for quantity in what_predicts.QUANTITIES:
+            if quantity.cell(cell.text) == cell.name:
+                theirs[quantity.number, cell.name] = quantity.measure(cell)
+    assert ours == pytest.approx(theirs, abs=1e-6)
 
 
 def test_every_table_is_on_a_page():

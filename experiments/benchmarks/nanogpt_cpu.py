@@ -32,6 +32,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,9 +90,8 @@ class Transformer(nn.Module):
         """(B, T + 1) → −ln P of all but the first of each: (B, T)."""
         logits = self(spans[:, :-1]).flatten(0, 1)
         targets = spans[:, 1:]
-        return functional.cross_entropy(
-            logits, targets.flatten(), reduction="none"
-        ).view_as(targets)  # fmt: skip
+        nats = functional.cross_entropy(logits, targets.flatten(), reduction="none")
+        return nats.view_as(targets)
 
 
 def rate_at(share: float) -> float:
@@ -151,14 +151,11 @@ def held_out_nats(network: Transformer, text: Tensor, first: int, stride: int) -
     return total
 
 
-def measure(
-    path: Path, iterations: int | None, seconds: float | None, seed: int, threads: int, share: float
-) -> dict[str, object]:
-    """Train on the first ``share`` of a text and score its last tenth."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    raw = path.read_bytes()
-    text = raw.decode("utf-8")
+def measure(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Train on the first share ``train`` of a text and score its last tenth; the settings, too."""
+    torch.set_num_threads(settings["threads"])
+    torch.manual_seed(settings["seed"])
+    text = path.read_bytes().decode("utf-8")
     cut = int(0.9 * len(text))
     alphabet = sorted(set(text[:cut]))
     if unknown := set(text[cut:]) - set(alphabet):
@@ -166,28 +163,15 @@ def measure(
     code = {c: i for i, c in enumerate(alphabet)}
     tokens = torch.tensor([code[c] for c in text])
     network = Transformer(len(alphabet))
-    found = train(network, tokens[: int(share * len(text))], iterations, seconds)
-    characters = len(text) - cut
+    found: dict[str, Any] = {**settings, "held_out_characters": len(text) - cut}
+    found["parameters"] = sum(p.numel() for p in network.parameters())
+    found["torch"] = torch.__version__
+    found |= train(network, tokens[: int(settings["train"] * len(text))], **settings["asked"])
     network.eval()
-    figures = {}
     for name, stride in (("side_by_side", CONTEXT), ("strided", STRIDE)):
-        nats = held_out_nats(network, tokens, cut, stride) / characters
-        figures[name] = {
-            "nats_per_character": nats,
-            "bits_per_character": nats / math.log(2),
-        }
-    return {
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "held_out_characters": characters,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "seed": seed,
-        "threads": threads,
-        "train": share,
-        "asked": {"iterations": iterations, "seconds": seconds},
-        "torch": torch.__version__,
-        **found,
-        **figures,
-    }
+        nats = held_out_nats(network, tokens, cut, stride) / (len(text) - cut)
+        found[name] = {"nats_per_character": nats, "bits_per_character": nats / math.log(2)}
+    return found
 
 
 def main() -> None:
@@ -198,32 +182,22 @@ def main() -> None:
     budget.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--train", type=float, default=0.9, help="share of the text, from its start"
-    )
+    parser.add_argument("--train", type=float, default=0.9, help="first share of the text")
     parser.add_argument("--out", type=Path, default=Path("runs/nanogpt_cpu.json"))
     given = parser.parse_args()
     results = json.loads(given.out.read_text()) if given.out.exists() else []
-    digest = hashlib.sha256(given.text.read_bytes()).hexdigest()
-    asked = {"iterations": given.iterations, "seconds": given.seconds}
-    same = {
-        "sha256": digest, "seed": given.seed, "threads": given.threads, "train": given.train,
-        "asked": asked,
-    }  # fmt: skip
-    found = next((r for r in results if all(r[key] == same[key] for key in same)), None)
+    settings: dict[str, Any] = {"sha256": hashlib.sha256(given.text.read_bytes()).hexdigest()}
+    settings |= {name: getattr(given, name) for name in ("seed", "threads", "train")}
+    settings["asked"] = {"iterations": given.iterations, "seconds": given.seconds}
+    found = next((result for result in results if settings.items() <= result.items()), None)
     if found is None:
-        found = measure(
-            given.text, given.iterations, given.seconds, given.seed, given.threads, given.train
-        )
+        found = measure(given.text, settings)
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps([*results, found], indent=1) + "\n")
     print(f"{found['iterations']:,} iterations in {found['seconds']:.0f} s")
     for name in ("side_by_side", "strided"):
-        figures = found[name]
-        print(
-            f"{name.replace('_', ' '):<13}{figures['nats_per_character']:.4f} nats  "
-            f"{figures['bits_per_character']:.4f} bits per character"
-        )
+        nats, bits = found[name]["nats_per_character"], found[name]["bits_per_character"]
+        print(f"{name.replace('_', ' '):<13}{nats:.4f} nats  {bits:.4f} bits per character")
 
 
 if __name__ == "__main__":

@@ -29,16 +29,11 @@ def main(path: str, *runs: str) -> None:
         old = sum(name in known for name in spoken) / len(spoken)
         print(f"{old:.1%} of {len(spoken):,} name a speaker of the first {share:.0%} of the text")
     for folder in runs:
-        documents = textgen.load_run(folder).token_bits
-        both = [d.with_memory for d in documents if d.with_memory is not None]
-        alone, memory = (
-            np.concatenate([d.per_character()[:-1] for d in ds]) for ds in (documents, both)
-        )
-        for what, where in (("names of speakers", names), ("all else", ~names)):
-            bits = (
-                f"{alone[where].mean():.3f} bits each alone, {memory[where].mean():.3f} with memory"
-            )
-            print(f"{folder}, {what}: {where.sum():,} characters, {bits}")
+        for part, documents in textgen.load_run(folder).token_bits.items():
+            bits = np.concatenate([document.per_character()[:-1] for document in documents])
+            for what, where in (("names of speakers", names), ("all else", ~names)):
+                figures = f"{where.sum():,} characters, {bits[where].mean():.3f} bits each"
+                print(f"{folder}, {part}, {what}: {figures}")
 
 
 if __name__ == "__main__":
