@@ -109,10 +109,9 @@ def outcome(quantity: Quantity, prediction: Prediction, cell: CellRecord) -> str
     words = ["in the range" if prediction.low <= value <= prediction.high else "missed the range"]
     if quantity.arms and prediction.sign:
         found = difference(*quantity.arms)(cell)
-        ends = {int(np.sign(found.low)), int(np.sign(found.high))}
-        other = ends == {-prediction.sign}
-        words.append("sign refuted" if other else "sign as predicted" * (ends == {prediction.sign}))
-    return ", ".join(filter(None, words))
+        ends = {prediction.sign * int(np.sign(end)) for end in (found.low, found.high)}
+        words.append({(1,): "sign as predicted", (-1,): "sign refuted"}.get((*ends,), "sign open"))
+    return ", ".join(words)
 
 
 def rows(cells: Mapping[str, CellRecord]) -> list[list[str]]:
@@ -122,9 +121,11 @@ def rows(cells: Mapping[str, CellRecord]) -> list[list[str]]:
     for quantity in QUANTITIES:
         names = [quantity.cell(text) for text in SEEN]
         values = [quantity.measure(cells[name]) for name in names if name in cells]
+        if len(values) < 2:
+            continue
         shown = [f"{quantity.measure(cells[n]):+.3f}" if n in cells else "" for n in names]
         prediction = predict(values)
-        sign = {1: "above 0", -1: "below 0", 0: "none"}[prediction.sign]
+        sign = {1: "above 0", -1: "below 0", 0: "none"}[prediction.sign] if quantity.arms else ""
         row = [f"{quantity.number}", quantity.name, quantity.cell("").lstrip("-"), *shown, sign]
         row.append(f"{prediction.low:+.3f} to {prediction.high:+.3f}")
         if test := cells.get(quantity.cell(UNSEEN)):
