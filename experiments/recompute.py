@@ -64,18 +64,22 @@ def quantities(cell: dict) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """The protocol's that belong to this cell: name, numerator and denominator, (D,) each."""
     place, units = f"{cell['size']}, {cell['budget'][1]:.0f} s", characters(cell)
     chars, subs, words, spell = (bits(cell, arm) for arm in ARMS)
-    counted = bits(cell, "characters", "with_counts") - bits(cell, "words", "with_counts")
+    chars_c, _, words_c, spell_c = (bits(cell, arm, "with_counts") for arm in ARMS)
     one, other = (np.mean(cell["arms"][arm]["where"], axis=0) for arm in ("characters", "words"))
     frequent = (one - other)[:, cell["classes"].index("frequent")]
     rows = [
-        ("180 s", "1 words - characters", words - chars, units),
+        (("145000, 180 s", "all, 180 s"), "1 words - characters", words - chars, units),
         ("145000, 20 s", "2 word_spell - characters", spell - chars, units),
         ("all, 180 s", "3 word_spell - characters", spell - chars, units),
+        ("all, 180 s", "3c with counts", spell_c - chars_c, units),
         ("all, 180 s", "4 (word_spell - words) / lead", spell - words, chars - words),
+        ("all, 180 s", "4c with counts", spell_c - words_c, chars_c - words_c),
         (("all, 20 s", "all, 180 s"), "5 subwords - characters", subs - chars, units),
         ("all, 180 s", "6 word_spell - subwords", spell - subs, units),
-        ("all, 180 s", "7 lead with counts / lead", counted, chars - words),
+        ("all, 180 s", "7 lead with counts / lead", chars_c - words_c, chars - words),
         ("all, 180 s", "8 lead in frequent words / lead", frequent, chars - words),
+        ("all, 180 s", "9 word_spell - midway", spell - (words + chars) / 2, units),
+        ("all, 180 s", "9c with counts", spell_c - (words_c + chars_c) / 2, units),
     ]
     return [(f"{name}, {place}", *sums) for end, name, *sums in rows if place.endswith(end)]
 

@@ -1,14 +1,18 @@
 """The quantities of the study on units (log/2026-11-29-what-predicts.md), what four texts predict
 of each for a fifth, and what became of it.
 
-    python experiments/what_predicts.py     prints all tables from the records in results/grids
+    python experiments/what_predicts.py             prints all tables from the records
+    python experiments/what_predicts.py predict     writes results/predictions.json first, once all
+                                                    cells of the four texts are on record
 """
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -16,73 +20,66 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from textgen.core.settings import PartName
-from textgen.evaluation.significance import Difference
+from textgen.evaluation.significance import Difference, compare_arms
 from textgen.evaluation.units import PART_LABELS, markdown_table
-from textgen.report.grid import CellRecord, Grid, compare_cells
+from textgen.report.grid import CellRecord, Grid
 
 GRIDS = Path(__file__).parent / "results" / "grids"
+PREDICTIONS = GRIDS.with_name("predictions.json")
 ARMS = ("characters", "subwords", "words", "word_spell")
 SEEN, UNSEEN = ("tales", "wikipedia", "swahili", "ukrainian"), "speeches"
-Measure = Callable[[CellRecord], float]
+NO_DIFFERENCE = 0.01  # bits per character
 
 
-def difference(first: str, second: str, part: PartName = "network") -> Callable[..., Difference]:
-    return lambda cell: compare_cells(cell, first, cell, second, part)
+def _bits(cell: CellRecord, arms: str, part: str) -> np.ndarray:
+    """(seeds, documents) of an arm, or midway between two; ``frequent`` has those in frequent
+    words, by networks."""
+    if part == "frequent":
+        return np.array(cell.arms[arms]["where"])[..., cell.classes.index(part)]
+    return np.mean([cell.bits(arm, part).sum(axis=2) for arm in arms.split(" + ")], axis=0)
 
 
-def lead(first: str, second: str, part: PartName = "network") -> Measure:
-    return lambda cell: difference(first, second, part)(cell).difference
-
-
-def share(part: Measure, whole: Measure) -> Measure:
-    return lambda cell: part(cell) / whole(cell)
-
-
-def lead_in_frequent_words(cell: CellRecord) -> float:
-    """The words' bits in frequent words minus the characters' there, per character of the text."""
-    words, characters = (
-        np.array(cell.arms[arm]["where"]).mean(axis=0).sum(axis=0)[cell.classes.index("frequent")]
-        for arm in ("words", "characters")
-    )
-    return float(words - characters) / cell.units().sum()
+def difference(cell: CellRecord, first: str, second: str, part: str = "network") -> Difference:
+    folds = np.array([fold for fold, *_ in cell.documents["test"]])
+    return compare_arms(_bits(cell, first, part), _bits(cell, second, part), cell.units(), folds)
 
 
 class Quantity(NamedTuple):
-    """A row of the protocol: in which cells it is measured, and how. ``arms`` are those whose
-    difference it is; without them it is a share, which has a range but no interval."""
+    """A row of the protocol: in which cells it is measured, and as what difference of two arms
+    under a part; a share of another difference has a range but no interval."""
 
-    number: int
+    number: str
+    cell: str
     name: str
-    size: str
-    seconds: int
-    measure: Measure
-    arms: tuple[str, str] | None = None
+    arms: tuple[str, ...]
+    whole: tuple[str, ...] = ()
 
-    def cell(self, text: str) -> str:
-        return f"{text}-{self.size}-{self.seconds}s"
-
-
-def _of_arms(number: int, first: str, second: str, size: str, seconds: int) -> Quantity:
-    name = f"`{first}` − `{second}`"
-    return Quantity(number, name, size, seconds, lead(first, second), (first, second))
+    def measure(self, cell: CellRecord) -> float:
+        value = difference(cell, *self.arms).difference
+        return value / difference(cell, *self.whole).difference if self.whole else value
 
 
-def _of_lead(number: int, what: str, part: Measure) -> Quantity:
-    name = f"of the lead of `words`, what {what}"
-    return Quantity(number, name, "all", 180, share(part, OVER_CHARACTERS))
-
-
-OVER_CHARACTERS = lead("words", "characters")
+LATE = "all-180s"
+LEAD, COUNTED = ("words", "characters"), ("words", "characters", "with_counts")
+OVER_SPELL, FREQUENT = ("words", "word_spell"), (*LEAD, "frequent")
+SPELL, MIDWAY = ("word_spell", "characters"), ("word_spell", "words + characters")
+BETWEEN = "`word_spell` − (`words` + `characters`) / 2"
+SPELLING = "of the lead of `words`, what n-grams that spell and tokens for endings are worth"
 QUANTITIES = [
-    *(_of_arms(1, "words", "characters", size, 180) for size in ("145000", "360000", "all")),
-    _of_arms(2, "word_spell", "characters", "145000", 20),
-    _of_arms(3, "word_spell", "characters", "all", 180),
-    _of_lead(4, "n-grams that spell are worth", lead("words", "word_spell")),
-    *(_of_arms(5, "subwords", "characters", "all", seconds) for seconds in (20, 180)),
-    _of_arms(6, "word_spell", "subwords", "all", 180),
-    _of_lead(7, "is left with counts", lead("words", "characters", "with_counts")),
-    _of_lead(8, "lies in frequent words", lead_in_frequent_words),
+    Quantity("1", "145000-180s", "`words` − `characters`", LEAD),
+    Quantity("1", LATE, "`words` − `characters`", LEAD),
+    Quantity("2", "145000-20s", "`word_spell` − `characters`", SPELL),
+    Quantity("3", LATE, "`word_spell` − `characters`", SPELL),
+    Quantity("3c", LATE, "`word_spell` − `characters`, with counts", (*SPELL, "with_counts")),
+    Quantity("4", LATE, SPELLING, OVER_SPELL, LEAD),
+    Quantity("4c", LATE, f"{SPELLING}, with counts", (*OVER_SPELL, "with_counts"), COUNTED),
+    Quantity("5", "all-20s", "`subwords` − `characters`", ("subwords", "characters")),
+    Quantity("5", LATE, "`subwords` − `characters`", ("subwords", "characters")),
+    Quantity("6", LATE, "`word_spell` − `subwords`", ("word_spell", "subwords")),
+    Quantity("7", LATE, "of the lead of `words`, what is left with counts", COUNTED, LEAD),
+    Quantity("8", LATE, "of the lead of `words`, what lies in frequent words", FREQUENT, LEAD),
+    Quantity("9", LATE, BETWEEN, MIDWAY),
+    Quantity("9c", LATE, f"{BETWEEN}, with counts", (*MIDWAY, "with_counts")),
 ]
 
 
@@ -104,81 +101,94 @@ def predict(values: Sequence[float]) -> Prediction:
 
 
 def outcome(quantity: Quantity, prediction: Prediction, cell: CellRecord) -> str:
-    """What became of a prediction: of its range, and of its sign where there is one to refute."""
+    """What became of a prediction: of its range, and of its sign where there is one."""
     value = quantity.measure(cell)
-    words = ["in the range" if prediction.low <= value <= prediction.high else "missed the range"]
-    if quantity.arms and prediction.sign:
-        found = difference(*quantity.arms)(cell)
-        ends = {prediction.sign * int(np.sign(end)) for end in (found.low, found.high)}
-        words.append({(1,): "sign as predicted", (-1,): "sign refuted"}.get((*ends,), "sign open"))
-    return ", ".join(words)
+    range_ = "in the range" if prediction.low <= value <= prediction.high else "missed the range"
+    if quantity.whole or not prediction.sign:
+        return range_
+    found = difference(cell, *quantity.arms)
+    low, high = sorted(prediction.sign * end for end in (found.low, found.high))
+    none = low > -NO_DIFFERENCE and high < NO_DIFFERENCE
+    sign = "refuted" if high < 0 or none else "confirmed" if low > 0 else "open"
+    return f"{range_}, sign {sign}"
 
 
-def rows(cells: Mapping[str, CellRecord]) -> list[list[str]]:
-    """Of both tables: number and name, cell, values on the texts seen, sign, range, and where the
-    unseen text is on record its value and what became of the prediction."""
-    result = []
+def write_predictions() -> None:
+    """Once; a cell that is missing is an error."""
+    cells, written = records(), []
     for quantity in QUANTITIES:
-        names = [quantity.cell(text) for text in SEEN]
-        values = [quantity.measure(cells[name]) for name in names if name in cells]
-        if len(values) < 2:
-            continue
-        shown = [f"{quantity.measure(cells[n]):+.3f}" if n in cells else "" for n in names]
-        prediction = predict(values)
-        sign = {1: "above 0", -1: "below 0", 0: "none"}[prediction.sign] if quantity.arms else ""
-        row = [f"{quantity.number}", quantity.name, quantity.cell("").lstrip("-"), *shown, sign]
-        row.append(f"{prediction.low:+.3f} to {prediction.high:+.3f}")
-        if test := cells.get(quantity.cell(UNSEEN)):
-            row += [f"{quantity.measure(test):+.3f}", outcome(quantity, prediction, test)]
-        result.append(row)
+        values = [quantity.measure(cells[f"{text}-{quantity.cell}"]) for text in SEEN]
+        about = {"number": quantity.number, "cell": quantity.cell, "quantity": quantity.name}
+        written.append({**about, "values": values, "prediction": predict(values)})
+    with PREDICTIONS.open("x", encoding="utf-8") as file:
+        json.dump(written, file, indent=1, ensure_ascii=False)
+
+
+def rows() -> list[list[str]]:
+    """Of both tables, from what was written down: number and name, cell, values on the texts seen,
+    sign, range, and where the unseen text is on record its value and what became of it."""
+    stored = json.loads(PREDICTIONS.read_text("utf-8")) if PREDICTIONS.exists() else []
+    result, cells = [], records()
+    for quantity, row in zip(QUANTITIES, stored, strict=bool(stored)):
+        prediction, shown = Prediction(*row["prediction"]), [f"{v:+.3f}" for v in row["values"]]
+        sign = (
+            {1: "above 0", -1: "below 0", 0: "none"}[prediction.sign] if not quantity.whole else ""
+        )
+        range_ = f"{prediction.low:+.3f} to {prediction.high:+.3f}"
+        result.append([quantity.number, quantity.name, quantity.cell, *shown, sign, range_])
+        if test := cells.get(f"{UNSEEN}-{quantity.cell}"):
+            result[-1] += [f"{quantity.measure(test):+.3f}", outcome(quantity, prediction, test)]
     return result
 
 
 def records() -> dict[str, CellRecord]:
-    found = (GRIDS / name for name in ("what_predicts", "what_predicts_test"))
-    return {n: c for folder in found if folder.exists() for n, c in Grid(folder).cells.items()}
+    folder = GRIDS / "what_predicts"
+    return Grid(folder).cells if folder.exists() else {}
 
 
 def predictions_table() -> str:
     """The quantities on the texts seen, and what they predict."""
     head = ["", "quantity", "training text, budget", *SEEN, "sign", "range"]
-    return markdown_table(head, [row[: len(head)] for row in rows(records())]) + "\n"
+    return markdown_table(head, [row[: len(head)] for row in rows()]) + "\n"
 
 
 def outcomes_table() -> str:
     """What was predicted for the unseen text, and what became of it."""
     head = ["", "quantity", "training text, budget", "sign", "range", UNSEEN, "outcome"]
-    chosen = [[*row[:3], *row[3 + len(SEEN) :]] for row in rows(records())]
+    chosen = [[*row[:3], *row[3 + len(SEEN) :]] for row in rows()]
     return markdown_table(head, chosen) + "\n"
 
 
 def account_table() -> str:
     """Of every text, the whole, 180 seconds: what the networks need, the lead of words under every
-    part of the models, and what of the networks' lead n-grams that spell are worth."""
-    table, cells, spelled = [], records(), share(lead("words", "word_spell"), OVER_CHARACTERS)
-    for text in (text for text in (*SEEN, UNSEEN) if f"{text}-all-180s" in cells):
-        cell = cells[f"{text}-all-180s"]
+    part of the models, and what of the networks' lead n-grams and tokens for endings are worth."""
+    table, cells = [], records()
+    (spelled,) = (quantity for quantity in QUANTITIES if quantity.number == "4")
+    for text in (text for text in (*SEEN, UNSEEN) if f"{text}-{LATE}" in cells):
+        cell = cells[f"{text}-{LATE}"]
         units = cell.units().sum()
-        bits = [f"{cell.bits(arm).sum(axis=(1, 2)).mean() / units:.3f}" for arm in ARMS]
-        leads = [f"{lead('words', 'characters', part)(cell):+.3f}" for part in PART_LABELS]
-        table.append([text, *bits, *leads, f"{spelled(cell):.0%}"])
+        needed = [f"{_bits(cell, arm, 'network').mean(axis=0).sum() / units:.3f}" for arm in ARMS]
+        leads = [f"{difference(cell, *LEAD, part).difference:+.3f}" for part in PART_LABELS]
+        table.append([text, *needed, *leads, f"{spelled.measure(cell):.0%}"])
     leads = [f"`words` − `characters`, {label}" for label in PART_LABELS.values()]
-    head = ["text", *(f"`{arm}`" for arm in ARMS), *leads, "lead owed to n-grams that spell"]
+    head = ["text", *(f"`{arm}`" for arm in ARMS), *leads, "lead owed to n-grams and endings"]
     return markdown_table(head, table) + "\n"
 
 
 def budgets_table(first: str, second: str) -> str:
-    """A difference of networks (rows: text and training text) after every budget."""
+    """A difference of networks (rows: text and training text) after both budgets."""
     table, cells = list[list[str]](), records()
     for text, size in product((*SEEN, UNSEEN), ("145000", "360000", "all")):
-        names = [f"{text}-{size}-{seconds}s" for seconds in (20, 60, 180)]
-        if found := [difference(first, second)(cells[n]) for n in names if n in cells]:
+        names = [f"{text}-{size}-{seconds}s" for seconds in (20, 180)]
+        if found := [difference(cells[n], first, second) for n in names if n in cells]:
             shown = [f"{d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f})" for d in found]
             table.append([text, size, *shown, *[""] * (len(names) - len(shown))])
-    head = ["text", "training text", *(f"after {seconds} s" for seconds in (20, 60, 180))]
+    head = ["text", "training text", "after 20 s", "after 180 s"]
     return markdown_table(head, table) + "\n"
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["predict"]:
+        write_predictions()
     leads = [budgets_table(first, "characters") for first in ("words", "word_spell", "subwords")]
     print(account_table(), *leads, predictions_table(), outcomes_table(), sep="\n")

@@ -70,9 +70,9 @@ def test_a_program_without_textgen_finds_the_figures_of_a_grid(folder, capsys):
         assert ends == pytest.approx([lead.found.low, lead.found.high], abs=near)
     for cell in (c for c in grid.cells.values() if {*recompute.ARMS} <= c.arms.keys()):
         for name, above, below in recompute.quantities(cells[cell.name]):
-            ours[int(name[0]), cell.name] = above.sum() / below.sum()
+            ours[name.split()[0], cell.name] = above.sum() / below.sum()
         for quantity in what_predicts.QUANTITIES:
-            if quantity.cell(cell.text) == cell.name:
+            if f"{cell.text}-{quantity.cell}" == cell.name:
                 theirs[quantity.number, cell.name] = quantity.measure(cell)
     assert ours == pytest.approx(theirs, abs=1e-6)
 
