@@ -217,9 +217,9 @@ def without_network(report: schema.Report) -> dict[str, str]:
     bits, result = best.test.total, dict[str, str]()
     for arm in report.scored:
         ahead = arm.total - bits
-        how = "does better" if ahead > 0 else "does worse"
-        how = how if abs(ahead) > report.margin else "does as well"
-        result[arm.name] = f"{best.label}, without a network, {how}: {bits:.3f}."
+        how = "does better than" if ahead > 0 else "does worse than"
+        how = how if abs(ahead) > report.margin else "does as well as"
+        result[arm.name] = f"{best.label}, without a network, {how} {arm.name}: {bits:.3f}."
     return result
 
 
