@@ -361,6 +361,7 @@ def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path):
         assert (made.folder / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
 
 
+@pytest.mark.usefixtures("compared")  # which has scored what is without a network
 def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monkeypatch, capsys):
     """To a question that asks whether the first arm is worse; counting, what no command can
     repeat, and a question without an answer, which still counts, are named as well."""

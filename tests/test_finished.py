@@ -130,7 +130,7 @@ def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, mo
     spelt = {"new_characters": ["'"], "other_spellings": forms}
     for text, seen, noted in (
         ("Vasíli couldn’t remembered.", {}, ""),
-        (words, {"whole": True, "copied": [words]}, "word for word"),
+        (words, {"whole": True, "copied": [words]}, "whole passage"),
         (f"One night {words[:-20]}", {"copied": [words[:-20]]}, words[:-20]),
         ("Ø☃", {"new_characters": ["Ø", "☃"]}, "'☃' (U+2603)"),
         ("Vasili couldn't", spelt, "Vasíli for Vasili, couldn’t for couldn't"),

@@ -214,12 +214,12 @@ def without_network(report: schema.Report) -> dict[str, str]:
     best = min(counted, key=lambda row: row.test.total, default=None)
     if best is None:
         return {}
-    bits, result = best.test.total, dict[str, str]()
+    result = dict[str, str]()
     for arm in report.scored:
-        ahead = arm.total - bits
+        ahead = arm.total - best.test.total
         how = "does better than" if ahead > 0 else "does worse than"
         how = how if abs(ahead) > report.margin else "does as well as"
-        result[arm.name] = f"{best.label}, without a network, {how} {arm.name}: {bits:.3f}."
+        result[arm.name] = f"{best.label}, without a network, {how} {arm.name}."
     return result
 
 
