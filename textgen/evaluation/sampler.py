@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import softmax
 
 from textgen.core.errors import raise_if_cancelled
+from textgen.core.settings import PartName
 from textgen.evaluation.counts import CacheState
 from textgen.evaluation.dynamic import AdaptingNetwork
 from textgen.evaluation.model import LanguageModel
@@ -135,10 +136,10 @@ class Stepper:
         assert not dynamic or (rows or 1) == 1, "a network learns from one text at a time"
         self._shape = (-1,) if rows is None else (rows, -1)
         self._caches = [CacheState(model.cache) for _ in range(rows or 1)] if model.cache else []
-        self._counts = model.counts
+        self._counts, self._part = model.counts, model.own_part
         self._contexts = self._counts.start(rows or 1) if self._counts else []
         self._network: Any = model.network
-        self._logits: Any = None
+        self._found = dict[str, np.ndarray]()  # of this place, by part, and the network's logits
         pair = model.objective, model.network
         self._adapting = AdaptingNetwork(*pair, dynamic) if dynamic else None
         if model.network is not None:
@@ -150,25 +151,37 @@ class Stepper:
     def logits(self) -> np.ndarray:
         """ln P(next token), up to a constant: (V,) or (rows, V) float32, float64 where the network
         is mixed with anything."""
-        if self._logits is None:
-            logits: Any = self._network and self._output(self._features).numpy()
-            if self._counts or self._caches:
-                mixed: Any = self._network and softmax(logits.astype(float), axis=-1)
-                if self._counts:
-                    mixed = self._counts.mixed(self._contexts, mixed)
-                for row, cache in enumerate(self._caches):
-                    mixed[row] = cache.mixed(mixed[row])
-                logits = np.log(mixed)
-            self._logits = logits
-        return self._logits.reshape(self._shape)
+        alone = self._part == "network"
+        found = self._of_network() if alone else np.log(self._mixed(self._part))
+        return found.reshape(self._shape)
 
-    def probabilities(self) -> np.ndarray:
-        """P(next token | what was appended): (V,) or (rows, V) float64."""
-        return softmax(self.logits().astype(float), axis=-1)
+    def probabilities(self, part: PartName | None = None) -> np.ndarray:
+        """P(next token | what was appended): (V,) or (rows, V) float64, by all that the model has
+        or under one of its parts."""
+        masses = self._mixed(part or self._part)
+        return (masses / masses.sum(axis=-1, keepdims=True)).reshape(self._shape)
+
+    def _of_network(self) -> np.ndarray:
+        if "logits" not in self._found:
+            self._found["logits"] = self._output(self._features).numpy()
+        return self._found["logits"]
+
+    def _mixed(self, part: str) -> np.ndarray:
+        if part not in self._found:
+            if part == "with_cache":
+                below = self._mixed("with_counts")
+                found = np.array([c.mixed(row) for c, row in zip(self._caches, below, strict=True)])
+            elif part == "network" or not self._counts:
+                found = softmax(self._of_network().astype(float), axis=-1)
+            else:
+                network = None if part == "counts" else self._mixed("network")
+                found = self._counts.mixed(self._contexts, network)
+            self._found[part] = found
+        return self._found[part]
 
     def append(self, tokens: int | np.ndarray) -> None:
         """Go on behind a token, or one in each row (rows,)."""
-        tokens, self._logits = np.atleast_1d(tokens).astype(np.int32), None
+        tokens, self._found = np.atleast_1d(tokens).astype(np.int32), {}
         if self._counts:
             self._contexts = self._counts.after(self._contexts, tokens)
         for cache, token in zip(self._caches, tokens.tolist(), strict=False):

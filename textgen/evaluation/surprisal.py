@@ -38,8 +38,10 @@ from textgen.tokenizers.base import BOUNDARY, Choice, DocumentCounts, EncodedDoc
 from textgen.tokenizers.borders import WHITE, Borders, Openings
 
 WORD = re.compile(f"[^{WHITE}]+")
-# Tokens that may come first → their probability, and what has read them.
-Readings = dict[tuple[int, ...], tuple[float, Stepper]]
+# Tokens that may come first → their probability (parts,), and what has read them.
+Readings = dict[tuple[int, ...], tuple[np.ndarray, Stepper]]
+# By how many tokens come before.
+Chances = dict[int, float]
 
 
 class WordBits(NamedTuple):
@@ -101,10 +103,9 @@ def word_bits(model: LanguageModel, text: str, start: int = 0) -> dict[str, list
     encoded = model.tokenizer.encode(text)
     places = _places(model.tokenizer.borders(), encoded, text, start)
     scores = model.score([Document("text", text)], encoded=[encoded])
-    return {
-        part: _bits_of_words(model.part(part), encoded, places, bits)
-        for part, (bits,) in scores.items()
-    }
+    chances = _chances(model, encoded, places)
+    parts = zip(model.parts, chances, strict=True)
+    return {part: _bits_of_words(*own, encoded, places, scores[part][0]) for part, own in parts}
 
 
 def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -> list[Place]:
@@ -137,14 +138,18 @@ def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -
 
 
 def _bits_of_words(
-    model: LanguageModel, encoded: EncodedDocument, places: Sequence[Place], bits: DocumentBits
+    border: Chances,
+    word: Chances,
+    entropy: Chances,
+    encoded: EncodedDocument,
+    places: Sequence[Place],
+    bits: DocumentBits,
 ) -> list[WordBits]:
     """Of one part, from the bits of the text's tokens."""
     spelling = np.zeros(len(encoded.tokens) + 1)
     np.add.at(spelling, encoded.places, bits.surface_bits)
     spelled = np.concatenate([[0.0], np.cumsum(spelling)])
     cost = spelled + np.concatenate([[0.0], np.cumsum(bits.model_bits, dtype=np.float64)])
-    border, word, entropy = _chances(model, encoded, places)
     return [
         WordBits(
             gap=float(cost[p.opens] - cost[p.border]) - word[p.opens] + border[p.border],
@@ -158,46 +163,48 @@ def _bits_of_words(
 
 def _chances(
     model: LanguageModel, encoded: EncodedDocument, places: Sequence[Place]
-) -> tuple[dict[int, float], ...]:
-    """log2 of the chance of a border and of a word, and the entropy in bits of the next token, each
-    by how many tokens come before it; a text begins behind a border."""
-    border, word, entropy = {0: 0.0}, dict[int, float](), dict[int, float]()
+) -> list[tuple[Chances, Chances, Chances]]:
+    """Of each part of the model: log2 of the chance of a border and of a word, and the entropy in
+    bits of the next token. A text begins behind a border. The network reads once for all parts."""
+    found = [({0: 0.0}, Chances(), Chances()) for _ in model.parts]
     behind = {n for p in places for n in (p.border, p.end)} - {0}
     gaps, firsts = {p.opens: p for p in places}, {p.first for p in places}
     earlier = DocumentCounts() if model.cache else None
-    borders, stepper = model.tokenizer.borders(earlier), Stepper(model)
-    coming = iter(range(len(encoded.tokens) + 1))
+    remembered = [earlier if part == "with_cache" else None for part in model.parts]
+    borders = [model.tokenizer.borders(counts) for counts in remembered]
+    stepper, coming = Stepper(model), iter(range(len(encoded.tokens) + 1))
+
+    def log_chance(number: int, openings: Openings, readings: Readings) -> float:
+        """Of openings, under a part. ``readings`` has what was read of tokens that come first."""
+
+        def read(first: tuple[int, ...]) -> tuple[np.ndarray, Stepper]:
+            if first not in readings:
+                chance, place = read(first[:-1])
+                masses = [place.probabilities(part)[first[-1]] for part in model.parts]
+                place = place.copy()
+                place.append(first[-1])
+                readings[first] = chance * masses, place
+            return readings[first]
+
+        ways = ((*read(first), weights) for first, weights in openings.items())
+        part = model.parts[number]
+        return float(np.log2(sum(c[number] * (w @ s.probabilities(part)) for c, s, w in ways)))
 
     def read(choice: Choice) -> int | None:
         if choice.probabilities is not None:
             return choice.known
-        place, reading = next(coming), Readings({(): (1.0, stepper)})
-        if place in behind:
-            border[place] = _log_chance(borders.border(), reading)
-        if own := gaps.get(place):
-            word[place] = _log_chance(borders.word(own.gap, own.lead), reading)
-        if place in firsts:
-            chances = np.maximum(stepper.probabilities(), 1e-300)
-            entropy[place] = -float(chances @ np.log2(chances))
+        place, readings = next(coming), Readings({(): (np.ones(len(borders)), stepper)})
+        for number, (own, (border, word, entropy)) in enumerate(zip(borders, found, strict=True)):
+            if place in behind:
+                border[place] = log_chance(number, own.border(), readings)
+            if gap := gaps.get(place):
+                word[place] = log_chance(number, own.word(gap.gap, gap.lead), readings)
+            if place in firsts:
+                chances = np.maximum(stepper.probabilities(model.parts[number]), 1e-300)
+                entropy[place] = -float(chances @ np.log2(chances))
         if choice.known:
             stepper.append(choice.known)
         return choice.known
 
     follow(walk(model.tokenizer, encoded, earlier), read)
-    return border, word, entropy
-
-
-def _log_chance(openings: Openings, reading: Readings) -> float:
-    """log2 of the chance of openings; ``reading`` has what was read of tokens that come first."""
-
-    def read(first: tuple[int, ...]) -> tuple[float, Stepper]:
-        if first not in reading:
-            chance, stepper = read(first[:-1])
-            chance *= stepper.probabilities()[first[-1]]
-            stepper = stepper.copy()
-            stepper.append(first[-1])
-            reading[first] = chance, stepper
-        return reading[first]
-
-    readings = ((*read(first), weights) for first, weights in openings.items())
-    return float(np.log2(sum(c * (weights @ s.probabilities()) for c, s, weights in readings)))
+    return found
