@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.core.errors import TextgenError
+from textgen.core.settings import PartName
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
@@ -38,8 +39,8 @@ from textgen.tokenizers.base import BOUNDARY, Choice, DocumentCounts, EncodedDoc
 from textgen.tokenizers.borders import WHITE, Borders, Openings
 
 WORD = re.compile(f"[^{WHITE}]+")
-# Tokens that may come first → their probability (parts,), and what has read them.
-Readings = dict[tuple[int, ...], tuple[np.ndarray, Stepper]]
+# Tokens that may come first → their probability under each part, and what has read them.
+Readings = dict[tuple[int, ...], tuple[dict[PartName, float], Stepper]]
 # By how many tokens come before.
 Chances = dict[int, float]
 
@@ -104,8 +105,7 @@ def word_bits(model: LanguageModel, text: str, start: int = 0) -> dict[str, list
     places = _places(model.tokenizer.borders(), encoded, text, start)
     scores = model.score([Document("text", text)], encoded=[encoded])
     chances = _chances(model, encoded, places)
-    parts = zip(model.parts, chances, strict=True)
-    return {part: _bits_of_words(*own, encoded, places, scores[part][0]) for part, own in parts}
+    return {p: _bits_of_words(own, encoded, places, *scores[p]) for p, own in chances.items()}
 
 
 def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -> list[Place]:
@@ -138,14 +138,13 @@ def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -
 
 
 def _bits_of_words(
-    border: Chances,
-    word: Chances,
-    entropy: Chances,
+    chances: tuple[Chances, Chances, Chances],
     encoded: EncodedDocument,
     places: Sequence[Place],
     bits: DocumentBits,
 ) -> list[WordBits]:
     """Of one part, from the bits of the text's tokens."""
+    border, word, entropy = chances
     spelling = np.zeros(len(encoded.tokens) + 1)
     np.add.at(spelling, encoded.places, bits.surface_bits)
     spelled = np.concatenate([[0.0], np.cumsum(spelling)])
@@ -163,44 +162,43 @@ def _bits_of_words(
 
 def _chances(
     model: LanguageModel, encoded: EncodedDocument, places: Sequence[Place]
-) -> list[tuple[Chances, Chances, Chances]]:
-    """Of each part of the model: log2 of the chance of a border and of a word, and the entropy in
+) -> dict[PartName, tuple[Chances, Chances, Chances]]:
+    """Part of the model → log2 of the chance of a border and of a word, and the entropy in
     bits of the next token. A text begins behind a border. The network reads once for all parts."""
-    found = [({0: 0.0}, Chances(), Chances()) for _ in model.parts]
+    found = {part: ({0: 0.0}, Chances(), Chances()) for part in model.parts}
     behind = {n for p in places for n in (p.border, p.end)} - {0}
     gaps, firsts = {p.opens: p for p in places}, {p.first for p in places}
     earlier = DocumentCounts() if model.cache else None
-    remembered = [earlier if part == "with_cache" else None for part in model.parts]
-    borders = [model.tokenizer.borders(counts) for counts in remembered]
+    remembered = {part: earlier if part == "with_cache" else None for part in model.parts}
+    borders = {part: model.tokenizer.borders(counts) for part, counts in remembered.items()}
     stepper, coming = Stepper(model), iter(range(len(encoded.tokens) + 1))
 
-    def log_chance(number: int, openings: Openings, readings: Readings) -> float:
+    def log_chance(part: PartName, openings: Openings, readings: Readings) -> float:
         """Of openings, under a part. ``readings`` has what was read of tokens that come first."""
 
-        def read(first: tuple[int, ...]) -> tuple[np.ndarray, Stepper]:
+        def read(first: tuple[int, ...]) -> tuple[dict[PartName, float], Stepper]:
             if first not in readings:
-                chance, place = read(first[:-1])
-                masses = [place.probabilities(part)[first[-1]] for part in model.parts]
-                place = place.copy()
-                place.append(first[-1])
-                readings[first] = chance * masses, place
+                chances, before = read(first[:-1])
+                own = {p: c * before.probabilities(p)[first[-1]] for p, c in chances.items()}
+                after = before.copy()
+                after.append(first[-1])
+                readings[first] = own, after
             return readings[first]
 
         ways = ((*read(first), weights) for first, weights in openings.items())
-        part = model.parts[number]
-        return float(np.log2(sum(c[number] * (w @ s.probabilities(part)) for c, s, w in ways)))
+        return float(np.log2(sum(c[part] * (w @ s.probabilities(part)) for c, s, w in ways)))
 
     def read(choice: Choice) -> int | None:
         if choice.probabilities is not None:
             return choice.known
-        place, readings = next(coming), Readings({(): (np.ones(len(borders)), stepper)})
-        for number, (own, (border, word, entropy)) in enumerate(zip(borders, found, strict=True)):
+        place, readings = next(coming), Readings({(): (dict.fromkeys(model.parts, 1.0), stepper)})
+        for part, (border, word, entropy) in found.items():
             if place in behind:
-                border[place] = log_chance(number, own.border(), readings)
+                border[place] = log_chance(part, borders[part].border(), readings)
             if gap := gaps.get(place):
-                word[place] = log_chance(number, own.word(gap.gap, gap.lead), readings)
+                word[place] = log_chance(part, borders[part].word(gap.gap, gap.lead), readings)
             if place in firsts:
-                chances = np.maximum(stepper.probabilities(model.parts[number]), 1e-300)
+                chances = np.maximum(stepper.probabilities(part), 1e-300)
                 entropy[place] = -float(chances @ np.log2(chances))
         if choice.known:
             stepper.append(choice.known)
