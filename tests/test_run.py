@@ -289,16 +289,18 @@ def test_a_terminal_never_stands_still_and_a_pipe_gets_lines(textgen, experiment
     assert "\x1b" not in piped
 
 
-def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, monkeypatch):
-    before, starts, inner = Run(finished_run("word")), [], Windows.training
+@pytest.mark.parametrize("arm", ["char", "word"])
+def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm, monkeypatch):
+    before, starts, inner = Run(finished_run(arm)), [], Windows.training
     monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3:]) or inner(*a))
     after = package.train(before.folder, more=40, runs_folder=tmp_path, quiet=True)
-    assert after.folder.name == "word-more40"
+    assert after.folder.name == f"{arm}-more40"
     now, then = after.metrics.training, before.metrics.training
     assert now.updates == now.updates_planned == then.updates + 40
     assert (then.updates,) in starts
     assert now.characters == pytest.approx(2 * then.characters, abs=1)
-    assert [row["updates"] for row in after.history] == [20, 40, 60, 80]  # every epoch
+    validated = {"char": [40, 80], "word": [20, 40, 60, 80]}  # words: every epoch
+    assert [row["updates"] for row in after.history] == validated[arm]
     totals = [run.bits() for run in (after, before)]
     assert totals == sorted(totals)
 
