@@ -2,8 +2,8 @@
 of each for a fifth, and what became of it.
 
     python experiments/what_predicts.py             prints all tables from the records
-    python experiments/what_predicts.py predict     writes results/predictions.json first, once all
-                                                    cells of the four texts are on record
+    python experiments/what_predicts.py predict     writes results/predictions.json first; needs
+                                                    every cell of the four texts
 """
 
 from __future__ import annotations
@@ -125,15 +125,14 @@ def write_predictions() -> None:
 
 
 def rows() -> list[list[str]]:
-    """Of both tables, from what was written down: number and name, cell, values on the texts seen,
-    sign, range, and where the unseen text is on record its value and what became of it."""
+    """Of both tables, from the predictions written down: number and name, cell, values on the texts
+    seen, sign, range; and, if the unseen text has this cell, its value and the outcome."""
     stored = json.loads(PREDICTIONS.read_text("utf-8")) if PREDICTIONS.exists() else []
     result, cells = [], records()
     for quantity, row in zip(QUANTITIES, stored, strict=bool(stored)):
         prediction, shown = Prediction(*row["prediction"]), [f"{v:+.3f}" for v in row["values"]]
-        sign = (
-            {1: "above 0", -1: "below 0", 0: "none"}[prediction.sign] if not quantity.whole else ""
-        )
+        signs = {1: "above 0", -1: "below 0", 0: "none"}
+        sign = "" if quantity.whole else signs[prediction.sign]
         range_ = f"{prediction.low:+.3f} to {prediction.high:+.3f}"
         result.append([quantity.number, quantity.name, quantity.cell, *shown, sign, range_])
         if test := cells.get(f"{UNSEEN}-{quantity.cell}"):

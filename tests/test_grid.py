@@ -187,7 +187,7 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     written(sizes, texts, ARMS.replace("1e-3", "1e-4"))
     shutil.rmtree(tmp_path / "runs")
     (tmp_path / "reports" / "trial" / "grid.json").unlink()
-    with pytest.raises(TextgenError, match="tales-2000 is on record with other settings"):
+    with pytest.raises(TextgenError, match="tales-2000 was recorded with other settings"):
         run()
 
 

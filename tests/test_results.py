@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from types import SimpleNamespace
 
 import nbclient
 import nbformat
@@ -14,7 +15,7 @@ from conftest import ROOT
 from textgen import cli
 from textgen.core.experiment import load_experiment
 from textgen.report.arms import flat_settings
-from textgen.report.grid import Grid
+from textgen.report.grid import CellRecord, Grid
 
 sys.path.insert(0, str(ROOT / "experiments"))
 sys.path.insert(0, str(ROOT / "docs"))
@@ -56,7 +57,7 @@ def test_a_range_from_four_texts_covers_a_fifth_and_a_sign_needs_all_four():
 def test_a_program_without_textgen_finds_the_figures_of_a_grid(folder, capsys):
     recompute.main(folder)
     assert capsys.readouterr().out
-    grid, ours, theirs = Grid(folder), {}, {}
+    grid = Grid(folder)
     cells = {n: json.loads((folder / f"cells/{n}.json").read_text("utf-8")) for n in grid.cells}
     for (name, arm, part), bits in grid.curves().items():
         total = recompute.bits(cells[name], arm, part).sum()
@@ -68,13 +69,56 @@ def test_a_program_without_textgen_finds_the_figures_of_a_grid(folder, capsys):
         assert value == pytest.approx(lead.found.difference, abs=1e-6)
         near = 0.6 * (lead.found.high - lead.found.low)  # whose networks are chance, too
         assert ends == pytest.approx([lead.found.low, lead.found.high], abs=near)
-    for cell in (c for c in grid.cells.values() if {*recompute.ARMS} <= c.arms.keys()):
-        for name, above, below in recompute.quantities(cells[cell.name]):
-            ours[name.split()[0], cell.name] = above.sum() / below.sum()
-        for quantity in what_predicts.QUANTITIES:
-            if f"{cell.text}-{quantity.cell}" == cell.name:
-                theirs[quantity.number, cell.name] = quantity.measure(cell)
-    assert ours == pytest.approx(theirs, abs=1e-6)
+    for cell in (c for c in cells.values() if {*recompute.ARMS} <= c["arms"].keys()):
+        ours, theirs = quantities_of(cell)
+        assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def quantities_of(cell):
+    """Those of the study on units that a cell has, by either program."""
+    found, record = recompute.quantities(cell), CellRecord.model_validate_json(json.dumps(cell))
+    wanted = (q for q in what_predicts.QUANTITIES if f"{record.text}-{q.cell}" == record.name)
+    ours = {name.split()[0]: above.sum() / below.sum() for name, above, below in found}
+    return ours, {quantity.number: quantity.measure(record) for quantity in wanted}
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "number"), [("all", 180, 11), ("all", 20, 1), (9, 180, 0)]
+)
+def test_both_programs_agree_on_the_quantities_of_a_study(size, seconds, number):
+    draw = np.random.default_rng(1)
+    documents = [(fold, f"{fold}-{i}", 500 * i) for fold in (1, 2, 3) for i in range(1, 5)]
+
+    def drawn(*shape):
+        return draw.uniform(500, 900, (1, len(documents), *shape)).tolist()
+
+    arms = {
+        arm: {"test": {p: drawn(2) for p in ("network", "with_counts")}, "where": drawn(2)}
+        for arm in recompute.ARMS
+    }
+    about = {"name": f"a-{size}-{seconds}s", "text": "a", "size": size, "sha256": "0"}
+    about |= {"budget": ["seconds", float(seconds)], "classes": ["rare", "frequent"]}
+    ours, theirs = quantities_of({**about, "documents": {"test": documents}, "arms": arms})
+    assert len(ours) == number
+    assert ours == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.3, -0.1, "in the range, sign confirmed"), (-0.3, 0.1, "in the range, sign open"),
+        (0.1, 0.3, "missed the range, sign refuted"), (-0.009, 0.009, "in the range, sign refuted"),
+        (-0.009, -0.001, "in the range, sign refuted"), (-0.02, 0.0, "in the range, sign open"),
+    ],
+)  # fmt: skip
+def test_a_sign_is_confirmed_or_refuted_by_an_interval_and_else_open(monkeypatch, low, high, said):
+    found = SimpleNamespace(difference=(low + high) / 2, low=low, high=high)
+    monkeypatch.setattr(what_predicts, "difference", lambda *_: found)
+    quantity = what_predicts.Quantity("1", "all-180s", "", ("words", "characters"))
+    predicted = what_predicts.Prediction(-1, -0.3, 0.0)
+    assert what_predicts.outcome(quantity, predicted, None) == said
+    unsure = what_predicts.Prediction(0, -0.3, 0.0)
+    assert "sign" not in what_predicts.outcome(quantity, unsure, None)
 
 
 def test_every_table_is_on_a_page():

@@ -240,7 +240,7 @@ def _holds(
     same = all(old[key] == new[key] for old, new in both for key in ("experiment", "updates"))
     same = same and record.sha256 == sha256
     if not (same or job.overwrite):
-        message = f"{cell.name} is on record with other settings, updates or text"
+        message = f"{cell.name} was recorded with other settings, updates or text"
         raise TextgenError(message, "replace it with --overwrite")
     names = {run["name"] for own in record.arms.values() for run in own["runs"]}
     return same and names == {name for arm in plans for name in cell.study.runs(arm)}
