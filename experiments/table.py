@@ -207,7 +207,7 @@ def parts_answer() -> str:
     arms = {arm["name"]: arm["parts"]["network"]["total"] for arm in told_apart()["arms"]}
     leads = {(c["first"], c["second"]): c for c in told_apart()["contrasts"]}
     lead = leads["words", "characters"]
-    interval = f"{-lead['high']:.3f} to {-lead['low']:.3f}, three seeds, each tuned by hand"
+    interval = f"{-lead['high']:.3f} to {-lead['low']:.3f}, three seeds; each level tuned by hand"
     return (
         "**After five minutes of one core, networks alone: words need "
         f"{-lead['difference']:.3f} bits per character fewer than characters** ({interval}): "

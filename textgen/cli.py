@@ -80,7 +80,7 @@ def _run(parser: Parser) -> None:
     """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
-    more = "train a finished run (name or folder) further from its best weights: N more seconds, "
+    more = "continue a finished run (name or folder) from its best weights: N more seconds,  "
     more += "or updates etc.; a second warm-up and decay, not one long training"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
@@ -159,7 +159,7 @@ def _audit(parser: Parser) -> None:
     parser.flag("--end-counted", "the claim counts the end of the text as one more character")
     parser.flag("--no-end", "do not charge a Hugging Face model for the end of the text")
     parser.part("that is audited, for a run of textgen")
-    output = "file for the audit (default: audit.json in the run's folder, else in this one)"
+    output = "file for the audit (default: audit.json in the run's folder, or in the current one)"
     parser.option("--output", output, type=Path)
     parser.flag("--json", "print the audit as JSON")
 

@@ -181,7 +181,7 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
         screen.warn(f"SKIPPED: {name}: {reason}")
     cells = [cell for cell in study.cells if cell.name not in skipped]
     if not cells:
-        raise TextgenError(f"{study.path}: sizes: no training text is as large", "lower sizes")
+        raise TextgenError(f"{study.path}: sizes: every training text is smaller", "lower sizes")
     contents, plans = reports / grids.GRID_FILE, folder / studies.PLAN_FILE
     if contents.exists() and not plans.exists():  # cells on record need no runs
         write_json(plans, read_content(contents, grids.Contents, grids.AGAIN).timed)

@@ -180,7 +180,7 @@ def _text_settings(
         seen = "a model that has seen one copy is tested on another. Remove duplicates."
         screen.warn(f"{share:.0%} of this text is repeated lines: {seen}")
     if total < MIN_CHARACTERS:
-        hint = f"{MIN_CHARACTERS:,} are needed, with {GOOD_CHARACTERS:,} a model learns to write"
+        hint = f"{MIN_CHARACTERS:,} are needed; with {GOOD_CHARACTERS:,} a model learns to write"
         message = f"{path}: {total:,} characters are too little text to compare models on"
         raise TextgenError(message, hint)
     settings = [f"corpus.{k}={json.dumps(v, ensure_ascii=False)}" for k, v in corpus.items()]

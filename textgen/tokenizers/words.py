@@ -38,8 +38,8 @@ class Words:
     Args:
         rare_words: the policy for words outside the vocabulary.
         minimum_count: occurrences in the training split that put a word into the vocabulary. With
-            1, every second word that occurs once stays outside; otherwise the network would never
-            see a rare word.
+            1, every second word that occurs once stays outside, so that the network sees some rare
+            words.
         segmenter: cuts words in scripts without spaces, e.g. Japanese or Thai; without a segmenter,
             Unicode's rules cut between any two characters.
 
