@@ -25,10 +25,11 @@ from textgen.evaluation.units import PART_LABELS, markdown_table
 from textgen.report.grid import CellRecord, Grid
 
 GRIDS = Path(__file__).parent / "results" / "grids"
-PREDICTIONS = GRIDS.with_name("predictions.json")
+PREDICTIONS, FIGURE = GRIDS.with_name("predictions.json"), GRIDS.with_name("what_predicts.svg")
 ARMS = ("characters", "subwords", "words", "word_spell")
 SEEN, UNSEEN = ("tales", "wikipedia", "swahili", "ukrainian"), "speeches"
 NO_DIFFERENCE = 0.01  # bits per character
+COLOURS = "#986c0b", "#4a62b3", "#009c71"
 
 
 def _bits(cell: CellRecord, arms: str, part: str) -> np.ndarray:
@@ -186,8 +187,46 @@ def budgets_table(first: str, second: str) -> str:
     return markdown_table(head, table) + "\n"
 
 
+def figure() -> str:
+    """Of every text, the whole, 180 seconds: what networks of three arms need beyond those of
+    characters, with 95 % intervals, as SVG."""
+    cells = {name: cell for name, cell in records().items() if name.endswith(LATE)}
+    leads = {(c.text, arm): difference(c, arm, LEAD[1]) for c in cells.values() for arm in ARMS[1:]}
+    texts = [text for text in (*SEEN, UNSEEN) if (text, ARMS[1]) in leads]
+    ends = [0.0, *(end for found in leads.values() for end in (found.low, found.high))]
+    low, high = math.floor(10 * min(ends)), math.ceil(10 * max(ends))  # tenths of a bit
+
+    def x(value: float) -> int:
+        return round(110 + 510 * (10 * value - low) / (high - low))
+
+    bottom = 30 + 64 * len(texts)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {bottom + 24}" font-size="13" '
+        'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>'
+    ]
+    for tenth in range(low, high + 1):
+        line = f'<path stroke="{"#ddd" if tenth else "#555"}" d="M{x(tenth / 10)} 26V{bottom}"/>'
+        lines += [line, _label(x(tenth / 10), bottom + 16, f"{tenth / 10:.1f}", "middle")]
+    for number, (arm, colour) in enumerate(zip(ARMS[1:], COLOURS, strict=True)):
+        lines += [_label(110 + 130 * number, 16, f"● {arm}", fill=colour)]
+        for place, text in enumerate(texts):
+            found, y = leads[text, arm], 46 + 64 * place + 16 * number
+            reach = f'd="M{x(found.low)} {y}H{x(found.high)}"/>'
+            lines += [
+                f'<path stroke="{colour}" stroke-width="2" {reach}',
+                f'<circle cx="{x(found.difference)}" cy="{y}" r="4.5" fill="{colour}"/>',
+            ]
+    lines += [_label(4, 66 + 64 * place, text) for place, text in enumerate(texts)]
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _label(x: int, y: int, text: str, anchor: str = "start", fill: str = "#222") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{fill}">{text}</text>'
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["predict"]:
         write_predictions()
+    FIGURE.write_text(figure(), encoding="utf-8")
     leads = [budgets_table(first, "characters") for first in ("words", "word_spell", "subwords")]
     print(account_table(), *leads, predictions_table(), outcomes_table(), sep="\n")
