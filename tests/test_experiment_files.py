@@ -4,9 +4,6 @@ import ast
 import hashlib
 import pkgutil
 import re
-import runpy
-import zipfile
-from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, made_up
@@ -25,18 +22,6 @@ def test_a_script_imports_what_the_package_has(path):
         if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "textgen":
             for name in node.names:
                 pkgutil.resolve_name(f"{node.module}.{name.name}")
-
-
-def test_a_cut_never_falls_into_a_character_and_an_archive_is_read(tmp_path):
-    cutting = SimpleNamespace(**runpy.run_path(str(FOLDER / "cut.py")))
-    for text in ("aé€😀" * 50, "€" * 7, "plain" * 20, "é"):
-        parts = cutting.cut(text.encode())
-        assert list(parts) == ["train", "valid", "test"]
-        assert "".join(part.decode() for part in parts.values()) == text
-    assert [len(part) for part in cutting.cut(b"x" * 1000).values()] == [900, 50, 50]
-    with zipfile.ZipFile(tmp_path / "text8.zip", "w") as archive:
-        archive.writestr("text8", "the tide" * 10)
-    assert cutting.read(tmp_path / "text8.zip") == b"the tide" * 10
 
 
 @pytest.mark.parametrize("name", NAMES)
