@@ -68,9 +68,8 @@ def quantities(cell: dict) -> list[tuple[str, np.ndarray, np.ndarray]]:
     one, other = (np.mean(cell["arms"][arm]["where"], axis=0) for arm in ("characters", "words"))
     frequent = (one - other)[:, cell["classes"].index("frequent")]
     rows = [
-        (("145000, 180 s", "all, 180 s"), "1 words - characters", words - chars, units),
+        ("145000, 180 s", "1 words - characters", words - chars, units),
         ("145000, 20 s", "2 word_spell - characters", spell - chars, units),
-        ("all, 180 s", "3 word_spell - characters", spell - chars, units),
         ("all, 180 s", "3c with counts", spell_c - chars_c, units),
         ("all, 180 s", "4 (word_spell - words) / lead", spell - words, chars - words),
         ("all, 180 s", "4c with counts", spell_c - words_c, chars_c - words_c),
@@ -78,9 +77,14 @@ def quantities(cell: dict) -> list[tuple[str, np.ndarray, np.ndarray]]:
         ("all, 180 s", "6 word_spell - subwords", spell - subs, units),
         ("all, 180 s", "7 lead with counts / lead", chars_c - words_c, chars - words),
         ("all, 180 s", "8 lead in frequent words / lead", frequent, chars - words),
-        ("all, 180 s", "9 word_spell - midway", spell - (words + chars) / 2, units),
         ("all, 180 s", "9c with counts", spell_c - (words_c + chars_c) / 2, units),
     ]
+    for mark, end, short in (("", "", ""), ("s", "", "_64"), ("b", "_320", "_320")):
+        three = f"words{end}", f"word_spell{end}", f"characters{short}"
+        if {*three} <= cell["arms"].keys():
+            w, s, c = (bits(cell, arm) for arm in three)
+            sums = ("1", w - c), ("3", s - c), ("9", s - (w + c) / 2)
+            rows += [("all, 180 s", f"{n}{mark} of {', '.join(three)}", d, units) for n, d in sums]
     return [(f"{name}, {place}", *sums) for end, name, *sums in rows if place.endswith(end)]
 
 
@@ -90,10 +94,22 @@ def predict(values: list[float]) -> tuple[float, float]:
     return np.mean(values) - reach, np.mean(values) + reach
 
 
+def read_cells(folder: Path) -> dict[str, dict]:
+    """With the arms of the study of another backbone, where there is one beside it."""
+    both = (sorted(each.glob("cells/*.json")) for each in (folder, Path(f"{folder}_backbone")))
+    cells, others = ([json.loads(path.read_text("utf-8")) for path in own] for own in both)
+    found = {cell["name"]: cell for cell in cells}
+    for other in others:
+        own = found.get(f"{other['text']}-all-180s", other)
+        assert own["documents"] == other["documents"], f"{own['name']}: other documents"
+        own["arms"].update(other["arms"])
+    return found
+
+
 def main(folder: Path) -> None:
     grid, texts = json.loads((folder / "grid.json").read_text("utf-8")), {}
     show = "{:+.4f} ({:+.4f} to {:+.4f}), p {:.4f}".format
-    for cell in (json.loads(p.read_text("utf-8")) for p in sorted(folder.glob("cells/*.json"))):
+    for cell in read_cells(folder).values():
         arms, units, place = cell["arms"], characters(cell), cell["name"]
         for arm, own in arms.items():
             each = (f"{p} {bits(cell, arm, p).sum() / units.sum():.4f}" for p in own["test"])

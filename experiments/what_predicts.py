@@ -59,19 +59,39 @@ class Quantity(NamedTuple):
         value = difference(cell, *self.arms).difference
         return value / difference(cell, *self.whole).difference if self.whole else value
 
+    def known(self, cell: CellRecord) -> bool:
+        return {*" + ".join(self.arms[:2]).split(" + ")} <= cell.arms.keys()
+
 
 LATE = "all-180s"
 LEAD, COUNTED = ("words", "characters"), ("words", "characters", "with_counts")
 OVER_SPELL, FREQUENT = ("words", "word_spell"), (*LEAD, "frequent")
 SPELL, MIDWAY = ("word_spell", "characters"), ("word_spell", "words + characters")
-BETWEEN = "`word_spell` − (`words` + `characters`) / 2"
-SPELLING = "of the lead of `words`, what n-grams that spell and tokens for endings are worth"
+SPELLING = "of the lead of `words`, what n-grams, listed words and endings are worth"
+# Words, words that the network spells, and characters: of the study, with a shorter window, and of
+# another backbone
+TRIPLES = {
+    "": ("words", "word_spell", "characters"),
+    "s": ("words", "word_spell", "characters_64"),
+    "b": ("words_320", "word_spell_320", "characters_320"),
+}
+
+
+def of_triple(mark: str, words: str, spell: str, characters: str) -> list[Quantity]:
+    """What the claim rests on."""
+    between = f"`{spell}` − (`{words}` + `{characters}`) / 2"
+    return [
+        Quantity(f"1{mark}", LATE, f"`{words}` − `{characters}`", (words, characters)),
+        Quantity(f"3{mark}", LATE, f"`{spell}` − `{characters}`", (spell, characters)),
+        Quantity(f"9{mark}", LATE, between, (spell, f"{words} + {characters}")),
+    ]
+
+
 QUANTITIES = [
+    *(quantity for mark, triple in TRIPLES.items() for quantity in of_triple(mark, *triple)),
     Quantity("1", "145000-180s", "`words` − `characters`", LEAD),
-    Quantity("1", LATE, "`words` − `characters`", LEAD),
     Quantity("2", "145000-20s", "`word_spell` − `characters`", SPELL),
-    Quantity("3", LATE, "`word_spell` − `characters`", SPELL),
-    Quantity("3c", LATE, "`word_spell` − `characters`, with counts", (*SPELL, "with_counts")),
+    Quantity("3c", LATE, "as 3, with counts", (*SPELL, "with_counts")),
     Quantity("4", LATE, SPELLING, OVER_SPELL, LEAD),
     Quantity("4c", LATE, f"{SPELLING}, with counts", (*OVER_SPELL, "with_counts"), COUNTED),
     Quantity("5", "all-20s", "`subwords` − `characters`", ("subwords", "characters")),
@@ -79,8 +99,7 @@ QUANTITIES = [
     Quantity("6", LATE, "`word_spell` − `subwords`", ("word_spell", "subwords")),
     Quantity("7", LATE, "of the lead of `words`, what is left with counts", COUNTED, LEAD),
     Quantity("8", LATE, "of the lead of `words`, what lies in frequent words", FREQUENT, LEAD),
-    Quantity("9", LATE, BETWEEN, MIDWAY),
-    Quantity("9c", LATE, f"{BETWEEN}, with counts", (*MIDWAY, "with_counts")),
+    Quantity("9c", LATE, "as 9, with counts", (*MIDWAY, "with_counts")),
 ]
 
 
@@ -136,14 +155,22 @@ def rows() -> list[list[str]]:
         sign = "" if quantity.whole else signs[prediction.sign]
         range_ = f"{prediction.low:+.3f} to {prediction.high:+.3f}"
         result.append([quantity.number, quantity.name, quantity.cell, *shown, sign, range_])
-        if test := cells.get(f"{UNSEEN}-{quantity.cell}"):
+        test = cells.get(f"{UNSEEN}-{quantity.cell}")
+        if test and quantity.known(test):
             result[-1] += [f"{quantity.measure(test):+.3f}", outcome(quantity, prediction, test)]
     return result
 
 
 def records() -> dict[str, CellRecord]:
-    folder = GRIDS / "what_predicts"
-    return Grid(folder).cells if folder.exists() else {}
+    """The study's cells; those of the whole texts after 180 seconds have the arms of
+    what_predicts_backbone.toml, too."""
+    folders = [GRIDS / "what_predicts", GRIDS / "what_predicts_backbone"]
+    cells, *others = [Grid(folder).cells if folder.exists() else {} for folder in folders]
+    for other in (cell for each in others for cell in each.values()):
+        if own := cells.get(f"{other.text}-{LATE}"):
+            assert (own.sha256, own.documents) == (other.sha256, other.documents)
+            own.arms.update(other.arms)
+    return cells
 
 
 def predictions_table() -> str:

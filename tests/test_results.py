@@ -58,7 +58,7 @@ def test_a_program_without_textgen_finds_the_figures_of_a_grid(folder, capsys):
     recompute.main(folder)
     assert capsys.readouterr().out
     grid = Grid(folder)
-    cells = {n: json.loads((folder / f"cells/{n}.json").read_text("utf-8")) for n in grid.cells}
+    cells = recompute.read_cells(folder)
     for (name, arm, part), bits in grid.curves().items():
         total = recompute.bits(cells[name], arm, part).sum()
         assert total / recompute.characters(cells[name]).sum() == pytest.approx(bits, abs=1e-6)
@@ -83,7 +83,7 @@ def quantities_of(cell):
 
 
 @pytest.mark.parametrize(
-    ("size", "seconds", "number"), [("all", 180, 11), ("all", 20, 1), (9, 180, 0)]
+    ("size", "seconds", "number"), [("all", 180, 17), ("all", 20, 1), (9, 180, 0)]
 )
 def test_both_programs_agree_on_the_quantities_of_a_study(size, seconds, number):
     draw = np.random.default_rng(1)
@@ -94,7 +94,13 @@ def test_both_programs_agree_on_the_quantities_of_a_study(size, seconds, number)
 
     arms = {
         arm: {"test": {p: drawn(2) for p in ("network", "with_counts")}, "where": drawn(2)}
-        for arm in recompute.ARMS
+        for arm in (
+            *recompute.ARMS,
+            "characters_64",
+            "words_320",
+            "word_spell_320",
+            "characters_320",
+        )
     }
     about = {"name": f"a-{size}-{seconds}s", "text": "a", "size": size, "sha256": "0"}
     about |= {"budget": ["seconds", float(seconds)], "classes": ["rare", "frequent"]}
