@@ -12,10 +12,12 @@ from conftest import COUNTED, ROOT, made_up, python, run_python
 import textgen as package
 from textgen.auditing.sources import RunModel
 from textgen.core.errors import TextgenError
+from textgen.core.settings import Sampling
 from textgen.data.documents import Document
 from textgen.report.comparison import Comparison
 from textgen.runs.finished import Run, score_split
 from textgen.runs.folder import CHECKED
+from textgen.runs.generation import NOT_RECORDED
 from textgen.runs.results import METRICS_FILE
 
 TEXT = "The tide left a zymurgical ☃ bell."
@@ -65,7 +67,7 @@ def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(fini
     texts += [record.text for record in weak.texts.prompted]
     assert len(texts) > 20
     assert_nothing_shared(texts)
-    settings = {key: own[-1][key] for key in ("temperature", "top_k", "top_p", "fill", "part")}
+    settings = {key: own[-1][key] for key in vars(Sampling()).keys() - {*NOT_RECORDED}}
     again = weak.generate("The tide", length=250, samples=2, seed=own[-1]["seed"], **settings)
     assert again[-1] == own[-1]
 

@@ -97,7 +97,7 @@ def test_temperature_top_k_and_top_p_shape_the_distribution():
     ):
         scaled = np.log(chances) / max(temperature, drawing.MIN_TEMPERATURE)
         scaled[:, 0] = -np.inf
-        masses = drawing.shaped(scaled, top_k, top_p)[0]
+        masses = drawing.shaped(scaled, Sampling(top_k=top_k, top_p=top_p))[0]
         shares = np.array(expected) / sum(expected)
         np.testing.assert_allclose(masses / masses.sum(), shares, atol=1e-12)
 
@@ -156,4 +156,6 @@ def test_a_compiled_loop_draws_what_numpy_draws(objective):
     model, prompts = writing_model(objective, scale=2.0), [NOTHING, np.array([3, 4, 2, 5]), NOTHING]
     settings = {"seeds": [1, 2, 3], "temperature": [0.0, 0.7, 1.3]}
     loop = written(model, prompts, 80, **settings)
-    np.testing.assert_array_equal(loop, written(model, prompts, 80, top_k=SIZE, **settings))
+    np.testing.assert_array_equal(
+        loop, written(model, prompts, 80, settings=Sampling(top_k=SIZE), **settings)
+    )

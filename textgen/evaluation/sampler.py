@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import softmax
 
 from textgen.core.errors import raise_if_cancelled
-from textgen.core.settings import PartName
+from textgen.core.settings import PartName, Sampling
 from textgen.evaluation.counts import CacheState
 from textgen.evaluation.dynamic import AdaptingNetwork
 from textgen.evaluation.model import LanguageModel
@@ -30,6 +30,8 @@ MIN_TEMPERATURE = 1e-6
 BLOCK = 128
 # The largest number below 1.
 LAST_SHARE = 1 - 2.0**-53
+# Nothing of the distribution is left out.
+WHOLE = Sampling()
 
 
 def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
@@ -215,8 +217,7 @@ def write_tokens(
     seeds: Sequence[int],
     *,
     temperature: ArrayLike = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
+    settings: Sampling = WHOLE,
 ) -> Generator[np.ndarray, None, None]:
     """Texts that continue prompts, one token of each at a time, without end.
 
@@ -230,7 +231,7 @@ def write_tokens(
             does not depend on the texts beside it, but for rounding.
         temperature: of all texts, or (B,) of each; 0 takes the most probable token. It adds to
             the logits what the tokenizer says.
-        top_k, top_p: as for :func:`shaped`.
+        settings: as for :func:`shaped`.
 
     Yields:
         (B,) int32: the token that each text gains, READING where its prompt is still read.
@@ -239,7 +240,7 @@ def write_tokens(
     temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
     temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
     stepper = Stepper(model, len(prompts))
-    plain = model.own_part == "network" and not top_k and top_p >= 1
+    plain = model.own_part == "network" and not leaves_out(settings)
     tokenizer, every = model.tokenizer, temperatures.tolist()
     own = {each: tokenizer.temperature_offsets(each) for each in {*every}}
     offsets = np.array([own[each] for each in every], dtype=np.float32)
@@ -260,7 +261,7 @@ def write_tokens(
             elif drawn.any():
                 row = drawn[0]
                 scaled = stepper.logits()[row] / temperatures[row, None] + offsets[row]
-                tokens[0, row] = draw(shaped(scaled, top_k, top_p), numbers[0, row])
+                tokens[0, row] = draw(shaped(scaled, settings), numbers[0, row])
             yield from np.where(drawn, tokens, np.int32(READING))
             if len(places) == 1:
                 stepper.append(tokens[0])
@@ -281,25 +282,31 @@ def guesses(model: LanguageModel, tokens: ArrayLike) -> np.ndarray:
     return np.array(found, dtype=np.int32)
 
 
-def shaped(scaled: np.ndarray, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
+def leaves_out(settings: Sampling) -> bool:
+    """Whether :func:`shaped` leaves tokens out."""
+    return settings.top_k > 0 or settings.top_p < 1
+
+
+def shaped(scaled: np.ndarray, settings: Sampling) -> np.ndarray:
     """What tokens are drawn from.
 
     Args:
         scaled: (B, V) logits, divided by the temperature; −inf where nothing is to be drawn.
-        top_k: draw among so many; 0 for all.
-        top_p: draw among the fewest whose probability reaches it (Holtzman et al. 2020).
+        settings: top_k, among how many tokens to draw, 0 for all; top_p, the probability that the
+            tokens drawn among reach, the fewest that do (Holtzman et al. 2020).
 
     Returns:
         (B, V): numbers in proportion to the probabilities, the largest of each row 1.
     """
     masses = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    if 0 < top_k < masses.shape[1] or top_p < 1:
+    if leaves_out(settings):
         order = np.argsort(-masses, axis=1, kind="stable")
         ranked = np.take_along_axis(masses, order, axis=1)
-        if top_k:
-            ranked[:, top_k:] = 0.0
+        if settings.top_k:
+            ranked[:, settings.top_k :] = 0.0
         before = ranked.cumsum(axis=1, dtype=np.float64) - ranked
-        ranked[before >= top_p * ranked.sum(axis=1, dtype=np.float64, keepdims=True)] = 0.0
+        total = ranked.sum(axis=1, dtype=np.float64, keepdims=True)
+        ranked[before >= settings.top_p * total] = 0.0
         np.put_along_axis(masses, order, ranked, axis=1)
     return masses
 

@@ -32,8 +32,8 @@ MAX_NAMED = 8
 # Of a document, in which the words of a prompt are looked for
 OPENING_CHARACTERS = 40
 
-# Settings that repeat a text, beside its prompt and its seed
-RECORDED = ("temperature", "top_k", "top_p", "fill", "part")
+# Of Sampling; all others repeat a text, with its prompt, its seed and its number
+NOT_RECORDED = ("prompts", "length", "samples")
 
 
 class Request(NamedTuple):
@@ -88,10 +88,10 @@ class Writer:
     ) -> Iterator[list[Rendered]]:
         """The texts when they have so many tokens, and again and again until all are as long as
         they are wanted: each time those that are not are rendered."""
-        length, top_k, top_p = self.settings.length, self.settings.top_k, self.settings.top_p
+        length = self.settings.length
         prompts = [encode_prompt(self.model.tokenizer, request.prompt) for request in wanted]
         seeds, at = [r.seed for r in wanted], [r.temperature for r in wanted]
-        stream = write_tokens(self.model, prompts, seeds, temperature=at, top_k=top_k, top_p=top_p)
+        stream = write_tokens(self.model, prompts, seeds, temperature=at, settings=self.settings)
         due, texts = tokens, [Rendered("")] * len(wanted)
         rows: list[list[int]] = [[] for _ in wanted]
         with contextlib.closing(stream):
@@ -154,12 +154,13 @@ def sample_texts(
     """
     wanted = requests(settings, seed)
     texts = Writer(model, settings).write(wanted, moved)
+    recorded = {k: v for k, v in vars(settings).items() if k not in NOT_RECORDED}
     return [
         {
             "prompt": request.prompt,
             "text": text.text,
             "filled": [list(mark) for mark in text.filled],
-            **{name: getattr(settings, name) for name in RECORDED},
+            **recorded,
             "seed": seed,
             "method": "sample",
             "sample": request.sample,
