@@ -353,6 +353,16 @@ def test_chapters_of_a_book_are_documents_in_the_order_of_its_spine(tmp_path):
     assert [d.name for d in left] == ["book.epub#2"]
 
 
+def write_garbled(path):
+    """A packed file with a block of no known kind in its text."""
+    docx.Document().save(path)
+    with zipfile.ZipFile(path) as archive:
+        text = archive.getinfo("word/document.xml")
+    content = bytearray(path.read_bytes())
+    content[text.header_offset + 30 + len(text.filename)] |= 0b110
+    path.write_bytes(content)
+
+
 BARE = PACKAGE.replace("href", "of").format("x")
 
 
@@ -371,6 +381,7 @@ def write(content):
         ("gone.epub", lambda path: write_epub(path, first="gone.xhtml"), "gone.xhtml"),
         ("bare.epub", lambda path: write_epub(path, "bare.opf", **{"bare.opf": BARE}), "href"),
         ("half.docx", write(b"PK\x03\x04half"), "cannot be read as .docx"),
+        ("garbled.docx", write_garbled, "invalid block type"),
         ("none.html", write(b"<p> </p>"), "no text"),
         ("deep.xml", write(b"<a>" * 5000 + b"</a>" * 5000), "cannot be read as .xml"),
         ("scan.pdf", write(b"%PDF-1.7"), "pdftotext scan.pdf"),

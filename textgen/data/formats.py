@@ -10,6 +10,7 @@ Does not handle: footnotes of Word documents; books under copy protection; the l
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,12 @@ def read_texts(path: Path) -> list[str]:
             it are not installed.
     """
     try:
-        import docx
+        import docx  # noqa: F401
         from lxml import etree
     except ImportError:
         hint = 'pip install ".[formats]", or save it as plain text'
         raise TextgenError(f"{path}: needs python-docx and lxml to be read", hint) from None
-    of_package = docx.opc.exceptions.PackageNotFoundError
-    damaged = (etree.LxmlError, zipfile.BadZipFile, of_package, LookupError, ValueError)
+    damaged = (etree.LxmlError, zipfile.BadZipFile, zlib.error, LookupError, ValueError)
     try:
         texts = READERS[path.suffix.lower()](path)
     except (*damaged, OSError, RuntimeError) as error:
