@@ -54,11 +54,11 @@ def read_texts(path: Path) -> list[str]:
     except ImportError:
         hint = 'pip install ".[formats]", or save it as plain text'
         raise TextgenError(f"{path}: needs python-docx and lxml to be read", hint) from None
-    damaged = (etree.LxmlError, zipfile.BadZipFile, zlib.error, LookupError, ValueError)
+    damaged = (etree.LxmlError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError)
     try:
         texts = READERS[path.suffix.lower()](path)
     except (*damaged, OSError, RuntimeError) as error:
-        message = f"{path}: cannot be read as {path.suffix}: {error}"
+        message = f"{path}: cannot be read as {path.suffix}: {str(error) or 'it ends too early'}"
         raise TextgenError(message, "save the file again, or as plain text") from None
     if not any(map(str.strip, texts)):
         raise TextgenError(f"{path}: the file has no text", "leave it out, or check the file")
