@@ -174,7 +174,7 @@ def test_every_network_computes_the_same(browser, kind):
         return found.model_bits
 
     found, exact = run_script(browser, PRICE, portable.portable_model(run), TEXT[:300]), scored()
-    run.network.set_weights([w.astype(np.float16) for w in run.network.get_weights()])
+    run.network.set_weights([*map(portable.rounded, run.network.get_weights())])
     bits = [*(stretch["model"] for stretch in found["stretches"]), found["parts"]["network"]["end"]]
     assert bits == pytest.approx(scored().tolist(), abs=2e-4)
     assert sum(bits) == pytest.approx(exact.sum(), rel=1e-3)
