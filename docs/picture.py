@@ -1,8 +1,8 @@
 """Pictures of reports: the first screen, as in README.md, or the models that are asked in a page,
 as in docs/interactive.md.
 
-    python experiments/picture.py reports/tales/index.html docs/pictures/try_dark.png dark
-    python experiments/picture.py reports/char-word/index.html ask.png
+    python docs/picture.py reports/tales/index.html docs/pictures/try_dark.png dark
+    python docs/picture.py reports/char-word/index.html ask.png
 
 Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after the prompt that
 the page begins with, at temperature 0.8 and seed 1: the same page gives the same picture.
