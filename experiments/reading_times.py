@@ -40,8 +40,9 @@ TIMES = {"processed_RTs.tsv": ("RT", 0), "processed_wordinfo.tsv": ("meanItemRT"
 SENTENCE_END = re.compile(r"[.?!]['\")]*$")
 SIGN = re.compile(r"^\W|\W$")
 EMPTY = 3, range(228, 233)  # of story 3, from 0: readers saw a word that was empty about here
-# Frequencies of Google Books, of the run's training text or none; times in ms, or their logarithms
-VARIANTS = ("books", "own", "none", "books, log times")
+# Frequencies of Google Books, of the run's training text or none; times in ms, or their logarithms;
+# with the number of a word in its story, too, or with whether the story has had it before
+VARIANTS = ("books", "own", "none", "books, log times", "books, place", "books, repeated")
 
 
 class Words(NamedTuple):
@@ -145,6 +146,20 @@ def over_stories(gains: np.ndarray) -> dict[str, Any]:
     return {"gain": gains.mean(), "low": low, "high": high, "stories": gains.tolist()}
 
 
+def place_of(words: Words) -> np.ndarray:
+    """(n, 2): the number of each word in its story, and the number's logarithm."""
+    number = np.arange(len(words.story)) - np.searchsorted(words.story, words.story)
+    return np.column_stack([number, np.log1p(number)])
+
+
+def is_repeated(words: Words) -> list[float]:
+    """(n,): 1 for a word whose letters have stood in its story before, else 0."""
+    letters = [re.sub(r"\W", "", word).lower() for word in words.word]
+    keys = [*zip(words.story, letters, strict=True)]
+    first = {key: place for place, key in reversed([*enumerate(keys)])}
+    return [float(first[key] < place) for place, key in enumerate(keys)]
+
+
 def measure(arm: Arm, words: Words) -> Iterator[dict[str, Any]]:
     """Figures of every part of an arm, means over its seeds; gains in thousandths of a nat."""
     name = f"{arm.first.folder.resolve().parent.name} {arm.name.partition(' (')[0]}"
@@ -153,7 +168,9 @@ def measure(arm: Arm, words: Words) -> Iterator[dict[str, Any]]:
     tables = [[row for text in texts for row in run.words(text)] for run in arm.runs]
     assert all([row["word"] for row in table] == words.word for table in tables)
     own = np.log1p([arm.first.training_words[word] for word in words.word])
-    each = [np.c_[plain, words.books], np.c_[plain, own], plain, np.c_[plain, words.books]]
+    books = np.c_[plain, words.books]
+    each = [books, np.c_[plain, own], plain, books]
+    each += [np.c_[books, place_of(words)], np.c_[books, is_repeated(words)]]
     controls = dict(zip(VARIANTS, each, strict=True))
     for part in arm.parts:
         if (key := f"{part}_word_bits") in tables[0][0]:

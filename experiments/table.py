@@ -232,6 +232,29 @@ def _difference(lead: Lead) -> str:
     return f"**{text}**" if lead.verdict in ("better", "worse") else text
 
 
+def _gain(found: dict[str, Any]) -> str:
+    return "{gain:+.1f} ({low:+.1f} to {high:+.1f})".format_map(found)
+
+
+def reading_table() -> str:
+    """What the surprisals of each part of each arm add to a regression on reading times, the most
+    first."""
+    rows, measured = [], result("reading/reading_times")["arms"]
+    for own in sorted(measured, key=lambda own: -own["gains"]["books"]["gain"]):
+        milliseconds = ", ".join(f"{bit:.2f}" for bit in own["ms_per_bit"])
+        cells = [own["arm"], PART_LABELS[own["part"]], f"{own['bits_per_word']:.2f}", milliseconds]
+        rows.append([*cells, *map(_gain, own["gains"].values())])
+    return table("arm|part|bits a word|ms a bit|" + "|".join(measured[0]["gains"]), rows)
+
+
+def reading_differences_table() -> str:
+    """Differences of gains: of networks, of network and counts, of what a cache adds."""
+    asked = {"network"}, {"network", "counts"}, {"with_counts", "with_cache"}
+    pairs = result("reading/reading_times")["differences"]
+    near = [pair for pair in pairs if {of.rpartition(" ")[2] for of in pair["of"]} in asked]
+    return table("gain of|less that of|difference", [[*p["of"], _gain(p)] for p in near])
+
+
 def matched_answer() -> str:
     """The networks' lead after five minutes, in a sentence."""
     own, cell = grid("study_matched"), "300s"
@@ -333,6 +356,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "tuned_both": tuned_both_table,
     "matched_bits": lambda: grid_bits_table("study_matched"),
     "matched_leads": lambda: grid_leads_table("study_matched"),
+    "reading": reading_table,
+    "reading_differences": reading_differences_table,
     "parts": parts_table,
     "parts_leads": parts_leads_table,
     "parts_where": parts_where_table,

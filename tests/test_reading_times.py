@@ -106,3 +106,11 @@ def test_the_figures_of_every_arm_and_part_are_written(corpus, tmp_path, monkeyp
     assert pair["of"] == ["runs known network", "runs shuffled network"]
     gains = [row["gains"]["books"]["gain"] for row in record["arms"]]
     assert pair["gain"] == pytest.approx(gains[0] - gains[1])
+
+
+def test_places_and_repeated_words_are_those_of_a_story():
+    words = reading.Words(
+        ["The", "tide,", "the", "tide", "The"], np.array([1, 1, 1, 2, 2]), *[np.zeros(5)] * 2
+    )
+    assert reading.is_repeated(words) == [0, 0, 1, 0, 0]
+    assert reading.place_of(words)[:, 0].tolist() == [0, 1, 2, 0, 1]
