@@ -231,7 +231,7 @@ def write_tokens(
             does not depend on the texts beside it, but for rounding.
         temperature: of all texts, or (B,) of each; 0 takes the most probable token. It adds to
             the logits what the tokenizer says.
-        settings: as for :func:`shaped`.
+        settings: as for :func:`shaped`; nothing else of it is used.
 
     Yields:
         (B,) int32: the token that each text gains, READING where its prompt is still read.
@@ -292,8 +292,8 @@ def shaped(scaled: np.ndarray, settings: Sampling) -> np.ndarray:
 
     Args:
         scaled: (B, V) logits, divided by the temperature; −inf where nothing is to be drawn.
-        settings: top_k, among how many tokens to draw, 0 for all; top_p, the probability that the
-            tokens drawn among reach, the fewest that do (Holtzman et al. 2020).
+        settings: ``top_k``: draw among so many tokens, 0 for all; ``top_p``: draw among the fewest
+            whose probability reaches it (Holtzman et al. 2020).
 
     Returns:
         (B, V): numbers in proportion to the probabilities, the largest of each row 1.
