@@ -47,11 +47,10 @@ class CellRecord(Content):
             fold.
         classes: of words.
         arms: name → ``plan``, see :class:`textgen.studies.study.ArmPlan`; ``runs``, with ``name``,
-            ``seed``, ``fold``, ``updates``, the ``seconds`` that these took, ``processor`` and
-            ``subset``, the sha256 of the training text, in turn of each fold; ``validation`` and
-            ``test``: part of the model → bits (seeds, documents, 2) of model and spelling, unless
-            they are no distribution over the text; ``where``: the network's bits (seeds, documents,
-            classes) of test documents.
+            ``seed``, ``fold``, ``updates``, ``processor`` and ``subset``, the sha256 of the
+            training text, in turn of each fold; ``validation`` and ``test``: part of the model →
+            bits (seeds, documents, 2) of model and spelling, unless they are no distribution over
+            the text; ``where``: the network's bits (seeds, documents, classes) of test documents.
     """
 
     name: str
@@ -116,8 +115,7 @@ def _run_row(run: Run, text: Corpus) -> dict[str, Any]:
     manifest = read_content(run.folder / "manifest.json", Manifest)
     own = {"name": run.experiment.name, "seed": run.experiment.seed}
     own |= {"fold": run.experiment.split.fold, "subset": corpus_hash(text.train)}
-    own |= {"updates": run.metrics.training.updates, "seconds": run.metrics.training.seconds}
-    return own | {"processor": manifest.processor}
+    return own | {"updates": run.metrics.training.updates, "processor": manifest.processor}
 
 
 def _bits(document: TokenBits) -> list[float]:
