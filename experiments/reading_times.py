@@ -94,7 +94,7 @@ def with_earlier(values: np.ndarray, story: np.ndarray, words: int = 2) -> np.nd
 def kept_words(words: Words) -> tuple[np.ndarray, dict[str, int]]:
     """Which words are analysed, and how many are left out for each reason, first reason first."""
     last = np.array([bool(SENTENCE_END.search(word)) for word in words.word])
-    number = np.arange(len(last)) - np.searchsorted(words.story, words.story)
+    number = number_in_story(words)
     reasons = {
         "no time": np.isnan(words.time),
         "of the first two of a story": number < 2,
@@ -146,10 +146,9 @@ def over_stories(gains: np.ndarray) -> dict[str, Any]:
     return {"gain": gains.mean(), "low": low, "high": high, "stories": gains.tolist()}
 
 
-def place_of(words: Words) -> np.ndarray:
-    """(n, 2): the number of each word in its story, and the number's logarithm."""
-    number = np.arange(len(words.story)) - np.searchsorted(words.story, words.story)
-    return np.column_stack([number, np.log1p(number)])
+def number_in_story(words: Words) -> np.ndarray:
+    """(n,): of each word in its story, from 0."""
+    return np.arange(len(words.story)) - np.searchsorted(words.story, words.story)
 
 
 def is_repeated(words: Words) -> list[float]:
@@ -170,7 +169,8 @@ def measure(arm: Arm, words: Words) -> Iterator[dict[str, Any]]:
     own = np.log1p([arm.first.training_words[word] for word in words.word])
     books = np.c_[plain, words.books]
     each = [books, np.c_[plain, own], plain, books]
-    each += [np.c_[books, place_of(words)], np.c_[books, is_repeated(words)]]
+    number = number_in_story(words)
+    each += [np.c_[books, number, np.log1p(number)], np.c_[books, is_repeated(words)]]
     controls = dict(zip(VARIANTS, each, strict=True))
     for part in arm.parts:
         if (key := f"{part}_word_bits") in tables[0][0]:

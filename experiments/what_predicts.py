@@ -165,8 +165,8 @@ def records() -> dict[str, CellRecord]:
     """The study's cells; those of the whole texts after 180 seconds have the arms of
     what_predicts_backbone.toml, too."""
     folders = [GRIDS / "what_predicts", GRIDS / "what_predicts_backbone"]
-    cells, *others = [Grid(folder).cells if folder.exists() else {} for folder in folders]
-    for other in (cell for each in others for cell in each.values()):
+    cells, others = (Grid(folder).cells if folder.exists() else {} for folder in folders)
+    for other in others.values():
         if own := cells.get(f"{other.text}-{LATE}"):
             assert (own.sha256, own.documents) == (other.sha256, other.documents)
             own.arms.update(other.arms)
@@ -221,7 +221,7 @@ def figure() -> str:
     leads = {(c.text, arm): difference(c, arm, LEAD[1]) for c in cells.values() for arm in ARMS[1:]}
     texts = [text for text in (*SEEN, UNSEEN) if (text, ARMS[1]) in leads]
     ends = [0.0, *(end for found in leads.values() for end in (found.low, found.high))]
-    low, high = math.floor(10 * min(ends)), math.ceil(10 * max(ends))  # tenths of a bit
+    low, high = math.floor(10 * min(ends)), math.ceil(10 * max(ends)) or 1  # tenths of a bit
 
     def x(value: float) -> int:
         return round(110 + 510 * (10 * value - low) / (high - low))

@@ -113,4 +113,4 @@ def test_places_and_repeated_words_are_those_of_a_story():
         ["The", "tide,", "the", "tide", "The"], np.array([1, 1, 1, 2, 2]), *[np.zeros(5)] * 2
     )
     assert reading.is_repeated(words) == [0, 0, 1, 0, 0]
-    assert reading.place_of(words)[:, 0].tolist() == [0, 1, 2, 0, 1]
+    assert reading.number_in_story(words).tolist() == [0, 1, 2, 0, 1]
