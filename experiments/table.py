@@ -35,7 +35,7 @@ from textgen.studies.tuning import Trial, Tuning, summary
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
-MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARK = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}
 LEVELS = {"char": "characters", "subword": "subwords", "word": "words"}
 
@@ -158,7 +158,7 @@ def tiny_shakespeare_table() -> str:
     return table(head, [row for _, row in sorted(rows)])
 
 
-def parts_table(study: str = "study_parts") -> str:
+def parts_table(study: str) -> str:
     """Bits per character of a study's arms by part, and how much of them n-grams spell."""
     rows = []
     for arm in sorted(result(f"reports/{study}")["arms"], key=lambda arm: arm["test"]["total"]):
@@ -173,29 +173,25 @@ def parts_table(study: str = "study_parts") -> str:
     return table(head + "|of the network's, spelled by n-grams|updates|parameters", rows)
 
 
-def told_apart() -> dict[str, Any]:
-    return result("reports/study_parts")
-
-
 def _lead(found: dict[str, Any]) -> str:
     return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
 
 
-def parts_leads_table() -> str:
+def parts_leads_table(study: str) -> str:
     """The first arm's bits minus the second's: by networks, what counts and cache change, and under
     both; where the characters of the networks' lead stand."""
     rows = []
-    for c in told_apart()["contrasts"]:
+    for c in result(f"reports/{study}")["contrasts"]:
         changes = [_lead(c["changes"][part]) for part in ("with_counts", "with_cache")]
         both = f"{c['parts']['with_cache']['difference']:+.3f}"
         rows.append([f"`{c['first']}` − `{c['second']}`", f"**{_lead(c)}**", *changes, both])
     return table("difference|networks|counts change|caches change|with both", rows)
 
 
-def parts_where_table() -> str:
+def parts_where_table(study: str) -> str:
     """Where the characters of the networks' differences stand."""
     rows, names = [], list[str]()
-    for c in told_apart()["contrasts"]:
+    for c in result(f"reports/{study}")["contrasts"]:
         names = [WHERE[name] for name in c["where"]]
         figures = [f"{place['difference']:+.3f}" for place in c["where"].values()]
         rows.append([f"`{c['first']}` − `{c['second']}`", *figures])
@@ -347,32 +343,37 @@ def tuned_both_table() -> str:
     return table(f"{names}|Austen|tiny Shakespeare|mean", rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {
+# How the marks on pages name them; what follows a name there are its arguments
+TABLES: dict[str, Callable[..., str]] = {
     "try_answer": try_answer,
     "costs": costs_table,
     "samples": samples_quoted,
-    "tuned": lambda: tuned_table("tune"),
-    "tuned_second": lambda: tuned_table("tune_shakespeare"),
+    "tuned": tuned_table,
     "tuned_both": tuned_both_table,
-    "matched_bits": lambda: grid_bits_table("study_matched"),
-    "matched_leads": lambda: grid_leads_table("study_matched"),
+    "bits": grid_bits_table,
+    "leads": grid_leads_table,
     "reading": reading_table,
     "reading_differences": reading_differences_table,
     "parts": parts_table,
     "parts_leads": parts_leads_table,
     "parts_where": parts_where_table,
+    "verdicts": verdicts_table,
     "matched_answer": matched_answer,
     "tiny_shakespeare": tiny_shakespeare_table,
-    "verdicts_pos": lambda: verdicts_table("study_pos"),
-    "parts_pos": lambda: parts_table("study_pos"),
     "architectures": architectures_table,
     "ablation": ablation_table,
 }
 
 
+def written(mark: re.Match[str]) -> str:
+    """The table that a mark names, between its marks."""
+    name, *arguments = mark[2].split()
+    return mark[1] + "\n" + TABLES[name](*arguments) + "\n" + mark[3]
+
+
 def filled(page: str) -> str:
     """The page with every table as the results have it."""
-    return MARK.sub(lambda m: m[1] + "\n" + TABLES[m[2]]() + "\n" + m[3], page)
+    return MARK.sub(written, page)
 
 
 def take_report(folder: Path) -> None:
