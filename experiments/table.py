@@ -258,14 +258,15 @@ def matched_answer() -> str:
     found, tuned = (
         leads[cell, f"{kind}words", f"{kind}characters"].found for kind in ("", "tuned_")
     )
-    each = (
-        f"{arm} {bits_[cell, arm, 'network']:.3f}" for arm in ("words", "subwords", "characters")
+    words, subwords, characters = (
+        f"{bits_[cell, arm, 'network']:.3f}" for arm in ("words", "subwords", "characters")
     )
     return (
-        "**After five minutes of one core, networks with one backbone: words need "
-        f"{-found.difference:.3f} bits per character fewer than characters** ({-found.high:.3f} to "
-        f"{-found.low:.3f}; three seeds): {', '.join(each)}. With the best settings of one list "
-        f"for each level, the lead is {-tuned.difference:.3f}.\n"
+        f"**After five minutes of one core, word networks need {-found.difference:.3f} fewer bits "
+        "per character than character networks with the same backbone** "
+        f"({-found.high:.3f} to {-found.low:.3f}; three seeds). Words need {words}, "
+        f"subwords {subwords} and characters {characters}. If each level "
+        f"takes its best settings from one list, the lead is {-tuned.difference:.3f}.\n"
     )
 
 

@@ -80,8 +80,9 @@ def _run(parser: Parser) -> None:
     """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
-    more = "continue a finished run (name or folder) from its best weights: N more seconds,  "
-    more += "or updates etc.; a second warm-up and decay, not one long training"
+    more = "continue a finished run (name or folder) from its best weights for N more seconds (or "
+    more += "updates or characters, as its budget is set); the learning rate warms up and decays "
+    more += "again, unlike in one long training"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.flag("--overwrite", "replace a run of that name")

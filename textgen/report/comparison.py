@@ -293,8 +293,9 @@ def folder_name(names: Sequence[str]) -> str:
 
 def every_pair(names: Sequence[str]) -> list[Contrast]:
     """Each arm against every arm before it."""
+    questions = {name: f"{sentences.be(name).capitalize()} {name} better than" for name in names}
     return [
-        Contrast(name, other, f"Is {name} better than {other}?", "first is lower")
+        Contrast(name, other, f"{questions[name]} {other}?", "first is lower")
         for other, name in combinations(names, 2)
     ]
 

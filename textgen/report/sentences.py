@@ -110,7 +110,8 @@ def answer(contrast: schema.ContrastRow, found: schema.Difference) -> str:
     better = found.verdict is Verdict.BETTER
     if contrast.yes:
         return Answer.YES if better == (contrast.yes == "first is lower") else Answer.NO
-    return f"{contrast.first if better else contrast.second} is better"
+    winner = contrast.first if better else contrast.second
+    return f"{winner} {be(winner)} better"
 
 
 def difference(contrast: schema.ContrastRow) -> str:
@@ -134,6 +135,11 @@ def difference(contrast: schema.ContrastRow) -> str:
 def needs(name: str) -> str:
     """The beginning of a sentence: ``words need``, ``char needs``."""
     return f"{name} need{'s' * (not name.endswith('s'))}"
+
+
+def be(name: str) -> str:
+    """The verb of ``words``, ``char``."""
+    return "are" if name.endswith("s") else "is"
 
 
 def by_other_parts(contrast: schema.ContrastRow) -> str:
@@ -197,7 +203,7 @@ def advice(found: schema.Difference) -> str:
 
 
 def _pair_claim(better: schema.ArmRow, worse: schema.ArmRow) -> Claim:
-    ahead = f"{better.name} is ahead: {better.total:.3f} bits per character, against"
+    ahead = f"{better.name} {be(better.name)} ahead: {better.total:.3f} bits per character, against"
     caution = f"{unequal(unequal_spending([better, worse]))} Not tested.".strip()
     answer = f"{ahead} {worse.total:.3f} for {worse.name}."
     return Claim((better.name, worse.name), "", answer, caution)
@@ -286,7 +292,7 @@ def overfitting_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:
         curves = [curve for curve in row.curves if len(curve.validation) >= MIN_CURVE]
         best = (c.updates[int(np.argmin(c.validation))] for c in curves)
         if curves and (share := max(best) / max(row.updates_planned, *row.updates)) <= 0.5:
-            said = f"was best after {share:.0%} of its training"
+            said = f"had the best validation figure after {share:.0%} of the training"
             early[row.name] = f"{said}; the weights from that point are scored"
     text = "Longer training will not help the arms named here; more text or dropout might."
     return [schema.Caution(text=text, by_arm=early)] if early else []

@@ -14,7 +14,7 @@ UNEQUAL_WORK = 0.1
 UNEQUAL_LOAD = 0.1
 BUDGET, WORK = "training budget", "amount of training text in the same number of updates"
 LOAD = "load on the machine when seconds were turned into updates"
-COST = "{0.characters:,.0f} characters, {0.updates[0]:,} updates, {0.seconds:.0f} seconds"
+COST = "saw {0.characters:,.0f} characters in {0.updates[0]:,} updates and {0.seconds:.0f} seconds"
 PACE = "{0.timing:.0%} of the planned time per update"
 
 
