@@ -152,13 +152,13 @@ def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_count
     assert [text for text, *_ in page.pieces(plain)] == ["abcdefgh"]
 
 
-def test_a_model_without_a_network_does_as_well_within_the_margin():
-    words = {1.80: "better than", 1.695: "as well as", 1.705: "as well as", 1.60: "worse than"}
+def test_a_model_without_a_network_is_as_good_within_the_margin():
+    words = {1.80: "better than", 1.695: "as good as", 1.705: "as good as", 1.60: "worse than"}
     best = SimpleNamespace(label="4-gram", part="counts", test=SimpleNamespace(total=1.70))
     arms = [SimpleNamespace(name=b, total=b) for b in words]
     report = SimpleNamespace(references=[best], scored=arms, margin=0.01)
     for bits, said in sentences.without_network(report).items():
-        assert said.endswith(f"does {words[bits]} {bits}.")
+        assert said.endswith(f" {words[bits]} {bits}.")
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

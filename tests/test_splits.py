@@ -150,12 +150,12 @@ def test_a_benchmark_is_not_shuffled(tmp_path):
     swapped = load(folder, test=["ptb.valid.txt"], validation=["ptb.test.txt"])
     assert swapped.names["test"] == ["ptb.valid.txt"]
     folder_of(folder, README=5)
-    with pytest.raises(TextgenError, match=r"README.txt beside them[\s\S]*method = \"hash\""):
+    with pytest.raises(TextgenError, match=r"others: README.txt[\s\S]*method = \"hash\""):
         load(folder)
     assert load(folder, corpus={"pattern": "ptb.*"}).names == parts.names
     (folder / "README.txt").unlink()
     folder_of(folder, **{"ptb.char.train": 50, "ptb.char.test": 9})
-    with pytest.raises(TextgenError, match="beside them"):
+    with pytest.raises(TextgenError, match="beside others"):
         load(folder)
 
 

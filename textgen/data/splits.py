@@ -369,7 +369,7 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
         if {"train"} < set(parts.values()):
             beside = [name for name in names if name not in parts]
             if beside:
-                message = f"corpus: {few([*parts])} are parts of a split, {few(beside)} beside them"
+                message = f"corpus: parts of a split ({few([*parts])}) beside others: {few(beside)}"
                 hint = 'set [corpus] pattern, list documents in [split], or draw: method = "hash"'
                 raise TextgenError(message, hint=hint)
             return parts

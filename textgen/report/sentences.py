@@ -223,9 +223,9 @@ def without_network(report: schema.Report) -> dict[str, str]:
     result = dict[str, str]()
     for arm in report.scored:
         ahead = arm.total - best.test.total
-        how = "does better than" if ahead > 0 else "does worse than"
-        how = how if abs(ahead) > report.margin else "does as well as"
-        result[arm.name] = f"{best.label}, without a network, {how} {arm.name}."
+        how = "better than" if ahead > 0 else "worse than"
+        how = how if abs(ahead) > report.margin else "as good as"
+        result[arm.name] = f"Best without a network: {best.label}, {how} {arm.name}."
     return result
 
 
@@ -303,7 +303,7 @@ def looping_cautions(generated: schema.Generated) -> list[schema.Caution]:
     place = generated.settings["temperatures"].index(generated.settings["temperature"])
     loops = {arm: rows[place]["loops"][0] or 0.0 for arm, rows in generated.arms.items()}
     often = {arm: share for arm, share in loops.items() if share > MAX_LOOPS}
-    notes = {arm: f"repeats {share:.0%} of its words immediately" for arm, share in often.items()}
+    notes = {arm: f"repeated {share:.0%} of the words immediately" for arm, share in often.items()}
     text = "Better prediction is not better writing: samples run in loops."
     return [schema.Caution(text=text, by_arm=notes)] if notes else []
 
@@ -314,7 +314,7 @@ def unlike_parts_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caut
         without = [row.name for row in rows if not getattr(row, orders)]
         if 0 < len(without) < len(rows):
             text = f"Figures with {what} compare unlike models."
-            yield schema.Caution(text=text, by_arm=dict.fromkeys(without, "has none"))
+            yield schema.Caution(text=text, by_arm=dict.fromkeys(without, "had none"))
 
 
 def unanswered_cautions(

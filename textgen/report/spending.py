@@ -38,8 +38,8 @@ def unequal_spending(arms: Sequence[ArmRow]) -> dict[str, tuple[str, str]]:
         LOAD: ("timing", f"{COST}, at {PACE}", load > UNEQUAL_LOAD),
         "number of threads": ("threads", "had {0.threads}", len(threads) > 1),
         "initial weights": ("start", "went on from {0.start}", len(starts) > 1),
-        "outside data": ("extra_data", "uses {1}", len(data) > 1),
-        "number of networks": ("networks", "has {0.networks}", len(networks) > 1),
+        "outside data": ("extra_data", "used {1}", len(data) > 1),
+        "number of networks": ("networks", "had {0.networks}", len(networks) > 1),
     }
     return {what: (figure, form) for what, (figure, form, differs) in unequal.items() if differs}
 
