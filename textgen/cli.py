@@ -172,7 +172,9 @@ def _score(parser: Parser) -> None:
     passage.add_argument("--split", choices=("train", "validation", "test"), help=split)
     items = "with --words: a CSV of item, text and, optionally, context, which is not charged"
     passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
-    words = "write each word's surprisal to this CSV; an upper bound for word and subword models"
+    words = (
+        "write each word's surprisal to this CSV; of words and subwords the sum is an upper bound"
+    )
     parser.option("--words", words, type=Path, metavar="FILE.csv")
     parser.flag("--entropy", "with --words: also the entropy of the next token before each word")
     parser.part("whose bits colour the passage; --words has all parts")
