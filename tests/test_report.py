@@ -112,9 +112,13 @@ def test_an_answer_says_who_needs_fewer_bits():
         ("too close to call", "Networks alone: Too close to call between word and char.", None),
     ):
         row = contrast("word", "char", verdict, -0.2, "Is word better?")
-        report, _ = typed(plain | {"contrasts": [row]}, texts)
+        report, shown = typed(plain | {"contrasts": [row]}, texts)
         assert sentences.claims(report)[0].answer.startswith(answer)
         assert sentences.winner(report.contrasts[0]) == winner
+        account = render_page(report, shown).partition("Where the lead comes from")[2]
+        assert re.findall(r"<bdi>(\w+) needs 0.200 fewer, mainly", account) == [winner] * bool(
+            winner
+        )
     row = ContrastRow(**contrast("word", "char", "better", -0.2, ""), share=0.105)
     said = "word needs 0.200 fewer bits per character than char (10.5%)"
     assert said in sentences.difference(row)

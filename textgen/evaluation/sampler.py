@@ -292,8 +292,8 @@ def shaped(scaled: np.ndarray, settings: Sampling) -> np.ndarray:
 
     Args:
         scaled: (B, V) logits, divided by the temperature; −inf where nothing is to be drawn.
-        settings: ``top_k``: draw among so many tokens, 0 for all; ``top_p``: draw among the fewest
-            whose probability reaches it (Holtzman et al. 2020).
+        settings: ``top_k``: draw among the k most probable tokens, 0 for all; ``top_p``: draw among
+            the fewest whose probability reaches p (Holtzman et al. 2020).
 
     Returns:
         (B, V): numbers in proportion to the probabilities, the largest of each row 1.

@@ -217,8 +217,8 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     }
     caution = Caution(text="NOT COMPARABLE: different texts or splits.", by_arm=notes)
     if not anyway:
-        hint = "train one on the other's text and split (textgen run runs/NAME/experiment.toml), "
-        hint += "leave some out, or use --different-texts (different_texts=True)"
+        hint = "train one on the other's text and split (textgen run runs/NAME/experiment.toml "
+        hint += "--set …), leave some out, or use --different-texts (different_texts=True)"
         raise TextgenError(f"compare: {caution}", hint)
     return [caution]
 
