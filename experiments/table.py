@@ -22,6 +22,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import what_predicts
+
 from textgen.core.system import write_json
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
@@ -35,7 +37,7 @@ from textgen.studies.tuning import Trial, Tuning, summary
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
-MARK = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARK = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}
 LEVELS = {"char": "characters", "subword": "subwords", "word": "words"}
 
@@ -202,25 +204,28 @@ def grid(name: str) -> Grid:
     return Grid(RESULTS / "grids" / name)
 
 
-def grid_bits_table(name: str) -> str:
-    """Bits per character of the networks of a grid's arms (rows) in its cells."""
-    own = grid(name)
-    curves, arms = own.curves(), {arm: None for cell in own.cells.values() for arm in cell.arms}
-    rows = [
-        [f"`{arm}`", *(f"{curves[cell, arm, 'network']:.3f}" for cell in own.cells)] for arm in arms
-    ]
-    return table("|".join(["arm", *own.cells]), rows)
+def _chosen(own: Grid, end: str) -> dict[str, str]:
+    """Cells whose names end so, without that end."""
+    return {name: name.removesuffix(f"-{end}") for name in own.cells if name.endswith(end)}
 
 
-def grid_leads_table(name: str) -> str:
-    """What a grid's contrasts (rows) are in its cells: differences of networks."""
+def grid_bits_table(name: str, end: str = "", part: str = "network") -> str:
+    """Bits per character of a grid's arms (rows) in its cells whose names end with ``end``."""
     own = grid(name)
-    leads = own.leads("network")
-    rows = []
+    cells, curves = _chosen(own, end), own.curves()
+    arms = {arm: None for cell in cells for arm in own.cells[cell].arms}
+    rows = [[f"`{arm}`", *(f"{curves[cell, arm, part]:.3f}" for cell in cells)] for arm in arms]
+    return table("|".join(["arm", *cells.values()]), rows)
+
+
+def grid_leads_table(name: str, end: str = "", part: str = "network") -> str:
+    """What a grid's contrasts (rows) are in its cells whose names end with ``end``."""
+    own, rows = grid(name), []
+    cells, leads = _chosen(own, end), own.leads(part)
     for c in own.contents.contrasts:
-        found = [_difference(leads[cell, c.first, c.second]) for cell in own.cells]
+        found = [_difference(leads[cell, c.first, c.second]) for cell in cells]
         rows.append([f"`{c.first}` − `{c.second}`", *found])
-    return table("|".join(["difference", *own.cells]), rows)
+    return table("|".join(["difference", *cells.values()]), rows)
 
 
 def _difference(lead: Lead) -> str:
@@ -251,25 +256,6 @@ def reading_differences_table() -> str:
     return table("gain of|less that of|difference", [[*p["of"], _gain(p)] for p in near])
 
 
-def matched_answer() -> str:
-    """The networks' lead after five minutes, in a sentence."""
-    own, cell = grid("study_matched"), "300s"
-    bits_, leads = own.curves(), own.leads("network")
-    found, tuned = (
-        leads[cell, f"{kind}words", f"{kind}characters"].found for kind in ("", "tuned_")
-    )
-    words, subwords, characters = (
-        f"{bits_[cell, arm, 'network']:.3f}" for arm in ("words", "subwords", "characters")
-    )
-    return (
-        f"**After five minutes of one core, word networks need {-found.difference:.3f} fewer bits "
-        "per character than character networks with the same backbone** "
-        f"({-found.high:.3f} to {-found.low:.3f}; three seeds). Words need {words}, "
-        f"subwords {subwords} and characters {characters}. If each level "
-        f"takes its best settings from one list, the lead is {-tuned.difference:.3f}.\n"
-    )
-
-
 def try_answer() -> str:
     """What ``textgen try`` has answered for the tales."""
     report = Report.model_validate(result("reports/try"))
@@ -283,7 +269,7 @@ def costs_table() -> str:
         [f"{row['characters']:,}", f"{row['seconds'] / 60:.1f}", f"{row['gigabytes']:.1f} GB"]
         for row in result("reports/costs")["rows"]
     ]
-    return table("characters of text|minutes|memory at the peak", rows)
+    return table("characters|minutes|peak memory", rows)
 
 
 def samples_quoted() -> str:
@@ -359,7 +345,10 @@ TABLES: dict[str, Callable[..., str]] = {
     "parts_leads": parts_leads_table,
     "parts_where": parts_where_table,
     "verdicts": verdicts_table,
-    "matched_answer": matched_answer,
+    "finding": what_predicts.finding,
+    "shares": what_predicts.shares_table,
+    "where": what_predicts.where_table,
+    "training": what_predicts.training_table,
     "tiny_shakespeare": tiny_shakespeare_table,
     "architectures": architectures_table,
     "ablation": ablation_table,

@@ -1,7 +1,8 @@
 """The quantities of the study on units (log/2026-11-29-what-predicts.md), what four texts predict
 of each for a fifth, and what became of it.
 
-    python experiments/what_predicts.py             prints all tables from the records
+    python experiments/what_predicts.py             draws the page's figure; table.py writes its
+                                                    tables
     python experiments/what_predicts.py predict     writes results/predictions.json first; needs
                                                     every cell of the four texts
 """
@@ -21,8 +22,9 @@ import numpy as np
 from scipy import stats
 
 from textgen.evaluation.significance import Difference, compare_arms
-from textgen.evaluation.units import PART_LABELS, markdown_table
+from textgen.evaluation.units import markdown_table
 from textgen.report.grid import CellRecord, Grid
+from textgen.report.sentences import WHERE
 
 GRIDS = Path(__file__).parent / "results" / "grids"
 PREDICTIONS, FIGURE = GRIDS.with_name("predictions.json"), GRIDS.with_name("what_predicts.svg")
@@ -179,47 +181,78 @@ def predictions_table() -> str:
     return markdown_table(head, [row[: len(head)] for row in rows()]) + "\n"
 
 
-def outcomes_table() -> str:
-    """What was predicted for the unseen text, and what became of it."""
+def outcomes_table(chosen: str = "") -> str:
+    """What was predicted for the unseen text, and what became of it; of the ``claim``'s quantities
+    alone, if asked."""
     head = ["", "quantity", "training text, budget", "sign", "range", UNSEEN, "outcome"]
-    chosen = [[*row[:3], *row[3 + len(SEEN) :]] for row in rows()]
-    return markdown_table(head, chosen) + "\n"
+    kept = rows()[: 3 * len(TRIPLES)] if chosen else rows()
+    return markdown_table(head, [[*row[:3], *row[3 + len(SEEN) :]] for row in kept]) + "\n"
 
 
-def account_table() -> str:
-    """Of every text, the whole, 180 seconds: what the networks need, the lead of words under every
-    part of the models, and what of the networks' lead n-grams and tokens for endings are worth."""
-    table, cells = [], records()
-    (spelled,) = (quantity for quantity in QUANTITIES if quantity.number == "4")
-    for text in (text for text in (*SEEN, UNSEEN) if f"{text}-{LATE}" in cells):
-        cell = cells[f"{text}-{LATE}"]
-        units = cell.units().sum()
-        needed = [f"{_bits(cell, arm, 'network').mean(axis=0).sum() / units:.3f}" for arm in ARMS]
-        leads = [f"{difference(cell, *LEAD, part).difference:+.3f}" for part in PART_LABELS]
-        table.append([text, *needed, *leads, f"{spelled.measure(cell):.0%}"])
-    leads = [f"`words` − `characters`, {label}" for label in PART_LABELS.values()]
-    head = ["text", *(f"`{arm}`" for arm in ARMS), *leads, "lead owed to n-grams and endings"]
+def late() -> dict[str, CellRecord]:
+    """Of every text that has it, the cell of the whole after 180 seconds."""
+    cells = records()
+    names = {text: f"{text}-{LATE}" for text in (*SEEN, UNSEEN)}
+    return {text: cells[name] for text, name in names.items() if name in cells}
+
+
+def _between(values: Sequence[float]) -> str:
+    return f"{min(values):+.3f} to {max(values):+.3f}".replace("-", "−")
+
+
+def finding() -> str:
+    """What the networks of all texts say, in a paragraph; who is ahead has a verdict."""
+    own, said = Grid(GRIDS / "what_predicts"), list[str]()
+    for part, (first, _) in product(("network", "with_counts"), (LEAD, SPELL)):
+        leads = [own.leads(part)[c.name, first, LEAD[1]] for c in late().values()]
+        found, ahead = [d.difference for d, *_ in leads], sum(v == "better" for *_, v in leads)
+        shown = f"({min(found):+.3f} to {max(found):+.3f})".replace("-", "−")
+        said.append(f"{ahead} of {len(leads)} texts {shown}")
+    return (
+        "**After three minutes of one core, networks of words need fewer bits per character than "
+        f"networks of characters on {said[0]}. Networks that spell rare words themselves, without "
+        f"n-grams, need fewer on {said[1]}.** With counts of the training text on both sides, "
+        f"words need fewer on {said[2]} and the networks that spell on {said[3]}.\n"
+    )
+
+
+def training_table() -> str:
+    """Of every arm: its parameters on the tales, and the updates that its runs made."""
+    table = []
+    for arm, size in product(ARMS, ("all", 145_000)):
+        found = [c.arms[arm] for c in records().values() if (c.size, c.budget[1]) == (size, 180)]
+        plan, made = found[0]["plan"], [run["updates"] for own in found for run in own["runs"]]
+        shown = [f"{count:,}" for count in (plan["parameters"], plan["updates"], *sorted(made))]
+        table.append([f"`{arm}`", size, *shown[:3], shown[-1]])
+    head = ["network", "training text", "parameters", "updates planned", "made, least", "most"]
     return markdown_table(head, table) + "\n"
 
 
-def budgets_table(first: str, second: str) -> str:
-    """A difference of networks (rows: text and training text) after both budgets."""
-    table, cells = list[list[str]](), records()
-    for text, size in product((*SEEN, UNSEEN), ("145000", "360000", "all")):
-        names = [f"{text}-{size}-{seconds}s" for seconds in (20, 180)]
-        if found := [difference(cells[n], first, second) for n in names if n in cells]:
-            shown = [f"{d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f})" for d in found]
-            table.append([text, size, *shown, *[""] * (len(names) - len(shown))])
-    head = ["text", "training text", "after 20 s", "after 180 s"]
-    return markdown_table(head, table) + "\n"
+def shares_table() -> str:
+    """By text: the shares among the quantities."""
+    cells, shares = late(), [quantity for quantity in QUANTITIES if quantity.whole]
+    table = [[q.name, *(f"{q.measure(cell):.0%}" for cell in cells.values())] for q in shares]
+    return markdown_table(["", *cells], table) + "\n"
+
+
+def where_table(first: str, second: str) -> str:
+    """Where the characters of a difference of networks stand (columns), by text."""
+    cells, table = late(), []
+    for text, cell in cells.items():
+        of_first, of_second = (
+            np.array(cell.arms[a]["where"]).mean(axis=0) for a in (first, second)
+        )
+        gaps = (of_first - of_second).sum(axis=0) / cell.units().sum()
+        table.append([text, *(f"{gap:+.3f}" for gap in gaps)])
+    classes = next(iter(cells.values())).classes
+    return markdown_table(["text", *(WHERE[name] for name in classes)], table) + "\n"
 
 
 def figure() -> str:
     """Of every text, the whole, 180 seconds: what networks of three arms need beyond those of
     characters, with 95 % intervals, as SVG."""
-    cells = {name: cell for name, cell in records().items() if name.endswith(LATE)}
-    leads = {(c.text, arm): difference(c, arm, LEAD[1]) for c in cells.values() for arm in ARMS[1:]}
-    texts = [text for text in (*SEEN, UNSEEN) if (text, ARMS[1]) in leads]
+    texts = late()
+    leads = {(t, arm): difference(c, arm, LEAD[1]) for t, c in texts.items() for arm in ARMS[1:]}
     ends = [0.0, *(end for found in leads.values() for end in (found.low, found.high))]
     low, high = math.floor(10 * min(ends)), math.ceil(10 * max(ends)) or 1  # tenths of a bit
 
@@ -255,5 +288,3 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["predict"]:
         write_predictions()
     FIGURE.write_text(figure(), encoding="utf-8")
-    leads = [budgets_table(first, "characters") for first in ("words", "word_spell", "subwords")]
-    print(account_table(), *leads, predictions_table(), outcomes_table(), sep="\n")

@@ -45,6 +45,10 @@ def test_every_table_stands_as_the_results_have_it(page):
     assert table.filled(text) == text
 
 
+def test_the_figure_of_the_study_on_units_is_that_of_its_records():
+    assert what_predicts.FIGURE.read_text(encoding="utf-8") == what_predicts.figure()
+
+
 def test_a_range_from_four_texts_covers_a_fifth_and_a_sign_needs_all_four():
     drawn = np.random.default_rng(1).normal(-0.2, 0.1, (4000, 5))
     ranges = [(what_predicts.predict(row[:4].tolist()), row[4]) for row in drawn]
