@@ -203,11 +203,13 @@ def _between(values: Sequence[float]) -> str:
 def finding() -> str:
     """What the networks of all texts say, in a paragraph; who is ahead has a verdict."""
     own, said = Grid(GRIDS / "what_predicts"), list[str]()
-    for part, (first, _) in product(("network", "with_counts"), (LEAD, SPELL)):
-        leads = [own.leads(part)[c.name, first, LEAD[1]] for c in late().values()]
-        found, ahead = [d.difference for d, *_ in leads], sum(v == "better" for *_, v in leads)
-        shown = f"({min(found):+.3f} to {max(found):+.3f})".replace("-", "−")
-        said.append(f"{ahead} of {len(leads)} texts {shown}")
+    for part in ("network", "with_counts"):
+        leads = own.leads(part)
+        for first in (LEAD[0], SPELL[0]):
+            over = [leads[cell.name, first, LEAD[1]] for cell in late().values()]
+            ahead = sum(lead.verdict == "better" for lead in over)
+            values = _between([lead.found.difference for lead in over])
+            said.append(f"{ahead} of {len(over)} texts ({values})")
     return (
         "**After three minutes of one core, networks of words need fewer bits per character than "
         f"networks of characters on {said[0]}. Networks that spell rare words themselves, without "

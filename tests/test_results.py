@@ -1,5 +1,6 @@
 """Figures, links, commands and references on the pages are those of the runs and of the code."""
 
+import itertools
 import json
 import re
 import shlex
@@ -47,6 +48,16 @@ def test_every_table_stands_as_the_results_have_it(page):
 
 def test_the_figure_of_the_study_on_units_is_that_of_its_records():
     assert what_predicts.FIGURE.read_text(encoding="utf-8") == what_predicts.figure()
+
+
+def test_where_a_difference_stands_adds_up_to_it():
+    pairs = ("word_spell", "characters"), ("words", "word_spell")
+    for pair, (text, cell) in itertools.product(pairs, what_predicts.late().items()):
+        row = next(r for r in what_predicts.where_table(*pair).splitlines() if f"| {text} " in r)
+        parts = [float(gap) for gap in row.split("|")[2:-1]]
+        assert sum(parts) == pytest.approx(
+            what_predicts.difference(cell, *pair).difference, abs=5e-3
+        )
 
 
 def test_a_range_from_four_texts_covers_a_fifth_and_a_sign_needs_all_four():
