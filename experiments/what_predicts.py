@@ -191,9 +191,7 @@ def outcomes_table(chosen: str = "") -> str:
 
 def late() -> dict[str, CellRecord]:
     """Of every text that has it, the cell of the whole after 180 seconds."""
-    cells = records()
-    names = {text: f"{text}-{LATE}" for text in (*SEEN, UNSEEN)}
-    return {text: cells[name] for text, name in names.items() if name in cells}
+    return {cell.text: cell for name, cell in records().items() if name.endswith(LATE)}
 
 
 def _between(values: Sequence[float]) -> str:
@@ -241,10 +239,8 @@ def where_table(first: str, second: str) -> str:
     """Where the characters of a difference of networks stand (columns), by text."""
     cells, table = late(), []
     for text, cell in cells.items():
-        of_first, of_second = (
-            np.array(cell.arms[a]["where"]).mean(axis=0) for a in (first, second)
-        )
-        gaps = (of_first - of_second).sum(axis=0) / cell.units().sum()
+        one, other = (np.array(cell.arms[a]["where"]).mean(axis=0) for a in (first, second))
+        gaps = (one - other).sum(axis=0) / cell.units().sum()
         table.append([text, *(f"{gap:+.3f}" for gap in gaps)])
     classes = next(iter(cells.values())).classes
     return markdown_table(["text", *(WHERE[name] for name in classes)], table) + "\n"
