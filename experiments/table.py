@@ -346,7 +346,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "parts_where": parts_where_table,
     "verdicts": verdicts_table,
     "finding": what_predicts.finding,
-    "shares": what_predicts.shares_table,
+    "kept": what_predicts.kept_table,
     "where": what_predicts.where_table,
     "training": what_predicts.training_table,
     "tiny_shakespeare": tiny_shakespeare_table,

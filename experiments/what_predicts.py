@@ -35,9 +35,9 @@ COLOURS = "#986c0b", "#4a62b3", "#009c71"
 
 
 def _bits(cell: CellRecord, arms: str, part: str) -> np.ndarray:
-    """(seeds, documents) of an arm, or midway between two; ``frequent`` has those in frequent
-    words, by networks."""
-    if part == "frequent":
+    """(seeds, documents) of an arm, or midway between two; under a class of words, those that
+    networks need there."""
+    if part in cell.classes:
         return np.array(cell.arms[arms]["where"])[..., cell.classes.index(part)]
     return np.mean([cell.bits(arm, part).sum(axis=2) for arm in arms.split(" + ")], axis=0)
 
@@ -195,14 +195,15 @@ def late() -> dict[str, CellRecord]:
 
 
 def finding(part: str = "network") -> str:
-    """What the networks of all texts say, alone or with counts, in two sentences; who is ahead has
-    a 95 % interval below 0, as in the protocol."""
-    leads, said, found = Grid(GRIDS / "what_predicts").leads(part), list[str](), list[np.ndarray]()
-    for first in (LEAD[0], SPELL[0]):
-        over = [leads[cell.name, first, LEAD[1]].found for cell in late().values()]
+    """What the networks of all texts, alone or with counts, say in two sentences. Who needs fewer
+    bits has a 95 % interval below 0, as in the protocol."""
+    said, found = list[str](), list[np.ndarray]()
+    for pair in (LEAD, SPELL):
+        over = [difference(cell, *pair, part) for cell in late().values()]
         found.append(np.array([each.difference for each in over]))
         values = f"{found[-1].min():+.3f} to {found[-1].max():+.3f}".replace("-", "−")
-        said.append(f"{sum(each.high < 0 for each in over)} of {len(over)} texts ({values})")
+        ahead = sum(each.high < 0 for each in over)
+        said.append(f"{ahead} of {len(over)} texts ({values} by text)")
     shares, given = found[1] / found[0], ", with counts of the training text" * (part != "network")
     return (
         f"**After three minutes of one core{given}, networks of words need fewer bits per character"
@@ -212,32 +213,36 @@ def finding(part: str = "network") -> str:
     )
 
 
+def kept_table() -> str:
+    """Of the networks' lead of words over characters, what the networks that spell keep."""
+    cells, table = records(), []
+    ends = list(dict.fromkeys(name.partition("-")[2] for name in cells))
+    for text in late():
+        found = [cells.get(f"{text}-{end}") for end in ends]
+        leads = [c and [difference(c, *of).difference for of in (LEAD, SPELL)] for c in found]
+        table.append([text, *(f"{own[1] / own[0]:.0%}" if own else "" for own in leads)])
+    return markdown_table(["text", *ends], table) + "\n"
+
+
 def training_table() -> str:
     """Of every arm: its parameters on the tales, and the updates that its runs made."""
     table = []
     for arm, size in product(ARMS, ("all", 145_000)):
         found = [c.arms[arm] for c in records().values() if (c.size, c.budget[1]) == (size, 180)]
-        plan, made = found[0]["plan"], [run["updates"] for own in found for run in own["runs"]]
-        shown = [f"{count:,}" for count in (plan["parameters"], plan["updates"], *sorted(made))]
-        table.append([f"`{arm}`", size, *shown[:3], shown[-1]])
+        made = sorted(run["updates"] for own in found for run in own["runs"])
+        counts = (found[0]["plan"][key] for key in ("parameters", "updates"))
+        table.append([f"`{arm}`", size, *(f"{count:,}" for count in (*counts, made[0], made[-1]))])
     head = ["network", "training text", "parameters", "updates planned", "made, least", "most"]
     return markdown_table(head, table) + "\n"
-
-
-def shares_table() -> str:
-    """By text: the shares among the quantities."""
-    cells, shares = late(), [quantity for quantity in QUANTITIES if quantity.whole]
-    table = [[q.name, *(f"{q.measure(cell):.0%}" for cell in cells.values())] for q in shares]
-    return markdown_table(["", *cells], table) + "\n"
 
 
 def where_table(first: str, second: str) -> str:
     """Where the characters of a difference of networks stand (columns), by text."""
     cells, table = late(), []
     for text, cell in cells.items():
-        one, other = (np.array(cell.arms[a]["where"]).mean(axis=0) for a in (first, second))
-        gaps = (one - other).sum(axis=0) / cell.units().sum()
-        table.append([text, *(f"{gap:+.3f}" for gap in gaps)])
+        gaps = (_bits(cell, first, each) - _bits(cell, second, each) for each in cell.classes)
+        shown = (f"{gap.mean(axis=0).sum() / cell.units().sum():+.3f}" for gap in gaps)
+        table.append([text, *shown])
     classes = next(iter(cells.values())).classes
     return markdown_table(["text", *(WHERE[name] for name in classes)], table) + "\n"
 
@@ -265,13 +270,11 @@ def figure() -> str:
         lines += [_label(110 + 130 * number, 16, f"● {arm}", fill=colour)]
         for place, text in enumerate(texts):
             found, y = leads[text, arm], 46 + 64 * place + 16 * number
-            reach = f'd="M{x(found.low)} {y}H{x(found.high)}"/>'
-            lines += [
-                f'<path stroke="{colour}" stroke-width="2" {reach}',
-                f'<circle cx="{x(found.difference)}" cy="{y}" r="4.5" fill="{colour}"/>',
-            ]
+            line = f'd="M{x(found.low)} {y}H{x(found.high)}" stroke="{colour}" stroke-width="2"/>'
+            dot = f'cx="{x(found.difference)}" cy="{y}" r="4.5" fill="{colour}"/>'
+            lines += [f"<path {line}", f"<circle {dot}"]
     lines += [_label(4, 66 + 64 * place, text) for place, text in enumerate(texts)]
-    lines += [_label(620, 16, "bits minus characters’ bits", "end")]
+    lines.append(_label(620, 16, "bits minus characters’ bits", "end"))
     return "\n".join([*lines, "</svg>", ""])
 
 
