@@ -196,19 +196,19 @@ def late() -> dict[str, CellRecord]:
 
 def finding(part: str = "network") -> str:
     """What the networks of all texts, alone or with counts, say in two sentences. Who needs fewer
-    bits has a 95 % interval below 0, as in the protocol."""
-    said, found = list[str](), list[np.ndarray]()
+    bits has a 95 % interval below 0, as in the protocol; shares are of such leads."""
+    said, found = list[str](), list[list[Difference]]()
     for pair in (LEAD, SPELL):
-        over = [difference(cell, *pair, part) for cell in late().values()]
-        found.append(np.array([each.difference for each in over]))
-        values = f"{found[-1].min():+.3f} to {found[-1].max():+.3f}".replace("-", "−")
-        ahead = sum(each.high < 0 for each in over)
-        said.append(f"{ahead} of {len(over)} texts ({values} by text)")
-    shares, given = found[1] / found[0], ", with counts of the training text" * (part != "network")
+        found.append([difference(cell, *pair, part) for cell in late().values()])
+        values, ahead = [d.difference for d in found[-1]], [d.high < 0 for d in found[-1]]
+        ends = f"{min(values):+.3f} to {max(values):+.3f}".replace("-", "−")
+        said.append(f"{sum(ahead)} of {len(ahead)} texts ({ends} by text)")
+    shares = [s.difference / w.difference for w, s in zip(*found, strict=True) if w.high < 0]
+    given = ", with counts of the training text" * (part != "network")
     return (
         f"**After three minutes of one core{given}, networks of words need fewer bits per character"
         f" than networks of characters on {said[0]}.** Networks that spell rare words themselves, "
-        f"not by n-grams, keep {shares.min():.0%} to {shares.max():.0%} of this lead and need "
+        f"not by n-grams, keep {min(shares):.0%} to {max(shares):.0%} of this lead and need "
         f"fewer on {said[1]}.\n"
     )
 
