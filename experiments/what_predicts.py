@@ -1,8 +1,8 @@
 """The quantities of the study on units (log/2026-11-29-what-predicts.md), what four texts predict
 of each for a fifth, and what became of it.
 
-    python experiments/what_predicts.py             draws the page's figure; table.py writes its
-                                                    tables
+    python experiments/what_predicts.py             draws the page's figure, prints predictions and
+                                                    outcomes; table.py writes the page's tables
     python experiments/what_predicts.py predict     writes results/predictions.json first; needs
                                                     every cell of the four texts
 """
@@ -181,12 +181,11 @@ def predictions_table() -> str:
     return markdown_table(head, [row[: len(head)] for row in rows()]) + "\n"
 
 
-def outcomes_table(chosen: str = "") -> str:
-    """What was predicted for the unseen text, and what became of it; of the ``claim``'s quantities
-    alone, if asked."""
+def outcomes_table() -> str:
+    """What was predicted for the unseen text, and what became of it."""
     head = ["", "quantity", "training text, budget", "sign", "range", UNSEEN, "outcome"]
-    kept = rows()[: 3 * len(TRIPLES)] if chosen else rows()
-    return markdown_table(head, [[*row[:3], *row[3 + len(SEEN) :]] for row in kept]) + "\n"
+    chosen = [[*row[:3], *row[3 + len(SEEN) :]] for row in rows()]
+    return markdown_table(head, chosen) + "\n"
 
 
 def late() -> dict[str, CellRecord]:
@@ -197,19 +196,20 @@ def late() -> dict[str, CellRecord]:
 def finding(part: str = "network") -> str:
     """What the networks of all texts, alone or with counts, say in two sentences. Who needs fewer
     bits has a 95 % interval below 0, as in the protocol; shares are of such leads."""
-    said, found = list[str](), list[list[Difference]]()
+    cells, said, found = late(), list[str](), list[list[Difference]]()
     for pair in (LEAD, SPELL):
-        found.append([difference(cell, *pair, part) for cell in late().values()])
+        found.append([difference(cell, *pair, part) for cell in cells.values()])
         values, ahead = [d.difference for d in found[-1]], [d.high < 0 for d in found[-1]]
         ends = f"{min(values):+.3f} to {max(values):+.3f}".replace("-", "−")
         said.append(f"{sum(ahead)} of {len(ahead)} texts ({ends} by text)")
     shares = [s.difference / w.difference for w, s in zip(*found, strict=True) if w.high < 0]
+    core = cells[SEEN[0]].arms[ARMS[0]]["plan"]["processor"]
     given = ", with counts of the training text" * (part != "network")
     return (
-        f"**After three minutes of one core{given}, networks of words need fewer bits per character"
-        f" than networks of characters on {said[0]}.** Networks that spell rare words themselves, "
-        f"not by n-grams, keep {min(shares):.0%} to {max(shares):.0%} of this lead and need "
-        f"fewer on {said[1]}.\n"
+        f"**After three minutes of one core ({core}){given}, networks of words need fewer bits per "
+        f"character than networks of characters on {said[0]}.** Networks that spell rare words "
+        f"themselves, not by n-grams, keep {min(shares):.0%} to {max(shares):.0%} of this lead and "
+        f"need fewer on {said[1]}.\n"
     )
 
 
@@ -217,7 +217,7 @@ def kept_table() -> str:
     """Of the networks' lead of words over characters, what the networks that spell keep."""
     cells, table = records(), []
     ends = list(dict.fromkeys(name.partition("-")[2] for name in cells))
-    for text in late():
+    for text in dict.fromkeys(cell.text for cell in cells.values()):
         found = [cells.get(f"{text}-{end}") for end in ends]
         leads = [c and [difference(c, *of).difference for of in (LEAD, SPELL)] for c in found]
         table.append([text, *(f"{own[1] / own[0]:.0%}" if own else "" for own in leads)])
@@ -226,9 +226,9 @@ def kept_table() -> str:
 
 def training_table() -> str:
     """Of every arm: its parameters on the tales, and the updates that its runs made."""
-    table = []
+    cells, table = records().values(), []
     for arm, size in product(ARMS, ("all", 145_000)):
-        found = [c.arms[arm] for c in records().values() if (c.size, c.budget[1]) == (size, 180)]
+        found = [c.arms[arm] for c in cells if (c.size, c.budget[1]) == (size, 180)]
         made = sorted(run["updates"] for own in found for run in own["runs"])
         counts = (found[0]["plan"][key] for key in ("parameters", "updates"))
         table.append([f"`{arm}`", size, *(f"{count:,}" for count in (*counts, made[0], made[-1]))])
@@ -286,3 +286,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["predict"]:
         write_predictions()
     FIGURE.write_text(figure(), encoding="utf-8")
+    print(predictions_table(), outcomes_table(), sep="\n")

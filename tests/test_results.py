@@ -124,6 +124,28 @@ def test_both_programs_agree_on_the_quantities_of_a_study(size, seconds, number)
     assert ours == pytest.approx(theirs)
 
 
+def test_a_fifth_text_that_repeats_one_of_four_refutes_no_prediction(monkeypatch, tmp_path):
+    texts = (*what_predicts.SEEN, what_predicts.UNSEEN)
+    real, made = what_predicts.records(), {}
+    marked = [*zip(*what_predicts.TRIPLES.values(), strict=True)]
+    for text, end in itertools.product(texts, {q.cell for q in what_predicts.QUANTITIES}):
+        cell = real[f"{text if text in what_predicts.SEEN else texts[0]}-{end}"]
+        others = {arm: cell.arms[own] for own, *more in marked for arm in more}
+        made[f"{text}-{end}"] = cell.model_copy(update={"text": text, "arms": others | cell.arms})
+    monkeypatch.setattr(what_predicts, "records", lambda: made)
+    monkeypatch.setattr(what_predicts, "PREDICTIONS", tmp_path / "predictions.json")
+    what_predicts.write_predictions()
+    rows = what_predicts.rows()
+    for row, quantity in zip(rows, what_predicts.QUANTITIES, strict=True):
+        _, name, _, tales, *_, sign, _, value, said = row
+        assert (name, value) == (quantity.name, tales)
+        assert "missed" not in said
+        assert "refuted" not in said
+        assert ("sign" in said) == (sign in ("above 0", "below 0"))
+    with pytest.raises(FileExistsError):  # they are written once
+        what_predicts.write_predictions()
+
+
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
