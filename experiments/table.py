@@ -275,13 +275,10 @@ def costs_table() -> str:
 def samples_quoted() -> str:
     """The beginnings of what the levels wrote."""
     stored = result("samples/five_minutes")
-    texts = {
-        level: " ".join((stored["prompt"] + text).split()) for level, text in stored["arms"].items()
-    }
-    quotes = [
-        f"> **{level}:** {textwrap.shorten(text, 115, placeholder=' …')}"
-        for level, text in texts.items()
-    ]
+    quotes = (
+        f"> **{level}:** {textwrap.shorten(stored['prompt'] + text, 115, placeholder=' …')}"
+        for level, text in stored["arms"].items()
+    )
     return "\n>\n".join(quotes) + "\n"
 
 
