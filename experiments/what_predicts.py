@@ -1,8 +1,8 @@
 """The quantities of the study on units (log/2026-11-29-what-predicts.md), what four texts predict
 of each for a fifth, and what became of it.
 
-    python experiments/what_predicts.py             draws the page's figure, prints predictions and
-                                                    outcomes; table.py writes the page's tables
+    python experiments/what_predicts.py             draws the page's figure; table.py writes the
+                                                    tables of the pages
     python experiments/what_predicts.py predict     writes results/predictions.json first; needs
                                                     every cell of the four texts
 """
@@ -181,11 +181,12 @@ def predictions_table() -> str:
     return markdown_table(head, [row[: len(head)] for row in rows()]) + "\n"
 
 
-def outcomes_table() -> str:
-    """What was predicted for the unseen text, and what became of it."""
+def outcomes_table(which: str = "") -> str:
+    """What was predicted for the unseen text of the claim, or of all quantities, and what became of
+    it."""
     head = ["", "quantity", "training text, budget", "sign", "range", UNSEEN, "outcome"]
-    chosen = [[*row[:3], *row[3 + len(SEEN) :]] for row in rows()]
-    return markdown_table(head, chosen) + "\n"
+    chosen = rows()[: 3 * len(TRIPLES) if which == "claim" else None]
+    return markdown_table(head, [[*row[:3], *row[3 + len(SEEN) :]] for row in chosen]) + "\n"
 
 
 def late() -> dict[str, CellRecord]:
@@ -201,15 +202,15 @@ def finding(part: str = "network") -> str:
         found.append([difference(cell, *pair, part) for cell in cells.values()])
         values, ahead = [d.difference for d in found[-1]], [d.high < 0 for d in found[-1]]
         ends = f"{min(values):+.3f} to {max(values):+.3f}".replace("-", "−")
-        said.append(f"{sum(ahead)} of {len(ahead)} texts ({ends} by text)")
+        said.append(f"{sum(ahead)} of {len(ahead)} texts (all {len(ahead)}: {ends})")
     shares = [s.difference / w.difference for w, s in zip(*found, strict=True) if w.high < 0]
     core = cells[SEEN[0]].arms[ARMS[0]]["plan"]["processor"]
     given = ", with counts of the training text" * (part != "network")
     return (
         f"**After three minutes of one core ({core}){given}, networks of words need fewer bits per "
         f"character than networks of characters on {said[0]}.** Networks that spell rare words "
-        f"themselves, not by n-grams, keep {min(shares):.0%} to {max(shares):.0%} of this lead and "
-        f"need fewer on {said[1]}.\n"
+        f"themselves, not by n-grams, need fewer on {said[1]}, and keep {min(shares):.0%} to "
+        f"{max(shares):.0%} of the words' leads.\n"
     )
 
 
@@ -286,4 +287,3 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["predict"]:
         write_predictions()
     FIGURE.write_text(figure(), encoding="utf-8")
-    print(predictions_table(), outcomes_table(), sep="\n")
