@@ -147,8 +147,8 @@ def write_predictions() -> None:
 
 
 def rows() -> list[list[str]]:
-    """Of both tables, from the predictions written down: number and name, cell, values on the texts
-    seen, sign, range; and, if the unseen text has this cell, its value and the outcome."""
+    """From the predictions written down: number and name, cell, values on the texts seen, sign and
+    range; and, empty until the unseen text has this cell, its value and the outcome."""
     stored = json.loads(PREDICTIONS.read_text("utf-8")) if PREDICTIONS.exists() else []
     result, cells = [], records()
     for quantity, row in zip(QUANTITIES, stored, strict=bool(stored)):
@@ -156,10 +156,11 @@ def rows() -> list[list[str]]:
         signs = {1: "above 0", -1: "below 0", 0: "none"}
         sign = "" if quantity.whole else signs[prediction.sign]
         range_ = f"{prediction.low:+.3f} to {prediction.high:+.3f}"
-        result.append([quantity.number, quantity.name, quantity.cell, *shown, sign, range_])
-        test = cells.get(f"{UNSEEN}-{quantity.cell}")
+        test, found = cells.get(f"{UNSEEN}-{quantity.cell}"), ["", ""]
         if test and quantity.known(test):
-            result[-1] += [f"{quantity.measure(test):+.3f}", outcome(quantity, prediction, test)]
+            found = [f"{quantity.measure(test):+.3f}", outcome(quantity, prediction, test)]
+        about = quantity.number, quantity.name, quantity.cell
+        result.append([*about, *shown, sign, range_, *found])
     return result
 
 
@@ -176,17 +177,18 @@ def records() -> dict[str, CellRecord]:
 
 
 def predictions_table() -> str:
-    """The quantities on the texts seen, and what they predict."""
-    head = ["", "quantity", "training text, budget", *SEEN, "sign", "range"]
-    return markdown_table(head, [row[: len(head)] for row in rows()]) + "\n"
+    """The quantities on the texts seen, what they predict, and what became of the predictions."""
+    head = ["", "quantity", "training text, budget", *SEEN, "sign", "range", UNSEEN, "outcome"]
+    return markdown_table(head, rows()) + "\n"
 
 
-def outcomes_table(which: str = "") -> str:
-    """What was predicted for the unseen text of the claim, or of all quantities, and what became of
-    it."""
-    head = ["", "quantity", "training text, budget", "sign", "range", UNSEEN, "outcome"]
-    chosen = rows()[: 3 * len(TRIPLES) if which == "claim" else None]
-    return markdown_table(head, [[*row[:3], *row[3 + len(SEEN) :]] for row in chosen]) + "\n"
+def claim_table() -> str:
+    """What became of the claim's parts (rows) on the unseen text: as it is, with the shorter window
+    and with the other backbone."""
+    own, parts = rows(), ("words lead", "without n-grams", "by more than half of the lead")
+    table = [[p, *(" ".join(row[-2:]) for row in own[i:9:3])] for i, p in enumerate(parts)]
+    head = [UNSEEN, "as in the study", "characters with a window of 64", "another backbone"]
+    return markdown_table(head, table) + "\n"
 
 
 def late() -> dict[str, CellRecord]:

@@ -142,6 +142,9 @@ def test_a_fifth_text_that_repeats_one_of_four_refutes_no_prediction(monkeypatch
         assert "missed" not in said
         assert "refuted" not in said
         assert ("sign" in said) == (sign in ("above 0", "below 0"))
+    *_, lead, without, half = what_predicts.claim_table().splitlines()
+    assert lead.count("sign confirmed") == without.count("sign confirmed") == 3
+    assert half.count("in the range |") == 3  # of which no sign is predicted
     with pytest.raises(FileExistsError):  # they are written once
         what_predicts.write_predictions()
 
