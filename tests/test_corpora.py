@@ -290,6 +290,7 @@ PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf"><manifest>
 <item id="a" href="{}"/></manifest>
 <spine><itemref idref="n"/><itemref idref="a"/><itemref idref="b"/></spine></package>"""
 PAGE = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>no</title></head><body>{}</body></html>'
+XHTML = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.1//EN" "http://www.w3.org/TR/xhtml11.dtd">"""
 TEI = '<TEI xmlns="http://www.tei-c.org/ns/1.0"><teiHeader>no</teiHeader><text><head>I</head>'
 AWAY = b'<!DOCTYPE x [<!ENTITY a SYSTEM "/etc/passwd">]><x>&a;</x>'
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
@@ -303,6 +304,16 @@ def write_docx(path):
     cells[0].text, cells[1].text = "left", "right"
     document.add_paragraph("The end.")
     document.save(path)
+
+
+def bodiless_docx(path):
+    write_docx(path)
+    with zipfile.ZipFile(path) as whole:
+        entries = {name: whole.read(name) for name in whole.namelist()}
+    entries["word/document.xml"] = b'<w:document xmlns:w="%b"/>' % docx.oxml.ns.nsmap["w"].encode()
+    with zipfile.ZipFile(path, "w") as bare:
+        for name, content in entries.items():
+            bare.writestr(name, content)
 
 
 def write_epub(path, package="OEBPS/book.opf", first="first.xhtml", **more):
@@ -331,6 +342,7 @@ def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch)
         ("a.html", "<title>a</title><p>Caf&eacute;\n <style>b</style><p>x &lt; y", "Café\nx < y\n"),
         ("a.htm", "<body>Stra\u00dfe<ul><li>one<li>two</ul>", "Stra\u00dfe\none\ntwo\n"),
         ("a.xml", "<book><l>To be</l><l>or <hi>not</hi>.</l></book>", "To be\nor not.\n"),
+        ("a.xhtml", f"{XHTML}<p>don&rsquo;t caf&eacute;&mdash;a&nbsp;b</p>", "don’t café—a b\n"),
         ("tei.xml", f"{TEI}<p>In <title>Hamlet</title>.</p></text></TEI>", "I\nIn Hamlet.\n"),
     ],
 )  # fmt: skip
@@ -373,6 +385,7 @@ def write(content):
         ("gone.epub", lambda path: write_epub(path, first="gone.xhtml"), "gone.xhtml"),
         ("bare.epub", lambda path: write_epub(path, "bare.opf", **{"bare.opf": BARE}), "href"),
         ("half.docx", write(b"PK\x03\x04half"), "cannot be read as .docx"),
+        ("bodiless.docx", bodiless_docx, "cannot be read as .docx"),
         ("none.html", write(b"<p> </p>"), "no text"),
         ("deep.xml", write(b"<a>" * 5000 + b"</a>" * 5000), "cannot be read as .xml"),
         ("scan.pdf", write(b"%PDF-1.7"), "pdftotext scan.pdf"),

@@ -247,6 +247,15 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
     assert len({str(names(parts)) for parts in seeded}) > 1
 
 
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_blocks_are_drawn_of_what_is_not_named(part):
+    documents = documents_of(*[9_000] * 9)
+    parts = divide(documents, Split(**{"method": "blocks", part: ("d4",)}))
+    assert [d.name for d in getattr(parts, part)] == ["d4"]
+    drawn = "validation" if part == "test" else "test"
+    assert {d.name.split("#")[0] for d in getattr(parts, drawn)} > {"d0", "d8"}
+
+
 def test_no_split_counts_the_characters_of_a_document_for_every_other(monkeypatch):
     counted, characters = [], Document.characters.fget
     counting = property(lambda d: counted.append(d) or characters(d))

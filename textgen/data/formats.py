@@ -10,8 +10,8 @@ Does not handle: footnotes of Word documents; books under copy protection; the l
 import posixpath
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -49,15 +49,11 @@ def read_texts(path: Path) -> list[str]:
             it are not installed.
     """
     try:
-        import docx  # noqa: F401
-        from lxml import etree
+        texts = READERS[path.suffix.lower()](path)
     except ImportError:
         hint = 'pip install ".[formats]", or save it as plain text'
         raise TextgenError(f"{path}: needs python-docx and lxml to be read", hint) from None
-    damaged = (etree.LxmlError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError)
-    try:
-        texts = READERS[path.suffix.lower()](path)
-    except (*damaged, OSError, RuntimeError) as error:
+    except Exception as error:  # whatever the libraries meet in a damaged file
         message = f"{path}: cannot be read as {path.suffix}: {str(error) or 'it ends too early'}"
         raise TextgenError(message, "save the file again, or as plain text") from None
     if not any(map(str.strip, texts)):
@@ -150,6 +146,8 @@ def _html_tree(data: bytes) -> Any:
 def _text_of(root: Any) -> str:
     """The text of a tree, of a web page and of TEI that of its body: white space as one space, a
     line for each paragraph."""
+    from lxml.etree import Entity
+
     pieces = list[str]()
 
     def walk(element: Any) -> None:
@@ -161,11 +159,11 @@ def _text_of(root: Any) -> str:
             pieces.append(_one_space(element.text))
             for child in element:
                 walk(child)
-                pieces.append(_one_space(child.tail))
+                own = unescape(child.text) if child.tag is Entity else ""  # of a DTD, not read
+                pieces.append(_one_space(own + (child.tail or "")))
         pieces.append(end)
 
-    bodies = {"html": "{*}body", "TEI": "{*}text"}
-    body = bodies.get(root.tag.rpartition("}")[2])
+    body = {"html": "{*}body", "TEI": "{*}text"}.get(root.tag.rpartition("}")[2])
     walk(root if body is None or (found := root.find(body)) is None else found)
     return _joined("".join(pieces).split("\n"))
 

@@ -291,7 +291,7 @@ def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     sizes = [1 - test - validation, validation / 2, test, validation / 2] * count
     ends = [total / count * end for end in accumulate(sizes)]
     order = ["train", "validation", "test", "validation"] * count
-    parts: Parts = {part: [] for part in PARTS}
+    parts: Parts = {part: [] for part in ("train", *shares)}
     reach = int(total / count * min(test, validation / 2) / 4)
     start, block = 0, 0
     for document in documents:
