@@ -126,6 +126,13 @@ def test_what_cannot_be_answered_is_said_in_one_message(models):
             asked()
 
 
+def test_a_network_that_goes_on_learning_answers_as_it_was_trained(finished_run):
+    (model,) = open_models([finished_run("char", "cache.learning_rate=1e-2")])
+    before = model.next_tokens(TEXT)
+    assert model.price(TEXT)["parts"].keys() == {*model.parts} == {"network", "with_counts"}
+    assert model.next_tokens(TEXT) == before
+
+
 @pytest.mark.parametrize("read", [lambda model, text: model.next_tokens(text), continued])
 def test_a_text_that_cannot_be_read_is_refused_with_its_place(models, address, read):
     text = "The keeper\nwatched\tthe 日 tide\u0301 日."

@@ -111,13 +111,14 @@ def fitted(kind):
     draw = random.Random(4)
     invented = {"".join(draw.choices("abdeln", k=draw.randint(2, 9))) for _ in range(4 * OWN_WORDS)}
     texts = [*(made_up(60, seed) for seed in range(4)), " ".join(sorted(invented)) + " Aab LED"]
+    texts.append("a\n\n\nb\ufeff\x85\x85b" * 90)  # what is white space to some
     return TOKENIZERS[kind].fit(texts, [f"{made_up(60, 5)} nabbed led, Bean ab"], 1)
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
     tokenizer = fitted(kind)
-    texts = [*odd_texts(600, 2), TEXT]
+    texts = [*odd_texts(600, 2), TEXT, "a " + "abdeln" * 90, "a\n\n\ufeff\x85\x85b"]
     encode = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
         return given[1].map(text => tokenizer.encode(text))"""
     found = run_script(browser, encode, portable.portable_tokenizer(tokenizer), texts)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,9 @@ class PlayModel:
 
     def __init__(self, run: Run, name: str) -> None:
         self.run, self.name = Run(run.folder), name
-        experiment = self.run.experiment
-        learns = {"with_cache"} if experiment.cache.learning_rate else set[str]()
-        self.parts = [part for part in experiment.parts if part not in learns]
+        if self.run.experiment.cache.learning_rate:
+            self.run.model = replace(self.run.model, cache=None)
+        self.parts = self.run.model.parts
         self._kept: dict[str, tuple[list[int], list[Stepper]]] = {}
         self._lock = threading.Lock()
 

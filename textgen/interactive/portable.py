@@ -68,7 +68,7 @@ def _settings(run: Run) -> dict[str, Any]:
     config, objective = run.experiment.backbone, run.experiment.objective
     if type(objective) is not NextToken:
         raise ValueError(f"the objective {type(objective).__name__}")
-    if config.portable_cell is None or config.members > 1:
+    if getattr(config, "portable_cell", None) is None or config.members > 1:
         raise ValueError(config.label)
     if config.normalisation != "none":
         raise ValueError("normalised layers")

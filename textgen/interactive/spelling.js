@@ -56,8 +56,8 @@ function kneserNey(words, order, size) {
   }
   const codes = Array.from({ length: size }, (_, code) => String.fromCharCode(code))
   return {
-    // P of all words that begin so; of one word, with its end
-    mass: start => [...start].reduce((mass, code, i) => mass * chance(start.slice(0, i), code), 1),
+    // log2 P of all words that begin so; of one word, with its end
+    log: start => sum([...start].map((code, i) => Math.log2(chance(start.slice(0, i), code)))),
     drawn(start, random) {
       const code = start.length < LONGEST_WORD ? codes[oneOf(codes.map(code => chance(start, code)), random)] : END
       return code === END ? start : this.drawn(start + code, random)
@@ -79,17 +79,17 @@ function discounted(level) {
   }))
 }
 
-// What a mixture is made of gives mass(word), and draws words with these masses: drawn(random).
+// What a mixture is made of gives log(word), its log2 P, and draws words: drawn(random).
 
 const begins = (word, [first, ...longer]) => word.startsWith(first) && !longer.some(other => word.startsWith(other))
 
 // The words of a class that are outside a vocabulary, by character n-grams; see OutOfVocabulary of spelling.py.
 function outside(model, vocabulary, beginnings) {
   const [first, ...longer] = beginnings, known = new Set(vocabulary.filter(word => begins(word, beginnings)))
-  const whole = model.mass(first), others = [...longer, ...[...known].map(word => word + END)]
-  const left = Math.max(whole - sum(others.map(model.mass)), 1e-12 * whole)
+  const mass = start => 2 ** model.log(start), whole = mass(first), others = [...longer, ...[...known].map(word => word + END)]
+  const left = Math.max(whole - sum(others.map(mass)), 1e-12 * whole)
   return {
-    mass: word => model.mass(word + END) / left,
+    log: word => model.log(word + END) - Math.log2(left),
     drawn(random, tries = TRIES) {
       const word = model.drawn(first, random), own = begins(word, beginnings) && !known.has(word)
       return own || !tries ? word : this.drawn(random, tries - 1)
@@ -100,7 +100,7 @@ function outside(model, vocabulary, beginnings) {
 // Given words, by how often they occurred.
 function pool(counts) {
   const words = [...counts.keys()], numbers = [...counts.values()], total = sum(numbers)
-  return { mass: word => (counts.get(word) ?? 0) / total, drawn: random => words[oneOf(numbers, random)] }
+  return { log: word => Math.log2((counts.get(word) ?? 0) / total), drawn: random => words[oneOf(numbers, random)] }
 }
 
 class Speller {
@@ -147,8 +147,9 @@ class Speller {
     const code = this.code(word)
     const [name, ...others] = Object.keys(this.beginnings).filter(name => begins(code, this.beginnings[name]))
     if (others.length) throw new Error("Its rare words are of classes that this file does not hold.")
-    const mass = sum(this.mixture(name).map(([weight, part]) => weight * part.mass(code)))
-    return [name, CHARACTER_BITS * (code.split(OTHER).length - 1) - Math.log2(mass)]
+    const logs = this.mixture(name).map(([weight, part]) => Math.log2(weight) + part.log(code)), most = Math.max(...logs)
+    const named = CHARACTER_BITS * (code.split(OTHER).length - 1)
+    return [name, named - most - Math.log2(sum(logs.map(log => 2 ** (log - most))))]
   }
 
   // A word with the probability that charged() says, among those of known characters.

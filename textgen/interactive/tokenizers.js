@@ -34,7 +34,7 @@ class CharacterTokenizer extends Tokenizer {
 
 // Byte-pair encoding over bytes (Sennrich et al. 2016): the words of BYTE_LEVEL, each of its bytes under a
 // printable character, where the pair that was learnt first is merged again and again.
-const BYTE_LEVEL = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu
+const BYTE_LEVEL = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\t-\r\x85\p{Z}\p{L}\p{N}]+|[\t-\r\x85\p{Z}]+(?![^\t-\r\x85\p{Z}])|[\t-\r\x85\p{Z}]+/gu
 const printable = byte => byte > 32 && byte < 127 || byte > 160 && byte !== 173
 let nextCode = 256 // for a byte that is not printable
 const BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : nextCode++))
