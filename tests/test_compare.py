@@ -5,6 +5,7 @@ import csv
 import html
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -26,6 +27,8 @@ from textgen.core.settings import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
+from textgen.evaluation.baselines import Reference
+from textgen.evaluation.scores import DocumentBits
 from textgen.report import arms, building, sentences
 from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines, words_link
 from textgen.report.page import render_page
@@ -59,10 +62,26 @@ def compared(trained, tmp_path_factory):
 
 def test_other_looks_at_the_same_test_text_are_counted(trained, compared, tmp_path):
     assert compared.report.other_looks == 0
-    two = [trained / "char-1", trained / "word"]
+    two = [trained / "char-1", os.path.relpath(trained / "word")]
     found = package.compare_runs(two, reports_folder=tmp_path, quiet=True)
     assert found.report.other_looks == 1
     assert "1 more run was scored on this test text" in page_of(found)
+
+
+def test_parts_are_those_that_a_model_has_counts_and_cache_for(trained, compared, tmp_path):
+    two = [trained / "char-1", trained / "word"]  # with a cache, without counts
+    found = package.compare_runs(two, part="with_cache", reports_folder=tmp_path, quiet=True)
+    for comparison, other in ((compared, "with_cache"), (found, "network")):
+        row = comparison.contrasts[0]
+        assert (row.parts.keys(), row.changes.keys()) == ({other}, {"with_cache"})
+
+
+def test_a_lead_on_a_model_without_chance_is_as_uncertain_as_the_seeds():
+    tested = [DocumentBits(f"d{i}", 999, np.array([2000.0]), np.zeros(1), 0, 0) for i in range(6)]
+    bits = np.repeat([[1890.0], [2090.0]], 6, axis=1)  # seeds differ, documents do not
+    arm = ns(name="a", bits=bits, units=np.full(6, 1000.0), fold_of=None)
+    row = building.reference_row(Reference("r", "r", "", test={"counts": tested}), [arm])
+    assert row.leads["a"].low < row.leads["a"].difference < 0 < row.leads["a"].high
 
 
 def page_of(comparison):

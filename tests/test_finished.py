@@ -1,5 +1,6 @@
 """A finished run is read lazily, scored, written with; a damaged one refused in one message."""
 
+import io
 import json
 import random
 import re
@@ -47,7 +48,7 @@ def test_the_python_example_runs_after_the_tour(copied_run, tmp_path, corpus_fol
     small += ["corpus.kind=folder", "backbone.ngrams=false", "sampling.length=40"]
     exec(code.replace('["training.updates=500"]', repr(small)), {})
     with pytest.raises(TextgenError, match="overwrite=True"):
-        package.train("char_small", name="longer")
+        package.train("char_small", name="shorter")
 
 
 def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(finished_run):
@@ -143,6 +144,12 @@ def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, mo
     load_text.side_effect = TextgenError("no such file")
     printed = textgen("score", trained.folder, "--text=The").out
     assert "not compared with the training text" in printed
+
+
+@pytest.mark.parametrize("stream", [None, io.TextIOWrapper(io.BytesIO(b"caf\xe9"), "utf-8")])
+def test_standard_input_that_is_no_text_is_refused(trained, textgen, monkeypatch, stream):
+    monkeypatch.setattr("sys.stdin", stream)
+    textgen("score", trained.folder, "--file", "-", code=2, said="standard input")
 
 
 def test_every_split_of_the_text_can_be_scored(trained, textgen):

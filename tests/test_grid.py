@@ -110,9 +110,17 @@ def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
         for text in ("tales", "others")
         for seconds in (20, 60)
     ]
+    made.clear()
+    faster = {"preparation_seconds": 2.0, "seconds_per_update": 0.25, "parameters": 9}
+    monkeypatch.setattr(studies.Processes, "measure", lambda *_: faster)
+    written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60, 180]')
+    with pytest.raises(TextgenError, match="6 of 6 cells failed"):
+        execution.run_study("trial.toml", quiet=True, overwrite=True)
+    assert made[0] == ("tales-2000-20s", dict.fromkeys(("char", "slow"), 4 * 18))
+    monkeypatch.setattr(studies.Processes, "measure", measure)
     contents = json.loads((execution.Path("reports") / "trial" / "grid.json").read_text())
-    assert contents["timed_on"] == "others-all-60s"
-    assert contents["timed"]["char"]["seconds_per_update"] == 0.5
+    assert contents["timed_on"] == "others-all-180s"
+    assert contents["timed"]["char"]["seconds_per_update"] == 0.25
     written('timed_on = "others"\nbudget.seconds = [1, 60]')
     with pytest.raises(TextgenError, match="seconds: 1, but the preparation alone"):
         execution.run_study("trial.toml", quiet=True, reports_folder="new", runs_folder="new")
@@ -184,8 +192,12 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     again, _ = run()
     assert again == ["others-all/char-1", "others-all/slow-1"]
     assert {path: path.read_bytes() for path in cells.glob("*.json")} == records
-    written(sizes, texts, ARMS.replace("1e-3", "1e-4"))
     shutil.rmtree(tmp_path / "runs")
+    written(sizes, texts, ARMS.partition("[arms.slow]")[0])  # a record of more runs is one of these
+    assert run()[0] == []
+    assert {path: path.read_bytes() for path in cells.glob("*.json")} == records
+    written(sizes, texts, ARMS.replace("1e-3", "1e-4"))
+    shutil.rmtree(tmp_path / "runs", ignore_errors=True)
     (tmp_path / "reports" / "trial" / "grid.json").unlink()
     with pytest.raises(TextgenError, match="tales-2000 was recorded with other settings"):
         run()

@@ -191,6 +191,7 @@ def option_cases():
         yield from ((command, file, each) for each in options)
     yield from (("corpus", *arguments) for arguments in CORPORA)
     yield from (("schema", each) for each in ("x", "--x"))
+    yield from (("try", "tales", each) for each in ("--seeds=0", "--minutes=nan", "--minutes=inf"))
 
 
 @pytest.mark.parametrize("arguments", [*path_cases(), *option_cases()], ids=short)

@@ -147,6 +147,8 @@ def test_a_training_that_has_ended_is_finished(textgen, experiment_file, tmp_pat
             package.train(experiment_file, overrides=few, runs_folder=tmp_path / "runs", quiet=True)
     folder = tmp_path / "runs" / "tiny"
     trained_for = load_progress(folder).seconds
+    part = "sampling.part=with_cache"  # by which weights are chosen
+    textgen("run", experiment_file, "--set", *few, "--set", part, code=2, said="different")
     textgen("run", experiment_file, "--set", *few, "--set", "sampling.length=50")
     run = Run(folder)
     assert run.metrics.training.seconds == trained_for  # it was not trained again
@@ -254,6 +256,18 @@ def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch):
         monkeypatch.setattr(f"textgen.{function}", Mock(side_effect=KeyboardInterrupt))
         done = textgen(command, "some.toml", code=130, said="\nstopped")
         assert ("continue" in done.err) == goes_on
+        if goes_on:  # what a study has replaced is found again by the same command
+            again = "command without --overwrite" if command == "run" else "repeat the command to"
+            textgen(command, "some.toml", "--overwrite", code=130, said=again)
+
+
+def test_a_file_is_written_whatever_its_text_and_nothing_else_is_written_over(tmp_path):
+    write_file(tmp_path / "a", "half a \udcff pair")
+    assert (tmp_path / "a").read_bytes() == rb"half a \udcff pair"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TextgenError, match="neither a file nor a folder"):
+        write_file(tmp_path / "pipe", "a")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_public_names_are_no_modules_however_much_is_imported():

@@ -87,6 +87,10 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     with pytest.raises(TextgenError, match="--overwrite"):
         trying.try_texts(path, minutes=5, **folders)
     written = study[0].path.read_text()
+    study[0].path.write_bytes(b"# caf\xe9\n" + written.encode())
+    with pytest.raises(TextgenError, match="was edited"):
+        trying.try_texts(path, **folders)
+    study[0].path.write_text(written)
     busy = pytest.raises(TextgenError, match="another process is working")
     with lock_study(tmp_path / "runs" / "novel"), busy:
         trying.try_texts(path, minutes=5, overwrite=True, **folders)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from unittest.mock import Mock
 
 import pytest
@@ -108,6 +109,12 @@ def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
     trained.clear()
     assert tune(study, workers=2).costs(2) == whole.costs(2)
     assert len(trained) == len(whole.trials) - 5
+    dropped = ({*range(6)} - {*whole.kept(1)}).pop()  # which one arm tried when more were kept
+    one = next(t for t in whole.trials if t.setting == dropped and t.arm == "narrow")
+    stored = json.loads(file.read_text())
+    stored["trials"].append({**asdict(one), "seconds": 2})
+    file.write_text(json.dumps(stored))
+    assert tune(study).regrets(2) == whole.regrets(2)
 
 
 def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):

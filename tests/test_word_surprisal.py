@@ -18,6 +18,7 @@ from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.surprisal import find_words, word_bits
 from textgen.models.objectives import NextToken
+from textgen.runs.console import read_items
 from textgen.testing import every_sequence
 from textgen.tokenizers.base import BOUNDARY, DocumentCounts, follow, walk
 from textgen.tokenizers.borders import WHITE
@@ -271,6 +272,9 @@ def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path):
             np.testing.assert_allclose(joined[column][2:], alone[column], atol=1e-5)
             assert f"char_{column}" in table
     assert run.words("") == []
+    book = "a " * 100_000  # longer than a field of a CSV file may be
+    (tmp_path / "items.csv").write_text(f"item,text,context\n1,b,{book}\n")
+    assert read_items(tmp_path / "items.csv") == [("1", "b", book)]
 
 
 @pytest.mark.parametrize(

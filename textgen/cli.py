@@ -278,8 +278,8 @@ def run_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt as stop:
         hint = ""
         if hasattr(options, "overwrite"):  # these resume what they have begun
-            how = " without --overwrite" if options.overwrite else ""
-            hint = f"; repeat the command{how} to continue"
+            anew = options.overwrite and options.function.endswith((":train", ":tune"))
+            hint = f"; repeat the command{' without --overwrite' * anew} to continue"
         print(f"\nstopped{hint}", file=sys.stderr)
         return 143 if stop.args else 130
     return result if isinstance(result, int) else 0

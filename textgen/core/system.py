@@ -32,6 +32,8 @@ import platformdirs
 
 from textgen.core.errors import UNREADABLE, TextgenError, visible, write_failed
 
+UTF8 = "utf-8", "backslashreplace"  # half surrogate pairs as escapes
+
 
 def kind_of(path: Path) -> str:
     """``"a file"``, ``"a folder"``, or in words why it is neither."""
@@ -73,6 +75,8 @@ def write_file(
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
+    if (kind := kind_of(path)) == "neither a file nor a folder":  # a device would be replaced
+        raise TextgenError(f"{path}: {kind}", "give the path of a file")
     own_name = f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new"
     temporary = path.with_name(unfinished or own_name)
     try:
@@ -81,7 +85,7 @@ def write_file(
             if callable(content):
                 content(file)
             else:
-                file.write(content.encode("utf-8") if isinstance(content, str) else content)
+                file.write(content.encode(*UTF8) if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -92,8 +96,7 @@ def write_file(
 
 
 def write_json(path: Path, data: Any) -> None:
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    write_file(path, text.encode("utf-8", "backslashreplace"))  # half surrogate pairs as escapes
+    write_file(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -102,7 +105,7 @@ def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode("utf-8", "backslashreplace")
+    return text.getvalue().encode(*UTF8)
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def _guess(data: bytes, bad: int) -> str | None:
     return best.encoding if best else None
 
 
-def read_bytes(path: Path, hint: str = "correct the path in [corpus]") -> bytes:
+def read_bytes(path: Path, hint: str = "correct the path") -> bytes:
     """The content of a file of a corpus.
 
     Raises:

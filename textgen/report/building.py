@@ -257,15 +257,15 @@ def _mean_bits(
 
 
 def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:
-    """A baseline; the intervals of both splits are over documents, and so are those of the leads
-    that arms have on it."""
+    """A baseline; the intervals of both splits are over documents, those of the leads that arms
+    have on it also over the arms' seeds."""
 
     def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
         return _bits_of([[(d.characters, d.model, d.spelling_bits) for d in documents]])
 
     validation, cached = reference.validation.get("counts"), reference.test.get("with_cache")
     tested = reference.test[reference.part]
-    bits = np.array([[d.model + d.spelling_bits for d in tested]])
+    bits = np.array([[d.model + d.spelling_bits for d in tested]] * 2)  # no chance
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
@@ -290,7 +290,7 @@ def tested_contrasts(
         tested_on: what the text was divided into.
     """
     part, counted = arms[0].part, any("counts" in arm.parts for arm in arms)
-    others = [p for p in PARTS if p != part and (counted or p == "with_cache")]
+    others = [p for p in PARTS if p != part and (counted or p != "with_counts")]
     by_part = {p: _differences(p, contrasts, arms, tested_on) for p in (part, *others)}
     named = {arm.name: arm for arm in arms}
     return [
@@ -318,12 +318,11 @@ def where(arm: Arm, first: np.ndarray, second: np.ndarray) -> dict[str, schema.E
 def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
     """What counts of the training text and a document cache change of the difference of two arms,
     where both have them."""
-    result = dict[str, schema.Effect]()
-    for below, part in pairwise(PARTS[:3]):  # each is built on the one before
-        if part in first.parts and part in second.parts:
-            gains = (arm.of(part).bits - arm.of(below).bits for arm in (first, second))
-            result[part] = _effect(first, *gains)
-    return result
+    return {
+        part: _effect(first, *(arm.of(part).bits - arm.of(below).bits for arm in (first, second)))
+        for (below, part), own in zip(pairwise(PARTS[:3]), ("counts", "with_cache"), strict=True)
+        if own in first.parts and own in second.parts
+    }
 
 
 def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
@@ -511,7 +510,7 @@ def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.
     for number, document in enumerate(documents[:MAX_OPENINGS]):
         spans.append((own, (number, 0, _word_end(document.text, 0, OPENING_CHARACTERS))))
     shared = [p for p in PARTS if p != own and all(p in arm.parts for arm in arms)]
-    spans[1:1] = [(p, typical) for p in shared if "counts" in shared or p == "with_cache"]
+    spans[1:1] = [(p, typical) for p in shared if "counts" in shared or p != "with_counts"]
     return [
         schema.Passage(
             part=part,

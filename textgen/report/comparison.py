@@ -246,10 +246,10 @@ def _other_looks(arms: Sequence[Arm]) -> int:
     """How many more runs beside those of the arms have been scored on the same test text, or where
     every document is tested, on some of it."""
     corpora = [run.metrics.corpus for run in arms[0].folds]
-    ours = [run.folder for arm in arms for run in arm.runs]
-    beside = {file.parent for run in ours for file in run.parent.glob(f"*/{METRICS_FILE}")}
+    ours = {run.folder.resolve() for arm in arms for run in arm.runs}
+    beside = {f.parent.resolve() for own in ours for f in own.parent.glob(f"*/{METRICS_FILE}")}
     looks = 0
-    for folder in beside - set(ours):
+    for folder in beside - ours:
         with suppress(TextgenError):
             found = read_metrics(folder).corpus
             same = found.sha256 == corpora[0].sha256

@@ -315,6 +315,7 @@ def word_rows(
 
 def read_items(path: Path) -> list[tuple[str, str, str]]:
     """The rows of a CSV of items: item, text, context."""
+    csv.field_size_limit(sys.maxsize)  # a context may be a whole book
     rows = list(csv.DictReader(io.StringIO(read_passage(None, path), newline="")))
     if not {"item", "text"} <= {*(found := [*map(str, rows[0])] if rows else [])}:
         message = f"{path}: expected the columns item and text, found {', '.join(found) or 'none'}"
@@ -339,11 +340,11 @@ def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
 def read_passage(text: str | None, file: Path | None) -> str:
     """The text of ``--text`` or ``--file``."""
     if file == Path("-"):
-        text = sys.stdin.read()
+        try:
+            text = sys.stdin.read()
+        except (AttributeError, UnicodeDecodeError):  # closed, or of another encoding
+            raise TextgenError("--file -: standard input is not UTF-8 text") from None
     elif file is not None:
-        if (kind := kind_of(file)) != "a file":
-            hint = "correct the path, or give the passage as --text"
-            raise TextgenError(f"{file}: {kind}", hint)
         text = read_text(file)
     if not text:
         raise TextgenError(f"{file or '--text'}: no text")

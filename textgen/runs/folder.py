@@ -111,10 +111,11 @@ def begun_error(folder: Path, what: str) -> TextgenError:
 
 
 def _same(folder: Path, experiment: Experiment) -> bool:
-    """Whether the run in a folder trains alike: samples, which are written afterwards, may
-    differ."""
-    stored = load_experiment(folder / "experiment.toml")
-    return {**stored.resolved, "sampling": 0} == {**experiment.resolved, "sampling": 0}
+    """Whether the run in a folder trains alike: samples, which are written afterwards, may differ,
+    but for the part by which weights are chosen."""
+    both = load_experiment(folder / "experiment.toml"), experiment
+    stored, new = ({**each.resolved, "sampling": each.sampling.part} for each in both)
+    return stored == new
 
 
 def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:

@@ -209,7 +209,7 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
         plan, new = folder / cell.name / studies.PLAN_FILE, planned[cell.name]
         stored = _plain(studies.read_plans(plan))  # of other settings: found by their runs
         same = [a for a in new.keys() & stored if stored[a]["experiment"] == new[a]["experiment"]]
-        write_json(plan, new | {arm: stored[arm] for arm in same})  # nothing is timed here
+        write_json(plan, new | {a: new[a] | {"declared": stored[a]["declared"]} for a in same})
         place = f"{cell.name}, cell {len(cells) - len(missing) + number} of {len(cells)}: "
         about = {key: value for key, value in cell._asdict().items() if key != "study"}
         after = sum(costs[number:]) / costs[number - 1]
@@ -243,7 +243,7 @@ def _holds(
         message = f"{cell.name} was recorded with other settings, updates or text"
         raise TextgenError(message, "replace it with --overwrite")
     names = {run["name"] for own in record.arms.values() for run in own["runs"]}
-    return same and names == {name for arm in plans for name in cell.study.runs(arm)}
+    return same and names >= {name for arm in plans for name in cell.study.runs(arm)}
 
 
 def _plain(plans: Mapping[str, ArmPlan]) -> dict[str, Any]:

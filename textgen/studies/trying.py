@@ -16,7 +16,7 @@ import tomli_w
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import SettingsReader, find_experiment
 from textgen.core.settings import Split
-from textgen.core.system import cores, kind_of, write_file
+from textgen.core.system import UTF8, cores, kind_of, write_file
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.formats import CONVERTERS
@@ -73,6 +73,8 @@ def try_texts(
         TextgenError: no text, too little of it, too little time, or another study of this name.
     """
     screen = Screen(quiet)
+    if seeds < 1 or not math.isfinite(minutes):
+        raise TextgenError(f"--seeds {seeds} --minutes {minutes:g}: expected numbers above 0")
     language = language and code_of(language)
     study = SettingsReader().read(find_experiment("study_try"))
     if texts is None:
@@ -94,7 +96,7 @@ def try_texts(
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
     command = study_command(path, **folders)
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
-    if not overwrite and path.exists() and path.read_text(encoding="utf-8") != content:
+    if not overwrite and path.exists() and path.read_bytes() != content.encode(*UTF8):
         message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
         raise TextgenError(message, f"to continue that study: {command}; --overwrite replaces it")
     with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced

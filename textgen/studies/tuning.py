@@ -115,7 +115,8 @@ class Tuning:
         """Setting → bits above the best one, a mean over the arms to match, the least first."""
         costs, arms = self.costs(seconds), self.search.matched or tuple(self.study.arms)
         least = {arm: min(costs[arm].values()) for arm in arms}
-        above = {n: sum(costs[arm][n] - least[arm] for arm in arms) for n in costs[arms[0]]}
+        shared = [n for n in costs[arms[0]] if all(n in costs[arm] for arm in arms)]
+        above = {n: sum(costs[arm][n] - least[arm] for arm in arms) for n in shared}
         return {n: above[n] / len(arms) for n in sorted(above, key=above.__getitem__)}
 
     def kept(self, seconds: float) -> list[int]:
