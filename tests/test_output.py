@@ -162,6 +162,7 @@ def test_the_mean_is_charged_and_each_member_learns_as_it_would_alone(members, m
     alone = [token_bits(objective, member, [document])[0] for member in network.members]
     assert np.abs(alone[0] - alone[1]).max() > 0.1
     np.testing.assert_allclose(2.0**-bits, np.mean(2.0 ** -np.array(alone), axis=0), rtol=1e-4)
+    assert network.output_layer.head_size == network.members[0].output_layer.head_size
     together = gradients(network, objective)
     apart = [gradient for member in network.members for gradient in gradients(member, objective)]
     for a, b in zip(together, apart, strict=True):

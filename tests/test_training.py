@@ -96,7 +96,7 @@ def test_a_training_cut_short_goes_on_bit_for_bit(tmp_path, objective, optimizer
 FULL = pytest.param(ADAPTIVE, marks=pytest.mark.full)
 
 
-@pytest.mark.parametrize("model", [pytest.param({}, marks=pytest.mark.xla), FULL, TIED])
+@pytest.mark.parametrize("model", [pytest.param({}, marks=pytest.mark.xla), FULL, TIED, NORMALISED])
 def test_any_number_of_threads_learns_the_same(tmp_path, model):
     model = {**model, "dropout": 0.3}
     settings = Training(updates=10, batch=4, validations=1)

@@ -199,7 +199,7 @@ class MeanOutput(Output):
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = tuple(outputs)
-        self.size = self.head_size = outputs[0].size  # all probabilities are needed
+        self.size, self.head_size = outputs[0].size, outputs[0].head_size
         self.width = len(outputs) * self.size
 
     def __call__(self, features: Tensor) -> Tensor:

@@ -67,8 +67,7 @@ class Step:
         threads: int = 1,
     ) -> None:
         self.network, self.first_update = network, 0
-        self.objective = objective
-        self.settings = settings
+        self.objective, self.settings = objective, settings
         self._output, self._tail_share = network.output_layer, tail_share
         tables = [table for part in network.parts() for table in part.tables]
         weights = network.trainable_variables
@@ -77,7 +76,8 @@ class Step:
         self.schedule = Schedule(settings)
         self.optimizer = optimizer_of(settings, self.schedule)
         self.optimizer.build(self.weights)
-        self.shards = shards_of(settings.batch, threads)
+        whole = any("moving_mean" in w.path for w in network.weights)  # of the whole batch
+        self.shards = shards_of(settings.batch, 1 if whole else threads)
         self.clock = work_clock(threads)
         self._initial = network.initial_state(settings.batch)
         self._states = [tf.Variable(state) for state in tf.nest.flatten(self._initial)]
