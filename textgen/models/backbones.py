@@ -35,7 +35,7 @@ class Adaptive:
 @dataclass(frozen=True)
 class NGrams:
     """Vectors of the last n tokens for n in ``orders``, in a table of ``rows`` that they share; a
-    share ``dropout`` of them is left out while training (see
+    share ``dropout`` is left out while training; a decoder's first ones repeat a token (see
     :class:`textgen.models.layers.NGramEmbedding`)."""
 
     orders: Orders = (2, 3, 4, 5, 6)
