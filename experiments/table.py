@@ -343,6 +343,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "parts_where": parts_where_table,
     "verdicts": verdicts_table,
     "finding": what_predicts.finding,
+    "predictions": what_predicts.predictions_table,
     "kept": what_predicts.kept_table,
     "where": what_predicts.where_table,
     "training": what_predicts.training_table,
