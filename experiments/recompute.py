@@ -6,7 +6,7 @@ without textgen.
 It prints, for every cell: each arm's bits per character under each part; and for every contrast the
 difference of networks (first − second), its interval and p. For the arms and cells of
 log/2026-11-29-what-predicts.md it prints that protocol's quantities by text and, as ``next``, the
-95 % range for one more text, from the texts of one grid.
+95 % range for one more text, from the texts of one grid but the speeches.
 
 A document costs its bits, those of spelling included, and has its characters and one end mark. Bits
 are means over seeds. Each figure is a sum over the test documents divided by another such sum.
@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-ARMS = ("characters", "subwords", "words", "word_spell")
+ARMS, UNSEEN = ("characters", "subwords", "words", "word_spell"), "speeches"
 DRAWS, FLIPS = 2_000, 2**14
 # Number of texts → the 97.5th percentile of Student's t with one degree of freedom less.
 T = {2: 12.706205, 3: 4.302653, 4: 3.182446}
@@ -121,8 +121,9 @@ def main(folder: Path) -> None:
             texts.setdefault(name, {})[cell["text"]] = figures(cell, *sums)
     for name, found in sorted(texts.items()):
         print(f"\n{name}", *(f"{text}: {show(*own)}" for text, own in found.items()), sep="\n  ")
-        if len(found) in T:
-            print("  next: {:+.4f} to {:+.4f}".format(*predict([own[0] for own in found.values()])))
+        seen = [own[0] for text, own in found.items() if text != UNSEEN]
+        if len(seen) in T:
+            print("  next: {:+.4f} to {:+.4f}".format(*predict(seen)))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import math
 import statistics
 import sys
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -228,14 +227,14 @@ def kept_table() -> str:
 
 
 def training_table() -> str:
-    """Of every arm: its parameters on the tales, and the updates that its runs made."""
-    cells, table = records().values(), []
-    for arm, size in product(ARMS, ("all", 145_000)):
-        found = [c.arms[arm] for c in cells if (c.size, c.budget[1]) == (size, 180)]
+    """Of every arm: its parameters on the tales, and the updates of its runs on whole texts."""
+    cells, table = late().values(), []
+    for arm in ARMS:
+        found = [c.arms[arm] for c in cells]
         made = sorted(run["updates"] for own in found for run in own["runs"])
         counts = (found[0]["plan"][key] for key in ("parameters", "updates"))
-        table.append([f"`{arm}`", size, *(f"{count:,}" for count in (*counts, made[0], made[-1]))])
-    head = ["network", "training text", "parameters", "updates planned", "made, least", "most"]
+        table.append([f"`{arm}`", *(f"{count:,}" for count in (*counts, made[0], made[-1]))])
+    head = ["network", "parameters", "updates planned", "made, least", "most"]
     return markdown_table(head, table) + "\n"
 
 
