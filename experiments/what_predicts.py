@@ -203,15 +203,15 @@ def finding(part: str = "network") -> str:
         found.append([difference(cell, *pair, part) for cell in cells.values()])
         values, ahead = [d.difference for d in found[-1]], [d.high < 0 for d in found[-1]]
         ends = f"{min(values):+.3f} to {max(values):+.3f}".replace("-", "−")
-        said.append(f"{sum(ahead)} of {len(ahead)} texts (all {len(ahead)}: {ends})")
+        said.append(f"{sum(ahead)} of {len(ahead)} texts (differences: {ends})")
     shares = [s.difference / w.difference for w, s in zip(*found, strict=True) if w.high < 0]
     core = cells[SEEN[0]].arms[ARMS[0]]["plan"]["processor"]
     given = ", with counts of the training text" * (part != "network")
     return (
-        f"**After three minutes of one core ({core}){given}, networks of words need fewer bits per "
-        f"character than networks of characters on {said[0]}.** Networks that spell rare words "
-        f"themselves, not by n-grams, need fewer on {said[1]}, and keep {min(shares):.0%} to "
-        f"{max(shares):.0%} of the words' leads.\n"
+        f"**After three minutes on one core ({core}){given}, word networks need fewer bits per "
+        f"character than character networks on {said[0]}.** Word networks that spell rare words "
+        f"without n-grams need fewer on {said[1]}, and keep {min(shares):.0%} to "
+        f"{max(shares):.0%} of the lead.\n"
     )
 
 

@@ -1,1 +1,1 @@
-"""Audits of honesty: is what a model claims about a text a likelihood?"""
+"""Audits of honesty: do the bits that a model claims for a text come from valid probabilities?"""

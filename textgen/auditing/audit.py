@@ -132,7 +132,7 @@ def audit_model(
     end: bool = True,
     say: Say = ignore,
 ) -> Audit:
-    """Audit a language model: check that the bits it claims for a text are a likelihood.
+    """Audit a language model: check that the bits it claims come from valid probabilities.
 
     Args:
         model: a run folder, a Hugging Face folder, ``"file.py:Class"``, or a class or function that
