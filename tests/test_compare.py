@@ -256,7 +256,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     assert "sha256" in left_out["swapped"]
     assert all(name in done.err.replace("\n", "") for name in left_out)
     for given, message in (
-        ([folders["cut"]], "no run that can be read"),
+        ([folders["cut"]], "runs can be read"),
         ([trained / "char-1"] * 2, "with the same seed"),
     ):
         textgen("compare", *given, code=2, said=message)
@@ -317,7 +317,7 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
     assert [Path(row["folder"]) for row in two.report.left_out] == [r.folder for r in runs[:4:2]]
     assert [row.name for row in two.arms] == ["word"]
     assert (two.report.other_looks, found.other_looks) == (3, 0)
-    with pytest.raises(TextgenError, match="no run that can be read among 4"):
+    with pytest.raises(TextgenError, match="none of 4 runs can be read"):
         package.compare_runs(runs[:4], reports_folder=tmp_path, quiet=True)
     with pytest.raises(TextgenError, match="different texts or splits"):
         package.compare_runs([runs[0], runs[3]], reports_folder=tmp_path, quiet=True)

@@ -72,8 +72,8 @@ def test_a_cell_is_a_study_of_one_text_one_size_and_one_budget(written):
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ("budget.seconds = [20, 60]", r"timed_on: no text ''.*known: others, tales"),
-        ('timed_on = "tale"\nbudget.updates = 1', r"timed_on: no text 'tale'.*mean 'tales'"),
+        ("budget.seconds = [20, 60]", r"timed_on = ''.*known: others, tales"),
+        ('timed_on = "tale"\nbudget.updates = 1', r"timed_on = 'tale'.*mean 'tales'"),
         ('timed_on = "tales"\nbudget.seconds = [60, 20]', r"budget.*seconds must be ascending"),
         ('sizes = ["all", 20]\nbudget.updates = 1', "sizes must be ascending"),
         ('sizes = ["most"]\nbudget.updates = 1', "sizes.*most"),

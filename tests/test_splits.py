@@ -155,7 +155,7 @@ def test_a_benchmark_is_not_shuffled(tmp_path):
     assert load(folder, corpus={"pattern": "ptb.*"}).names == parts.names
     (folder / "README.txt").unlink()
     folder_of(folder, **{"ptb.char.train": 50, "ptb.char.test": 9})
-    with pytest.raises(TextgenError, match="beside others"):
+    with pytest.raises(TextgenError, match="like split parts"):
         load(folder)
 
 

@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _try(parser: Parser) -> None:
-    """find out which learns your texts better: characters, subwords or words"""
+    """find out which predict your texts best: characters, subwords or words"""
     text = "a folder of texts, or one file (default: Lovecraft's tales): .txt; after "
     text += "pip install '.[formats]' also .docx, .epub, .html and .xml"
     parser.option("texts", text, nargs="?", type=Path)
@@ -81,8 +81,8 @@ def _run(parser: Parser) -> None:
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
     more = "continue a finished run (name or folder) from its best weights for N more seconds (or "
-    more += "updates or characters, as its budget is set); the learning rate warms up and decays "
-    more += "again, unlike in one long training"
+    more += "characters, updates or epochs, as its budget is set); the learning rate warms up and "
+    more += "decays again, unlike in one long training"
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.flag("--overwrite", "replace a run of that name")
@@ -149,7 +149,7 @@ def _play(parser: Parser) -> None:
 
 
 def _audit(parser: Parser) -> None:
-    """check that the bits a model reports are a valid likelihood; exit code 1 if a check fails"""
+    """check that a model's bits come from valid probabilities; exit code 1 if a check fails"""
     from textgen.evaluation.units import UNITS
 
     parser.option("model", "a run folder, a Hugging Face folder, or file.py:Class")
@@ -172,9 +172,8 @@ def _score(parser: Parser) -> None:
     passage.add_argument("--split", choices=("train", "validation", "test"), help=split)
     items = "with --words: a CSV of item, text and, optionally, context, which is not charged"
     passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
-    words = (
-        "write each word's surprisal to this CSV; of words and subwords the sum is an upper bound"
-    )
+    words = "write each word's surprisal to this CSV; for word and subword models, the sum is an "
+    words += "upper bound"
     parser.option("--words", words, type=Path, metavar="FILE.csv")
     parser.flag("--entropy", "with --words: also the entropy of the next token before each word")
     parser.part("whose bits colour the passage; --words has all parts")

@@ -233,7 +233,7 @@ def no_look_ahead(case: Case) -> Result:
         for place, (a, b) in enumerate(itertools.islice(both, same + 1)):
             places += 1
             if a.shape != b.shape or not np.allclose(a, b, 1e-5, 1e-9, equal_nan=True):
-                wrong.append(f"the prediction at token {place} depends on characters from {cut}")
+                wrong.append(f"the prediction at token {place} depends on characters after {cut}")
                 break
         parts = own_claim(case.twin, edited).parts or ()
         pairs = zip((case.claim.parts or ())[:same], parts, strict=False)

@@ -24,7 +24,7 @@ from textgen.tokenizers.base import BOUNDARY, DocumentCounts, EncodedDocument, f
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024
 RUN = "a run of textgen, part "
-OTHERS = "or give the folder of a Hugging Face model (none is downloaded), or file.py:Class"
+OTHERS = "give a Hugging Face model's folder (none is downloaded), or file.py:Class"
 
 
 @dataclass(frozen=True)

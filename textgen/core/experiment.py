@@ -238,7 +238,7 @@ class SettingsReader:
         overrides.sort(key=lambda o: o[0][0] == "split")  # which names documents of the corpus
         names = {".".join(keys) for keys, _ in overrides}
         if len(budgets := names & {f"training.{budget}" for budget in BUDGETS}) > 1:
-            raise TextgenError(f"--set: {' and '.join(sorted(budgets))}; one budget is needed")
+            raise TextgenError(f"--set: {' and '.join(sorted(budgets))}: more than one budget")
         for keys, value in overrides:
             if keys[0] in POINTS and len(keys) == 1 and isinstance(value, dict) and len(value) > 1:
                 result = _without_groups(result, {keys[0]: value})

@@ -57,7 +57,7 @@ def plugin_table(point: str) -> dict[str, str]:
     if taken := own.keys() & others.keys():
         name = min(taken)
         message = f"entry point textgen.{point}: {name} = {others[name]}: textgen has a {name}"
-        raise TextgenError(message, "rename it in that package, or uninstall it")
+        raise TextgenError(message, "rename the kind in that package, or uninstall the package")
     return own | others
 
 
@@ -357,7 +357,7 @@ class Split:
         if self.fold and self.folds and self.fold > self.folds:
             raise ValueError(f"there is no fold {self.fold} of {self.folds} folds")
         if self.folds and (names or self.method in ("contiguous", "blocks")):
-            raise ValueError(f"folds exclude lists and method = {self.method!r}")
+            raise ValueError('folds exclude lists, method = "contiguous" and method = "blocks"')
 
 
 def check_rising(name: str, values: Sequence[Any]) -> None:
@@ -446,7 +446,7 @@ class Training:
             Each validation writes a checkpoint and keeps the best weights. Intervals are as even as
             possible; a training too short for ten updates per validation has fewer validations.
         patience: number of validations without a better figure after which training ends early;
-            with one or two, training does not cool. 0: no early end.
+            with one or two, training does not cool. 0: only the end of cooling ends training early.
         watch: the figure that picks the weights: bits per character of the validation text, or the
             loss on the training text.
         threads: threads of TensorFlow; 0: one per core.

@@ -74,8 +74,8 @@ class Folder(OwnText):
     def files(self) -> dict[str, Path]:
         """Name → path of the files that are read, in order."""
         if (kind := kind_of(self.path)) != "a folder":
-            message = f"corpus.path: {self.path}: a folder of text files is needed, not {kind}"
-            raise TextgenError(message, "to read one file: --set corpus.kind=file")
+            message = f"corpus.path: {self.path}: {kind}; a folder of text files is needed"
+            raise TextgenError(message, "correct the path; to read one file: corpus.kind=file")
         try:
             if ".." in Path(self.pattern or "").parts:
                 raise ValueError("the pattern leads out of the folder")
@@ -88,9 +88,9 @@ class Folder(OwnText):
             kinds = Counter(p.suffix or p.name for p in filter(self._is_ours, self.path.rglob("*")))
             others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "none"
             wanted = f"no file matches {self.pattern!r}" if self.pattern else "no text file"
-            hint = "save it as .txt, or set [corpus] pattern for other text files"
+            hint = "save the texts as .txt, or set [corpus] pattern for other text files"
             for converter in filter(None, map(CONVERTERS.get, kinds)):
-                hint = f"convert it first: {converter.format('FILE')}"
+                hint = f"convert the files first: {converter.format('FILE')}"
             raise TextgenError(f"corpus.path: {self.path}: {wanted}; found: {others}", hint)
         return {path.relative_to(self.path).as_posix(): path for path in paths}
 
@@ -110,12 +110,12 @@ class Folder(OwnText):
 
 @dataclass(frozen=True)
 class File(OwnText):
-    """A single text file, cut into ``pieces``.
+    """A single text file, cut into pieces.
 
     The pieces are of about equal size. Each ends at the first blank line (or else line end, or else
     space) within half a piece after its ideal end. Pieces of one work are not independent
     documents: differences measured on them hold for this text only. Where ``[split]`` divides the
-    text in contiguous shares, each share is cut into pieces of this size, or stays whole if
+    text into contiguous shares, each share is cut into pieces of this size, or stays whole if
     ``pieces`` is 1.
 
     Args:

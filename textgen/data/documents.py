@@ -189,7 +189,7 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
             message = f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}"
             hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give plain text only'
             if b"\0" in data:
-                hint = "save the file as plain text; if it is, state its encoding, e.g. utf-16-le"
+                hint = "save the file as plain text, or state its encoding, e.g. utf-16-le"
             raise TextgenError(message, hint) from None
         note = f"note: {visible(str(path))} is read as {guess}; if wrong, state its encoding"
         print(note, file=sys.stderr)

@@ -165,9 +165,9 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
     if corpus.sha256 != sha256 and experiment.options.fallback is not None:
         corpus = load_corpus(experiment, fallback=True)
     if corpus.sha256 != sha256:
-        hashes = f"sha256 {sha256[:12]}…, not {corpus.sha256[:12]}…"
-        message = f"{experiment.name}: the text of this run has {hashes}"
-        hint = "set TEXTGEN_DATA or TEXTGEN_MIRROR as for the run, or train it again"
+        hashes = f"sha256 {corpus.sha256[:12]}…; the run's had {sha256[:12]}…"
+        message = f"{experiment.name}: the text found has {hashes}"
+        hint = "restore the text (tales: TEXTGEN_DATA or TEXTGEN_MIRROR), or train again"
         raise TextgenError(message, hint)
     return corpus
 
@@ -202,7 +202,7 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
     """Sentences, each with what to do."""
     warnings, number = list[str](), len(corpus.test)
     if number < MIN_TEST_DOCUMENTS:
-        advice = "Use more text, or cut it into blocks (try does so): --set split.method=blocks"
+        advice = "Use more text, or cut it into blocks, as textgen try: --set split.method=blocks"
         if experiment.split.folds:
             advice = "Use more text, or compare the runs of all folds"
         if corpus.given:
@@ -240,7 +240,7 @@ def language_warnings(config: Any, language: Language) -> list[str]:
         )
     model = getattr(getattr(config, "rare_words", None), "model", "auto")
     if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
-        hint = "" if language.stated else f'; if that is wrong, state language = "{tagger}"'
+        hint = "" if language.stated else f'; if the text is not, state language = "{tagger}"'
         warnings.append(
             f"The tagger {model} is for {languages.language_name(tagger)}, but the text is in "
             f"{language.name}: choose a tagger for that language or another policy{hint}."

@@ -92,11 +92,11 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
                 message = f'split.method: "contiguous" cuts one text, not {len(train)} documents'
                 raise TextgenError(message, 'read one file, corpus.kind = "file", or use "blocks"')
             parts |= _contiguous(train, settings, shares)
-            drawn = "in contiguous shares" + ", cut at the exact character" * bool(settings.exact)
+            drawn = "into contiguous shares" + ", cut at the exact character" * bool(settings.exact)
             drawn += ", validation text first" * (settings.first == "validation")
         elif settings.method == "blocks":
             parts |= _blocks(train, shares)
-            drawn = "in blocks, with validation text between training and test text"
+            drawn = "into blocks, with validation text between training and test text"
         else:
             parts |= _by_hash(train, settings, shares)
         how += f"; {' and '.join(shares)} from the training text, " * bool(assigned) + drawn
@@ -322,7 +322,7 @@ def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str
         return listed_parts(names, settings), "as [split] names the documents"
     if settings.fold and settings.folds:
         test = _fold(documents, settings, settings.fold, settings.folds)
-        how = f"by document into {settings.folds} folds, of which {settings.fold} is the test"
+        how = f"by document into {settings.folds} folds; fold {settings.fold} is the test part"
         return {d.name: "test" for d in test}, how
     parts = customary_parts(names) if settings.method is None else {}
     how = "as the names of the files say" if parts else ""
@@ -369,7 +369,7 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
         if {"train"} < set(parts.values()):
             beside = [name for name in names if name not in parts]
             if beside:
-                message = f"corpus: parts of a split ({few([*parts])}) beside others: {few(beside)}"
+                message = f"corpus: {few([*parts])} are named like split parts, {few(beside)} not"
                 hint = 'set [corpus] pattern, list documents in [split], or draw: method = "hash"'
                 raise TextgenError(message, hint=hint)
             return parts

@@ -148,7 +148,7 @@ class File:
         forms = [next(filter(read.__contains__, _forms(name)), None) for name in names]
         found = {token: read[form] for token, form in enumerate(forms) if form is not None}
         if not found:
-            message = f"embedding.path: {self.path}: none of the {len(names)} tokens"
+            message = f"embedding.path: {self.path}: the file lists none of the {len(names)} tokens"
             hint = "such files hold words: use a word tokenizer, and the language of the corpus"
             raise TextgenError(message, hint)
         matrix = starting_matrix(found, width, len(names), seed)

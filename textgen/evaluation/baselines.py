@@ -247,7 +247,7 @@ class Command(Compressor):
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
                 output: bytes = getattr(error, "stderr", b"").strip() or str(error).encode()
                 problem = output.rpartition(b"\n")[2].decode(errors="replace")
-        hint = "install this compressor, or name another program as --command"
+        hint = "install this compressor, or name another program with --command"
         raise TextgenError(f"--command {self.command}: {problem}", hint)
 
 
@@ -362,12 +362,12 @@ def check_size(reads_bytes: bool, corpus: Corpus) -> None:
         TextgenError: a compressor would take too long, or n-grams too much memory.
     """
     characters, documents = count_characters(corpus.train), len(corpus.test)
-    much = f"n-grams of {characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}"
+    much = f"n-grams of {characters:,} characters take too much memory"
     if reads_bytes:
-        much = f"{documents} documents, each after {characters:,} characters of training text"
+        much = f"{documents} times {characters:,} characters of training text take too long"
     limit = MAX_COMPRESSED_BYTES // (documents + 1) if reads_bytes else MAX_NGRAM_CHARACTERS
     if characters > limit:
-        raise TextgenError(f"{much}: too much", "use a part of it")
+        raise TextgenError(much, "set split.train_characters to a smaller number")
 
 
 @dataclass(frozen=True)

@@ -230,14 +230,14 @@ LABELS = {
     **{f"ending_{end}": Label(f"words ending in -{end}", "of words", ".2%") for end in ENDINGS},
     "prepositions": Label("prepositions", "of words", ".2%"),
     "pronouns": Label("pronouns", "of words", ".2%"),
-    **{f"distinct_{n}": Label(f"distinct {DISTINCT[n]} in 100 words", "of them") for n in DISTINCT},
+    **{f"distinct_{n}": Label(f"distinct {DISTINCT[n]} in 100 words", "of all") for n in DISTINCT},
     "loops": Label("words in immediate repetitions", "of words"),
     "copied": Label(
         f"characters in stretches of {COPY_LENGTH} or more copied from the training text",
         "of characters",
     ),
     "longest_copy": Label("longest copied stretch of a sample, mean", "characters", ".1f"),
-    **{f"novel_{n}": Label(f"new sequences of {n} words", "of them") for n in NEW_ORDERS},
+    **{f"novel_{n}": Label(f"new sequences of {n} words", "of all") for n in NEW_ORDERS},
 }
 
 

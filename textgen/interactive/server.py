@@ -120,7 +120,7 @@ def application(models: Sequence[PlayModel], part: PartName, token: str) -> "Sta
         own = f"http://{request.headers.get('host', '')}"
         site = request.headers.get("sec-fetch-site", "none")
         if request.headers.get("origin", own) != own or site not in ("same-origin", "none"):
-            response = Response("Only this server's own page is answered.", 403)
+            response = Response("Only requests from this server's own page are answered.", 403)
         else:
             response = await answer(request)
         response.headers.update(HEADERS)

@@ -258,8 +258,8 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
         case "whitespace":
             return "words between white space, a closed vocabulary"
         case "words":
-            count = settings["minimum_count"]
-            rare = "never seen in training" if count == 1 else f"seen fewer than {count} times"
+            n = settings["minimum_count"]
+            rare = f"seen fewer than {n} times" if n > 1 else "unseen and half of those seen once"
             return f"words, those {rare} {_policy(settings['rare_words'])}"
     return str(settings["kind"])
 

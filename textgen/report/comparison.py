@@ -280,7 +280,7 @@ def read_runs(runs: Sequence[str | Path | Run], screen: Screen) -> tuple[list[Ru
         left_out[os.fspath(run)] = reason
         screen.warn(f"LEFT OUT: {run.folder}: {reason}")
     if not readable:
-        message = f"compare: no run that can be read among {len(runs)}"
+        message = f"compare: none of {len(runs)} runs can be read"
         raise TextgenError(message, "train one: textgen run experiments/char.toml")
     return readable, left_out
 

@@ -173,7 +173,7 @@ def caveat(contrast: schema.ContrastRow) -> str:
     if contrast.verdict is not Verdict.EQUAL:
         low, high = sorted((abs(low), abs(high)))
     bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
-    documents = f"{bounds}, over {contrast.documents} {contrast.tested_on} kept out of training"
+    documents = f"{bounds}, over {contrast.documents} held-out {contrast.tested_on}"
     small = f" Less than {MARGIN:g} would count as no difference."
     small *= contrast.verdict is not Verdict.EQUAL and low < MARGIN
     if contrast.folds > 1:

@@ -13,7 +13,7 @@ UNEQUAL_WORK = 0.1
 # Relative difference in how far the timing of updates was off, from which it was under other load.
 UNEQUAL_LOAD = 0.1
 BUDGET, WORK = "training budget", "amount of training text in the same number of updates"
-LOAD = "load on the machine when seconds were turned into updates"
+LOAD = "machine load while updates were timed"
 COST = "saw {0.characters:,.0f} characters in {0.updates[0]:,} updates and {0.seconds:.0f} seconds"
 PACE = "{0.timing:.0%} of the planned time per update"
 

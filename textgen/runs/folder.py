@@ -102,12 +102,12 @@ def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
         hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
         raise TextgenError(f"{folder} holds a finished run", hint)
     if (folder / CHECKPOINT_FILE).exists() and not _same(folder, experiment):
-        raise begun_error(folder, "a different experiment")
+        raise begun_error(folder, "of a different experiment")
 
 
 def begun_error(folder: Path, what: str) -> TextgenError:
     hint = f"{RENAME} to keep both, or {OVERWRITE} to start again"
-    return TextgenError(f"{folder} holds an unfinished run of {what}", hint)
+    return TextgenError(f"{folder} holds an unfinished run {what}", hint)
 
 
 def _same(folder: Path, experiment: Experiment) -> bool:
@@ -139,7 +139,7 @@ def other_text(folder: Path, sha256: str) -> str:
         return ""
     before = read_content(path, Manifest).corpus
     same = before.sha256 == sha256
-    return "" if same else f"other text ({before.kind}, sha256 {before.sha256[:12]}…)"
+    return "" if same else f"on other text ({before.kind}, sha256 {before.sha256[:12]}…)"
 
 
 def checksums(folder: Path) -> dict[str, str]:

@@ -234,7 +234,7 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
 
     parameters, sha256 = network.count_params(), run_folder.checksums(folder)
     metrics = run_metrics(experiment, loaded, prepared, progress, parameters, scored, sha256)
-    second = "Trained further from the best weights of {}, by a second warm-up and decay."
+    second = "Trained further from the best weights of {}, with a second warm-up and decay."
     warnings = [loaded.warning, *([second.format(job.start.folder)] if job.start else [])]
     warning = "\n".join(filter(None, warnings))
     write_file(folder / "summary.md", summary_markdown(metrics, warning, samples, folder))

@@ -268,7 +268,7 @@ class Study:
         if self.sizes and any(text.startswith("split.train_characters") for text in given):
             raise ValueError("set: the study has sizes: leave split.train_characters out")
         if (self.timed_on or (self.texts and self.seconds)) and self.timed_on not in self.texts:
-            message = f"timed_on: no text {self.timed_on!r}"
+            message = f"timed_on = {self.timed_on!r} is not one of [texts]"
             raise ValueError(f"{message}; {core.suggestion(self.timed_on, self.texts)}")
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
@@ -444,7 +444,7 @@ def plan_study(
     machines = {plan.processor for plan in plans.values()} - {processor()}
     if study.seconds is not None and missing and machines:
         message = f"timed on {', '.join(machines)}, but arms.{missing[0]} would be on {processor()}"
-        raise TextgenError(f"{path}: {message}", "add the arm there, or use another --runs folder")
+        raise TextgenError(f"{path}: {message}", "add it on that one, or use another --runs folder")
     write_json(path, {arm: asdict(plan) for arm, plan in plans.items()})
     if missing:
         say(f"planning {', '.join(missing)} …")

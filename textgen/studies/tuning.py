@@ -215,7 +215,7 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     before = json.loads(json.dumps(searched, default=str))
     before["settings"] = before["settings"][: len(stored.settings)]
     if other := [key for key in searched if getattr(stored, key) != before[key]]:
-        message = f"{path}: a different search ({', '.join(other)} differ)"
+        message = f"{path}: a search with other {' and '.join(other)}"
         raise TextgenError(message, "begin again with --overwrite, or rename the study file")
     return stored.trials
 

@@ -174,7 +174,7 @@ class Tasks:
 def _task(arguments: Sequence[str], log: str, place: str, extra: Mapping[str, str]) -> str | None:
     """:meth:`Processes.run` wherever this is called: why it failed, if it did."""
     if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
-        return f"{place} and {Path(log).parents[1]} are not folders on {socket.gethostname()}"
+        return f"{socket.gethostname()} does not have both {place} and {Path(log).parents[1]}"
     env = {key: value for key, value in {**os.environ, **extra}.items() if value}
     with Processes() as processes:
         try:

@@ -150,7 +150,7 @@ class Neighbour(VectorPolicy):
         return {t: chances[name] * white(name) for t, name in self._stand_ins_of_tokens.items()}
 
     def portable(self) -> dict[str, Any]:
-        raise ValueError("rare words behind known ones, which only Python has")
+        raise ValueError("the rare-word policy neighbour")
 
     def learn(self, data: PolicyTrainingData) -> dict[str, dict[str, Any]]:
         """``stand_ins``: the known word for each rare word of the training split; ``chances``:

@@ -353,7 +353,7 @@ class Drop(ClassPolicy):
         return gap
 
     def portable(self) -> dict[str, Any]:
-        raise ValueError("rare words that are left out, which only Python has")
+        raise ValueError("the rare-word policy drop")
 
 
 @dataclass(frozen=True)
