@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import dishonest
 import numpy as np
@@ -82,6 +83,12 @@ def test_the_page_says_what_catches_each_and_its_class_passes(tmp_path, textgen)
 
 def claiming(claim):
     return type("Claiming", (Honest,), {"claim": claim})
+
+
+def test_bits_of_tokens_may_be_an_array():
+    arrays = claiming(lambda self, text: Honest.claim(self, text) | {"parts": self.array(text)})
+    arrays.array = lambda self, text: np.array(Honest.claim(self, text)["parts"])
+    assert package.audit_model(arrays, TEXT).passed
 
 
 @pytest.mark.parametrize(
@@ -265,6 +272,8 @@ def test_a_model_from_elsewhere_is_compared_on_the_same_text(folder, finished_ru
     documents = load_corpus(package.load_run(run).experiment).test
     bits = [HuggingFaceModel(folder).claim(document.text).bits for document in documents]
     assert row.test.total == pytest.approx(sum(bits) / sum(len(d.text) + 1 for d in documents))
+    (page,) = tmp_path.glob("reports/*/index.html")
+    assert "trained elsewhere" in page.read_text("utf-8")
     assert row.leads["char"].difference == pytest.approx(report.arms[0].test.total - row.test.total)
 
 
@@ -272,6 +281,10 @@ def test_what_cannot_be_used_is_named(folder, finished_run, monkeypatch, textgen
     monkeypatch.setattr(Letters, "decode", lambda *_, **__: "another text")
     said = "does not restore the text"
     textgen("compare", finished_run("char"), f"hf:{folder}", code=2, said=said)
+    broken = SimpleNamespace(from_pretrained=Mock(side_effect=RuntimeError("size mismatch")))
+    with monkeypatch.context() as patch:
+        patch.setattr(MODULES["transformers"], "AutoTokenizer", broken)
+        textgen("compare", finished_run("char"), f"hf:{folder}", code=2, said="size mismatch")
     (folder / WEIGHTS).unlink()
     textgen("audit", folder, "--text", TEXT, code=2, said="cannot be read")
     monkeypatch.setitem(sys.modules, "transformers", None)

@@ -14,6 +14,7 @@ from conftest import made_up
 from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import settings
+from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
@@ -249,6 +250,9 @@ def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
         with monkeypatch.context() as patch:
             patch.delattr("os.fork")
             assert compressor.sizes_behind(training, texts) == whole
+    monkeypatch.setattr(PPMd, "encoder", lambda *_: (lambda text: text, lambda: 1 / 0))
+    with pytest.raises(TextgenError, match="copy of this process"):
+        PPMd().sizes_behind(training, texts)
 
 
 def test_every_file_that_a_program_leaves_is_paid_for():

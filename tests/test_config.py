@@ -74,6 +74,12 @@ def test_an_include_keeps_what_is_not_changed_and_naming_a_kind_changes_nothing(
     including = f'include = "{CHAR.as_posix()}"\nname = "char"\n[backbone]\nkind = "lstm"\n'
     again = load(tmp_path, including, "tokenizer.kind=characters", "objective.kind=next_token")
     assert (again, again.left_out) == (before, ())
+    marked = "\ufeff" + including.replace(CHAR.as_posix(), "char.toml")  # of a name, with a mark
+    assert load(tmp_path, marked) == before
+
+
+def test_a_setting_that_a_kind_lacks_is_named_where_the_kind_is_a_string(tmp_path):
+    assert "corpus.path" in complaint(tmp_path, BASE.replace("wikipedia", "folder"))
 
 
 def test_another_kind_keeps_what_both_have(tmp_path):

@@ -269,6 +269,8 @@ def test_the_fallback_is_used_named_and_found_again(corpus_folder, monkeypatch):
     assert "'folder'" in reread.warning
     with pytest.raises(TextgenError, match="TEXTGEN_DATA"):
         load_text(experiment, "0" * 64)
+    (corpus_folder / "~$novel.docx").write_bytes(b"a lock of Word")
+    assert load_corpus(experiment).sha256 == own.sha256
     with pytest.raises(TextgenError, match=r"corpus\.share: 0\.01"):
         load_corpus(settings(kind="folder", path=str(corpus_folder), share=0.01))
     with pytest.raises(TextgenError, match="every document is empty"):
@@ -284,6 +286,14 @@ def test_json_is_alone_on_standard_output(textgen, tmp_path, corpus_folder, comm
     assert "downloading" in shown.err
 
 
+def test_a_folder_that_has_the_name_of_an_experiment_is_read(textgen, tmp_path):
+    for number in range(3):
+        path = tmp_path / "words" / f"{number}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made_up(200, number), encoding="utf-8")
+    assert json.loads(textgen("corpus", "words", "--json").out)["documents"] == 3
+
+
 CONTAINER = '<container><rootfiles><rootfile full-path="{}"/></rootfiles></container>'
 PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf"><manifest>
 <item id="n" href="nav.xhtml" properties="nav"/><item id="b" href="second%20one.xhtml"/>
@@ -296,6 +306,16 @@ AWAY = b'<!DOCTYPE x [<!ENTITY a SYSTEM "/etc/passwd">]><x>&a;</x>'
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
 
 
+RUN = "<w:r><w:t>{}</w:t></w:r>"
+MARKED_UP = [  # as Word has it, last first
+    f"<w:p><w:moveFrom>{RUN.format('away')}</w:moveFrom></w:p>",
+    f"<w:p><w:r><w:ruby><w:rt>{RUN.format('kan')}</w:rt><w:rubyBase>{RUN.format('Han')}"
+    "</w:rubyBase></w:ruby></w:r></w:p>",
+    f"<w:p>{RUN.format('A ')}<w:ins>{RUN.format('new')}</w:ins><w:smartTag>{RUN.format(' name')}"
+    "</w:smartTag><w:del><w:r><w:delText>old</w:delText></w:r></w:del></w:p>",
+]
+
+
 def write_docx(path):
     document = docx.Document()
     document.add_heading("The house")
@@ -303,6 +323,12 @@ def write_docx(path):
     cells = document.add_table(1, 2).rows[0].cells
     cells[0].text, cells[1].text = "left", "right"
     document.add_paragraph("The end.")
+    tall = document.add_table(3, 1)  # merged over its rows
+    tall.cell(0, 0).merge(tall.cell(2, 0)).text = "tall"
+    body = document.element.body
+    spaced = f"<w:p {docx.oxml.ns.nsdecls('w')}>"
+    for shown in MARKED_UP:
+        body.insert(0, docx.oxml.parse_xml(shown.replace("<w:p>", spaced)))
     document.save(path)
 
 
@@ -329,7 +355,7 @@ def write_epub(path, package="OEBPS/book.opf", first="first.xhtml", **more):
 
 def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch):
     write_docx(tmp_path / "house.docx")
-    lines = "The house\nIt stood there. Alone.\nleft\nright\nThe end.\n"
+    lines = "A new name\nHan\nThe house\nIt stood there. Alone.\nleft\nright\nThe end.\ntall\n"
     assert read_text(tmp_path / "house.docx") == lines
     monkeypatch.setitem(sys.modules, "docx", None)
     with pytest.raises(TextgenError, match=r"\[formats\]"):
@@ -343,6 +369,7 @@ def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch)
         ("a.htm", "<body>Stra\u00dfe<ul><li>one<li>two</ul>", "Stra\u00dfe\none\ntwo\n"),
         ("a.xml", "<book><l>To be</l><l>or <hi>not</hi>.</l></book>", "To be\nor not.\n"),
         ("a.xhtml", f"{XHTML}<p>don&rsquo;t caf&eacute;&mdash;a&nbsp;b</p>", "don’t café—a b\n"),
+        ("b.html", "<table><tr><td>left<td>right</table><ruby>x<rt>y</ruby>", "left\nright\nx\n"),
         ("tei.xml", f"{TEI}<p>In <title>Hamlet</title>.</p></text></TEI>", "I\nIn Hamlet.\n"),
     ],
 )  # fmt: skip

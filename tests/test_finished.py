@@ -163,7 +163,8 @@ def test_every_split_of_the_text_can_be_scored(trained, textgen):
         elif split == "validation":  # counts and cache are fitted to the other half there
             assert totals["network"] == pytest.approx(trained.bits(split=split))
             assert totals["with_cache"] <= trained.bits("with_cache", split)
-    printed = textgen("score", trained.folder, "--split", "test").out
+        printed = textgen("score", trained.folder, "--split", split).out
+        assert ("fitted to this text" in printed) is (split != "test")
     for figure in totals.values():
         assert f"{figure:.4f}" in printed
 

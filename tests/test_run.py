@@ -343,6 +343,12 @@ def test_another_text_or_model_or_an_unfinished_run_is_not_trained_on(finished_r
         other = {"overrides": [change], "runs_folder": tmp_path, "quiet": True}
         with pytest.raises(TextgenError, match=f"training.start: .* another {part}"):
             package.train(finished_run(), more=10, **other)
+    kept = shutil.copytree(finished_run(), tmp_path / "kept" / "char")
+    metrics = json.loads((kept / "metrics.json").read_text("utf-8"))
+    metrics["corpus"]["sha256"] = "0" * 64  # another text in files of the same names
+    (kept / "metrics.json").write_text(json.dumps(metrics), "utf-8")
+    with pytest.raises(TextgenError, match="another text"):
+        package.train(kept, more=10, runs_folder=tmp_path, quiet=True)
     assert not list(tmp_path.glob("*/experiment.toml"))
     with pytest.raises(TextgenError, match=f"{tmp_path}/char_small"):
         package.train("char_small", more=10, runs_folder=tmp_path)

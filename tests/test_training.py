@@ -48,8 +48,9 @@ class Stop(Exception):  # noqa: N818 - nothing is wrong
 
 
 def fit(
-    folder, settings, objective=NEXT, *, stop_after=None, copy=None, threads=1, start=None, **model
-):
+    folder, settings, objective=NEXT, *, stop_after=None, copy=None, threads=1, start=None,
+    score=None, **model,
+):  # fmt: skip
     """Train a tiny network. A ``copy`` is what is left in the folder by a training that is killed
     after its first interval; ``start``: another network, and its number of updates."""
     network = new_model(objective, CODEC.size, scale=1.0, **model)
@@ -63,7 +64,7 @@ def fit(
         if len(validated) == 1 and copy and not copy.exists():
             shutil.copytree(folder, copy)
 
-    hooks = Hooks(on_update=on_update, on_validation=validated.append)
+    hooks = Hooks(on_update=on_update, on_validation=validated.append, score=score)
     experiment = tiny_experiment(objective, network, settings)
     return network, train(folder, network, experiment, ENCODED, threads, hooks, first)
 
@@ -249,6 +250,8 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     assert len(validations) == progress.intervals
     assert (validations[0] == planning.MIN_BATCHES) is not whole
     assert (progress.validation_share == 1) is whole
+    monkeypatch.undo()
+    assert fit(tmp_path / "all", settings, score=lambda: 1.0)[1].validation_share == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it lists open files")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import cache
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.surprisal import find_words, word_bits
 from textgen.models.objectives import NextToken
 from textgen.runs.console import read_items
+from textgen.runs.finished import Run
 from textgen.testing import every_sequence
 from textgen.tokenizers.base import BOUNDARY, DocumentCounts, follow, walk
 from textgen.tokenizers.borders import WHITE
@@ -244,7 +246,7 @@ def test_where_it_is_not_known_how_words_end_is_said(finished_run):
         run.words("a")
 
 
-def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path):
+def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path, monkeypatch):
     char, word = finished_run(), finished_run("word")
     text = "The tide left, the xylophone\tstayed."
     (tmp_path / "items.csv").write_text(
@@ -272,6 +274,11 @@ def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path):
             np.testing.assert_allclose(joined[column][2:], alone[column], atol=1e-5)
             assert f"char_{column}" in table
     assert run.words("") == []
+    lost = Mock(side_effect=TextgenError("no such file"))
+    monkeypatch.setattr(Run, "corpus", property(lost))
+    run = package.load_run(word)
+    assert [run.words(text)[0]["occurrences"] for text in ("the tide", "a bell")] == [None, None]
+    lost.assert_called_once()  # however many texts there are
     book = "a " * 100_000  # longer than a field of a CSV file may be
     (tmp_path / "items.csv").write_text(f"item,text,context\n1,b,{book}\n")
     assert read_items(tmp_path / "items.csv") == [("1", "b", book)]

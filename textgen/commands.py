@@ -24,7 +24,7 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         print(json_line(docs, indent=2) if json else "\n".join(lines))
         return
     kind = corpus if corpus in kinds else kind_of(Path(corpus)).removeprefix("a ")
-    if corpus != kind and experiments.find_experiment(corpus).suffix == ".toml":
+    if kind not in (corpus, "folder") and experiments.find_experiment(corpus).suffix == ".toml":
         settings = experiments.load_experiment(corpus, overrides)
     elif kind in kinds:
         table = {"kind": kind} if corpus == kind else {"kind": kind, "path": corpus}

@@ -235,8 +235,8 @@ def no_look_ahead(case: Case) -> Result:
             if a.shape != b.shape or not np.allclose(a, b, 1e-5, 1e-9, equal_nan=True):
                 wrong.append(f"the prediction at token {place} depends on characters after {cut}")
                 break
-        parts = own_claim(case.twin, edited).parts or ()
-        pairs = zip((case.claim.parts or ())[:same], parts, strict=False)
+        claims = (claim.parts for claim in (case.claim, own_claim(case.twin, edited)))
+        pairs = zip(*(() if parts is None else parts[:same] for parts in claims), strict=False)
         if not all(abs(a - b) <= TOKEN_TOLERANCE_BITS for a, b in pairs):
             wrong.append(f"bits claimed before character {cut} change with later characters")
     result = f"two texts with the same beginning get the same predictions, at {places} places"

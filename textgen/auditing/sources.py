@@ -23,6 +23,8 @@ from textgen.tokenizers.base import BOUNDARY, DocumentCounts, EncodedDocument, f
 
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024
+# At most: what a large vocabulary predicts at so many places takes gigabytes.
+MAX_CONTEXT_TOKENS = 2048
 RUN = "a run of textgen, part "
 OTHERS = "give a Hugging Face model's folder (none is downloaded), or file.py:Class"
 
@@ -177,7 +179,7 @@ class HuggingFaceModel:
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **local)
             network = transformers.AutoModelForCausalLM.from_pretrained(str(folder), **local)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # its libraries raise many kinds
             cause = str(error).partition("\n")[0][:200]
             raise TextgenError(f"{folder}: the folder cannot be read: {cause}") from None
         self._network = network.float().eval()
@@ -193,7 +195,7 @@ class HuggingFaceModel:
         self.unknown = None if unknown in (begin, self.end) else unknown
         self.end = self.end if end else None
         limit = getattr(network.config, "max_position_embeddings", None)
-        self.context = int(limit or DEFAULT_CONTEXT_TOKENS)
+        self.context = min(int(limit or DEFAULT_CONTEXT_TOKENS), MAX_CONTEXT_TOKENS)
 
     def start(self) -> None:
         self._tokens, self._read, self._past = [self._begin], 0, None

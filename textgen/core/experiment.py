@@ -212,7 +212,7 @@ class SettingsReader:
         if len(included_by) > MAX_DEPTH:
             raise TextgenError(f"{includes}{path}: a circular include, or one nested too deep")
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError, RecursionError) as error:  # also of numbers of too many digits
             message = f"{path} cannot be read as TOML: {error}"
             hint = f"to read a text: --set corpus.kind=file --set corpus.path={path}"
@@ -222,7 +222,7 @@ class SettingsReader:
             return data
         if not isinstance(include, str):
             raise TextgenError(f"{path}: include: {include!r} is not a file name")
-        base = self.read(path.parent / include, (*included_by, path))
+        base = self.read(find_experiment(include, path.parent), (*included_by, path))
         return self._merge(base, data, str(path))
 
     def override(self, data: Table, texts: Sequence[str]) -> dict[str, Any]:
@@ -339,6 +339,6 @@ def json_schema(cls: Any = Experiment) -> dict[str, Any]:
     for table in settings.get("corpus", {"anyOf": []})["anyOf"]:
         if "properties" in table:
             table["properties"] |= definitions["CorpusOptions"]["properties"]
-    settings["include"] = {"type": "string", "description": "a file beside this one to start from"}
+    settings["include"] = {"type": "string", "description": "a file to start from"}
     draft = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": draft, **root, "$defs": definitions}

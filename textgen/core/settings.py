@@ -201,7 +201,7 @@ def _path(error: Any, values: Any) -> list[Any]:
     path = []
     for part in error["loc"][1:]:
         with suppress(LookupError, TypeError):
-            values = values[part]
+            values = {}[part] if isinstance(values, str) else values[part]
             path.append(part)
     return [*path, error["loc"][-1]] if error["type"] == "missing" else path
 

@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import platformdirs
 
-from textgen.core.errors import UNREADABLE, TextgenError, visible, write_failed
+from textgen.core.errors import UNREADABLE, TextgenError, holding, visible, write_failed
 
 UTF8 = "utf-8", "backslashreplace"  # half surrogate pairs as escapes
 
@@ -142,12 +142,8 @@ class Stopwatch:
         self.making = dict[str, float]()
         self.clock, self.start = clock, clock()
 
-    def __enter__(self) -> "Stopwatch":
-        self._before = _stopwatch.set(self)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        _stopwatch.reset(self._before)
+    def counting(self) -> contextlib.AbstractContextManager[None]:
+        return holding(_stopwatch, self)
 
     def seconds(self) -> float:
         return self.clock() - self.start + sum(self.making.values())
@@ -217,7 +213,7 @@ def cached_folder(
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_unused(folder.parent)
         scratch_folder = tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED)
-        with scratch_folder as scratch, Stopwatch(time.process_time) as own:
+        with scratch_folder as scratch, (own := Stopwatch(time.process_time)).counting():
             new = Path(scratch) / folder.name
             new.mkdir()
             write(new)

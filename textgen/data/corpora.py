@@ -103,9 +103,9 @@ class Folder(OwnText):
         return [document for document in documents if document.name not in left_out]
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether it is a file outside hidden folders, such as ``.venv`` and ``.git``."""
+        """Whether it is a file outside hidden folders, such as ``.git``, and no lock of Word's."""
         inside = path.relative_to(self.path).parts
-        return not path.is_dir() and not any(part.startswith(".") for part in inside)
+        return not path.is_dir() and not any(part.startswith((".", "~$")) for part in inside)
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,8 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
     for name in files:
         try:
             fetcher.fetch(name, downloader=downloader)
+        except PermissionError:  # of the folder
+            raise
         except (OSError, ValueError) as error:  # errors of requests, which pooch uses, are OSErrors
             problem = f"the download failed ({type(error).__name__})"
             if not isinstance(error, OSError):  # pooch's, after it has compared the sha256

@@ -10,7 +10,7 @@ Does not handle: footnotes of Word documents; books under copy protection; the l
 import posixpath
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,15 @@ from textgen.core.errors import TextgenError
 SOFFICE = "soffice --headless --convert-to docx {}"
 CONVERTERS = {".pdf": "pdftotext {}", **dict.fromkeys((".odt", ".doc", ".rtf"), SOFFICE)}
 MAX_BYTES, MAX_EXPANSION = 200_000_000, 200  # of a packed file: unpacked, and per packed byte
-SILENT = {"script", "style", "svg", "math", "template"}
+SILENT = {"script", "style", "svg", "math", "template", "rt", "rp"}
 # Elements that end a line.
 BLOCKS = set(
     "p div h1 h2 h3 h4 h5 h6 li tr br hr blockquote pre section article table ul ol dl dt dd head "
-    "figure figcaption header footer l lg ab sp stage lb pb".split()
+    "figure figcaption header footer td th caption address l lg ab sp stage lb pb cell item".split()
 )
+# Of a Word document: neither moved away, nor ruby, in a text box, or made by Word, as contents are.
+SHOWN = "not(ancestor::w:moveFrom | ancestor::w:rt | ancestor::w:txbxContent"
+SHOWN += " | ancestor::w:sdt[w:sdtPr/w:docPartObj])"
 CONTAINER = "META-INF/container.xml"
 
 
@@ -53,6 +56,8 @@ def read_texts(path: Path) -> list[str]:
     except ImportError:
         hint = 'pip install ".[formats]", or save it as plain text'
         raise TextgenError(f"{path}: needs python-docx and lxml to be read", hint) from None
+    except MemoryError:
+        raise
     except Exception as error:  # whatever the libraries meet in a damaged file
         message = f"{path}: cannot be read as {path.suffix}: {str(error) or 'it ends too early'}"
         raise TextgenError(message, "save the file again, or as plain text") from None
@@ -77,17 +82,9 @@ def _docx(path: Path) -> list[str]:
 
     with zipfile.ZipFile(path) as archive:
         _check_size(archive)
-    return [_joined(_docx_lines(docx.Document(str(path))))]
-
-
-def _docx_lines(container: Any) -> Iterator[str]:
-    for item in container.iter_inner_content():
-        if hasattr(item, "rows"):
-            for row in item.rows:
-                for cell in dict.fromkeys(row.cells):  # one that spans columns comes once
-                    yield from _docx_lines(cell)
-        else:
-            yield item.text
+    paragraphs = docx.Document(str(path)).element.body.xpath(f".//w:p[{SHOWN}]")
+    runs = (paragraph.xpath(f".//w:r[{SHOWN}]") for paragraph in paragraphs)
+    return [_joined("".join(run.text for run in line) for line in runs)]
 
 
 def _epub(path: Path) -> list[str]:

@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
@@ -123,8 +124,15 @@ class Compressor:
 
     reads_bytes: ClassVar[bool] = True
 
-    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> "PrimedCompressor":
-        return PrimedCompressor(self, _joined(documents))
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Any:
+        """With ``token_bits(documents)`` → (1,) float64 each, the bits of a whole document; all
+        documents are (n,) uint8 each."""
+        return SimpleNamespace(token_bits=partial(self._bits, _joined(documents)))
+
+    def _bits(self, training: bytes, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
+        added = [b"", *(_joined([document]) for document in documents)]
+        alone, *sizes = self.sizes_behind(training, added)
+        return [np.array([8.0 * (size - alone)]) for size in sizes]
 
     def encoder(self, training_bytes: int) -> Encoder:
         """An encoder for so many bytes of training text and more."""
@@ -139,20 +147,6 @@ class Compressor:
         # xz takes the last byte when it is done with those before, and is copied after the work
         before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
         return [before + _size_in_a_copy(encoder, document) for document in documents]
-
-
-@dataclass(frozen=True)
-class PrimedCompressor:
-    """A compressor that has read the training text."""
-
-    compressor: Compressor
-    training: bytes
-
-    def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """(1,) float64 each, the bits of a whole document; ``documents`` are (n,) uint8 each."""
-        added = [b"", *(_joined([document]) for document in documents)]
-        alone, *sizes = self.compressor.sizes_behind(self.training, added)
-        return [np.array([8.0 * (size - alone)]) for size in sizes]
 
 
 def _joined(documents: Sequence[np.ndarray]) -> bytes:
@@ -170,6 +164,8 @@ def _size_in_a_copy(encoder: Encoder, document: bytes) -> int:
     with os.fdopen(result) as pipe:
         size = pipe.read()
     os.waitpid(child, 0)
+    if not size:
+        raise TextgenError("a copy of this process has died", "free memory, or use less text")
     return int(size)
 
 

@@ -98,8 +98,7 @@ class LanguageModel:
             moved: as for :func:`textgen.evaluation.likelihood.token_bits`.
         """
         tokens = [e.tokens for e in encoded]
-        network: list[Any] = [None] * len(tokens)
-        counts, cache, dynamic = list(network), list(network), list(network)
+        network = counts = cache = dynamic = list[Any]([None]) * len(tokens)
         if self.network is not None:
             network = token_bits(self.objective, self.network, tokens, moved)
         if self.counts:

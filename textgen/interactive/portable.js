@@ -123,6 +123,6 @@ class Model {
 const embedded = rows => rows.map(([name, note, number, base64]) => {
   let model = null
   const asked = what => async (...question) => (await (model ??= Model.from(base64)))[what](...question)
-  const own = { name, note, number, parts: { network: "network" } }
-  return { ...own, write: asked("write"), expect: asked("expect"), price: asked("price") }
+  const answers = { write: asked("write"), expect: asked("expect"), price: asked("price") }
+  return { name, note, number, parts: { network: "network" }, ...answers }
 })

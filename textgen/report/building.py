@@ -24,7 +24,6 @@ from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, metric_labels
 from textgen.evaluation.scores import UNIT, DocumentBits, averages
-from textgen.evaluation.significance import Verdict
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
 from textgen.report.sentences import cautions, looping_cautions
@@ -342,7 +341,7 @@ def _differences(
     found = {i: significance.compare_arms(*pair, units, folds) for i, pair in pairs.items()}
     rows = {}
     for number, (d, p, verdict) in significance.tested(found, len(contrasts)).items():
-        pair, open_question = pairs[number], verdict is Verdict.TOO_CLOSE
+        pair, open_question = pairs[number], verdict is significance.Verdict.TOO_CLOSE
         dearer = max(own.sum() / len(own) for own in pair)
         rows[number] = schema.Difference(
             part=part,

@@ -20,9 +20,8 @@ NEAR = 0.3
 MAX_NEAR_REFERENCES = 3
 
 
-OPEN = (-math.inf, math.inf)
 # The end of an interval; None where it is open.
-Bound = Annotated[float | None, BeforeValidator(lambda end: None if end in OPEN else end)]
+Bound = Annotated[float | None, BeforeValidator(lambda x: None if abs(x or 0) == math.inf else x)]
 
 
 class Row(BaseModel, allow_inf_nan=False, populate_by_name=True):

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import combinations
 
 import numpy as np
@@ -86,7 +85,7 @@ def contrast_claim(contrast: schema.ContrastRow) -> Claim:
     """The answer to a question about two arms."""
     part = f"{BY_PART[contrast.part]}: " * bool(contrast.parts)
     said = answer(contrast, contrast)
-    said = f"{said}. " if said in (Answer.YES, Answer.NO) else ""
+    said = f"{said}. " if said in ("Yes", "No") else ""
     late = "This question is not in the plan." * (contrast.planned is False)
     cautions = filter(None, (late, unequal(contrast.unequal), caveat(contrast)))
     pair = contrast.first, contrast.second
@@ -94,22 +93,16 @@ def contrast_claim(contrast: schema.ContrastRow) -> Claim:
     return Claim(pair, contrast.question, text, " ".join(cautions), contrast)
 
 
-class Answer(StrEnum):
-    """To a question about two arms."""
-
-    YES, NO, EQUAL, TOO_CLOSE = "Yes", "No", "Equal", "Too close to call"
-
-
 def answer(contrast: schema.ContrastRow, found: schema.Difference) -> str:
-    """The answer to a contrast's question by a part of the models: an :class:`Answer`, or which arm
+    """The answer to a contrast's question by a part of the models, or which arm
     is better where the question is not one of yes or no."""
     if found.verdict is Verdict.TOO_CLOSE:
-        return Answer.TOO_CLOSE
+        return "Too close to call"
     if found.verdict is Verdict.EQUAL:
-        return Answer.NO if contrast.yes else Answer.EQUAL
+        return "No" if contrast.yes else "Equal"
     better = found.verdict is Verdict.BETTER
     if contrast.yes:
-        return Answer.YES if better == (contrast.yes == "first is lower") else Answer.NO
+        return "Yes" if better == (contrast.yes == "first is lower") else "No"
     winner = contrast.first if better else contrast.second
     return f"{winner} {be(winner)} better"
 

@@ -356,8 +356,8 @@ def print_split(score: Mapping[str, Any]) -> None:
     size = f"{score['documents']} documents, {score['characters']:,} characters"
     print(f"{size}; bits per character:\n")
     print(figure_table({score["split"]: SplitFigures.model_validate(score)}))
-    if score["split"] == "train":
-        print("\nthe network was trained on this text: these bits are not those of unseen text")
+    if score["split"] != "test":
+        print("\nthe model was fitted to this text: these bits are not those of unseen text")
 
 
 def print_passage(score: Mapping[str, Any], part: str) -> None:

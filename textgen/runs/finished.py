@@ -279,10 +279,7 @@ class Run:
         if context and text and not {context[-1], text[0]} & set(WHITE):
             context += " "
         parts = surprisal.word_bits(self.model, context + text, len(context))
-        seen: Counter[str] | None = None
-        rows = list[dict[str, Any]]()
-        with contextlib.suppress(TextgenError):
-            seen = self.training_words
+        rows, seen = list[dict[str, Any]](), self._seen
         for number, (start, end) in enumerate(surprisal.find_words(text)):
             word = text[start:end]
             row = {"index": number + 1, "word": word, "start": start, "end": end}
@@ -327,6 +324,12 @@ class Run:
         """
         texts = (document.text for document in self.corpus.train)
         return Counter(word for text in texts for word in surprisal.WORD.findall(text))
+
+    @cached_property
+    def _seen(self) -> Counter[str] | None:
+        with contextlib.suppress(TextgenError):
+            return self.training_words
+        return None
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
         """Which parts of a passage occur in the training text; the bits alone do not show this.

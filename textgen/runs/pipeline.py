@@ -136,8 +136,9 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
     TextgenError: the run in ``training.start`` is of another text, tokenizer or network.
     """
     before, now = run.experiment.resolved, job.experiment.resolved
+    texts, hashes = (dict(run.metrics.corpus), job.loaded.description), ("sha256", "split_sha256")
     same = {
-        "text": run.metrics.corpus.split_sha256 == job.loaded.description["split_sha256"],
+        "text": all(texts[0][each] == texts[1][each] for each in hashes),
         "tokenizer": run.tokenizer_state == json.loads(json.dumps(prepared.tokenizer.state())),
         "network": all(before[part] == now[part] for part in ("objective", "backbone")),
     }

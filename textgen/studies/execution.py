@@ -28,10 +28,9 @@ from textgen.evaluation.significance import fewest_documents
 from textgen.report import grid as grids
 from textgen.report.arms import group_runs
 from textgen.report.comparison import Comparison, compare_runs
-from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.runs.finished import load_run, read_metrics
-from textgen.runs.folder import is_finished
+from textgen.runs.folder import is_finished, other_text, take_folder
 from textgen.runs.results import read_content
 from textgen.studies import study as studies
 from textgen.studies.study import ArmPlan, Cell, Study, under_budget
@@ -266,7 +265,7 @@ def lock_study(folder: Path) -> AbstractContextManager[object]:
         TextgenError: another process has locked it, or it cannot be written.
     """
     busy = "another process is working on this study"
-    return run_folder.take_folder(folder, busy, "wait until it has ended")
+    return take_folder(folder, busy, "wait until it has ended")
 
 
 def study_command(path: Path, runs_folder: str | Path, reports_folder: str | Path) -> str:
@@ -323,7 +322,7 @@ def _replaced(
         try:
             stored = load_experiment(run / "experiment.toml")
             changes = studies.differences(stored.resolved, experiment.resolved)
-            changes += filter(None, [run_folder.other_text(run, sha256)])
+            changes += filter(None, [other_text(run, sha256)])
             if is_finished(run):
                 read_metrics(run)
         except TextgenError as error:

@@ -45,15 +45,12 @@ def printed_lines(log: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-class Processes:
+class Processes(contextlib.AbstractContextManager["Processes"]):
     """Processes of this block: when it is left, none runs any more, and none starts."""
 
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[bytes]] = []
         self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
 
     def run(self, arguments: Sequence[str], log: Path, **options: Any) -> None:
         """Run the ``main`` of a module to its end.

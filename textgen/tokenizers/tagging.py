@@ -64,7 +64,8 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
     for name in names:
         if find_package(name):
             return name, name.partition("_")[0]  # with which spaCy has its name begin
-    hint = HINTS.get(language, f"python -m spacy download {names[0]}, if there is one")
+    known = language if model in ("auto", *MODELS) else ""
+    hint = HINTS.get(known, f"python -m spacy download {names[0]}, if there is one")
     hint += '; or take another policy, e.g. [tokenizer.rare_words] kind = "unk"'
     message = f"no spaCy model {' or '.join(names)} is installed to tag parts of speech"
     message = f"tokenizer.rare_words.model: {message} in {language_name(language)}"
@@ -95,7 +96,7 @@ def _fingerprint(name: str) -> str:
     Raises:
         TextgenError: it is not installed, or its weights are not those published under its name.
     """
-    find_tagger(name, "en")  # raises if it is not installed
+    find_tagger(name, name.partition("_")[0])  # raises if it is not installed
     digest, weights = hashlib.sha256(metadata.version("spacy").encode()), hashlib.sha256()
     package = find_package(name)
     for part in COMPONENTS:

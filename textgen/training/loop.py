@@ -89,6 +89,8 @@ def train(
         progress = planned(experiment, windows, training, step, validation)
         if settings.start and settings.watch == "validation":  # whose weights may stay the best
             progress.best = score()
+    if hooks.score:  # by all documents
+        progress.validation_share = 1.0
     step.schedule.updates.assign(progress.updates_planned)
     patience = settings.patience or math.inf
     hooks.on_start(progress)

@@ -51,7 +51,7 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
     clock = time.process_time if experiment.training.threads == 1 else time.perf_counter
-    with Stopwatch(clock) as watch:
+    with (watch := Stopwatch(clock)).counting():
         tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
         training = encode_training(experiment, tokenizer, loaded)
         validation = [tokenizer.encode(d.text) for d in loaded.validation]
