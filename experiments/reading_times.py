@@ -141,7 +141,7 @@ def fit(bits: np.ndarray, controls: np.ndarray, words: Words, log: bool = False)
 
 
 def over_stories(gains: np.ndarray) -> dict[str, Any]:
-    """Mean, 95 % interval and all stories."""
+    """Mean, 95% interval and all stories."""
     low, high = stats.t.interval(0.95, len(gains) - 1, gains.mean(), stats.sem(gains))
     return {"gain": gains.mean(), "low": low, "high": high, "stories": gains.tolist()}
 

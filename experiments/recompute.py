@@ -6,12 +6,12 @@ without textgen.
 It prints, for every cell: each arm's bits per character under each part; and for every contrast the
 difference of networks (first − second), its interval and p. For the arms and cells of
 log/2026-11-29-what-predicts.md it prints that protocol's quantities by text and, as ``next``, the
-95 % range for one more text, from the texts of one grid but the speeches.
+95% range for one more text, from the texts of one grid but the speeches.
 
 A document costs its bits, those of spelling included, and has its characters and one end mark. Bits
 are means over seeds. Each figure is a sum over the test documents divided by another such sum.
 
-The 95 % interval says what other documents might give under the same networks. It comes from 2,000
+The 95% interval says what other documents might give under the same networks. It comes from 2,000
 draws of n − 1 of the n documents of each fold, with replacement. Each draw's distance from the
 figure is divided by √(χ² / df), so that few documents widen the interval as Student's t does. df is
 one less than the number of equally long documents that would vary as much (Kish). What networks of
@@ -89,7 +89,7 @@ def quantities(cell: dict) -> list[tuple[str, np.ndarray, np.ndarray]]:
 
 
 def predict(values: list[float]) -> tuple[float, float]:
-    """The 95 % range for the value of one more text."""
+    """The 95% range for the value of one more text."""
     reach = T[len(values)] * np.std(values, ddof=1) * (1 + 1 / len(values)) ** 0.5
     return np.mean(values) - reach, np.mean(values) + reach
 

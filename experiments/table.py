@@ -113,7 +113,7 @@ def architectures_table() -> str:
             cells.append(f"{total} ({test['low']:.3f} to {test['high']:.3f})")
             cells.append(millions(arm["parameters"]))
         rows.append([name, *cells])
-    head = "|".join(f"{level} (95 % interval)|parameters" for level in LEVELS.values())
+    head = "|".join(f"{level} (95% interval)|parameters" for level in LEVELS.values())
     return table(f"architecture|{head}", rows)
 
 
@@ -124,7 +124,7 @@ def verdicts_table(name: str) -> str:
     for c in result(f"reports/{name}")["contrasts"]:
         figures = f"{c['difference']:+.3f}", f"{c['low']:+.3f} to {c['high']:+.3f}"
         rows.append([c["question"], f"**{answers[c['verdict']]}**", *figures])
-    return table("question|answer|bits per character|95 % interval", rows)
+    return table("question|answer|bits per character|95% interval", rows)
 
 
 def tiny_shakespeare_table() -> str:
@@ -171,7 +171,7 @@ def parts_table(study: str) -> str:
         deviation = f"{network['deviation']:.4f}"
         own = [f"`{arm['name']}`", f"**{cells[0]}**", interval, deviation, *cells[1:], spelled]
         rows.append([*own, f"{arm['updates'][0]:,}", millions(arm["parameters"])])
-    head = "arm|network|95 % interval|deviation over seeds|with counts|with cache|counts alone"
+    head = "arm|network|95% interval|deviation over seeds|with counts|with cache|counts alone"
     return table(head + "|of the network's, spelled by n-grams|updates|parameters", rows)
 
 

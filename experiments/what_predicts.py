@@ -113,7 +113,7 @@ class Prediction(NamedTuple):
 
 
 def predict(values: Sequence[float]) -> Prediction:
-    """Mean ± t(n − 1, 0.975) · s · √(1 + 1/n): a 95 % prediction interval for one more value."""
+    """Mean ± t(n − 1, 0.975) · s · √(1 + 1/n): a 95% prediction interval for one more value."""
     number = len(values)
     reach = stats.t.ppf(0.975, number - 1) * statistics.stdev(values) * math.sqrt(1 + 1 / number)
     signs = {int(np.sign(value)) for value in values}
@@ -197,7 +197,7 @@ def late() -> dict[str, CellRecord]:
 
 def finding(part: str = "network") -> str:
     """What the networks of all texts, alone or with counts, say in two sentences. Who needs fewer
-    bits has a 95 % interval below 0, as in the protocol; shares are of such leads."""
+    bits has a 95% interval below 0, as in the protocol; shares are of such leads."""
     cells, said, found = late(), list[str](), list[list[Difference]]()
     for pair in (LEAD, SPELL):
         found.append([difference(cell, *pair, part) for cell in cells.values()])
@@ -251,7 +251,7 @@ def where_table(first: str, second: str) -> str:
 
 def figure() -> str:
     """Of every text, the whole, 180 seconds: what networks of three arms need beyond those of
-    characters, with 95 % intervals, as SVG."""
+    characters, with 95% intervals, as SVG."""
     texts = late()
     leads = {(t, arm): difference(c, arm, LEAD[1]) for t, c in texts.items() for arm in ARMS[1:]}
     ends = [0.0, *(end for found in leads.values() for end in (found.low, found.high))]

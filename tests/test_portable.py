@@ -166,7 +166,7 @@ def untrained_run(backbone, tokenizer):
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_network_computes_the_same(browser, kind):
-    """With weights rounded as the page has them, which moves a text's bits by less than 0.1 %."""
+    """With weights rounded as the page has them, which moves a text's bits by less than 0.1%."""
     run = untrained_run(NETWORKS[kind], Characters().fit([TEXT]))
 
     def scored():

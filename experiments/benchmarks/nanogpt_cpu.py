@@ -5,7 +5,7 @@
 
 The settings are those that https://github.com/karpathy/nanoGPT publishes for a computer without a
 GPU: 4 layers of 4 heads, 128 wide, 64 characters of context, batches of 12, AdamW at 1e-3 (betas
-0.9 and 0.99, weight decay 0.1 on matrices), 5 % of warm-up (100 of its 2,000 iterations), then a
+0.9 and 0.99, weight decay 0.1 on matrices), 5% of warm-up (100 of its 2,000 iterations), then a
 cosine to 1e-4, gradients clipped at 1, no dropout, no biases, embedding and output tied. Nothing is
 selected: the last weights are scored. With ``--seconds`` the rate follows the clock.
 

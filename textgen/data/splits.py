@@ -24,7 +24,7 @@ PARTS = ("train", "validation", "test")
 Parts = dict[str, list[Document]]
 # Characters of a part, at most, that is drawn by a hash: all that is held out is scored.
 HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
-# Test documents that a 95 % interval of a difference needs: 2^(1 − 6) is below 0.05.
+# Test documents that a 95% interval of a difference needs: 2^(1 − 6) is below 0.05.
 MIN_TEST_DOCUMENTS = 6
 # How far beyond its exact place a boundary may fall, in characters.
 BOUNDARY_REACH = 5_000

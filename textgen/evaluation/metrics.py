@@ -407,7 +407,7 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 
 
 class Figure(NamedTuple):
-    """A value and its 95 % interval; None where there was nothing to count."""
+    """A value and its 95% interval; None where there was nothing to count."""
 
     value: float | None
     low: float | None

@@ -2,7 +2,7 @@
 
 All arms score the same D documents, each arm under S seeds of its own. The figure of an arm is the
 micro average, the mean over seeds of Σ bits / Σ units, so a document counts by its length: the two
-longest of the 11 test tales hold 70 % of the text, as if there were 3.7 equal ones. Drawn with
+longest of the 11 test tales hold 70% of the text, as if there were 3.7 equal ones. Drawn with
 replacement, so few give intervals that are far too narrow. Therefore:
 
 *Documents* are resampled by subsets, each document in one with probability ½: all 2^D where they
@@ -10,7 +10,7 @@ are few. This is the sign-flip test turned into an interval: flipping the signs 
 Σ (bits_d − θ units_d) lowers that sum just where θ is below the subset's own micro average. It
 covers θ as often as stated, however few and uneven the documents, if each one's difference is
 symmetric about the same value (Hartigan, "Using subsample values as typical values", Journal of
-the American Statistical Association 64, 1969). Below 6 documents no 95 % interval exists.
+the American Statistical Association 64, 1969). Below 6 documents no 95% interval exists.
 
 *Seeds* move all documents together, which no resampling of documents shows. The hierarchical
 bootstrap adds to every resample what other seeds might have changed: a standard error times a draw
@@ -48,12 +48,12 @@ MARGIN = 0.01
 # Accepted rate of false claims; intervals cover with the complementary probability.
 LEVEL = 0.05
 RESAMPLES = 2**14  # unless all 2^D subsets are fewer
-# Documents that a 95 % interval needs: 2^(1 − 6) is below 0.05.
+# Documents that a 95% interval needs: 2^(1 − 6) is below 0.05.
 FEWEST = 6
 # Numbers in the largest array of random subsets: 17 MB.
 MAX_SUBSET_NUMBERS = 2**21
 # How often the variance of seeds counts in Satterthwaite's formula. Estimated from two seeds it is
-# often much too small; counted once, intervals from two seeds covered only 89 % in places.
+# often much too small; counted once, intervals from two seeds covered only 89% in places.
 SEED_VARIANCE_WEIGHT = 4.0
 
 # How probable an answer is to be with as many documents as are named.
@@ -83,7 +83,7 @@ class Difference:
 
     Attributes:
         difference: of the two micro averages.
-        low, high: 95 % interval, for this contrast alone; infinite below 6 documents.
+        low, high: 95% interval, for this contrast alone; infinite below 6 documents.
         p: two-sided, of no difference, for this contrast alone.
         documents: how many.
         seeds: how many of each arm.
@@ -112,7 +112,7 @@ def bootstrap_interval(
         folds: (D,) number of the fold in which each document was tested; None where there is one.
 
     Returns:
-        Lower and upper bound of 95 %, infinite where there are fewer than 6 documents.
+        Lower and upper bound of 95%, infinite where there are fewer than 6 documents.
     """
     return _resample([bits], [1], units, folds)[1:3]
 
@@ -130,12 +130,12 @@ def compare_arms(
 
     Simulated 4,000 times a case, 11 and 30 documents as uneven as the tales, standard deviations of
     0.003 to 0.03 bits per character between documents and of 0.003 to 0.006 between seeds: with as
-    many seeds in both arms, varying alike, 94 to 97.5 % of intervals covered the difference and at
-    most 6 % of arms without one were called different. Wider, up to 98.4 %, where nothing varies
-    but each document by itself from seed to seed. Narrower, with false claims in the rest: 91 to 95
-    % with two seeds an arm if one arm's vary three times as much or more, 94 % with three; two
-    seeds against five, 93 % where seeds dominate and 88 to 95 % if the two vary three times as much
-    or more; 89 to 92 % with one seed if the difference grows with the length of a document or is
+    many seeds in both arms, varying alike, 94 to 97.5% of intervals covered the difference and at
+    most 6% of arms without one were called different. Wider, up to 98.4%, where nothing varies
+    but each document by itself from seed to seed. Narrower, with false claims in the rest: 91 to
+    95% with two seeds an arm if one arm's vary three times as much or more, 94% with three; two
+    seeds against five, 93% where seeds dominate and 88 to 95% if the two vary three times as much
+    or more; 89 to 92% with one seed if the difference grows with the length of a document or is
     skewed among documents. Folds: ``experiments/log/2026-11-29-the-map.md`` has their coverage.
     """
     difference, low, high, p = _resample([first, second], [1, -1], units, folds)

@@ -92,7 +92,7 @@ class Column {
         this.take(text.endsWith(" ") ? text + token.replace(/^ /, "") : text + token)
       })
       add.disabled = /^<.+>$/.test(token) // stands for other text
-      add.append(made("small", ` ${(100 * chance).toFixed(1)} %`))
+      add.append(made("small", ` ${(100 * chance).toFixed(1)}%`))
       item.append(add)
       return item
     }))

@@ -110,7 +110,7 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
 
 def rounded(values: Any) -> np.ndarray:
     """float16, rounded to 6 of the 10 bits of its fraction: pages are a fifth smaller. In the four
-    models of docs/example, bits per character change by less than 0.01 %."""
+    models of docs/example, bits per character change by less than 0.01%."""
     return (np.array(values, "<f2").view("<u2") + np.uint16(8) & np.uint16(0xFFF0)).view("<f2")
 
 

@@ -102,7 +102,7 @@ class Comparison:
 
     def plot(self, axes: "Axes | None" = None) -> "Axes":
         """Draw the bits per character of each model on the same text with Matplotlib, and their
-        95 % intervals.
+        95% intervals.
 
         Args:
             axes: where to draw; new axes if None.
@@ -375,7 +375,7 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     table = Table(title="bits per character", title_justify="left", box=None)
     table.add_column("model", no_wrap=True)
     labels = (PART_LABELS[part] for part in parts)
-    for column in (*labels, f"{PART_LABELS[report.part]}, 95 %"):
+    for column in (*labels, f"{PART_LABELS[report.part]}, 95%"):
         table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"

@@ -29,7 +29,7 @@ class Row(BaseModel, allow_inf_nan=False, populate_by_name=True):
 
 
 class Bits(Row):
-    """What held-out text costs under a part of a model, mean over seeds, with a 95 % interval."""
+    """What held-out text costs under a part of a model, mean over seeds, with a 95% interval."""
 
     model: float
     spelling: float

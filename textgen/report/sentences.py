@@ -116,7 +116,7 @@ def difference(contrast: schema.ContrastRow) -> str:
         if not low < 0 < high:
             return unknown
         fewer = f"{-low:.3f} fewer bits per character for {first} to {high:.3f} fewer for {second}"
-        return f"{unknown}: the 95 % interval runs from {fewer}"
+        return f"{unknown}: the 95% interval runs from {fewer}"
     if contrast.verdict is Verdict.EQUAL:
         return f"{first} and {second} are equal to within {MARGIN:g} bits per character"
     better, worse = (first, second) if winner(contrast) == first else (second, first)
@@ -165,7 +165,7 @@ def caveat(contrast: schema.ContrastRow) -> str:
     low, high = contrast.low or 0.0, contrast.high or 0.0
     if contrast.verdict is not Verdict.EQUAL:
         low, high = sorted((abs(low), abs(high)))
-    bounds = f"Between {low:.3f} and {high:.3f} with 95 % confidence".replace("-", "−")
+    bounds = f"Between {low:.3f} and {high:.3f} with 95% confidence".replace("-", "−")
     documents = f"{bounds}, over {contrast.documents} held-out {contrast.tested_on}"
     small = f" Less than {MARGIN:g} would count as no difference."
     small *= contrast.verdict is not Verdict.EQUAL and low < MARGIN

@@ -10,7 +10,7 @@ timed_on = "tales"                # of several texts: where an update is timed
 [budget]
 seconds = 180                     # or characters, or updates; the same for every arm. Another axis
                                   # if it is a list: [20, 60, 180]
-parameters = 1_500_000            # optional: every arm must have as many, within 2 %
+parameters = 1_500_000            # optional: every arm must have as many, within 2%
 [texts.tales]                     # optional axis
 set = ["corpus.kind=lovecraft"]   # chooses corpus, split and language
 sizes = [145_000, "all"]          # optional: in place of the study's
@@ -80,7 +80,7 @@ class Budget:
         seconds: time of each training, converted into updates once for each arm.
         characters: characters seen in each training, repeats included.
         updates: number of updates of each training.
-        parameters: number of parameters of every arm, within 2 %.
+        parameters: number of parameters of every arm, within 2%.
 
     Raises:
         ValueError: not exactly one of the three, or amounts that do not rise.
