@@ -1,6 +1,7 @@
 """The language of a text: detected by script and words, or stated."""
 
 import json
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -183,8 +184,15 @@ def test_a_document_in_another_language_is_named_with_its_part(tmp_path, part):
     everything = "".join(texts.values())
     assert (found["documents"], found["characters"]) == (11, len(everything))
     assert found["words"] == sum(len(text.split()) for text in texts.values())
-    rates = [*found["outside_vocabulary"].values()]
-    assert rates == sorted(rates)
+    known, out = (
+        Counter(w for name in found["names"][own] for w in texts[name.removesuffix(".txt")].split())
+        for own in ("train", "test")
+    )
+    out += Counter(w for n in found["names"]["validation"] for w in texts[n[:-4]].split())
+    assert found["words_that_occur_once"] == sum(n == 1 for n in (known + out).values())
+    for least in (1, 5):
+        share = sum(n for word, n in out.items() if known[word] < least) / out.total()
+        assert found["outside_vocabulary"][str(least)] == pytest.approx(share)
 
 
 def test_of_several_languages_that_of_most_is_the_corpus_and_without_one_nothing_is_foreign():

@@ -161,6 +161,7 @@ def test_a_model_without_a_network_is_as_good_within_the_margin():
     best = SimpleNamespace(label="4-gram", part="counts", test=SimpleNamespace(total=1.70))
     arms = [SimpleNamespace(name=b, total=b) for b in words]
     report = SimpleNamespace(references=[best], scored=arms, margin=0.01)
+    assert sentences.without_network(report).keys() == words.keys()
     for bits, said in sentences.without_network(report).items():
         assert said.endswith(f" {words[bits]} {bits}.")
 

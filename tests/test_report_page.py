@@ -121,7 +121,7 @@ def test_one_thing_of_several_is_shown_and_the_address_keeps_the_choice(shown):
         for number in range(len(select.options)):
             select.select_by_index(number)
             displayed = [e.is_displayed() for e in driver.find_elements("css selector", blocks)]
-            assert displayed == [place == number for place in range(len(displayed))]
+            assert displayed == [place == number for place in range(len(select.options))]
     address = driver.current_url
     driver.get("about:blank")
     driver.get(address)

@@ -5,7 +5,6 @@ import contextlib
 import errno
 import importlib
 import io
-import itertools
 import json
 import os
 import pkgutil
@@ -93,6 +92,7 @@ def test_text_is_generated(textgen, finished_run):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_run_that_was_ended_ends_the_same(textgen, experiment_file, tmp_path, temporary):
     """A step that is compiled at every update would take a process minutes."""
     settings = "deterministic=true threads=2 updates=299 validations=10".split()
@@ -295,8 +295,7 @@ def test_a_terminal_never_stands_still_and_a_pipe_gets_lines(textgen, experiment
             times.append(time.monotonic())
     os.close(main)
     assert running.wait() == 0, seen.decode(errors="replace")
-    still = [max(0, after - before - 5) for before, after in itertools.pairwise(times)]
-    assert sum(still) < 0.1 * (times[-1] - times[0])  # the machine may be busy
+    assert len(times) > 2 * (times[-1] - times[0])  # the bars move, on a busy machine as well
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")  # the cursor is back
     experiment_file.write_text(text.replace("updates = 60", "updates = 2"))
     piped = textgen("run", experiment_file, "--overwrite").out
@@ -333,6 +332,13 @@ def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, 
     with pytest.raises(TextgenError, match="cannot replace the one that it starts from"):
         package.train(after.folder, more=1, **again)
     assert Run(after.folder).history
+
+
+def test_a_decoder_is_trained_by_the_binary_loss_and_reported(finished_run):
+    decoder = 'objective={kind="encoder_decoder",read=8,write=4}'
+    metrics = Run(finished_run("char", decoder, "training.loss=binary")).metrics
+    assert len(metrics.test.model_bits_by_position) == 4
+    assert metrics.training.final_loss < 1  # of each of the tokens that could come
 
 
 def test_another_text_or_model_or_an_unfinished_run_is_not_trained_on(finished_run, tmp_path):

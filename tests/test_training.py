@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import math
 import shutil
 import threading
 import time
@@ -120,6 +121,32 @@ def test_training_on_goes_on_with_the_batches_and_masks_after_the_last_ones(tmp_
     for two, one, repeated in zip(*(n.get_weights() for n in (both, long, again)), strict=True):
         np.testing.assert_allclose(two, one, atol=1e-6)
         assert not np.allclose(repeated, one, atol=1e-6)
+
+
+def test_dropout_clipping_decay_and_the_rate_of_tables_change_an_update(tmp_path):
+    model = {**EMBEDDED, "ngrams": NGrams((2,), 20)}
+    first = new_model(NEXT, CODEC.size, scale=1.0, **model)
+    table = next(i for i, w in enumerate(first.weights) if w.shape == (20, 6))
+
+    def change(name, dropout=0.0, **given):
+        plain = {"optimizer": "sgd", "schedule": "constant", "warmup": 0.0, "clip_norm": 0.0}
+        settings = Training(**{**plain, "updates": 1, "batch": 4, "validations": 1, **given})
+        network, _ = fit(tmp_path / name, settings, start=(first, 0), dropout=dropout, **model)
+        pairs = zip(network.get_weights(), first.get_weights(), strict=True)
+        return [after - before for after, before in pairs]
+
+    plain, dropped = (change(f"{d}", d, learning_rate=1.0) for d in (0.0, 0.5))
+    assert not np.allclose(plain[table - 1], dropped[table - 1])
+    clipped = change("clipped", learning_rate=1.0, clip_norm=1e-3)
+    clipped.pop(table)  # which has rates of its own
+    assert math.sqrt(sum(np.sum(c**2) for c in clipped)) == pytest.approx(1e-3, rel=1e-3)
+    decayed = change("decayed", optimizer="adamw", learning_rate=1e-3, weight_decay=500.0)
+    for weights, change_ in zip(first.weights, decayed, strict=True):
+        if "recurrent" in weights.path and "kernel" in weights.path:
+            np.testing.assert_allclose(change_, -0.5 * weights.numpy(), atol=2e-3)
+    slow, fast = (change(f"r{rate}", learning_rate=0.1, table_rate=rate)[table] for rate in (1, 10))
+    np.testing.assert_allclose(fast, 10 * slow, atol=1e-5)
+    assert np.abs(slow).max() > 1e-3
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd"])

@@ -75,6 +75,9 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     assert "pieces of the same texts" in same_works(corpora[0])
     assert len(corpora[0].test) >= ENOUGH
     assert {ran.experiment(arm).sampling.prompts for arm in ran.arms} == {("",)}
+    where = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    trying.try_texts(folder, language="Basque", overwrite=True, **where)
+    assert {study[1].experiment(arm).language for arm in ran.arms} == {"eu"}
 
 
 def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from unittest.mock import Mock
 
 import pytest
@@ -11,6 +11,7 @@ from conftest import write_experiment
 from textgen import cli
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
+from textgen.data.loading import load_corpus
 from textgen.studies import tuning
 from textgen.studies.study import load_study
 from textgen.training import trial
@@ -155,8 +156,12 @@ def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, o
 def test_a_training_is_scored_by_all_of_the_validation_text(study, monkeypatch):
     experiment = load_experiment(study.parent / "char.toml", ["training.updates=10"])
     monkeypatch.setattr(trial, "subtract_preparation_time", lambda settings, seconds: settings)
+    monkeypatch.setattr(trial, "load_corpus", lambda e: replace(load_corpus(e), test=[]))
     figures = trial.train_and_score(experiment, span=8)
     assert figures["window"] == 8
+    subwords = "tokenizer={kind='subwords',size=300}"
+    of_subwords = load_experiment(study.parent / "char.toml", ["training.updates=1", subwords])
+    assert trial.train_and_score(of_subwords, span=40)["window"] < 30  # tokens, not characters
     assert figures["updates"] == 10
     assert figures["bits"] == pytest.approx(figures["curve"][-1], abs=0.2)
     monkeypatch.setattr(trial.loop, "train", Mock(side_effect=Diverged("no number")))

@@ -258,6 +258,8 @@ def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path, monkeypa
     assert [text[a:b] for a, b in zip(frame.start, frame.end, strict=True)] == text.split()
     assert frame.occurrences.tolist()[0] > 0
     assert frame.frequency_bits.isna().tolist() == [n == 0 for n in frame.occurrences]
+    shares = frame.occurrences[frame.occurrences > 0] / run.training_words.total()
+    np.testing.assert_allclose(2.0 ** -frame.frequency_bits.dropna(), shares)
     total = run.score(text)["parts"]["network"]
     summed = frame.network_gap_bits.sum() + frame.network_word_bits.sum()
     assert 0 <= total["total"] - summed <= total["end"]
@@ -273,6 +275,10 @@ def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path, monkeypa
             np.testing.assert_allclose(table[f"word_{column}"][:5], alone[column], atol=1e-5)
             np.testing.assert_allclose(joined[column][2:], alone[column], atol=1e-5)
             assert f"char_{column}" in table
+    textgen("score", word, "--text", text, "--words=one.csv")
+    one = pd.read_csv(tmp_path / "one.csv")
+    assert one.item.tolist() == [1] * len(frame)
+    np.testing.assert_allclose(one.network_word_bits, frame.network_word_bits, atol=1e-5)
     assert run.words("") == []
     lost = Mock(side_effect=TextgenError("no such file"))
     monkeypatch.setattr(Run, "corpus", property(lost))
