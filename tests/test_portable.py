@@ -24,7 +24,8 @@ from textgen.models.objectives import NextToken
 from textgen.report.page import render_page
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.pieces import FIRST_OWN
-from textgen.tokenizers.rare_words import Spell, Unk, completed
+from textgen.tokenizers.rare_word_vectors import Neighbour
+from textgen.tokenizers.rare_words import Drop, Spell, Unk, completed
 from textgen.tokenizers.signatures import Signature
 from textgen.tokenizers.spelling import OWN_WORDS
 from textgen.tokenizers.subwords import Subwords
@@ -251,6 +252,9 @@ def test_what_has_no_counterpart_says_so():
         (LSTM(units=(6, 6), normalisation="layer"), Characters(), "normalised layers"),
         (Transformer(units=(8, 8)), Characters(), "ransformer"),
         (LSTM(units=(6,)), Subwords(model="unigram", size=280), "Unigram subwords"),
+        (LSTM(units=(6,)), Words(minimum_count=6, rare_words=Drop()), "policy drop"),
+        (LSTM(units=(6,)), Words(minimum_count=6, rare_words=Neighbour(epochs=1)), "neighbour"),
+        (LSTM(units=(6,), members=2), Characters(), "nsemble|members"),
     ):
         with pytest.raises(TextgenError, match=rf"(?s)runs/m.*{message}"):
             portable.portable_model(untrained_run(backbone, tokenizer.fit([TEXT])))
