@@ -69,8 +69,8 @@ LEAD, COUNTED = ("words", "characters"), ("words", "characters", "with_counts")
 OVER_SPELL, FREQUENT = ("words", "word_spell"), (*LEAD, "frequent")
 SPELL, MIDWAY = ("word_spell", "characters"), ("word_spell", "words + characters")
 SPELLING = "of the lead of `words`, what n-grams, listed words and endings are worth"
-# Words, words that the network spells, and characters: of the study, with a shorter window, and of
-# another backbone
+FORMS = "as in the study", "characters with a window of 64", "another backbone"
+# Words, words that the network spells, and characters in these forms
 TRIPLES = {
     "": ("words", "word_spell", "characters"),
     "s": ("words", "word_spell", "characters_64"),
@@ -125,8 +125,8 @@ def outcome(quantity: Quantity, prediction: Prediction, cell: CellRecord) -> str
     """What became of a prediction: of its range, and of its sign where there is one."""
     value = quantity.measure(cell)
     range_ = "in the range" if prediction.low <= value <= prediction.high else "missed the range"
-    if quantity.whole or not prediction.sign:
-        return range_
+    if not prediction.sign or quantity.whole:
+        return range_ if quantity.whole else f"{range_}, no sign predicted"
     found = difference(cell, *quantity.arms)
     low, high = sorted(prediction.sign * end for end in (found.low, found.high))
     none = low > -NO_DIFFERENCE and high < NO_DIFFERENCE
@@ -185,8 +185,9 @@ def claim_table() -> str:
     """What became of the claim's parts (rows) on the unseen text: as it is, with the shorter window
     and with the other backbone."""
     own, parts = rows(), ("words lead", "without n-grams", "by more than half of the lead")
-    table = [[p, *(" ".join(row[-2:]) for row in own[i:9:3])] for i, p in enumerate(parts)]
-    head = [UNSEEN, "as in the study", "characters with a window of 64", "another backbone"]
+    said = [f"{value}: {outcome.partition(', ')[2]}" for *_, value, outcome in own[:9]]
+    table = [[part, *said[i::3]] for i, part in enumerate(parts)]
+    head = [UNSEEN, *FORMS]
     return markdown_table(head, table) + "\n"
 
 
@@ -211,30 +212,26 @@ def finding(part: str = "network") -> str:
         f"**After three minutes on one core ({core}){given}, word networks need fewer bits per "
         f"character than character networks on {said[0]}.** Word networks that spell rare words "
         f"without n-grams need fewer on {said[1]}, and keep {min(shares):.0%} to "
-        f"{max(shares):.0%} of the lead.\n"
+        f"{max(shares):.0%} of the lead where words lead.\n"
     )
 
 
-def kept_table() -> str:
-    """Of the networks' lead of words over characters, what the networks that spell keep."""
-    cells, table = records(), []
-    ends = list(dict.fromkeys(name.partition("-")[2] for name in cells))
-    for text in dict.fromkeys(cell.text for cell in cells.values()):
-        found = [cells.get(f"{text}-{end}") for end in ends]
-        leads = [c and [difference(c, *of).difference for of in (LEAD, SPELL)] for c in found]
-        table.append([text, *(f"{own[1] / own[0]:.0%}" if own else "" for own in leads)])
-    return markdown_table(["text", *ends], table) + "\n"
-
-
-def training_table() -> str:
-    """Of every arm: its parameters on the tales, and the updates of its runs on whole texts."""
-    cells, table = late().values(), []
-    for arm in ARMS:
-        found = [c.arms[arm] for c in cells]
-        made = sorted(run["updates"] for own in found for run in own["runs"])
-        counts = (found[0]["plan"][key] for key in ("parameters", "updates"))
-        table.append([f"`{arm}`", *(f"{count:,}" for count in (*counts, made[0], made[-1]))])
-    head = ["network", "parameters", "updates planned", "made, least", "most"]
+def shares_table() -> str:
+    """Of the networks' lead of words over characters, what the networks that spell keep, by text
+    and triple; behind it, the shares for which spelling networks are not told apart from such a
+    mixture of the other two (Fieller 1954), to a fiftieth, from −100% to 200%."""
+    table = []
+    for text, cell in late().items():
+        folds, row = np.array([fold for fold, *_ in cell.documents["test"]]), [text]
+        for triple in TRIPLES.values():
+            w, s, c = (_bits(cell, arm, "network") for arm in triple)
+            mixed = {k: c + k / 50 * (w - c) for k in range(-50, 101)}
+            tested = {k: compare_arms(s, m, cell.units(), folds) for k, m in mixed.items()}
+            held = [k / 50 for k, found in tested.items() if found.low <= 0 <= found.high]
+            share = (c - s).sum() / (c - w).sum()
+            row.append(f"{share:.0%} ({min(held):.0%} to {max(held):.0%})")
+        table.append(row)
+    head = ["text", *FORMS]
     return markdown_table(head, table) + "\n"
 
 
