@@ -97,7 +97,7 @@ def test_a_missing_tagger_is_named_with_how_to_install_it(monkeypatch):
         ("de", "auto", "in German.*python -m spacy download de_core_news_sm"),
         ("eu", "auto", 'in Basque.*if there is one.*"unk"'),
         (UNKNOWN, "auto", 'an unknown language.*language = "en"'),
-        ("en", "en_no_such_model", 'en_no_such_model.*pip install.*kind = "unk"'),
+        ("en", "en_no_such_model", 'en_no_such_model.*download en_no_such_model.*kind = "unk"'),
     ):
         tagger = words(rare_words={"kind": "pos", "model": model})
         with pytest.raises(TextgenError, match=f"(?s){message}"):

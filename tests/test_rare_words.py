@@ -190,8 +190,8 @@ def test_weights_that_are_not_those_published_are_refused(monkeypatch, tmp_path)
     assert tagging.find_tagger("auto", "en")[0] == name
     with pytest.raises(TextgenError, match=f"{name} 3.8.0.*changed"):
         tagging.tag_pieces([], name)
-    with pytest.raises(TextgenError, match=r"German[\s\S]*download de_core_news_sm"):
-        tagging.tag_pieces([], "de_core_news_sm")
+    with pytest.raises(TextgenError, match=r"German[\s\S]*download de_core_news_lg"):
+        tagging.tag_pieces([], "de_core_news_lg")
     with pytest.raises(TextgenError, match="download en_core_web_lg"):
         tagging.find_tagger("en_core_web_lg", "en")
     other.rename(tmp_path / "en_core_web_sm-3.7.1")  # whose weights nobody has written down

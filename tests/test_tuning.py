@@ -129,7 +129,7 @@ def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
     assert [t for t in after.trials if t.seconds == 1][:12] == before.trials[:12]
     assert sum(e.training.seconds == 1 for e in trained) == 4
     study.write_text(STUDY.replace("settings = 6", "settings = 4"))
-    with pytest.raises(TextgenError, match="settings differ"):
+    with pytest.raises(TextgenError, match="other settings"):
         tune(study)
     assert len(tune(study, overwrite=True).costs(1)["wide"]) == 4
 

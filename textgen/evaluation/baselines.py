@@ -358,7 +358,7 @@ def check_size(reads_bytes: bool, corpus: Corpus) -> None:
         TextgenError: a compressor would take too long, or n-grams too much memory.
     """
     characters, documents = count_characters(corpus.train), len(corpus.test)
-    much = f"n-grams of {characters:,} characters take too much memory"
+    much = f"n-grams of {characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}: too large"
     if reads_bytes:
         much = f"{documents} times {characters:,} characters of training text take too long"
     limit = MAX_COMPRESSED_BYTES // (documents + 1) if reads_bytes else MAX_NGRAM_CHARACTERS
