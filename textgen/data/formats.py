@@ -28,7 +28,7 @@ BLOCKS = set(
     "p div h1 h2 h3 h4 h5 h6 li tr br hr blockquote pre section article table ul ol dl dt dd head "
     "figure figcaption header footer td th caption address l lg ab sp stage lb pb cell item".split()
 )
-# Of a Word document: neither moved away, nor ruby, in a text box, or made by Word, as contents are.
+# What is read of a Word document: nothing moved away, no ruby, no text box, no table of contents.
 SHOWN = "not(ancestor::w:moveFrom | ancestor::w:rt | ancestor::w:txbxContent"
 SHOWN += " | ancestor::w:sdt[w:sdtPr/w:docPartObj])"
 CONTAINER = "META-INF/container.xml"

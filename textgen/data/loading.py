@@ -202,7 +202,7 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
     """Sentences, each with what to do."""
     warnings, number = list[str](), len(corpus.test)
     if number < MIN_TEST_DOCUMENTS:
-        advice = "Use more text, or cut it into blocks, as textgen try: --set split.method=blocks"
+        advice = "Use more text, or cut it into blocks (as try does): --set split.method=blocks"
         if experiment.split.folds:
             advice = "Use more text, or compare the runs of all folds"
         if corpus.given:

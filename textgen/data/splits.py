@@ -369,7 +369,7 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
         if {"train"} < set(parts.values()):
             beside = [name for name in names if name not in parts]
             if beside:
-                message = f"corpus: {few([*parts])} are named like split parts, {few(beside)} not"
+                message = f"corpus: {few([*parts])} are named like split parts, not {few(beside)}"
                 hint = 'set [corpus] pattern, list documents in [split], or draw: method = "hash"'
                 raise TextgenError(message, hint=hint)
             return parts
