@@ -27,7 +27,7 @@ from textgen.tokenizers.pieces import FIRST_OWN
 from textgen.tokenizers.rare_word_vectors import Neighbour
 from textgen.tokenizers.rare_words import Drop, Spell, Unk, completed
 from textgen.tokenizers.signatures import Signature
-from textgen.tokenizers.spelling import OWN_WORDS
+from textgen.tokenizers.spelling import MIN_TYPES_FOR_OWN_MODEL
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.words import Words
 
@@ -110,7 +110,8 @@ TOKENIZERS = {
 def fitted(kind):
     """A tokenizer of a text with so many rare words that some classes have n-grams of their own."""
     draw = random.Random(4)
-    invented = {"".join(draw.choices("abdeln", k=draw.randint(2, 9))) for _ in range(4 * OWN_WORDS)}
+    number = 4 * MIN_TYPES_FOR_OWN_MODEL
+    invented = {"".join(draw.choices("abdeln", k=draw.randint(2, 9))) for _ in range(number)}
     texts = [*(made_up(60, seed) for seed in range(4)), " ".join(sorted(invented)) + " Aab LED"]
     texts.append("a\n\n\nb\ufeff\x85\x85b" * 90)  # what is white space to some
     return TOKENIZERS[kind].fit(texts, [f"{made_up(60, 5)} nabbed led, Bean ab"], 1)

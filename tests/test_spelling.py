@@ -351,5 +351,5 @@ def test_bits_told_are_those_of_each_word_given_the_others():
         for number, share in zip(of, (0.4, 0.6), strict=True):
             others = (number - 1 + strength * share) / (whole[context] - 1 + strength)
             expected += number * math.log2(others / share) if number else 0.0
-    assert signatures.bits_told(part, whole) == pytest.approx(expected)
-    assert signatures.bits_told(whole, whole) == 0
+    assert signatures.information_gain(part, whole) == pytest.approx(expected)
+    assert signatures.information_gain(whole, whole) == 0

@@ -31,13 +31,13 @@ BOUNDARY_REACH = 5_000
 # Blocks of test text: seven can answer three questions. More, where each has so many characters.
 MIN_TEST_BLOCKS, MAX_TEST_BLOCKS, BLOCK_CHARACTERS = 8, 12, 4_000
 # Names of files and folders that say which part they are.
-CUSTOMARY = {
+CONVENTIONAL_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val", "dev"), "validation"),
     "test": "test",
 }
 # ``train.txt``, ``ptb.valid.txt``, ``wiki.test.tokens``.
-PART_FILE = re.compile(rf"(|.*[._/-])({'|'.join(CUSTOMARY)})(|\..*)", re.DOTALL)
+PART_FILE = re.compile(rf"(|.*[._/-])({'|'.join(CONVENTIONAL_NAMES)})(|\..*)", re.DOTALL)
 # What the name of a document that was cut out of a larger file ends with.
 PIECE_NUMBER = re.compile(r"(#\d+)+$")
 
@@ -351,8 +351,8 @@ def listed_parts(names: Sequence[str], settings: Split) -> dict[str, str]:
 def customary_parts(names: Sequence[str]) -> dict[str, str]:
     """The part of every document of a corpus whose names say it; empty if they do not.
 
-    They do if a training part and a held-out part go by :data:`CUSTOMARY` names, as files that are
-    otherwise called alike or as folders.
+    They do if a training part and a held-out part go by :data:`CONVENTIONAL_NAMES`, as files that
+    are otherwise called alike or as folders.
 
     Raises:
         TextgenError: there are such names and others, or several sets of them.
@@ -362,9 +362,9 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
         file = PIECE_NUMBER.sub("", name).lower()
         folder, inside, _ = file.partition("/")
         if match := PART_FILE.fullmatch(file):
-            sets.setdefault((match[1], match[3]), {})[name] = CUSTOMARY[match[2]]
-        elif inside and folder in CUSTOMARY:
-            sets.setdefault((), {})[name] = CUSTOMARY[folder]
+            sets.setdefault((match[1], match[3]), {})[name] = CONVENTIONAL_NAMES[match[2]]
+        elif inside and folder in CONVENTIONAL_NAMES:
+            sets.setdefault((), {})[name] = CONVENTIONAL_NAMES[folder]
     for parts in sets.values():
         if {"train"} < set(parts.values()):
             beside = [name for name in names if name not in parts]

@@ -2,7 +2,7 @@
 // words of the class and of character n-grams. A word is a string of codes: 0 begins and ends it, 1 stands for
 // a character that training never saw, and 2 and up for those of the alphabet.
 
-const END = "\0", OTHER = "\x01", FIRST_CODE = 2, OWN_WORDS = 200, LONGEST_WORD = 200, TRIES = 100
+const END = "\0", OTHER = "\x01", FIRST_CODE = 2, MIN_TYPES_FOR_OWN_MODEL = 200, LONGEST_WORD = 200, TRIES = 100
 const CHARACTER_BITS = Math.log2(0x110000)
 
 const sum = numbers => numbers.reduce((a, b) => a + b, 0)
@@ -135,7 +135,7 @@ class Speller {
     const counts = new Map(Object.entries(this.examples[name] ?? {}).map(([word, count]) => [this.code(word), count]))
     const spelled = model => outside(model, this.vocabulary, this.beginnings[name])
     const known = counts.size && this.pooled ? pool(counts) : null
-    const own = counts.size >= OWN_WORDS ? spelled(this.nGrams([...counts.keys()])) : null
+    const own = counts.size >= MIN_TYPES_FOR_OWN_MODEL ? spelled(this.nGrams([...counts.keys()])) : null
     const weights = this.weights[name] ?? this.weights[""], all = [known, own, spelled(this.shared)]
     const parts = all.map((part, i) => [weights[i], part]).filter(([weight, part]) => weight && part)
     const total = sum(parts.map(([weight]) => weight))

@@ -379,7 +379,7 @@ class TokenizerConfig(Protocol):
         """The fitted tokenizer from its ``state()``."""
 
 
-def with_pace(tokenizer: Any, texts: Sequence[str]) -> Any:
+def with_characters_per_token(tokenizer: Any, texts: Sequence[str]) -> Any:
     """A fitted tokenizer, a dataclass, that knows its characters per token in the first texts."""
     texts = texts[:MEASURED_TEXTS]
     tokens = sum(len(tokenizer.encode(text, training=True).tokens) for text in texts)

@@ -27,7 +27,7 @@ AS_IT_IS, CAPITALISED, UPPER_CASED = SIGNS = "\ue000\ue001\ue002"
 MODIFIERS = {CAPITALISED: CAPITAL, UPPER_CASED: UPPER}
 SHAPES = {AS_IT_IS: "", CAPITALISED: "Aa", UPPER_CASED: "AA"}
 MAX_LETTERS, LEAST = 4, 30  # of an ending, and how many words should have it
-OTHERS, STRENGTH = 1000, 20.0  # words that are contexts by themselves; see bits_told
+OTHERS, STRENGTH = 1000, 20.0  # words that are contexts by themselves; see information_gain
 
 
 class Backwards(Form):
@@ -143,7 +143,7 @@ def telling_beginnings(
         for beginning, of in words.items():
             parent = longest_of(beginning)
             part = counts(of[own[of] == parent])
-            options.append((sum(map(bits_told, part, whole[parent])), beginning))
+            options.append((sum(map(information_gain, part, whole[parent])), beginning))
         gain, best = max(options, key=lambda option: option[0])  # the shortest of equals
         if gain <= 0:
             break
@@ -153,7 +153,7 @@ def telling_beginnings(
     return found
 
 
-def bits_told(part: np.ndarray, whole: np.ndarray) -> float:
+def information_gain(part: np.ndarray, whole: np.ndarray) -> float:
     """By how many bits it is shorter to say which words are of a part if their contexts are known.
     Each word is predicted from all others, the share in its context drawn towards that in the
     whole as by :data:`STRENGTH` words.

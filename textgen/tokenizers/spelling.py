@@ -45,7 +45,7 @@ from textgen.tokenizers.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
 ORDERS = (4, 5, 6, 7)
-OWN_WORDS = 200  # a class has a character model of its own from so many different words on
+MIN_TYPES_FOR_OWN_MODEL = 200  # different words of a class that has a character model of its own
 DISCOUNTS = tuple((np.arange(1, 20) / 20).tolist())
 STRENGTHS = tuple((2.0 ** np.arange(-2, 11)).tolist())
 # of the squared distance from USUAL_CACHE, in ln θ and log-odds of d, against nats
@@ -276,7 +276,7 @@ class Speller:
         beginnings = [b.translate(self._codes) for b in self.form.beginnings(name)]
         members = {self._encode(w): n for w, n in self.examples.get(name, {}).items()}
         pool = Pool(members, self._size) if members and self.pooled else None
-        own = self._n_grams(sorted(members)) if len(members) >= OWN_WORDS else None
+        own = self._n_grams(sorted(members)) if len(members) >= MIN_TYPES_FOR_OWN_MODEL else None
         return pool, own and own.within(beginnings), self._components("")[-1].within(beginnings)
 
     def _n_grams(self, words: Sequence[str]) -> OutOfVocabulary:

@@ -55,7 +55,7 @@ class Subwords:
         alphabet = "".join(sorted(characters))
         segments = chain.from_iterable(_split(text, frozenset(alphabet))[::2] for text in texts)
         learnt = train_subwords(segments, self.model, self.size)
-        return base.with_pace(SubwordTokenizer(learnt, alphabet), texts)
+        return base.with_characters_per_token(SubwordTokenizer(learnt, alphabet), texts)
 
     def load(self, state: dict[str, Any]) -> "SubwordTokenizer":
         """The fitted tokenizer from its ``state()``."""

@@ -54,7 +54,7 @@ class Whitespace:
             )
             speller = fit_speller(*hidden, **fitted.spelling_settings(token))
             fitted.spelling[name] = speller.state()
-        return base.with_pace(fitted, texts)
+        return base.with_characters_per_token(fitted, texts)
 
     def load(self, state: dict[str, Any]) -> "WhitespaceTokenizer":
         """The fitted tokenizer from its ``state()``."""

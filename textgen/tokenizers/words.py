@@ -25,7 +25,12 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count, Plugin
 from textgen.tokenizers import base
-from textgen.tokenizers.base import BOUNDARY, EncodedDocument, PlaceholderTokenizer, with_pace
+from textgen.tokenizers.base import (
+    BOUNDARY,
+    EncodedDocument,
+    PlaceholderTokenizer,
+    with_characters_per_token,
+)
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
@@ -72,7 +77,8 @@ class Words:
         validation = [(pieces, vocabulary.rare(pieces)) for pieces in held_out]
         data = PolicyTrainingData(training, validation, vocabulary, seed, self.language)
         policy = self.rare_words.fit(data)
-        return with_pace(WordTokenizer(vocabulary, policy, self.segmenter, self.language), texts)
+        tokenizer = WordTokenizer(vocabulary, policy, self.segmenter, self.language)
+        return with_characters_per_token(tokenizer, texts)
 
     def _vocabulary(self, documents: Iterable[Iterable[str]], characters: Set[str]) -> Vocabulary:
         counts = Counter(chain.from_iterable(documents))
