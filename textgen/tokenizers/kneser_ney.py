@@ -23,8 +23,8 @@ from textgen.tokenizers.base import BOUNDARY
 # D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
 # token is frequent; KenLM's choice too
 FALLBACK = (0.5, 1.0, 1.5)
-# What the weights of three components are drawn towards, as by half a word; and as by how many
-# words or contexts those of a class are drawn towards those of all.
+# The prior of the weights of three components, worth half a word; and the pseudo-count that pulls
+# the weights of a class towards the shared ones.
 THIRDS, WEIGHTS_PRIOR = (1 / 3, 1 / 3, 1 / 3), 20.0
 
 
