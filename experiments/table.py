@@ -209,12 +209,12 @@ def _chosen(own: Grid, end: str) -> dict[str, str]:
     return {name: name.removesuffix(f"-{end}") for name in own.cells if name.endswith(end)}
 
 
-def grid_bits_table(name: str, end: str = "", part: str = "network") -> str:
-    """Bits per character of a grid's arms (rows) in its cells whose names end with ``end``."""
+def grid_bits_table(name: str, end: str = "") -> str:
+    """Bits per character of a grid's networks (rows) in its cells whose names end with ``end``."""
     own = grid(name)
-    cells, curves = _chosen(own, end), own.curves()
+    cells, bits = _chosen(own, end), own.curves()
     arms = {arm: None for cell in cells for arm in own.cells[cell].arms}
-    rows = [[f"`{arm}`", *(f"{curves[cell, arm, part]:.3f}" for cell in cells)] for arm in arms]
+    rows = [[f"`{arm}`", *(f"{bits[cell, arm, 'network']:.3f}" for cell in cells)] for arm in arms]
     return table("|".join(["arm", *cells.values()]), rows)
 
 

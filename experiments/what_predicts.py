@@ -42,9 +42,13 @@ def _bits(cell: CellRecord, arms: str, part: str) -> np.ndarray:
     return np.mean([cell.bits(arm, part).sum(axis=2) for arm in arms.split(" + ")], axis=0)
 
 
-def difference(cell: CellRecord, first: str, second: str, part: str = "network") -> Difference:
+def _compared(cell: CellRecord, first: np.ndarray, second: np.ndarray) -> Difference:
     folds = np.array([fold for fold, *_ in cell.documents["test"]])
-    return compare_arms(_bits(cell, first, part), _bits(cell, second, part), cell.units(), folds)
+    return compare_arms(first, second, cell.units(), folds)
+
+
+def difference(cell: CellRecord, first: str, second: str, part: str = "network") -> Difference:
+    return _compared(cell, _bits(cell, first, part), _bits(cell, second, part))
 
 
 class Quantity(NamedTuple):
@@ -188,8 +192,7 @@ def claim_table() -> str:
     own, parts = rows(), ("words lead", "without n-grams", "by more than half of the lead")
     said = [f"{value}: {outcome.partition(', ')[2]}" for *_, value, outcome in own[:9]]
     table = [[part, *said[i::3]] for i, part in enumerate(parts)]
-    head = [UNSEEN, *FORMS]
-    return markdown_table(head, table) + "\n"
+    return markdown_table([UNSEEN, *FORMS], table) + "\n"
 
 
 def late() -> dict[str, CellRecord]:
@@ -199,7 +202,7 @@ def late() -> dict[str, CellRecord]:
 
 def finding(part: str = "network") -> str:
     """What the networks of all texts, alone or with counts, say in two sentences. Shares are of
-    the leads on English texts, the only ones that have narrow intervals."""
+    the leads on English texts."""
     cells, said, found = late(), list[str](), list[list[Difference]]()
     for pair in (LEAD, SPELL):
         found.append([difference(cell, *pair, part) for cell in cells.values()])
@@ -224,17 +227,15 @@ def shares_table() -> str:
     mixture of the other two (Fieller 1954), to a fiftieth, from −100% to 200%."""
     table = []
     for text, cell in late().items():
-        folds, row = np.array([fold for fold, *_ in cell.documents["test"]]), [text]
+        row = [text]
         for triple in TRIPLES.values():
             w, s, c = (_bits(cell, arm, "network") for arm in triple)
-            mixed = {k: c + k / 50 * (w - c) for k in range(-50, 101)}
-            tested = {k: compare_arms(s, m, cell.units(), folds) for k, m in mixed.items()}
+            tested = {k: _compared(cell, s, c + k / 50 * (w - c)) for k in range(-50, 101)}
             held = [k / 50 for k, found in tested.items() if found.low <= 0 <= found.high]
             share = (c - s).sum() / (c - w).sum()
             row.append(f"{share:.0%} ({min(held):.0%} to {max(held):.0%})")
         table.append(row)
-    head = ["text", *FORMS]
-    return markdown_table(head, table) + "\n"
+    return markdown_table(["text", *FORMS], table) + "\n"
 
 
 def where_table(first: str, second: str) -> str:

@@ -184,11 +184,11 @@ def test_a_document_in_another_language_is_named_with_its_part(tmp_path, part):
     everything = "".join(texts.values())
     assert (found["documents"], found["characters"]) == (11, len(everything))
     assert found["words"] == sum(len(text.split()) for text in texts.values())
-    known, out = (
-        Counter(w for name in found["names"][own] for w in texts[name.removesuffix(".txt")].split())
-        for own in ("train", "test")
-    )
-    out += Counter(w for n in found["names"]["validation"] for w in texts[n[:-4]].split())
+    counts = {
+        own: Counter(word for name in names for word in texts[name.removesuffix(".txt")].split())
+        for own, names in found["names"].items()
+    }
+    known, out = counts["train"], counts["validation"] + counts["test"]
     assert found["words_that_occur_once"] == sum(n == 1 for n in (known + out).values())
     for least in (1, 5):
         share = sum(n for word, n in out.items() if known[word] < least) / out.total()

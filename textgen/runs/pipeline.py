@@ -136,9 +136,9 @@ def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
     TextgenError: the run in ``training.start`` is of another text, tokenizer or network.
     """
     before, now = run.experiment.resolved, job.experiment.resolved
-    texts, hashes = (dict(run.metrics.corpus), job.loaded.description), ("sha256", "split_sha256")
+    corpus, text = dict(run.metrics.corpus), job.loaded.description
     same = {
-        "text": all(texts[0][each] == texts[1][each] for each in hashes),
+        "text": all(corpus[key] == text[key] for key in ("sha256", "split_sha256")),
         "tokenizer": run.tokenizer_state == json.loads(json.dumps(prepared.tokenizer.state())),
         "network": all(before[part] == now[part] for part in ("objective", "backbone")),
     }
