@@ -10,10 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import in_turn, load_progress, made_up, new_model, small_experiment, tiny_experiment
 from gensim.test.utils import datapath
 
@@ -33,7 +31,7 @@ from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoi
 from textgen.training.loop import Hooks, new_network, train
 from textgen.training.planning import Validation, characters_per_update, updates_of
 from textgen.training.preparation import prepare, subtract_preparation_time
-from textgen.training.step import Schedule, Step, binary_cross_entropy
+from textgen.training.step import Schedule, Step
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
@@ -359,13 +357,6 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(folder, monkeypatch):
     with pytest.raises(TextgenError, match="No space left"):
         save_checkpoint(folder, {"v0": np.arange(4)}, Progress(updates=2))
     assert {path: path.read_bytes() for path in folder.iterdir()} == files
-
-
-def test_the_binary_loss_is_keras_own_over_one_hot_targets():
-    logits = tf.random.stateless_normal((3, 4, 9), [1, 2])
-    labels = tf.random.stateless_uniform((3, 4), [1, 2], 0, 9, dtype=tf.int32)
-    expected = keras.losses.binary_crossentropy(tf.one_hot(labels, 9), tf.nn.softmax(logits))
-    np.testing.assert_allclose(binary_cross_entropy(labels, logits), expected, rtol=1e-5)
 
 
 def words(corpus_folder, **tables):

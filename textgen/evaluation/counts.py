@@ -25,7 +25,7 @@ from textgen.evaluation import pitman_yor
 from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.pitman_yor import ContextCounts, Counted, PitmanYor
 from textgen.tokenizers.base import BOUNDARY
-from textgen.tokenizers.kneser_ney import mixture_weights
+from textgen.tokenizers.kneser_ney import find, mixture_weights
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.
 MAX_CHARACTERS = 4_000_000
@@ -94,10 +94,9 @@ class TrainingCounts:
 
     def _number(self, before: np.ndarray, tokens: np.ndarray, length: int) -> np.ndarray:
         """Numbers of n-grams of a length, from those of all but their last tokens."""
-        keys = self._keys[length - 1]
         wanted = np.where(before == UNSEEN, UNSEEN, before * self._size + tokens)
-        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[places] == wanted, places, UNSEEN)
+        places, known = find(self._keys[length - 1], wanted)
+        return np.where(known, places, UNSEEN)
 
     def counts(self, tokens: np.ndarray) -> ContextCounts:
         """What has followed the context of each of (n,) tokens of a document and its end mark."""

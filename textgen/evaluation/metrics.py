@@ -18,9 +18,11 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+from scipy.special import rel_entr
 
 from textgen.core.settings import lookup, plugin_table
 from textgen.data.language import WORD, language_name, word_list
+from textgen.tokenizers.kneser_ney import find
 
 # textgen's own metrics have no kinds: all of them are always measured.
 TABLE: dict[str, str] = {}
@@ -113,11 +115,8 @@ class Human:
         on stand in a document."""
         if (by_words, n) not in self._ngrams:
             hashes = [ngram_hashes(self._codes(s, by_words), n) for s in self.samples]
-            hashes.append(np.zeros(1, np.uint64))  # searched only for a place: never empty
-            self._ngrams[by_words, n] = np.sort(np.concatenate(hashes))
-        known = self._ngrams[by_words, n]
-        wanted = ngram_hashes(self._codes(sample, by_words), n)
-        return known[np.searchsorted(known, wanted).clip(max=len(known) - 1)] == wanted
+            self._ngrams[by_words, n] = np.sort(np.concatenate([np.zeros(0, np.uint64), *hashes]))
+        return find(self._ngrams[by_words, n], ngram_hashes(self._codes(sample, by_words), n))[1]
 
     def _codes(self, sample: Sample, by_words: bool) -> np.ndarray:
         if by_words:
@@ -393,17 +392,13 @@ class LettersDivergence:
         known = np.array(self._counts(human.letters, human))
         p = ratio(total, total.sum(-1, keepdims=True))
         q = ratio(known, known.sum())
-        divergence = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
-        return {"letters_divergence": np.maximum(divergence, 0)}
+        nats = (rel_entr(p, (p + q) / 2) + rel_entr(q, (p + q) / 2)).sum(-1) / 2
+        return {"letters_divergence": np.maximum(nats / np.log(2), 0)}
 
     def _counts(self, letters: Counter[str], human: Human) -> list[float]:
         """How often each letter of the training text occurs, then how often the rest do."""
         counts = [letters[letter] for letter in human.letters]
         return [*counts, letters.total() - sum(counts)]
-
-
-def _entropy(p: np.ndarray) -> np.ndarray:
-    return -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
 
 
 class Figure(NamedTuple):

@@ -137,9 +137,9 @@ class KneserNeyModel(NamedTuple):
             reached = before[rows] >= length
             rows, context = rows[reached], context[reached]
             earliest = stream[rows + 1 - length] if length else 0
-            context, known = _find(level.contexts, context * self.size + earliest)
+            context, known = find(level.contexts, context * self.size + earliest)
             rows, context = rows[known], context[known]  # no longer context is known either
-            gram, known = _find(level.grams, context * self.size + tokens[rows])
+            gram, known = find(level.grams, context * self.size + tokens[rows])
             result[rows] *= level.backoff[context]
             result[rows[known]] += level.seen[gram[known]]
         return result
@@ -198,7 +198,7 @@ def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np
     return stream, np.arange(1, len(stream)) - np.repeat(starts, lengths)
 
 
-def _find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where (n,) keys stand in a sorted table, and whether they do."""
     if not len(table):
         return np.zeros_like(keys), np.zeros(len(keys), dtype=bool)

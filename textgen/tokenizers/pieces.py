@@ -49,7 +49,7 @@ PIECE = regex.compile(
 # characters of scripts without spaces between words: those of Chinese and Japanese, and those that
 # Unicode Standard Annex #14 calls "complex-context dependent", of Thai, Lao, Khmer, Burmese …
 UNSEGMENTED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Line_Break=SA}]"
-_letters = regex.compile(r"[\p{L}\p{M}]+")
+LETTERS = regex.compile(r"[\p{L}\p{M}]+")
 MARK = MARKS[:-1]
 _mark = regex.compile(MARK, regex.VERSION1)
 _stretches = regex.compile(f"((?!{MARK}){UNSEGMENTED}(?:{UNSEGMENTED}|{MARK})*)", regex.VERSION1)
@@ -151,11 +151,6 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
         else:
             words.append(word)
     return words
-
-
-def only_letters(word: str) -> bool:
-    """Whether a word consists of letters and their combining marks."""
-    return _letters.fullmatch(word) is not None
 
 
 class RareWord(NamedTuple):

@@ -164,7 +164,7 @@ class Neighbour(VectorPolicy):
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         rare = rare_types(data)
-        known = [word for word in data.vocabulary.cores if word_pieces.only_letters(word)]
+        known = [word for word in data.vocabulary.cores if word_pieces.LETTERS.fullmatch(word)]
         if not known:
             message = "no known word of letters can stand in for a rare one"
             hint = "lower tokenizer.minimum_count, or use another policy or more text"

@@ -36,6 +36,7 @@ from itertools import count, product, starmap
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import logit
 
 from textgen.tokenizers import base
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, DocumentCounts, unseen_character
@@ -510,12 +511,8 @@ def tuned_word_cache(documents: Sequence[Classed], masses: np.ndarray) -> WordCa
 
     def cost(cache: WordCache) -> float:
         distance = math.log(cache.strength / USUAL_CACHE.strength) ** 2
-        distance += (_log_odds(cache.discount) - _log_odds(USUAL_CACHE.discount)) ** 2
+        distance += (logit(cache.discount) - logit(USUAL_CACHE.discount)) ** 2
         held, left = cache.shares(*seen)
         return CACHE_PRIOR * distance - np.log(np.maximum(held + left * masses, 1e-300)).sum()
 
     return min(starmap(WordCache, product(DISCOUNTS, STRENGTHS)), key=cost)
-
-
-def _log_odds(share: float) -> float:
-    return math.log(share / (1 - share))

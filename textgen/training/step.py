@@ -119,7 +119,9 @@ class Step:
             features, after = self.objective.features(self.network, spans, state, training=True)
             losses = nats = self._output.loss(features, labels, self._tail_share)
             if self.settings.loss == "binary":
-                losses = binary_cross_entropy(labels, self._output(features))
+                chances = tf.nn.softmax(self._output(features))
+                hits = tf.one_hot(labels, self._output.size)
+                losses = keras.losses.binary_crossentropy(hits, chances)
             loss = tf.reduce_sum(losses * there) / count
         weights = [w.value for w in self.weights], [rows.table.value for rows in self.tables]
         dense, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
@@ -165,16 +167,6 @@ class Step:
     def _variables(self) -> list[Any]:
         squares = [rows.squares for rows in self.tables]
         return [*self.network.variables, *self.optimizer.variables, *squares, *self._states]
-
-
-def binary_cross_entropy(labels: Any, logits: Any) -> Any:
-    """Keras' ``binary_crossentropy`` of a softmax against a one-hot target, (B, T) nats.
-
-    The mean over the V outputs of −[y ln p + (1 − y) ln(1 − p)], p cut off at 1e-7 as in Keras.
-    """
-    p = tf.clip_by_value(tf.nn.softmax(logits), 1e-7, 1 - 1e-7)
-    hit = tf.one_hot(labels, tf.shape(logits)[-1])
-    return -tf.reduce_mean(hit * tf.math.log(p) + (1 - hit) * tf.math.log1p(-p), axis=-1)
 
 
 class Schedule(optimizers.schedules.LearningRateSchedule):
