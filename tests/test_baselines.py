@@ -255,9 +255,11 @@ def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
         PPMd().sizes_behind(training, texts)
 
 
-def test_every_file_that_a_program_leaves_is_paid_for():
-    write = "[open(f'part{i}', 'wb').write(bytes(50)) for i in range(2)]"
-    command = Command(f'{sys.executable} -S -c "{write}" {{input}}')
+def test_every_file_that_a_program_leaves_is_paid_for(tmp_path, monkeypatch):
+    (tmp_path / "a folder").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a folder"))
+    write = "import sys; [open(f'{sys.argv[2]}{i}', 'wb').write(bytes(50)) for i in range(2)]"
+    command = Command(f'{sys.executable} -S -c "{write}" {{input}} {{output}}')
     assert command.compressed_size(b"") == 100
 
 

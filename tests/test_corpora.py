@@ -67,6 +67,7 @@ def test_only_line_ends_change_whatever_the_encoding(tmp_path, text, encoded_as,
         (Folder(".", pattern="*.md"), b"text", r"no file matches '\*.md'; found: (.*, )?1 \.txt"),
         (Folder("."), "hello".encode("utf-16-be"), r"a\.txt: not utf-8(.|\n)*utf-16"),
         (Folder(".", encoding="utf-8"), b"abc \xff def", r"a\.txt.*byte 4 is 0xff"),
+        (Folder("."), ("schön " * 999).encode() + b"\xc3", r"not utf-8 text: byte 6993 is 0xc3"),
         (Folder("."), b"\x89PNG\r\n\x1a\n\x00\x01\xff\xfe\xfd" * 50, r"a\.txt.*text"),
         (Folder(".", pattern="lin*"), b"text", "link: no such file"),
         (Folder(".", pattern="caf*"), b"text", "not UTF-8"),
@@ -308,6 +309,7 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
 
 RUN = "<w:r><w:t>{}</w:t></w:r>"
 MARKED_UP = [  # as Word has it, last first
+    '<w:p><w:r><w:t>a</w:t><w:br w:type="page"/><w:t>page</w:t></w:r></w:p>',
     f"<w:p><w:moveFrom>{RUN.format('away')}</w:moveFrom></w:p>",
     f"<w:p><w:r><w:ruby><w:rt>{RUN.format('kan')}</w:rt><w:rubyBase>{RUN.format('Han')}"
     "</w:rubyBase></w:ruby></w:r></w:p>",
@@ -355,7 +357,9 @@ def write_epub(path, package="OEBPS/book.opf", first="first.xhtml", **more):
 
 def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch):
     write_docx(tmp_path / "house.docx")
-    lines = "A new name\nHan\nThe house\nIt stood there. Alone.\nleft\nright\nThe end.\ntall\n"
+    lines = (
+        "A new name\nHan\na\npage\nThe house\nIt stood there. Alone.\nleft\nright\nThe end.\ntall\n"
+    )
     assert read_text(tmp_path / "house.docx") == lines
     monkeypatch.setitem(sys.modules, "docx", None)
     with pytest.raises(TextgenError, match=r"\[formats\]"):
@@ -371,10 +375,12 @@ def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch)
         ("a.xhtml", f"{XHTML}<p>don&rsquo;t caf&eacute;&mdash;a&nbsp;b</p>", "don’t café—a b\n"),
         ("b.html", "<table><tr><td>left<td>right</table><ruby>x<rt>y</ruby>", "left\nright\nx\n"),
         ("tei.xml", f"{TEI}<p>In <title>Hamlet</title>.</p></text></TEI>", "I\nIn Hamlet.\n"),
+        ("old.html", "<p>It\x92s\x85", "It’s…\n"),  # as browsers read Latin-1
+        ("open.html", "<p><font>Text" * 300, "Text\n" * 300),
     ],
 )  # fmt: skip
 def test_the_text_of_a_page_is_read_and_nothing_else(tmp_path, name, content, text):
-    (tmp_path / name).write_text(content, encoding="utf-8")
+    (tmp_path / name).write_text(content, encoding="latin-1" if name == "old.html" else "utf-8")
     assert read_text(tmp_path / name) == text
 
 

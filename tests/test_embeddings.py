@@ -91,7 +91,7 @@ def test_a_file_is_read_as_gensim_reads_it_compressed_or_not(tmp_path, path):
     (source,) = vectors.extra_data
     assert all(part in source for part in (path.name, f"{len(rows)} of {len(WORDS)} tokens"))
     packed = tmp_path / f"{path.name}.gz"
-    packed.write_bytes(gzip.compress(path.read_bytes()))
+    packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + path.read_bytes()))
     unpacked = File(packed).vectors(WORDS, DOCUMENTS, WIDTHS[path], 1)
     assert (unpacked.matrix == vectors.matrix).all()
     content = packed.read_bytes()
@@ -123,4 +123,7 @@ def test_what_is_damaged_or_not_vectors_is_refused(tmp_path):
         *(Path(datapath(name)).read_bytes() for name in BINARY),
     ):  # fmt: skip
         (tmp_path / "vectors").write_bytes(content)
-        refused(tmp_path / "vectors")
+        assert "None" not in refused(tmp_path / "vectors")
+    for name in ("v.zst", "v.lz4", "v.xz"):  # unpacked by what is not installed, or damaged
+        (tmp_path / name).write_bytes(b"\xfd7zXZ\0" * 9)
+        refused(tmp_path / name)

@@ -152,6 +152,14 @@ def test_standard_input_that_is_no_text_is_refused(trained, textgen, monkeypatch
     textgen("score", trained.folder, "--file", "-", code=2, said="standard input")
 
 
+def test_bytes_of_standard_input_are_read_as_those_of_a_file(trained, textgen, monkeypatch):
+    for content, code in ((b"\xef\xbb\xbfThe old\r\n", 0), (b"caf\xe9", 2)):
+        stream = io.TextIOWrapper(io.BytesIO(content), "ascii", errors="surrogateescape")
+        monkeypatch.setattr("sys.stdin", stream)
+        printed = textgen("score", trained.folder, "--file", "-", "--json", code=code).out
+        assert not printed or json.loads(printed)["characters"] == len("The old\n")
+
+
 def test_every_split_of_the_text_can_be_scored(trained, textgen):
     for split in ("train", "validation", "test"):
         found = json.loads(textgen("score", trained.folder, "--split", split, "--json").out)

@@ -254,6 +254,13 @@ def test_blocks_are_drawn_of_what_is_not_named(part):
     assert [d.name for d in getattr(parts, part)] == ["d4"]
     drawn = "validation" if part == "test" else "test"
     assert {d.name.split("#")[0] for d in getattr(parts, drawn)} > {"d0", "d8"}
+    assert ("between" in parts.division) is False
+
+
+def test_pieces_of_documents_that_belong_together_are_not_divided():
+    documents = documents_of(*[9_000] * 9)
+    with pytest.raises(TextgenError, match="one group is divided: d1#"):
+        divide(documents, Split(method="blocks", groups=(("d1", "d2"),)))
 
 
 def test_no_split_counts_the_characters_of_a_document_for_every_other(monkeypatch):

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import errno
 import json
+import lzma
 import threading
 import zipfile
 import zlib
@@ -16,7 +17,7 @@ from typing import Any
 # read is checked before it is used.
 UNREADABLE = (
     *(OSError, EOFError, ValueError, OverflowError, RecursionError, MemoryError),
-    *(csv.Error, zipfile.BadZipFile, zlib.error),
+    *(csv.Error, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 MAX_MESSAGE_CHARACTERS = 1600
 Say = Callable[[str], object]  # called with a line for people

@@ -32,6 +32,8 @@ BLOCKS = set(
 SHOWN = "not(ancestor::w:moveFrom | ancestor::w:rt | ancestor::w:txbxContent"
 SHOWN += " | ancestor::w:sdt[w:sdtPr/w:docPartObj])"
 CONTAINER = "META-INF/container.xml"
+# what pages in Latin-1 have where Latin-1 has nothing, as browsers show it
+WINDOWS = {i: bytes([i]).decode("cp1252", "replace") for i in range(0x80, 0xA0)}
 
 
 def is_formatted(path: Path) -> bool:
@@ -82,7 +84,10 @@ def _docx(path: Path) -> list[str]:
 
     with zipfile.ZipFile(path) as archive:
         _check_size(archive)
-    paragraphs = docx.Document(str(path)).element.body.xpath(f".//w:p[{SHOWN}]")
+    body = docx.Document(str(path)).element.body
+    for end in body.xpath(".//w:br"):
+        end.attrib.clear()  # of a page or a column: as that of a line
+    paragraphs = body.xpath(f".//w:p[{SHOWN}]")
     runs = (paragraph.xpath(f".//w:r[{SHOWN}]") for paragraph in paragraphs)
     return [_joined("".join(run.text for run in line) for line in runs)]
 
@@ -137,7 +142,8 @@ def _html_tree(data: bytes) -> Any:
         return _xml(data)  # XHTML, where case and empty elements are as they are written
     except etree.XMLSyntaxError:
         utf8 = data.decode("utf-8", "ignore").encode() == data  # else the page names its encoding
-        return html.document_fromstring(data, html.HTMLParser(encoding="utf-8" if utf8 else None))
+        parser = html.HTMLParser(encoding="utf-8" if utf8 else None, huge_tree=True)
+        return html.document_fromstring(data, parser)
 
 
 def _text_of(root: Any) -> str:
@@ -166,7 +172,7 @@ def _text_of(root: Any) -> str:
 
 
 def _one_space(text: str | None) -> str:
-    return re.sub(r"\s+", " ", text or "")
+    return re.sub(r"\s+", " ", (text or "").translate(WINDOWS))
 
 
 def _joined(lines: Iterable[str]) -> str:

@@ -39,7 +39,7 @@ CONVENTIONAL_NAMES = {
 # ``train.txt``, ``ptb.valid.txt``, ``wiki.test.tokens``.
 PART_FILE = re.compile(rf"(|.*[._/-])({'|'.join(CONVENTIONAL_NAMES)})(|\..*)", re.DOTALL)
 # What the name of a document that was cut out of a larger file ends with.
-PIECE_NUMBER = re.compile(r"(#\d+)+$")
+PIECE_NUMBER = re.compile(r"(#\d+)+( \(its first [\d,]+ characters\))?$")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     for part, share in (("test", settings.test), ("validation", settings.validation)):
         if isinstance(share, float) and train and not parts[part]:
             whole = documents if settings.folds else train
-            shares[part] = share * count_characters(whole) / count_characters(train)
+            shares[part] = share * (count_characters(whole) / count_characters(train))
     if shares:
         drawn = "by a hash of the names" if assigned else ""
         if contiguous or (assigned and len(train) == 1):
@@ -96,7 +96,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             drawn += ", validation text first" * (settings.first == "validation")
         elif settings.method == "blocks":
             parts |= _blocks(train, shares)
-            drawn = "into blocks, with validation text between training and test text"
+            between = ", with validation text between training and test text"
+            drawn = "into blocks" + between * (len(shares) > 1)
         else:
             parts |= _by_hash(train, settings, shares)
         how += f"; {' and '.join(shares)} from the training text, " * bool(assigned) + drawn
@@ -106,12 +107,15 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             message = f"split: no text for the {part} part among {of}"
             hint = "at least three documents or groups are needed; kind=file cuts a file into many"
             raise TextgenError(message, hint)
-    part_of = {d.name: part for part in PARTS for d in parts[part]}
-    for group in settings.groups:
-        names = {part: [name for name in group if part_of.get(name) == part] for part in PARTS}
+    for group in map(set, settings.groups):
+        names = {
+            part: [d.name for d in parts[part] if group & {d.name, PIECE_NUMBER.sub("", d.name)}]
+            for part in PARTS
+        }
         divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]
         if len(divided) > 1:
-            raise TextgenError(f"split.groups: one group is divided: {', '.join(divided)}")
+            message = f"split.groups: one group is divided: {', '.join(divided)}"
+            raise TextgenError(message, "keep its documents whole, in one part, or drop the group")
     unit = "pieces" if one_text or settings.method == "blocks" else "documents"
     return Division(**parts, division=how, unit=unit, given=bool(assigned) and not settings.folds)
 

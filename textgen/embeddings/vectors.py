@@ -140,7 +140,7 @@ class File:
         try:
             read = read_vectors(self.path, width, wanted)
             checksum = sha256_of(self.path)
-        except UNREADABLE as error:
+        except (*UNREADABLE, ImportError) as error:  # the latter of .zst and the like
             problem = getattr(error, "strerror", None) or str(error)
             hint = f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
             hint += "[backbone] embedding_size to their width"
@@ -263,7 +263,7 @@ def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarr
             if not np.isfinite(vectors[word]).all():
                 raise ValueError(f"a vector with numbers that are not finite: {word!r}")
     if number < (announced or 1):
-        raise ValueError(f"{number} vectors, where the first line announces {announced}")
+        raise ValueError(f"{number} vectors, where {announced or 1} are expected")
     return vectors
 
 
@@ -271,5 +271,5 @@ def _lines(path: Path) -> Iterator[str]:
     """The lines that are not empty, without white space at their ends."""
     from gensim.utils import open as open_vectors  # decompresses
 
-    with open_vectors(str(path), "rt", encoding="utf-8", errors="backslashreplace") as stream:
+    with open_vectors(str(path), "rt", encoding="utf-8-sig", errors="backslashreplace") as stream:
         yield from (stripped for line in stream if (stripped := line.rstrip()))

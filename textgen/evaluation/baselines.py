@@ -232,10 +232,9 @@ class Command(Compressor):
         with tempfile.TemporaryDirectory() as folder:
             text = Path(folder, "text")
             text.write_bytes(data)
-            command = self.command.replace("{output}", f"{folder}/compressed")
+            command = self.command.replace("{output}", "compressed").replace("{input}", text.name)
             try:
-                call = [part.replace("{input}", str(text)) for part in shlex.split(command)]
-                subprocess.run(call, cwd=folder, capture_output=True, check=True)
+                subprocess.run(shlex.split(command), cwd=folder, capture_output=True, check=True)
                 files = [file for file in Path(folder).rglob("*") if file.is_file()]
                 if size := sum(file.stat().st_size for file in files if file != text):
                     return size

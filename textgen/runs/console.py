@@ -341,7 +341,7 @@ def read_passage(text: str | None, file: Path | None) -> str:
     """The text of ``--text`` or ``--file``."""
     if file == Path("-"):
         try:
-            text = sys.stdin.read()
+            text = io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig").read()
         except (AttributeError, UnicodeDecodeError):  # closed, or of another encoding
             raise TextgenError("--file -: standard input is not UTF-8 text") from None
     elif file is not None:

@@ -88,21 +88,16 @@ def prepared_folder(folder: Path, experiment: Experiment, overwrite: bool) -> It
             progress elsewhere.
     """
     with take_folder(folder, "another process is working here", f"wait, or {RENAME}"):
-        _check_free(folder, experiment, overwrite)
+        content = [path for path in folder.iterdir() if path.name != LOCK and path.suffix != ".new"]
+        if content and not (folder / "experiment.toml").exists():
+            raise TextgenError(f"{folder} is not a run of textgen: nothing was changed", RENAME)
+        if is_finished(folder) and not overwrite:
+            hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
+            raise TextgenError(f"{folder} holds a finished run", hint)
+        begun = (folder / CHECKPOINT_FILE).exists() and not overwrite
+        if begun and not _same(folder, experiment):
+            raise begun_error(folder, "of a different experiment")
         yield
-
-
-def _check_free(folder: Path, experiment: Experiment, overwrite: bool) -> None:
-    content = [path for path in folder.iterdir() if path.name != LOCK and path.suffix != ".new"]
-    if content and not (folder / "experiment.toml").exists():
-        raise TextgenError(f"{folder} is not a run of textgen: nothing was changed", RENAME)
-    if overwrite:
-        return
-    if is_finished(folder):
-        hint = f"{RENAME} to keep both, or {OVERWRITE} to train again"
-        raise TextgenError(f"{folder} holds a finished run", hint)
-    if (folder / CHECKPOINT_FILE).exists() and not _same(folder, experiment):
-        raise begun_error(folder, "of a different experiment")
 
 
 def begun_error(folder: Path, what: str) -> TextgenError:
