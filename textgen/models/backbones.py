@@ -95,12 +95,8 @@ class Backbone:
             raise ValueError("tied_output needs projection = false")
 
     def layer(self, units: int, name: str) -> "keras.layers.Layer":
-        """One Keras layer: (B, T, n) float32, states → (B, T, units) float32, states."""
-        raise NotImplementedError
-
-    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
-        """Of what a layer carries from token to token, without the batch; the first is its output
-        at the last position."""
+        """One Keras layer: (B, T, n) float32, states → (B, T, units) float32, states, of which the
+        first is the output at the last position; ``get_initial_state(B)`` returns those before."""
         raise NotImplementedError
 
     def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
@@ -157,11 +153,6 @@ class Recurrent(Backbone):
 
     normalisation: Literal["none", "layer", "batch"] = "none"
 
-    states: ClassVar[int]  # vectors that a layer carries from token to token
-
-    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
-        return ((units,),) * self.states
-
     def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
         import keras
 
@@ -182,7 +173,6 @@ class LSTM(Recurrent):
 
     forget_bias: bool = False
 
-    states: ClassVar[int] = 2
     portable_cell: ClassVar[str | None] = "lstm"
 
     def layer(self, units: int, name: str) -> "keras.layers.Layer":
@@ -196,7 +186,6 @@ class GRU(Recurrent):
     """Layers of gated recurrent units (Cho et al. 2014): three products and one state per
     unit, where an LSTM has four products and two states."""
 
-    states: ClassVar[int] = 1
     portable_cell: ClassVar[str | None] = "gru"
 
     def layer(self, units: int, name: str) -> "keras.layers.Layer":
@@ -211,7 +200,6 @@ class MinGRU(Recurrent):
     and candidate see the input alone, h[t] = (1 − z[t]) h[t−1] + z[t] c[t], so that a whole window
     is computed at once; a single layer is linear in its state."""
 
-    states: ClassVar[int] = 1
     portable_cell: ClassVar[str | None] = "mingru"
 
     def layer(self, units: int, name: str) -> "keras.layers.Layer":
@@ -256,10 +244,6 @@ class Transformer(Backbone):
         from textgen.models.transformer import Block
 
         return Block(self, units, name)
-
-    def state_shapes(self, units: int) -> tuple[tuple[int, ...], ...]:
-        past = (self.heads(units), self.context - 1, self.head_size)
-        return (units,), past, past, (1,)
 
     def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
         import keras

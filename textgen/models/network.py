@@ -118,10 +118,10 @@ class LayeredNetwork(Network):
         return () if self.ngrams is None else (self.ngrams.table,)
 
     def initial_state(self, batch: int) -> State:
-        shapes = [self.config.state_shapes(units) for units in self.config.units]
+        state = [tuple(layer.get_initial_state(batch)) for layer in self.recurrent]
         if self.ngrams is not None:
-            shapes.append(((self.ngrams.context,),))
-        return [tuple(tf.zeros((batch, *shape)) for shape in layer) for layer in shapes]
+            state.append((tf.zeros((batch, self.ngrams.context)),))
+        return state
 
     def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
         x, last_tokens = inputs, state[len(self.recurrent) :]

@@ -235,6 +235,9 @@ class MinGRULayer(keras.layers.Layer):
         self.gate_candidate = dense_layer(2 * self.units, shape[-1], "gate_candidate")
         self.built = True
 
+    def get_initial_state(self, batch: int) -> Tensors:
+        return [tf.zeros((batch, self.units))]
+
     def call(self, x: Tensor, initial_state: Tensors, training: bool = False) -> Tensors:
         gate, candidate = tf.split(self.gate_candidate(x), 2, axis=-1)
         update = tf.sigmoid(gate)

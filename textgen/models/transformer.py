@@ -55,6 +55,10 @@ class Block(keras.layers.Layer):
             self.fitted = dense(self.units, shape[-1], "fitted")
         self.built = True
 
+    def get_initial_state(self, batch: int) -> Tensors:
+        past = (batch, self.heads, self.context - 1, self.size)
+        return [tf.zeros(shape) for shape in ((batch, self.units), past, past, (batch, 1))]
+
     def call(self, x: Tensor, initial_state: Tensors, training: bool = False) -> Tensors:
         """(B, T, n) float32, state → (B, T, units) float32, and the tensors of the state after."""
         _, *state = initial_state
