@@ -83,6 +83,24 @@ def test_a_lead_on_a_model_without_chance_is_as_uncertain_as_the_seeds():
     row = building.reference_row(Reference("r", "r", "", test={"counts": tested}), [arm])
     assert row.leads["a"].low < row.leads["a"].difference < 0 < row.leads["a"].high
 
+    row = building.reference_row(
+        Reference("r", "r", "", test={"counts": tested[:3]}),
+        [ns(name="a", bits=bits[:, :3], units=arm.units[:3], fold_of=None)],
+    )
+    assert "(too few documents for an interval)" in sentences.leads(row)
+
+
+@pytest.mark.parametrize("parts", [("network", "with_cache"), ("network", "network")])
+def test_what_other_parts_chose_and_wrote_is_said(monkeypatch, parts):
+    monkeypatch.setattr(sentences, "spending_cautions", lambda rows: ())
+    both = [ns(sampling=ns(part=part), training=ns(watch="validation")) for part in parts]
+    two = [
+        ns(name=name, part="network", first=ns(experiment=e))
+        for name, e in zip("ab", both, strict=True)
+    ]
+    said = " ".join(map(str, sentences.cautions(two, [], [], [])))
+    assert ("b has sampling.part = with_cache" in said) == (parts[0] != parts[1]) == bool(said)
+
 
 def page_of(comparison):
     return html.unescape((comparison.folder / "index.html").read_text(encoding="utf-8"))
@@ -180,6 +198,8 @@ def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     (curve,), training = planned.curves, arm.first.metrics.training
     assert curve.seconds == [7.0 + 0.25 * updates for updates in curve.updates]
     assert planned.seconds == 7.0 + 0.25 * training.updates
+    training.updates_planned = 9 * training.updates  # it went back to its best weights
+    assert building.arm_row(arm, "", True, plan).seconds == planned.seconds
     assert measured.seconds == training.preparation_seconds + training.seconds
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -186,6 +187,12 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     assert subsets[0] == subsets[1] != subsets[2]
     assert compare_cells(cell, "slow", whole, "char").documents == len(cell.documents["test"])
 
+    written(sizes, texts, ARMS + 'yes = "second is lower"\n')  # asked when all runs are finished
+    made, late = run()
+    assert (made, late.contents.late(late.contents.contrasts[0])[:5]) == ([], " This")
+    written(sizes, texts)
+    run()
+
     # what is on record needs no runs; a lost record is made again
     shutil.rmtree(tmp_path / "runs")
     (cells / "others-all.json").unlink()
@@ -226,7 +233,8 @@ def grid(tmp_path):
     for cell in cells:
         (tmp_path / "cells" / f"{cell.name}.json").write_text(cell.model_dump_json())
     contrasts = [{"first": c.first, "second": c.second} for c in CONTRASTS]
-    contents = {"title": "A & B", "part": "network", "contrasts": contrasts, "timed": {}}
+    timed = {arm: {"declared": [asdict(CONTRASTS[0])]} for arm in ("words", "char")}
+    contents = {"title": "A & B", "part": "network", "contrasts": contrasts, "timed": timed}
     contents |= {"cells": ["small", "large", "missing"], "command": "c", "skipped": {"x": "<why>"}}
     (tmp_path / "grid.json").write_text(json.dumps(contents))
     return Grid(tmp_path)
@@ -262,7 +270,7 @@ def test_the_page_shows_every_cell_and_escapes_text(grid):
     grid.write_page()
     page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))
     for shown in (page, text):
-        assert shown.count("2 of 3 cells") == 1
+        assert shown.count("2 of 3 cells") == shown.count("not in the plan") == 1
         for lead in grid.leads().values():
             d = lead.found
             row = f"{d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f}), {lead.verdict}"

@@ -69,6 +69,14 @@ def test_there_may_be_few_or_many_arms():
         assert Report.model_validate_json(report.model_dump_json(by_alias=True)) == report
 
 
+def test_a_part_favours_an_arm_whoever_leads():
+    report, texts = sample({"a": 1.9, "b": 1.8})
+    (own,) = report.contrasts
+    for change, favoured in ((-0.3, own.first), (0.3, own.second)):
+        own.changes["with_cache"].difference = change
+        assert f"Document caches favour {favoured} by 0.300" in render_page(report, texts)
+
+
 def test_bounds_may_be_open_seeds_of_unequal_length_and_arms_of_other_texts():
     report, texts = plain_sample({"char": 1.906, "word_unk": 1.718, "elsewhere": 1.5})
     report["arms"][0]["test"] |= {"low": None, "high": None}

@@ -257,7 +257,11 @@ def test_only_what_goes_on_when_repeated_says_so(textgen, monkeypatch):
         done = textgen(command, "some.toml", code=130, said="\nstopped")
         assert ("continue" in done.err) == goes_on
         if goes_on:  # what a study has replaced is found again by the same command
-            again = "command without --overwrite" if command == "run" else "repeat the command to"
+            again = (
+                "to restart, or without --overwrite"
+                if command == "run"
+                else "repeat the command to"
+            )
             textgen(command, "some.toml", "--overwrite", code=130, said=again)
 
 
@@ -480,8 +484,9 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     screen.console = Console(file=io.StringIO(), force_terminal=True, width=200)
     screen.loud = screen.console
     loaded = replace(load_corpus(made), division="so", warning=f"{HOSTILE} cannot be reached")
-    screen.corpus(made, loaded)
+    screen.corpus(made, loaded, replace(made, left_out=("settings left out: x",)))
     shown = screen.console.file.getvalue()
+    assert "settings left out: x" in shown  # also of an arm that is not the first
     assert "[bold]b[link=x]" in shown
     assert not re.search("\x1b\\[2J|\x07", shown)
 

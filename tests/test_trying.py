@@ -114,8 +114,10 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
     short, long = (trying.training_seconds(3, 1.5, n) for n in (300_000, 4_000_000))
     assert 60 < short < 90
     assert 20 < long < short
-    with pytest.raises(TextgenError, match=r"at least --minutes [0-9.]+"):
-        trying.training_seconds(3, 1.5, 40_000_000)
+    for characters in range(400_000, 40_000_000, 3_333_333):
+        with pytest.raises(TextgenError, match=r"at least --minutes [0-9.]+") as caught:
+            trying.training_seconds(0.5, 1.5, characters)
+        assert trying.training_seconds(float(caught.value.hint.split()[-1]), 1.5, characters)
 
 
 def test_articles_are_tried_without_the_tales(tmp_path, study, capsys, monkeypatch):

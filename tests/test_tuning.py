@@ -17,6 +17,7 @@ from textgen.studies.study import load_study
 from textgen.training import trial
 
 STUDY = """
+set = ["training.batch=3", "cache.orders=[]"]
 [budget]
 updates = 10
 [arms]
@@ -95,6 +96,7 @@ def test_what_is_tuned_is_best_for_its_arm_and_what_is_matched_costs_all_arms_le
             best = tried.settings[min(costs[arm], key=costs[arm].get)]
             wanted = best if kind == "tuned" else matched
             assert experiment.backbone.units == units
+            assert (experiment.training.batch, experiment.cache.orders != ()) == (3, True)
             assert experiment.objective.window == wanted["span"]
             assert experiment.backbone.dropout == wanted["backbone.dropout"]
     text = (folder / "tune.md").read_text()
@@ -143,6 +145,7 @@ def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
         ("[1, 2]", "[2, 1]", "must be ascending"),
         ("keep = 1", 'matched = ["wild"]', "no arm 'wild'"),
         ('"backbone.dropout"', '"training.seconds"', "the study decides"),
+        ("updates = 10", "updates = [5, 10]", "one text, size, budget"),
         ("[tune.space]", "more = [{space = {drop = [1]}}]\n[tune.space]", "unknown setting"),
     ],
 )

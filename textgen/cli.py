@@ -278,7 +278,7 @@ def run_command(options: argparse.Namespace) -> int:
         hint = ""
         if hasattr(options, "overwrite"):  # these resume what they have begun
             anew = options.overwrite and options.function.endswith((":train", ":tune"))
-            hint = f"; repeat the command{' without --overwrite' * anew} to continue"
+            hint = f"; repeat the command{' to restart, or without --overwrite' * anew} to continue"
         print(f"\nstopped{hint}", file=sys.stderr)
         return 143 if stop.args else 130
     return result if isinstance(result, int) else 0

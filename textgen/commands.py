@@ -9,7 +9,7 @@ from textgen.core.settings import lookup, plugin_table, suggestion
 from textgen.core.system import kind_of
 from textgen.data.language import Language
 from textgen.data.loading import language_warnings, load_corpus
-from textgen.data.statistics import corpus_statistics, print_statistics
+from textgen.data.statistics import corpus_statistics
 from textgen.evaluation import baselines
 from textgen.runs.console import Screen
 from textgen.studies.study import Study
@@ -39,7 +39,7 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
     if json:
         print(json_line(statistics, indent=2))
     else:
-        print_statistics(statistics, documents=Path(corpus).exists())
+        Screen().statistics(statistics, documents=Path(corpus).exists())
 
 
 def baseline(

@@ -207,11 +207,10 @@ def _guess(data: bytes, bad: int) -> str | None:
         blank = (data.count(b" ") + data.count(b"\n")) / 2
         texts = ((name, data.decode(name, "replace")) for name in UNMARKED)
         return next((n for n, t in texts if t.count(" ") + t.count("\n") > blank), None)
-    if bad - len(data[:bad].decode()) > 16:
-        return None  # so many characters of UTF-8 are no chance: it is damaged
     start = max(data.rfind(b"\n", 0, bad) + 1, bad - GUESS_REACH)
     best = from_bytes(data[start : bad + GUESS_REACH]).best()
-    return best.encoding if best else None
+    damaged = bad - len(data[:bad].decode("utf-8", "ignore")) > 16  # no chance, so much UTF-8
+    return best.encoding if best and not damaged else None
 
 
 def read_bytes(path: Path, hint: str = "correct the path") -> bytes:

@@ -141,9 +141,9 @@ def _html_tree(data: bytes) -> Any:
     try:
         return _xml(data)  # XHTML, where case and empty elements are as they are written
     except etree.XMLSyntaxError:
-        utf8 = data.decode("utf-8", "ignore").encode() == data  # else the page names its encoding
-        parser = html.HTMLParser(encoding="utf-8" if utf8 else None, huge_tree=True)
-        return html.document_fromstring(data, parser)
+        # a page that is not UTF-8 names its encoding
+        encoding = "utf-8" if data.decode("utf-8", "ignore").encode() == data else None
+        return html.document_fromstring(data, html.HTMLParser(encoding=encoding, huge_tree=True))
 
 
 def _text_of(root: Any) -> str:

@@ -4,24 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
-from textgen.core.errors import visible
 from textgen.core.experiment import Experiment, resolve_text
-from textgen.data.language import WORD, Language
-from textgen.data.loading import corpus_warnings, load_corpus, split_lines
+from textgen.data.language import WORD
+from textgen.data.loading import corpus_warnings, load_corpus
 
 MINIMUM_COUNTS = (1, 2, 3, 5, 10)
-MAX_SHOWN = 40  # characters of a line of a document
-STATISTICS = """{kind}  {origin}
-licence: {licence}
-sha256 {sha256:.16}…  split {split_sha256:.16}…
-{documents} documents, {characters:,} characters, {distinct_characters} distinct
-{words:,} words, {distinct_words:,} distinct, {words_that_occur_once:,} of them occur once
-train part: {train[documents]} documents, {train[characters]:,} characters
-validation part: {validation[documents]} documents, {validation[characters]:,} characters
-test part: {test[documents]} documents, {test[characters]:,} characters"""
 
 
 def corpus_statistics(settings: Mapping[str, Any] | Experiment) -> dict[str, Any]:
@@ -64,24 +51,3 @@ def corpus_statistics(settings: Mapping[str, Any] | Experiment) -> dict[str, Any
         "read": sorted(read, key=lambda document: document["name"]),
         "warnings": corpus_warnings(experiment, corpus),
     }
-
-
-def print_statistics(statistics: Mapping[str, Any], documents: bool = False) -> None:
-    """The statistics on the terminal, how its ``documents`` begin and end, and the warnings."""
-    outside = statistics["outside_vocabulary"].items()
-    shares = ", ".join(f"{least}: {share:.1%}" for least, share in outside)
-    lines = [
-        *STATISTICS.format(**statistics).split("\n"),
-        f"held-out words outside the vocabulary, by minimum count: {shares}",
-        f"language: {Language(**statistics['language'])}",
-        *split_lines(statistics["names"], statistics.get("division", "")),
-    ]
-    if documents:
-        for document in statistics["read"]:
-            ends = " … ".join(document[end][:MAX_SHOWN] for end in ("first", "last"))
-            lines.append(f"  {document['name']}: {document['characters']:,} characters: {ends}")
-    console = Console(highlight=False)
-    for line in lines:
-        console.print(Text(visible(line)))
-    for warning in statistics["warnings"]:
-        console.print(Text(visible(f"warning: {warning}"), style="bold yellow"))

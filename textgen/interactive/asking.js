@@ -89,7 +89,7 @@ class Column {
     this.next.replaceChildren(...tokens.map(([token, chance]) => {
       const item = made("li"), add = button(visible(token), `${this.model.name}: add ${visible(token)}`, () => {
         this.chosen = true // the focus goes on to the next token
-        this.take(text.endsWith(" ") ? text + token.replace(/^ /, "") : text + token)
+        this.take(text.endsWith(" ") && token !== " " ? text + token.replace(/^ /, "") : text + token)
       })
       add.disabled = /^<.+>$/.test(token) // stands for other text
       add.append(made("small", ` ${(100 * chance).toFixed(1)}%`))

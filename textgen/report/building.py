@@ -124,7 +124,7 @@ def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
     of their hashes, part, seeds × folds, budgets, and whether settings are matched."""
     budgets = [arm.first.experiment.training for arm in arms]
     named = {
-        f"{getattr(own, key):g} {key}" for own in budgets for key in BUDGETS if getattr(own, key)
+        f"{getattr(own, key):.12g} {key}" for own in budgets for key in BUDGETS if getattr(own, key)
     }
     seeds = "/".join(str(n) for n in sorted({len(arm.seeds) for arm in arms}))
     text, split = corpus.sha256[:8], str(corpus.description["split_sha256"])[:8]
@@ -158,7 +158,7 @@ def arm_row(
     seconds, planned = measured, _mean(t.updates_planned for t in training)
     if plan:
         preparation = float(plan["preparation_seconds"])
-        seconds = preparation + planned * plan["seconds_per_update"]
+        seconds = preparation + _mean(t.updates for t in training) * plan["seconds_per_update"]
     parts, validation = dict[str, schema.Bits](), None
     if arm.charged:
         parts = {part: _test_bits(arm.of(part)) for part in arm.parts}

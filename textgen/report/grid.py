@@ -149,6 +149,11 @@ class Contents(Content):
     cells: list[str]
     timed: dict[str, dict[str, Any]]
 
+    def late(self, contrast: Contrast) -> str:
+        """What is said of a question that was not there before the runs."""
+        plans = (self.timed[arm]["declared"] for arm in (contrast.first, contrast.second))
+        return " This question is not in the plan." * any(vars(contrast) not in p for p in plans)
+
 
 class Grid:
     """The cells of a study that are on record.

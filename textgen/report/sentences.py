@@ -229,7 +229,8 @@ def leads(reference: schema.ReferenceRow) -> str:
         more = "fewer" if lead.difference < 0 else "more"
         bounds = sorted(abs(bound) for bound in (lead.low, lead.high) if bound is not None)
         within = lead.low is not None and lead.high is not None and lead.low * lead.high > 0
-        sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else "the interval contains 0"
+        without = "the interval contains 0" if bounds else "too few documents for an interval"
+        sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else without
         bits = f"{abs(lead.difference):.3f} {more} bits per character"
         said.append(f"{needs(arm)} {bits} ({sure}).")
     return " ".join(said)
@@ -261,12 +262,15 @@ def cautions(
     charged = {row.name for row in rows if row.test and row.same_text}
     watched = {arm.name: arm.first.experiment.training.watch for arm in arms}
     watching = [row for row in rows if watched[row.name] == "validation"]
+    parts = {arm.name: f"has sampling.part = {arm.first.experiment.sampling.part}" for arm in arms}
+    unlike = "Weights are chosen, curves drawn and samples written by unlike parts of the models."
     return [
         *spending_cautions(rows),
         *overfitting_cautions(watching),
         *unlike_parts_cautions(rows),
         *unanswered_cautions(declared, charged),
         *disagreement_cautions(tested, arms[0].part),
+        *[schema.Caution(text=unlike, by_arm=parts)] * (len({*parts.values()}) > 1),
     ]
 
 

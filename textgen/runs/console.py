@@ -21,6 +21,7 @@ from textgen.core.errors import TextgenError, json_line, visible
 from textgen.core.experiment import Experiment
 from textgen.core.system import csv_bytes, kind_of, write_file
 from textgen.data.documents import count_characters, read_text
+from textgen.data.language import Language
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
 from textgen.data.splits import few
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
@@ -30,6 +31,15 @@ from textgen.runs.results import Metrics, Records, SplitFigures, figure_table, v
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
+MAX_SHOWN = 40  # characters of a line of a document
+STATISTICS = """{kind}  {origin}
+licence: {licence}
+sha256 {sha256:.16}…  split {split_sha256:.16}…
+{documents} documents, {characters:,} characters, {distinct_characters} distinct
+{words:,} words, {distinct_words:,} distinct, {words_that_occur_once:,} of them occur once
+train part: {train[documents]} documents, {train[characters]:,} characters
+validation part: {validation[documents]} documents, {validation[characters]:,} characters
+test part: {test[documents]} documents, {test[characters]:,} characters"""
 # Between two lines in a pipe, which shows no bar; a study shows those of its runs
 LINE_SECONDS = 7.0
 # Of the sample that is printed at the end
@@ -118,10 +128,29 @@ class Screen:
         if loaded.sample is not loaded.train:
             fitted = sum(document.characters for document in loaded.sample)
             self.say(f"  the tokenizer is fitted on a sample of {fitted:,} characters")
-        warnings = [*experiment.left_out, *corpus_warnings(experiment, loaded)]
+        warnings = corpus_warnings(experiment, loaded)
         for arm in (experiment, *others):
-            warnings += language_warnings(arm.tokenizer, loaded.language)
+            warnings += [*arm.left_out, *language_warnings(arm.tokenizer, loaded.language)]
         for warning in dict.fromkeys(warnings):
+            self.advise(warning)
+
+    def statistics(self, statistics: Mapping[str, Any], documents: bool = False) -> None:
+        """What :func:`textgen.data.statistics.corpus_statistics` has returned, and how its
+        ``documents`` begin and end."""
+        outside = statistics["outside_vocabulary"].items()
+        shares = ", ".join(f"{least}: {share:.1%}" for least, share in outside)
+        lines = [
+            STATISTICS.format(**statistics),
+            f"held-out words outside the vocabulary, by minimum count: {shares}",
+            f"language: {Language(**statistics['language'])}",
+            *split_lines(statistics["names"], statistics.get("division", "")),
+        ]
+        if documents:
+            for document in statistics["read"]:
+                ends = " … ".join(document[end][:MAX_SHOWN] for end in ("first", "last"))
+                lines.append(f"  {document['name']}: {document['characters']:,} characters: {ends}")
+        self.say("\n".join(lines))
+        for warning in statistics["warnings"]:
             self.advise(warning)
 
     def model(self, experiment: Experiment, prepared: Prepared, network: Any) -> None:

@@ -430,7 +430,8 @@ def plan_study(
     plans = read_plans(path)
     declared = {arm: plan.declared for arm, plan in plans.items()}
     for arm in study.arms:
-        if not any(is_finished(folder / name) for name in study.runs(arm)):
+        # runs of a grid lie in the folders of its cells
+        if not any(is_finished(p) for name in study.runs(arm) for p in folder.rglob(name)):
             declared[arm] = study.contrasts
     plans = {arm: replace(plan, declared=declared[arm]) for arm, plan in plans.items()}
     for arm in plans.keys() & study.arms.keys():

@@ -132,7 +132,7 @@ def training_seconds(minutes: float, rounds: float, characters: int) -> int:
         TextgenError: there is no time for training.
     """
     run, study = overhead(characters)
-    needed = MIN_TRAINING_SECONDS + PREPARATION_SECONDS * characters / 1e6
+    needed = MIN_TRAINING_SECONDS + math.ceil(PREPARATION_SECONDS * characters / 1e6)
     seconds = math.floor((60 * minutes - study) / rounds - run)
     if seconds < needed:
         least = (study + rounds * (run + needed)) / 60

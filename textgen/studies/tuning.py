@@ -22,6 +22,7 @@ averaged over arms. Both are written as experiment files.
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -44,6 +45,8 @@ from textgen.studies.study import Budget, Search, Study, load_study
 from textgen.studies.workers import Processes, as_they_end
 
 FILE, SPAN = "tune.json", "span"
+# tables of a study's own settings that no tuned network needs
+UNTUNED = {"corpus", "split", "language", "training_counts", "cache", "sampling"}
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,8 @@ def tune(
     study, screen = load_study(path), Screen(quiet)
     if (search := study.tune) is None:
         raise TextgenError(f"{study.path}: no [tune]", "[tune] says which settings to try")
+    if study.cells:
+        raise TextgenError(f"{path}: [tune] takes one text, size, budget", "leave out the others")
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
     settings = draw_settings(search)
@@ -274,7 +279,8 @@ def _write_arm(path: Path, tuning: Tuning, trial: Trial, kind: str, sha256: str)
     """The experiment file of an arm at a setting. The text is that of the arm's own file."""
     study, arm = tuning.study, tuning.study.arms[trial.arm]
     values = {k: v for k, v in tuning.settings[trial.setting].items() if k != SPAN}
-    changes = [*arm.set, *(f"{name}={json.dumps(value)}" for name, value in values.items())]
+    kept = [each for each in study.set if re.split("[.= ]", each.strip())[0] not in UNTUNED]
+    changes = [*kept, *arm.set, *(f"{name}={json.dumps(value)}" for name, value in values.items())]
     changes += [f"objective.window={trial.window}"]
     data = SettingsReader().override({}, changes)
     base = find_experiment(arm.experiment, study.path.parent).resolve()
