@@ -18,7 +18,6 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
-from scipy.special import rel_entr
 
 from textgen.core.settings import lookup, plugin_table
 from textgen.data.language import WORD, language_name, word_list
@@ -389,6 +388,8 @@ class LettersDivergence:
         return table(rows, len(human.letters) + 1)
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
+        from scipy.special import rel_entr
+
         known = np.array(self._counts(human.letters, human))
         p = ratio(total, total.sum(-1, keepdims=True))
         q = ratio(known, known.sum())

@@ -36,7 +36,6 @@ from itertools import count, product, starmap
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import logit
 
 from textgen.tokenizers import base
 from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, DocumentCounts, unseen_character
@@ -507,6 +506,8 @@ def tuned_word_cache(documents: Sequence[Classed], masses: np.ndarray) -> WordCa
         documents: each rare word and its class, in order of occurrence.
         masses: (n,) float64, P(word | class) of each of them.
     """
+    from scipy.special import logit
+
     seen = np.concatenate([_seen_before(document) for document in documents], axis=1)
 
     def cost(cache: WordCache) -> float:
