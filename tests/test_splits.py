@@ -258,9 +258,9 @@ def test_blocks_are_drawn_of_what_is_not_named(part):
 
 
 def test_pieces_of_documents_that_belong_together_are_not_divided():
-    documents = documents_of(*[9_000] * 9)
-    with pytest.raises(TextgenError, match="one group is divided: d1#"):
-        divide(documents, Split(method="blocks", groups=(("d1", "d2"),)))
+    documents = [Document(f"{d.name}#7", d.text) for d in documents_of(*[9_000] * 9)]
+    with pytest.raises(TextgenError, match="one group is divided: d1#7#"):
+        divide(documents, Split(method="blocks", groups=(("d1#7", "d2#7"),)))
 
 
 def test_no_split_counts_the_characters_of_a_document_for_every_other(monkeypatch):

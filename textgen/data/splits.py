@@ -108,8 +108,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             hint = "at least three documents or groups are needed; kind=file cuts a file into many"
             raise TextgenError(message, hint)
     for group in map(set, settings.groups):
-        names = {
-            part: [d.name for d in parts[part] if group & {d.name, PIECE_NUMBER.sub("", d.name)}]
+        names = {  # of documents, or of their pieces
+            part: [d.name for d in parts[part] if group & {d.name, d.name.rpartition("#")[0]}]
             for part in PARTS
         }
         divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]

@@ -67,7 +67,7 @@ class ArmRow(Row):
         described: what it is, in words.
         same_text: whether it was scored on the report's text and split.
         updates_planned: more than ``updates`` where a training went back to its best weights.
-        seconds: preparation and training; planned ones where a study has planned them.
+        seconds: preparation and training, by the timing of a study's plan where there is one.
         seconds_measured: those that passed.
         budget: as set for each training.
         timing: seconds an update during training, over those that turned seconds into updates;
