@@ -254,7 +254,7 @@ def test_blocks_are_drawn_of_what_is_not_named(part):
     assert [d.name for d in getattr(parts, part)] == ["d4"]
     drawn = "validation" if part == "test" else "test"
     assert {d.name.split("#")[0] for d in getattr(parts, drawn)} > {"d0", "d8"}
-    assert ("between" in parts.division) is False
+    assert "between" not in parts.division
 
 
 def test_pieces_of_documents_that_belong_together_are_not_divided():

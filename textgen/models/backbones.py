@@ -95,8 +95,8 @@ class Backbone:
             raise ValueError("tied_output needs projection = false")
 
     def layer(self, units: int, name: str) -> "keras.layers.Layer":
-        """One Keras layer: (B, T, n) float32, states → (B, T, units) float32, states, of which the
-        first is the output at the last position; ``get_initial_state(B)`` returns those before."""
+        """One Keras layer: (B, T, n) float32, states → (B, T, units) float32, states. The first
+        state is the output at the last position. ``get_initial_state(B)`` returns zeros."""
         raise NotImplementedError
 
     def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
