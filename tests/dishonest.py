@@ -21,7 +21,8 @@ class Honest:
         self.read = [END]
 
     def next_log_probabilities(self):
-        return np.log(self.chances(self.read))
+        with np.errstate(divide="ignore"):  # some of them give 0 to a token
+            return np.log(self.chances(self.read))
 
     def chances(self, read):
         row = self.counts[read[-1]]

@@ -127,7 +127,10 @@ def test_what_cannot_be_answered_is_said_in_one_message(models):
 
 
 def test_a_network_that_goes_on_learning_answers_as_it_was_trained(finished_run):
-    (model,) = open_models([finished_run("char", "cache.learning_rate=1e-2")])
+    learns = finished_run("char", "cache.learning_rate=1e-2")
+    with pytest.raises(TextgenError, match="no such part"):
+        open_models([learns], "with_cache")
+    (model,) = open_models([learns])
     before = model.next_tokens(TEXT)
     assert model.price(TEXT)["parts"].keys() == {*model.parts} == {"network", "with_counts"}
     assert model.next_tokens(TEXT) == before

@@ -25,14 +25,15 @@ NEXT_TOKENS = 10
 KEPT_EVERY = 16
 
 
-def open_models(runs: Sequence[str | Path | Run]) -> "list[PlayModel]":
+def open_models(runs: Sequence[str | Path | Run], part: str = "network") -> "list[PlayModel]":
     """The models of finished runs, ready to answer; the name of each is printed when it is.
 
     Args:
         runs: their folders.
+        part: of the models, that is asked first.
 
     Raises:
-        TextgenError: no such run, a damaged one, the same one twice, or too many.
+        TextgenError: no such run or part, a damaged run, the same one twice, or too many.
     """
     if len(runs) > MAX_MODELS:
         message = f"RUN: {len(runs)} runs; at most {MAX_MODELS} fit on the page"
@@ -44,7 +45,7 @@ def open_models(runs: Sequence[str | Path | Run]) -> "list[PlayModel]":
     models = list[PlayModel]()
     for run, name in zip(loaded, names, strict=True):
         models.append(PlayModel(run, name if names.count(name) == 1 else str(run.folder)))
-        models[-1].next_tokens("")  # compiles what the first answer would otherwise wait for
+        models[-1].next_tokens("", part)  # compiles what the first answer would otherwise wait for
         print(f"{visible(models[-1].name)} is ready", flush=True)
     return models
 

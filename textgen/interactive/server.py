@@ -203,7 +203,7 @@ def play(runs: Sequence[Path], port: int, part: PartName) -> None:
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    page = application(open_models(runs), part, token)
+    page = application(open_models(runs, part), part, token)
     config = uvicorn.Config(
         page, log_level="error", timeout_graceful_shutdown=1, lifespan="off", server_header=False
     )
