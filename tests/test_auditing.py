@@ -24,13 +24,14 @@ from textgen.auditing.checks import WORD, Decoder, Encoder
 from textgen.auditing.sources import HuggingFaceModel, RunModel, open_source
 from textgen.core.errors import TextgenError
 from textgen.core.settings import PARTS
+from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.model import LanguageModel
 from textgen.runs.folder import is_finished
 from textgen.tokenizers import words as word_level
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.rare_words import Drop
+from textgen.tokenizers.rare_words import Drop, Unk
 
 TEXT = made_up(40, 3)[:560]
 
@@ -123,6 +124,30 @@ def test_a_figure_is_held_against_its_denominator(unit, of_bits, own):
         ({"value": value, "unit": "perplexity_per_word"}, ["denominator"]),
     ):
         assert package.audit_model(claiming(own), TEXT, claim=claim).failed == failed
+    own = claiming(lambda self, text: {"value": value, "unit": unit})  # which bits leave as it is
+    assert not package.audit_model(own, TEXT, claim={"bits": Honest().claim(TEXT)["bits"]}).failed
+
+
+def test_letters_that_spell_a_token_are_no_tokens_of_a_perplexity():
+    model, text = tiny_run(word_level.Words(Unk())).part("network"), TEXT[:64]
+    (scored,) = model.score([Document("text", text)])["network"]
+    perplexity = 2 ** ((scored.model + scored.spelling_bits) / (len(scored.model_bits) - 1))
+    claim = {"value": perplexity, "unit": "perplexity_per_token"}
+    assert not package.audit_model(lambda: RunModel(model), text, claim=claim).failed
+
+
+class OwnWords(Honest):
+    known = sorted({*re.findall(r"\S+|\s", TEXT)})
+
+    def encode(self, text):
+        return [self.known.index(word) for word in re.findall(r"\S+|\s", text)]
+
+    def decode(self, tokens):
+        return "".join(self.known[token] for token in tokens)
+
+
+def test_a_model_that_knows_the_words_of_the_text_alone_can_be_audited():
+    assert not package.audit_model(OwnWords, TEXT).failed
 
 
 def test_a_length_is_not_known_beforehand_and_nothing_is_shared_with_another_process():
@@ -279,8 +304,10 @@ def test_a_model_from_elsewhere_is_compared_on_the_same_text(folder, finished_ru
 
 def test_what_cannot_be_used_is_named(folder, finished_run, monkeypatch, textgen):
     monkeypatch.setattr(Letters, "decode", lambda *_, **__: "another text")
-    said = "does not restore the text"
-    textgen("compare", finished_run("char"), f"hf:{folder}", code=2, said=said)
+    textgen("compare", finished_run("char"), f"hf:{folder}", code=2, said="or alters")
+    monkeypatch.setattr(HuggingFaceModel, "decode", lambda self, tokens: bytes(tokens).decode())
+    monkeypatch.setattr(Letters, "eos_token_id", None)
+    textgen("compare", finished_run("char"), f"hf:{folder}", code=2, said="has no end token")
     broken = SimpleNamespace(from_pretrained=Mock(side_effect=RuntimeError("size mismatch")))
     with monkeypatch.context() as patch:
         patch.setattr(MODULES["transformers"], "AutoTokenizer", broken)

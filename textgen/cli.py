@@ -156,8 +156,8 @@ def _audit(parser: Parser) -> None:
     parser.passage()
     claim = "figure claimed for this text, with at least four digits"
     parser.option("--claim", claim, type=float, metavar="FIGURE")
-    parser.option("--unit", "unit of the claim", choices=UNITS, default="bits_per_character")
-    parser.flag("--end-counted", "the claim counts the end of the text as one more character")
+    parser.option("--unit", "with --claim: its unit", choices=UNITS, default="bits_per_character")
+    parser.flag("--end-counted", "with --claim: it counts the end of the text as one more")
     parser.flag("--no-end", "do not charge a Hugging Face model for the end of the text")
     parser.part("that is audited, for a run of textgen")
     output = "file for the audit (default: audit.json in the run's folder, or in the current one)"

@@ -141,7 +141,8 @@ def audit_model(
             instance in a process of its own.
         text: the text to audit the model on; a few thousand characters are enough.
         claim: what is claimed about this text, a :class:`textgen.auditing.claims.Claim` or its
-            fields, which replace those of the model's own claim.
+            fields, which replace those of the model's own claim. Without a value, unit and end
+            marks stay the model's own.
         part: the part of a run's model that is audited.
         end: whether a Hugging Face model is charged for the end of the text.
         say: called with a line about each step.
@@ -154,15 +155,16 @@ def audit_model(
         raise TextgenError("the text to audit is empty", "a few thousand characters are enough")
     try:
         source = open_source(model, part, end)
-        claimed = {name: v for name, v in asdict(as_claim(claim)).items() if v is not None}
+        asked = vars(as_claim(claim))
+        names = asked if asked["value"] else ("bits", "parts")
+        claimed = {name: asked[name] for name in names if asked[name] is not None}
         reader, twin = source.open(), source.open()
         if callable(model):
             decode = partial(decode_words, source.open())
         else:
             decode = partial(_decode_elsewhere, [os.fspath(model), part, end])
         say("reading the text …")
-        own = own_claim(reader, text)
-        case = Case(reader, twin, text, own if claim is None else replace(own, **claimed), decode)
+        case = Case(reader, twin, text, replace(own_claim(reader, text), **claimed), decode)
         checks = []
         for name, measure in CHECKS.items():
             say(f"{name} …")
@@ -197,8 +199,7 @@ def audit(
 ) -> int:
     """``textgen audit``."""
     passage = read_passage(options["text"], options["file"])
-    figure = options["claim"]
-    claim = None if figure is None else Claim(figure, options["unit"], options["end_counted"])
+    claim = Claim(options["claim"], options["unit"], options["end_counted"])
     say = partial(print, file=sys.stderr, flush=True)
     result = audit_model(model, passage, claim=claim, part=part, end=not no_end, say=say)
     print(json_line(asdict(result), indent=2) if json else result)

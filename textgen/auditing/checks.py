@@ -107,8 +107,9 @@ class Case:
         with np.errstate(divide="ignore", invalid="ignore"):
             self.bits: np.ndarray = -np.log2(chances)
         self.total = float(self.bits.sum())
-        ended = self.model.end is not None
-        self.counts = count([Document("text", self.text)], len(self.tokens) - ended)
+        own = getattr(self.model, "spelled_from", math.inf)
+        number = sum(token < own for token in self.tokens) - (self.model.end is not None)
+        self.counts = count([Document("text", self.text)], number)
 
 
 def read(model: Model, tokens: Sequence[int]) -> Iterator[np.ndarray]:
@@ -224,7 +225,8 @@ def no_look_ahead(case: Case) -> Result:
     """Later characters change neither earlier predictions nor earlier claimed bits."""
     text, places, wrong = case.text, 0, list[str]()
     near = [min(cut, max(1, len(text) * cut // CHANGED_FROM[-1])) for cut in CHANGED_FROM]
-    edits = [(near[0], text[: near[0]]), *(_with_change(text, cut) for cut in dict.fromkeys(near))]
+    start = text[: near[0]].rpartition(" ")[0] or text[: near[0]]
+    edits = [(len(start), start), *(_with_change(text, cut) for cut in dict.fromkeys(near))]
     for cut, edited in edits:
         tokens = tokens_of(case.model, text)
         others = tokens_of(case.twin, edited)

@@ -27,6 +27,8 @@ class Model(Protocol):
       probability of its own, and fails.
     - ``tolerance``: how far its probabilities may be from adding up to one, if not SUM_TOLERANCE;
       MAX_TOLERANCE at most.
+    - ``spelled_from``: the first of the tokens that only spell what another token stands for; a
+      perplexity per token does not count these.
 
     Attributes:
         end: the token that ends a text; None where the model has none.

@@ -92,7 +92,7 @@ class RunModel:
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
-        self._tokenizer, self._size = model.tokenizer, model.tokenizer.size
+        self._tokenizer, self.spelled_from = model.tokenizer, model.tokenizer.size
         self._stepper: Any = None
 
     def start(self) -> None:
@@ -110,12 +110,12 @@ class RunModel:
         with np.errstate(divide="ignore"):
             if self._chances is None:
                 return np.log(self._stepper.probabilities())
-            return np.concatenate([np.full(self._size, -math.inf), np.log(self._chances())])
+            return np.concatenate([np.full(self.spelled_from, -math.inf), np.log(self._chances())])
 
     def append(self, token: int) -> None:
         if self._chances is None:
             self._stepper.append(token)
-        chosen = token if self._chances is None else token - self._size
+        chosen = token if self._chances is None else token - self.spelled_from
         self._chances = self._walking.send(chosen).probabilities
 
     def _choices(self, document: EncodedDocument | None = None) -> Any:
@@ -124,7 +124,7 @@ class RunModel:
 
     def _first(self, choice: Any) -> int:
         """The first token of a choice: those of spellings come after those of the network."""
-        return 0 if choice.probabilities is None else self._size
+        return 0 if choice.probabilities is None else self.spelled_from
 
     def encode(self, text: str) -> list[int]:
         tokens = list[int]()
