@@ -276,7 +276,7 @@ def test_the_command_names_and_leaves_out_what_is_broken(textgen, trained, tmp_p
     assert "sha256" in left_out["swapped"]
     assert all(name in done.err.replace("\n", "") for name in left_out)
     for given, message in (
-        ([folders["cut"]], "runs can be read"),
+        ([folders["cut"]], "runs can be compared"),
         ([trained / "char-1"] * 2, "with the same seed"),
     ):
         textgen("compare", *given, code=2, said=message)
@@ -337,7 +337,7 @@ def test_folds_are_pooled_so_that_every_document_is_tested_once(finished_run, tm
     assert [Path(row["folder"]) for row in two.report.left_out] == [r.folder for r in runs[:4:2]]
     assert [row.name for row in two.arms] == ["word"]
     assert (two.report.other_looks, found.other_looks) == (3, 0)
-    with pytest.raises(TextgenError, match="none of 4 runs can be read"):
+    with pytest.raises(TextgenError, match="none of 4 runs can be compared"):
         package.compare_runs(runs[:4], reports_folder=tmp_path, quiet=True)
     with pytest.raises(TextgenError, match="different texts or splits"):
         package.compare_runs([runs[0], runs[3]], reports_folder=tmp_path, quiet=True)
@@ -398,6 +398,9 @@ def test_the_command_of_a_report_repeats_it(textgen, trained, tmp_path):
     textgen(*shlex.split(arguments))
     for name in ("report.json", "texts.json", "index.html"):
         assert (made.folder / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
+    figures = (made.folder / "report.json").read_text("utf-8")  # has no text
+    samples = json.loads((made.folder / "texts.json").read_text("utf-8"))["samples"]
+    assert not [s for s in samples if s["prompt"] and json.dumps(s["prompt"]) in figures]
 
 
 @pytest.mark.usefixtures("compared")  # which has scored what is without a network

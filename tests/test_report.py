@@ -166,12 +166,16 @@ def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_count
 
 def test_a_model_without_a_network_is_as_good_within_the_margin():
     words = {1.80: "better than", 1.695: "as good as", 1.705: "as good as", 1.60: "worse than"}
-    best = SimpleNamespace(label="4-gram", part="counts", test=SimpleNamespace(total=1.70))
+    row = {"part": "counts", "test": SimpleNamespace(total=1.70), "with_cache": None}
+    rows = [SimpleNamespace(label="PPMd", **row), SimpleNamespace(label="4-gram", **row)]
     arms = [SimpleNamespace(name=b, total=b) for b in words]
-    report = SimpleNamespace(references=[best], scored=arms, margin=0.01)
+    report = SimpleNamespace(references=rows, scored=arms, margin=0.01, part="with_counts")
     assert sentences.without_network(report).keys() == words.keys()
     for bits, said in sentences.without_network(report).items():
-        assert said.endswith(f" {words[bits]} {bits}.")
+        assert said.endswith(f" PPMd, {words[bits]} {bits}.")
+    rows[1].with_cache, report.part = SimpleNamespace(total=1.50), "with_cache"
+    told = sentences.without_network(report).values()
+    assert all(said.startswith("Best without a network: 4-gram, better than") for said in told)
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

@@ -276,11 +276,11 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
 
 
 def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, written, monkeypatch):
-    nothing = Mock(side_effect=TextgenError("none of 3 runs can be read"))
+    nothing = Mock(side_effect=TextgenError("none of 3 runs can be compared"))
     monkeypatch.setattr(execution, "compare_runs", nothing)
     with pytest.raises(TextgenError, match=r"1 of 2 runs failed: bad-1"):
         run(written(UPDATES + BAD + CHAR))
-    with pytest.raises(TextgenError, match="none of 3 runs can be read"):
+    with pytest.raises(TextgenError, match="none of 3 runs can be compared"):
         run(written(UPDATES + CHAR))
 
 

@@ -415,7 +415,7 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: Human) -> schema
     written = metrics.human_passages(texts, settings.samples, settings.length, SEED)
     return schema.Generated(
         labels=metric_labels(human.language),
-        settings=asdict(settings),
+        settings=asdict(settings) | {"prompts": []},  # which may be words of the texts
         human=_rounded(measure(written, human)),
         arms={
             arm.name: [

@@ -230,8 +230,8 @@ def score_elsewhere(folder: Path, corpus: Corpus, screen: Screen) -> Reference:
     scored = list[DocumentBits]()
     with screen.stage(f"scoring {folder.name} for comparison") as moved:
         for done, document in enumerate(corpus.test):
-            if model.decode(model.encode(document.text)) != document.text:
-                message = f"{folder}: its tokenizer does not restore the text of {document.name}"
+            if model.end is None or model.decode(model.encode(document.text)) != document.text:
+                message = f"{folder}: its tokenizer has no end token, or alters {document.name}"
                 raise TextgenError(message, "use a model with a lossless tokenizer, such as GPT-2")
             bits = np.array([model.claim(document.text).bits])
             scored.append(DocumentBits(document.name, document.characters, bits, np.zeros(1), 0, 0))
@@ -262,7 +262,7 @@ def read_runs(runs: Sequence[str | Path | Run], screen: Screen) -> tuple[list[Ru
     why these are left out.
 
     Raises:
-        TextgenError: none can be read.
+        TextgenError: none is left.
     """
     readable, left_out, texts = list[Run](), dict[str, str](), dict[str, Corpus]()
     for folder in runs:
@@ -280,8 +280,8 @@ def read_runs(runs: Sequence[str | Path | Run], screen: Screen) -> tuple[list[Ru
         left_out[os.fspath(run)] = reason
         screen.warn(f"LEFT OUT: {run.folder}: {reason}")
     if not readable:
-        message = f"compare: none of {len(runs)} runs can be read"
-        raise TextgenError(message, "train one: textgen run experiments/char.toml")
+        message = f"compare: none of {len(runs)} runs can be compared"
+        raise TextgenError(message, "the lines above say why each is left out")
     return readable, left_out
 
 

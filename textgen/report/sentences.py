@@ -210,15 +210,15 @@ def _arm_claim(arm: schema.ArmRow) -> Claim:
 def without_network(report: schema.Report) -> dict[str, str]:
     """An arm's name → how the best model without a network does beside it; {} without one."""
     counted = [row for row in report.references if row.part == "counts"]
-    best = min(counted, key=lambda row: row.test.total, default=None)
-    if best is None:
-        return {}
+    cached = report.part == "with_cache"
+    totals = {row.label: ((cached and row.with_cache) or row.test).total for row in counted}
+    best = min(totals, key=totals.__getitem__, default="")
     result = dict[str, str]()
-    for arm in report.scored:
-        ahead = arm.total - best.test.total
+    for arm in report.scored if best else ():
+        ahead = arm.total - totals[best]
         how = "better than" if ahead > 0 else "worse than"
         how = how if abs(ahead) > report.margin else "as good as"
-        result[arm.name] = f"Best without a network: {best.label}, {how} {arm.name}."
+        result[arm.name] = f"Best without a network: {best}, {how} {arm.name}."
     return result
 
 
