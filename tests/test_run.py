@@ -364,6 +364,14 @@ def test_another_text_or_model_or_an_unfinished_run_is_not_trained_on(finished_r
         package.train("char_small", more=10, runs_folder=tmp_path)
 
 
+def test_an_experiment_in_python_is_changed_like_a_file(finished_run, tmp_path):
+    given = Run(finished_run()).experiment
+    before, changes = json.dumps(given.resolved), ["training.updates=1"]
+    run = package.train(given, name="b", overrides=changes, runs_folder=tmp_path, quiet=True)
+    assert (run.folder.name, run.metrics.training.updates) == ("b", 1)
+    assert json.dumps(given.resolved) == before
+
+
 WORDS = (
     "tokenizer.kind=words objective.window=8 backbone.input=embedding backbone.embedding_size=16 "
     "training.updates=20 training.validations=1 tokenizer.minimum_count=75"

@@ -110,23 +110,27 @@ TABLES = [key for key in KEYS if key not in ("name", "seed", "language")]
 
 
 def load_experiment(
-    path: str | Path, overrides: Sequence[str] = (), name: str | None = None
+    path: str | Path | Experiment, overrides: Sequence[str] = (), name: str | None = None
 ) -> Experiment:
-    """Read an experiment file.
+    """Read an experiment file, or change an experiment.
 
     Args:
-        path: a TOML file, or the name of one that comes with textgen. ``include = "other.toml"``
-            in it starts from another file beside it.
+        path: a TOML file, or the name of one that comes with textgen, or an Experiment.
+            ``include = "other.toml"`` in a file starts from another file beside it.
         overrides: ``table.key=value`` strings, the value written as in TOML.
-        name: in place of that of the file, if it is given.
+        name: in place of its own, if it is given.
 
     Raises:
         TextgenError: a missing file, broken TOML, an unknown key or kind, a wrong type or range.
     """
-    path, reader = find_experiment(path), SettingsReader()
-    data = {"name": path.stem} | reader.override(reader.read(path), overrides)
-    experiment = resolve_experiment(data | ({} if name is None else {"name": name}), str(path))
-    return replace(experiment, left_out=tuple(reader.left_out))
+    reader = SettingsReader()
+    if isinstance(path, Experiment):
+        data, where, reader.left_out = path.resolved, path.name, [*path.left_out]
+    else:
+        file = find_experiment(path)
+        data, where = {"name": file.stem} | reader.read(file), str(file)
+    data = reader.override(data, overrides) | ({} if name is None else {"name": name})
+    return replace(resolve_experiment(data, where), left_out=tuple(reader.left_out))
 
 
 def resolve_experiment(data: Table, where: str = "experiment") -> Experiment:

@@ -269,7 +269,7 @@ def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarr
 
 def _lines(path: Path) -> Iterator[str]:
     """The lines that are not empty, without white space at their ends."""
-    from gensim.utils import open as open_vectors  # decompresses
+    from gensim.utils import open as read  # decompresses, but takes `a:b.vec` for a URL
 
-    with open_vectors(str(path), "rt", encoding="utf-8-sig", errors="backslashreplace") as stream:
-        yield from (stripped for line in stream if (stripped := line.rstrip()))
+    with read(str(path.absolute()), "rt", encoding="utf-8-sig", errors="backslashreplace") as lines:
+        yield from (stripped for line in lines if (stripped := line.rstrip()))

@@ -226,8 +226,7 @@ def restarted(network: Network, state: State, fresh: Tensor) -> State:
     """
 
     def choose(before: Tensor, initial: Tensor) -> Tensor:
-        rows = tf.reshape(fresh, [-1] + [1] * (len(initial.shape) - 1))
-        return tf.where(rows, initial, before)
+        return tf.where(tf.reshape(fresh, [-1] + [1] * (len(initial.shape) - 1)), initial, before)
 
     batch = tf.nest.flatten(state)[0].shape[0]
     return tf.nest.map_structure(choose, state, network.initial_state(batch))

@@ -218,8 +218,7 @@ class MeanOutput(Output):
 
     def _divided(self, features: Tensor) -> Iterable[tuple[Output, Tensor]]:
         """Each output with the features that it reads."""
-        parts = tf.split(features, len(self._outputs), axis=-1)
-        return zip(self._outputs, parts, strict=True)
+        return zip(self._outputs, tf.split(features, len(self._outputs), axis=-1), strict=True)
 
 
 def dense_layer(size: int, width: int, name: str, **options: Any) -> Dense:

@@ -100,5 +100,4 @@ def rotate(vectors: Tensor, places: np.ndarray) -> Tensor:
     angles = places[:, None] * MAX_WAVELENGTH ** (-np.arange(half) / half)
     cosine, sine = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
     first, second = tf.split(vectors, 2, axis=-1)
-    turned = [first * cosine - second * sine, first * sine + second * cosine]
-    return tf.concat(turned, axis=-1)
+    return tf.concat([first * cosine - second * sine, first * sine + second * cosine], axis=-1)

@@ -154,8 +154,7 @@ def answers_otherwise(contrast: schema.ContrastRow) -> bool:
 
 def winner(contrast: schema.ContrastRow) -> str | None:
     """The name of the better arm, if it is known."""
-    names = {Verdict.BETTER: contrast.first, Verdict.WORSE: contrast.second}
-    return names.get(contrast.verdict)
+    return {Verdict.BETTER: contrast.first, Verdict.WORSE: contrast.second}.get(contrast.verdict)
 
 
 def caveat(contrast: schema.ContrastRow) -> str:

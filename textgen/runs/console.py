@@ -216,7 +216,7 @@ class TrainingDisplay:
         self._characters_per_update = progress.characters_per_update
         self._interval = progress.updates, time.perf_counter()
         if updates := progress.updates:
-            self.screen.say(f"  resuming at update {updates:,} of {progress.updates_planned:,}")
+            self.screen.say(f"  resuming at update {updates:,} of {progress.end:,}")
         if progress.validation_share < 1:
             share = f"{progress.validation_share:.0%} of the validation text"
             self.screen.say(f"  {progress.updates_planned:,} updates, validated on {share}")

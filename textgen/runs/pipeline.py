@@ -57,7 +57,7 @@ def train(
     """
     if more is not None:
         experiment = _continuation(experiment, more, overrides, name, Path(runs_folder))
-    elif not isinstance(experiment, Experiment):
+    elif overrides or name is not None or not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
     if "tensorflow" in sys.modules:  # else it is started when it is needed
         _start_tensorflow(experiment)
