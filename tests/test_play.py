@@ -284,6 +284,16 @@ def test_a_next_token_is_added_and_what_was_written_is_kept_continued_or_stopped
     field = element(browser, "text")
     assert field.get_property("value") == "The keeper" + token
     wait(browser, "document.activeElement.closest('.next') !== null")  # for the next token
+    type_text(browser, "The keeper")
+    old = browser.find_element("css selector", "#ask .next button:enabled")
+    browser.execute_script("arguments[0].value += ' and'; arguments[1].click()", field, old)
+    assert field.get_property("value") == "The keeper and"  # what was typed since is not lost
+    type_text(browser, "The keeper")
+    old = browser.find_element("css selector", "#ask .next button:enabled")
+    press = "(window.old = arguments[0]).dispatchEvent(new MouseEvent('click', { detail: 1 }))"
+    browser.execute_script(press, old)
+    wait(browser, "!window.old.isConnected")  # for the next tokens
+    assert browser.switch_to.active_element == field  # a pointer leaves the keys to the text
     before = write(browser)
     # not with the pointer: columns move while expected tokens come in
     click = "document.querySelector(`[aria-label='${arguments[0]} wrote']`).click()"

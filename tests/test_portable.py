@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from asked import finish, price, set_value, shown, type_text, write
-from chromium import headless, overflow, requested
+from asked import element, finish, price, set_value, shown, type_text, write
+from chromium import headless, overflow, requested, wait
 from conftest import ENDINGS_LEARNT, made_up
 from report_sample import hostile
 
@@ -282,6 +282,11 @@ def test_models_write_once_their_section_is_seen_and_one_left_out_stays_out(page
         driver.get(address + choice)
         there = [each.is_displayed() for each in driver.find_elements("css selector", column)]
         assert there == [False] * left_out + [True] * (len(names) - left_out)
+        if left_out:
+            driver.execute_script("document.getElementById('ask-form').scrollIntoView()")
+            finish(driver)
+            driver.find_element("css selector", f"#arms input[value='{number}']").click()
+            wait(driver, "[...document.querySelectorAll('#ask .next')].every(ol => ol.children[0])")
     assert max(overflow(driver, width) for width in (390, 1280)) <= 0
     assert set(shown(driver).values()) == {""}
     driver.execute_script("document.getElementById('ask-form').scrollIntoView()")
@@ -305,6 +310,11 @@ def test_a_text_costs_what_the_run_says_and_hostile_text_stays_text(page):
     write(driver)
     assert "ot in the training text" in next(filter(None, shown(driver, ".wrong").values()))
     assert not driver.find_elements("css selector", "#ask img, #ask script")
+    for setting, wrong in (("length", 10.5), ("length", -5), ("top_k", 0.5), ("top_p", 0)):
+        set_value(driver, setting, wrong)
+        element(driver, "write").click()
+        finish(driver, "refused")
+        set_value(driver, setting, "")
     text = "The old\x1b[31m sea\u202e and\x9b" + HOSTILE
     set_value(driver, "text", text)
     price(driver)

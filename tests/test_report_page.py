@@ -76,6 +76,8 @@ def test_the_answer_is_on_the_first_screen_and_printed_on_white_paper(shown):
     for media, paper in (("", "rgb(20, 22, 26)"), ("print", "rgb(253, 252, 249)")):
         emulate(driver, media=media, theme="dark")
         assert value(driver, "getComputedStyle(document.body).backgroundColor") == paper
+    cut = "[...document.querySelectorAll('q,.warned')].filter(q => q.scrollHeight > q.clientHeight)"
+    assert value(driver, f"{cut}.length") == 0  # in print
 
 
 def test_words_and_points_of_a_curve_are_read_with_pointer_and_arrow_keys(shown):
@@ -152,6 +154,9 @@ def test_an_arm_that_is_left_out_takes_along_what_speaks_of_it(shown, left_out):
     seen = [each.is_displayed() for each in driver.find_elements("css selector", marked)]
     assert {*seen} == {False}
     assert "off=" in driver.current_url
+    begins = "(box => [...box.querySelectorAll('[tabindex=\"0\"]')].some(it => it.offsetParent))"
+    charts = "[...document.querySelectorAll('.plot,.strip,.bars')].filter(box => box.offsetParent)"
+    assert value(driver, f"{charts}.filter(box => box.querySelector('[data-t]')).every{begins}")
 
 
 def test_nothing_is_fetched_and_the_console_is_silent(shown):

@@ -32,15 +32,16 @@ class Column {
     Object.assign(this, { model, take, prompt: "", stretches: [] })
     this.keep = button("Keep", `Keep what ${model.name} wrote`, () => take(this.prompt + this.text))
     this.more = button("Continue", `Let ${model.name} continue what it wrote`, () => take(this.prompt + this.text, this))
-    this.note = made("p", model.note, { className: "note" })
+    this.note = made("p", model.note, { className: "note", role: "status" })
     this.next = made("ol", "", { className: "next" })
-    this.shown = made("div", "", { className: "answer", tabIndex: 0 })
+    this.shown = made("div", "", { className: "answer", tabIndex: 0, role: "group", ariaLabel: model.name })
     this.box = made("article", "", { className: `sample a${model.number % HUES}` })
     this.box.dataset.arm = model.number
     const header = made("header")
     header.append(made("h4", model.name), this.keep, this.more)
     this.box.append(header, this.note, this.next, this.shown)
     this.show()
+    this.keep.disabled = this.more.disabled = true
     this.shown.onpointermove = this.shown.onclick = ({ target }) => { if ("start" in target) point(target.start) }
     this.shown.onkeydown = event => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key]
@@ -68,7 +69,6 @@ class Column {
     this.stretches = []
     this.note.textContent = this.model.note
     this.text = ""
-    this.keep.disabled = this.more.disabled = true
   }
 
   async write(prompt, settings, signal) {
@@ -87,21 +87,24 @@ class Column {
     const tokens = await this.model.expect(text, settings, signal)
     signal.throwIfAborted()
     this.next.replaceChildren(...tokens.map(([token, chance]) => {
-      const item = made("li"), add = button(visible(token), `${this.model.name}: add ${visible(token)}`, () => {
-        this.chosen = true // the focus goes on to the next token
-        this.take(text.endsWith(" ") && token !== " " ? text + token.replace(/^ /, "") : text + token)
+      const longer = text.endsWith(" ") && token !== " " ? text + token.replace(/^ /, "") : text + token
+      const percent = `${(100 * chance).toFixed(1)}%`, label = `${this.model.name}: add ${visible(token)} (${percent})`
+      const item = made("li"), add = button(visible(token), label, ({ detail }) => {
+        this.chosen = detail ? null : longer // by a key: the focus goes on to the next token
+        this.take(longer, null, text)
       })
       add.disabled = /^<.+>$/.test(token) // stands for other text
-      add.append(made("small", ` ${(100 * chance).toFixed(1)}%`))
+      add.append(made("small", ` ${percent}`))
       item.append(add)
       return item
     }))
-    if (this.chosen) this.next.querySelector("button:enabled")?.focus()
-    this.chosen = false
+    if (this.chosen === text) this.next.querySelector("button:enabled")?.focus()
+    this.chosen = null
   }
 
   async price(text, settings, signal) {
     this.show()
+    this.keep.disabled = this.more.disabled = true
     const { stretches, parts } = await this.model.price(text, settings, signal)
     signal.throwIfAborted()
     this.part = settings.part in parts ? settings.part : "network"
@@ -125,10 +128,11 @@ function asking(models, chosen = "network") {
   let working = new AbortController(), expecting = working, timer = 0
 
   const settings = () => ({
-    temperature: +$("temperature").value, length: +$("length").value || 400, top_k: +$("top_k").value,
-    top_p: +$("top_p").value || 1, seed: +($("seed").value || $("seed").placeholder), part: $("part").value || "network",
+    temperature: +$("temperature").value, length: +($("length").value || 400), top_k: +$("top_k").value,
+    top_p: +($("top_p").value || 1), seed: +($("seed").value || $("seed").placeholder), part: $("part").value || "network",
   })
-  const take = (text, writer) => {
+  const take = (text, writer, read = field.value) => {
+    if (read !== field.value) return // more was typed than what the tokens follow
     field.value = text
     field.oninput()
     writer ? write([writer]) : field.focus()
@@ -152,7 +156,8 @@ function asking(models, chosen = "network") {
     const mine = working = new AbortController()
     $("stop").disabled = false
     $("state").textContent = what === "write" ? "writing …" : "reading …"
-    const end = await ask(who, what, mine).then(refused => refused.every(Boolean) ? "refused" : "done", () => "stopped")
+    const all = refused => refused.length && refused.every(Boolean)
+    const end = await ask(who, what, mine).then(refused => all(refused) ? "refused" : "done", () => "stopped")
     if (mine !== working) return
     $("state").textContent = end
     $("stop").disabled = true

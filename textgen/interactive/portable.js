@@ -84,8 +84,10 @@ class Model {
 
   // The pieces of a text after a prompt, as they are drawn.
   async * write(prompt, settings, signal) {
+    const { length, top_k, top_p } = settings, wrong = length < 1 || length % 1 || top_k < 0 || top_k % 1 || top_p <= 0
+    if (wrong) throw refused("characters, top-k or top-p is out of range")
     const random = randoms(settings.seed, prompt), breathe = breather(signal), writer = this.tokenizer.writer()
-    let { place, lead } = await this.read(prompt, signal), left = settings.length
+    let { place, lead } = await this.read(prompt, signal), left = length
     while (left > 0) {
       const token = oneOf(shaped(place.logs, this.tokenizer.unwritable, settings), random), text = writer(token, random)
       const piece = [...lead ? text.replace(/^ /, "") : text].slice(0, left)

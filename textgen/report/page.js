@@ -37,13 +37,12 @@ for (const kind of ["pointerover", "focusin", "click"])
     if (it) it.dataset.b ? point(it) : say(it.dataset.t);
     else if (kind === "click") say("");
   });
-for (const box of all(BOXES)) box.querySelector("[data-t]")?.setAttribute("tabindex", 0);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") say("");
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   const box = document.activeElement.closest?.(BOXES);
-  if (!step || !box || document.activeElement.matches("input")) return;
-  const items = all(ITEMS, box).filter((it) => it.offsetParent), at = items.indexOf(document.activeElement);
+  if (!step || !box || event.altKey || document.activeElement.matches("input")) return;
+  const items = all(ITEMS, box).filter((it) => it.offsetParent && !it.closest(".off")), at = items.indexOf(document.activeElement);
   const next = items[at + step];
   if (!next) return;
   event.preventDefault();
@@ -67,12 +66,16 @@ const filter = () => {
   for (const it of all("[data-arm]"))
     it.classList.toggle("off", it.dataset.arm.split(" ").some((arm) => arm && off.includes(arm)));
   for (const it of all(".parts")) it.classList.toggle("off", !it.querySelector("span:not(.off)"));
+  for (const box of all(BOXES)) all("[data-t]", box).find((it) => !it.closest(".off"))?.setAttribute("tabindex", 0);
   say("");
   return off.join(".");
 };
 const off = (state.get("off") ?? "").split(".");
 for (const box of boxes) {
   box.checked = !off.includes(box.value);
-  box.onchange = () => keep("off", filter());
+  box.onchange = () => {
+    keep("off", filter());
+    document.getElementById("ask-text")?.oninput?.(); // arms that are shown again expect a token, too
+  };
 }
 filter();

@@ -73,7 +73,7 @@ def claims(report: schema.Report) -> list[Claim]:
     result = list(made) if report.declared else []
     for arm, worse in combinations(report.scored, 2):
         result.append(pairs.get(frozenset((arm.name, worse.name))) or _pair_claim(arm, worse))
-    return result + [_arm_claim(arm) for arm in report.scored]
+    return result + [_arm_claim(arm, len(report.scored) == 1) for arm in report.scored]
 
 
 def unequal(what: Collection[str]) -> str:
@@ -201,9 +201,9 @@ def _pair_claim(better: schema.ArmRow, worse: schema.ArmRow) -> Claim:
     return Claim((better.name, worse.name), "", answer, caution)
 
 
-def _arm_claim(arm: schema.ArmRow) -> Claim:
+def _arm_claim(arm: schema.ArmRow, alone: bool) -> Claim:
     answer = f"{needs(arm.name)} {arm.total:.3f} bits per character."
-    return Claim((arm.name,), "", answer, "There is no other run to compare it with.")
+    return Claim((arm.name,), "", answer, "There is no other run to compare it with." * alone)
 
 
 def without_network(report: schema.Report) -> dict[str, str]:
