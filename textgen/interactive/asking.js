@@ -66,9 +66,8 @@ class Column {
 
   show(...parts) {
     this.shown.replaceChildren(...parts)
-    this.stretches = []
     this.note.textContent = this.model.note
-    this.text = ""
+    Object.assign(this, { text: "", stretches: [] })
   }
 
   async write(prompt, settings, signal) {
@@ -156,8 +155,8 @@ function asking(models, chosen = "network") {
     const mine = working = new AbortController()
     $("stop").disabled = false
     $("state").textContent = what === "write" ? "writing …" : "reading …"
-    const all = refused => refused.length && refused.every(Boolean)
-    const end = await ask(who, what, mine).then(refused => all(refused) ? "refused" : "done", () => "stopped")
+    const said = refused => refused.length && refused.every(Boolean) ? "refused" : "done"
+    const end = await ask(who, what, mine).then(said, () => "stopped")
     if (mine !== working) return
     $("state").textContent = end
     $("stop").disabled = true

@@ -73,9 +73,6 @@ const filter = () => {
 const off = (state.get("off") ?? "").split(".");
 for (const box of boxes) {
   box.checked = !off.includes(box.value);
-  box.onchange = () => {
-    keep("off", filter());
-    document.getElementById("ask-text")?.oninput?.(); // arms that are shown again expect a token, too
-  };
+  box.onchange = () => { keep("off", filter()); document.getElementById("ask-text")?.oninput?.(); };
 }
 filter();
