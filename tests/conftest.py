@@ -179,8 +179,7 @@ def made_up_counts(size: int, *orders: int) -> TrainingCounts:
 
 def load_progress(folder: Path) -> Progress:
     """That of the checkpoint in a run folder."""
-    stored = system.read_arrays(folder / "checkpoint.npz")["progress"]
-    return Progress(**json.loads(str(stored)))
+    return Progress(**json.loads(str(system.read_arrays(folder / "checkpoint.npz")["progress"])))
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:

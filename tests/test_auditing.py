@@ -196,8 +196,7 @@ def test_a_network_that_goes_on_learning_passes(monkeypatch):
 
 def test_an_arm_that_drops_words_for_nothing_does_not_pass():
     model = tiny_run(word_level.Words(Drop(charged=False))).part("network")
-    text = TEXT[:110].replace("lantern", "candle")
-    found = package.audit_model(lambda: RunModel(model), text)
+    found = package.audit_model(lambda: RunModel(model), TEXT[:110].replace("lantern", "candle"))
     assert {"encode and decode", "arithmetic coder"} <= set(found.failed)
 
 
@@ -394,8 +393,7 @@ def test_the_coder_is_exact_for_the_improbable():
     encoder = Encoder()
     for index in message:
         encoder.put(chances, index)
-    bits = -sum(math.log2(chances[index]) for index in message)
-    assert -16 < encoder.bits() - bits <= 1
+    assert -16 < encoder.bits() - -sum(math.log2(chances[index]) for index in message) <= 1
     assert 0 <= WORD * len(encoder.words()) - encoder.bits() <= 64
     decoder = Decoder(encoder.words())
     assert [decoder.get(chances) for _ in message] == message

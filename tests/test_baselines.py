@@ -289,8 +289,7 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
         record = json.loads(capsys.readouterr().out)
         figures = record["test"]["parts"]["counts"]["bits_per_character"]
         summary = summarise(reference.test)
-        found = summary["parts"]["counts"]["bits_per_character"]
-        assert found == pytest.approx(figures, rel=1e-6)
+        assert summary["parts"]["counts"]["bits_per_character"] == pytest.approx(figures, rel=1e-6)
         assert record["corpus"] == corpus.description
         total[reference.key] = figures["total"]
         assert not summary["replaced"] or reference.key == "word_ngram"
@@ -350,5 +349,4 @@ def test_what_a_text_is_too_long_for_is_left_out_with_a_message(corpus, cache, m
     assert baselines.compute_references([corpus], said.append) == []
     assert len([text for text in said if "left out" in text]) == len(KEYS)
     monkeypatch.setattr(baselines, "MAX_COMPRESSED_BYTES", 1 << 30)
-    keys = [reference.key for reference in baselines.compute_references([corpus])]
-    assert keys == KEYS[3:]
+    assert [reference.key for reference in baselines.compute_references([corpus])] == KEYS[3:]

@@ -66,8 +66,7 @@ def test_what_repeats_is_cheap_and_what_does_not_stays_as_it_was():
     fresh = [(random.permutation(5000)[:400] + 1, np.full(401, 6.0)) for _ in range(3)]
     for documents, low, high in ((repeating, 0.5, 2.0), (fresh, 5.99, 6.01)):
         cache = tuned((0, 1, 2), documents)
-        mean = np.mean([costs(cache, s, b).mean() for s, b in documents])
-        assert low < mean < high
+        assert low < np.mean([costs(cache, s, b).mean() for s, b in documents]) < high
 
 
 def test_tuning_reads_no_more_than_it_needs(monkeypatch):
@@ -169,8 +168,7 @@ def slow_mixture(text, network):
         whole = [0] * max(ORDERS) + [*document.tolist(), 0]
         for place in range(max(ORDERS), len(whole)):
             for order in reversed(ORDERS):
-                context = tuple(whole[place - order : place])
-                counter = tables[order].setdefault(context, Counter())
+                counter = tables[order].setdefault(tuple(whole[place - order : place]), Counter())
                 counter[whole[place]] += 1
                 if counter[whole[place]] > 1:
                     break
@@ -231,6 +229,5 @@ def test_fitted_counts_help_where_they_know_more_than_the_network():
     counts = TrainingCounts((1, 2), [cycle] * 3, False, TOKENS)
     assert counts.fitted([(bits, counts.counts(cycle))]).bits(bits, counts.counts(cycle)).mean() < 1
     random = counts.counts(RANDOM.integers(1, TOKENS, 90))
-    fitted = counts.fitted([(bits, random)])
-    assert fitted.bits(bits, random)[0].mean() < np.log2(TOKENS) + 0.05
+    assert counts.fitted([(bits, random)]).bits(bits, random)[0].mean() < np.log2(TOKENS) + 0.05
     assert not hasattr(counts, "weights")

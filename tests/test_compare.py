@@ -427,8 +427,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monk
 def spent(name, characters=310_000, seconds=30.0, /, **given):
     usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
     usual |= {"start": "", "extra_data": [], "networks": 1}
-    had = {"name": name, "characters": characters, "seconds": seconds}
-    return ns(**had | usual | given)
+    return ns(**{"name": name, "characters": characters, "seconds": seconds} | usual | given)
 
 
 def spending_cautions(*others, **given):

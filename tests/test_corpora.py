@@ -53,8 +53,7 @@ def settings(**corpus):
 )
 def test_only_line_ends_change_whatever_the_encoding(tmp_path, text, encoded_as, stated, capfd):
     for line_end in ("\n", "\r\n", "\r"):
-        content = text.replace("\n", line_end).encode(encoded_as)
-        (tmp_path / "a.txt").write_bytes(content)
+        (tmp_path / "a.txt").write_bytes(text.replace("\n", line_end).encode(encoded_as))
         assert Folder(tmp_path, encoding=stated).documents() == [Document("a.txt", text)]
         guessed = encoded_as in ("cp1252", *UNMARKED) and stated == "auto"
         assert ("is read as" in capfd.readouterr().err) == guessed
@@ -191,8 +190,7 @@ def test_tales_have_hashes_and_others_are_refused(tmp_path, monkeypatch, corpus_
     monkeypatch.setenv("TEXTGEN_DATA", str(tmp_path))
     with pytest.raises(TextgenError, match=r"(?s)no such file.*TEXTGEN_DATA"):
         Lovecraft().documents()
-    first = next(iter(tales))
-    (tmp_path / "lovecraft" / first).write_text("changed")
+    (tmp_path / "lovecraft" / next(iter(tales))).write_text("changed")
     with pytest.raises(TextgenError, match="wrong file"):
         Lovecraft().documents()
 
@@ -250,8 +248,7 @@ def test_a_text_is_downloaded_once_and_whole_or_not_at_all(tmp_path, monkeypatch
 
 
 def test_wikipedia_needs_no_download_and_holds_prose():
-    documents = Wikipedia().documents()
-    assert len(documents) == 96
+    assert len(Wikipedia().documents()) == 96
     assert prose("'''A''' is\n== Title ==\n* item\n\n\n\nmore") == "A is\n\nmore"
 
 

@@ -92,8 +92,7 @@ def test_a_file_is_read_as_gensim_reads_it_compressed_or_not(tmp_path, path):
     assert all(part in source for part in (path.name, f"{len(rows)} of {len(WORDS)} tokens"))
     packed = tmp_path / f"{path.name}.gz"
     packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + path.read_bytes()))
-    unpacked = File(packed).vectors(WORDS, DOCUMENTS, WIDTHS[path], 1)
-    assert (unpacked.matrix == vectors.matrix).all()
+    assert (File(packed).vectors(WORDS, DOCUMENTS, WIDTHS[path], 1).matrix == vectors.matrix).all()
     content = packed.read_bytes()
     packed.write_bytes(content[: len(content) // 2])
     refused(packed, WIDTHS[path])
@@ -106,8 +105,7 @@ def test_a_word_with_a_space_in_it_does_not_spoil_the_rest(tmp_path, monkeypatch
     assert "3 of " in File(path).vectors(WORDS, DOCUMENTS, 3, 1).extra_data[0]
     with pytest.raises(TextgenError, match="none of the 3 tokens"):
         File(path).vectors([*RESERVED, " qwertz"], DOCUMENTS, 3, 1)
-    said = refused(path)
-    assert "[backbone] embedding_size" in said
+    assert "[backbone] embedding_size" in refused(path)
 
 
 def refused(path, width=10):

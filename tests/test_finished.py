@@ -107,8 +107,7 @@ def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
     tokens, score = trained.tokens(text), trained.score(text)
     assert "".join(token["text"] for token in tokens) == text
     for key in ("model", "spelling"):
-        both = score["parts"]["network"][key]
-        assert sum(token[key] for token in tokens) == pytest.approx(both)
+        assert sum(token[key] for token in tokens) == pytest.approx(score["parts"]["network"][key])
     assert "".join(stretch["text"] for stretch in score["stretches"]) == text
     assert list(score["parts"]) == ["network", "with_counts", "with_cache"]
     for part, figures in score["parts"].items():
@@ -124,8 +123,7 @@ def test_the_bits_of_tokens_and_of_stretches_add_up_to_the_score(trained, text):
 def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, monkeypatch):
     words = "Vasíli said he couldn’t. The old harbour remembered"
     training = [Document("a", f"{words} {made_up(20, 1)}")]
-    corpus = SimpleNamespace(train=training, sample=training)
-    load_text = Mock(return_value=corpus)
+    load_text = Mock(return_value=SimpleNamespace(train=training, sample=training))
     monkeypatch.setattr(Run, "corpus", property(load_text))
 
     nothing = {"whole": False, "copied": [], "new_characters": [], "other_spellings": {}}

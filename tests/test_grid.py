@@ -181,8 +181,7 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     for split in ("validation", "test"):
         total = metrics[split]["parts"]["network"]["bits_per_character"]["total"]
         assert grid.curves(split)[cell.name, "char", "network"] == pytest.approx(total, abs=1e-5)
-    where = np.sum(char["where"], axis=2)
-    assert where == pytest.approx(cell.bits("char").sum(axis=2), abs=0.01)
+    assert np.sum(char["where"], axis=2) == pytest.approx(cell.bits("char").sum(axis=2), abs=0.01)
     subsets = [own.arms[arm]["runs"][0]["subset"] for own in (cell, whole) for arm in own.arms]
     assert subsets[0] == subsets[1] != subsets[2]
     assert compare_cells(cell, "slow", whole, "char").documents == len(cell.documents["test"])
@@ -258,8 +257,7 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
     assert grid.curves()["small", "words", "network"] == pytest.approx(total)
     # models of different amounts of text are compared on the same documents
     small, large = grid.cells.values()
-    found = compare_cells(small, "words", large, "char")
-    assert found.difference == pytest.approx(-0.3, abs=0.02)
+    assert compare_cells(small, "words", large, "char").difference == pytest.approx(-0.3, abs=0.02)
     with pytest.raises(TextgenError, match="small: no bits of 'wrods' under the part 'network'"):
         compare_cells(small, "wrods", large, "char")
     with pytest.raises(TextgenError, match="different documents"):

@@ -63,8 +63,7 @@ each_objective_and_network = in_turn(can_be_built, objective=OBJECTIVES, setting
 
 
 def whole_model(objective, size, scale=4.0, tokenizer=None, **settings):
-    network = tiny_model(objective, size, scale=scale, **settings)
-    model = toy_model(objective, network, size)
+    model = toy_model(objective, tiny_model(objective, size, scale=scale, **settings), size)
     counts, cache = made_up_counts(size, 0, 1, 3), made_up_cache(0, 1, 3)
     tokenizer = tokenizer or model.tokenizer
     return replace(model, tokenizer=tokenizer, counts=counts, cache=cache)
@@ -161,8 +160,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
     training = [tokenizer.encode(text, training=True).tokens for text in ("a", "ab b", "b", "a ab")]
     counts = trusted_counts(training, tokenizer.size, 0, 2)
     model = LanguageModel(tokenizer, objective, network, counts, made_up_cache(0, 1, 3))
-    documents = [Document("d", "".join(letters)) for letters in every_sequence("ab ", 5)]
-    scores = model.score(documents)
+    scores = model.score([Document("d", "".join(letters)) for letters in every_sequence("ab ", 5)])
     for part, scored in scores.items():
         total = sum(2.0 ** -(d.model + d.spelling_bits) for d in scored)
         unpaid = sum(2.0**-d.model for d in scored)
@@ -179,8 +177,7 @@ def test_probabilities_of_all_short_texts_sum_to_at_most_one(config, objective):
 @in_turn(config=TOKENIZERS, objective=OBJECTIVES)
 def test_a_uniform_model_costs_log2_of_the_vocabulary(config, objective):
     tokenizer = fitted(config)
-    network = tiny_model(objective, tokenizer.size, scale=0.0)
-    model = LanguageModel(tokenizer, objective, network)
+    model = LanguageModel(tokenizer, objective, tiny_model(objective, tokenizer.size, scale=0.0))
     (scored,) = model.score([Document("d", made_up(9, 6))])["network"]
     np.testing.assert_allclose(scored.model_bits, math.log2(tokenizer.size), rtol=1e-5)
 

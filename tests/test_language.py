@@ -166,8 +166,7 @@ def test_prompts_of_other_texts_than_the_tales_are_how_validation_documents_begi
     assert evaluation_for(german).prompts == ("Der Wal", "Ein Igel", "Am Meer")
     assert evaluation_for(corpus("ja", "\u3000今日は晴れです。")).prompts == ("今日は晴",)
     assert evaluation_for(corpus("en", "The sea.")).prompts == ("The sea.",)
-    tales = corpus("en", "The sea.", kind="lovecraft")
-    assert evaluation_for(tales).prompts == Evaluation.prompts
+    assert evaluation_for(corpus("en", "The sea.", kind="lovecraft")).prompts == Evaluation.prompts
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
@@ -177,12 +176,9 @@ def test_a_document_in_another_language_is_named_with_its_part(tmp_path, part):
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     split = {"validation": ["t0.txt"], "test": ["t1.txt", "t2.txt"]}
     split = {own: names + ["eesti.txt"] * (own == part) for own, names in split.items()}
-    corpus = {"kind": "folder", "path": str(tmp_path)}
-    found = corpus_statistics({"corpus": corpus, "split": split})
-    named = [f"eesti.txt in the {part} part" in text for text in found["warnings"]]
-    assert named == [False, True]
-    everything = "".join(texts.values())
-    assert (found["documents"], found["characters"]) == (11, len(everything))
+    found = corpus_statistics({"corpus": {"kind": "folder", "path": str(tmp_path)}, "split": split})
+    assert [f"eesti.txt in the {part} part" in text for text in found["warnings"]] == [False, True]
+    assert (found["documents"], found["characters"]) == (11, len("".join(texts.values())))
     assert found["words"] == sum(len(text.split()) for text in texts.values())
     counts = {
         own: Counter(word for name in names for word in texts[name.removesuffix(".txt")].split())

@@ -106,8 +106,7 @@ def test_every_bit_stands_at_some_characters(config):
         assert [0, *ends.tolist()][:-1] == starts.tolist()
         assert (ends > starts).all()
         assert table.characters == len(document.text) == (ends[-1] if len(ends) else 0)
-        each = table.per_character()
-        assert each.sum() == pytest.approx(bits.model + bits.spelling_bits)
+        assert table.per_character().sum() == pytest.approx(bits.model + bits.spelling_bits)
 
 
 def test_tokens_that_tell_nothing_are_counted_with_the_next():

@@ -330,5 +330,4 @@ def test_compare_holds_the_models_that_are_named(textgen, runs, tmp_path):
     content = (tmp_path / "reports/held/index.html").read_text(encoding="utf-8")
     rows = json.loads(re.search(r'id="models">(.*?)</script>', content, re.DOTALL)[1])
     assert [name for name, *_ in rows] == ["word"]
-    said = "char, word, subword, endings"
-    textgen("compare", *folders, "--embed", "words", code=2, said=said)
+    textgen("compare", *folders, "--embed", "words", code=2, said="char, word, subword, endings")

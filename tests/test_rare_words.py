@@ -167,8 +167,7 @@ def test_a_space_that_ends_a_prompt_is_not_written_twice():
     spaced, plain = (encode_prompt(tokenizer, prompt) for prompt in ("the old ", "the old"))
     np.testing.assert_array_equal(spaced, plain)
     tokens = tokenizer.encode(" man owl.").tokens
-    model = LanguageModel(tokenizer, NextToken(4), None)
-    writer = Writer(model, Sampling(fill="mark"))
+    writer = Writer(LanguageModel(tokenizer, NextToken(4), None), Sampling(fill="mark"))
     rendered = writer.continuation(Request("the old ", 1.0, 0, 1), tokens)
     assert rendered.text == "man <unk>."
     assert rendered.filled == ((4, 9, "unk"),)

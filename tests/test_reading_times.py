@@ -59,8 +59,7 @@ def test_both_files_of_times_belong_to_the_same_words(corpus):
     assert kept.sum() + sum(left_out.values()) == len(kept)
     for words in (each, means):
         assert abs(reading.of_next_word(words)) < 0.2
-    early = means._replace(time=np.roll(means.time, -1))
-    assert abs(reading.of_next_word(early)) > 1 / 3
+    assert abs(reading.of_next_word(means._replace(time=np.roll(means.time, -1)))) > 1 / 3
 
 
 @pytest.mark.parametrize("log", [False, True])

@@ -37,8 +37,7 @@ def gradients(layer, inputs, states, compiled, training=False):
             outputs, h, *c = layer(inputs, initial_state=states, training=training)
             last = c[0] if c else h
             loss = tf.reduce_mean(outputs**2) + tf.reduce_mean(h * last) + tf.reduce_mean(last)
-        found = tape.gradient(loss, [*layer.trainable_weights, inputs, *states])
-        return (outputs, h, *c), found
+        return (outputs, h, *c), tape.gradient(loss, [*layer.trainable_weights, inputs, *states])
 
     return compute()
 

@@ -71,8 +71,7 @@ def test_the_answer_is_on_the_first_screen_and_printed_on_white_paper(shown):
     first, *others = ARMS
     sides = [["← better: " + name, "0", f"better: {first} →"] for name in others]
     assert [said.split("\n") for said in texts(driver, ".contrasts .ends")] == sides
-    bottom = "document.getElementById('answer').getBoundingClientRect().bottom"
-    assert value(driver, bottom) < 844
+    assert value(driver, "document.getElementById('answer').getBoundingClientRect().bottom") < 844
     for media, paper in (("", "rgb(20, 22, 26)"), ("print", "rgb(253, 252, 249)")):
         emulate(driver, media=media, theme="dark")
         assert value(driver, "getComputedStyle(document.body).backgroundColor") == paper

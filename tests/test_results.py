@@ -163,8 +163,7 @@ def test_a_sign_is_confirmed_or_refuted_by_an_interval_and_else_open(monkeypatch
     found = SimpleNamespace(difference=(low + high) / 2, low=low, high=high)
     monkeypatch.setattr(what_predicts, "difference", lambda *_: found)
     quantity = what_predicts.Quantity("1", "all-180s", "", ("words", "characters"))
-    predicted = what_predicts.Prediction(-1, -0.3, 0.0)
-    assert what_predicts.outcome(quantity, predicted, None) == said
+    assert what_predicts.outcome(quantity, what_predicts.Prediction(-1, -0.3, 0.0), None) == said
     unsure = what_predicts.Prediction(0, -0.3, 0.0)
     assert what_predicts.outcome(quantity, unsure, None).endswith("no sign predicted")
 
@@ -172,8 +171,7 @@ def test_a_sign_is_confirmed_or_refuted_by_an_interval_and_else_open(monkeypatch
 def test_every_table_is_on_a_page():
     marks = (table.MARK.finditer(page.read_text("utf-8")) for page in table.PAGES)
     assert {mark[2].split()[0] for each in marks for mark in each} == set(table.TABLES)
-    benchmarks = timing.page(("training_step", "quality"))
-    assert benchmarks == timing.PAGE.read_text(encoding="utf-8")
+    assert timing.page(("training_step", "quality")) == timing.PAGE.read_text(encoding="utf-8")
 
 
 def test_every_link_and_every_file_that_a_page_names_is_there():

@@ -227,8 +227,7 @@ def test_odd_texts_are_read_or_refused(textgen, experiment_file, corpus_folder, 
     settings += ["tokenizer.kind=words", "tokenizer.rare_words.kind=drop"]
     for document in load_corpus(load_experiment(experiment_file, settings)).validation:
         (tales / document.name).write_text("я" * document.characters, "utf-8")
-    done = textgen("run", experiment_file, *(f"--set={setting}" for setting in settings))
-    assert done.err == ""
+    assert textgen("run", experiment_file, *(f"--set={setting}" for setting in settings)).err == ""
     article = "generate", tmp_path / "runs/tiny", "--method=article", "--prompt=яяя"
     textgen(*article, code=2, said="on the tokens of a text")
     for text, message in ((" \n", "every document is empty"), ("ab", "more than one window")):
@@ -302,8 +301,7 @@ def test_a_terminal_never_stands_still_and_a_pipe_gets_lines(textgen, experiment
     assert len(times) > 2 * (times[-1] - times[0])  # the bars move, on a busy machine as well
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")  # the cursor is back
     experiment_file.write_text(text.replace("updates = 60", "updates = 2"))
-    piped = textgen("run", experiment_file, "--overwrite").out
-    assert "\x1b" not in piped
+    assert "\x1b" not in textgen("run", experiment_file, "--overwrite").out
 
 
 @pytest.mark.parametrize("arm", ["char", "word"])

@@ -116,8 +116,7 @@ def drawn_as_charged(model, name, words, number, before=None, temperature=1.0):
 @pytest.mark.parametrize("temperature", [1.0, 0.8, 0.5])
 @pytest.mark.parametrize("before", [None, [], ["bab", "ab", "bab", "bab"]])
 def test_words_are_drawn_with_the_probability_that_is_charged(before, temperature):
-    model = speller(memory=(0.2, 1.0))
-    drawn_as_charged(model, "A", strings("ab", 8), 3000, before, temperature)
+    drawn_as_charged(speller(memory=(0.2, 1.0)), "A", strings("ab", 8), 3000, before, temperature)
     for cold in (1e-6, 0.1):  # only the likeliest
         fillings = (Filling("scored", random.Random(i), None, cold) for i in range(5))
         assert len({speller().draw("A", filling) for filling in fillings}) == 1
@@ -166,8 +165,7 @@ def test_the_cache_by_hand():
 
 def test_mixture_weights_are_the_most_likely_under_their_prior():
     """Expectation-maximisation against a general optimiser of what it should maximise."""
-    draw = np.random.default_rng(4)
-    masses = draw.random((40, 3)) ** 3
+    masses = np.random.default_rng(4).random((40, 3)) ** 3
     masses[:5] = 0  # words that nothing explains say nothing
     prior, strength = np.array([0.5, 0.3, 0.2]), WEIGHTS_PRIOR
 

@@ -97,8 +97,7 @@ def test_documents_go_where_lists_say_and_what_has_none_is_drawn(tmp_path):
     assert names(parts)[0] == {*(f"tale{i}.txt" for i in (0, 4, 5, 6, 7)), "a1.txt"}
     drawn, other = (load(tmp_path, test=["tale8.txt"], validation=0.3, seed=i) for i in (0, 1))
     assert drawn.names["test"] == other.names["test"] == ["tale8.txt"]
-    rest = joined(drawn.train + drawn.validation)
-    assert 0.15 < len(joined(drawn.validation)) / len(rest) <= 0.3
+    assert 0.15 < len(joined(drawn.validation)) / len(joined(drawn.train + drawn.validation)) <= 0.3
 
 
 @pytest.mark.parametrize("test", ["other", "valid", "test"])
@@ -170,8 +169,7 @@ def test_the_pieces_of_a_large_given_file_stay_in_its_part(tmp_path, monkeypatch
     assert parts.train[0].name == "ptb.train.txt#01"
     assert joined(parts.train) == long
     assert parts.names["test"] == ["ptb.test.txt"]
-    lists = load(folder, validation=["ptb.valid.txt"], test=["ptb.test.txt"])
-    assert lists.names == parts.names
+    assert load(folder, validation=["ptb.valid.txt"], test=["ptb.test.txt"]).names == parts.names
     for entry in ("ptb.train.txt", "ptb.t*.txt#*"):
         grouped = load(folder, method="hash", groups=[[entry], ["ptb.valid.txt"]])
         assert any({*parts.names["train"]} <= {*names} for names in grouped.names.values())
@@ -233,8 +231,7 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
     groups = (("d1", "d7"), ("d3", "d4", "d19")) if len(documents) > 9 else ()
     tested = []
     for fold in range(1, folds + 1):
-        settings = Split(fold=fold, folds=folds, groups=groups, validation=0.3)
-        parts = divide(documents, settings)
+        parts = divide(documents, Split(fold=fold, folds=folds, groups=groups, validation=0.3))
         assert joined(parts.train + parts.validation + parts.test) == joined(documents)
         assert all(map(len, names(parts)))
         for group in groups:
@@ -249,8 +246,7 @@ def test_every_document_is_test_in_one_fold_and_groups_stay_together(sizes, fold
 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_blocks_are_drawn_of_what_is_not_named(part):
-    documents = documents_of(*[9_000] * 9)
-    parts = divide(documents, Split(**{"method": "blocks", part: ("d4",)}))
+    parts = divide(documents_of(*[9_000] * 9), Split(**{"method": "blocks", part: ("d4",)}))
     assert [d.name for d in getattr(parts, part)] == ["d4"]
     drawn = "validation" if part == "test" else "test"
     assert {d.name.split("#")[0] for d in getattr(parts, drawn)} > {"d0", "d8"}

@@ -74,8 +74,7 @@ def test_a_character_never_seen_costs_the_same_in_every_arm(config):
     assert encoded.spelling_bits.tolist() == [CHARACTER_BITS] * 3
     assert encoded.replaced == (encoded.tokens == ESCAPE).sum() == 3
     assert tokenizer.unknown("the ☃z☃") == sorted({"☃", "z"})
-    reserved = [0, *tokenizer.encode("the mat").tokens, 1]
-    assert tokenizer.render(np.array(reserved)).text == "the mat"
+    assert tokenizer.render(np.array([0, *tokenizer.encode("the mat").tokens, 1])).text == "the mat"
 
 
 @pytest.mark.parametrize("config", [*CONFIGS[:4], Words(Unk()), Words(POLICIES[-1])], ids=repr)
@@ -239,8 +238,7 @@ PRETOKENISED = Whitespace().fit([PTB])
 
 def test_tokens_are_words_and_line_ends_and_nothing_else():
     check_plugin("tokenizer", Whitespace())
-    text = " the tide fell \n no one knew <unk> \n"
-    encoded = PRETOKENISED.encode(text)
+    encoded = PRETOKENISED.encode(" the tide fell \n no one knew <unk> \n")
     names = [PRETOKENISED.names[token] for token in encoded.tokens]
     assert names == ["the", "tide", "fell", "\n", "no", "one", "knew", "<unk>", "\n"]
     assert (encoded.pieces, encoded.replaced, encoded.surfaces) == (9, 0, ())

@@ -174,8 +174,7 @@ def test_the_best_weights_are_left_and_patience_ends_a_training(tmp_path, monkey
         assert (progress.best, progress.best_interval, len(weights)) == (1.0, 2, 4)
     else:
         assert (progress.best, progress.best_interval, len(weights)) == (min(losses), 5, 5)
-    best = weights[progress.best_interval - 1]
-    np.testing.assert_equal(network.get_weights(), best)
+    np.testing.assert_equal(network.get_weights(), weights[progress.best_interval - 1])
 
 
 FIGURES = [3.0, 1.0, 2.0, 2.5]  # the second is the best

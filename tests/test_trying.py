@@ -48,8 +48,7 @@ def test_text_divided_in_blocks_has_no_test_text_beside_training_text(lines):
     part_of = {d.name: part for part, pieces in parts.items() for d in pieces}
     for document in documents:
         pieces = sorted(name for name in part_of if name.split("#")[0] == document.name)
-        neighbours = pairwise(part_of[name] for name in pieces)
-        assert {"train", "test"} not in map(set, neighbours)
+        assert {"train", "test"} not in map(set, pairwise(part_of[name] for name in pieces))
     assert len(division.test) >= ENOUGH
     pieces = (d for part in parts.values() for d in part)
     assert Counter("".join(d.text for d in pieces)) == Counter("".join(d.text for d in documents))
@@ -129,8 +128,7 @@ def test_articles_are_tried_without_the_tales(tmp_path, study, capsys, monkeypat
     (ran,) = study
     assert (ran.name, ran.title) == ("wikipedia", "Characters, subwords or words: wikipedia")
     assert {ran.experiment(arm).resolved["corpus"]["kind"] for arm in ran.arms} == {"wikipedia"}
-    printed = capsys.readouterr()
-    assert "these results are for articles of Wikipedia" in printed.err
+    assert "these results are for articles of Wikipedia" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

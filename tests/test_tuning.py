@@ -122,8 +122,7 @@ def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
 
 def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
     before = tune(study)
-    more = "[[tune.more]]\nsettings = 2\nspace = { span = [32, 64] }\n"
-    study.write_text(STUDY + more)
+    study.write_text(STUDY + "[[tune.more]]\nsettings = 2\nspace = { span = [32, 64] }\n")
     trained.clear()
     after = tune(study)
     assert after.settings[:6] == before.settings

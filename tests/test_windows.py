@@ -63,8 +63,7 @@ def test_an_epoch_of_shuffled_windows_covers_about_the_whole_text(lengths, windo
 @pytest.mark.parametrize(("shift", "fixed"), [(1, True), (5, True), (1, False)])
 def test_windows_begin_at_the_same_places_in_every_epoch_where_they_are_fixed(shift, fixed):
     windows = Windows(DOCUMENTS, Shifted(5, shift, fixed))
-    updates = windows.updates_per_epoch(2)
-    batches = itertools.islice(windows.training(2, seed=3), 20 * updates)
+    batches = itertools.islice(windows.training(2, seed=3), 20 * windows.updates_per_epoch(2))
     shown = {tuple(map(int, span)) for spans, _ in batches for span in spans}
     scored = {tuple(map(int, span)) for spans, *_ in windows.scoring(1) for span in spans}
     assert (shown == scored) == fixed

@@ -52,8 +52,7 @@ def toy_model(config, with_network=True):
     """With all parts, or the counts alone, which are read without TensorFlow."""
     tokenizer = toy_tokenizer(config)
     tokens = [tokenizer.encode(text, training=True).tokens for text in TRAINING]
-    counts = trusted_counts(tokens, tokenizer.size, 0, 2)
-    model = LanguageModel(tokenizer, OBJECTIVE, None, counts)
+    model = LanguageModel(tokenizer, OBJECTIVE, None, trusted_counts(tokens, tokenizer.size, 0, 2))
     if not with_network:
         return model
     network = tiny_model(OBJECTIVE, tokenizer.size, scale=1.0)
