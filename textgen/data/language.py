@@ -1,5 +1,5 @@
 """Which language is a text in? As py3langid says (Barbaresi, after Lui and Baldwin 2012), a naive
-Bayes classifier of strings of bytes that knows 140 languages; by the script where that alone tells.
+Bayes classifier of strings of bytes that knows 139 languages; by the script where that alone tells.
 
 Does not handle: languages that it does not know, of which it takes some for a relative (Sorbian for
 Polish, Tswana for Northern Sotho); texts in several languages, of which that of most is named.
