@@ -393,7 +393,8 @@ def test_the_coder_is_exact_for_the_improbable():
     encoder = Encoder()
     for index in message:
         encoder.put(chances, index)
-    assert -16 < encoder.bits() - -sum(math.log2(chances[index]) for index in message) <= 1
+    bits = -sum(math.log2(chances[index]) for index in message)
+    assert -16 < encoder.bits() - bits <= 1
     assert 0 <= WORD * len(encoder.words()) - encoder.bits() <= 64
     decoder = Decoder(encoder.words())
     assert [decoder.get(chances) for _ in message] == message

@@ -174,8 +174,8 @@ def test_a_model_without_a_network_is_as_good_within_the_margin():
     for bits, said in sentences.without_network(report).items():
         assert said.endswith(f" PPMd, {words[bits]} {bits}.")
     rows[1].with_cache, report.part = SimpleNamespace(total=1.50), "with_cache"
-    told = sentences.without_network(report).values()
-    assert all(said.startswith("Best without a network: 4-gram, better than") for said in told)
+    lines = sentences.without_network(report).values()
+    assert all(line.startswith("Best without a network: 4-gram, better than") for line in lines)
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

@@ -156,6 +156,9 @@ def test_an_arm_that_is_left_out_takes_along_what_speaks_of_it(shown, left_out):
     begins = "(box => [...box.querySelectorAll('[tabindex=\"0\"]')].some(it => it.offsetParent))"
     charts = "[...document.querySelectorAll('.plot,.strip,.bars')].filter(box => box.offsetParent)"
     assert value(driver, f"{charts}.filter(box => box.querySelector('[data-t]')).every{begins}")
+    box.click()
+    stops = "[...document.querySelectorAll('.plot,.strip,.bars')].map(box => box.querySelectorAll("
+    assert {*value(driver, f"{stops}'[data-t][tabindex=\"0\"]').length)")} <= {0, 1}
 
 
 def test_nothing_is_fetched_and_the_console_is_silent(shown):

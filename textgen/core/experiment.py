@@ -110,12 +110,12 @@ TABLES = [key for key in KEYS if key not in ("name", "seed", "language")]
 
 
 def load_experiment(
-    path: str | Path | Experiment, overrides: Sequence[str] = (), name: str | None = None
+    experiment: str | Path | Experiment, overrides: Sequence[str] = (), name: str | None = None
 ) -> Experiment:
     """Read an experiment file, or change an experiment.
 
     Args:
-        path: a TOML file, or the name of one that comes with textgen, or an Experiment.
+        experiment: a TOML file, the name of one that comes with textgen, or an Experiment.
             ``include = "other.toml"`` in a file starts from another file beside it.
         overrides: ``table.key=value`` strings, the value written as in TOML.
         name: in place of its own, if it is given.
@@ -124,10 +124,10 @@ def load_experiment(
         TextgenError: a missing file, broken TOML, an unknown key or kind, a wrong type or range.
     """
     reader = SettingsReader()
-    if isinstance(path, Experiment):
-        data, where, reader.left_out = path.resolved, path.name, [*path.left_out]
+    if isinstance(experiment, Experiment):
+        data, where, reader.left_out = experiment.resolved, experiment.name, [*experiment.left_out]
     else:
-        file = find_experiment(path)
+        file = find_experiment(experiment)
         data, where = {"name": file.stem} | reader.read(file), str(file)
     data = reader.override(data, overrides) | ({} if name is None else {"name": name})
     return replace(resolve_experiment(data, where), left_out=tuple(reader.left_out))

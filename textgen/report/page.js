@@ -46,7 +46,7 @@ document.addEventListener("keydown", (event) => {
   const next = items[at + step];
   if (!next) return;
   event.preventDefault();
-  next.tabIndex = -1;
+  if (next.dataset.b) next.tabIndex = -1;
   next.focus();
 });
 
@@ -66,7 +66,7 @@ const filter = () => {
   for (const it of all("[data-arm]"))
     it.classList.toggle("off", it.dataset.arm.split(" ").some((arm) => arm && off.includes(arm)));
   for (const it of all(".parts")) it.classList.toggle("off", !it.querySelector("span:not(.off)"));
-  for (const box of all(BOXES)) all("[data-t]", box).find((it) => !it.closest(".off"))?.setAttribute("tabindex", 0);
+  for (const box of all(BOXES)) all("[data-t]:not(.off, .off *)", box).forEach((it, i) => { it.tabIndex = i ? -1 : 0; });
   say("");
   return off.join(".");
 };
