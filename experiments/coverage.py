@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.system import write_json
+from textgen.core.files import write_json
 from textgen.evaluation import significance
 from textgen.evaluation.units import markdown_table
 

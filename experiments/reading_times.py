@@ -28,7 +28,7 @@ import numpy as np
 from scipy import stats
 from tabulate import tabulate
 
-from textgen.core.system import write_json
+from textgen.core.files import write_json
 from textgen.report.arms import Arm, group_runs
 from textgen.runs.finished import load_run
 

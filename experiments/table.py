@@ -24,7 +24,7 @@ from typing import Any
 
 import what_predicts
 
-from textgen.core.system import write_json
+from textgen.core.files import write_json
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines

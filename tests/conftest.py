@@ -26,7 +26,7 @@ from filelock import FileLock
 
 import textgen as package
 from textgen import cli
-from textgen.core import system
+from textgen.core import files, tensorflow
 from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.counts import DocumentCache, TrainingCounts
 from textgen.evaluation.model import LanguageModel
@@ -81,7 +81,7 @@ COMPILE = [False]
 def start_tensorflow() -> None:
     """As the commands do, but only what has the mark ``xla`` is compiled: compiling a tiny network
     takes far longer than running it."""
-    system.start_tensorflow()
+    tensorflow.start_tensorflow()
     import tensorflow as tf
 
     from textgen.models import layers, output, recurrent  # noqa: F401 - decorated when imported
@@ -179,7 +179,7 @@ def made_up_counts(size: int, *orders: int) -> TrainingCounts:
 
 def load_progress(folder: Path) -> Progress:
     """That of the checkpoint in a run folder."""
-    return Progress(**json.loads(str(system.read_arrays(folder / "checkpoint.npz")["progress"])))
+    return Progress(**json.loads(str(files.read_arrays(folder / "checkpoint.npz")["progress"])))
 
 
 def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import made_up, small_experiment
 
-from textgen.core import system
+from textgen.core import cache
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
 from textgen.data import loading, splits
@@ -114,7 +114,7 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     def made(folder, tokenizer=words, **more):
         experiment = settings(folder, tokenizer, **more)
         prepare(experiment, load_corpus(experiment))
-        return len(list((system.cache_folder() / "encoded").iterdir()))
+        return len(list((cache.cache_folder() / "encoded").iterdir()))
 
     assert made(corpus_folder) == 1
     assert made(corpus_folder) == 1
@@ -136,12 +136,12 @@ def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_lim
         return np.concatenate([document.tokens for document in stored]), capsys.readouterr().err
 
     first, _ = tokens()
-    (folder,) = (system.cache_folder() / "encoded").glob("*")
+    (folder,) = (cache.cache_folder() / "encoded").glob("*")
     content, deep = (folder / encoding.TOKENS_FILE).read_bytes(), b"[" * 100_000
     for file, harm in (
         (encoding.TOKENS_FILE, content[:99] + b"zzz" + content[102:]),
         (encoding.TOKENS_FILE, None),  # a file too few
-        ("other", content), (system.CHECKSUMS, deep), (encoding.INDEX_FILE, deep),
+        ("other", content), (cache.CHECKSUMS, deep), (encoding.INDEX_FILE, deep),
     ):  # fmt: skip
         (folder / file).unlink(missing_ok=True)
         if harm:
@@ -157,11 +157,11 @@ def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):
     made = []
 
     def use(name):
-        system._remove_unused.cache_clear()  # as in another process
-        return system.cached(tmp_path / name, lambda: made.append(name) or name)
+        cache._remove_unused.cache_clear()  # as in another process
+        return cache.cached(tmp_path / name, lambda: made.append(name) or name)
 
     assert [use("old"), use("used")] == ["old", "used"]
-    killed, others = tmp_path / f"{system.UNFINISHED}x" / "entry", tmp_path / "not ours"
+    killed, others = tmp_path / f"{cache.UNFINISHED}x" / "entry", tmp_path / "not ours"
     killed.mkdir(parents=True)
     others.mkdir()
     for path in tmp_path.iterdir():
@@ -175,13 +175,13 @@ def test_where_the_cache_is_and_what_is_its_fault(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for variable, name in (("", "textgen"), (str(tmp_path / "own"), "own")):
         monkeypatch.setenv("TEXTGEN_CACHE", variable)
-        assert system.cache_folder() == tmp_path / name
+        assert cache.cache_folder() == tmp_path / name
     with pytest.raises(FileNotFoundError):
-        system.cached(tmp_path / "entry", lambda: (tmp_path.parent / "gone.txt").read_text())
+        cache.cached(tmp_path / "entry", lambda: (tmp_path.parent / "gone.txt").read_text())
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file" / "entry", tmp_path / "file" / "deep" / "entry"):
         with pytest.raises(TextgenError, match="the cache cannot be written"):
-            system.cached(folder, list)
+            cache.cached(folder, list)
 
 
 def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_limits):
@@ -193,4 +193,4 @@ def test_a_run_on_text_that_stays_in_its_files(experiment_file, tmp_path, small_
     assert metrics.training.characters_of_training_text == charged
     assert metrics.test.characters == metrics.corpus.test["characters"]
     assert 2 < metrics.test.parts["network"].bits_per_character.total < 8  # after four updates
-    assert list((system.cache_folder() / "encoded").glob("*/tokens.bin"))
+    assert list((cache.cache_folder() / "encoded").glob("*/tokens.bin"))

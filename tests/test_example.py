@@ -12,7 +12,7 @@ import pytest
 from chromium import headless, overflow
 from conftest import ROOT
 
-from textgen.core.system import write_file
+from textgen.core.files import write_file
 from textgen.report.comparison import Comparison
 from textgen.report.page import render_page
 from textgen.report.schema import Texts

@@ -10,7 +10,7 @@ import pytest
 from conftest import write_experiment, write_tales
 
 import textgen
-from textgen.core import system
+from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Contrast
 from textgen.evaluation.significance import compare_arms, holm
@@ -147,9 +147,9 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     texts = TEXTS.replace('"corpus.path=tales"]', '"corpus.path=tales"]\nsizes = [2_000]')
     sizes = SIZES.replace("[2, 4]", "[4]")
     written(sizes, texts)
-    system.start_tensorflow()
+    tensorflow.start_tensorflow()
     for name in ("threads", "threads_of_an_operation"):  # as processes of their own start it
-        monkeypatch.setitem(system.tensorflow_in_effect, name, 1)
+        monkeypatch.setitem(tensorflow.tensorflow_in_effect, name, 1)
 
     def run(stop=None, **options):
         made = []

@@ -9,7 +9,7 @@ import pytest
 from conftest import made_up
 
 from textgen.core.experiment import TABLES
-from textgen.core.system import write_file
+from textgen.core.files import write_file
 
 DEEP = 5_000
 VALID = """

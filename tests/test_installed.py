@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import ROOT, plug_ins, run_python, write_tales
 
-from textgen.core.system import write_file
+from textgen.core.files import write_file
 
 PYTHON = shutil.which("python3.13")
 TRY = """if True:  # two minutes, where more may be asked for

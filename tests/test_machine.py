@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from textgen.core import system
+from textgen.core import machine
+from textgen.core.files import write_file
 
 GB = 10**9
 # cores, free gigabytes, and files below /proc and /sys/fs/cgroup, whose lines end in semicolons; 8
@@ -45,8 +46,8 @@ MACHINES = {
 @pytest.fixture(autouse=True)
 def _eight_cores(tmp_path, monkeypatch):
     """What the machine says of itself stands in files of the test."""
-    monkeypatch.setattr(system, "PROCESSES", tmp_path / "proc")
-    monkeypatch.setattr(system, "CONTROL_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(machine, "PROCESSES", tmp_path / "proc")
+    monkeypatch.setattr(machine, "CONTROL_GROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
 
 
@@ -54,16 +55,16 @@ def _eight_cores(tmp_path, monkeypatch):
 def test_the_limits_of_a_container_are_those_of_the_process(tmp_path, name):
     cores, gigabytes, files = MACHINES[name]
     memory = f"MemTotal: 9 kB\nMemAvailable: {16 * GB // 1024} kB\n"
-    system.write_file(tmp_path / "proc/meminfo", memory)
+    write_file(tmp_path / "proc/meminfo", memory)
     for line in files.strip().splitlines():
         path, _, content = line.strip().partition(" = ")
-        system.write_file(tmp_path / path, content.replace(";", "\n") + "\n")
-    assert system.cores() == cores
-    assert system.free_memory() == pytest.approx(gigabytes * GB, abs=1024)
+        write_file(tmp_path / path, content.replace(";", "\n") + "\n")
+    assert machine.cores() == cores
+    assert machine.free_memory() == pytest.approx(gigabytes * GB, abs=1024)
 
 
 def test_a_system_that_says_nothing_has_all_cores_and_no_known_limit(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS, which has no /proc either
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert (system.cores(), system.free_memory()) == (6, None)
-    assert isinstance(system.processor(), str)
+    assert (machine.cores(), machine.free_memory()) == (6, None)
+    assert isinstance(machine.processor(), str)

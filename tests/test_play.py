@@ -21,7 +21,7 @@ from chromium import RIGHT_TO_LEFT, headless, overflow, reading_order, requested
 from conftest import made_up
 from selenium.webdriver import ActionChains, Keys
 
-from textgen.core import errors
+from textgen.core import progress
 from textgen.core.errors import RefusedText, TextgenError
 from textgen.core.settings import PARTS
 from textgen.interactive import server
@@ -202,7 +202,7 @@ def test_fifty_clients_at_once_are_all_answered(address):
 
 @pytest.mark.parametrize("what", ["write", "expect", "price"])
 def test_what_a_client_that_has_gone_asked_is_not_computed(address, monkeypatch, what):
-    done, inner = [], errors.raise_if_cancelled
+    done, inner = [], progress.raise_if_cancelled
 
     def slowly():
         done.append(time.perf_counter())
@@ -210,7 +210,7 @@ def test_what_a_client_that_has_gone_asked_is_not_computed(address, monkeypatch,
         inner()
 
     for module in list(sys.modules.values()):
-        if getattr(module, "raise_if_cancelled", None) is inner and module is not errors:
+        if getattr(module, "raise_if_cancelled", None) is inner and module is not progress:
             monkeypatch.setattr(module, "raise_if_cancelled", slowly)
     text = made_up(400, 9).replace("\n", " ")[: 12_000 if what == "price" else 3900]
     body = json.dumps({"model": "char", "what": what, "text": text, "length": 4000}).encode()

@@ -15,7 +15,8 @@ from conftest import ENDINGS_LEARNT, made_up
 from report_sample import hostile
 
 import textgen
-from textgen.core.errors import TextgenError, visible
+from textgen.core.errors import TextgenError
+from textgen.core.terminal import visible
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.interactive import portable

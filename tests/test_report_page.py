@@ -8,7 +8,7 @@ from report_sample import BITS, RANKED, hostile, sample
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.ui import Select
 
-from textgen.core.errors import visible
+from textgen.core.terminal import visible
 from textgen.report.page import render_page
 from textgen.report.schema import Caution
 

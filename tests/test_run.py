@@ -25,9 +25,10 @@ from rich.console import Console
 
 import textgen as package
 from textgen import cli
-from textgen.core.errors import TextgenError, json_line, visible
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
-from textgen.core.system import write_file
+from textgen.core.files import write_file
+from textgen.core.terminal import json_line, visible
 from textgen.data.loading import load_corpus
 from textgen.models.batches import Windows
 from textgen.runs import console, pipeline

@@ -22,10 +22,10 @@ from conftest import load_progress, write_experiment
 from test_grid import run_here
 
 from textgen import cli
-from textgen.core import system
+from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
-from textgen.core.system import write_file
+from textgen.core.files import write_file
 from textgen.runs import console
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
@@ -97,7 +97,7 @@ def alone(tmp_path_factory, corpus_folder):
     with recorded(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(execution, "run_all", partial(run_here, [], None))
         for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
-            patch.setitem(system.tensorflow_in_effect, name, 1)
+            patch.setitem(tensorflow.tensorflow_in_effect, name, 1)
         run(path)
     return path.parent / "runs" / "trial"
 

@@ -15,9 +15,10 @@ import pytest
 from conftest import in_turn, load_progress, made_up, new_model, small_experiment, tiny_experiment
 from gensim.test.utils import datapath
 
+from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import Diverged, TextgenError
+from textgen.core.files import read_arrays
 from textgen.core.settings import Training
-from textgen.core.system import cache_folder, cached, read_arrays
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import Adaptive, NGrams

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
+from textgen.core.files import write_file
 from textgen.core.settings import Split
-from textgen.core.system import write_file
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus, same_works
 from textgen.data.splits import divide

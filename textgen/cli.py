@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from textgen import __version__
 from textgen.core.errors import TextgenError
 from textgen.core.settings import PARTS, Sampling, plugin_table
-from textgen.core.system import exit_immediately
+from textgen.core.tensorflow import exit_immediately
 
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.experiment import resolve_experiment
+from textgen.core.files import write_json
 from textgen.core.settings import Sampling
-from textgen.core.system import start_tensorflow, write_json
+from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import load_text
 from textgen.evaluation.metrics import words
 from textgen.evaluation.model import LanguageModel

@@ -20,7 +20,7 @@ def described():
     import tensorflow as tf
     import torch
 
-    from textgen.core.system import processor
+    from textgen.core.machine import processor
 
     return {
         "date": datetime.date.today().isoformat(),

@@ -41,9 +41,9 @@ def seconds_of(update, experiment, windows):
 
 
 def textgen(arm, threads):
-    from textgen.core import system
+    from textgen.core import tensorflow
 
-    shards = system.start_tensorflow(threads, parts=True)  # no more than there are cores
+    shards = tensorflow.start_tensorflow(threads, parts=True)  # no more than there are cores
     from textgen.training import loop
 
     experiment, size, windows = setting(arm)

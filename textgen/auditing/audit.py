@@ -20,9 +20,11 @@ import textgen
 from textgen.auditing.checks import CHECKS, Case, Check, Verdict, decode_words
 from textgen.auditing.claims import Claim, ModelFactory, as_claim, own_claim
 from textgen.auditing.sources import RUN, open_source
-from textgen.core.errors import UNREADABLE, Say, TextgenError, ignore, json_line
+from textgen.core.errors import TextgenError
+from textgen.core.files import UNREADABLE, sha256_of, write_json
+from textgen.core.progress import Say, ignore
 from textgen.core.settings import PARTS
-from textgen.core.system import sha256_of, write_json
+from textgen.core.terminal import json_line
 from textgen.runs.console import read_passage
 from textgen.runs.folder import checksums
 

@@ -12,8 +12,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from textgen.core import settings as core
 from textgen.core.errors import TextgenError
+from textgen.core.files import kind_of
 from textgen.core.settings import BUDGETS, POINTS, CorpusOptions, Plugin, Sampling, Split, Training
-from textgen.core.system import kind_of
 
 Table = Mapping[str, Any]  # of TOML
 # Plug-ins that a file may leave out, or whose kind it may leave out.

@@ -22,9 +22,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textgen.core.errors import CorpusUnavailable, TextgenError, visible
+from textgen.core.cache import cache_folder, cached
+from textgen.core.errors import CorpusUnavailable, TextgenError
+from textgen.core.files import kind_of
 from textgen.core.settings import Count, Sha256
-from textgen.core.system import cache_folder, cached, kind_of
+from textgen.core.terminal import visible
 from textgen.data.documents import Document, check_sha256, file_size, read_documents, read_text
 from textgen.data.formats import CONVERTERS, is_text
 from textgen.data.splits import find_documents

@@ -21,9 +21,10 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
-from textgen.core.errors import TextgenError, visible
+from textgen.core.errors import TextgenError
+from textgen.core.files import kind_of
 from textgen.core.settings import CorpusOptions
-from textgen.core.system import kind_of
+from textgen.core.terminal import visible
 from textgen.data.formats import check_known, is_formatted, read_texts
 
 # The article's "alphanumerics and a few punctuation marks", 75 characters.

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.errors import TextgenError
+from textgen.core.files import UNREADABLE, sha256_of
 from textgen.core.settings import Count
-from textgen.core.system import sha256_of
 
 TABLE = {"random": "Random", "word2vec": "Word2Vec", "fasttext": "FastText", "file": "File"}
 # Root mean square of the components of a network's first vectors. Learnt vectors come in every

@@ -41,10 +41,11 @@ import numpy as np
 import pyppmd
 from pydantic import Field
 
-from textgen.core.errors import Say, TextgenError, ignore
+from textgen.core.cache import cache_folder, cached
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
+from textgen.core.progress import Say, ignore
 from textgen.core.settings import PartName, Plugin, build, lookup
-from textgen.core.system import cache_folder, cached
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation.counts import count

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import Moved, ignore, raise_if_cancelled
+from textgen.core.progress import Moved, ignore, raise_if_cancelled
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
 

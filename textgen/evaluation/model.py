@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core.errors import Moved, ignore
+from textgen.core.progress import Moved, ignore
 from textgen.core.settings import PARTS, PartName
 from textgen.data.documents import Document
 from textgen.evaluation.counts import DocumentCache, TrainingCounts, count

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from textgen.core.errors import raise_if_cancelled
+from textgen.core.progress import raise_if_cancelled
 from textgen.core.settings import PartName, Sampling
 from textgen.evaluation.counts import CacheState
 from textgen.evaluation.dynamic import AdaptingNetwork

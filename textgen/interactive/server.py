@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.errors import Cancelled, RefusedText, TextgenError, cancelled_by, holding
+from textgen.core.context import holding
+from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.machine import cores
+from textgen.core.progress import Cancelled, cancelled_by
 from textgen.core.settings import PartName
-from textgen.core.system import cores
 from textgen.interactive.models import PlayModel, open_models
 
 if TYPE_CHECKING:

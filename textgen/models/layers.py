@@ -24,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core.errors import holding
+from textgen.core.context import holding
 from textgen.models.types import Reading, Tensor
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)

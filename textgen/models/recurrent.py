@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-from textgen.core.errors import holding
+from textgen.core.context import holding
 from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
 

@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from textgen.auditing.sources import HuggingFaceModel
-from textgen.core.errors import TextgenError, visible
+from textgen.core.errors import TextgenError
+from textgen.core.files import csv_bytes, write_file, write_json
 from textgen.core.settings import PARTS, Contrast, PartName, check_name
-from textgen.core.system import csv_bytes, write_file, write_json
+from textgen.core.terminal import visible
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation.baselines import Reference, compute_references

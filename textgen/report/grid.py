@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textgen.core.errors import TextgenError, visible
+from textgen.core.errors import TextgenError
+from textgen.core.files import write_file
 from textgen.core.settings import PARTS, Contrast, PartName
-from textgen.core.system import write_file
+from textgen.core.terminal import visible
 from textgen.data.documents import corpus_hash
 from textgen.data.loading import Corpus
 from textgen.evaluation.significance import Difference, Lead, compare_arms, tested

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 import textgen
-from textgen.core.errors import visible
+from textgen.core.terminal import visible
 from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
 from textgen.interactive import portable

@@ -17,9 +17,10 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from textgen.core.errors import TextgenError, json_line, visible
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.system import csv_bytes, kind_of, write_file
+from textgen.core.files import csv_bytes, kind_of, write_file
+from textgen.core.terminal import json_line, visible
 from textgen.data.documents import count_characters, read_text
 from textgen.data.language import Language
 from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines

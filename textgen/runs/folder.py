@@ -27,7 +27,7 @@ import tomli_w
 
 from textgen.core.errors import TextgenError, write_failed
 from textgen.core.experiment import Experiment, load_experiment
-from textgen.core.system import sha256_of, write_file
+from textgen.core.files import sha256_of, write_file
 from textgen.runs.results import METRICS_FILE, Manifest, read_content
 from textgen.training.checkpoint import CHECKPOINT_FILE
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textgen.core.errors import Moved, RefusedText, ignore
+from textgen.core.errors import RefusedText
+from textgen.core.progress import Moved, ignore
 from textgen.core.settings import PartName, Sampling
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus

@@ -9,8 +9,9 @@ from typing import Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
+from textgen.core.files import csv_bytes, write_file, write_json
 from textgen.core.settings import BUDGETS
-from textgen.core.system import csv_bytes, start_tensorflow, write_file, write_json
+from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients

@@ -13,9 +13,11 @@ from jinja2 import Template
 from pydantic import BaseModel, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
 import textgen
-from textgen.core.errors import UNREADABLE, TextgenError
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.system import cores, processor, tensorflow_in_effect
+from textgen.core.files import UNREADABLE
+from textgen.core.machine import cores, processor
+from textgen.core.tensorflow import tensorflow_in_effect
 from textgen.data.loading import Corpus
 from textgen.evaluation import units
 from textgen.evaluation.scores import UNIT, Scores, by_position, summarise

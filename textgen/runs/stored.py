@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from textgen.core.files import read_arrays, write_file, write_json
 from textgen.core.settings import PARTS
-from textgen.core.system import read_arrays, write_file, write_json
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.pitman_yor import PitmanYor

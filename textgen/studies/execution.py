@@ -18,9 +18,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from textgen.core.errors import TextgenError, visible
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
-from textgen.core.system import cores, write_file, write_json
+from textgen.core.files import write_file, write_json
+from textgen.core.machine import cores
+from textgen.core.terminal import visible
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, load_corpus, pool_folds
 from textgen.evaluation.baselines import compute_references

@@ -46,10 +46,13 @@ from pydantic import Field
 
 from textgen.core import experiment as experiments
 from textgen.core import settings as core
-from textgen.core.errors import Say, TextgenError, ignore
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, find_experiment, load_experiment
+from textgen.core.files import write_file, write_json
+from textgen.core.machine import processor
+from textgen.core.progress import Say, ignore
 from textgen.core.settings import BUDGETS, Contrast, Count, Name, PartName, Positive, Seed
-from textgen.core.system import processor, start_tensorflow, write_file, write_json
+from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
 from textgen.runs.folder import is_finished

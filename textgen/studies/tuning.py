@@ -35,7 +35,8 @@ from scipy.stats import qmc
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, SettingsReader, find_experiment
-from textgen.core.system import processor, write_file, write_json
+from textgen.core.files import write_file, write_json
+from textgen.core.machine import processor
 from textgen.data.loading import load_corpus
 from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen

@@ -27,9 +27,10 @@ from urllib.parse import urlsplit
 
 import filelock
 
-from textgen.core.errors import Cancelled, TextgenError
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.system import exit_immediately, silenced_stderr
+from textgen.core.progress import Cancelled
+from textgen.core.tensorflow import exit_immediately, silenced_stderr
 from textgen.runs.finished import read_metrics
 from textgen.runs.folder import LOCK, is_finished, write_experiment
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from textgen.core.cache import cache_folder, cached_folder
 from textgen.core.experiment import Experiment
-from textgen.core.system import cache_folder, cached_folder
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.tokenizers import base

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import TextgenError
-from textgen.core.system import cache_folder, cached
 from textgen.data.language import UNKNOWN, language_name
 
 # Tried in this order where none is named, first those of VERSION. The second is a copy of the first

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from textgen.core.errors import UNREADABLE, TextgenError
-from textgen.core.system import read_arrays, write_file
+from textgen.core.errors import TextgenError
+from textgen.core.files import UNREADABLE, read_arrays, write_file
 
 CHECKPOINT_FILE = "checkpoint.npz"
 ABOVE_THE_BEST = 2  # so many validations, running, begin a cooling

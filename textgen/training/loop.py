@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core.errors import Diverged, TextgenError, ignore
+from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.system import free_memory
+from textgen.core.machine import free_memory
+from textgen.core.progress import ignore
 from textgen.models.batches import Batch, Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from textgen.core.cache import Stopwatch
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Training
-from textgen.core.system import Stopwatch
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.evaluation.counts import MAX_CHARACTERS, TrainingCounts

@@ -8,7 +8,8 @@ from typing import Any
 
 from textgen.core.errors import Diverged
 from textgen.core.experiment import Experiment, load_experiment, resolve_experiment
-from textgen.core.system import start_tensorflow, write_json
+from textgen.core.files import write_json
+from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import load_corpus
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.scores import summarise

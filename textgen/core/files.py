@@ -1,0 +1,115 @@
+"""Files that are written whole or not at all; what reading a damaged one raises."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import lzma
+import os
+import secrets
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from textgen.core.errors import TextgenError, write_failed
+
+# What reading and checking a damaged file raises. A bug raises others, such as KeyError: what is
+# read is checked before it is used.
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, OverflowError, RecursionError, MemoryError),
+    *(csv.Error, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+
+
+UTF8 = "utf-8", "backslashreplace"  # half surrogate pairs as escapes
+
+
+def kind_of(path: Path) -> str:
+    """``"a file"``, ``"a folder"``, or in words why it is neither."""
+    try:
+        if path.is_dir():
+            return "a folder"
+        if path.is_file():
+            return "a file"
+        return "neither a file nor a folder" if path.exists() else "no such file"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_file(
+    path: Path,
+    content: str | bytes | Callable[[BinaryIO], object],
+    safe: str = "what was there before is unharmed",
+    unfinished: str = "",
+) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: of the file.
+        content: what it holds, or a function that writes it.
+        safe: part of the error: what is unharmed.
+        unfinished: name of the file until it is whole, where no other process writes the same:
+            what a killed process left is written over. If empty, a name of its own.
+
+    Raises:
+        TextgenError: the disk is full or cannot be written.
+    """
+    if (kind := kind_of(path)) == "neither a file nor a folder":  # a device would be replaced
+        raise TextgenError(f"{path}: {kind}", "give the path of a file")
+    own_name = f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new"
+    temporary = path.with_name(unfinished or own_name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode(*UTF8) if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise write_failed(path, error, safe) from None
+
+
+def write_json(path: Path, data: Any) -> None:
+    write_file(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows that share their keys, with a header, as CSV in UTF-8."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode(*UTF8)
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of an NPZ file.
+
+    Raises:
+        ValueError: it is damaged, or cannot be read.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except Exception as error:  # NumPy and zipfile raise whatever they meet in a damaged file
+        raise ValueError(f"{type(error).__name__}: {error}") from error
