@@ -14,7 +14,8 @@ from typing import get_type_hints
 
 import textgen
 from textgen import cli
-from textgen.core import experiment, settings
+from textgen.core import experiment, registry, settings, validation
+from textgen.report import contrast
 from textgen.report.comparison import Comparison
 from textgen.runs.finished import Run
 from textgen.studies.study import Budget, Search, Study, StudyArm, StudyText
@@ -27,7 +28,7 @@ WORDS = {"array": "list", "object": "table", "string": "text", "integer": "whole
 WORDS |= {"number": "number", "boolean": "true or false"}
 LARGE = 1e9  # a bound that nobody has to know
 INNER = {"tokenizer": ("rare_words", "segmenter")}  # tables in tables
-STUDY = {"budget": Budget, "arms.NAME": StudyArm, "[contrasts]": settings.Contrast}
+STUDY = {"budget": Budget, "arms.NAME": StudyArm, "[contrasts]": contrast.Contrast}
 STUDY |= {"texts.NAME": StudyText, "tune": Search}
 TABLES = {*experiment.TABLES, *"budget arms contrasts texts tune options left_out".split()}
 
@@ -72,7 +73,7 @@ def value_of(schema, defined):
 
 def rows_of(cls):
     """Name, value, default and meaning of each setting of a dataclass."""
-    defined, meanings = settings.adapter(cls).json_schema()["$defs"], {}
+    defined, meanings = validation.adapter(cls).json_schema()["$defs"], {}
     for base in reversed(cls.__mro__):
         meanings |= dict(ENTRY.findall(sections(base).get("Args", "")))
     own, left_out = defined[cls.__name__], TABLES | ({"path"} if cls is Study else set())
@@ -90,9 +91,9 @@ def settings_of(cls):
 
 def kinds_of(point):
     """The kinds at a plug-in point, and every setting with the kinds that have it."""
-    rows, kinds = {}, sorted(settings.plugin_table(point))
+    rows, kinds = {}, sorted(registry.plugin_table(point))
     for kind in kinds:
-        cls = settings.lookup(point, kind)
+        cls = registry.lookup(point, kind)
         yield f"**`{kind}`**: {prose(sections(cls)[''])}"
         for row in rows_of(cls):
             rows.setdefault(row, []).append(kind)
@@ -104,7 +105,7 @@ def experiment_files():
     yield from ("# Experiment files and study files", *settings_of(experiment.Experiment))
     yield 'A table with kinds also takes `kind = "…"`; `include = "…"` starts from another file.'
     for name in experiment.TABLES:
-        point, plain = name in settings.POINTS, get_type_hints(experiment.Experiment)[name]
+        point, plain = name in registry.POINTS, get_type_hints(experiment.Experiment)[name]
         yield from (f"## `[{name}]`", *(kinds_of(name) if point else settings_of(plain)))
         yield from settings_of(settings.CorpusOptions) if name == "corpus" else ()
         for inner in INNER.get(name, ()):

@@ -381,7 +381,7 @@ def tiny_experiment(objective, network, training) -> SimpleNamespace:
 def new_model(objective, size: int, kind="lstm", seed=0, scale: float = 4.0, **settings):
     import keras
 
-    from textgen.core.settings import lookup
+    from textgen.core.registry import lookup
 
     keras.utils.set_random_seed(seed)
     network = objective.build(lookup("backbone", kind)(**{"units": (12,)} | settings), size)

@@ -13,7 +13,7 @@ from conftest import made_up
 
 from textgen import cli
 from textgen.core import experiment as config
-from textgen.core import settings
+from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
@@ -151,7 +151,7 @@ def test_every_kind_gives_the_same_record(experiment_file, capsys, kind):
     assert bits["total"] == pytest.approx(bits["model"] + bits["spelling"])
     for lower in others:
         assert lower["test"]["parts"]["counts"]["bits_per_character"]["total"] > bits["total"]
-    on_tokens = not settings.lookup("baseline", kind, "test").reads_bytes
+    on_tokens = not registry.lookup("baseline", kind, "test").reads_bytes
     for has_tokens in (record["tokenizer"], record["vocabulary_size"], tested["tokens"], cached):
         assert (has_tokens is not None) is on_tokens
     assert not on_tokens or cached["bits_per_character"]["total"] < total - 0.1

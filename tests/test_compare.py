@@ -23,7 +23,6 @@ from report_sample import contrast, sample
 import textgen as package
 from textgen.auditing.sources import RUN
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Contrast
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
@@ -31,6 +30,7 @@ from textgen.evaluation.baselines import Reference
 from textgen.evaluation.scores import DocumentBits
 from textgen.report import arms, building, sentences
 from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines, words_link
+from textgen.report.contrast import Contrast
 from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
 from textgen.runs import generation

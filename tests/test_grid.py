@@ -12,8 +12,8 @@ from conftest import write_experiment, write_tales
 import textgen
 from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Contrast
 from textgen.evaluation.significance import compare_arms, holm
+from textgen.report.contrast import Contrast
 from textgen.report.grid import CellRecord, Grid, compare_cells
 from textgen.runs.folder import write_experiment as write_settings
 from textgen.studies import execution

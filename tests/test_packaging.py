@@ -17,7 +17,7 @@ from conftest import ROOT, python
 from packaging.requirements import Requirement
 
 from textgen import cli
-from textgen.core import experiment, settings
+from textgen.core import experiment, registry
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.evaluation.metrics import LettersDivergence, every_metric
@@ -71,17 +71,17 @@ def test_an_unknown_kind_may_be_that_of_a_missing_package_and_none_replaces_a_ki
     for part in ("did you mean 'hashed'", "cluster, drop, hashed", "provides this kind"):
         assert part in str(caught.value)
     installed(rare_words="unk = brought:Missing")
-    assert settings.lookup("rare_words", "unk") is Unk
+    assert registry.lookup("rare_words", "unk") is Unk
     with pytest.raises(TextgenError, match="unk = brought:Missing"):
-        settings.plugin_table("rare_words")
+        registry.plugin_table("rare_words")
 
 
 def test_entry_points_of_other_projects_break_nothing_and_explain_a_kind_that_is_missing(installed):
     installed(rules="mine = brought:Missing", metrics="counted = brought:Missing")
-    assert {"mine", "counted"}.isdisjoint(settings.plugin_table("metric"))
+    assert {"mine", "counted"}.isdisjoint(registry.plugin_table("metric"))
     message = r"(?s)^unknown metric.*textgen\.metrics.*did you mean 'metric'"
     with pytest.raises(TextgenError, match=message):
-        settings.lookup("metric", "counted")
+        registry.lookup("metric", "counted")
 
 
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):
@@ -142,7 +142,7 @@ def test_the_schema_has_every_setting_and_kind_once_and_nothing_else(schemas):
     properties = schemas[False].schema["properties"]
     names, *tables = properties["embedding"]["anyOf"]
     kinds = [table["properties"]["kind"]["const"] for table in tables]
-    assert names["enum"] == kinds == sorted(settings.plugin_table("embedding"))
+    assert names["enum"] == kinds == sorted(registry.plugin_table("embedding"))
     assert {"include", "name", "seed", "language", *TABLES} == set(properties)
     for text in WRONG:
         assert not schemas["arms" in text or "threads" in text].is_valid(tomllib.loads(text)), text

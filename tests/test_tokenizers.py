@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from uniseg.wordbreak import words as segments
 
-from textgen.core import settings as plugins
+from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.testing import check_plugin
 from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE, chance
@@ -173,8 +173,8 @@ def test_rare_words_of_the_prompt_come_back_in_what_is_written():
 
 def test_every_entry_is_a_documented_frozen_dataclass_and_every_policy_is_tested():
     entries = {
-        point: {plugins.lookup(point, kind, "test") for kind in plugins.plugin_table(point)}
-        for point in plugins.POINTS
+        point: {registry.lookup(point, kind, "test") for kind in registry.plugin_table(point)}
+        for point in registry.POINTS
     }
     for cls in set.union(*entries.values()):
         assert dataclasses.is_dataclass(cls)

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 from textgen import __version__
 from textgen.core.errors import TextgenError
-from textgen.core.settings import PARTS, Sampling, plugin_table
+from textgen.core.registry import plugin_table
+from textgen.core.settings import PARTS, Sampling
 from textgen.core.tensorflow import exit_immediately
 
 EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"

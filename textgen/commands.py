@@ -6,7 +6,7 @@ from pathlib import Path
 from textgen.core import experiment as experiments
 from textgen.core.errors import TextgenError
 from textgen.core.files import kind_of
-from textgen.core.settings import lookup, plugin_table, suggestion
+from textgen.core.registry import lookup, plugin_table, suggestion
 from textgen.core.terminal import json_line
 from textgen.data.language import Language
 from textgen.data.loading import language_warnings, load_corpus

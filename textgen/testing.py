@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from textgen.auditing.checks import AWKWARD_TEXTS
-from textgen.core.settings import POINTS, suggestion
+from textgen.core.registry import POINTS, suggestion
 from textgen.evaluation.metrics import Human, Sample
 from textgen.tokenizers.base import FILL, DocumentCounts, EncodedDocument, follow, walk
 from textgen.tokenizers.rare_words import Unk

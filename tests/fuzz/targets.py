@@ -16,7 +16,8 @@ from conftest import POLICIES, fitted, made_up, small_experiment
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
-from textgen.core.settings import Split, build
+from textgen.core.settings import Split
+from textgen.core.validation import build
 from textgen.data.corpora import File
 from textgen.data.documents import BYTE_ORDER_MARKS, Document, read_text
 from textgen.data.splits import divide

@@ -10,10 +10,25 @@ from typing import Annotated, Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from textgen.core import settings as core
 from textgen.core.errors import TextgenError
 from textgen.core.files import kind_of
-from textgen.core.settings import BUDGETS, POINTS, CorpusOptions, Plugin, Sampling, Split, Training
+from textgen.core.registry import DEFAULT_KINDS, POINTS, lookup, suggestion
+from textgen.core.settings import (
+    BUDGETS,
+    PARTS,
+    CacheSettings,
+    CorpusOptions,
+    LanguageCode,
+    Name,
+    PartName,
+    Sampling,
+    Seed,
+    Split,
+    Training,
+    TrainingCountsSettings,
+    check_one_budget,
+)
+from textgen.core.validation import Plugin, adapter, build, plain
 
 Table = Mapping[str, Any]  # of TOML
 # Plug-ins that a file may leave out, or whose kind it may leave out.
@@ -43,34 +58,32 @@ class Experiment:
         ValueError: not exactly one budget; samples of a part that the model does not have.
     """
 
-    name: core.Name = "experiment"
-    seed: core.Seed = 1
-    language: core.LanguageCode | None = None
+    name: Name = "experiment"
+    seed: Seed = 1
+    language: LanguageCode | None = None
     corpus: Annotated[Any, Plugin("corpus")]
     tokenizer: Annotated[Any, Plugin("tokenizer")]
     embedding: Annotated[Any, Plugin("embedding")]
     objective: Annotated[Any, Plugin("objective")]
     split: Split = field(default_factory=Split)
     backbone: Annotated[Any, Plugin("backbone")]
-    training_counts: core.TrainingCountsSettings = field(
-        default_factory=core.TrainingCountsSettings
-    )
-    cache: core.CacheSettings = field(default_factory=core.CacheSettings)
+    training_counts: TrainingCountsSettings = field(default_factory=TrainingCountsSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
     training: Training = field(default_factory=Training)
     sampling: Sampling = field(default_factory=Sampling)
     options: CorpusOptions = field(default_factory=CorpusOptions)
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        core.check_one_budget("training", self.training, BUDGETS)
+        check_one_budget("training", self.training, BUDGETS)
         if self.sampling.part not in self.parts:
             raise ValueError(f"sampling.{self._missing_part(self.sampling.part)}")
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
         """All settings as nested plain data, with every default written out."""
-        settings = {key: core.plain(getattr(self, key)) for key in KEYS}
-        options = core.plain(self.options)
+        settings = {key: plain(getattr(self, key)) for key in KEYS}
+        options = plain(self.options)
         settings["corpus"] |= {key: options[key] for key in options if options[key]}
         return {key: value for key, value in settings.items() if value is not None}
 
@@ -80,10 +93,10 @@ class Experiment:
         return json.dumps([self.resolved.get(key) for key in ("corpus", "split", "language")])
 
     @property
-    def parts(self) -> tuple[core.PartName, ...]:
+    def parts(self) -> tuple[PartName, ...]:
         """Those of its model, see :mod:`textgen.evaluation.model`."""
         optional = {"with_cache": self.cache.orders, "counts": self.training_counts.orders}
-        return tuple(part for part in core.PARTS if optional.get(part, True))
+        return tuple(part for part in PARTS if optional.get(part, True))
 
     def check_part(self, part: str) -> None:
         """Raises:
@@ -139,15 +152,15 @@ def resolve_experiment(data: Table, where: str = "experiment") -> Experiment:
         hint = "run the whole study with: textgen study"
         raise TextgenError(f"{where}: this is a study, not an experiment", hint)
     if unknown := [key for key in data if key not in KEYS]:
-        hint = core.suggestion(unknown[0], KEYS)
+        hint = suggestion(unknown[0], KEYS)
         raise TextgenError(f"{where}: {unknown[0]}: unknown setting", hint)
     tables, options = {**DEFAULTS, **data}, dict[str, Any]()
     if isinstance(corpus := data.get("corpus"), Mapping):
         names = {setting.name for setting in fields(CorpusOptions)}
         options = {name: corpus[name] for name in corpus if name in names}
         tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
-    experiment: Experiment = core.build(Experiment, tables, where)
-    return replace(experiment, options=core.build(_Options, {"corpus": options}, where).corpus)
+    experiment: Experiment = build(Experiment, tables, where)
+    return replace(experiment, options=build(_Options, {"corpus": options}, where).corpus)
 
 
 @dataclass(frozen=True)
@@ -210,7 +223,7 @@ class SettingsReader:
         """
         includes = f"{included_by[-1]} includes " if included_by else ""
         if (kind := kind_of(path)) != "a file":
-            near = core.suggestion(str(path).removesuffix(".toml"), _known_names(path))
+            near = suggestion(str(path).removesuffix(".toml"), _known_names(path))
             hint = f"write the path of a file, or the name of one that comes with textgen; {near}"
             raise TextgenError(f"{includes}{path}: {kind}", hint)
         if len(included_by) > MAX_DEPTH:
@@ -273,12 +286,12 @@ class SettingsReader:
     def _still_valid(self, point: str, old: Table, new: Table, where: str) -> Table:
         """The settings of a table that still apply when ``new`` is set over it, for another kind
         has others. A corpus keeps how its text is changed, not where it comes from."""
-        before = old.get("kind", core.DEFAULT_KINDS.get(point))
+        before = old.get("kind", DEFAULT_KINDS.get(point))
         if (kind := new.get("kind", before)) == before:
             return old
         cls = CorpusOptions
         if point != "corpus":
-            cls = core.lookup(point, str(kind), f"{where}: {point}.kind")
+            cls = lookup(point, str(kind), f"{where}: {point}.kind")
         names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
         if lost := [name for name in old if name not in {*names, *new, "kind", "fallback"}]:
             settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
@@ -335,7 +348,7 @@ class _NothingRequired(GenerateJsonSchema):
 
 def json_schema(cls: Any = Experiment) -> dict[str, Any]:
     """The JSON schema of the files that a dataclass describes: of experiments, or of studies."""
-    definitions = core.adapter(cls).json_schema(schema_generator=_NothingRequired)["$defs"]
+    definitions = adapter(cls).json_schema(schema_generator=_NothingRequired)["$defs"]
     root = definitions.pop(cls.__name__)
     settings = root["properties"]
     for name in ("options", "left_out", "path"):

@@ -45,7 +45,9 @@ from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.progress import Say, ignore
-from textgen.core.settings import PartName, Plugin, build, lookup
+from textgen.core.registry import lookup
+from textgen.core.settings import PartName
+from textgen.core.validation import Plugin, build
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation.counts import count

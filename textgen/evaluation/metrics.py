@@ -19,7 +19,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from textgen.core.settings import lookup, plugin_table
+from textgen.core.registry import lookup, plugin_table
 from textgen.data.language import WORD, language_name, word_list
 from textgen.tokenizers.kneser_ney import find
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from textgen.core.errors import RefusedText, TextgenError
 from textgen.core.progress import raise_if_cancelled
-from textgen.core.settings import Sampling, build
+from textgen.core.settings import Sampling
 from textgen.core.terminal import visible
+from textgen.core.validation import build
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.units import PART_LABELS
 from textgen.runs.finished import Run, load_run

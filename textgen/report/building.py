@@ -17,7 +17,7 @@ import numpy as np
 
 import textgen
 from textgen.auditing.audit import audit_lines
-from textgen.core.settings import BUDGETS, PARTS, Contrast, PartName
+from textgen.core.settings import BUDGETS, PARTS, PartName
 from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
@@ -26,6 +26,7 @@ from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, met
 from textgen.evaluation.scores import UNIT, DocumentBits, averages
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
+from textgen.report.contrast import Contrast
 from textgen.report.sentences import cautions, looping_cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run

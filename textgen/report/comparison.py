@@ -19,7 +19,7 @@ from rich.text import Text
 from textgen.auditing.sources import HuggingFaceModel
 from textgen.core.errors import TextgenError
 from textgen.core.files import csv_bytes, write_file, write_json
-from textgen.core.settings import PARTS, Contrast, PartName, check_name
+from textgen.core.settings import PARTS, PartName, check_name
 from textgen.core.terminal import visible
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus, pool_folds
@@ -30,6 +30,7 @@ from textgen.interactive.portable import portable_model
 from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, incomplete, is_on
 from textgen.report.building import build_report
+from textgen.report.contrast import Contrast
 from textgen.report.page import between, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen, word_rows

@@ -16,7 +16,7 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import write_file
-from textgen.core.settings import PARTS, Contrast, PartName
+from textgen.core.settings import PARTS, PartName
 from textgen.core.terminal import visible
 from textgen.data.documents import corpus_hash
 from textgen.data.loading import Corpus
@@ -24,6 +24,7 @@ from textgen.evaluation.significance import Difference, Lead, compare_arms, test
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.arms import Arm
 from textgen.report.building import CLASSES, class_bits, cut_words
+from textgen.report.contrast import Contrast
 from textgen.report.page import page_template, scale_of
 from textgen.runs.finished import Run
 from textgen.runs.results import Content, Manifest, read_content

@@ -6,11 +6,11 @@ from itertools import combinations
 
 import numpy as np
 
-from textgen.core.settings import Contrast
 from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import schema
 from textgen.report.arms import Arm
+from textgen.report.contrast import Contrast
 from textgen.report.spending import unequal_spending
 
 # A part of the models, at the beginning of a sentence.

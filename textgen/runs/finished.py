@@ -23,8 +23,9 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.files import UNREADABLE, kind_of, sha256_of
-from textgen.core.settings import Sampling, build
+from textgen.core.settings import Sampling
 from textgen.core.tensorflow import start_tensorflow
+from textgen.core.validation import build
 from textgen.data.documents import Document
 from textgen.data.language import WORD
 from textgen.data.loading import Corpus, load_text

@@ -44,17 +44,34 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from textgen.core import experiment as experiments
-from textgen.core import settings as core
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import Experiment, find_experiment, load_experiment
+from textgen.core.experiment import (
+    TABLES,
+    Experiment,
+    SettingsReader,
+    find_experiment,
+    load_experiment,
+)
 from textgen.core.files import write_file, write_json
 from textgen.core.machine import processor
 from textgen.core.progress import Say, ignore
-from textgen.core.settings import BUDGETS, Contrast, Count, Name, PartName, Positive, Seed
+from textgen.core.registry import suggestion
+from textgen.core.settings import (
+    BUDGETS,
+    Count,
+    Name,
+    PartName,
+    Positive,
+    Seed,
+    check_name,
+    check_one_budget,
+    check_rising,
+)
 from textgen.core.tensorflow import start_tensorflow
+from textgen.core.validation import build
 from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
+from textgen.report.contrast import Contrast
 from textgen.runs.folder import is_finished
 from textgen.runs.results import read_content
 from textgen.studies.workers import Processes
@@ -95,8 +112,8 @@ class Budget:
     parameters: Count | None = None
 
     def __post_init__(self) -> None:
-        core.check_one_budget("budget", self, REGIMES)
-        core.check_rising(self.regime, self.amounts)
+        check_one_budget("budget", self, REGIMES)
+        check_rising(self.regime, self.amounts)
 
     @property
     def regime(self) -> str:
@@ -190,7 +207,7 @@ class Search(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        core.check_rising("seconds", self.seconds)
+        check_rising("seconds", self.seconds)
 
 
 @dataclass(frozen=True)
@@ -210,7 +227,7 @@ class StudyText:
 
     def __post_init__(self) -> None:
         _check_free(self.set)
-        core.check_rising("sizes", self.sizes or ())
+        check_rising("sizes", self.sizes or ())
 
 
 class Cell(NamedTuple):
@@ -262,8 +279,8 @@ class Study:
         _check_free(self.set)
         for arm in self.tune.matched if self.tune else ():
             if arm not in self.arms:
-                raise ValueError(f"tune.matched: no arm {arm!r}; {core.suggestion(arm, self.arms)}")
-        core.check_rising("sizes", self.sizes)
+                raise ValueError(f"tune.matched: no arm {arm!r}; {suggestion(arm, self.arms)}")
+        check_rising("sizes", self.sizes)
         others: list[StudyArm | StudyText] = [*self.arms.values(), *self.texts.values()]
         given = [text.strip() for text in chain(self.set, *(each.set for each in others))]
         if self.folds and any(text.startswith("split.fold") for text in given):
@@ -272,14 +289,14 @@ class Study:
             raise ValueError("set: the study has sizes: leave split.train_characters out")
         if (self.timed_on or (self.texts and self.seconds)) and self.timed_on not in self.texts:
             message = f"timed_on = {self.timed_on!r} is not one of [texts]"
-            raise ValueError(f"{message}; {core.suggestion(self.timed_on, self.texts)}")
+            raise ValueError(f"{message}; {suggestion(self.timed_on, self.texts)}")
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
         pairs: list[set[str]] = []
         for contrast in self.contrasts:
             pair = {contrast.first, contrast.second}
             for arm in sorted(pair - self.arms.keys()):
-                raise ValueError(f"contrasts: no arm {arm!r}; {core.suggestion(arm, self.arms)}")
+                raise ValueError(f"contrasts: no arm {arm!r}; {suggestion(arm, self.arms)}")
             if len(pair) == 1 or pair in pairs:
                 names = f"{contrast.first} against {contrast.second}"
                 raise ValueError(f"contrasts: {names} needs two different arms, each pair once")
@@ -367,13 +384,13 @@ def load_study(path: str | Path) -> Study:
         TextgenError: whatever is wrong first, with file and setting.
     """
     path = find_experiment(path)
-    data = experiments.SettingsReader().read(path)
-    if foreign := {*experiments.TABLES} & data.keys():
+    data = SettingsReader().read(path)
+    if foreign := {*TABLES} & data.keys():
         hint = "run one experiment with: textgen run"
         raise TextgenError(f"{path}: [{min(foreign)}] belongs in an experiment file", hint)
-    core.check_name(path.stem, str(path))
+    check_name(path.stem, str(path))
     content = {"budget": {}, "arms": {}, **data, "path": str(path)}
-    study: Study = core.build(Study, content, str(path))
+    study: Study = build(Study, content, str(path))
     for text in study.texts or ("",):
         own = study.cell(text, None, study.budget.amounts[0]).study
         made, seen = {arm: own.experiment(arm) for arm in own.arms}, dict[str, str]()

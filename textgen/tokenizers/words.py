@@ -23,7 +23,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from textgen.core.errors import TextgenError
-from textgen.core.settings import Count, Plugin
+from textgen.core.settings import Count
+from textgen.core.validation import Plugin
 from textgen.tokenizers import base
 from textgen.tokenizers.base import (
     BOUNDARY,
