@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from textgen.core.errors import TextgenError
 from textgen.core.settings import Fraction
 
 if TYPE_CHECKING:
     import keras
 
-    from textgen.models.network import Network
+    from textgen.models.network import KerasNetwork
 
 TABLE = {"lstm": "LSTM", "gru": "GRU", "mingru": "MinGRU", "transformer": "Transformer"}
 Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of a side of a matrix
@@ -116,15 +117,22 @@ class Backbone:
             name += ", with n-gram vectors"
         return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
 
-    def build(self, size: int, *, source: str = "tokens", output: bool = True) -> "Network":
+    def build(self, size: int, *, source: str = "tokens", output: bool = True) -> "KerasNetwork":
         """A new network.
 
         Args:
             size: V, number of tokens; frequent ones come first.
             source: ``"tokens"``, or ``"vectors"`` of the size of a state vector.
             output: whether there is an output layer.
+
+        Raises:
+            TextgenError: a tied output of a network that reads vectors.
         """
         from textgen.models.network import Ensemble, LayeredNetwork
+
+        if source == "vectors" and self.tied_output:
+            hint = "a one-shot decoder reads no tokens, so there is nothing to tie"
+            raise TextgenError("backbone.tied_output must be false", hint)
 
         members = [LayeredNetwork(self, size, source, output) for _ in range(self.members)]
         return members[0] if self.members == 1 else Ensemble(members)

@@ -2,7 +2,7 @@
 networks, an encoder with a decoder, and helpers for any network."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import keras
 import numpy as np
@@ -10,60 +10,41 @@ import tensorflow as tf
 
 from textgen.models.layers import HashedDropout, NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Output, Softmax, dense_layer
-from textgen.models.types import Reading, State, Tensor
+from textgen.models.types import Network, Reading, State, Tensor
 
 if TYPE_CHECKING:
     from textgen.models.backbones import Backbone
 
 
-class Network(keras.Model):
-    """Reads tokens and carries a state, a nest of tensors (batch, …), from one to the next.
-
-    Attributes:
-        embedding: the layer that gives tokens their vectors, or None.
-        output_layer: gives a token its distribution; an encoder has none.
-    """
+class KerasNetwork(keras.Model):
+    """What the networks below share: see :class:`textgen.models.types.Network`."""
 
     embedding: keras.layers.Layer | None = None
     output_layer: Output
-
-    def parts(self) -> "tuple[Network, ...]":
-        """The networks it is made of: itself, or an encoder and a decoder, or members."""
-        return (self,)
+    frequency_bias = False
 
     @property
     def tables(self) -> tuple[keras.Variable, ...]:
-        """Weights (rows, size) float32 of which an update reads few rows."""
         return ()
 
+    def parts(self) -> tuple[Network, ...]:
+        return (self,)
+
     def initial_state(self, batch: int) -> State:
-        """The state before the first token of a document."""
         raise NotImplementedError
 
     def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
-        """What the output layer reads, for every position.
-
-        Args:
-            inputs: (B, T) int32 token ids, or (B, T, n) float32 vectors.
-            state: before the first of them.
-            training: whether dropout and the like are at work.
-
-        Returns:
-            (B, T, m) float32, and the state after the last position.
-        """
         raise NotImplementedError
 
     def call(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
-        """Logits (B, T, V) float32 in place of features."""
         features, state = self.features(inputs, state, training)
         return self.output_layer(features), state
 
     def state_vector(self, state: State) -> Tensor:
-        """(B, n) float32: what an encoder hands to a decoder that reads vectors."""
         raise NotImplementedError
 
 
-class LayeredNetwork(Network):
+class LayeredNetwork(KerasNetwork):
     """Layers between an embedding (or one-hot vectors) and an output layer.
 
     Its state is a list with a tuple of (batch, …) float32 for every layer, of the shapes that the
@@ -79,6 +60,7 @@ class LayeredNetwork(Network):
     def __init__(self, config: "Backbone", size: int, source: str, output: bool) -> None:
         super().__init__()
         self.config, self.size, self.source = config, size, source
+        self.frequency_bias = config.frequency_bias
         self.ngrams: NGramEmbedding | None = None
         self.projection: keras.layers.Dense | None = None
         self.dropouts = list[HashedDropout]()
@@ -148,7 +130,7 @@ class LayeredNetwork(Network):
         return state[len(self.recurrent) - 1][0]
 
 
-class Ensemble(Network):
+class Ensemble(KerasNetwork):
     """Networks of the same settings side by side: the mean of what they predict (Hansen & Salamon
     1990).
 
@@ -184,11 +166,11 @@ class Ensemble(Network):
         return tf.concat([member.state_vector(own) for member, own in pairs], axis=-1)
 
 
-class SequenceToSequence(Network):
+class SequenceToSequence(KerasNetwork):
     """An encoder and a decoder of the same backbone (Sutskever, Vinyals & Le 2014); the decoder
     begins with the encoder's last state. The state is the encoder's."""
 
-    def __init__(self, encoder: Network, decoder: Network) -> None:
+    def __init__(self, encoder: KerasNetwork, decoder: KerasNetwork) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.output_layer = decoder.output_layer
@@ -211,9 +193,11 @@ def compilable(network: Network, gradients: bool = False) -> bool:
         network: as an objective has built it.
         gradients: whether the function takes its gradients.
     """
-    matters = gradients or tf.config.list_logical_devices("GPU")
+    if not gradients and not tf.config.list_logical_devices("GPU"):
+        return True
     kinds = (keras.layers.LSTM, keras.layers.GRU)
-    return not (matters and any(isinstance(layer, kinds) for layer in network._flatten_layers()))
+    layers = cast("keras.Model", network)._flatten_layers()
+    return not any(isinstance(layer, kinds) for layer in layers)
 
 
 def restarted(network: Network, state: State, fresh: Tensor) -> State:
@@ -258,7 +242,6 @@ def set_output_bias(network: Network, counts: np.ndarray) -> None:
         counts: (V,) of the tokens. Each counts half an occurrence more (Krichevsky & Trofimov
             1981), so that none is impossible.
     """
-    configs = [getattr(part, "config", None) for part in network.parts()]
-    if any(getattr(config, "frequency_bias", False) for config in configs):
+    if any(part.frequency_bias for part in network.parts()):
         smoothed = counts + 0.5
         network.output_layer.start_at(np.log(smoothed / smoothed.sum()))

@@ -11,21 +11,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar, cast
 
-from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.models.backbones import Backbone
-from textgen.models.types import Carry, Reading, State, Tensor
+from textgen.models.types import Carry, Network, Reading, State, Tensor
 from textgen.tokenizers.base import BOUNDARY
 
 if TYPE_CHECKING:
-    from textgen.models.network import Network
+    from textgen.models.network import SequenceToSequence
 
 TABLE = {"next_token": "NextToken", "shifted": "Shifted", "encoder_decoder": "EncoderDecoder"}
 
 Compiled = TypeVar("Compiled")
-Build: TypeAlias = Callable[["Objective", "Network"], Compiled]
+Build: TypeAlias = Callable[["Objective", Network], Compiled]
 
 
 class Objective(Protocol):
@@ -59,7 +58,7 @@ class Objective(Protocol):
     def context(self) -> str:
         """How much earlier text a prediction sees, in words for the reports."""
 
-    def build(self, backbone: Backbone, vocabulary_size: int) -> "Network":
+    def build(self, backbone: Backbone, vocabulary_size: int) -> Network:
         """A new network."""
         return backbone.build(vocabulary_size)
 
@@ -73,7 +72,7 @@ class Objective(Protocol):
             in_tables = sum(math.prod(t.shape) for part in network.parts() for t in part.tables)
             return int(network.count_params()), in_tables, int(network.output_layer.width)
 
-    def features(self, network: "Network", spans: Tensor, state: State, training: bool) -> Reading:
+    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         """What the output layer reads at every target.
 
         Args:
@@ -86,14 +85,14 @@ class Objective(Protocol):
             (B, length, n) float32, and the state after the span.
         """
 
-    def begin(self, network: "Network", batch: int) -> Carry:
+    def begin(self, network: Network, batch: int) -> Carry:
         """The carry before the first token of a document."""
         import tensorflow as tf
 
         recent = tf.fill([batch, self.before], BOUNDARY)
         return tf.constant(0), recent, network.initial_state(batch)
 
-    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         """What the output layer reads for the next token, (B, n) float32, and the carry with what
         was computed."""
 
@@ -110,7 +109,7 @@ def compiled_once(build: Build[Compiled]) -> Build[Compiled]:
     is compiled once."""
 
     @wraps(build)
-    def get(objective: Objective, network: "Network") -> Compiled:
+    def get(objective: Objective, network: Network) -> Compiled:
         results = network.__dict__.setdefault("_compiled_steps", {})  # past Keras' tracking
         key = build.__name__, objective
         if key not in results:
@@ -145,12 +144,12 @@ class NextToken(Objective):
     def context(self) -> str:
         return "all earlier tokens of the document"
 
-    def features(self, network: "Network", spans: Tensor, state: State, training: bool) -> Reading:
+    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
         return network.features(tf.maximum(spans[:, : -self.before], BOUNDARY), state, training)
 
-    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         position, recent, state = carry
         features, state = network.features(recent[:, :1], state)
         return features[:, 0], (position, recent, state)
@@ -184,7 +183,7 @@ class Shifted(NextToken):
     def context(self) -> str:
         return f"1 to {self.window} tokens, the last of them {self.shift} back"
 
-    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         from textgen.models.network import restarted
 
         position, recent, state = carry
@@ -222,45 +221,50 @@ class EncoderDecoder(Objective):
             return f"{self.read} to {self.read + self.write - 1} tokens"
         return f"{self.read} tokens, the last of them 1 to {self.write} back"
 
-    def build(self, backbone: Backbone, vocabulary_size: int) -> "Network":
+    def build(self, backbone: Backbone, vocabulary_size: int) -> Network:
         from textgen.models.network import SequenceToSequence
 
-        if not self.feedback and getattr(backbone, "tied_output", False):
-            hint = "a one-shot decoder reads no tokens, so there is nothing to tie"
-            raise TextgenError("backbone.tied_output must be false", hint=hint)
         source = "tokens" if self.feedback else "vectors"
         encoder = backbone.build(vocabulary_size, output=False)
         return SequenceToSequence(encoder, backbone.build(vocabulary_size, source=source))
 
-    def features(self, network: "Network", spans: Tensor, state: State, training: bool) -> Reading:
+    def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
         spans = tf.maximum(spans, BOUNDARY)
-        vector, encoded = self._encode(network, spans[:, : self.read], state, training)
+        vector, encoded = _encoded(network, spans[:, : self.read], state, training)
         inputs = spans[:, self.read - 1 : -1]
         if not self.feedback:
             inputs = tf.repeat(vector[:, None], self.write, axis=1)
-        features, _ = network.decoder.features(inputs, encoded, training)
+        features, _ = _pair(network).decoder.features(inputs, encoded, training)
         return features, state
 
-    def _encode(self, network: "Network", tokens: Tensor, state: State, training: bool) -> Reading:
-        _, encoded = network.encoder.features(tokens, state, training)
-        return network.encoder.state_vector(encoded), encoded
-
-    def begin(self, network: "Network", batch: int) -> Carry:
+    def begin(self, network: Network, batch: int) -> Carry:
         position, recent, state = super().begin(network, batch)
-        return position, recent, (network.encoder.state_vector(state), state)
+        return position, recent, (_pair(network).encoder.state_vector(state), state)
 
-    def next_features(self, network: "Network", carry: Carry) -> tuple[Tensor, Carry]:
+    def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         import tensorflow as tf
 
         position, recent, (vector, state) = carry
         empty = network.initial_state(recent.shape[0])
         vector, state = tf.cond(
             position % self.write == 0,
-            lambda: self._encode(network, recent, empty, False),
+            lambda: _encoded(network, recent, empty, False),
             lambda: (vector, state),
         )
         inputs = recent[:, -1:] if self.feedback else vector[:, None]
-        features, state = network.decoder.features(inputs, state)
+        features, state = _pair(network).decoder.features(inputs, state)
         return features[:, 0], (position, recent, (vector, state))
+
+
+def _pair(network: Network) -> "SequenceToSequence":
+    """The encoder and the decoder that :meth:`EncoderDecoder.build` has made."""
+    return cast("SequenceToSequence", network)
+
+
+def _encoded(network: Network, tokens: Tensor, state: State, training: bool) -> Reading:
+    """The encoder's state vector (B, n) float32 and its state after tokens (B, read) int32."""
+    encoder = _pair(network).encoder
+    _, encoded = encoder.features(tokens, state, training)
+    return encoder.state_vector(encoded), encoded

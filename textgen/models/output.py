@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -221,9 +221,16 @@ class MeanOutput(Output):
         return zip(self._outputs, tf.split(features, len(self._outputs), axis=-1), strict=True)
 
 
-def dense_layer(size: int, width: int, name: str, **options: Any) -> Dense:
+def dense_layer(
+    size: int,
+    width: int,
+    name: str,
+    *,
+    use_bias: bool = True,
+    kernel_initializer: str = "glorot_uniform",
+) -> Dense:
     """A dense layer (…, width) → (…, size) that has its weights."""
-    layer = Dense(size, name=name, **options)
+    layer = Dense(size, name=name, use_bias=use_bias, kernel_initializer=kernel_initializer)
     layer.build((None, width))
     return layer
 

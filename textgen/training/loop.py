@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from textgen.core.progress import ignore
 from textgen.models.batches import Batch, Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
+from textgen.models.types import Network
 from textgen.tokenizers.base import Encoded
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.planning import Validation, planned
@@ -47,7 +47,7 @@ class Hooks:
 
 def train(
     run: Path,
-    network: Any,
+    network: Network,
     experiment: Experiment,
     encoded: tuple[Encoded, Encoded],
     threads: int = 1,
@@ -167,7 +167,7 @@ def _make_updates(
     return loss, bits_per_token
 
 
-def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) -> Any:
+def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) -> Network:
     """The network of an experiment before its first update, as its seed has it; so many threads
     will train it.
 
@@ -220,7 +220,7 @@ def windows_of(training: Encoded, objective: Objective) -> Windows:
     return windows
 
 
-def new_step(network: Any, experiment: Experiment, windows: Windows, threads: int = 1) -> Step:
+def new_step(network: Network, experiment: Experiment, windows: Windows, threads: int = 1) -> Step:
     """The update of a network whose training begins."""
     output = network.output_layer
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0

@@ -4,7 +4,6 @@ split as far as there is time for it."""
 import itertools
 import math
 import time
-from typing import Any
 
 import tensorflow as tf
 
@@ -13,6 +12,7 @@ from textgen.core.settings import Training
 from textgen.evaluation.likelihood import rows_at_once, scoring_step
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective
+from textgen.models.types import Network
 from textgen.tokenizers.base import Encoded
 from textgen.training.checkpoint import Progress
 from textgen.training.step import UPDATES_PER_CHECK, Step
@@ -49,7 +49,7 @@ class Validation:
         documents: of the validation split.
     """
 
-    def __init__(self, objective: Objective, network: Any, documents: Encoded) -> None:
+    def __init__(self, objective: Objective, network: Network, documents: Encoded) -> None:
         self._network = network
         self._score = scoring_step(objective, network)
         self._windows = Windows(documents, objective)

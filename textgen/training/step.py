@@ -4,7 +4,7 @@ learning rate."""
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -18,13 +18,14 @@ from textgen.models.batches import Batch
 from textgen.models.layers import dropout_key
 from textgen.models.network import compilable, restarted
 from textgen.models.objectives import Objective
+from textgen.models.types import Network, Tensor, Tensors, UpdateStep, Variable
 
 UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
 BITS_PER_NAT = 1 / math.log(2)
 ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
 
 
-def check_trainable(network: Any, loss: str) -> None:
+def check_trainable(network: Network, loss: str) -> None:
     """Refuse settings that cannot be trained together.
 
     Raises:
@@ -60,7 +61,7 @@ class Step:
 
     def __init__(
         self,
-        network: Any,
+        network: Network,
         objective: Objective,
         settings: Training,
         tail_share: float = 0.25,
@@ -84,9 +85,9 @@ class Step:
         compiled = compilable(network, gradients=True)
         self.gradients = tf.function(self._gradients, autograph=False, jit_compile=compiled)
         self._apply = tf.function(self._apply_dense, autograph=False, jit_compile=True)
-        self.update = tf.function(self._update, autograph=False)
+        self.update: UpdateStep = tf.function(self._update, autograph=False)
 
-    def _update(self, spans: Any, fresh: Any) -> Any:
+    def _update(self, spans: Tensor, fresh: Tensor) -> Tensor:
         targets = tf.cast(spans[:, self.objective.before :] >= 0, tf.float32)
         count = tf.maximum(tf.reduce_sum(targets), 1.0)
         number = tf.convert_to_tensor(self.optimizer.iterations) + self.first_update
@@ -107,8 +108,14 @@ class Step:
         return tf.cast(sums, tf.float64)
 
     def _gradients(
-        self, number: Any, count: Any, first_row: Any, spans: Any, fresh: Any, *states: Any
-    ) -> Any:
+        self,
+        number: Tensor,
+        count: Tensor,
+        first_row: Tensor,
+        spans: Tensor,
+        fresh: Tensor,
+        *states: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensors, Tensors]:
         """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
         states after them. Of a table, the gradients are places and values."""
         carried = tf.nest.pack_sequence_as(self._initial, states)
@@ -131,7 +138,7 @@ class Step:
             gradients += [gradient.indices, gradient.values]
         return loss, tf.reduce_sum(nats * there) / count, gradients, tf.nest.flatten(after)
 
-    def _apply_dense(self, gradients: Any) -> None:
+    def _apply_dense(self, gradients: Sequence[Tensors]) -> None:
         self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
 
     def seconds_per_update(self, batches: Iterator[Batch], seconds: float) -> float:
@@ -164,7 +171,7 @@ class Step:
         for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"v{i}"])
 
-    def _variables(self) -> list[Any]:
+    def _variables(self) -> list[Variable]:
         squares = [rows.squares for rows in self.tables]
         return [*self.network.variables, *self.optimizer.variables, *squares, *self._states]
 
@@ -181,7 +188,7 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
         self.updates = tf.Variable(1.0, trainable=False)
         self.cooling = tf.Variable([math.inf, 1.0], trainable=False)
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Tensor) -> Tensor:
         step, (first, number) = tf.cast(step, tf.float32), tf.unstack(self.cooling)
         cooled, step = (first + number - step) / number, tf.minimum(step, first)
         cooled = tf.clip_by_value(cooled, 0.0, 1.0)
@@ -201,7 +208,7 @@ def work_clock(threads: int) -> Callable[[], float]:
     return time.process_time if alone else time.perf_counter
 
 
-def optimizer_of(settings: Training, schedule: Schedule) -> Any:
+def optimizer_of(settings: Training, schedule: Schedule) -> optimizers.Optimizer:
     """The Keras optimizer of all weights but the large tables'."""
     options: dict[str, Any] = {
         "learning_rate": schedule,
@@ -228,11 +235,11 @@ class RowAdagrad:
         table: a Keras variable.
     """
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Variable) -> None:
         self.table, squares = table, tf.zeros(table.shape[0])
         self.squares = keras.Variable(squares, trainable=False, name=f"{table.name}_squares")
 
-    def apply(self, places: Any, gradients: Any, rate: Any) -> None:
+    def apply(self, places: Tensor, gradients: Tensor, rate: Tensor) -> None:
         """One update.
 
         Args:

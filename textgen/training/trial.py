@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from textgen.core.errors import Diverged
 from textgen.core.experiment import Experiment, load_experiment, resolve_experiment
@@ -24,16 +24,23 @@ def main(arguments: Sequence[str]) -> None:
     write_json(Path(output), train_and_score(load_experiment(file), int(span)))
 
 
-def train_and_score(experiment: Experiment, span: int = 0) -> dict[str, Any]:
+class Figures(TypedDict):
+    """Of a training: see :class:`textgen.studies.tuning.Trial`."""
+
+    bits: float | None
+    window: int
+    updates: int
+    parameters: int
+    preparation_seconds: float
+    curve: list[float]
+
+
+def train_and_score(experiment: Experiment, span: int = 0) -> Figures:
     """Train an experiment for its seconds, and score validation text by its network.
 
     Args:
         experiment: with a budget in seconds.
         span: characters of a window, in place of its tokens; 0: as the experiment has it.
-
-    Returns:
-        ``bits``, ``window``, ``updates``, ``parameters``, ``preparation_seconds`` and ``curve`` of
-        a :class:`textgen.studies.tuning.Trial`.
 
     Raises:
         TextgenError: an unusable corpus, or no time left after the preparation.
@@ -48,20 +55,23 @@ def train_and_score(experiment: Experiment, span: int = 0) -> dict[str, Any]:
         objective = experiment.resolved["objective"] | window
         experiment = resolve_experiment(experiment.resolved | {"objective": objective})
     network = loop.new_network(experiment, prepared, threads)
-    measured: dict[str, Any] = {
+    figures: Figures = {
         "bits": None,
         "window": experiment.objective.length,
+        "updates": 0,
         "parameters": network.count_params(),
         "preparation_seconds": prepared.seconds,
+        "curve": [],
     }
     trained = replace(experiment, training=subtract_preparation_time(settings, prepared.seconds))
     with tempfile.TemporaryDirectory() as scratch:
         try:
             progress = loop.train(Path(scratch), network, trained, prepared.encoded, threads)
         except Diverged:
-            return measured | {"updates": 0, "curve": []}
+            return figures
     model = LanguageModel(prepared.tokenizer, experiment.objective, network)
     scores = model.score(loaded.validation, encoded=prepared.encoded[1])
-    bits = summarise(scores)["parts"]["network"]["bits_per_character"]["total"]
-    curve = [row["validation_bits_per_character"] for row in progress.history]
-    return measured | {"bits": bits, "updates": progress.updates, "curve": curve}
+    figures["bits"] = summarise(scores)["parts"]["network"]["bits_per_character"]["total"]
+    figures["updates"] = progress.updates
+    figures["curve"] = [row["validation_bits_per_character"] for row in progress.history]
+    return figures
