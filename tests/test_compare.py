@@ -16,6 +16,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from conftest import made_up
 from dishonest import Honest
 from matplotlib.figure import Figure
 from report_sample import contrast, sample
@@ -23,6 +24,7 @@ from report_sample import contrast, sample
 import textgen as package
 from textgen.auditing.sources import RUN
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
@@ -36,6 +38,7 @@ from textgen.report.schema import ContrastRow
 from textgen.runs import generation
 from textgen.runs.finished import Run
 from textgen.runs.folder import checksums
+from textgen.runs.stored import TokenBits
 
 TINY = ["training.updates=5", "sampling.samples=1"]
 ns = SimpleNamespace  # plain data
@@ -156,6 +159,27 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
         assert total == pytest.approx(inside.sum(), abs=0.1)
 
 
+def document_bits(name, text, per_character):
+    ends, bits = np.arange(1, len(text) + 1), np.full(len(text) + 1, per_character)
+    return TokenBits(name, np.append(ends, len(text)), bits, 0 * bits)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_the_passage_that_is_shown_first_costs_what_all_text_costs(order):
+    """Documents of 1, 2 and 3 bits a character: that of 2 is typical, wherever it stands."""
+    named = {"cheap": 1.0, "typical": 2.0, "dear": 3.0}
+    names = [[*named][place] for place in order]
+    documents = [Document(name, made_up(60, 1)) for name in names]
+    tested = [document_bits(d.name, d.text, named[d.name]) for d in documents]
+    arm = arms.Arm("a", (ns(charged=True, experiment=ns(parts=("network",))),))
+    arm.__dict__["tested"] = [tested]  # what the run's file would hold
+    first, *openings = building.passages(documents, [arm])
+    assert first.document == "typical"
+    assert first.start > 0
+    assert [p.document for p in openings] == names
+    assert {p.start for p in openings} == {0}
+
+
 def test_the_words_of_passages_are_a_csv_under_every_arm_that_has_words():
     report, texts = sample({"char": 1.9, "subword": 1.8, "word": 1.7})
     names = [passage.document for passage in texts.passages]
@@ -209,6 +233,29 @@ def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained
         ([second], (), "char-2"), ([second], ("char",), "char"), ([first, second], (), "char"),
     ):  # fmt: skip
         assert [arm.name for arm in arms.group_runs(runs, names)] == [expected]
+
+
+ALONE = {  # a setting → whether arms that differ in it alone are matched
+    "tokenizer.kind=subwords": True,
+    "objective.window=32": True,
+    "backbone.adaptive_softmax.head=5": True,
+    "training.updates=70": True,
+    "sampling.length=9": True,
+    "training.learning_rate=5e-3": False,
+    "training.batch=9": False,
+    "backbone.units=[25]": False,
+    "objective.kind=shifted": False,
+    "embedding.kind=word2vec": False,
+}
+
+
+@pytest.mark.parametrize("setting", ALONE)
+def test_arms_are_matched_that_differ_in_tokenizer_and_budget_alone(experiment_file, setting):
+    """A tokenizer brings the window, in tokens, and the levels of its output with it."""
+    plain = ["backbone.input=embedding", "backbone.embedding_size=8"]
+    pair = (load_experiment(experiment_file, [*plain, *more]) for more in ([], [setting]))
+    one, other = (arms.matched_settings(arms.Arm("a", (ns(experiment=e),))) for e in pair)
+    assert (one == other) is ALONE[setting]
 
 
 def test_a_question_that_the_plan_lacks_is_not_said_to_be_declared(trained, tmp_path):

@@ -128,6 +128,30 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     assert made(corpus_folder) == 5
 
 
+@pytest.mark.parametrize(
+    ("named", "others"),
+    [
+        ("extra_data", ("part-of-speech tags of a tagger with other weights",)),
+        ("state", {"fitted": "otherwise"}),
+    ],
+)
+def test_tokens_of_another_tagger_or_fit_are_not_found(
+    corpus_folder, small_limits, monkeypatch, named, others
+):
+    experiment = settings(corpus_folder, "characters")
+    corpus = load_corpus(experiment)
+    tokenizer = encoding.fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
+
+    def made():
+        encoding.encode_training(experiment, tokenizer, corpus)
+        return len(list((cache.cache_folder() / "encoded").iterdir()))
+
+    assert [made(), made()] == [1, 1]
+    value = others if named == "extra_data" else lambda _: others
+    monkeypatch.setattr(type(tokenizer), named, value)
+    assert [made(), made()] == [2, 2]
+
+
 def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_limits, capsys):
     experiment = settings(corpus_folder, "characters")
 

@@ -202,6 +202,12 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     written(sizes, texts, ARMS.partition("[arms.slow]")[0])  # a record of more runs is one of these
     assert run()[0] == []
     assert {path: path.read_bytes() for path in cells.glob("*.json")} == records
+    tale = tmp_path / "tales" / "tale03.txt"
+    tale.write_text(tale.read_text().replace("keeper", "warden"))
+    with pytest.raises(TextgenError, match="tales-2000 was recorded with other settings.* or text"):
+        run()
+    tale.write_text(tale.read_text().replace("warden", "keeper"))
+    assert run()[0] == []
     written(sizes, texts, ARMS.replace("1e-3", "1e-4"))
     shutil.rmtree(tmp_path / "runs", ignore_errors=True)
     (tmp_path / "reports" / "trial" / "grid.json").unlink()

@@ -132,6 +132,30 @@ def test_an_answer_says_who_needs_fewer_bits():
     assert said in sentences.difference(row)
 
 
+@pytest.mark.parametrize(("lead", "other"), [(-0.2, -0.05), (-0.2, 0.05), (0.2, 0.05), (0.2, -0.05)])
+def test_other_parts_say_whether_the_arm_ahead_needs_fewer_or_more_there(lead, other):
+    verdict = "better" if lead < 0 else "worse"
+    row = ContrastRow(**contrast("word", "char", verdict, lead, ""))
+    row.parts["with_cache"].difference = other
+    ahead = "word" if lead < 0 else "char"
+    amount = "fewer" if lead * other > 0 else "more"
+    said = f"With a document cache: {ahead} needs 0.050 {amount}."
+    assert sentences.by_other_parts(row) == said
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "said"),
+    [
+        (-0.3, -0.4, -0.2, "char needs 0.300 fewer bits per character (0.200 to 0.400)."),
+        (0.3, 0.2, 0.4, "char needs 0.300 more bits per character (0.200 to 0.400)."),
+        (0.3, -0.1, 0.7, "char needs 0.300 more bits per character (the interval contains 0)."),
+    ],
+)
+def test_a_lead_on_a_model_from_elsewhere_says_who_needs_more(difference, low, high, said):
+    found = SimpleNamespace(difference=difference, low=low, high=high)
+    assert sentences.leads(SimpleNamespace(leads={"char": found})) == said
+
+
 def test_advice_names_what_is_needed_and_a_caveat_the_margin():
     row = contrast("first", "second", "too close to call", -0.02, "")
     documents = (Needed("documents", number) for number in (30, 501))

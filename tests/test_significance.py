@@ -149,6 +149,16 @@ def test_what_one_document_does_is_what_leaving_it_out_does():
     assert alike.equal_documents == 9 > found.equal_documents
 
 
+def test_documents_that_agree_are_those_on_the_side_of_the_whole():
+    """Of four documents the first arm needs fewer bits on one, more on two, as many on one."""
+    second, units = np.array([[100.0, 200, 300, 400]]), np.array([50.0, 100, 100, 200])
+    first = second + np.array([[-2.0, 10, 25, 0]])
+    found, swapped = by_document(first, second, units), by_document(second, first, units)
+    assert (found.agreeing, swapped.agreeing) == (2, 2)
+    assert found.mean_over_documents == pytest.approx((-2 / 50 + 10 / 100 + 25 / 100) / 4)
+    assert swapped.mean_over_documents == -found.mean_over_documents
+
+
 @pytest.mark.parametrize(("documents", "seeds"), [(1, (1, 1)), (5, (1, 3)), (5, (3, 3))])
 def test_too_few_documents_for_an_interval_say_so(documents, seeds):
     first, second, units = example(documents, seeds, difference=0.5)

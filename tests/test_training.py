@@ -12,7 +12,15 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from conftest import in_turn, load_progress, made_up, new_model, small_experiment, tiny_experiment
+from conftest import (
+    fitted,
+    in_turn,
+    load_progress,
+    made_up,
+    new_model,
+    small_experiment,
+    tiny_experiment,
+)
 from gensim.test.utils import datapath
 
 from textgen.core.cache import cache_folder, cached
@@ -25,7 +33,9 @@ from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.batches import Windows
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.words import Words
 from textgen.training import loop, planning
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -126,6 +136,9 @@ def test_dropout_clipping_decay_and_the_rate_of_tables_change_an_update(tmp_path
     model = {**EMBEDDED, "ngrams": NGrams((2,), 20)}
     first = new_model(NEXT, CODEC.size, scale=1.0, **model)
     table = next(i for i, w in enumerate(first.weights) if w.shape == (20, 6))
+    for weights in first.weights:
+        if "bias" in weights.path:  # which would show a decay
+            weights.assign(np.full(weights.shape, 0.5))
 
     def change(name, dropout=0.0, **given):
         plain = {"optimizer": "sgd", "schedule": "constant", "warmup": 0.0, "clip_norm": 0.0}
@@ -143,6 +156,8 @@ def test_dropout_clipping_decay_and_the_rate_of_tables_change_an_update(tmp_path
     for weights, change_ in zip(first.weights, decayed, strict=True):
         if "recurrent" in weights.path and "kernel" in weights.path:
             np.testing.assert_allclose(change_, -0.5 * weights.numpy(), atol=2e-3)
+        if "bias" in weights.path:
+            assert np.abs(change_).max() <= 2e-3, weights.path
     slow, fast = (change(f"r{rate}", learning_rate=0.1, table_rate=rate)[table] for rate in (1, 10))
     np.testing.assert_allclose(fast, 10 * slow, atol=1e-5)
     assert np.abs(slow).max() > 1e-3
@@ -247,6 +262,34 @@ def test_a_budget_in_characters_counts_those_that_windows_show():
     assert updates_of(Training(characters=5 * characters, batch=2), windows, longer) == 3
     with pytest.raises(TextgenError, match="more than one window of 64"):
         loop.windows_of(documents, NextToken(64))
+
+
+def test_validation_has_the_bits_of_tokens_end_marks_and_spelling():
+    """Under a network of equal chances, with the text in one stream."""
+    tokenizer = fitted(Words(Unk(), minimum_count=25))
+    network = new_model(NEXT, tokenizer.size, scale=0.0)
+    documents = [tokenizer.encode(made_up(12, seed)) for seed in (7, 8)]
+    tokens = sum(len(document.tokens) + 1 for document in documents)
+    spelling = sum(document.spelling_bits.sum() for document in documents)
+    characters = sum(document.characters + 1 for document in documents)
+    expected = (tokens * math.log2(tokenizer.size) + spelling) / characters
+    assert spelling > 0.05 * characters
+    found = Validation(NEXT, network, documents).bits_per_character()
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_network_begins_with_the_shares_of_tokens_and_of_ends(corpus_folder):
+    experiment = words(corpus_folder)
+    corpus = load_corpus(experiment)
+    prepared = prepare(experiment, corpus)
+    tokens = [prepared.tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
+    expected = np.bincount(np.concatenate(tokens), minlength=prepared.tokenizer.size)
+    expected[BOUNDARY] = len(corpus.train)
+    np.testing.assert_array_equal(prepared.counts, expected)
+    _, bias = new_network(experiment, prepared).output_layer.dense.get_weights()
+    smoothed = expected + 0.5
+    expected_shares = smoothed / smoothed.sum()
+    np.testing.assert_allclose(np.exp(bias) / np.exp(bias).sum(), expected_shares, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("allowed", "whole"), [(1e-9, False), (1e9, True)])

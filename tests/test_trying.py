@@ -15,7 +15,7 @@ from textgen.data.loading import load_corpus, same_works
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
 from textgen.studies import trying
-from textgen.studies.execution import lock_study
+from textgen.studies.execution import lock_study, overhead
 from textgen.studies.study import load_study
 
 ENOUGH = fewest_documents(3)
@@ -117,6 +117,26 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
         with pytest.raises(TextgenError, match=r"at least --minutes [0-9.]+") as caught:
             trying.training_seconds(0.5, 1.5, characters)
         assert trying.training_seconds(float(caught.value.hint.split()[-1]), 1.5, characters)
+
+
+def test_three_runs_share_the_cores_and_seeds_come_one_after_the_other(
+    tmp_path, study, monkeypatch
+):
+    """On two cores every training gets two thirds of what it gets on three, but for what runs and
+    study take besides; on sixteen no more than on three."""
+    path = tmp_path / "novel.txt"
+    path.write_text(text(3000), encoding="utf-8")
+    (run, beside), limits = overhead(len(path.read_text())), {"minutes": 6, "overwrite": True}
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    seconds = {}
+    for cores, seeds in ((1, 1), (2, 1), (3, 1), (16, 1), (3, 2)):
+        monkeypatch.setattr(trying, "cores", lambda cores=cores: cores)
+        trying.try_texts(path, seeds=seeds, **limits, **folders)
+        seconds[cores, seeds] = study[-1].budget.seconds
+    for (cores, seeds), found in seconds.items():
+        rounds = seeds * max(1, 3 / cores)
+        assert found == pytest.approx((360 - beside) / rounds - run, abs=1)
+    assert seconds[16, 1] == seconds[3, 1] > 1.3 * seconds[2, 1]
 
 
 def test_articles_are_tried_without_the_tales(tmp_path, study, capsys, monkeypatch):

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from conftest import POLICIES, made_up_cache, tiny_model, trusted_counts
 
 import textgen as package
@@ -130,6 +131,19 @@ def test_bits_add_up_to_the_score_but_for_the_last_border(config):
             for row in rows:
                 assert min(row.spelling, row.gap, row.word) > -1e-4
                 assert 0 <= row.entropy <= math.log2(model.tokenizer.size) + 1e-6
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_entropy_is_that_of_the_next_token_in_bits(part):
+    """As another library computes it, behind all that stands before each word."""
+    model, text = toy_model(Characters()), "ab  b a"
+    tokens, stepper, found = model.tokenizer.encode(text).tokens.tolist(), Stepper(model), []
+    for token in tokens:
+        found.append(scipy.stats.entropy(stepper.probabilities(part), base=2))
+        stepper.append(token)
+    expected = [found[start] for start, _ in find_words(text)]
+    entropies = [row.entropy for row in word_bits(model, text)[part]]
+    assert entropies == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(
