@@ -204,7 +204,9 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     assert {path: path.read_bytes() for path in cells.glob("*.json")} == records
     tale = tmp_path / "tales" / "tale03.txt"
     tale.write_text(tale.read_text().replace("keeper", "warden"))
-    with pytest.raises(TextgenError, match="tales-2000 was recorded with other settings.* or text"):
+    with pytest.raises(
+        TextgenError, match=r"tales-2000 was recorded with other settings.* or text"
+    ):
         run()
     tale.write_text(tale.read_text().replace("warden", "keeper"))
     assert run()[0] == []

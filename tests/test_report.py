@@ -132,7 +132,9 @@ def test_an_answer_says_who_needs_fewer_bits():
     assert said in sentences.difference(row)
 
 
-@pytest.mark.parametrize(("lead", "other"), [(-0.2, -0.05), (-0.2, 0.05), (0.2, 0.05), (0.2, -0.05)])
+@pytest.mark.parametrize(
+    ("lead", "other"), [(-0.2, -0.05), (-0.2, 0.05), (0.2, 0.05), (0.2, -0.05)]
+)
 def test_other_parts_say_whether_the_arm_ahead_needs_fewer_or_more_there(lead, other):
     verdict = "better" if lead < 0 else "worse"
     row = ContrastRow(**contrast("word", "char", verdict, lead, ""))

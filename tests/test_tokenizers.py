@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 import regex
-from conftest import POLICIES, SENTENCES, fitted, made_up, plug_ins
+from conftest import POLICIES, SENTENCES, fitted, made_up, plug_ins, run_python
 from fuzz.targets import encode, loaded
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -215,6 +215,29 @@ Idle = dataclasses.make_dataclass("Idle", [], bases=(ClassPolicy,), frozen=True)
 def test_what_a_plugin_lacks_is_said(point, plugin, message):
     with pytest.raises((AssertionError, ValueError), match=message):
         check_plugin(point, plugin)
+
+
+BROKEN = """
+from dataclasses import dataclass
+from textgen.testing import check_plugin
+from textgen.tokenizers.characters import Characters, CharacterTokenizer
+
+@dataclass
+class Thawed: "Not frozen."
+
+CharacterTokenizer.decode = lambda self, document: "another text"
+for point, plugin in (("metric", Thawed()), ("tokenizer", Characters())):
+    try:
+        check_plugin(point, plugin)
+    except AssertionError as error:
+        print(error)
+"""
+
+
+def test_a_contract_is_checked_where_python_leaves_assertions_out():
+    done = run_python("-O", "-c", BROKEN)
+    said = done.out.splitlines()
+    assert said == ["Thawed is not frozen", "'' is not restored from its tokens"], done.err
 
 
 def test_a_class_policy_is_charged_and_generated_like_those_of_textgen(monkeypatch):

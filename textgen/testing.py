@@ -5,8 +5,9 @@
     def test_my_policy():
         check_plugin("rare_words", Shape())
 
-No test runner is needed: a check raises AssertionError with a sentence. Checks are exact where a
-small alphabet allows all texts to be listed, and otherwise look at a handful of awkward texts.
+No test runner is needed: a check raises AssertionError with a sentence, under ``python -O``, too.
+Checks are exact where a small alphabet allows all texts to be listed, and otherwise look at a
+handful of awkward texts.
 """
 
 import dataclasses
@@ -33,6 +34,13 @@ TUNING = ("a ba ab aab b. ",)
 NETWORK_TOKENS = 7
 
 
+def require(kept: object, broken: str) -> None:
+    """Raise an AssertionError unless a part of a contract is kept. ``assert`` would check nothing
+    under ``python -O``."""
+    if not kept:
+        raise AssertionError(broken)
+
+
 def check_plugin(point: str, plugin: Any) -> None:
     """Check a plug-in against the contract of its plug-in point: a tokenizer, segmenter, rare-word
     policy, backbone or metric by what it does, others only by their settings.
@@ -49,9 +57,9 @@ def check_plugin(point: str, plugin: Any) -> None:
     if point not in POINTS:
         raise ValueError(f"plug-in point {point!r}; {suggestion(point, POINTS)}")
     kind = plugin if isinstance(plugin, type) else type(plugin)
-    assert dataclasses.is_dataclass(kind), f"{kind.__name__} is not a dataclass"
-    assert kind.__dataclass_params__.frozen, f"{kind.__name__} is not frozen"  # type: ignore[attr-defined]
-    assert kind.__doc__, f"{kind.__name__} has no docstring"
+    require(dataclasses.is_dataclass(kind), f"{kind.__name__} is not a dataclass")
+    require(kind.__dataclass_params__.frozen, f"{kind.__name__} is not frozen")  # type: ignore[attr-defined]
+    require(kind.__doc__, f"{kind.__name__} has no docstring")
     if plugin is kind:
         try:
             plugin = kind()
@@ -70,35 +78,36 @@ def check_tokenizer(config: Any) -> None:
     """A tokenizer gives every text back, is the same when loaded, and charges for everything."""
     tokenizer = config.fit(list(TRAINING), list(TUNING), 1)
     loaded = config.load(json.loads(json.dumps(tokenizer.state())))
-    assert len(tokenizer.names) == tokenizer.size, "names and size differ"
+    require(len(tokenizer.names) == tokenizer.size, "names and size differ")
     for text in AWKWARD_TEXTS:
         encoded, again = tokenizer.encode(text), loaded.encode(text)
         tokens = encoded.tokens
-        assert tokenizer.decode(encoded) == text, f"{text!r} is not restored from its tokens"
-        assert encoded.characters == len(text), f"{text!r} has another number of characters"
-        assert tokens.max(initial=0) < tokenizer.size, "a token beyond the size"
-        assert len(encoded.ends) == len(tokens), "not every token ends somewhere in the text"
-        assert len(encoded.places) == len(encoded.surfaces), "a surface form without a place"
-        assert again.tokens.tolist() == tokens.tolist(), "a loaded tokenizer encodes differently"
+        require(tokenizer.decode(encoded) == text, f"{text!r} is not restored from its tokens")
+        require(encoded.characters == len(text), f"{text!r} has another number of characters")
+        require(tokens.max(initial=0) < tokenizer.size, "a token beyond the size")
+        require(len(encoded.ends) == len(tokens), "not every token ends somewhere in the text")
+        require(len(encoded.places) == len(encoded.surfaces), "a surface form without a place")
+        require(again.tokens.tolist() == tokens.tolist(), "a loaded tokenizer encodes differently")
         np.testing.assert_allclose(again.spelling_bits, encoded.spelling_bits, rtol=1e-9)
-        for cached, bits in enumerate((encoded.spelling_bits, encoded.remembered_bits)):
-            assert len(bits) == len(encoded.surfaces), f"{text!r}: some surface forms are free"
-            assert ((bits > -1e-9) & np.isfinite(bits)).all(), f"{text!r}: odd spelling bits"
+        for cached, bits in ((False, encoded.spelling_bits), (True, encoded.remembered_bits)):
+            require(len(bits) == len(encoded.surfaces), f"{text!r}: some surface forms are free")
+            require(((bits > -1e-9) & np.isfinite(bits)).all(), f"{text!r}: odd spelling bits")
             if tokenizer.charged:
-                _check_choices(tokenizer, encoded, text, bool(cached))
+                _check_choices(tokenizer, encoded, text, cached)
     offsets = tokenizer.temperature_offsets(0.5)
-    assert offsets.shape == (tokenizer.size,), "temperature_offsets does not cover every token"
-    assert (offsets < 1e-6).all(), "a temperature below 1 makes some token more probable"
+    require(offsets.shape == (tokenizer.size,), "temperature_offsets does not cover every token")
+    require((offsets < 1e-6).all(), "a temperature below 1 makes some token more probable")
     unchanged = not tokenizer.temperature_offsets(1.0).any()
-    assert unchanged, "what is drawn at temperature 1 is not what is scored"
+    require(unchanged, "what is drawn at temperature 1 is not what is scored")
     writable = np.array([t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3)
-    for fill, cached in (*((fill, False) for fill in FILL), ("scored", True)):
+    ways = [*((fill, False) for fill in FILL), ("scored", True)]
+    for fill, cached in ways:
         options = {"before": "A ab", "fill": fill, "seed": 1, "cached": cached}
         texts = {tokenizer.render(writable, **options).text for _ in range(2)}
-        assert len(texts) == 1, f"the same seed fills in other words ({fill})"
+        require(len(texts) == 1, f"the same seed fills in other words ({fill})")
     if tokenizer.charged:
         for mass in masses_of_short_texts(tokenizer, "ab ", 6):
-            assert mass <= 1 + 1e-6, f"the probabilities of short texts add up to {mass:.6f}"
+            require(mass <= 1 + 1e-6, f"the probabilities of short texts add up to {mass:.6f}")
 
 
 def _check_choices(tokenizer: Any, encoded: EncodedDocument, text: str, cached: bool) -> None:
@@ -112,10 +121,12 @@ def _check_choices(tokenizer: Any, encoded: EncodedDocument, text: str, cached: 
         return int(choice.known)
 
     document = follow(walk(tokenizer, encoded, DocumentCounts() if cached else None), take_known)
-    assert tokenizer.decode(document) == text, f"{text!r}: its choices lead to another text"
-    charged, cost = (encoded.remembered_bits if cached else encoded.spelling_bits).sum(), sum(costs)
+    require(tokenizer.decode(document) == text, f"{text!r}: its choices lead to another text")
+    cost = sum(costs)
+    bits = encoded.remembered_bits if cached else encoded.spelling_bits
+    charged = bits.sum()
     message = f"{text!r}: {charged:.6f} bits are charged, its choices cost {cost:.6f}"
-    assert math.isclose(cost, charged, rel_tol=1e-6, abs_tol=1e-6), message
+    require(math.isclose(cost, charged, rel_tol=1e-6, abs_tol=1e-6), message)
 
 
 def masses_of_short_texts(tokenizer: Any, alphabet: str, longest: int) -> np.ndarray:
@@ -143,7 +154,7 @@ def check_backbone(config: Any) -> None:
     from textgen.models.network import restarted
 
     network = config.build(NETWORK_TOKENS)
-    assert network.built, "the network is not built"
+    require(network.built, "the network is not built")
     random = np.random.default_rng(0)
     network.set_weights([random.normal(0, 0.5, w.shape) for w in network.get_weights()])
     for weight in network.non_trainable_weights:  # a variance is above zero
@@ -152,7 +163,7 @@ def check_backbone(config: Any) -> None:
     tokens = random.integers(0, NETWORK_TOKENS, (3, 8)).astype(np.int32)
     start = network.initial_state(3)
     whole, end = network(tokens, start)
-    assert whole.shape == (3, 8, NETWORK_TOKENS), f"logits {whole.shape}, not (3, 8, size)"
+    require(whole.shape == (3, 8, NETWORK_TOKENS), f"logits {whole.shape}, not (3, 8, size)")
     for cuts in ((0, 5, 8), range(9)):  # in two parts, and token by token
         state, logits = start, []
         for begin, stop in itertools.pairwise(cuts):
@@ -168,7 +179,7 @@ def check_backbone(config: Any) -> None:
     for a, b, c in zip(*map(tf.nest.flatten, (fresh, start, end)), strict=True):
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_array_equal(a[1], c[1])
-    assert len(network.state_vector(end).shape) == 2, "its state vector is not (batch, n)"
+    require(len(network.state_vector(end).shape) == 2, "its state vector is not (batch, n)")
 
 
 def check_metric(metric: Any) -> None:
@@ -176,13 +187,13 @@ def check_metric(metric: Any) -> None:
     human = Human(["The tide was out. A gull! ", "No one came; no one left the shore. "])
     samples = [Sample("The tide left. A gull, a bell!"), Sample("no one no one no one"), Sample("")]
     rows = metric.counts(samples, human)
-    assert rows.shape[0] == len(samples), "not one row per sample"
+    require(rows.shape[0] == len(samples), "not one row per sample")
     for total in (rows.sum(axis=0)[None], np.zeros((1, rows.shape[1]))):
         values = metric.values(total, human)
-        assert list(values) == list(metric.labels), "labels and figures differ"
+        require(list(values) == list(metric.labels), "labels and figures differ")
         for name, value in values.items():
-            assert np.shape(value) == (1,), f"{name} has shape {np.shape(value)}, not (1,)"
-            assert not np.isinf(value).any(), f"{name} is infinite"
+            require(np.shape(value) == (1,), f"{name} has shape {np.shape(value)}, not (1,)")
+            require(not np.isinf(value).any(), f"{name} is infinite")
 
 
 # Plug-in point → what a plug-in of it must keep to.
