@@ -15,13 +15,13 @@ from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import registry
 from textgen.core.errors import TextgenError
+from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
 from textgen.evaluation.baselines import TABLE, XZ, Command, KneserNey, PPMd
 from textgen.evaluation.scores import summarise
 from textgen.evaluation.units import UNCHARGED
-from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import CharacterTokenizer
 from textgen.tokenizers.kneser_ney import FALLBACK, discounts
 

@@ -23,6 +23,7 @@ from conftest import (
 from scipy.stats import chisquare
 
 from textgen.core.settings import PARTS
+from textgen.core.tokens import BOUNDARY, ESCAPE
 from textgen.data.documents import Document
 from textgen.evaluation.counts import count
 from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits, measure_gradients
@@ -32,7 +33,7 @@ from textgen.evaluation.sampler import Stepper, write_tokens
 from textgen.models.backbones import TABLE, Adaptive, NGrams
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, EncodedDocument, Filling, follow, surface_bits
+from textgen.tokenizers.base import EncodedDocument, Filling, follow, surface_bits
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.pieces import pretokenize
 from textgen.tokenizers.rare_words import Drop, Spell, Unk

@@ -10,6 +10,7 @@ import pytest
 from conftest import fitted, made_up, small_experiment, tiny_model
 from test_tokenizers import CONFIGS
 
+from textgen.core.tokens import ESCAPE
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import scores, units
@@ -17,7 +18,7 @@ from textgen.evaluation.baselines import XZ, KneserNey, baseline
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs.stored import TokenBits, token_tables
-from textgen.tokenizers.base import ESCAPE, EncodedDocument
+from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words import Words
 

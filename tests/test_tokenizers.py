@@ -17,8 +17,9 @@ from uniseg.wordbreak import words as segments
 
 from textgen.core import registry
 from textgen.core.errors import TextgenError
+from textgen.core.tokens import ESCAPE
 from textgen.testing import check_plugin
-from textgen.tokenizers.base import CHARACTER_BITS, ESCAPE, chance
+from textgen.tokenizers.base import CHARACTER_BITS, chance
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.pieces import (
     CAPITAL,

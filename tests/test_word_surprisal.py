@@ -15,6 +15,7 @@ import textgen as package
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import PARTS
+from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
@@ -23,7 +24,7 @@ from textgen.models.objectives import NextToken
 from textgen.runs.console import read_items
 from textgen.runs.finished import Run
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import BOUNDARY, DocumentCounts, follow, walk
+from textgen.tokenizers.base import DocumentCounts, follow, walk
 from textgen.tokenizers.borders import WHITE
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Drop, Pos, Unk

@@ -14,12 +14,13 @@ from scipy.special import log_softmax
 
 from textgen.auditing.claims import Claim, ModelFactory
 from textgen.core.errors import TextgenError
+from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import check_folder, load_run
 from textgen.runs.folder import CHECKED
-from textgen.tokenizers.base import BOUNDARY, DocumentCounts, EncodedDocument, follow, walk
+from textgen.tokenizers.base import DocumentCounts, EncodedDocument, follow, walk
 
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024

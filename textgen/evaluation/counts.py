@@ -21,10 +21,10 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from textgen.core.tokens import BOUNDARY
 from textgen.evaluation import pitman_yor
 from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.evaluation.pitman_yor import ContextCounts, Counted, PitmanYor
-from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.kneser_ney import find, mixture_weights
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.

@@ -31,11 +31,12 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import PartName
+from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scores import DocumentBits
-from textgen.tokenizers.base import BOUNDARY, Choice, DocumentCounts, EncodedDocument, follow, walk
+from textgen.tokenizers.base import Choice, DocumentCounts, EncodedDocument, follow, walk
 from textgen.tokenizers.borders import WHITE, Borders, Openings
 
 WORD = re.compile(f"[^{WHITE}]+")

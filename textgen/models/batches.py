@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from textgen.core.tokens import BOUNDARY
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument
+from textgen.tokenizers.base import Encoded, EncodedDocument
 from textgen.tokenizers.encoding import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning

@@ -14,9 +14,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar, cast
 
 from textgen.core.settings import Count
+from textgen.core.tokens import BOUNDARY
 from textgen.models.backbones import Backbone
 from textgen.models.types import Carry, Network, Reading, State, Tensor
-from textgen.tokenizers.base import BOUNDARY
 
 if TYPE_CHECKING:
     from textgen.models.network import SequenceToSequence

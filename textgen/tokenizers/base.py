@@ -24,9 +24,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers.borders import Borders
 
-BOUNDARY, ESCAPE, RESERVED = 0, 1, 2
 # the bits of naming one Unicode code point outright: the price of a character never seen
 CHARACTER_BITS = math.log2(0x110000)
 # a code point in three choices: of how many, and what each counts for; 17 · 256 · 256 = 0x110000

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers import base
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, EncodedDocument, Tokenizer
+from textgen.tokenizers.base import EncodedDocument, Tokenizer
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
 
 

@@ -22,10 +22,11 @@ import numpy as np
 
 from textgen.core.cache import cache_folder, cached_folder
 from textgen.core.experiment import Experiment
+from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus
 from textgen.tokenizers import base
-from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument, Tokenizer, TokenizerConfig
+from textgen.tokenizers.base import Encoded, EncodedDocument, Tokenizer, TokenizerConfig
 
 TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
 LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy", "pyppmd")  # of what a cache holds

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textgen.tokenizers.base import BOUNDARY
+from textgen.core.tokens import BOUNDARY
 
 # D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
 # token is frequent; KenLM's choice too

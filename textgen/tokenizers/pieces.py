@@ -25,7 +25,8 @@ from typing import Any, Literal, NamedTuple
 import regex
 
 from textgen.core.errors import TextgenError
-from textgen.tokenizers.base import RESERVED, GrowingText, Rendered
+from textgen.core.tokens import RESERVED
+from textgen.tokenizers.base import GrowingText, Rendered
 
 TABLE = {"budoux": "BudouX"}
 BUDOUX_FILES = {"ja": "ja_word.json", "ja-phrases": "ja.json"}  # others are named as the model is

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, Span, Steps, StepsOf, chance, spelled
+from textgen.core.tokens import BOUNDARY, ESCAPE
+from textgen.tokenizers.base import Span, Steps, StepsOf, chance, spelled
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, WordWriter, split_space
 from textgen.tokenizers.spelling import Speller, fit_speller

@@ -37,8 +37,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers import base
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, DocumentCounts, unseen_character
+from textgen.tokenizers.base import DocumentCounts, unseen_character
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney, mixture_weights
 

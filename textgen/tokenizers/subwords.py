@@ -23,8 +23,9 @@ import numpy as np
 from pydantic import Field
 
 from textgen.core.settings import Count
+from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers import base
-from textgen.tokenizers.base import BOUNDARY, ESCAPE, RESERVED, EncodedDocument, Tokenizer
+from textgen.tokenizers.base import EncodedDocument, Tokenizer
 from textgen.tokenizers.borders import WHITE, Borders, Openings, white_escapes
 
 BYTES = 256

@@ -23,8 +23,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+from textgen.core.tokens import RESERVED
 from textgen.tokenizers import base
-from textgen.tokenizers.base import RESERVED, EncodedDocument, GrowingText, Span, StepsOf
+from textgen.tokenizers.base import EncodedDocument, GrowingText, Span, StepsOf
 from textgen.tokenizers.spelling import Speller, fit_speller
 
 SPACING, SPELLED = RESERVED, RESERVED + 1

@@ -24,14 +24,10 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
+from textgen.core.tokens import BOUNDARY
 from textgen.core.validation import Plugin
 from textgen.tokenizers import base
-from textgen.tokenizers.base import (
-    BOUNDARY,
-    EncodedDocument,
-    PlaceholderTokenizer,
-    with_characters_per_token,
-)
+from textgen.tokenizers.base import EncodedDocument, PlaceholderTokenizer, with_characters_per_token
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed

@@ -10,10 +10,11 @@ from textgen.core.cache import Stopwatch
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.settings import Training
+from textgen.core.tokens import BOUNDARY
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.evaluation.counts import MAX_CHARACTERS, TrainingCounts
-from textgen.tokenizers.base import BOUNDARY, Encoded, EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Encoded, EncodedDocument, Tokenizer
 from textgen.tokenizers.encoding import encode_training, fit_tokenizer
 
 
