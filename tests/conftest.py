@@ -30,7 +30,7 @@ from textgen.core import files, tensorflow
 from textgen.core.experiment import resolve_experiment
 from textgen.evaluation.counts import DocumentCache, TrainingCounts
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.pitman_yor import CONTEXT_KINDS, PitmanYor
+from textgen.ngrams.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.report import building
 from textgen.runs import generation
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour

@@ -22,8 +22,8 @@ from textgen.evaluation import baselines
 from textgen.evaluation.baselines import TABLE, XZ, Command, KneserNey, PPMd
 from textgen.evaluation.scores import summarise
 from textgen.evaluation.units import UNCHARGED
+from textgen.ngrams.kneser_ney import FALLBACK, discounts
 from textgen.tokenizers.characters import CharacterTokenizer
-from textgen.tokenizers.kneser_ney import FALLBACK, discounts
 
 LZMA = (
     "import lzma, sys; open(sys.argv[2], 'wb').write("

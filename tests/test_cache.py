@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.evaluation.counts import CacheState, DocumentCache, TrainingCounts, count
-from textgen.evaluation.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
+from textgen.ngrams.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.characters import Characters
 from textgen.training import preparation
@@ -72,7 +72,7 @@ def test_what_repeats_is_cheap_and_what_does_not_stays_as_it_was():
 def test_tuning_reads_no_more_than_it_needs(monkeypatch):
     draw = np.random.default_rng(7)
     tokens, bits = draw.integers(1, 4, 200), draw.random(201) * 3
-    monkeypatch.setattr("textgen.evaluation.pitman_yor.TUNING_TOKENS", 150)
+    monkeypatch.setattr("textgen.ngrams.pitman_yor.TUNING_TOKENS", 150)
     few = tuned((0, 1), [(tokens, bits), (tokens[::-1], bits)])
     assert few == tuned((0, 1), [(tokens, bits)])
     assert few != tuned((0, 1), [(tokens[:149], bits[:150])])

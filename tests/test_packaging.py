@@ -187,7 +187,7 @@ def test_the_wheel_carries_experiments_and_sources(tmp_path):
 
 
 PACKAGES = (
-    "core data embeddings tokenizers models evaluation training runs interactive auditing report "
+    "core ngrams data embeddings tokenizers models evaluation training runs interactive auditing report "
     "studies"
 ).split()
 """Each may import those before it."""

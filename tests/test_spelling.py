@@ -10,10 +10,10 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from textgen.ngrams.kneser_ney import WEIGHTS_PRIOR, mixture_weights
 from textgen.testing import every_sequence
 from textgen.tokenizers import signatures, spelling
 from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling
-from textgen.tokenizers.kneser_ney import WEIGHTS_PRIOR, mixture_weights
 from textgen.tokenizers.rare_words import completed
 from textgen.tokenizers.signatures import SIGNS, Backwards, Signature
 from textgen.tokenizers.spelling import Speller, WordCache, fit_characters, tuned_word_cache

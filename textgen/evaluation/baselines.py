@@ -51,12 +51,12 @@ from textgen.core.validation import Plugin, build
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation.counts import count
-from textgen.evaluation.pitman_yor import PitmanYor, fit
 from textgen.evaluation.scores import UNIT, DocumentBits, Scores, scored_documents, summarise
 from textgen.evaluation.units import published_units
+from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
+from textgen.ngrams.pitman_yor import PitmanYor, fit
 from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.encoding import fit_tokenizer, library_versions
-from textgen.tokenizers.kneser_ney import KneserNeyModel, fit_kneser_ney
 
 TABLE = {"command": "Command", "kneser_ney": "KneserNey", "ppmd": "PPMd", "xz": "XZ"}
 END = b"\xff"

@@ -3,7 +3,7 @@
 *Training counts.* A network that has trained for minutes does not know all that counts know at
 once: which word has followed these two. What the network predicts is mixed with what counts predict
 on top of it, its predictions being the P_0 of a Pitman-Yor process
-(:mod:`textgen.evaluation.pitman_yor`), and with what counts predict alone, P_0 being uniform
+(:mod:`textgen.ngrams.pitman_yor`), and with what counts predict alone, P_0 being uniform
 (mixtures of recurrent networks and n-grams: Mikolov et al. 2011). How far each is trusted is fitted
 on validation text.
 
@@ -22,10 +22,10 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from textgen.core.tokens import BOUNDARY
-from textgen.evaluation import pitman_yor
 from textgen.evaluation.dynamic import DynamicEvaluation
-from textgen.evaluation.pitman_yor import ContextCounts, Counted, PitmanYor
-from textgen.tokenizers.kneser_ney import find, mixture_weights
+from textgen.ngrams import pitman_yor
+from textgen.ngrams.kneser_ney import find, mixture_weights
+from textgen.ngrams.pitman_yor import ContextCounts, Counted, PitmanYor
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.
 MAX_CHARACTERS = 4_000_000
@@ -117,7 +117,7 @@ class TrainingCounts:
 
         Args:
             documents: the network's bits (n,) of the tokens of each, and their :meth:`counts`.
-            limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
+            limit: as for :func:`textgen.ngrams.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
         both, trusted = (documents, uniform), copy.copy(self)

@@ -21,7 +21,7 @@ import numpy as np
 
 from textgen.core.registry import lookup, plugin_table
 from textgen.data.language import WORD, language_name, word_list
-from textgen.tokenizers.kneser_ney import find
+from textgen.ngrams.kneser_ney import find
 
 # textgen's own metrics have no kinds: all of them are always measured.
 TABLE: dict[str, str] = {}

@@ -23,9 +23,9 @@ from textgen.data.documents import Document
 from textgen.evaluation.counts import DocumentCache, TrainingCounts, count
 from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.likelihood import token_bits
-from textgen.evaluation.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
 from textgen.evaluation.scores import Scores, scored_documents
 from textgen.models.objectives import Objective
+from textgen.ngrams.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
 from textgen.tokenizers.base import Encoded, Tokenizer
 
 
@@ -133,7 +133,7 @@ class LanguageModel:
         """The model whose counts and cache are trusted as these validation documents have it.
 
         Args:
-            limit: as for :func:`textgen.evaluation.pitman_yor.fit`.
+            limit: as for :func:`textgen.ngrams.pitman_yor.fit`.
         """
         model = self
         if self.counts:

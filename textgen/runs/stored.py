@@ -12,8 +12,8 @@ from textgen.core.files import read_arrays, write_file, write_json
 from textgen.core.settings import PARTS
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.pitman_yor import PitmanYor
 from textgen.evaluation.scores import DocumentBits, Scores
+from textgen.ngrams.pitman_yor import PitmanYor
 from textgen.tokenizers.base import Encoded, EncodedDocument
 
 TOKENS_FILE, COUNTS_FILE, CACHE_FILE = "tokens.npz", "training_counts.npz", "cache.json"

@@ -38,10 +38,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
+from textgen.ngrams.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney, mixture_weights
 from textgen.tokenizers import base
 from textgen.tokenizers.base import DocumentCounts, unseen_character
 from textgen.tokenizers.borders import WHITE, white_escapes
-from textgen.tokenizers.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney, mixture_weights
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
