@@ -187,8 +187,8 @@ def test_the_wheel_carries_experiments_and_sources(tmp_path):
 
 
 PACKAGES = (
-    "core ngrams data embeddings tokenizers models evaluation training runs interactive auditing report "
-    "studies"
+    "core ngrams data embeddings tokenizers models evaluation training runs interactive auditing "
+    "report studies"
 ).split()
 """Each may import those before it."""
 DOORS = "__main__ cli commands run compare testing".split()

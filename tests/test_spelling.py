@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from textgen.ngrams.kneser_ney import WEIGHTS_PRIOR, mixture_weights
+from textgen.ngrams.mixture import WEIGHTS_PRIOR, mixture_weights
 from textgen.testing import every_sequence
 from textgen.tokenizers import signatures, spelling
 from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling

@@ -24,7 +24,8 @@ from pydantic.dataclasses import dataclass
 from textgen.core.tokens import BOUNDARY
 from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.ngrams import pitman_yor
-from textgen.ngrams.kneser_ney import find, mixture_weights
+from textgen.ngrams.kneser_ney import find
+from textgen.ngrams.mixture import mixture_weights
 from textgen.ngrams.pitman_yor import ContextCounts, Counted, PitmanYor
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.

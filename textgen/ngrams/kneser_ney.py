@@ -23,9 +23,6 @@ from textgen.core.tokens import BOUNDARY
 # D₁, D₂, D₃₊ where the counts of counts give none: a short text, or an alphabet in which every
 # token is frequent; KenLM's choice too
 FALLBACK = (0.5, 1.0, 1.5)
-# The prior of the weights of three components, worth half a word; and the pseudo-count that pulls
-# the weights of a class towards the shared ones.
-THIRDS, WEIGHTS_PRIOR = (1 / 3, 1 / 3, 1 / 3), 20.0
 
 
 def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> "KneserNeyModel":
@@ -204,21 +201,3 @@ def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros_like(keys), np.zeros(len(keys), dtype=bool)
     index = np.searchsorted(table, keys).clip(max=len(table) - 1)
     return index, table[index] == keys
-
-
-def mixture_weights(masses: np.ndarray, prior: Sequence[float] = ()) -> tuple[float, ...]:
-    """The weights of a mixture that make words most likely, by expectation-maximisation (Jelinek &
-    Mercer 1980).
-
-    Args:
-        masses: (n, C) float64, P of each of n words under each of C components.
-        prior: (C,) of a class, the weights of all words, towards which those found are drawn.
-    """
-    weights = before = np.array(prior or THIRDS)
-    strength = WEIGHTS_PRIOR if prior else 0.5
-    masses = masses[masses.sum(axis=1) > 0]
-    for _ in range(50):
-        shares = masses * weights
-        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
-        weights = (shares.sum(axis=0) + strength * before) / (len(masses) + strength)
-    return tuple(weights.tolist())

@@ -38,7 +38,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
-from textgen.ngrams.kneser_ney import THIRDS, KneserNeyModel, fit_kneser_ney, mixture_weights
+from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
+from textgen.ngrams.mixture import THIRDS, mixture_weights
 from textgen.tokenizers import base
 from textgen.tokenizers.base import DocumentCounts, unseen_character
 from textgen.tokenizers.borders import WHITE, white_escapes
