@@ -62,6 +62,10 @@ def _arm(name: str, total: float | None, seeds: int, draw) -> dict:
     return SETTINGS | own
 
 
+def _lead(difference: float) -> dict:
+    return {"difference": difference, "low": difference - 0.02, "high": difference + 0.02}
+
+
 def contrast(first: str, second: str, verdict: str, difference: float, question: str) -> dict:
     figures = {
         "difference": difference, "low": difference - 0.02, "high": difference + 0.02,
@@ -104,6 +108,7 @@ def plain_sample(totals: dict, seeds: int = 2, references: bool = True) -> tuple
     report["references"] = [
         {"label": label, "meaning": f"{label}, fitted", "command": f"textgen baseline {label}"}
         | {"test": bits(total), "validation": bits(total)}
+        | {"leads": {name: _lead(own - total) for name, own in charged.items()}}
         for label, total in REFERENCES.items()
         if references
     ]

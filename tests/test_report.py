@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import ROOT
-from report_sample import contrast, hostile, plain_sample, sample, typed
+from report_sample import bits, contrast, hostile, plain_sample, sample, typed
 
 from textgen.core.experiment import load_experiment
 from textgen.evaluation.significance import Needed
@@ -16,7 +16,7 @@ from textgen.evaluation.units import UNCHARGED
 from textgen.report import page, sentences
 from textgen.report.arms import descriptions
 from textgen.report.page import render_page
-from textgen.report.schema import ContrastRow, Passage, Report, SampleText
+from textgen.report.schema import Bits, ContrastRow, Effect, Passage, Report, SampleText
 
 
 class Elements(HTMLParser):
@@ -166,7 +166,9 @@ def test_advice_names_what_is_needed_and_a_caveat_the_margin():
         assert all(part in said for part in (needed.what, str(needed.number or "")))
     for nearest, small in ((-0.009, True), (-0.011, False)):
         changed = {"verdict": "better", "low": -0.03, "high": nearest}
-        assert ("no difference" in sentences.caveat(ContrastRow(**row | changed))) is small
+        caveat = sentences.caveat(ContrastRow(**row | changed))
+        assert ("It may be less than 0.01, too little to matter." in caveat) is small
+        assert "no difference" not in caveat  # which would deny the answer beside it
 
 
 def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
@@ -190,18 +192,32 @@ def test_filled_and_copied_stretches_may_overlap_and_spans_are_escaped_and_count
     assert [text for text, *_ in page.pieces(plain)] == ["abcdefgh"]
 
 
-def test_a_model_without_a_network_is_as_good_within_the_margin():
-    words = {1.80: "better than", 1.695: "as good as", 1.705: "as good as", 1.60: "worse than"}
-    row = {"part": "counts", "test": SimpleNamespace(total=1.70), "with_cache": None}
-    rows = [SimpleNamespace(label="PPMd", **row), SimpleNamespace(label="4-gram", **row)]
-    arms = [SimpleNamespace(name=b, total=b) for b in words]
-    report = SimpleNamespace(references=rows, scored=arms, margin=0.01, part="with_counts")
-    assert sentences.without_network(report).keys() == words.keys()
-    for bits, said in sentences.without_network(report).items():
-        assert said.endswith(f" PPMd, {words[bits]} {bits}.")
-    rows[1].with_cache, report.part = SimpleNamespace(total=1.50), "with_cache"
-    lines = sentences.without_network(report).values()
-    assert all(line.startswith("Best without a network: 4-gram, better than") for line in lines)
+def test_a_model_without_a_network_is_judged_by_the_interval_of_the_lead_on_it():
+    leads = {
+        "far": (0.1, 0.02, 0.2, "better than"),
+        "near": (0.05, -0.01, 0.12, "too close to call against"),  # however far the figures
+        "same": (0.004, 0.001, 0.009, "as good as"),
+        "ahead": (-0.008, -0.015, -0.001, "worse than"),  # however near
+        "few": (-0.3, None, None, "too close to call against"),
+    }
+    report, _ = sample(dict.fromkeys(leads, 1.8))
+    for row in report.references:
+        other = Effect(difference=9.0, low=9.0, high=9.0)
+        row.leads = dict.fromkeys(leads, other)
+    best = min(report.references, key=lambda row: row.test.total)
+    best.leads = {
+        name: Effect(difference=difference, low=low, high=high)
+        for name, (difference, low, high, _) in leads.items()
+    }
+    said = sentences.without_network(report)
+    for name, (*_, how) in leads.items():
+        assert said[name] == f"Best without a network: {best.label}, {how} {name}."
+    cached = next(row for row in report.references if row is not best)
+    cached.with_cache = Bits(**bits(1.5))
+    assert sentences.without_network(report) == said
+    report.part = "with_cache"
+    for name, line in sentences.without_network(report).items():
+        assert line == f"Best without a network: {cached.label}, better than {name}."
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])

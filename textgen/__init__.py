@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from textgen.studies.execution import run_study as run_study
     from textgen.studies.trying import try_texts as try_texts
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 PUBLIC = {
     "audit_model": "auditing.audit",

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import textgen
 from textgen.auditing.audit import audit_lines
+from textgen.core.errors import TextgenError
 from textgen.core.settings import BUDGETS, PARTS, PartName
 from textgen.data.documents import Document, count_characters
 from textgen.data.loading import Corpus, pool_folds, same_works
@@ -100,7 +100,7 @@ def build_report(
     report = schema.Report(
         **about,
         part=arms[0].part,
-        signature=signature(arms, pooled),
+        signature=signature(arms, rows, pooled),
         unit=UNIT,
         margin=significance.MARGIN,
         corpus=pooled.description,
@@ -120,9 +120,11 @@ def build_report(
     return report, schema.Texts(part=wrote, passages=shown, samples=samples)
 
 
-def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
-    """What the figures of a report depend on, in one line: version, text and split by the beginning
-    of their hashes, part, seeds × folds, budgets, and whether settings are matched."""
+def signature(arms: Sequence[Arm], rows: Sequence[schema.ArmRow], corpus: Corpus) -> str:
+    """What the figures of a report depend on, in one line: the versions that trained its runs, text
+    and split by the beginning of their hashes, part, seeds × folds, budgets, and whether settings
+    are matched."""
+    versions = "/".join(sorted({v for row in rows for v in row.versions})) or "unknown"
     budgets = [arm.first.experiment.training for arm in arms]
     named = {
         f"{getattr(own, key):.12g} {key}" for own in budgets for key in BUDGETS if getattr(own, key)
@@ -131,7 +133,7 @@ def signature(arms: Sequence[Arm], corpus: Corpus) -> str:
     text, split = corpus.sha256[:8], str(corpus.description["split_sha256"])[:8]
     settings = "matched" if len({matched_settings(arm) for arm in arms}) == 1 else "own"
     return (
-        f"textgen:{textgen.__version__}|text:{text}|split:{split}|part:{arms[0].part}|"
+        f"textgen:{versions}|text:{text}|split:{split}|part:{arms[0].part}|"
         f"seeds:{seeds}×{len(arms[0].folds)}|budget:{'/'.join(sorted(named))}|settings:{settings}"
     )
 
@@ -201,13 +203,25 @@ def _mean(values: Iterable[Any]) -> float:
 
 
 def _trained_run(run: Run, part: str) -> schema.TrainedRun:
+    version, commit = _code_of(run)
     return schema.TrainedRun(
         seed=run.experiment.seed,
         fold=run.experiment.split.fold,
         folder=str(run.folder),
         total=run.bits(part),
         audits=[*audit_lines(run.folder)],
+        version=version,
+        commit=commit,
     )
+
+
+def _code_of(run: Run) -> tuple[str, str]:
+    """Version and commit of the code that trained a run; empty if its manifest is lost, which no
+    figure needs."""
+    try:
+        return run.manifest.textgen, run.manifest.commit
+    except TextgenError:
+        return "", ""
 
 
 def _curve(run: Run, plan: Mapping[str, Any] | None) -> schema.Curve:
@@ -265,7 +279,10 @@ def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.Reference
 
     validation, cached = reference.validation.get("counts"), reference.test.get("with_cache")
     tested = reference.test[reference.part]
-    bits = np.array([[d.model + d.spelling_bits for d in tested]] * 2)  # no chance
+    beside = tested
+    if cached and arms and arms[0].part == "with_cache":
+        beside = cached
+    bits = np.array([[d.model + d.spelling_bits for d in beside]] * 2)  # no chance
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,

@@ -27,7 +27,7 @@ from textgen.report.building import CLASSES, class_bits, cut_words
 from textgen.report.contrast import Contrast
 from textgen.report.page import page_template, scale_of
 from textgen.runs.finished import Run
-from textgen.runs.results import Content, Manifest, read_content
+from textgen.runs.results import Content, read_content
 from textgen.runs.stored import TokenBits
 
 GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
@@ -114,10 +114,14 @@ def record_cell(
 
 
 def _run_row(run: Run, text: Corpus) -> dict[str, Any]:
-    manifest = read_content(run.folder / "manifest.json", Manifest)
-    own = {"name": run.experiment.name, "seed": run.experiment.seed}
-    own |= {"fold": run.experiment.split.fold, "subset": corpus_hash(text.train)}
-    return own | {"updates": run.metrics.training.updates, "processor": manifest.processor}
+    return {
+        "name": run.experiment.name,
+        "seed": run.experiment.seed,
+        "fold": run.experiment.split.fold,
+        "subset": corpus_hash(text.train),
+        "updates": run.metrics.training.updates,
+        "processor": run.manifest.processor,
+    }
 
 
 def _bits(document: TokenBits) -> list[float]:

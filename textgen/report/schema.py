@@ -41,13 +41,21 @@ class Bits(Row):
 
 
 class TrainedRun(Row):
-    """One run of an arm; ``audits`` are lines about its audits."""
+    """One run of an arm.
+
+    Attributes:
+        audits: lines about its audits.
+        version: of textgen, that trained it; empty where that is not known.
+        commit: of the code that trained it; empty where that was no checkout.
+    """
 
     seed: int
     fold: int | None = None
     folder: str
     total: float | None
     audits: list[str]
+    version: str = ""
+    commit: str = ""
 
 
 class Curve(Row):
@@ -114,6 +122,11 @@ class ArmRow(Row):
         """Bits per character, of the part that the report is about; inf without."""
         return self.test.total if self.test else math.inf
 
+    @property
+    def versions(self) -> list[str]:
+        """Those of textgen that trained its runs, as far as they are known."""
+        return sorted({run.version for run in self.runs if run.version})
+
 
 class Effect(Row):
     """A difference in bits per character, or some of it: below 0 in favour of the first arm."""
@@ -125,7 +138,8 @@ class Effect(Row):
 
 class ReferenceRow(Row):
     """A model without a network (part ``counts``), or a network that was trained elsewhere, scored
-    on the same split; compressors on its test text alone. ``leads``: of each arm on it."""
+    on the same split; compressors on its test text alone. ``leads``: of each arm on it, with its
+    cache if the report is about models with a cache."""
 
     label: str
     meaning: str
@@ -135,6 +149,10 @@ class ReferenceRow(Row):
     validation: Bits | None
     with_cache: Bits | None = None
     leads: dict[str, Effect] = {}
+
+    def compared(self, part: PartName) -> Bits:
+        """Its bits beside arms of a part."""
+        return self.with_cache if part == "with_cache" and self.with_cache else self.test
 
 
 class Difference(Effect):

@@ -1,5 +1,6 @@
 """What a report says in sentences, on its page, on the terminal and in a notebook."""
 
+import math
 from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,7 +12,7 @@ from textgen.evaluation.units import PART_LABELS
 from textgen.report import schema
 from textgen.report.arms import Arm
 from textgen.report.contrast import Contrast
-from textgen.report.spending import unequal_spending
+from textgen.report.spending import BUSY, unequal_spending
 
 # A part of the models, at the beginning of a sentence.
 BY_PART = {
@@ -77,8 +78,14 @@ def claims(report: schema.Report) -> list[Claim]:
 
 
 def unequal(what: Collection[str]) -> str:
-    """That two arms did not have something alike."""
-    return f"The two arms did not have the same {' or '.join(what)}." if what else ""
+    """That two arms did not have something alike, or not the seconds that they were given."""
+    unlike = [each for each in what if each != BUSY]
+    said = list[str]()
+    if unlike:
+        said.append(f"The two arms did not have the same {' or '.join(unlike)}.")
+    if BUSY in what:
+        said.append("The machine was busy: training took longer than its budget in seconds.")
+    return " ".join(said)
 
 
 def contrast_claim(contrast: schema.ContrastRow) -> Claim:
@@ -166,8 +173,9 @@ def caveat(contrast: schema.ContrastRow) -> str:
         low, high = sorted((abs(low), abs(high)))
     bounds = f"Between {low:.3f} and {high:.3f} with 95% confidence".replace("-", "−")
     documents = f"{bounds}, over {contrast.documents} held-out {contrast.tested_on}"
-    small = f" Less than {MARGIN:g} would count as no difference."
-    small *= contrast.verdict is not Verdict.EQUAL and low < MARGIN
+    small = ""
+    if contrast.verdict is not Verdict.EQUAL and low < MARGIN:
+        small = f" It may be less than {MARGIN:g}, too little to matter."
     if contrast.folds > 1:
         return f"{documents}, each in one of {contrast.folds} folds.{small}"
     if min(contrast.seeds) > 1:
@@ -207,18 +215,31 @@ def _arm_claim(arm: schema.ArmRow, alone: bool) -> Claim:
 
 
 def without_network(report: schema.Report) -> dict[str, str]:
-    """An arm's name → how the best model without a network does beside it; {} without one."""
+    """An arm's name → how the best model without a network does beside it, by the interval of the
+    lead that the arm has on it; {} without one."""
     counted = [row for row in report.references if row.part == "counts"]
-    cached = report.part == "with_cache"
-    totals = {row.label: ((cached and row.with_cache) or row.test).total for row in counted}
-    best = min(totals, key=totals.__getitem__, default="")
-    result = dict[str, str]()
-    for arm in report.scored if best else ():
-        ahead = arm.total - totals[best]
-        how = "better than" if ahead > 0 else "worse than"
-        how = how if abs(ahead) > report.margin else "as good as"
-        result[arm.name] = f"Best without a network: {best}, {how} {arm.name}."
-    return result
+    if not counted:
+        return {}
+    best = min(counted, key=lambda row: row.compared(report.part).total)
+    return {
+        name: f"Best without a network: {best.label}, {_beside(best.leads[name])} {name}."
+        for name in (arm.name for arm in report.scored)
+        if name in best.leads
+    }
+
+
+def _beside(lead: schema.Effect) -> str:
+    """How a model does beside the arm that has this lead on it, which is below 0 if the arm is
+    better; bounds that too few documents leave open decide nothing."""
+    low = -math.inf if lead.low is None else lead.low
+    high = math.inf if lead.high is None else lead.high
+    if low >= -MARGIN and high <= MARGIN:
+        return "as good as"
+    if high < 0:
+        return "worse than"
+    if low > 0:
+        return "better than"
+    return "too close to call against"
 
 
 def leads(reference: schema.ReferenceRow) -> str:
@@ -275,10 +296,14 @@ def cautions(
 
 def spending_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]:
     """One for everything that the arms did not have alike."""
-    for what, (figure, form) in unequal_spending(rows).items():
-        having = [row for row in rows if getattr(row, figure)]
-        by_arm = {r.name: form.format(r, ", ".join(r.extra_data)) for r in having}
-        yield schema.Caution(text=f"The arms did not have the same {what}.", by_arm=by_arm)
+    for what, by_arm in unequal_spending(rows).items():
+        text = f"The arms did not have the same {what}."
+        if what == BUSY:
+            text = (
+                "The machine was busy: training took longer than its budget in seconds, and how "
+                "many updates were made depends on what else it did. A study times every arm alone."
+            )
+        yield schema.Caution(text=text, by_arm=by_arm)
 
 
 def overfitting_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:

@@ -121,6 +121,15 @@ class Run:
         return path
 
     @cached_property
+    def manifest(self) -> results.Manifest:
+        """What is read of ``manifest.json``: the version and commit that trained the run, …
+
+        Raises:
+            TextgenError: it is missing or damaged; no figure depends on it.
+        """
+        return results.read_content(self.folder / "manifest.json", results.Manifest)
+
+    @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row per validation interval: updates, seconds, loss, bits per character, …"""
         with self._path("history.csv").open(encoding="utf-8", newline="") as file:

@@ -2,8 +2,10 @@
 objects, ``manifest.json``, and ``summary.md`` for people."""
 
 import datetime
+import os
 import platform
 import shlex
+import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -74,10 +76,17 @@ class CorpusContent(Content):
 
 
 class Manifest(Content):
-    """What is read of ``manifest.json``."""
+    """What is read of ``manifest.json``.
+
+    Attributes:
+        textgen: the version that trained the run.
+        commit: as :func:`commit_of` returned it then.
+    """
 
     corpus: CorpusContent
     processor: str = ""
+    textgen: str = ""
+    commit: str = ""
 
 
 class TrainingContent(Content):
@@ -175,6 +184,7 @@ def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[s
     versions = {name: metadata.version(name) for name in ("keras", "numpy", "spacy", "gensim")}
     return {
         "textgen": textgen.__version__,
+        "commit": commit_of(Path(textgen.__file__).parent),
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": repeat_command(folder),
         "experiment": experiment.resolved,
@@ -188,6 +198,28 @@ def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[s
         "cores": cores(),
         **tensorflow_in_effect,
     }
+
+
+def commit_of(package: Path) -> str:
+    """The commit of the code in a package's folder, with ``+dirty`` where anything in the folder
+    differs from it; empty where the package is no part of a checkout."""
+    # set where this runs in a hook of another repository
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "--no-optional-locks", *arguments]
+        done = subprocess.run(
+            command, cwd=package, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # else it is installed inside a checkout
+        commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit}+dirty" if changed else commit
 
 
 def repeat_command(folder: Path) -> str:
