@@ -35,6 +35,7 @@ from textgen.report.comparison import Comparison, every_pair, folder_name, resul
 from textgen.report.contrast import Contrast
 from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
+from textgen.report.spending import BUSY
 from textgen.runs import generation
 from textgen.runs.finished import Run
 from textgen.runs.folder import checksums
@@ -473,7 +474,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monk
 
 def spent(name, characters=310_000, seconds=30.0, /, **given):
     usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
-    usual |= {"start": "", "extra_data": [], "networks": 1}
+    usual |= {"start": "", "extra_data": [], "networks": 1, "versions": ["0.3"]}
     return ns(**{"name": name, "characters": characters, "seconds": seconds} | usual | given)
 
 
@@ -531,6 +532,15 @@ UPDATES = {"budget": {"updates": 300}}
         (unlike_parts_cautions([1], [2]), []),
         (unlike_parts_cautions([1], [], []), ["document cache compare unlike models. b had none"]),
         (spending_cautions(spent("b", networks=3)), ["a had 1; b had 3"]),
+        (spending_cautions(spent("b", 320_000, 36.0, updates=[240])),
+         ["machine was busy: training took longer than its budget in seconds, and how many updates "
+          "were made depends on what else it did. A study times every arm alone. b made 240 "
+          "updates in 36 seconds instead of 30"]),
+        (spending_cautions(spent("b", 320_000, 32.0)), []),
+        (spending_cautions(spent("b", 320_000, 36.0, **UPDATES), **UPDATES), []),
+        (spending_cautions(spent("b", versions=["0.2", "0.3"])),
+         ["version of textgen. a was trained by 0.3; b was trained by 0.2 and 0.3"]),
+        (spending_cautions(spent("b", versions=[])), []),
     ],
 )  # fmt: skip
 def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
@@ -546,3 +556,50 @@ def test_an_answer_says_what_its_two_arms_did_not_have_alike():
     said = "The two arms did not have the same number of threads or outside data."
     assert caveat.startswith(f"{said} Between")
     assert [said in claim.caveat for claim in sentences.claims(report)[:2]] == [True, False]
+    report.contrasts[0].unequal = [BUSY]
+    _, caveat, *_ = result_lines(report)
+    assert caveat.startswith("The machine was busy: ")
+
+
+def test_the_versions_that_trained_the_runs_are_named_beside_the_verdict(trained, tmp_path):
+    """And in the signature, whichever version writes the report; other commits are recorded."""
+    home = tmp_path / "runs"
+    code = {"char-1": ("9.1", "c0ffee"), "char-2": ("9.1", "c0ffee+dirty"), "word": ("9.2", "")}
+    for name, (version, commit) in code.items():
+        manifest = shutil.copytree(trained / name, home / name) / "manifest.json"
+        content = json.loads(manifest.read_text("utf-8"))
+        content |= {"textgen": version, "commit": commit}
+        manifest.write_text(json.dumps(content), "utf-8")
+    for names, signed in ((code, "9.1/9.2"), (["char-1", "char-2"], "9.1")):
+        runs = [home / name for name in names]
+        made = package.compare_runs(runs, reports_folder=tmp_path, quiet=True)
+        assert made.report.signature.startswith(f"textgen:{signed}|")
+        differ = len(runs) == 3
+        warned = "The arms did not have the same version of textgen. char was trained by 9.1; "
+        assert any(line.startswith(warned) for line in made.warnings) is differ
+        verdict = "\n".join(result_lines(made.report))
+        assert ("did not have the same" in verdict and "version of textgen" in verdict) is differ
+        assert ("version of textgen" in page_of(made)) is differ
+        recorded = {run.folder: (run.version, run.commit) for a in made.arms for run in a.runs}
+        assert recorded == {str(home / name): code[name] for name in names}
+    (home / "word" / "manifest.json").unlink()  # which no figure needs
+    made = package.compare_runs([home / "word"], reports_folder=tmp_path, quiet=True)
+    assert made.report.signature.startswith("textgen:unknown|")
+
+
+def test_a_report_about_other_runs_is_replaced_only_when_asked(textgen, trained, tmp_path):
+    char, word = trained / "char-1", trained / "word"
+    textgen("compare", char, word, "--name", "mine", "--quiet")
+    report = tmp_path / "reports" / "mine" / "report.json"
+    first = report.read_bytes()
+    refused = textgen("compare", char, "--name", "mine", "--quiet", code=2, said="--overwrite")
+    assert "holds a report about other runs" in refused.err
+    assert "--name OTHER" in refused.err
+    assert report.read_bytes() == first
+    again = ["compare", word, os.path.relpath(char, tmp_path), "--title", "Mine"]
+    textgen(*again, "--name", "mine", "--quiet")
+    assert Comparison(report.parent).report.title == "Mine"
+    textgen("compare", char, "--name", "mine", "--overwrite", "--quiet")
+    assert len(Comparison(report.parent).arms) == 1
+    report.unlink()  # what is left is a page of something else
+    textgen("compare", char, "--name", "mine", code=2, said="other runs")

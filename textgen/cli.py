@@ -117,12 +117,15 @@ def _compare(parser: Parser) -> None:
     parser.flag("--different-texts", "accept runs on different texts or splits, and flag them")
     embed = "embed the models of these arms, or of all, in the page; give it after the run folders"
     parser.option("--embed", embed, nargs="*", metavar="ARM")
+    parser.flag("--overwrite", "replace a report of that name about other runs")
     parser.output("reports")
 
 
 def _generate(parser: Parser) -> None:
     """write text with a finished run"""
     parser.option("run", RUN, type=Path)
+    # not an option of the command: several are refused with a hint
+    parser.option("others", argparse.SUPPRESS, type=Path, nargs="*")
     parser.option("--prompt", "how the text begins", default="")
     parser.option("--length", "characters to write", type=int, default=500)
     temperature = "sampling temperature; below 1, likelier tokens are preferred"
@@ -225,6 +228,9 @@ COMMANDS: dict[str, tuple[Callable[[Parser], None], str]] = {
     "baseline": (_baseline, "commands:baseline"),
     "schema": (_schema, "commands:schema"),
 }
+# Those that resume what they have begun, and those of them that --overwrite has begin again.
+RESUMED = {COMMANDS[name][1] for name in ("try", "run", "study", "tune")}
+BEGINS_ANEW = {COMMANDS[name][1] for name in ("run", "tune")}
 
 
 def script(*before: str) -> NoReturn:
@@ -276,13 +282,18 @@ def run_command(options: argparse.Namespace) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except KeyboardInterrupt as stop:
-        hint = ""
-        if hasattr(options, "overwrite"):  # these resume what they have begun
-            anew = options.overwrite and options.function.endswith((":train", ":tune"))
-            hint = f"; repeat the command{' to restart, or without --overwrite' * anew} to continue"
-        print(f"\nstopped{hint}", file=sys.stderr)
+        print(f"\nstopped{_how_to_continue(options)}", file=sys.stderr)
         return 143 if stop.args else 130
     return result if isinstance(result, int) else 0
+
+
+def _how_to_continue(options: argparse.Namespace) -> str:
+    """What is said of a command that was stopped, if it can resume what it had begun."""
+    if options.function not in RESUMED:
+        return ""
+    if options.overwrite and options.function in BEGINS_ANEW:
+        return "; repeat the command to restart, or without --overwrite to continue"
+    return "; repeat the command to continue"
 
 
 def _explained(error: Exception) -> Exception:

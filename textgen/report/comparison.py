@@ -35,6 +35,7 @@ from textgen.report.page import between, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen, word_rows
 from textgen.runs.finished import Run, check_folder, load_run, read_metrics
+from textgen.runs.folder import OVERWRITE
 from textgen.runs.results import METRICS_FILE, read_content
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def compare_runs(
     different_texts: bool = False,
     embed: Sequence[str] | None = None,
     reports_folder: str | Path = REPORTS,
+    overwrite: bool = False,
     quiet: bool = False,
 ) -> Comparison:
     """Compare finished runs: write a report, and return its figures and folder.
@@ -153,11 +155,13 @@ def compare_runs(
         different_texts: accept runs on different texts or splits, and flag them.
         embed: arms to embed in the page, for readers to prompt; empty for all, None for none.
         reports_folder: the folder for reports.
+        overwrite: replace a report of this name that is about other runs; one about the same runs
+            is always replaced.
         quiet: print only warnings.
 
     Raises:
         TextgenError: no run can be read, texts differ or are not available, no such arm to embed,
-            or a name that the report cannot have.
+            a name that the report cannot have, or a report of this name about other runs.
     """
     if name:
         check_name(name, "--name")
@@ -171,6 +175,10 @@ def compare_runs(
     for run in readable:
         run.experiment.check_part(part)
     arms = [arm.of(part) for arm in arms]
+    names = [arm.name for arm in arms]
+    folder = Path(reports_folder) / (name or folder_name(names))
+    if not overwrite:
+        check_replaceable(folder, [Path(os.fspath(run)) for run in named_runs])
     texts = [run.corpus for run in arms[0].folds]
     warnings = check_comparable(arms, different_texts)
     same_text = [arm for arm in arms if is_on(arm, texts)]
@@ -184,7 +192,6 @@ def compare_runs(
             references.append(score_elsewhere(folder, pool_folds(texts), screen))
             unknown = f"The training text of {folder.name} is unknown and may contain this text."
             warnings.append(Caution(text=unknown))
-    names = [arm.name for arm in arms]
     named = {"name": name, "title": title, "part": part if part != "network" else ""}
     if Path(reports_folder) != REPORTS:
         named["reports"] = os.fspath(reports_folder)
@@ -203,7 +210,7 @@ def compare_runs(
         contrasts or every_pair([arm.name for arm in same_text if arm.charged]),
         plan or {},
         warnings,
-        name=name or folder_name(names),
+        name=folder.name,
         title=title or " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])),
         declared=bool(contrasts),
         command=command or shlex.join(["python", "-m", "textgen", "compare", *options]),
@@ -213,12 +220,30 @@ def compare_runs(
     )
     if models:
         models["words"] = words_link(same_text, shown, texts[0].test)
-    folder = Path(reports_folder) / report.name
     write_json(folder / "report.json", report.model_dump(by_alias=True))
     write_json(folder / "texts.json", shown.model_dump())
     write_file(folder / "index.html", render_page(report, shown, models))
     show(screen, folder, report, shown)
     return Comparison(folder)
+
+
+def check_replaceable(folder: Path, runs: Sequence[Path]) -> None:
+    """Check that there is no report in a folder, or one about the same runs.
+
+    Raises:
+        TextgenError: the folder holds another report, or a page of something else.
+    """
+    report = folder / "report.json"
+    hint = f"use --name OTHER to keep both, or {OVERWRITE} to replace it"
+    if report.exists():
+        before = read_content(report, Report, hint)
+        folders = [run.folder for arm in before.arms for run in arm.runs]
+        folders += [run["folder"] for run in before.left_out]
+        if {Path(each).resolve() for each in folders} == {each.resolve() for each in runs}:
+            return
+    elif not (folder / "index.html").exists():
+        return
+    raise TextgenError(f"{folder} holds a report about other runs", hint)
 
 
 def score_elsewhere(folder: Path, corpus: Corpus, screen: Screen) -> Reference:

@@ -4,6 +4,7 @@
 import contextlib
 import csv
 import io
+import shlex
 import sys
 import time
 from bisect import bisect_left
@@ -254,8 +255,14 @@ class TrainingDisplay:
         self._interval = progress.updates, time.perf_counter()
 
 
-def generate(run: Path, prompt: str, *, marked: bool, json: bool, **options: Any) -> None:
-    """``textgen generate``."""
+def generate(
+    run: Path, others: Sequence[Path], prompt: str, *, marked: bool, json: bool, **options: Any
+) -> None:
+    """``textgen generate``, which takes no others."""
+    if others:
+        command = shlex.join(["textgen", "play", *map(str, (run, *others))])
+        message = f"generate: several runs ({', '.join(map(str, (run, *others)))})"
+        raise TextgenError(message, f"give one, or prompt them side by side: {command}")
     records = generate_text(run, prompt, **options)
     if options["seed"] is None and not json:
         print(f"--seed {records[0]['seed']} repeats this text", file=sys.stderr)

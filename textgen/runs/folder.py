@@ -17,7 +17,7 @@ checkpoint.npz    only while training is unfinished
 """
 
 import contextlib
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,15 @@ CHECKED = (
 )
 RENAME = 'use --name OTHER (in Python name="OTHER")'
 OVERWRITE = "--overwrite (overwrite=True)"
+# all files of a run, but for its audits
+WRITTEN = {
+    *CHECKED,
+    "manifest.json",
+    "samples.json",
+    "summary.md",
+    METRICS_FILE,
+    CHECKPOINT_FILE,
+}
 
 
 def is_finished(folder: Path) -> bool:
@@ -57,8 +66,10 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
     write_file(path, tomli_w.dumps(experiment.resolved, multiline_strings=False))
 
 
-def take_folder(folder: Path, message: str, hint: str) -> contextlib.AbstractContextManager[object]:
+@contextlib.contextmanager
+def take_folder(folder: Path, message: str, hint: str) -> Iterator[None]:
     """Lock a folder for this process and a block; the lock is also released when the process ends.
+    A folder that was made for this, and in which nothing has been written by then, is removed.
 
     Args:
         message, hint: of the error if another process has locked it.
@@ -67,13 +78,23 @@ def take_folder(folder: Path, message: str, hint: str) -> contextlib.AbstractCon
         TextgenError: another process has locked it, or the folder cannot be written.
     """
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(folder / LOCK).acquire(timeout=0)
+        lock = filelock.FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
     except filelock.Timeout:
         raise TextgenError(f"{folder}: {message}", hint) from None
     except (OSError, ValueError) as error:  # the latter of NUL in a name
         reason = error if isinstance(error, OSError) else OSError(str(error))
         raise write_failed(folder, reason, "nothing was changed") from None
+    try:
+        yield
+    finally:
+        if is_new and [path.name for path in folder.iterdir()] == [LOCK]:
+            with contextlib.suppress(OSError):  # another process has begun to wait here
+                (folder / LOCK).unlink()
+                folder.rmdir()
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -114,13 +135,22 @@ def _same(folder: Path, experiment: Experiment) -> bool:
 
 
 def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
-    """Make a prepared folder that of this experiment; files of another run are removed."""
+    """Make a prepared folder that of this experiment; files of another run are removed, and
+    nothing else that lies there, such as a study of the run's name."""
     stored = folder / "experiment.toml"
     if stored.exists() and (overwrite or not _same(folder, experiment)):
         for path in folder.iterdir():
-            if path not in (folder / LOCK, stored):  # without the latter it is no run's folder
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if path != stored and _is_of_a_run(path):  # without that one it is no run's folder
+                path.unlink()
     write_experiment(stored, experiment)
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Whether a run, an audit, or a process that was killed while it wrote for one made this file;
+    anything else in the folder is somebody's own."""
+    name = re.sub(r"\.\d+-[0-9a-f]+\.new$", "", path.name.removeprefix("unfinished."))
+    is_audit = re.fullmatch(r"audit(_\w+)?\.json", name) is not None
+    return path.is_file() and (name in WRITTEN or is_audit)
 
 
 def other_text(folder: Path, sha256: str) -> str:

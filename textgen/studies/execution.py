@@ -145,6 +145,7 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
             plan=_plain(plans),
             command=job.command,
             reports_folder=reports,
+            overwrite=True,  # hours of training must not end in a question
             quiet=screen.quiet,
         )
     except TextgenError:  # if a fold has failed in every arm, nothing is left to compare
