@@ -19,7 +19,8 @@ from textgen.evaluation.baselines import KneserNey, baseline
 from textgen.models.batches import Windows
 from textgen.models.objectives import NextToken
 from textgen.runs.pipeline import train
-from textgen.tokenizers import encoding
+from textgen.tokenizers import fitting, stored
+from textgen.training import encoding
 from textgen.training.preparation import prepare
 
 TOKENIZERS = [
@@ -140,7 +141,7 @@ def test_tokens_of_another_tagger_or_fit_are_not_found(
 ):
     experiment = settings(corpus_folder, "characters")
     corpus = load_corpus(experiment)
-    tokenizer = encoding.fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
+    tokenizer = fitting.fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
 
     def made():
         encoding.encode_training(experiment, tokenizer, corpus)
@@ -161,11 +162,11 @@ def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_lim
 
     first, _ = tokens()
     (folder,) = (cache.cache_folder() / "encoded").glob("*")
-    content, deep = (folder / encoding.TOKENS_FILE).read_bytes(), b"[" * 100_000
+    content, deep = (folder / stored.TOKENS_FILE).read_bytes(), b"[" * 100_000
     for file, harm in (
-        (encoding.TOKENS_FILE, content[:99] + b"zzz" + content[102:]),
-        (encoding.TOKENS_FILE, None),  # a file too few
-        ("other", content), (cache.CHECKSUMS, deep), (encoding.INDEX_FILE, deep),
+        (stored.TOKENS_FILE, content[:99] + b"zzz" + content[102:]),
+        (stored.TOKENS_FILE, None),  # a file too few
+        ("other", content), (cache.CHECKSUMS, deep), (stored.INDEX_FILE, deep),
     ):  # fmt: skip
         (folder / file).unlink(missing_ok=True)
         if harm:

@@ -56,7 +56,7 @@ from textgen.evaluation.units import published_units
 from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.ngrams.pitman_yor import PitmanYor, fit
 from textgen.tokenizers.base import EncodedDocument
-from textgen.tokenizers.encoding import fit_tokenizer, library_versions
+from textgen.tokenizers.fitting import fit_tokenizer, library_versions
 
 TABLE = {"command": "Command", "kneser_ney": "KneserNey", "ppmd": "PPMd", "xz": "XZ"}
 END = b"\xff"

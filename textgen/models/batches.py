@@ -13,7 +13,7 @@ import numpy as np
 from textgen.core.tokens import BOUNDARY
 from textgen.models.objectives import Objective
 from textgen.tokenizers.base import Encoded, EncodedDocument
-from textgen.tokenizers.encoding import Stored
+from textgen.tokenizers.stored import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning
 TOKENS_PER_COUNT = 1 << 22

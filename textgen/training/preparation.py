@@ -15,7 +15,8 @@ from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.evaluation.counts import MAX_CHARACTERS, TrainingCounts
 from textgen.tokenizers.base import Encoded, EncodedDocument, Tokenizer
-from textgen.tokenizers.encoding import encode_training, fit_tokenizer
+from textgen.tokenizers.fitting import fit_tokenizer
+from textgen.training.encoding import encode_training
 
 
 @dataclass(frozen=True)

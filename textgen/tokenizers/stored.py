@@ -1,0 +1,61 @@
+"""Encoded documents in a file that is mapped into memory, for corpora larger than it.
+
+The documents are read, encoded and written one at a time.
+
+Does not handle: millions of very short documents, each of which takes some 500 bytes of memory;
+surface forms of placeholders, which only the scoring of held-out text needs.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textgen.core.tokens import BOUNDARY
+from textgen.data.documents import Document
+from textgen.tokenizers import base
+from textgen.tokenizers.base import EncodedDocument, Tokenizer
+
+TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
+
+
+def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder: Path) -> None:
+    """Write the tokens of all documents, an end mark after each, and an index: an (n, 4) int64
+    array of tokens, characters, pieces, replaced."""
+    index = list[tuple[int, ...]]()
+    dtype = base.smallest_dtype(tokenizer.size)
+    with (folder / TOKENS_FILE).open("wb") as file:
+        for document in documents:
+            encoded = tokenizer.encode(document.text, training=True)
+            file.write(np.append(encoded.tokens, BOUNDARY).astype(dtype).tobytes())
+            size = len(encoded.tokens)
+            index.append((size, encoded.characters, encoded.pieces, encoded.replaced))
+    np.save(folder / INDEX_FILE, np.array(index, dtype=np.int64).reshape(-1, 4))
+
+
+class Stored(Sequence[EncodedDocument]):
+    """Encoded training documents in a file that is mapped into memory.
+
+    Args:
+        folder: what :func:`write_documents` has written.
+        size: number of tokens of the tokenizer.
+
+    Attributes:
+        sizes: (n,) int64, tokens of each document, the end mark included.
+        offsets: (n + 1,) int64, where each document begins in ``flat``.
+        flat: the tokens of all documents, read from the file on access.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._index = np.load(folder / INDEX_FILE, allow_pickle=False)
+        self.sizes = self._index[:, 0] + 1
+        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
+        self.flat = np.asarray(np.memmap(folder / TOKENS_FILE, base.smallest_dtype(size), "r"))
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, i: Any) -> Any:  # one of them: nothing takes slices
+        tokens = self.flat[self.offsets[i] : self.offsets[i + 1] - 1]
+        return EncodedDocument(tokens, (), *self._index[i, 1:].tolist())
