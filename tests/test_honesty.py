@@ -35,8 +35,8 @@ from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
 from textgen.tokenizers.base import EncodedDocument, Filling, follow, surface_bits
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.pieces import pretokenize
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
+from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words

@@ -23,8 +23,8 @@ from textgen.interactive import portable
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
 from textgen.models.objectives import NextToken
 from textgen.report.page import render_page
+from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.pieces import FIRST_OWN
 from textgen.tokenizers.rare_word_vectors import Neighbour
 from textgen.tokenizers.rare_words import Drop, Spell, Unk, completed
 from textgen.tokenizers.signatures import Signature

@@ -11,8 +11,9 @@ from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs.generation import Request, Writer, encode_prompt
 from textgen.tokenizers import rare_word_vectors, tagging
-from textgen.tokenizers.pieces import FIRST_OWN, pretokenize
+from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
+from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.words import Words
 
 TEXT = (

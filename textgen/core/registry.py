@@ -23,7 +23,7 @@ POINTS = {
     "corpus": "textgen.data.corpora",
     "tokenizer": "textgen.tokenizers",
     "rare_words": "textgen.tokenizers.rare_words",
-    "segmenter": "textgen.tokenizers.pieces",
+    "segmenter": "textgen.tokenizers.segmentation",
     "embedding": "textgen.embeddings.vectors",
     "backbone": "textgen.models.backbones",
     "objective": "textgen.models.objectives",

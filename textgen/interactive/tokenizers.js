@@ -88,7 +88,7 @@ const WITHIN_WORDS = `${LETTER} × ${LETTER}, ${LETTER} × ${INNER} ${LETTER}, $
   Numeric × Numeric, ${LETTER} × Numeric, Numeric × ${LETTER}, Numeric × ${POINT} Numeric, Numeric ${POINT} × Numeric,
   Katakana × Katakana, ${LETTER}+Numeric+Katakana+ExtendNumLet × ExtendNumLet, ExtendNumLet × ${LETTER}+Numeric+Katakana`
 
-// Words as textgen/tokenizers/pieces.py cuts them. A text is matched as a string of kinds, one for each
+// Words as textgen/tokenizers/segmentation.py cuts them. A text is matched as a string of kinds, one for each
 // character: starts: the first code point of every range of one kind; kinds: that of each range; classes: name → kinds.
 class Pieces {
   constructor({ starts, kinds, classes }) {

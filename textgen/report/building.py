@@ -32,7 +32,8 @@ from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
 from textgen.runs.results import Text
-from textgen.tokenizers.pieces import pretokenize, split_space
+from textgen.tokenizers.segmentation import pretokenize
+from textgen.tokenizers.vocabulary import split_space
 
 # Draws the passages of human text.
 SEED = 1

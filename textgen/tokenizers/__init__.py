@@ -1,7 +1,7 @@
 """PLUG-IN: text to piece ids and back."""
 
-from textgen.tokenizers.pieces import Segmenter as Segmenter
 from textgen.tokenizers.rare_words import ClassPolicy as ClassPolicy
+from textgen.tokenizers.segmentation import Segmenter as Segmenter
 
 TABLE = {
     "characters": "textgen.tokenizers.characters:Characters",

@@ -14,10 +14,12 @@ from pydantic import Field
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
-from textgen.tokenizers import pieces as word_pieces
 from textgen.tokenizers.base import Steps, StepsOf, chance, spelled
-from textgen.tokenizers.pieces import FIRST_OWN, RareWord, Vocabulary, WordWriter
+from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, UPPER
 from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
+from textgen.tokenizers.segmentation import LETTERS
+from textgen.tokenizers.vocabulary import RareWord, Vocabulary, split_space
+from textgen.tokenizers.writing import WordWriter
 
 MAX_ENDING = 6
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -120,7 +122,7 @@ class Neighbour(VectorPolicy):
 
     def _literal(self, tokens: Sequence[int]) -> str | None:
         """The word of the last token, if that may stand in for another one."""
-        cased = len(tokens) > 1 and tokens[-2] in (word_pieces.CAPITAL, word_pieces.UPPER)
+        cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
         return None if cased or not len(tokens) else self._stand_ins_of_tokens.get(tokens[-1])
 
     def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
@@ -164,7 +166,7 @@ class Neighbour(VectorPolicy):
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         rare = rare_types(data)
-        known = [word for word in data.vocabulary.cores if word_pieces.LETTERS.fullmatch(word)]
+        known = [word for word in data.vocabulary.cores if LETTERS.fullmatch(word)]
         if not known:
             message = "no known word of letters can stand in for a rare one"
             hint = "lower tokenizer.minimum_count, or use another policy or more text"
@@ -221,7 +223,7 @@ def directions(vectors: Any, words: Sequence[str]) -> np.ndarray:
 def known_form(piece: str, vocabulary: Vocabulary) -> str:
     """The vocabulary's word for a piece, or a rare piece itself, without the leading space."""
     parts = vocabulary.parts(piece)
-    return word_pieces.split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
+    return split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
 
 
 class Guess:

@@ -16,9 +16,11 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 from textgen.core.tokens import BOUNDARY, ESCAPE
 from textgen.tokenizers.base import Span, Steps, StepsOf, chance, spelled
 from textgen.tokenizers.borders import WHITE, white_escapes
-from textgen.tokenizers.pieces import FIRST_OWN, JOIN, RareWord, Vocabulary, WordWriter, split_space
+from textgen.tokenizers.casing import FIRST_OWN, JOIN
 from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
+from textgen.tokenizers.vocabulary import RareWord, Vocabulary, split_space
+from textgen.tokenizers.writing import WordWriter
 
 TABLE = {
     "unk": "Unk",

@@ -18,9 +18,10 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from textgen.tokenizers.pieces import CAPITAL, UPPER, RareWord, Vocabulary, folded, recase
+from textgen.tokenizers.casing import CAPITAL, UPPER, folded, recase
 from textgen.tokenizers.rare_words import ClassPolicy, Pieces, PolicyTrainingData
 from textgen.tokenizers.spelling import Form
+from textgen.tokenizers.vocabulary import RareWord, Vocabulary
 
 # of a private-use area: words as they are, capitalised, upper-cased, and how their classes begin
 AS_IT_IS, CAPITALISED, UPPER_CASED = SIGNS = "\ue000\ue001\ue002"

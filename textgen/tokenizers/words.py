@@ -5,9 +5,10 @@ punctuation mark, a run of line ends, or any other character; a single space bef
 it. Joined together the pieces are the text. A text is scored on one canonical sequence of tokens (a
 known word is never spelled), so the bits are an upper bound.
 
-A word goes this way: it is cut out (``pieces.py``), looked up in the vocabulary and, if it is rare,
-replaced as the policy says (``rare_words.py``); what hides it is charged by a spelling model
-(``spelling.py``). ``WordWriter`` makes tokens a text again (``pieces.py``).
+A word goes this way: it is cut out (``segmentation.py``), looked up in the vocabulary
+(``vocabulary.py``) and, if it is rare, replaced as the policy says (``rare_words.py``); what hides
+it is charged by a spelling model (``spelling.py``). ``WordWriter`` makes tokens a text again
+(``writing.py``).
 
 Languages written without spaces need a segmenter; without one their words are single characters.
 """
@@ -29,8 +30,11 @@ from textgen.core.validation import Plugin
 from textgen.tokenizers import base
 from textgen.tokenizers.base import EncodedDocument, PlaceholderTokenizer, with_characters_per_token
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
-from textgen.tokenizers.pieces import MODIFIERS, Segmenter, Vocabulary, WordWriter, pretokenize
+from textgen.tokenizers.casing import MODIFIERS
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
+from textgen.tokenizers.segmentation import Segmenter, pretokenize
+from textgen.tokenizers.vocabulary import Vocabulary
+from textgen.tokenizers.writing import WordWriter
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""The words that have tokens of their own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+from textgen.tokenizers.casing import CAPITAL, JOIN, UPPER, folded, recase
+
+
+class RareWord(NamedTuple):
+    """A piece outside the vocabulary: ``pieces[place]`` of its document."""
+
+    piece: str
+    place: int
+
+    @property
+    def core(self) -> str:
+        """The piece without its leading space."""
+        return split_space(self.piece)[1]
+
+
+CACHED_PIECES = 500_000  # whose parts are cached, at most
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words that have tokens of their own.
+
+    Attributes:
+        words: pieces with their leading spaces, frequent ones first.
+        counts: how often each occurs in the training split.
+        characters: every character of the training split.
+    """
+
+    words: tuple[str, ...]
+    counts: tuple[int, ...]
+    characters: str
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {word: i for i, word in enumerate(self.words)}
+
+    @cached_property
+    def parts(self) -> Callable[[str], tuple[tuple[int, ...], int] | None]:
+        """From a piece to the modifiers and the index of the word that together are it; None if it
+        is rare."""
+        return lru_cache(CACHED_PIECES)(self._parts)
+
+    def _parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
+        space, core = split_space(piece)
+        forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
+        for case, word in forms:
+            if (number := self.index.get(space + word)) is not None:
+                return case, number
+            if not space and (number := self.index.get(" " + word)) is not None:
+                return (JOIN, *case), number
+        return None
+
+    def rare(self, pieces: Sequence[str]) -> list[RareWord]:
+        """The pieces of a document that are outside the vocabulary."""
+        return [RareWord(p, place) for place, p in enumerate(pieces) if self.parts(p) is None]
+
+    @cached_property
+    def cores(self) -> tuple[str, ...]:
+        """The words that are known with a leading space, without it, frequent ones first."""
+        return tuple(word[1:] for word in self.words if word[:1] == " " and word != " ")
+
+    @cached_property
+    def never_spelled(self) -> frozenset[str]:
+        """The strings, without leading space, that are never rare, with or without a space."""
+        forms = {form for w in self.cores for form in (w, recase(w, CAPITAL), recase(w, UPPER))}
+        return frozenset(w for w in forms if self.parts(w) and self.parts(" " + w))
+
+
+def split_space(piece: str) -> tuple[str, str]:
+    """The leading space of a piece, if it has one, and the rest; a space alone is all rest."""
+    return (" ", piece[1:]) if piece[:1] == " " and piece[1:] else ("", piece)
