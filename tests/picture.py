@@ -1,8 +1,8 @@
 """Pictures of reports: the first screen, as in README.md, or the models that are asked in a page,
 as in docs/interactive.md.
 
-    python docs/picture.py reports/tales/index.html docs/pictures/try_dark.png dark
-    python docs/picture.py reports/char-word/index.html ask.png
+    python tests/picture.py reports/tales/index.html docs/pictures/try_dark.png dark
+    python tests/picture.py reports/char-word/index.html docs/pictures/ask.png
 
 Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after the prompt that
 the page begins with, at temperature 0.8 and seed 1: the same page gives the same picture.
@@ -18,7 +18,6 @@ from typing import Any
 
 from selenium.webdriver.support.ui import WebDriverWait
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from chromium import emulate, headless
 
 WIDTH, SECONDS, CHARACTERS = 1280, 120, 300

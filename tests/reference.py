@@ -1,6 +1,6 @@
 """Writes the pages of docs/reference that come from the code: all of them, or one.
 
-python docs/reference.py [experiment-files | command-line | python]
+python tests/reference.py [experiment-files | command-line | python]
 """
 
 import inspect
@@ -159,5 +159,5 @@ def page(name):
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PAGES:
-        path = Path(__file__).parent / "reference" / f"{name}.md"
+        path = Path(__file__).parents[1] / "docs" / "reference" / f"{name}.md"
         path.write_text(page(name), encoding="utf-8")

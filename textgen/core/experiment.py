@@ -35,11 +35,10 @@ Table = Mapping[str, Any]  # of TOML
 DEFAULTS: dict[str, Any] = {"tokenizer": {}, "embedding": "random", "objective": {}, "backbone": {}}
 MAX_DEPTH = 20  # of tables in tables, and of files that include each other
 PACKAGE = Path(__file__).parents[1]
-# Where the files that come with textgen lie, in a checkout or in the installed package, and the
-# folders in there whose files come with it, too.
+# Where the files that come with textgen lie, in a checkout or in the installed package.
 _PLACES = [folder / "experiments" for folder in (PACKAGE.parent, PACKAGE)]
 EXPERIMENT_FOLDERS = tuple(folder for folder in _PLACES if (folder / "base.toml").is_file())
-EXPERIMENT_SUBFOLDERS = ("article", "benchmarks", "levels", "matched", "matched_60s", "tuned")
+RESEARCH = "research"  # in these folders, of a checkout only: what studies have run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +180,8 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
     """The file of this path; where there is none, the one of this name, also in a folder
     ``experiments``, or else one that comes with textgen.
 
-    ``char``, ``char.toml``, ``article/shift_3`` and ``experiments/char.toml`` are names.
+    ``char``, ``char.toml``, ``experiments/char.toml`` and ``matched/words`` are names, as is
+    ``article/shift_3`` where ``experiments/research`` holds it.
 
     Args:
         path: as a user or a study writes it.
@@ -191,17 +191,26 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
     if kind_of(beside) == "a file" or path.is_absolute():
         return beside
     name = str(path).removeprefix("experiments/").removesuffix(".toml")
-    places = (folder, folder / "experiments", *EXPERIMENT_FOLDERS)
-    files = (place / f"{name}.toml" for place in places)
-    return next((file for file in files if kind_of(file) == "a file"), beside)
+    for place in _places(folder, folder / "experiments", *EXPERIMENT_FOLDERS):
+        if kind_of(file := place / f"{name}.toml") == "a file":
+            return file
+    return beside
+
+
+def _places(*folders: Path) -> list[Path]:
+    """These folders, each followed by its folder of research."""
+    return [place for folder in folders for place in (folder, folder / RESEARCH)]
 
 
 def _known_names(missing: Path) -> list[str]:
-    """The names of the files that come with textgen, those in the same folder as this one."""
-    folder = missing.parent.name
-    part = f"{folder}/" if folder in EXPERIMENT_SUBFOLDERS else ""
-    files = [file for place in EXPERIMENT_FOLDERS for file in place.glob(f"{part}*.toml")]
-    return sorted({part + file.stem for file in files} - {"base", "article/base"})
+    """The names of the files that come with textgen: those of the folder that the missing file
+    names, if there is such a folder, else those of none."""
+    places, folder = _places(*EXPERIMENT_FOLDERS), missing.parent.name
+    part = ""
+    if folder and any((place / folder).is_dir() for place in places):
+        part = f"{folder}/"
+    names = {part + file.stem for place in places for file in place.glob(f"{part}*.toml")}
+    return sorted(name for name in names if Path(name).name != "base")
 
 
 class SettingsReader:

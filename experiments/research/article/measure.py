@@ -1,11 +1,11 @@
 """What is known of the article's stored weights, measured on runs.
 
-    python experiments/article/measure.py runs/50_to_50_125_units …
+    python experiments/research/article/measure.py runs/50_to_50_125_units …
 
 For each run: bits on its training text (as ``textgen score RUN --split train`` prints them), and
 how many of the words it writes occur in any of the tales, those held out included, as they stand
 before anything is left out: read out as in the article, and with its own output fed back.
-Everything goes to ``article.json`` in the run folder, from where experiments/table.py takes it.
+Everything goes to ``article.json`` in the run folder, from where ../tools/table.py takes it.
 """
 
 from __future__ import annotations

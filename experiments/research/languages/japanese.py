@@ -1,7 +1,7 @@
 """The Japanese text of the languages' table: prose of Debian's reference manual, a file a section.
 
     apt-get download debian-reference-ja && dpkg -x debian-reference-ja_*.deb manual
-    python experiments/languages/japanese.py manual japanese
+    python experiments/research/languages/japanese.py manual japanese
 
 Paragraphs in which less than half of the characters are kana or kanji (commands, lists of packages)
 are left out, and sections with less than 300 characters.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Kneser-Ney on the tokens of some arms, one JSON file each.
-# usage: sh experiments/ngrams.sh [PYTHON]
-python=${1:-python} folder=experiments/results/ngrams
+# usage: sh experiments/research/rare_words/ngrams.sh [PYTHON]
+python=${1:-python} folder=experiments/research/rare_words/results/ngrams
 mkdir -p $folder
 score() {
   name=$1; shift

@@ -1,7 +1,7 @@
 """Do the surprisals of a network predict how long people take to read a word?
 
     git clone https://github.com/languageMIT/naturalstories
-    python experiments/reading_times.py naturalstories runs/words-1 runs/characters-1
+    python experiments/research/reading_times/reading_times.py naturalstories runs/words-1 runs/characters-1
 
 Natural Stories (Futrell et al. 2021): ten stories, read word by word at one's own pace. A run
 scores each story as a document of its own. Two linear regressions predict the mean reading time of
@@ -32,7 +32,7 @@ from textgen.core.files import write_json
 from textgen.report.arms import Arm, group_runs
 from textgen.runs.finished import load_run
 
-RESULTS = Path(__file__).parent / "results" / "reading" / "reading_times.json"
+RESULTS = Path(__file__).parent / "results" / "reading_times.json"
 RTS = "naturalstories_RTS"
 # File → its times, and how many words further on they belong. Until May 2025 the corpus gave every
 # time to the word before; of these files only the first was corrected.

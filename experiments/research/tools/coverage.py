@@ -1,6 +1,8 @@
 """How often do intervals over three folds hold the lead, where the folds share training text?
 
-    python experiments/coverage.py [TIMES]     # writes results/coverage/folds.json
+    python experiments/research/tools/coverage.py [TIMES]
+
+It writes what_predicts/results/coverage_of_folds.json.
 
 Made-up leads of one arm over another, in bits per character, on documents of the lengths of two
 texts: the tales, dealt to folds as evenly as can be, and a testament in the folds of the studies,
@@ -22,13 +24,16 @@ from textgen.core.files import write_json
 from textgen.evaluation import significance
 from textgen.evaluation.units import markdown_table
 
-RESULTS, FOLDS = Path(__file__).parent / "results", 3
+RESEARCH = Path(__file__).parents[1]
+MAP = RESEARCH / "log" / "results" / "the_map"
+WRITTEN = RESEARCH / "what_predicts" / "results" / "coverage_of_folds.json"
+FOLDS = 3
 
 
 def documents_of(text: str) -> tuple[np.ndarray, np.ndarray]:
     """Characters + 1 and the fold of each document of a text: (D,) each, fold by fold."""
     rows = dict[str, tuple[int, float]]()
-    for path in RESULTS.glob(f"map/{text}-*-characters.json"):
+    for path in MAP.glob(f"{text}-*-characters.json"):
         fold = int(path.stem.split("-")[1]) - 1
         for cell in json.loads(path.read_text("utf-8"))["cells"].values():
             rows |= {name: (fold, row[0]) for name, row in cell["documents"].items()}
@@ -64,7 +69,7 @@ def main(times: int = 2000) -> None:
     cases = [dict(zip(names, row, strict=True)) for row in rows]
     for case in cases:
         case["coverage"] = coverage(case, times)
-    write_json(RESULTS / "coverage" / "folds.json", {"times": times, "cases": cases})
+    write_json(WRITTEN, {"times": times, "cases": cases})
     heads = ["text", "change per doubling of length", "SD of documents", "SD of folds", "coverage"]
     print(markdown_table(heads, [[*map(str, case.values())] for case in cases]))
 

@@ -1,7 +1,8 @@
 """A grid's bits, differences and intervals, computed a second time from its records, with numpy and
 without textgen.
 
-    python experiments/recompute.py experiments/results/grids/study_matched [GRID ...]
+    cd experiments/research
+    python tools/recompute.py words_or_characters/results/study_matched [GRID ...]
 
 It prints, for every cell: each arm's bits per character under each part; and for every contrast the
 difference of networks (first − second), its interval and p. For the arms and cells of

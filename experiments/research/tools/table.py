@@ -1,11 +1,13 @@
 """Fills the marked tables of README.md and of the pages in experiments/ from the results of runs.
 
-    python experiments/table.py [FOLDER]   copies what FOLDER holds into experiments/results
-                                           first: metrics.json (and article.json) of runs, or
-                                           the report.json and the figures of a report; then
-                                           writes every table between its two marks
+    python experiments/research/tools/table.py [QUESTION FOLDER]
 
-A test fails when a table differs from the results it stands for.
+It writes every table between its two marks. With a question, the name of a folder in
+experiments/research, it first copies what FOLDER holds into that question's results: metrics.json
+(and article.json) of runs, or the report.json and the figures of a report.
+
+A mark names a table and the results that it is drawn from, ``QUESTION/NAME``. A test fails when a
+table differs from its results.
 """
 
 from __future__ import annotations
@@ -22,9 +24,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import what_predicts
-
 from textgen.core.files import write_json
+from textgen.core.experiment import find_experiment
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
@@ -34,16 +35,26 @@ from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study
 from textgen.studies.tuning import Trial, Tuning, summary
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "experiments" / "results"
+RESEARCH = Path(__file__).parents[1]
+ROOT = RESEARCH.parents[1]
+sys.path.append(str(RESEARCH / "what_predicts"))
+import what_predicts
+
 PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
-MARK = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARK = re.compile(r"(<!-- table: ([\w/ -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}
+SEARCHES = "words_or_characters"  # the question that textgen tune was asked for
 LEVELS = {"char": "characters", "subword": "subwords", "word": "words"}
 
 
+def stored(name: str) -> Path:
+    """The file or folder of results that a page calls QUESTION/NAME."""
+    question, _, rest = name.partition("/")
+    return RESEARCH / question / "results" / rest
+
+
 def result(name: str) -> dict[str, Any]:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads(stored(f"{name}.json").read_text(encoding="utf-8"))
 
 
 def bits(metrics: dict[str, Any], part: str = "test") -> float:
@@ -101,7 +112,7 @@ def ablation_table() -> str:
 
 def architectures_table() -> str:
     """Held-out bits per character of architectures (rows) by level, with intervals."""
-    arms = {arm["name"]: arm for arm in result("reports/study_architectures")["arms"]}
+    arms = {arm["name"]: arm for arm in result("architectures/study_architectures")["arms"]}
     rows = []
     for kind, name in ARCHITECTURES.items():
         cells = []
@@ -121,7 +132,7 @@ def verdicts_table(name: str) -> str:
     """What a study was asked, and the answers."""
     answers = {"better": "Yes", "worse": "No", "equal": "No", "can't tell": "Too close to call"}
     rows = []
-    for c in result(f"reports/{name}")["contrasts"]:
+    for c in result(name)["contrasts"]:
         figures = f"{c['difference']:+.3f}", f"{c['low']:+.3f} to {c['high']:+.3f}"
         rows.append([c["question"], f"**{answers[c['verdict']]}**", *figures])
     return table("question|answer|bits per character|95% interval", rows)
@@ -139,7 +150,7 @@ def tiny_shakespeare_table() -> str:
         row = [model, training, nats, f"{bits_:.3f}", spread, f"{len(seeds)}", memory]
         rows.append((bits_, row))
 
-    recipe = result("../benchmarks/nanogpt_cpu")
+    recipe = result("shakespeare/nanogpt_cpu")
     by_asked = itertools.groupby(recipe, lambda r: (r["asked"], r["train"], r["threads"]))
     for (asked, share, threads), group in by_asked:
         runs = list(group)
@@ -152,7 +163,7 @@ def tiny_shakespeare_table() -> str:
         for way in ("strided", "side_by_side"):
             name = f"`{command}`, {way.replace('_', ' ')}"
             add(name, training, [r[way]["bits_per_character"] for r in runs])
-    for arm in result("reports/study_shakespeare")["arms"]:
+    for arm in result("shakespeare/study_shakespeare")["arms"]:
         training = f"{arm['updates'][0]:,} updates, {arm['seconds']:.0f} s, 2 threads"
         memory = arm["test"]["with_memory"]["total"] * math.log(2)
         add(f"`{arm['name']}`", training, [r["total"] for r in arm["runs"]], f"{memory:.4f}")
@@ -163,7 +174,7 @@ def tiny_shakespeare_table() -> str:
 def parts_table(study: str) -> str:
     """Bits per character of a study's arms by part, and how much of them n-grams spell."""
     rows = []
-    for arm in sorted(result(f"reports/{study}")["arms"], key=lambda arm: arm["test"]["total"]):
+    for arm in sorted(result(study)["arms"], key=lambda arm: arm["test"]["total"]):
         cells = [f"{arm['parts'][part]['total']:.3f}" for part in PART_LABELS]
         network = arm["parts"]["network"]
         interval = f"{network['low']:.3f} to {network['high']:.3f}"
@@ -183,7 +194,7 @@ def parts_leads_table(study: str) -> str:
     """The first arm's bits minus the second's: by networks, what counts and cache change, and under
     both; where the characters of the networks' lead stand."""
     rows = []
-    for c in result(f"reports/{study}")["contrasts"]:
+    for c in result(study)["contrasts"]:
         changes = [_lead(c["changes"][part]) for part in ("with_counts", "with_cache")]
         both = f"{c['parts']['with_cache']['difference']:+.3f}"
         rows.append([f"`{c['first']}` − `{c['second']}`", f"**{_lead(c)}**", *changes, both])
@@ -193,7 +204,7 @@ def parts_leads_table(study: str) -> str:
 def parts_where_table(study: str) -> str:
     """Where the characters of the networks' differences stand."""
     rows, names = [], list[str]()
-    for c in result(f"reports/{study}")["contrasts"]:
+    for c in result(study)["contrasts"]:
         names = [WHERE[name] for name in c["where"]]
         figures = [f"{place['difference']:+.3f}" for place in c["where"].values()]
         rows.append([f"`{c['first']}` − `{c['second']}`", *figures])
@@ -201,7 +212,7 @@ def parts_where_table(study: str) -> str:
 
 
 def grid(name: str) -> Grid:
-    return Grid(RESULTS / "grids" / name)
+    return Grid(stored(name))
 
 
 def _chosen(own: Grid, end: str) -> dict[str, str]:
@@ -240,7 +251,7 @@ def _gain(found: dict[str, Any]) -> str:
 def reading_table() -> str:
     """What the surprisals of each part of each arm add to a regression on reading times, the most
     first."""
-    rows, measured = [], result("reading/reading_times")["arms"]
+    rows, measured = [], result("reading_times/reading_times")["arms"]
     for own in sorted(measured, key=lambda own: -own["gains"]["books"]["gain"]):
         milliseconds = ", ".join(f"{bit:.2f}" for bit in own["ms_per_bit"])
         cells = [own["arm"], PART_LABELS[own["part"]], f"{own['bits_per_word']:.2f}", milliseconds]
@@ -251,14 +262,14 @@ def reading_table() -> str:
 def reading_differences_table() -> str:
     """Differences of gains: of networks, of network and counts, of what a cache adds."""
     asked = {"network"}, {"network", "counts"}, {"with_counts", "with_cache"}
-    pairs = result("reading/reading_times")["differences"]
+    pairs = result("reading_times/reading_times")["differences"]
     near = [pair for pair in pairs if {of.rpartition(" ")[2] for of in pair["of"]} in asked]
     return table("gain of|less that of|difference", [[*p["of"], _gain(p)] for p in near])
 
 
 def try_answer() -> str:
     """What ``textgen try`` has answered for the tales."""
-    report = Report.model_validate(result("reports/try"))
+    report = Report.model_validate(result("try/try"))
     lines = [textwrap.fill(line, 104) for line in result_lines(report)[:2]]
     return "\n".join(["```", *lines, "…", "```"]) + "\n"
 
@@ -267,27 +278,28 @@ def costs_table() -> str:
     """What ``textgen try`` has taken, by size of text."""
     rows = [
         [f"{row['characters']:,}", f"{row['seconds'] / 60:.1f}", f"{row['gigabytes']:.1f} GB"]
-        for row in result("reports/costs")["rows"]
+        for row in result("try/costs")["rows"]
     ]
     return table("characters|minutes|peak memory", rows)
 
 
 def samples_quoted() -> str:
     """The beginnings of what the levels wrote."""
-    stored = result("samples/five_minutes")
+    written = result("try/samples")
     quotes = (
-        f"> **{level}:** {textwrap.shorten(stored['prompt'] + text, 115, placeholder=' …')}"
-        for level, text in stored["arms"].items()
+        f"> **{level}:** {textwrap.shorten(written['prompt'] + text, 115, placeholder=' …')}"
+        for level, text in written["arms"].items()
     )
     return "\n>\n".join(quotes) + "\n"
 
 
 def search(name: str) -> Tuning:
     """What a search for matched and tuned settings has tried."""
-    study, stored = load_study(ROOT / "experiments" / f"{name}.toml"), result(f"tune/{name}")
+    study = load_study(find_experiment(name, RESEARCH / SEARCHES))
     assert study.tune
-    trials = [Trial(**trial) for trial in stored["trials"]]
-    return Tuning(study, study.tune, stored["settings"], trials)
+    found = result(f"{SEARCHES}/{name}")
+    trials = [Trial(**trial) for trial in found["trials"]]
+    return Tuning(study, study.tune, found["settings"], trials)
 
 
 def tuned_table(name: str) -> str:
@@ -364,13 +376,11 @@ def filled(page: str) -> str:
     return MARK.sub(written, page)
 
 
-def take_report(folder: Path) -> None:
+def take_report(folder: Path, kept: Path) -> None:
     """Keep a report's figures, which hold no text, and a drawing of them."""
     from matplotlib.figure import Figure
 
     report = json.loads((folder / "report.json").read_text("utf-8"))
-    kept = RESULTS / "reports"
-    kept.mkdir(exist_ok=True)
     text = json.dumps(report, ensure_ascii=False, separators=(",", ":"))
     (kept / f"{report['name']}.json").write_text(text + "\n", "utf-8")
     overview = Figure()
@@ -378,23 +388,29 @@ def take_report(folder: Path) -> None:
     overview.savefig(kept / f"{report['name']}_overview.svg", bbox_inches="tight")
 
 
-def main(runs: str | None) -> None:
-    if runs and (Path(runs) / "report.json").exists():
-        take_report(Path(runs))
-    elif runs:
-        for path in sorted(Path(runs).rglob("metrics.json")):
-            copy = RESULTS / path.parent.relative_to(runs).with_suffix(".json")
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-            origin = metrics["corpus"]["origin"]
-            if Path(origin).is_absolute():  # where a text lay on this machine stays private
-                metrics["corpus"]["origin"] = Path(origin).name
-            write_json(copy, metrics)
-            if (path.parent / "article.json").exists():
-                copy = copy.with_name(f"{copy.stem}_measured.json")
-                copy.write_bytes((path.parent / "article.json").read_bytes())
+def take_runs(folder: Path, kept: Path) -> None:
+    """Keep the figures of all runs below a folder."""
+    for path in sorted(folder.rglob("metrics.json")):
+        copy = kept / path.parent.relative_to(folder).with_suffix(".json")
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        origin = metrics["corpus"]["origin"]
+        if Path(origin).is_absolute():  # where a text lay on this machine stays private
+            metrics["corpus"]["origin"] = Path(origin).name
+        write_json(copy, metrics)
+        if (path.parent / "article.json").exists():
+            copy = copy.with_name(f"{copy.stem}_measured.json")
+            copy.write_bytes((path.parent / "article.json").read_bytes())
+
+
+def main(question: str = "", folder: str = "") -> None:
+    if question:
+        kept = RESEARCH / question / "results"
+        kept.mkdir(exist_ok=True)
+        take = take_report if (Path(folder) / "report.json").exists() else take_runs
+        take(Path(folder), kept)
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    main(*sys.argv[1:])

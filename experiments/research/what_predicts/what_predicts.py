@@ -1,10 +1,11 @@
-"""The quantities of the study on units (log/2026-11-29-what-predicts.md), what four texts predict
-of each for a fifth, and what became of it.
+"""The quantities of the study on units, what four texts predict of each for a fifth, and what became
+of it: log/2026-11-29-what-predicts.md beside this folder is the protocol.
 
-    python experiments/what_predicts.py             draws the page's figure; table.py writes the
-                                                    tables of the pages
-    python experiments/what_predicts.py predict     writes results/predictions.json first; needs
-                                                    every cell of the four texts
+    cd experiments/research/what_predicts
+    python what_predicts.py             draws the page's figure; ../tools/table.py writes the tables
+                                        of the pages
+    python what_predicts.py predict     writes results/predictions.json first; needs every cell of
+                                        the four texts
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from textgen.evaluation.units import markdown_table
 from textgen.report.grid import CellRecord, Grid
 from textgen.report.sentences import WHERE
 
-GRIDS = Path(__file__).parent / "results" / "grids"
-PREDICTIONS, FIGURE = GRIDS.with_name("predictions.json"), GRIDS.with_name("what_predicts.svg")
+RESULTS = Path(__file__).parent / "results"
+PREDICTIONS = RESULTS / "predictions.json"
+FIGURE = RESULTS / "what_predicts.svg"
 ARMS = ("characters", "subwords", "words", "word_spell")
 SEEN, UNSEEN = ("tales", "wikipedia", "swahili", "ukrainian"), "speeches"
 ENGLISH = (*SEEN[:2], UNSEEN)
@@ -171,7 +173,7 @@ def rows() -> list[list[str]]:
 def records() -> dict[str, CellRecord]:
     """The study's cells; those of the whole texts after 180 seconds have the arms of
     what_predicts_backbone.toml, too."""
-    folders = [GRIDS / "what_predicts", GRIDS / "what_predicts_backbone"]
+    folders = [RESULTS / "what_predicts", RESULTS / "what_predicts_backbone"]
     cells, others = (Grid(folder).cells if folder.exists() else {} for folder in folders)
     for other in others.values():
         if own := cells.get(f"{other.text}-{LATE}"):
