@@ -16,9 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from selenium.webdriver.support.ui import WebDriverWait
-
 from chromium import emulate, headless
+from selenium.webdriver.support.ui import WebDriverWait
 
 WIDTH, SECONDS, CHARACTERS = 1280, 120, 300
 FIRST_SCREEN = {"x": 80, "y": 0, "width": 1110, "height": 790, "scale": 1}

@@ -136,7 +136,8 @@ def compare_arms(
     95% with two seeds an arm if one arm's vary three times as much or more, 94% with three; two
     seeds against five, 93% where seeds dominate and 88 to 95% if the two vary three times as much
     or more; 89 to 92% with one seed if the difference grows with the length of a document or is
-    skewed among documents. Folds: ``experiments/research/log/2026-11-29-the-map.md`` has their coverage.
+    skewed among documents. ``experiments/research/log/2026-11-29-the-map.md`` has the coverage of
+    folds.
     """
     difference, low, high, p = _resample([first, second], [1, -1], units, folds)
     seeds = len(first), len(second)

@@ -1,7 +1,7 @@
 """Do the surprisals of a network predict how long people take to read a word?
 
     git clone https://github.com/languageMIT/naturalstories
-    python experiments/research/reading_times/reading_times.py naturalstories runs/words-1 runs/characters-1
+    python reading_times.py naturalstories runs/words-1 runs/characters-1
 
 Natural Stories (Futrell et al. 2021): ten stories, read word by word at one's own pace. A run
 scores each story as a document of its own. Two linear regressions predict the mean reading time of

@@ -1,7 +1,7 @@
 """nanoGPT's recipe for a laptop's processor, written anew: a transformer to hold LSTMs against.
 
-    python experiments/research/shakespeare/nanogpt_cpu.py tiny_shakespeare/input.txt --iterations 2000
-    python experiments/research/shakespeare/nanogpt_cpu.py tiny_shakespeare/input.txt --seconds 300
+    python nanogpt_cpu.py tiny_shakespeare/input.txt --iterations 2000
+    python nanogpt_cpu.py tiny_shakespeare/input.txt --seconds 300
 
 The settings are those that https://github.com/karpathy/nanoGPT publishes for a computer without a
 GPU: 4 layers of 4 heads, 128 wide, 64 characters of context, batches of 12, AdamW at 1e-3 (betas

@@ -24,8 +24,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from textgen.core.files import write_json
 from textgen.core.experiment import find_experiment
+from textgen.core.files import write_json
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
@@ -35,11 +35,11 @@ from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study
 from textgen.studies.tuning import Trial, Tuning, summary
 
-RESEARCH = Path(__file__).parents[1]
-ROOT = RESEARCH.parents[1]
-sys.path.append(str(RESEARCH / "what_predicts"))
+sys.path.append(str(Path(__file__).parents[1] / "what_predicts"))
 import what_predicts
 
+RESEARCH = Path(__file__).parents[1]
+ROOT = RESEARCH.parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
 MARK = re.compile(r"(<!-- table: ([\w/ -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}

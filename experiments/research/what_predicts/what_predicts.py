@@ -1,5 +1,5 @@
-"""The quantities of the study on units, what four texts predict of each for a fifth, and what became
-of it: log/2026-11-29-what-predicts.md beside this folder is the protocol.
+"""The quantities of the study on units, what four texts predict of each for a fifth, and what
+became of it. The protocol is ../log/2026-11-29-what-predicts.md.
 
     cd experiments/research/what_predicts
     python what_predicts.py             draws the page's figure; ../tools/table.py writes the tables
