@@ -13,7 +13,7 @@ from textgen.data.loading import load_corpus
 
 FOLDER = ROOT / "experiments" / "benchmarks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
-SCRIPTS = [*ROOT.glob("*/benchmarks/*.py"), *ROOT.glob("experiments/*.py")]
+SCRIPTS = [*ROOT.glob("tests/benchmarks/*.py"), *ROOT.glob("experiments/research/*/*.py")]
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda path: path.stem)

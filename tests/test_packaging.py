@@ -26,6 +26,7 @@ from textgen.tokenizers.rare_words import Unk
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = sorted(ROOT.glob("experiments/**/*.toml"))
+RESEARCH = ROOT / "experiments" / "research"
 OPTIONAL = ("transformers", "torch", "pydantic-core")  # for audits; a part of pydantic
 INCOMPLETE = ("base", "sweep", "words")  # included by others
 
@@ -176,14 +177,24 @@ def test_what_is_imported_is_declared():
         assert module == "textgen" or by & names, module
 
 
-def test_the_wheel_carries_experiments_and_sources(tmp_path):
+def test_the_wheel_carries_experiments_and_sources():
     builder = pytest.importorskip("hatchling.builders.wheel").WheelBuilder(str(ROOT))
     paths = {each.distribution_path for each in builder.recurse_included_files()}
-    shipped = {p.relative_to(ROOT) for p in FILES if p.parent.name != "languages"}
+    shipped = {p.relative_to(ROOT) for p in FILES if not p.is_relative_to(RESEARCH)}
     assert {f"textgen/{path}" for path in shipped} <= paths
     assert {"textgen/data/SOURCES.toml", "textgen/py.typed", "textgen/core/__init__.py"} <= paths
     assert all(path.startswith("textgen/") for path in paths)
-    assert not [path for path in paths if "/results/" in path or path.endswith((".sh", ".md"))]
+    unwanted = (".sh", ".md", ".ipynb")
+    assert not [path for path in paths if "/research/" in path or path.endswith(unwanted)]
+
+
+def test_the_source_distribution_has_no_large_page_and_no_results_of_research():
+    builder = pytest.importorskip("hatchling.builders.sdist").SdistBuilder(str(ROOT))
+    files = list(builder.recurse_included_files())
+    paths = {each.distribution_path for each in files}
+    assert {"textgen/cli.py", "experiments/char.toml", "docs/README.md"} <= paths
+    assert not [path for path in paths if "research" in path and "/results/" in path]
+    assert max(Path(each.path).stat().st_size for each in files) < 2e6
 
 
 PACKAGES = (

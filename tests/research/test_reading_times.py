@@ -1,4 +1,4 @@
-"""The regression of experiments/reading_times.py, on a made-up corpus with a known effect."""
+"""The regression of reading_times.py, on a made-up corpus with a known effect."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, made_up
 
-sys.path.insert(0, str(ROOT / "experiments"))
+sys.path.append(str(ROOT / "experiments" / "research" / "reading_times"))
 import reading_times as reading
 
 EFFECTS = [4.0, 2.0, 0.0]  # milliseconds a bit, on the word and on the next two

@@ -1,43 +1,37 @@
-"""Figures, links, commands and references on the pages are those of the runs and of the code."""
+"""Tables, links and records on the pages of research are those of their results.
+
+No part of the first step: ``python -m pytest tests/research``.
+"""
 
 import itertools
 import json
 import re
-import shlex
 import sys
 from types import SimpleNamespace
 
-import nbclient
-import nbformat
 import numpy as np
 import pytest
 from conftest import ROOT
+from links import check_files, check_links, linked
 
-from textgen import cli
-from textgen.core.experiment import load_experiment
+from textgen.core.experiment import find_experiment, load_experiment
 from textgen.report.arms import flat_settings
 from textgen.report.grid import CellRecord, Grid
 
-sys.path.insert(0, str(ROOT / "experiments"))
-sys.path.insert(0, str(ROOT / "docs"))
-sys.path.insert(0, str(ROOT / "tests/benchmarks"))
+sys.path.append(str(ROOT / "tests/benchmarks"))
+sys.path.append(str(ROOT / "experiments/research/tools"))
+sys.path.append(str(ROOT / "experiments/research/what_predicts"))
 import recompute
-import reference
 import table
 import timing
 import what_predicts
 
-FOLDERS = ("data", "docs", "tests", "textgen")
-OTHERS = [page for name in FOLDERS for page in sorted((ROOT / name).rglob("*.md"))]
-PAGES = [*table.PAGES, ROOT / "CONTRIBUTING.md", *OTHERS]
-LINK = re.compile(r"\]\(([^)\s]+)\)")
-FILE = re.compile(r"\b(?:docs|experiments|textgen|tests)/[\w/.-]+\.(?:toml|py|sh|md|json|svg)\b")
-
-
-def anchors(text):
-    """What GitHub calls the headings of a page."""
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+RESEARCH = ROOT / "experiments" / "research"
+PAGES = sorted(RESEARCH.rglob("*.md"))
+GUIDES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md")]
+COMMAND = re.compile(r"^textgen (?:run|study|tune) ([\w/.]+)", re.MULTILINE)
+LOG = RESEARCH / "log"
+GRIDS = sorted(path.parent for path in RESEARCH.glob("*/results/*/grid.json"))
 
 
 @pytest.mark.parametrize("page", table.PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -68,7 +62,7 @@ def test_a_range_from_four_texts_covers_a_fifth_and_a_sign_needs_all_four():
         assert sign == (-1 if row[:4].max() < 0 else int(row[:4].min() > 0))
 
 
-@pytest.mark.parametrize("folder", sorted(what_predicts.GRIDS.glob("*")), ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", GRIDS, ids=lambda p: p.name)
 def test_a_program_without_textgen_finds_the_figures_of_a_grid(folder, capsys):
     recompute.main(folder)
     assert capsys.readouterr().out
@@ -174,27 +168,39 @@ def test_every_table_is_on_a_page():
     assert timing.page(("training_step", "quality")) == timing.PAGE.read_text(encoding="utf-8")
 
 
-def test_every_link_and_every_file_that_a_page_names_is_there():
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for link in LINK.findall(text):
-            path, _, anchor = link.partition("#")
-            target = (page.parent / path).resolve() if path else page
-            if "://" not in link:
-                assert target.exists(), (page, link)
-                assert not anchor or anchor in anchors(target.read_text("utf-8")), (page, link)
-        if page.parent.name != "log":  # whose commands are those of their day
-            for name in FILE.findall(text):
-                assert "NAME" in name or (ROOT / name).exists(), (page, name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(RESEARCH).as_posix())
+def test_every_link_and_every_file_that_a_page_names_is_there(page):
+    check_links(page)
+    if page.parent != LOG:  # whose commands are those of their day
+        check_files(page)
+        for name in COMMAND.findall(page.read_text(encoding="utf-8")):
+            assert find_experiment(name).is_file(), (page, name)
 
 
-def test_an_index_has_every_page():
-    log = ROOT / "experiments" / "log"
-    index = (log / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| \S+ \| \[.+?\]\((\d\S+?)\)", index, re.MULTILINE)
-    assert sorted(listed) == sorted(path.name for path in log.glob("2*.md"))
-    listed = re.findall(r"\]\(([\w-]+)\.md\)", GUIDES["docs/README.md"])
-    assert sorted(listed) == sorted(p.stem for p in (ROOT / "docs").glob("[!R]*.md"))
+def test_the_log_lists_every_page_and_a_page_says_what_has_superseded_it():
+    index = (LOG / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \S+ \| \[.+?\]\((\d\S+?)\).*\| (.+) \|$", index, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(path.name for path in LOG.glob("2*.md"))
+    for name, superseded in rows:
+        first = (LOG / name).read_text(encoding="utf-8").splitlines()[2]
+        assert first.startswith("> **Superseded") == (superseded != "current"), name
+
+
+def test_every_question_has_a_page_and_every_page_is_in_the_index():
+    folders = {path for path in RESEARCH.iterdir() if path.is_dir()} - {RESEARCH / "tools"}
+    assert {path.parent for path in RESEARCH.glob("*/README.md")} == folders
+    assert folders <= {target.parent for target, _ in linked(RESEARCH / "README.md")}
+
+
+def test_no_result_lies_here_that_no_page_reads():
+    """It is linked, alone or with its folder, or a table or a program draws from it."""
+    targets = {target for page in [*PAGES, *GUIDES] for target, _ in linked(page)}
+    programs = [*RESEARCH.rglob("*.py"), *PAGES]
+    drawn = "".join(path.read_text(encoding="utf-8") for path in programs)
+    for path in RESEARCH.glob("*/results/**/*.*"):
+        above = {path, *path.parents}
+        question, _, name, *_ = path.relative_to(RESEARCH).with_suffix("").parts
+        assert above & targets or f"{question}/{name}" in drawn or f'"{name}' in drawn, path
 
 
 @pytest.mark.parametrize("arm", ["characters", "subwords", "words", "word_spell"])
@@ -204,71 +210,25 @@ def test_matched_arms_have_the_setting_that_suits_both_texts(arm):
     assert wanted <= {*flat_settings(load_experiment(f"matched/{arm}").resolved)}
 
 
-RUNS = sorted({*table.RESULTS.glob("*.json")} - {what_predicts.PREDICTIONS})
+def is_of_a_run(path):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return isinstance(content, dict) and {"validation", "test", "corpus"} <= content.keys()
 
 
-@pytest.mark.parametrize("path", RUNS, ids=lambda p: p.stem)
-def test_a_result_adds_up_and_is_of_the_tales(path):
-    metrics = table.result(path.stem)
+RUNS = [path for path in sorted(RESEARCH.glob("*/results/**/*.json")) if is_of_a_run(path)]
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda p: p.relative_to(RESEARCH).as_posix())
+def test_a_result_adds_up_and_is_of_its_text(path):
+    metrics = json.loads(path.read_text(encoding="utf-8"))
     for part in ("validation", "test"):
         found = metrics[part]["bits_per_character"]
         assert found["total"] == found["model"] + found["spelling"]
-    assert metrics["corpus"]["kind"] == "lovecraft"
+    of_languages = path.is_relative_to(RESEARCH / "languages")
+    assert metrics["corpus"]["kind"] == ("folder" if of_languages else "lovecraft")
     assert not metrics["corpus"]["fallback"]
 
 
 def test_no_result_says_where_a_text_lay_on_a_machine():
-    for path in table.RESULTS.rglob("*.json"):
+    for path in RESEARCH.rglob("*.json"):
         assert not re.search(r'"origin": ?"(/|[A-Z]:)', path.read_text(encoding="utf-8")), path
-
-
-NOTES = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
-CHANGES = NOTES.partition("## Change one thing")[2].partition("\n## ")[0]
-ROWS = re.findall(r"^\| .+? \| `(--set.+)` \|$", CHANGES, re.MULTILINE)
-
-
-@pytest.mark.slow
-def test_all_rows_together_run(textgen, corpus_folder):
-    assert 10 <= len(ROWS) <= 12
-    given = shlex.split(" ".join(ROWS).replace("my_texts", str(corpus_folder)))
-    given[given.index("training.seconds=600")] = "training.updates=2"  # one budget is enough
-    for small in (
-        "training.validations=1 backbone.units=[8,8] embedding.epochs=1 "
-        "sampling.samples=1 sampling.length=20 cache.orders=[]"
-    ).split():
-        given += ["--set", small]
-    textgen("run", "word_small", *given)
-
-
-@pytest.mark.slow
-def test_the_tutorial_runs(tmp_path):
-    notebook = nbformat.read(ROOT / "experiments" / "tutorial.ipynb", as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
-    resources = {"metadata": {"path": tmp_path}}
-    nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert not any(output.get("name") == "stderr" for output in outputs)
-    assert (tmp_path / "reports" / "tiny-words" / "index.html").exists()
-
-
-GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-GUIDES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in GUIDES}
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("name", reference.PAGES)
-def test_a_reference_is_what_the_code_says(name):
-    path = ROOT / "docs" / "reference" / f"{name}.md"
-    page = reference.page(name)
-    assert path.read_text("utf-8").split() == page.split(), f"run: python docs/reference.py {name}"
-
-
-@pytest.mark.parametrize("name", GUIDES)
-def test_every_command_and_option_of_a_guide_exists(name):
-    blocks = [block for language, block in BLOCK.findall(GUIDES[name]) if not language]
-    for line in "".join(blocks).splitlines():
-        for words in (shlex.split(each, comments=True) for each in line.split(" && ")):
-            if words and words[0].rpartition("/")[2] == "textgen":
-                parser = cli.Parser()
-                cli.COMMANDS[words[1]][0](parser)
-                parser.parse_args(words[2:])

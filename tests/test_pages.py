@@ -1,0 +1,82 @@
+"""Links, commands and references on the pages that users read are those of the code."""
+
+import re
+import shlex
+
+import nbclient
+import nbformat
+import pytest
+import reference
+from conftest import ROOT
+from links import check_files, check_links
+
+from textgen import cli
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "experiments").glob("*.md")]
+PAGES += (ROOT / "experiments" / "benchmarks").glob("*.md")
+for name in ("data", "docs", "tests", "textgen"):
+    PAGES += sorted((ROOT / name).rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_link_and_every_file_that_a_page_names_is_there(page):
+    check_links(page)
+    check_files(page)
+
+
+def test_an_index_has_every_guide():
+    listed = re.findall(r"\]\(([\w-]+)\.md\)", GUIDES["docs/README.md"])
+    assert sorted(listed) == sorted(p.stem for p in (ROOT / "docs").glob("[!R]*.md"))
+
+
+NOTES = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+CHANGES = NOTES.partition("## Change one thing")[2].partition("\n## ")[0]
+ROWS = re.findall(r"^\| .+? \| `(--set.+)` \|$", CHANGES, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_all_rows_together_run(textgen, corpus_folder):
+    assert 10 <= len(ROWS) <= 12
+    given = shlex.split(" ".join(ROWS).replace("my_texts", str(corpus_folder)))
+    given[given.index("training.seconds=600")] = "training.updates=2"  # one budget is enough
+    for small in (
+        "training.validations=1 backbone.units=[8,8] embedding.epochs=1 "
+        "sampling.samples=1 sampling.length=20 cache.orders=[]"
+    ).split():
+        given += ["--set", small]
+    textgen("run", "word_small", *given)
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs(tmp_path):
+    notebook = nbformat.read(ROOT / "experiments" / "tutorial.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    resources = {"metadata": {"path": tmp_path}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    assert (tmp_path / "reports" / "tiny-words" / "index.html").exists()
+
+
+GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "experiments" / "README.md"]
+GUIDES += sorted((ROOT / "docs").glob("*.md"))
+GUIDES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in GUIDES}
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_a_reference_is_what_the_code_says(name):
+    path = ROOT / "docs" / "reference" / f"{name}.md"
+    page = reference.page(name)
+    assert path.read_text("utf-8").split() == page.split(), f"run: python tests/reference.py {name}"
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_command_and_option_of_a_guide_exists(name):
+    blocks = [block for language, block in BLOCK.findall(GUIDES[name]) if not language]
+    for line in "".join(blocks).splitlines():
+        for words in (shlex.split(each, comments=True) for each in line.split(" && ")):
+            if words and words[0].rpartition("/")[2] == "textgen":
+                parser = cli.Parser()
+                cli.COMMANDS[words[1]][0](parser)
+                parser.parse_args(words[2:])
