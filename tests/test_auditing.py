@@ -14,13 +14,22 @@ from unittest.mock import Mock
 import dishonest
 import numpy as np
 import pytest
-from conftest import ROOT, fitted, in_turn, made_up, made_up_cache, made_up_counts, new_model
+from conftest import (
+    ROOT,
+    fitted,
+    in_turn,
+    made_up,
+    made_up_cache,
+    made_up_counts,
+    new_model,
+    python,
+)
 from dishonest import END, GALLERY, Honest
 from test_honesty import OBJECTIVES, TOKENIZERS
 
 import textgen as package
 from textgen.auditing.audit import audit_lines
-from textgen.auditing.checks import WORD, Decoder, Encoder
+from textgen.auditing.coder import WORD, Decoder, Encoder
 from textgen.auditing.sources import HuggingFaceModel, RunModel, open_source
 from textgen.core.errors import TextgenError
 from textgen.core.settings import PARTS
@@ -384,6 +393,21 @@ def test_bad_input_has_one_message_and_code_2(tmp_path, textgen, given):
     (tmp_path / "wrong.py").write_text("class Honest(:")
     text = ["--text=a"] if arguments[-1] not in ("--file=none", "--text=") else []
     assert textgen("audit", *arguments, *text, code=2, said=REFUSED[given]).out == ""
+
+
+def test_without_a_coder_one_sentence_says_what_to_install(tmp_path, textgen, monkeypatch):
+    """It has no wheel for Linux on ARM: all else works without it."""
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    opened = Mock()
+    with pytest.raises(TextgenError, match="an audit needs the arithmetic coder constriction"):
+        package.audit_model(opened, TEXT)
+    opened.assert_not_called()
+    model = f"{dishonest.__file__}:Honest"
+    textgen("audit", model, "--text", TEXT, code=2, said="pip install constriction")
+    assert not list(tmp_path.iterdir())
+    modules = "textgen.report.building", "textgen.report.comparison", "textgen.testing"
+    imports = "".join(f"import {module}\n" for module in modules)
+    python(f"import sys\nsys.modules['constriction'] = None\n{imports}")
 
 
 def test_the_coder_is_exact_for_the_improbable():

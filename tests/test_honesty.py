@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
-import constriction
 import numpy as np
 import pytest
 from conftest import (
@@ -122,6 +121,7 @@ def test_what_is_written_token_by_token_is_what_is_scored(objective, settings):
 @pytest.mark.parametrize("part", PARTS)
 def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(part):
     """Of other objectives, too: test_auditing.py, which lets every arm be coded."""
+    constriction = pytest.importorskip("constriction")
     text, tokenizer = made_up(60, 3)[:300], Characters().fit([made_up(100, 4)])
     model = whole_model(OBJECTIVES[1], tokenizer.size, 1.5, tokenizer)
     tokens = tokenizer.encode(text).tokens

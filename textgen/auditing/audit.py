@@ -7,29 +7,42 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
 import textgen
-from textgen.auditing.checks import CHECKS, Case, Check, Verdict, decode_words
-from textgen.auditing.claims import Claim, ModelFactory, as_claim, own_claim
+from textgen.auditing.checks import CHECKS, Case, Check, decode_words
+from textgen.auditing.claims import (
+    Claim,
+    ClaimFields,
+    ModelFactory,
+    as_claim,
+    own_claim,
+    replaced,
+)
+from textgen.auditing.coder import check_coder
 from textgen.auditing.sources import RUN, open_source
 from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, sha256_of, write_json
 from textgen.core.progress import Say, ignore
-from textgen.core.settings import PARTS
+from textgen.core.settings import PARTS, PartName
 from textgen.core.terminal import json_line
 from textgen.runs.console import read_passage
 from textgen.runs.folder import checksums
 
-# Audits in the folder of a run, and what was audited.
-AUDIT_FILES = {f"audit{f'_{part}' * (part != 'network')}.json": part for part in PARTS}
+AUDIT_FILE = "audit.json"
+# Width of an audit as text.
+COLUMNS = 100
+
+
+def audit_file(part: PartName) -> str:
+    """The name of the file of an audit of a part, in the folder of a run."""
+    return AUDIT_FILE if part == "network" else f"audit_{part}.json"
 
 
 @dataclass(frozen=True)
@@ -82,17 +95,20 @@ class Audit:
         return f"passed {self.passed_number} checks" if self.passed else "the text is too short"
 
     def __str__(self) -> str:
-        indent = " " * 10
-        wrap = partial(textwrap.wrap, initial_indent=indent, subsequent_indent=indent, width=100)
-        lines = [f"Audit of {self.model} ({self.kind})"]
-        lines += [f"on {self.characters:,} characters, {self.utf8_bytes:,} bytes of UTF-8", ""]
+        lines = [
+            f"Audit of {self.model} ({self.kind})",
+            f"on {self.characters:,} characters, {self.utf8_bytes:,} bytes of UTF-8",
+            "",
+        ]
         for check in self.checks:
-            lines += [f"{check.verdict:<9} {check.name}", *wrap(check.measured)]
+            lines.append(f"{check.verdict:<9} {check.name}")
+            lines += _indented(check.measured)
             if check.name in self.failed:
-                lines += wrap(f"Expected: {CHECKS[check.name].__doc__}")
-        end = "" if self.passed else f"; {self.result}"
-        lines += ["", f"{self.passed_number} of {len(self.checks)} checks passed{end}"]
-        return "\n".join(lines)
+                lines += _indented(f"Expected: {CHECKS[check.name].__doc__}")
+        last = f"{self.passed_number} of {len(self.checks)} checks passed"
+        if not self.passed:
+            last += f"; {self.result}"
+        return "\n".join([*lines, "", last])
 
     def save(self, path: str | Path | None = None) -> None:
         """Write the audit: into the folder of an audited run, else here, unless there is a path.
@@ -100,37 +116,57 @@ class Audit:
         Raises:
             TextgenError: it cannot be written, or would stand in the folder of another run.
         """
-        own = [Path(self.model, n) for n, part in AUDIT_FILES.items() if self.kind == RUN + part]
-        path = Path(path or (own or [Path("audit.json")])[0])
-        is_own = path.resolve() in [file.resolve() for file in own]
-        if (path.parent / "manifest.json").exists() and not is_own:
+        usual = self._file_in_run() or Path(AUDIT_FILE)
+        path = Path(path or usual)
+        is_run = (path.parent / "manifest.json").exists()
+        if is_run and not self._belongs_at(path):
             message = f"{path} was not written: a run's folder holds audits of that run alone"
             raise TextgenError(message, "write the audit elsewhere: --output FILE")
         write_json(path, asdict(self))
+
+    def _file_in_run(self) -> Path | None:
+        """Where the audit of a run stands in its folder; None of another model."""
+        for part in PARTS:
+            if self.kind == RUN + part:
+                return Path(self.model, audit_file(part))
+        return None
+
+    def _belongs_at(self, path: Path) -> bool:
+        file = self._file_in_run()
+        return file is not None and path.resolve() == file.resolve()
+
+
+def _indented(text: str) -> list[str]:
+    indent = " " * 10  # below the names of checks
+    return textwrap.wrap(text, COLUMNS, initial_indent=indent, subsequent_indent=indent)
 
 
 def audit_lines(folder: Path) -> Iterator[str]:
     """One line for each audit in the folder of a run; empty where the run was not audited. Only an
     audit of this part of it with the files that it has now says what it found."""
-    for name, part in AUDIT_FILES.items():
-        if not (path := folder / name).exists():
-            continue
-        try:
-            audit = TypeAdapter(Audit).validate_json(path.read_bytes())
-            fits = (audit.kind, audit.sha256) == (RUN + part, checksums(folder))
-        except UNREADABLE:
-            yield f"{name} is damaged: audit the run again"
-            continue
-        again = f"{name} belongs to another model or other weights: audit the run again"
-        yield f"audited, {part}: {audit.result}" if fits else again
+    for part in PARTS:
+        name = audit_file(part)
+        if (folder / name).exists():
+            yield _audit_line(folder, name, part)
+
+
+def _audit_line(folder: Path, name: str, part: PartName) -> str:
+    try:
+        audit = TypeAdapter(Audit).validate_json((folder / name).read_bytes())
+        files = checksums(folder)
+    except UNREADABLE:
+        return f"{name} is damaged: audit the run again"
+    if audit.kind != RUN + part or audit.sha256 != files:
+        return f"{name} belongs to another model or other weights: audit the run again"
+    return f"audited, {part}: {audit.result}"
 
 
 def audit_model(
     model: str | Path | ModelFactory,
     text: str,
     *,
-    claim: Claim | Mapping[str, Any] | None = None,
-    part: str = "network",
+    claim: Claim | ClaimFields | None = None,
+    part: PartName = "network",
     end: bool = True,
     say: Say = ignore,
 ) -> Audit:
@@ -150,29 +186,27 @@ def audit_model(
         say: called with a line about each step.
 
     Raises:
-        TextgenError: no such model, no text, an invalid claim, or a model that does not keep
-            to the protocol.
+        TextgenError: no such model, no text, an invalid claim, a model that does not keep to the
+            protocol, or the coder is not installed.
     """
     if not text:
         raise TextgenError("the text to audit is empty", "a few thousand characters are enough")
+    check_coder()
     try:
         source = open_source(model, part, end)
-        asked = vars(as_claim(claim))
-        names = asked if asked["value"] else ("bits", "parts")
-        claimed = {name: asked[name] for name in names if asked[name] is not None}
+        given = as_claim(claim)
         reader, twin = source.open(), source.open()
         if callable(model):
             decode = partial(decode_words, source.open())
         else:
-            decode = partial(_decode_elsewhere, [os.fspath(model), part, end])
+            decode = partial(_decode_elsewhere, (os.fspath(model), part, end))
         say("reading the text …")
-        case = Case(reader, twin, text, replace(own_claim(reader, text), **claimed), decode)
-        checks = []
+        case = Case(reader, twin, text, replaced(own_claim(reader, text), given), decode)
+        checks = list[Check]()
         for name, measure in CHECKS.items():
             say(f"{name} …")
-            found, measured = measure(case)
-            right: Verdict = "passed" if found else "FAILED"
-            checks.append(Check(name, found if isinstance(found, str) else right, measured))
+            verdict, measured = measure(case)
+            checks.append(Check(name, verdict, measured))
     except TextgenError:
         raise
     except Exception as error:
@@ -180,7 +214,6 @@ def audit_model(
         hint = "docs/audit.md has the protocol; --debug shows where it was raised"
         raise TextgenError(message, hint) from error
     encoded = text.encode("utf-8", "surrogatepass")
-    fields = asdict(case.claim) | {"parts": None}
     return Audit(
         textgen=textgen.__version__,
         model=source.name,
@@ -191,25 +224,56 @@ def audit_model(
         utf8_bytes=len(encoded),
         tokens=len(case.tokens),
         bits=case.total if math.isfinite(case.total) else None,
-        claim={k: v.item() if isinstance(v, np.generic) else v for k, v in fields.items()},
+        claim={
+            "value": _plain(case.claim.value),
+            "unit": case.claim.unit,
+            "end_marks": bool(case.claim.end_marks),
+            "bits": _plain(case.claim.bits),
+            "parts": None,
+        },
         checks=checks,
     )
 
 
+def _plain(figure: float | None) -> float | None:
+    """A figure as JSON has it: a model may claim one of NumPy's."""
+    return None if figure is None else float(figure)
+
+
 def audit(
-    model: str, *, part: str, no_end: bool, output: Path | None, json: bool, **options: Any
+    model: str,
+    *,
+    text: str | None,
+    file: Path | None,
+    claim: float | None,
+    unit: str,
+    end_counted: bool,
+    part: PartName,
+    no_end: bool,
+    output: Path | None,
+    json: bool,
 ) -> int:
-    """``textgen audit``."""
-    passage = read_passage(options["text"], options["file"])
-    claim = Claim(options["claim"], options["unit"], options["end_counted"])
+    """``textgen audit``, with the options of the command: what is audited, on what text, what is
+    claimed about it, and where and how the audit is written.
+
+    Returns:
+        The exit code: 0 where the model passed.
+    """
     say = partial(print, file=sys.stderr, flush=True)
-    result = audit_model(model, passage, claim=claim, part=part, end=not no_end, say=say)
+    result = audit_model(
+        model,
+        read_passage(text, file),
+        claim=Claim(claim, unit, end_counted),
+        part=part,
+        end=not no_end,
+        say=say,
+    )
     print(json_line(asdict(result), indent=2) if json else result)
     result.save(output)
     return 0 if result.passed else 1
 
 
-def _decode_elsewhere(source: list[Any], words: np.ndarray, length: int) -> str:
+def _decode_elsewhere(source: tuple[str, PartName, bool], words: np.ndarray, length: int) -> str:
     """:func:`textgen.auditing.checks.decode_words` in another process, which is given nothing but
     the compressed words. What instances share here, such as a table of their class, is not there.
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 
@@ -60,6 +60,16 @@ class Model(Protocol):
 ModelFactory = Callable[[], Model]
 
 
+class ClaimFields(TypedDict, total=False):
+    """The fields of a :class:`Claim`, as a dictionary that may lack some."""
+
+    value: float | None
+    unit: str
+    end_marks: bool
+    bits: float | None
+    parts: Sequence[float] | None
+
+
 @dataclass(frozen=True)
 class Claim:
     """What is claimed about a text.
@@ -84,24 +94,45 @@ class Claim:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise TextgenError(f"the claim: unit {self.unit!r}", f"use {' or '.join(UNITS)}")
-        number = 1.0 if self.value is None else self.value
-        if not isinstance(number, Real) or not 0 < float(number) < math.inf:
-            raise TextgenError(f"the claim: {number!r} is not a figure above 0")
+        if self.value is None:
+            return
+        if not isinstance(self.value, Real) or not 0 < float(self.value) < math.inf:
+            raise TextgenError(f"the claim: {self.value!r} is not a figure above 0")
 
 
-def as_claim(claim: Claim | Mapping[str, Any] | None) -> Claim:
+def as_claim(claim: Claim | ClaimFields | None) -> Claim:
     """A claim that may be given as its fields, or as None if nothing is claimed.
 
     Raises:
         TextgenError: it is something else, or has an unknown key.
     """
-    if claim is None or isinstance(claim, Claim):
-        return claim or Claim()
+    if claim is None:
+        return Claim()
+    if isinstance(claim, Claim):
+        return claim
     known = [field.name for field in fields(Claim)]
-    unknown = [k for k in claim if k not in known] if isinstance(claim, Mapping) else [claim]
+    unknown = [key for key in claim if key not in known] if isinstance(claim, Mapping) else [claim]
     if unknown:
         raise TextgenError(f"the claim: {unknown[0]!r} is none of the keys {', '.join(known)}")
     return Claim(**claim)
+
+
+def own_claim(model: Model, text: str) -> Claim:
+    """What a model itself claims about a text; empty if it claims nothing."""
+    claim = getattr(model, "claim", None)
+    return as_claim(claim(text)) if claim else Claim()
+
+
+def replaced(own: Claim, given: Claim) -> Claim:
+    """A model's own claim with what is given in its place. A figure comes with its unit and what it
+    counts as the end; where none is given, these stay the model's own."""
+    return Claim(
+        value=own.value if given.value is None else given.value,
+        unit=own.unit if given.value is None else given.unit,
+        end_marks=own.end_marks if given.value is None else given.end_marks,
+        bits=own.bits if given.bits is None else given.bits,
+        parts=own.parts if given.parts is None else given.parts,
+    )
 
 
 def stated_tolerance(model: Model) -> float:
@@ -117,7 +148,12 @@ def stated_tolerance(model: Model) -> float:
     return float(stated)
 
 
-def own_claim(model: Model, text: str) -> Claim:
-    """What a model itself claims about a text; empty if it claims nothing."""
-    claim = getattr(model, "claim", None)
-    return as_claim(claim(text) if claim else None)
+def unknown_token(model: Model) -> int | None:
+    """The token of a model for everything without one of its own, if it has one."""
+    token: int | None = getattr(model, "unknown", None)
+    return token
+
+
+def spells(model: Model, token: int) -> bool:
+    """Whether a token only spells what another token stands for."""
+    return token >= getattr(model, "spelled_from", math.inf)

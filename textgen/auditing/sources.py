@@ -7,26 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
 
 from textgen.auditing.claims import Claim, ModelFactory
 from textgen.core.errors import TextgenError
+from textgen.core.settings import PartName
 from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import check_folder, load_run
 from textgen.runs.folder import CHECKED
-from textgen.tokenizers.base import DocumentCounts, EncodedDocument, follow, walk
+from textgen.tokenizers.base import (
+    Choice,
+    DocumentCounts,
+    EncodedDocument,
+    Steps,
+    follow,
+    walk,
+)
 
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024
 # At most: what a large vocabulary predicts at so many places takes gigabytes.
 MAX_CONTEXT_TOKENS = 2048
-RUN = "a run of textgen, part "
+# Kinds of sources; that of a run ends with the part.
+IN_PYTHON, RUN = "a class in Python", "a run of textgen, part "
 OTHERS = "give a Hugging Face model's folder (none is downloaded), or file.py:Class"
 
 
@@ -40,29 +48,32 @@ class Source:
     files: Sequence[Path]
 
 
-def open_source(model: str | Path | ModelFactory, part: str, end: bool) -> Source:
+def open_source(model: str | Path | ModelFactory, part: PartName, end: bool) -> Source:
     """The source of a model as :func:`textgen.auditing.audit.audit_model` takes it.
 
     Raises:
         TextgenError: no such model, or an option that it does not have.
     """
     name = getattr(model, "__qualname__", str(model))
-    folder, (path, _, class_name) = Path(name), name.rpartition(":")
-    in_python = callable(model) or path.endswith(".py")
-    is_run = not in_python and not (folder / "config.json").exists()
+    file, _, class_name = name.rpartition(":")
+    folder = Path(name)
+    is_python = callable(model) or file.endswith(".py")
+    is_hugging_face = not is_python and (folder / "config.json").exists()
+    is_run = not is_python and not is_hugging_face
     if part != "network" and not is_run:
         raise TextgenError(f"{name}: --part applies to runs of textgen only")
-    if not end and (in_python or is_run):
+    if not end and not is_hugging_face:
         raise TextgenError(f"{name}: --no-end applies to Hugging Face folders only")
-    if in_python:
-        factory = model if callable(model) else load_class(Path(path), class_name)
-        return Source(name, "a class in Python", factory, [] if callable(model) else [Path(path)])
-    if not is_run:
-        files = [file for file in sorted(folder.iterdir()) if file.is_file()]
+    if callable(model):
+        return Source(name, IN_PYTHON, model, [])
+    if is_python:
+        return Source(name, IN_PYTHON, load_class(Path(file), class_name), [Path(file)])
+    if is_hugging_face:
+        files = [path for path in sorted(folder.iterdir()) if path.is_file()]
         return Source(name, "a Hugging Face folder", partial(HuggingFaceModel, folder, end), files)
     check_folder(folder, OTHERS)
     load_run(folder).experiment.check_part(part)
-    files = [folder / file for file in CHECKED if (folder / file).exists()]
+    files = [folder / checked for checked in CHECKED if (folder / checked).exists()]
     return Source(name, RUN + part, lambda: RunModel(load_run(folder).part(part)), files)
 
 
@@ -75,7 +86,8 @@ def load_class(path: Path, name: str) -> ModelFactory:
     if not path.is_file():
         raise TextgenError(f"{path}: no such file")
     values = runpy.run_path(str(path), run_name=path.stem)
-    if not callable(factory := values.get(name)):
+    factory: ModelFactory | None = values.get(name)
+    if not callable(factory):
         classes = ", ".join(key for key, value in values.items() if inspect.isclass(value))
         raise TextgenError(f"{path}: no class {name!r}", f"its classes: {classes or 'none'}")
     return factory
@@ -93,14 +105,15 @@ class RunModel:
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
-        self._tokenizer, self.spelled_from = model.tokenizer, model.tokenizer.size
-        self._stepper: Any = None
+        self._tokenizer = model.tokenizer
+        self.spelled_from = model.tokenizer.size
+        self._stepper: Stepper | None = None
 
     def start(self) -> None:
         self._close()
         self._stepper = Stepper(self._model)
         self._walking = self._choices()
-        self._chances = next(self._walking).probabilities
+        self._choice: Choice = next(self._walking)
 
     def _close(self) -> None:
         if self._stepper is not None:
@@ -109,37 +122,49 @@ class RunModel:
 
     def next_log_probabilities(self) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            if self._chances is None:
-                return np.log(self._stepper.probabilities())
-            return np.concatenate([np.full(self.spelled_from, -math.inf), np.log(self._chances())])
+            if self._choice.probabilities is None:
+                return np.log(self._reader().probabilities())
+            impossible = np.full(self.spelled_from, -math.inf)
+            return np.concatenate([impossible, np.log(self._choice.probabilities())])
 
     def append(self, token: int) -> None:
-        if self._chances is None:
-            self._stepper.append(token)
-        chosen = token if self._chances is None else token - self.spelled_from
-        self._chances = self._walking.send(chosen).probabilities
+        if self._choice.probabilities is None:
+            self._reader().append(token)
+        self._choice = self._walking.send(token - self._first(self._choice))
 
-    def _choices(self, document: EncodedDocument | None = None) -> Any:
+    def _reader(self) -> Stepper:
+        if self._stepper is None:
+            raise RuntimeError("start() comes first")
+        return self._stepper
+
+    def _choices(self, document: EncodedDocument | None = None) -> Steps:
         earlier = None if self._model.cache is None else DocumentCounts()
         return walk(self._tokenizer, document, earlier)
 
-    def _first(self, choice: Any) -> int:
+    def _first(self, choice: Choice) -> int:
         """The first token of a choice: those of spellings come after those of the network."""
         return 0 if choice.probabilities is None else self.spelled_from
 
     def encode(self, text: str) -> list[int]:
         tokens = list[int]()
 
-        def take_known(choice: Any) -> int:
-            tokens.append(self._first(choice) + choice.known)
-            return int(choice.known)
+        def take_known(choice: Choice) -> int:
+            known = choice.known
+            if known is None:
+                raise RuntimeError("a choice of a known document is not known")
+            tokens.append(self._first(choice) + known)
+            return known
 
         follow(self._choices(self._tokenizer.encode(text)), take_known)
-        return tokens[:-1]
+        return tokens[:-1]  # without the end
 
     def decode(self, tokens: Sequence[int]) -> str:
         left = iter((*tokens, BOUNDARY))
-        document = follow(self._choices(), lambda choice: next(left) - self._first(choice))
+
+        def take_next(choice: Choice) -> int:
+            return next(left) - self._first(choice)
+
+        document: EncodedDocument = follow(self._choices(), take_next)
         return self._tokenizer.decode(document)
 
     def claim(self, text: str) -> Claim:
@@ -187,19 +212,27 @@ class HuggingFaceModel:
         # what is carried from token to token has one name in some versions and another in others
         names = inspect.signature(network.forward).parameters
         self._cache = "cache" if "cache" in names else "past_key_values"
-        begin = self._tokenizer.bos_token_id
-        self.end = self._tokenizer.eos_token_id
+        begin: int | None = self._tokenizer.bos_token_id
+        self.end: int | None = self._tokenizer.eos_token_id
         if begin is None and self.end is None:
             raise TextgenError(f"{folder}: its tokenizer has neither bos_token nor eos_token")
         self._begin = int(self.end if begin is None else begin)
-        unknown = self._tokenizer.unk_token_id  # as GPT-2 has it: bytes need none
-        self.unknown = None if unknown in (begin, self.end) else unknown
-        self.end = self.end if end else None
+        unknown = self._tokenizer.unk_token_id
+        is_another = unknown in (begin, self.end)  # as GPT-2 has it: bytes need none
+        self.unknown: int | None = None if is_another else unknown
+        if not end:
+            self.end = None
         limit = getattr(network.config, "max_position_embeddings", None)
         self.context = min(int(limit or DEFAULT_CONTEXT_TOKENS), MAX_CONTEXT_TOKENS)
 
     def start(self) -> None:
-        self._tokens, self._read, self._past = [self._begin], 0, None
+        self._tokens = [self._begin]
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is read of the tokens yet."""
+        self._read = 0
+        self._past: object = None
 
     def append(self, token: int) -> None:
         self._tokens.append(token)
@@ -207,12 +240,12 @@ class HuggingFaceModel:
     def next_log_probabilities(self) -> np.ndarray:
         if len(self._tokens) > self.context:
             del self._tokens[: -(self.context // 2)]
-            self._read, self._past = 0, None
+            self._forget()
         logs, self._past = self._logs(self._tokens[self._read :], self._past)
         self._read = len(self._tokens)
         return logs[-1]
 
-    def _logs(self, tokens: Sequence[int], past: Any = None) -> tuple[np.ndarray, Any]:
+    def _logs(self, tokens: Sequence[int], past: object = None) -> tuple[np.ndarray, object]:
         """(n, V) float64, log-probabilities of what follows each token; and what is carried on."""
         with self._torch.no_grad():
             inputs = {"input_ids": self._torch.tensor([list(tokens)]), self._cache: past}
@@ -231,11 +264,17 @@ class HuggingFaceModel:
 
     def claim(self, text: str) -> Claim:
         """Bits of a text, read in stretches as long as the context."""
-        tokens = [self._begin, *self.encode(text), *([] if self.end is None else [self.end])]
-        parts, start = list[float](), 0
+        tokens = [self._begin, *self.encode(text)]
+        if self.end is not None:
+            tokens.append(self.end)
+        parts = list[float]()  # of every token but the first
+        start = 0
         while len(parts) < len(tokens) - 1:
             logs, _ = self._logs(tokens[start : start + self.context])
-            places = range(len(parts), min(start + self.context, len(tokens) - 1))
-            parts += [-float(logs[at - start, tokens[at + 1]]) / math.log(2) for at in places]
+            first = len(parts)
+            end = min(start + self.context, len(tokens) - 1)
+            for place in range(first, end):
+                log = float(logs[place - start, tokens[place + 1]])
+                parts.append(-log / math.log(2))
             start = len(parts) + 1 - self.context // 2
         return Claim(bits=sum(parts), parts=parts)
