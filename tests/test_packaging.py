@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import tomli_w
 from conftest import ROOT, python
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from textgen import cli
@@ -161,6 +162,34 @@ def test_a_lock_has_every_dependency_and_no_address(name):
     for wanted in map(Requirement, [*PROJECT["project"]["dependencies"], *tested]):
         own = wanted.name == PROJECT["project"]["name"]
         assert own or wanted.specifier.contains(pinned[wanted.name.lower()]), wanted
+
+
+SYSTEMS = {  # the names of a system, and whether constriction has a wheel for it
+    ("linux", "Linux", "x86_64"): True,
+    ("linux", "Linux", "aarch64"): False,
+    ("darwin", "Darwin", "arm64"): True,
+    ("darwin", "Darwin", "x86_64"): True,
+    ("win32", "Windows", "AMD64"): True,
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.lock")))
+@pytest.mark.parametrize("system", SYSTEMS, ids=str)
+def test_a_lock_installs_what_the_project_needs_on_every_system(name, system):
+    """No more, either, of what has no wheel on some: one that is missing blocks all others."""
+    lines = re.findall(r"^([\w.-]+)==[^\s;]+(?: ; ([^\\\n]+))?", (ROOT / name).read_text(), re.M)
+    keys = "sys_platform", "platform_system", "platform_machine"
+    environment = dict(zip(keys, system, strict=True)) | {"extra": ""}
+    installed = {n for n, marker in lines if not marker or Marker(marker).evaluate(environment)}
+    installed |= {"tensorflow"} & {each.removesuffix("-cpu") for each in installed}
+    needed = {
+        wanted.name.lower()
+        for wanted in map(Requirement, PROJECT["project"]["dependencies"])
+        if not wanted.marker or wanted.marker.evaluate(environment)
+    }
+    assert needed <= installed
+    for packages in (needed, installed):
+        assert ("constriction" in packages) is SYSTEMS[system]
 
 
 def test_what_is_imported_is_declared():
