@@ -13,11 +13,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import hypothesis
 import numpy as np
@@ -96,39 +98,43 @@ def start_tensorflow() -> None:
     gc.freeze()  # what is imported by now is not looked at again and again
 
 
-SLOWEST = (
-    "installed study compare honesty run training auditing portable baselines golden play "
-    "finished word_surprisal output report_page spelling backbone"
-).split()
-FAST = (
-    "baselines cache config corpora embeddings fuzz grid language machine metrics packaging "
-    "rare_words reading_times report significance spelling splits tokenizers trying windows"
-).split()
+# files of tests say of themselves that all of them, but those marked ``slow``, need no TensorFlow
+FAST_FILE = re.compile(r"^pytestmark = .*\bmark\.fast\b", re.MULTILINE)
+ONLY_FAST = "fast and not slow"
 
 
-def is_fast(path: Path) -> bool:
-    return path.stem.removeprefix("test_") in FAST
+def pytest_configure(config):
+    if config.option.markexpr == "fast":
+        config.option.markexpr = ONLY_FAST
 
 
 def pytest_ignore_collect(collection_path, config):
     """Nothing that imports TensorFlow is imported for tests that do not need it."""
-    of_tests = collection_path.stem.startswith("test_")
-    return (config.option.markexpr == "fast" and of_tests and not is_fast(collection_path)) or None
+    if config.option.markexpr != ONLY_FAST or not collection_path.stem.startswith("test_"):
+        return None
+    return not FAST_FILE.search(collection_path.read_text(encoding="utf-8")) or None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The files that take longest come first, so that no worker is left alone with one."""
-    names = [f"test_{name}" for name in SLOWEST]
-    items.sort(key=lambda item: (*names, item.path.stem).index(item.path.stem))
-    for item in items:
-        if is_fast(item.path) and not item.get_closest_marker("slow"):
-            item.add_marker("fast")
+    """The files that take longest come first, those with the most whole programs before others, so
+    that no worker is left alone with one."""
+    programs = Counter(item.path for item in items if item.get_closest_marker("slow"))
+
+    def place(item) -> tuple:
+        is_long = item.get_closest_marker("long") is not None
+        return not is_long, -programs[item.path], item.path.stem
+
+    items.sort(key=place)
+
+
+def needs_tensorflow(item) -> bool:
+    return bool(item.get_closest_marker("slow") or not item.get_closest_marker("fast"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    if not item.get_closest_marker("fast"):
+    if needs_tensorflow(item):
         start_tensorflow()
     COMPILE[0] = item.get_closest_marker("xla") is not None
     return (yield)
@@ -137,7 +143,7 @@ def pytest_runtest_protocol(item):
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session):
     yield
-    if session.config.option.markexpr == "fast":
+    if session.config.option.markexpr == ONLY_FAST:
         assert "tensorflow" not in sys.modules
 
 
@@ -190,12 +196,23 @@ def write_tales(folder: Path, shortest: int = 40, growth: int = 5) -> Path:
     return folder
 
 
+def missing(needed: str) -> NoReturn:
+    """What a test needs is not there: it is skipped, but where nothing may be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(needed)
+    pytest.skip(needed)
+
+
 @contextlib.contextmanager
 def made_once(folder: Path):
-    """Whether this is the process that has to make a folder; others wait until it is made."""
+    """Whether this is the process that has to make a folder; others wait until it is made. Of a
+    maker that failed nothing is left."""
     with FileLock(f"{folder}.lock"):
         done = Path(f"{folder}.done")
-        yield not done.exists()
+        is_first = not done.exists()
+        if is_first:
+            shutil.rmtree(folder, ignore_errors=True)
+        yield is_first
         done.touch()
 
 

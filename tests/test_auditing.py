@@ -42,6 +42,8 @@ from textgen.tokenizers import words as word_level
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Drop, Unk
 
+pytestmark = pytest.mark.long
+
 TEXT = made_up(40, 3)[:560]
 
 

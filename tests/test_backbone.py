@@ -16,6 +16,8 @@ from textgen.testing import check_plugin
 from textgen.training.loop import check_memory
 from textgen.training.step import RowAdagrad
 
+pytestmark = pytest.mark.long
+
 SIZE = 20
 EMBEDDED = {"input": "embedding", "embedding_size": 5}
 KINDS = [

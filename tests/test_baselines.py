@@ -25,6 +25,8 @@ from textgen.evaluation.units import UNCHARGED
 from textgen.ngrams.kneser_ney import FALLBACK, discounts
 from textgen.tokenizers.characters import CharacterTokenizer
 
+pytestmark = [pytest.mark.fast, pytest.mark.long]
+
 LZMA = (
     "import lzma, sys; open(sys.argv[2], 'wb').write("
     "lzma.compress(open(sys.argv[1], 'rb').read(), preset=9))"

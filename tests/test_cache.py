@@ -14,6 +14,8 @@ from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.characters import Characters
 from textgen.training import preparation
 
+pytestmark = pytest.mark.fast
+
 
 def alike(orders, discounts, strengths):
     """A cache with the same discount and strength for all kinds of context of a level."""

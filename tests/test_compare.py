@@ -41,6 +41,8 @@ from textgen.runs.finished import Run
 from textgen.runs.folder import checksums
 from textgen.runs.stored import TokenBits
 
+pytestmark = pytest.mark.long
+
 TINY = ["training.updates=5", "sampling.samples=1"]
 ns = SimpleNamespace  # plain data
 

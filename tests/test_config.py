@@ -8,6 +8,8 @@ from textgen.core import experiment as config
 from textgen.core.errors import TextgenError
 from textgen.models.backbones import LSTM
 
+pytestmark = pytest.mark.fast
+
 CHAR = ROOT / "experiments" / "char.toml"
 BASE = """
 corpus = "wikipedia"

@@ -30,6 +30,8 @@ from textgen.data.documents import (
 )
 from textgen.data.loading import load_corpus, load_text
 
+pytestmark = pytest.mark.fast
+
 NOWHERE = "http://127.0.0.1:9/"
 UNICODE = "  Ünïcode ☃\n\n\tend \nx"
 GERMAN = "Der Schnee fällt über die Häuser, und niemand weiß, wohin er geht.\n" * 90

@@ -10,6 +10,8 @@ from gensim.test.utils import datapath
 from textgen.core.errors import TextgenError
 from textgen.embeddings.vectors import SCALE, FastText, File, Word2Vec, distinct_spellings
 
+pytestmark = pytest.mark.fast
+
 RESERVED = ["<boundary>", "<escape>"]
 KINDS = [Word2Vec(window=1), FastText(window=1)]
 WORDS = [*RESERVED, " the", " The", " of", " and", " government", " zyzzyva"]

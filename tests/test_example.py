@@ -43,7 +43,7 @@ def test_the_page_is_what_the_templates_make_of_its_data():
     version = re.compile(r"textgen \S+\. Text ")  # which made the figures
     page, again = (version.sub("", each) for each in (PAGE.read_text("utf-8"), drawn_again()))
     same = page == again  # so that a failure does not print megabytes
-    assert same, "docs/example is out of date: python tests/test_example.py draws it again"
+    assert same, "the page is not what the templates make of the data beside it"
 
 
 def test_models_in_it_charge_what_their_runs_did(tmp_path):

@@ -21,6 +21,8 @@ from textgen.runs.folder import CHECKED
 from textgen.runs.generation import NOT_RECORDED
 from textgen.runs.results import METRICS_FILE
 
+pytestmark = pytest.mark.long
+
 TEXT = "The tide left a zymurgical ☃ bell."
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
 
+pytestmark = pytest.mark.fast
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))  # each time others
 
 

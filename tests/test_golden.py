@@ -19,6 +19,8 @@ from textgen.evaluation.model import LanguageModel
 from textgen.training.loop import new_network
 from textgen.training.preparation import prepare
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path(__file__).parent / "golden"
 WORDS = 'tokenizer={kind="words",minimum_count=30,rare_words='
 EMBEDDED = 'backbone={kind="lstm",units=[12],input="embedding",embedding_size=8'

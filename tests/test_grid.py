@@ -19,6 +19,8 @@ from textgen.runs.folder import write_experiment as write_settings
 from textgen.studies import execution
 from textgen.studies import study as studies
 
+pytestmark = pytest.mark.fast
+
 ARMS = """[arms.char]
 experiment = "char.toml"
 seeds = 1

@@ -40,6 +40,8 @@ from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words
 
+pytestmark = pytest.mark.long
+
 OBJECTIVES = [
     NextToken(window=2), NextToken(window=7), Shifted(window=3, shift=1),
     Shifted(window=3, shift=2), Shifted(window=3, shift=3), EncoderDecoder(read=3, write=2),

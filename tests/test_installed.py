@@ -7,23 +7,26 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, plug_ins, run_python, write_tales
+from conftest import ROOT, missing, plug_ins, run_python, write_tales
 
 from textgen.core.files import write_file
+
+pytestmark = pytest.mark.long
 
 PYTHON = shutil.which("python3.13")
 TRY = """if True:  # two minutes, where more may be asked for
     from textgen import cli
     from textgen.studies import trying
-    trying.STUDY_SECONDS = trying.SECONDS_BESIDE_TRAINING = trying.MIN_TRAINING_SECONDS = 0
+    trying.MIN_TRAINING_SECONDS = 0
     raise SystemExit(cli.main("try tales --minutes 2".split()))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.skipif(not PYTHON, reason="there is no python3.13")
 def test_an_installed_wheel_runs_compares_and_tries(tmp_path):
+    if not PYTHON:
+        missing("there is no python3.13")
     there, home = tmp_path / "python", tmp_path / "home"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["TEXTGEN_CACHE"] = str(tmp_path / "cache")

@@ -21,6 +21,8 @@ from textgen.runs.generation import Evaluation, evaluation_for
 from textgen.tokenizers import tagging
 from textgen.tokenizers.characters import Characters
 
+pytestmark = pytest.mark.fast
+
 NAMES = languages.LANGUAGE_NAMES.items()
 TEXTS = {code: SENTENCES[name] for code, name in NAMES if name in SENTENCES} | {
     "ja": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",

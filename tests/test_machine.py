@@ -7,6 +7,8 @@ import pytest
 from textgen.core import machine
 from textgen.core.files import write_file
 
+pytestmark = pytest.mark.fast
+
 GB = 10**9
 # cores, free gigabytes, and files below /proc and /sys/fs/cgroup, whose lines end in semicolons; 8
 # cores and 16 GB are there

@@ -11,6 +11,8 @@ from textgen.auditing.checks import AWKWARD_TEXTS
 from textgen.evaluation import metrics
 from textgen.testing import check_metric
 
+pytestmark = pytest.mark.fast
+
 DOCUMENTS = [made_up(60, seed) for seed in range(6)]
 HUMAN = metrics.Human(DOCUMENTS)
 ODD = [*AWKWARD_TEXTS, "123 456", "🙂🙂 👩‍👩‍👧 İstanbul ǅ ß", "lone \ud800 surrogate \udfff"]

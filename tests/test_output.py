@@ -15,6 +15,8 @@ from textgen.models.network import set_output_bias
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.training.step import Step, check_trainable
 
+pytestmark = pytest.mark.long
+
 SIZE, HEAD, BATCH = 23, 6, 5
 ADAPTIVE = {"adaptive_softmax": Adaptive(HEAD, 4)}
 EMBEDDED = {"input": "embedding", "embedding_size": 7, "dropout": 0.25}

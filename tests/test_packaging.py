@@ -25,6 +25,8 @@ from textgen.evaluation.metrics import LettersDivergence, every_metric
 from textgen.studies.study import Study, load_study
 from textgen.tokenizers.rare_words import Unk
 
+pytestmark = pytest.mark.fast
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = sorted(ROOT.glob("experiments/**/*.toml"))
 RESEARCH = ROOT / "experiments" / "research"

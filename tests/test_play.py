@@ -27,6 +27,8 @@ from textgen.core.settings import PARTS
 from textgen.interactive import server
 from textgen.interactive.models import MAX_MODELS, open_models
 
+pytestmark = pytest.mark.long
+
 ARMS = ("char", "word", "subword")
 TEXT = "The keeper watched the tide. The keeper "
 

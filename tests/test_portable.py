@@ -32,6 +32,8 @@ from textgen.tokenizers.spelling import MIN_TYPES_FOR_OWN_MODEL
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.words import Words
 
+pytestmark = pytest.mark.long
+
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='caught'</script>"
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
 TEXT = made_up(60, 99)[:1950] + " Quagmires by Ulthar's sea, unseasonable \u2014 ODD."

@@ -16,6 +16,8 @@ from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
 from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.words import Words
 
+pytestmark = pytest.mark.fast
+
 TEXT = (
     "The old man saw a dog and a house. Then the old man walked to the house and the dog saw a "
     "house near the old man. He was walking. She saw a man, and an old dog. He walked.\n\n"

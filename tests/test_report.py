@@ -18,6 +18,8 @@ from textgen.report.arms import descriptions
 from textgen.report.page import render_page
 from textgen.report.schema import Bits, ContrastRow, Effect, Passage, Report, SampleText
 
+pytestmark = pytest.mark.fast
+
 
 class Elements(HTMLParser):
     """The elements of a page, in ``rows`` of (tag, attributes); comments and the like are some."""

@@ -12,6 +12,8 @@ from textgen.core.terminal import visible
 from textgen.report.page import render_page
 from textgen.report.schema import Caution
 
+pytestmark = pytest.mark.long
+
 ARMS = {"char": 1.906, "subword": 1.8, "word": 1.707}
 
 

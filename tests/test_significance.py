@@ -9,6 +9,8 @@ import pytest
 from textgen.evaluation import significance
 from textgen.evaluation.significance import Difference, Needed, compare_arms, holm, verdict
 
+pytestmark = pytest.mark.fast
+
 by_document, what_would_tell = significance.by_document, significance.what_would_tell
 TALES = [1924, 3815, 9199, 12257, 13320, 14143, 14153, 15585, 20609, 90509, 150819]
 FEW = 2**11  # resamples: all subsets of the tales

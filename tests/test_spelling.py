@@ -19,6 +19,8 @@ from textgen.tokenizers.signatures import SIGNS, Backwards, Signature
 from textgen.tokenizers.spelling import Speller, WordCache, fit_characters, tuned_word_cache
 from textgen.tokenizers.words import Words
 
+pytestmark = [pytest.mark.fast, pytest.mark.long]
+
 EXAMPLES = {"A": Counter({"ab": 2, "abb": 1, "ba": 1}), "B": Counter({"bbb": 3, "a": 1})}
 VOCABULARY = ("aa", "aab", "b")
 # rare words of the document so far; None without a cache

@@ -15,6 +15,8 @@ from textgen.data.loading import corpus_warnings, load_corpus
 from textgen.data.splits import MIN_TEST_DOCUMENTS, customary_parts, divide
 from textgen.evaluation.significance import FEWEST
 
+pytestmark = pytest.mark.fast
+
 NOVEL = made_up(600, 5)
 BENCHMARK = {"ptb.train": 90, "ptb.valid": 20, "ptb.test": 20}
 TALES = {f"tale{i}": 20 + 3 * i for i in range(9)}

@@ -33,6 +33,8 @@ from textgen.studies import execution, workers
 from textgen.studies import study as studies
 from textgen.training.step import Step
 
+pytestmark = pytest.mark.long
+
 UPDATES = "[budget]\nupdates = 150\n"
 CONTRASTS = "".join(f'[[contrasts]]\nfirst = "{arm}"\nsecond = "char"\n' for arm in ("twin", "bad"))
 

@@ -28,6 +28,8 @@ from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace
 from textgen.tokenizers.words import Words
 
+pytestmark = pytest.mark.fast
+
 TEXT = (
     "The cat sat on the mat. The cat's mat -- a red one -- is Old. <NN> I said: 'no!'\n\n"
     "The dog sat on the old mat; the dog is red. Ærø, naïve: 日本語! \t\r\n\0"

@@ -44,6 +44,8 @@ from textgen.training.planning import Validation, characters_per_update, updates
 from textgen.training.preparation import prepare, subtract_preparation_time
 from textgen.training.step import Schedule, Step
 
+pytestmark = pytest.mark.long
+
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
 NEXT = NextToken(8)

@@ -18,6 +18,8 @@ from textgen.studies import trying
 from textgen.studies.execution import lock_study, overhead
 from textgen.studies.study import load_study
 
+pytestmark = pytest.mark.fast
+
 ENOUGH = fewest_documents(3)
 LINE = "The lantern kept the shore and the old harbour answered all the long night, said {}.\n"
 ESTONIAN = "Ja see oli nii, et keegi ei teadnud, kust tuul tuli ja kuhu ta läks, kuigi kuulsid. "

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from textgen.models.batches import NO_TARGET, Windows
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 
+pytestmark = pytest.mark.fast
+
 OBJECTIVES = [NextToken(4), Shifted(5, 5), Shifted(5, 2), EncoderDecoder(3, 4)]
 DOCUMENTS = [np.arange(1, n + 1, dtype=np.uint8) for n in (1, 9, 30, 4, 17)]
 

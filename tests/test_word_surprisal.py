@@ -32,6 +32,8 @@ from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words
 
+pytestmark = pytest.mark.long
+
 TRAINING = ["a ab  b abb a ab b\n\nbab a ab b. ab\na \n\n ab ba\n", "ab a. b\n\na ab  ab", "b a ab"]
 
 

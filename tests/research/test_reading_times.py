@@ -12,6 +12,8 @@ from conftest import ROOT, made_up
 sys.path.append(str(ROOT / "experiments" / "research" / "reading_times"))
 import reading_times as reading
 
+pytestmark = pytest.mark.fast
+
 EFFECTS = [4.0, 2.0, 0.0]  # milliseconds a bit, on the word and on the next two
 
 
