@@ -68,7 +68,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def test_a_reference_is_what_the_code_says(name):
     path = ROOT / "docs" / "reference" / f"{name}.md"
     page = reference.page(name)
-    assert path.read_text("utf-8").split() == page.split(), f"run: python tests/reference.py {name}"
+    assert path.read_text("utf-8").split() == page.split(), "it is not what the docstrings say"
 
 
 @pytest.mark.parametrize("name", GUIDES)
