@@ -11,6 +11,7 @@ from conftest import ROOT
 from links import check_files, check_links
 
 from textgen import cli
+from textgen.core.experiment import find_experiment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "experiments").glob("*.md")]
 PAGES += (ROOT / "experiments" / "benchmarks").glob("*.md")
@@ -80,3 +81,5 @@ def test_every_command_and_option_of_a_guide_exists(name):
                 parser = cli.Parser()
                 cli.COMMANDS[words[1]][0](parser)
                 parser.parse_args(words[2:])
+                if words[1] in ("run", "study", "tune") and "." not in words[2]:
+                    assert find_experiment(words[2]).is_file(), words[2]
