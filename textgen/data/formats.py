@@ -7,19 +7,26 @@ files or defines entities is refused by name.
 Does not handle: footnotes of Word documents; books under copy protection; the layout of tables.
 """
 
+import codecs
 import posixpath
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from textgen.core.errors import TextgenError
+from textgen.core.terminal import visible
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
 
 # What turns another file into one that is read.
 SOFFICE = "soffice --headless --convert-to docx {}"
+PDF = b"%PDF-"  # begins such a file, whatever its name says
 CONVERTERS = {".pdf": "pdftotext {}", **dict.fromkeys((".odt", ".doc", ".rtf"), SOFFICE)}
 MAX_BYTES, MAX_EXPANSION = 200_000_000, 200  # of a packed file: unpacked, and per packed byte
 SILENT = {"script", "style", "svg", "math", "template", "rt", "rp"}
@@ -46,20 +53,33 @@ def is_text(path: Path) -> bool:
     return path.suffix.lower() in (".txt", *READERS)
 
 
-def read_texts(path: Path) -> list[str]:
+def read_texts(path: Path, encoding: str = "auto") -> list[str]:
     """The texts of a file: one, or of an e-book its chapters.
+
+    Args:
+        path: the file.
+        encoding: of web pages and XML, a name that Python knows; ``"auto"`` if they say it
+            themselves.
 
     Raises:
         TextgenError: a file that is damaged, dangerous or without text; or the libraries that read
             it are not installed.
+        LookupError: no such encoding.
     """
+    suffix = path.suffix.lower()
+    if encoding != "auto":
+        codecs.lookup(encoding)
     try:
-        texts = READERS[path.suffix.lower()](path)
+        texts = [_page(path, encoding)] if suffix in PAGES else PACKED[suffix](path)
     except ImportError:
         hint = 'pip install ".[formats]", or save it as plain text'
         raise TextgenError(f"{path}: needs python-docx and lxml to be read", hint) from None
     except MemoryError:
         raise
+    except UnicodeDecodeError as error:
+        message = f"{path}: not {encoding} text: {error.reason} at byte {error.start}"
+        hint = "corpus.encoding is for all files: convert this one, or leave it out"
+        raise TextgenError(message, hint) from None
     except Exception as error:  # whatever the libraries meet in a damaged file
         message = f"{path}: cannot be read as {path.suffix}: {str(error) or 'it ends too early'}"
         raise TextgenError(message, "save the file again, or as plain text") from None
@@ -69,14 +89,30 @@ def read_texts(path: Path) -> list[str]:
 
 
 def check_known(path: Path) -> None:
-    """Refuse a file whose text another program has to take out first.
+    """Refuse a file whose text another program has to take out first, by the end of its name.
 
     Raises:
         TextgenError: the program is named.
     """
-    if converter := CONVERTERS.get(path.suffix.lower()):
-        hint = f"convert it first: {converter.format(path.name)}"
+    if hint := how_to_convert(path):
         raise TextgenError(f"{path}: {path.suffix} files are not read", hint)
+
+
+def check_content(path: Path, data: bytes) -> None:
+    """Refuse the same of a file that is called something else.
+
+    Raises:
+        TextgenError: the program is named.
+    """
+    if data.startswith(PDF):
+        hint = f"convert it first: pdftotext {path.name} TEXT.txt"
+        raise TextgenError(f"{path}: a PDF file, although its name ends otherwise", hint)
+
+
+def how_to_convert(path: Path) -> str:
+    """What to do with a file that is not read, by the end of its name; empty if it is not known."""
+    converter = CONVERTERS.get(path.suffix.lower())
+    return f"convert it first: {converter.format(path.name)}" if converter else ""
 
 
 def _docx(path: Path) -> list[str]:
@@ -95,26 +131,54 @@ def _docx(path: Path) -> list[str]:
 def _epub(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as archive:
         _check_size(archive)
-        rootfile = _xml(archive.read(CONTAINER)).find(".//{*}rootfile")
-        package = rootfile.get("full-path") if rootfile is not None else ""
-        book = _xml(archive.read(package))
+        rootfile = _xml(_entry(archive, CONTAINER)).find(".//{*}rootfile")
+        package = rootfile.get("full-path", "") if rootfile is not None else ""
+        book = _xml(_entry(archive, package))
         items = {item.get("id"): item for item in book.iterfind(".//{*}manifest/{*}item")}
-        chapters = list[str]()
+        chapters, missing = list[str](), list[str]()
         for reference in book.iterfind(".//{*}spine/{*}itemref"):
-            item = items[reference.get("idref")]
-            name = posixpath.join(posixpath.dirname(package), unquote(item.attrib["href"]))
-            if "nav" not in item.get("properties", "").split():
-                chapters.append(_text_of(_html_tree(archive.read(posixpath.normpath(name)))))
-        return chapters
+            identity = reference.get("idref", "")
+            item = items.get(identity)
+            address = item.get("href") if item is not None else None
+            if item is None or address is None:
+                missing.append(f"{identity!r} (no href)")
+                continue
+            name = posixpath.join(posixpath.dirname(package), unquote(address))
+            name = posixpath.normpath(name)
+            if "nav" in item.get("properties", "").split():
+                continue
+            if name in archive.namelist():
+                chapters.append(_text_of(_html_tree(archive.read(name))))
+            else:
+                missing.append(name)
+    if missing:
+        message = f"chapters are missing in the file: {', '.join(missing)}"
+        if not chapters:
+            raise ValueError(message)
+        print(visible(f"note: {path}: {message}; the others are read"), file=sys.stderr)
+    return chapters
 
 
-def _page(path: Path) -> list[str]:
-    tree = _xml if path.suffix.lower() == ".xml" else _html_tree
-    return [_text_of(tree(path.read_bytes()))]
+def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file that an e-book cannot be read without."""
+    if name not in archive.namelist():
+        raise ValueError(f"the e-book lacks its file {name!r}")
+    return archive.read(name)
 
 
-READERS: dict[str, Callable[[Path], list[str]]] = {".docx": _docx, ".epub": _epub}
-READERS |= dict.fromkeys((".xml", ".html", ".htm", ".xhtml"), _page)
+def _page(path: Path, encoding: str) -> str:
+    data = path.read_bytes()
+    stated = encoding != "auto"
+    if stated:
+        data = data.decode(encoding).encode("utf-8", "surrogatepass")
+    if path.suffix.lower() == ".xml":
+        return _text_of(_xml(data, stated))
+    return _text_of(_html_tree(data, stated))
+
+
+PACKED: dict[str, Callable[[Path], list[str]]] = {".docx": _docx, ".epub": _epub}
+PAGES = (".xml", ".html", ".htm", ".xhtml")
+READERS = (*PACKED, *PAGES)  # ends of names
 
 
 def _check_size(archive: zipfile.ZipFile) -> None:
@@ -124,10 +188,14 @@ def _check_size(archive: zipfile.ZipFile) -> None:
         raise ValueError(f"the file unpacks to {size:,} bytes")
 
 
-def _xml(data: bytes) -> Any:
+def _xml(data: bytes, is_utf8: bool = False) -> "_Element":
+    """The tree of XML, in the encoding that it states, or in UTF-8 whatever it states."""
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    encoding = "utf-8" if is_utf8 else None
+    parser = etree.XMLParser(
+        encoding=encoding, resolve_entities=False, no_network=True, load_dtd=False
+    )
     root = etree.fromstring(data, parser)
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
@@ -135,40 +203,66 @@ def _xml(data: bytes) -> Any:
     return root
 
 
-def _html_tree(data: bytes) -> Any:
+def _html_tree(data: bytes, is_utf8: bool = False) -> "_Element":
     from lxml import etree, html
 
     try:
-        return _xml(data)  # XHTML, where case and empty elements are as they are written
+        return _xml(data, is_utf8)  # XHTML, where case and empty elements are as they are written
     except etree.XMLSyntaxError:
         # a page that is not UTF-8 names its encoding
-        encoding = "utf-8" if data.decode("utf-8", "ignore").encode() == data else None
-        return html.document_fromstring(data, html.HTMLParser(encoding=encoding, huge_tree=True))
+        if not is_utf8:
+            is_utf8 = data.decode("utf-8", "ignore").encode() == data
+        parser = html.HTMLParser(encoding="utf-8" if is_utf8 else None, huge_tree=True)
+        return html.document_fromstring(data, parser)
 
 
-def _text_of(root: Any) -> str:
+def _text_of(root: "_Element") -> str:
     """The text of a tree, of a web page and of TEI that of its body: white space as one space, a
-    line for each paragraph."""
+    line for each paragraph and for each line of what is set as it is typed (``pre``)."""
+    body = {"html": "{*}body", "TEI": "{*}text"}.get(_name(root))
+    if body is not None and (found := root.find(body)) is not None:
+        root = found
+    pieces = list[str]()
+    # What is still to come, the next last: strings, and elements with whether they are set as they
+    # are typed. A page may be nested deeper than Python calls functions.
+    ahead: list[tuple[_Element, bool] | str] = [(root, False)]
+    while ahead:
+        item = ahead.pop()
+        if isinstance(item, str):
+            pieces.append(item)
+        else:
+            ahead.extend(reversed(_contents(*item)))
+    return _joined("".join(pieces).split("\n"))
+
+
+def _contents(element: "_Element", typed: bool) -> "list[tuple[_Element, bool] | str]":
+    """The strings and elements in an element in their order, with the line ends around it."""
     from lxml.etree import Entity
 
-    pieces = list[str]()
+    name = _name(element)
+    contents = list["tuple[_Element, bool] | str"]()
+    if name and name not in SILENT:
+        typed = typed or name == "pre"
+        clean = _one_space_a_line if typed else _one_space
+        contents.append(clean(element.text))
+        for child in element:
+            contents.append((child, typed))
+            if child.tag is Entity:  # of a DTD, not read
+                contents.append(clean(unescape(child.text or "")))
+            contents.append(clean(child.tail))
+    if name in BLOCKS:
+        return ["\n", *contents, "\n"]
+    return contents
 
-    def walk(element: Any) -> None:
-        tag = element.tag if isinstance(element.tag, str) else ""  # else a comment or the like
-        name = tag.rpartition("}")[2]
-        end = "\n" if name in BLOCKS else ""
-        pieces.append(end)
-        if name and name not in SILENT:
-            pieces.append(_one_space(element.text))
-            for child in element:
-                walk(child)
-                own = unescape(child.text) if child.tag is Entity else ""  # of a DTD, not read
-                pieces.append(_one_space(own + (child.tail or "")))
-        pieces.append(end)
 
-    body = {"html": "{*}body", "TEI": "{*}text"}.get(root.tag.rpartition("}")[2])
-    walk(root if body is None or (found := root.find(body)) is None else found)
-    return _joined("".join(pieces).split("\n"))
+def _name(element: "_Element") -> str:
+    """Without its namespace; empty for a comment or the like."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def _one_space_a_line(text: str | None) -> str:
+    lines = re.split(r"\r\n?|\n", text or "")
+    return "\n".join(map(_one_space, lines))
 
 
 def _one_space(text: str | None) -> str:
