@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import zipfile
+from collections import Counter
 
 import docx
 import pytest
@@ -17,10 +18,10 @@ from conftest import made_up, small_experiment
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.settings import CorpusOptions
+from textgen.data import documents
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia, prose, source
 from textgen.data.documents import (
     ARTICLE,
-    UNMARKED,
     Document,
     UnreadText,
     apply_edits,
@@ -28,7 +29,8 @@ from textgen.data.documents import (
     cut_text,
     read_text,
 )
-from textgen.data.loading import load_corpus, load_text
+from textgen.data.encodings import UNMARKED
+from textgen.data.loading import corpus_warnings, load_corpus, load_text
 
 pytestmark = pytest.mark.fast
 
@@ -133,11 +135,25 @@ def test_a_large_folder_is_the_same_corpus(monkeypatch, corpus_folder):
     monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
     unread = load_corpus(settings(**corpus, share=0.8, strip="lines"))
     assert unread.description == plain.description
-    for part, documents in plain.parts.items():
+    for part, read in plain.parts.items():
         contents = [d.content for d in unread.parts[part]]
         assert all(isinstance(content, UnreadText) for content in contents)
-        assert [content.read() for content in contents] == [d.text for d in documents]
-        assert not {*"tT"} & {*"".join(d.text for d in documents)}
+        assert [content.read() for content in contents] == [d.text for d in read]
+        assert not {*"tT"} & {*"".join(d.text for d in read)}
+
+
+@pytest.mark.parametrize("corpus", [{}, {"drop": "tT", "strip": "lines"}])
+def test_a_large_folder_is_decoded_once_before_the_training(monkeypatch, corpus_folder, corpus):
+    monkeypatch.setattr("textgen.data.documents.LARGE_BYTES", 0)
+    monkeypatch.setattr("textgen.data.documents.KEPT_CHARACTERS", 20)
+    experiment = settings(kind="folder", path=str(corpus_folder), **corpus)
+    read, decode = Counter(), documents.read_bytes
+    monkeypatch.setattr(documents, "read_bytes", lambda path: read.update([path]) or decode(path))
+    loaded = load_corpus(experiment)
+    assert loaded.description
+    assert corpus_warnings(experiment, loaded) is not None
+    assert set(read.values()) == {1}
+    assert len(read) == sum(map(len, loaded.parts.values()))
 
 
 def test_a_file_that_is_changed_while_it_is_read_again_is_refused(tmp_path, monkeypatch, capsys):
@@ -307,6 +323,7 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
 
 
 RUN = "<w:r><w:t>{}</w:t></w:r>"
+POEM = "One line\nand another\nno line\n"
 MARKED_UP = [  # as Word has it, last first
     '<w:p><w:r><w:t>a</w:t><w:br w:type="page"/><w:t>page</w:t></w:r></w:p>',
     f"<w:p><w:moveFrom>{RUN.format('away')}</w:moveFrom></w:p>",
@@ -376,6 +393,8 @@ def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch)
         ("tei.xml", f"{TEI}<p>In <title>Hamlet</title>.</p></text></TEI>", "I\nIn Hamlet.\n"),
         ("old.html", "<p>It\x92s\x85", "It’s…\n"),  # as browsers read Latin-1
         ("open.html", "<p><font>Text" * 300, "Text\n" * 300),
+        ("deep.html", "<div>" * 1500 + "<b>deep" + "</div>" * 1500 + "<p>x", "deep\nx\n"),
+        ("poem.html", "<pre>One <b>line\n  and</b> another\r\n</pre><p>no\nline", POEM),
     ],
 )  # fmt: skip
 def test_the_text_of_a_page_is_read_and_nothing_else(tmp_path, name, content, text):
@@ -399,6 +418,29 @@ def test_chapters_of_a_book_are_documents_in_the_order_of_its_spine(tmp_path):
     assert [d.name for d in left] == ["book.epub#2"]
 
 
+@pytest.mark.parametrize("gone", ["gone.xhtml", "../../etc/passwd"])
+def test_of_a_book_that_lacks_a_chapter_the_others_are_read_and_it_is_named(tmp_path, capsys, gone):
+    write_epub(tmp_path / "book.epub", first=gone)
+    (chapter,) = Folder(tmp_path).documents()
+    assert chapter.text == "It was\ndry.\n"
+    assert gone.rpartition("/")[2] in capsys.readouterr().err
+
+
+def test_a_page_is_read_in_the_encoding_that_is_stated(tmp_path):
+    russian = "<p>Я вас любил</p>"
+    for name, content in (
+        ("bare.html", russian),
+        ("wrong.html", f'<meta charset="latin-1">{russian}'),
+        ("a.xml", f"<text>{russian}</text>"),
+    ):
+        (tmp_path / name).write_bytes(content.encode("cp1251"))
+        assert read_text(tmp_path / name, "cp1251") == "Я вас любил\n"
+    with pytest.raises(TextgenError, match=r"wrong\.html: not utf-8"):
+        read_text(tmp_path / "wrong.html", "utf-8")
+    with pytest.raises(TextgenError, match=r"corpus\.encoding: 'klingon'"):
+        read_text(tmp_path / "wrong.html", "klingon")
+
+
 BARE = PACKAGE.replace("href", "of").format("x")
 
 
@@ -412,9 +454,7 @@ def write(content):
         ("bomb.xml", write(BOMB.encode()), "entities"),
         ("away.xml", write(AWAY), "entities"),
         ("zeros.epub", lambda path: write_epub(path, zeros=bytes(50_000_000)), "unpacks to"),
-        ("climb.epub", lambda path: write_epub(path, first="../../x"), "no item"),
-        ("climb2.epub", lambda path: write_epub(path, package="/etc/passwd"), "no item"),
-        ("gone.epub", lambda path: write_epub(path, first="gone.xhtml"), "gone.xhtml"),
+        ("climb.epub", lambda path: write_epub(path, package="/etc/passwd"), "lacks its file"),
         ("bare.epub", lambda path: write_epub(path, "bare.opf", **{"bare.opf": BARE}), "href"),
         ("half.docx", write(b"PK\x03\x04half"), "cannot be read as .docx"),
         ("bodiless.docx", bodiless_docx, "cannot be read as .docx"),

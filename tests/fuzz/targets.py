@@ -19,7 +19,8 @@ from textgen.core.experiment import load_experiment
 from textgen.core.settings import Split
 from textgen.core.validation import build
 from textgen.data.corpora import File
-from textgen.data.documents import BYTE_ORDER_MARKS, Document, read_text
+from textgen.data.documents import Document, read_text
+from textgen.data.encodings import BYTE_ORDER_MARKS
 from textgen.data.splits import divide
 from textgen.embeddings.vectors import File as VectorFile
 from textgen.runs.folder import write_experiment

@@ -8,37 +8,26 @@ of which takes some 500 bytes of memory.
 """
 
 import codecs
+import contextlib
 import hashlib
 import itertools
 import math
 import re
 import string
-import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from charset_normalizer import from_bytes
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import kind_of
 from textgen.core.settings import CorpusOptions
-from textgen.core.terminal import visible
-from textgen.data.formats import check_known, is_formatted, read_texts
+from textgen.data.encodings import Guesses, byte_order_mark, find_fault
+from textgen.data.formats import check_content, check_known, is_formatted, read_texts
 
 # The article's "alphanumerics and a few punctuation marks", 75 characters.
 ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
 UNEDITED = CorpusOptions()
-# Those of UTF-32 come first: one of UTF-16 begins them.
-BYTE_ORDER_MARKS = {
-    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
-    **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
-}
-# Encodings of two or four bytes a character, tried in this order where there is no such mark.
-UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-# Bytes behind the first that is not UTF-8 from which the encoding is guessed.
-GUESS_REACH = 1 << 19
+CORRECT_PATH = "correct the path"
 SURROGATE = re.compile("[\ud800-\udfff]")
 # Where a text is cut: behind a blank line, else a line end, else a space.
 CUT_MARKS = ("\n\n", "\n", " ")
@@ -48,37 +37,88 @@ CUT_REACH = 1 << 20
 LARGE_BYTES = 32_000_000
 # Characters of such a file that is a document, at most, and of what a longer one is cut into.
 MAX_UNCUT, LARGE_PIECE = 2_000_000, 250_000
+# Characters from inside a text that are kept where the text is not, to tell its language; of a text
+# that is not so many times as long, none: it is read again.
+KEPT_CHARACTERS, KEPT_SHARE = 6_000, 10
+
+
+class NotText(TextgenError):  # noqa: N818 - what was found
+    """Bytes that are not text in the encoding of a file."""
+
+
+def excerpt(text: str, characters: int) -> str:
+    """Characters from inside a text, where titles and licences are past."""
+    start = max(0, min(len(text) // 3, len(text) - characters))
+    return text[start : start + characters]
 
 
 @dataclass(frozen=True)
-class UnreadText:
-    """The text of a file, read whenever it is needed.
+class Facts:
+    """What is kept of a text that is not.
 
     Attributes:
-        path, encoding: the file, and what it is read as.
+        characters: how many it has.
+        is_blank: whether all of them are white space.
+        inside: KEPT_CHARACTERS from inside it; None where it is short.
+    """
+
+    characters: int
+    is_blank: bool
+    inside: str | None
+
+
+def find_facts(text: str) -> Facts:
+    is_long = len(text) >= KEPT_CHARACTERS * KEPT_SHARE
+    inside = excerpt(text, KEPT_CHARACTERS) if is_long else None
+    return Facts(len(text), is_blank(text), inside)
+
+
+@dataclass
+class UnreadText:
+    """The text of a file, read whenever it is needed. The text that was read last is kept until the
+    next is, and of every text that was read, some facts.
+
+    Attributes:
+        path: the file.
+        encoding: as for :func:`read_text`.
+        guesses: the encodings of files that do not say it.
         changed: when it was changed last, in nanoseconds.
         edits: applied when it is read.
     """
 
     path: Path
     encoding: str
+    guesses: Guesses = field(compare=False, repr=False)
     changed: int
     edits: CorpusOptions = UNEDITED
+    _facts: Facts | None = field(default=None, init=False, compare=False, repr=False)
 
     def read(self) -> str:
         """The text.
 
         Raises:
-            TextgenError: the file is no longer what it was.
+            TextgenError: the file is no longer what it was, or it is not text.
         """
+        global _last_read
         if not self.path.exists() or self.path.stat().st_mtime_ns != self.changed:
             message = f"{self.path}: the file was changed while it was in use"
             raise TextgenError(message, "repeat the command")
-        return edit(read_text(self.path, self.encoding), self.edits)
+        reader, text = _last_read
+        if reader is not self:
+            text = edit(_decode(self.path, self.encoding, self.guesses), self.edits)
+            self._facts = find_facts(text)
+            _last_read = self, text
+        return text
 
-    @cached_property
-    def characters(self) -> int:
-        return len(self.read())
+    @property
+    def facts(self) -> Facts:
+        """They take a reading if there has been none."""
+        if self._facts is None:
+            self._facts = find_facts(self.read())
+        return self._facts
+
+
+_last_read: tuple[UnreadText | None, str] = (None, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +135,24 @@ class Document:
     @property
     def characters(self) -> int:
         content = self.content
-        return len(content) if isinstance(content, str) else content.characters
+        return len(content) if isinstance(content, str) else content.facts.characters
+
+    @property
+    def is_blank(self) -> bool:
+        content = self.content
+        return is_blank(content) if isinstance(content, str) else content.facts.is_blank
+
+    def excerpt(self, characters: int) -> str:
+        """So many characters from inside the text, KEPT_CHARACTERS at most."""
+        content = self.content
+        if isinstance(content, str):
+            return excerpt(content, characters)
+        inside = content.facts.inside
+        return excerpt(content.read(), characters) if inside is None else inside[:characters]
+
+
+def is_blank(text: str) -> bool:
+    return not text or text.isspace()
 
 
 def count_characters(documents: Iterable[Document]) -> int:
@@ -138,7 +195,8 @@ def apply_edits(
     """
     if options.share is not None and documents:
         ends = list(itertools.accumulate(d.characters for d in documents))
-        documents = documents[: sum(end <= options.share * ends[-1] for end in ends)]
+        whole = sum(end <= options.share * ends[-1] for end in ends)
+        documents = documents[:whole]
         if not documents:
             message = f"corpus.share: {options.share:g} of the text holds no whole document"
             raise TextgenError(message, "take a larger share, or split.train_characters instead")
@@ -166,67 +224,76 @@ def read_text(path: Path, encoding: str = "auto") -> str:
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
-    return _decoded(path, encoding)[0]
+    return _decode(path, encoding, Guesses([path]))
 
 
-def _decoded(path: Path, encoding: str) -> tuple[str, str]:
-    """The text of a file, and the encoding that it was read as."""
+def _decode(path: Path, encoding: str, guesses: Guesses) -> str:
+    """The text of a file with LF as line ends; arguments and errors as for :func:`read_text`."""
     check_known(path)
-    if is_formatted(path) and kind_of(path) == "a file":
-        return "\n".join(read_texts(path)), encoding
-    data, name = read_bytes(path), encoding
-    if encoding == "auto":
-        marks = BYTE_ORDER_MARKS.items()
-        name = next((name for mark, name in marks if data.startswith(mark)), "utf-8")
     try:
-        utf8 = codecs.lookup(name).name == "utf-8"
-        if encoding == "auto" and utf8 and (nul := data.find(b"\0")) >= 0:
-            raise UnicodeDecodeError(name, data, nul, nul + 1, "half of a character of UTF-16?")
-        text = data.decode("utf-8-sig" if utf8 else name)  # with or without a mark
-    except UnicodeDecodeError as error:
-        bad = len(data) - len(error.object) + error.start
-        guess = _guess(data, bad) if encoding == "auto" else None
-        if guess is None:
-            message = f"{path}: not {name} text: byte {bad} is 0x{data[bad]:02x}"
-            hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give plain text only'
-            if b"\0" in data:
-                hint = "save the file as plain text, or state its encoding, e.g. utf-16-le"
-            raise TextgenError(message, hint) from None
-        note = f"note: {visible(str(path))} is read as {guess}; if wrong, state its encoding"
-        print(note, file=sys.stderr)
-        return _decoded(path, guess)
+        if is_formatted(path) and kind_of(path) == "a file":
+            return "\n".join(read_texts(path, encoding))
+        data = read_bytes(path)
+        check_content(path, data)
+        if encoding == "auto":
+            text = _decode_unstated(path, data, guesses)
+        else:
+            text = _decode_as(path, data, encoding)
     except (LookupError, ValueError):  # ValueError: a codec that refuses all text
         message = f"corpus.encoding: {encoding!r} is not an encoding of {path}"
         raise TextgenError(message, 'name one that Python knows, such as "cp1252"') from None
-    return text.replace("\r\n", "\n").replace("\r", "\n"), name
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _guess(data: bytes, bad: int) -> str | None:
-    """The likely encoding of what is not UTF-8 from its byte ``bad`` on; where there are NUL bytes,
-    one in which most bytes that may be spaces and line ends are."""
+def _decode_unstated(path: Path, data: bytes, guesses: Guesses) -> str:
+    if marked := byte_order_mark(data):
+        return _decode_as(path, data, marked)
+    if b"\0" not in data:
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("utf-8-sig")
+    if guess := guesses.encoding_of(path):
+        return _decode_as(path, data, guess)
+    raise _not_text(path, data, "utf-8", find_fault(data) or 0)
+
+
+def _decode_as(path: Path, data: bytes, encoding: str) -> str:
+    """The text of bytes, in UTF-8 with or without a byte-order mark."""
+    is_utf8 = codecs.lookup(encoding).name == "utf-8"
+    try:
+        return data.decode("utf-8-sig" if is_utf8 else encoding)
+    except UnicodeDecodeError as error:
+        without_mark = len(data) - len(error.object)
+        raise _not_text(path, data, encoding, without_mark + error.start) from None
+
+
+def _not_text(path: Path, data: bytes, encoding: str, fault: int) -> NotText:
+    hint = 'state the encoding, e.g. [corpus] encoding = "cp1252", or give plain text only'
     if b"\0" in data:
-        blank = (data.count(b" ") + data.count(b"\n")) / 2
-        texts = ((name, data.decode(name, "replace")) for name in UNMARKED)
-        return next((n for n, t in texts if t.count(" ") + t.count("\n") > blank), None)
-    start = max(data.rfind(b"\n", 0, bad) + 1, bad - GUESS_REACH)
-    best = from_bytes(data[start : bad + GUESS_REACH]).best()
-    damaged = bad - len(data[:bad].decode("utf-8", "ignore")) > 16  # no chance, so much UTF-8
-    return best.encoding if best and not damaged else None
+        hint = "save the file as plain text, or state its encoding, e.g. utf-16-le"
+    return NotText(f"{path}: not {encoding} text: byte {fault} is 0x{data[fault]:02x}", hint)
 
 
-def read_bytes(path: Path, hint: str = "correct the path") -> bytes:
+def read_bytes(path: Path, hint: str = CORRECT_PATH) -> bytes:
     """The content of a file of a corpus.
 
     Raises:
         TextgenError: it cannot be read.
     """
-    problem = kind_of(path)
+    check_file(path, hint)
     try:
-        if problem == "a file":
-            return path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        problem = error.strerror or str(error)
-    raise TextgenError(f"{path}: {problem}", hint)
+        raise TextgenError(f"{path}: {error.strerror or error}", hint) from None
+
+
+def check_file(path: Path, hint: str = CORRECT_PATH) -> None:
+    """Refuse a path that is no file's.
+
+    Raises:
+        TextgenError: with what it is.
+    """
+    if (kind := kind_of(path)) != "a file":
+        raise TextgenError(f"{path}: {kind}", hint)
 
 
 def check_sha256(path: Path, expected: str, hint: str) -> None:
@@ -290,32 +357,56 @@ def read_documents(
     Raises:
         TextgenError: a file that is not text.
     """
-    for name in filter(SURROGATE.search, files):
-        raise TextgenError(f"corpus.path: a file name that is not UTF-8: {name!r}", "rename it")
+    for name in files:
+        if SURROGATE.search(name):
+            message = f"corpus.path: a file name that is not UTF-8: {name!r}"
+            raise TextgenError(message, "rename it")
     large = sum(map(file_size, files.values())) > LARGE_BYTES
+    guesses = Guesses(files.values())
     documents = list[Document]()
     for name, path in files.items():
         if name in left_out:
             continue
         try:
-            if not pieces and path.suffix.lower() == ".epub":
-                documents += numbered(name, read_texts(path))
-                continue
-            (text, read_as), count = _decoded(path, encoding), pieces
+            if large and not pieces:
+                found = _read_large(name, path, encoding, guesses)
+            else:
+                found = _read_file(name, path, encoding, guesses, pieces)
+            if refused is not None:
+                count_characters(found)  # what is unread is read, and refused here
+        except NotText:
+            if refused is None:
+                raise
+            refused[name] = "not text"
         except TextgenError as error:
             if refused is None:
                 raise
-            damaged = f"{error.message.partition(': ')[2]}; {error.hint}"
-            refused[name] = damaged if is_formatted(path) else "not text"
-            continue
-        if large and not pieces and len(text) > MAX_UNCUT:
-            count = math.ceil(len(text) / LARGE_PIECE)
-        if count:
-            documents += numbered(name, cut_text(text, count))
+            refused[name] = f"{error.message.partition(': ')[2]}; {error.hint}"
         else:
-            unread = UnreadText(path, read_as, path.stat().st_mtime_ns)
-            documents.append(Document(name, unread if large else text))
+            documents += found
     return documents
+
+
+def _read_file(
+    name: str, path: Path, encoding: str, guesses: Guesses, pieces: int
+) -> list[Document]:
+    if not pieces and path.suffix.lower() == ".epub":
+        return numbered(name, read_texts(path))
+    text = _decode(path, encoding, guesses)
+    return numbered(name, cut_text(text, pieces)) if pieces else [Document(name, text)]
+
+
+def _read_large(name: str, path: Path, encoding: str, guesses: Guesses) -> list[Document]:
+    """The documents of a file of a large folder: a book's chapters, and pieces of a long text, in
+    memory, else the text of the file, unread."""
+    if path.suffix.lower() == ".epub":
+        return numbered(name, read_texts(path))
+    check_file(path)
+    unread = UnreadText(path, encoding, guesses, path.stat().st_mtime_ns)
+    may_be_long = is_formatted(path) or file_size(path) > MAX_UNCUT
+    if may_be_long and len(text := unread.read()) > MAX_UNCUT:
+        return numbered(name, cut_text(text, math.ceil(len(text) / LARGE_PIECE)))
+    return [Document(name, unread)]
 
 
 def file_size(path: Path) -> int:

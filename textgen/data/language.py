@@ -10,14 +10,18 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import regex
 
 from textgen.core.errors import TextgenError
-from textgen.data.documents import Document
+
+if TYPE_CHECKING:  # documents ask for languages to guess encodings
+    from py3langid.langid import LanguageIdentifier
+
+    from textgen.data.documents import Document
 
 # From a letter to the word's end as Unicode Standard Annex #29 has it: combining marks and inner
 # apostrophes belong to a word, underscores do not, digits do behind a letter. In scripts without
@@ -102,7 +106,7 @@ def word_list(code: str) -> str | None:
     return code if code in available_languages("small").keys() - {"ja", "ko", "zh"} else None
 
 
-def find_language(documents: Sequence[Document], stated: str | None = None) -> Language:
+def find_language(documents: Sequence["Document"], stated: str | None = None) -> Language:
     """The language of some documents.
 
     Args:
@@ -111,19 +115,13 @@ def find_language(documents: Sequence[Document], stated: str | None = None) -> L
     """
     step = max(1, len(documents) // SAMPLED_DOCUMENTS)
     sampled = documents[::step][:SAMPLED_DOCUMENTS]
-    text = "\n".join(_excerpt(d.text, SAMPLED_CHARACTERS) for d in sampled)
+    text = "\n".join(d.excerpt(SAMPLED_CHARACTERS) for d in sampled)
     if stated is not None:
         return Language(stated, main_script(text), stated=True)
     return detect_language(text)
 
 
-def _excerpt(text: str, characters: int) -> str:
-    """Characters from inside a text, where titles and licences are past."""
-    start = max(0, min(len(text) // 3, len(text) - characters))
-    return text[start : start + characters]
-
-
-def foreign_language(document: Document, detected: Language) -> Language | None:
+def foreign_language(document: "Document", detected: Language) -> Language | None:
     """The language of a document that is surely not in the language of the rest, else None. Of a
     short document nothing is sure.
 
@@ -131,7 +129,7 @@ def foreign_language(document: Document, detected: Language) -> Language | None:
         document: one of a corpus.
         detected: the language of that corpus.
     """
-    text = _excerpt(document.text, EXCERPT_CHARACTERS)
+    text = document.excerpt(EXCERPT_CHARACTERS)
     if sum(map(str.isalpha, text)) < MIN_LETTERS:
         return None
     language = detect_language(text, SURE)
@@ -157,8 +155,24 @@ def detect_language(text: str, least: float = LIKELY) -> Language:
     return Language(code if votes[code] >= least * len(text) else UNKNOWN, script)
 
 
+def likeliest_language(text: str) -> str:
+    """The code of the language that the classifier thinks likeliest, however unlikely it is."""
+    return _classifier().classify(text)[0]
+
+
+@lru_cache(maxsize=20_000)
+def chance_of(language: str, text: str) -> float:
+    """How likely a short text is in a language, from 0 to 1.
+
+    Args:
+        language: a code of :func:`likeliest_language`.
+        text: some words.
+    """
+    return dict(_classifier().rank(text))[language]
+
+
 @cache
-def _classifier() -> Any:
+def _classifier() -> "LanguageIdentifier":
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # takes half a second
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -130,16 +130,18 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     if warning and split != experiment.split:
         warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
     documents = apply_edits(documents, experiment.options, one_text)
+    # Of what is not kept in memory, this is the one reading before the training.
+    sha256 = corpus_hash(document for document in documents if not document.is_blank)
     division = splits.divide(documents, split, one_text)
     divided = division.train + division.validation + division.test
-    uncut = {id(d) for d in divided}
-    in_order = [d for d in documents if id(d) in uncut]
+    if {*map(id, divided)} != {id(d) for d in documents if not d.is_blank}:
+        sha256 = corpus_hash(divided)  # where documents were cut, the hash shows where
     return Corpus(
         **vars(splits.shorten(division, documents, split)),
         kind=table["kind"],
         origin=config.origin,
         licence=config.licence,
-        sha256=corpus_hash(in_order if len(in_order) == len(divided) else divided),
+        sha256=sha256,
         warning=warning,
         stated_language=experiment.language,
         left_out=getattr(config, "leave_out", ()),

@@ -73,8 +73,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         TextgenError: lists or names that do not divide them, a part without text, a divided group.
     """
     contiguous = settings.method == "contiguous"
-    documents = [d for d in documents if (contiguous and one_text) or not _is_blank(d)]
-    if all(map(_is_blank, documents)):
+    documents = [d for d in documents if (contiguous and one_text) or not d.is_blank]
+    if all(d.is_blank for d in documents):
         raise TextgenError("corpus: every document is empty or left out")
     assigned, how = assigned_parts(documents, settings)
     parts: Parts = {part: [] for part in PARTS}
@@ -102,7 +102,7 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             parts |= _by_hash(train, settings, shares)
         how += f"; {' and '.join(shares)} from the training text, " * bool(assigned) + drawn
     for part in PARTS:
-        if all(map(_is_blank, parts[part])):
+        if all(d.is_blank for d in parts[part]):
             of = f"{len(documents)} documents: {few([d.name for d in documents])}"
             message = f"split: no text for the {part} part among {of}"
             hint = "at least three documents or groups are needed; kind=file cuts a file into many"
@@ -118,10 +118,6 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
             raise TextgenError(message, "keep its documents whole, in one part, or drop the group")
     unit = "pieces" if one_text or settings.method == "blocks" else "documents"
     return Division(**parts, division=how, unit=unit, given=bool(assigned) and not settings.folds)
-
-
-def _is_blank(document: Document) -> bool:
-    return not document.text.strip()
 
 
 def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
