@@ -14,6 +14,7 @@ from conftest import made_up
 from textgen import cli
 from textgen.core import experiment as config
 from textgen.core import registry
+from textgen.core.cache import cache_folder
 from textgen.core.errors import TextgenError
 from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
@@ -271,7 +272,7 @@ KEYS = ["unigram", "character_ngram", "word_ngram", "ppmd", "xz"]
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "references"
+    return cache_folder() / "references"
 
 
 def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys):

@@ -1,3 +1,6 @@
+import copy
+import pickle
+import re
 import tomllib
 
 import pytest
@@ -5,7 +8,7 @@ import tomli_w
 from conftest import ROOT
 
 from textgen.core import experiment as config
-from textgen.core.errors import TextgenError
+from textgen.core.errors import RefusedText, TextgenError
 from textgen.models.backbones import LSTM
 
 pytestmark = pytest.mark.fast
@@ -41,6 +44,10 @@ def complaint(tmp_path, text, *overrides) -> str:
         ("tokenizer={kind='words',rare_words={size=3}}", ["rare_words", "cluster, drop, neigh"]),
         ("training.epochs=2", ["updates and epochs", "one of seconds, characters, updates"]),
         ("corpus.kind=folder", ["corpus.path"]),
+        ("corpus.shair=0.5", ["corpus.shair", "did you mean 'share'"]),
+        ("corpus.fallback={kind='file',pth='x'}", ["corpus.fallback.pth", "did you mean 'path'"]),
+        ("minimum_count=5", ["did you mean tokenizer.minimum_count?"]),
+        ("strip=lines", ["did you mean corpus.strip?"]),
         ("corpus.share=1.5", ["corpus.share", "less than 1, not 1.5"]),
         ("split.test='a.txt,b.txt'", ["split.test", "number or", "array", "not 'a.txt,b.txt'"]),
         *((f"name={name}", ["name: "]) for name in ("''", "'a\"b'", '"a\' #"', "ü", "a" * 101)),
@@ -51,6 +58,14 @@ def test_a_wrong_setting_is_named_with_what_would_do(tmp_path, setting, parts):
     message = complaint(tmp_path, text, *([setting] if text == BASE else []))
     assert all(part in message for part in parts), message
     assert str(tmp_path / "e.toml") in message or message.startswith("--set: ")
+
+
+@pytest.mark.parametrize("given", ["At night", "[At night, In fog]", "[]]"])
+def test_what_is_said_of_a_list_without_quotes_is_what_works(tmp_path, given):
+    message = complaint(tmp_path, BASE, f"sampling.prompts={given}")
+    (offered,) = re.findall("--set '(.*)' on a command line", message)
+    prompts = load(tmp_path, BASE, offered).sampling.prompts
+    assert prompts == tuple(part.strip() for part in given.strip("[]").split(","))
 
 
 def test_overrides_are_read_as_toml_and_the_last_budget_counts(tmp_path):
@@ -149,3 +164,9 @@ def test_any_table_with_a_kind_keeps_what_belongs_to_both(tmp_path, table, chang
     assert not {"source", "fallback"} & experiment.resolved["corpus"].keys()
     assert len(experiment.left_out) == bool(left_out)
     assert all(name in experiment.left_out[0] for name in left_out)
+
+
+@pytest.mark.parametrize("error", [TextgenError("a"), RefusedText("a", "b", place=(1, 3))])
+def test_an_error_can_be_copied_and_sent_to_another_process(error):
+    for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

@@ -186,19 +186,32 @@ def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):
         return cache.cached(tmp_path / name, lambda: made.append(name) or name)
 
     assert [use("old"), use("used")] == ["old", "used"]
-    killed, others = tmp_path / f"{cache.UNFINISHED}x" / "entry", tmp_path / "not ours"
-    killed.mkdir(parents=True)
-    others.mkdir()
+    killed = tmp_path / f"{cache.UNFINISHED}x"
+    (killed / "entry").mkdir(parents=True)
+    (killed / cache.UNFINISHED_MARK).touch()
+    foreign = [tmp_path / "empty", tmp_path / f"{cache.UNFINISHED}notes", tmp_path / "hashes"]
+    for path in foreign:
+        path.mkdir()
+    (foreign[2] / "sha256.json").write_text("{}")
     for path in tmp_path.iterdir():
         os.utime(path, (0, 0))
     assert [use("used"), use("new")] == ["used", "new"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "not ours", "used"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted(["new", "used", *(path.name for path in foreign)])
     assert made == ["old", "used", "new"]
+
+
+def test_a_folder_that_is_not_an_entry_is_neither_used_nor_removed(tmp_path):
+    (tmp_path / "entry").mkdir()
+    (tmp_path / "entry/letter.txt").write_text("mine")
+    with pytest.raises(TextgenError, match=r"entry: not an entry.*\n.*TEXTGEN_CACHE"):
+        cache.cached(tmp_path / "entry", list)
+    assert (tmp_path / "entry/letter.txt").read_text() == "mine"
 
 
 def test_where_the_cache_is_and_what_is_its_fault(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for variable, name in (("", "textgen"), (str(tmp_path / "own"), "own")):
+    for variable, name in (("", "textgen"), (str(tmp_path / "own"), "own/textgen")):
         monkeypatch.setenv("TEXTGEN_CACHE", variable)
         assert cache.cache_folder() == tmp_path / name
     with pytest.raises(FileNotFoundError):

@@ -26,8 +26,11 @@ from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, sha256_of
 from textgen.core.terminal import visible
 
-DATA_FILE, MAKING_FILE, CHECKSUMS = "data.json", "making.json", "sha256.json"
+DATA_FILE = "data.json"
+MAKING_FILE = "making.json"  # processor seconds of an entry and of those that it was made from
+CHECKSUMS = "textgen-sha256.json"  # also the mark of an entry: no folder without it is removed
 UNFINISHED = "textgen-new-"  # begins the name of a folder that is being written
+UNFINISHED_MARK = "textgen-unfinished"  # an empty file in such a folder
 MAX_UNUSED_SECONDS = 30 * 24 * 3600
 Content = TypeVar("Content")
 
@@ -57,8 +60,8 @@ class Stopwatch:
             self.making |= json.loads((folder / MAKING_FILE).read_text(encoding="utf-8"))
 
 
-_unread = Stopwatch(time.process_time)  # where nobody counts
-_stopwatch = ContextVar("_stopwatch", default=_unread)
+_uncounted = Stopwatch(time.process_time)  # runs where nobody counts
+_stopwatch = ContextVar("_stopwatch", default=_uncounted)
 
 
 @contextlib.contextmanager
@@ -71,10 +74,11 @@ def _paused() -> Iterator[None]:
 
 
 def cache_folder() -> Path:
-    """Where downloads and prepared data are kept: ``TEXTGEN_CACHE``, or the system's place for
-    caches."""
-    chosen = os.environ.get("TEXTGEN_CACHE")
-    return Path(chosen or platformdirs.user_cache_dir("textgen", appauthor=False))
+    """Where downloads and prepared data are kept: a folder ``textgen`` in ``TEXTGEN_CACHE``, or in
+    the system's place for caches."""
+    if chosen := os.environ.get("TEXTGEN_CACHE"):
+        return Path(chosen) / "textgen"
+    return Path(platformdirs.user_cache_dir("textgen", appauthor=False))
 
 
 def cached(folder: Path, compute: Callable[[], Any]) -> Any:
@@ -97,11 +101,11 @@ def cached_folder(
 
     Args:
         folder: where it is, under a name that depends on its content.
-        read: returns the content, or raises one of :data:`textgen.core.errors.UNREADABLE`.
+        read: returns the content, or raises one of :data:`textgen.core.files.UNREADABLE`.
         write: fills an empty folder.
 
     Raises:
-        TextgenError: the cache cannot be written.
+        TextgenError: the cache cannot be written, or something else stands in the entry's place.
     """
     if _is_intact(folder):
         with contextlib.suppress(*UNREADABLE):
@@ -111,20 +115,21 @@ def cached_folder(
                 os.utime(folder)
             return content
     if folder.exists():
+        if not (folder / CHECKSUMS).exists():
+            message = f"the cache: {folder}: not an entry that this version of textgen has written"
+            raise TextgenError(message, "move it away, or set TEXTGEN_CACHE to another folder")
         print(visible(f"note: {folder} is damaged and will be recomputed"), file=sys.stderr)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_unused(folder.parent)
         scratch_folder = tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED)
-        with scratch_folder as scratch, (own := Stopwatch(time.process_time)).counting():
+        with scratch_folder as scratch:
+            (Path(scratch) / UNFINISHED_MARK).touch()
             new = Path(scratch) / folder.name
-            new.mkdir()
-            write(new)
-            making = {**own.making, str(folder): own.clock() - own.start}
-            (new / MAKING_FILE).write_text(json.dumps(making), encoding="utf-8")
-            (new / CHECKSUMS).write_text(json.dumps(_file_hashes(new)), encoding="utf-8")
+            _fill(new, folder, write)
             if not _is_intact(folder):  # as it is if another run was faster
-                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    folder.rename(Path(scratch) / "damaged")
                 with contextlib.suppress(OSError):
                     new.rename(folder)
         content = read(folder)
@@ -138,13 +143,24 @@ def cached_folder(
         raise TextgenError(message, "set TEXTGEN_CACHE to another folder") from None
 
 
+def _fill(new: Path, folder: Path, write: Callable[[Path], object]) -> None:
+    """Write the entry that will stand at ``folder`` into the folder ``new``."""
+    new.mkdir()
+    watch = Stopwatch(time.process_time)
+    with watch.counting():
+        write(new)
+    making = {**watch.making, str(folder): watch.clock() - watch.start}
+    (new / MAKING_FILE).write_text(json.dumps(making), encoding="utf-8")
+    (new / CHECKSUMS).write_text(json.dumps(_file_hashes(new)), encoding="utf-8")
+
+
 @functools.cache  # once a process: some folders get an entry for every document
 def _remove_unused(folder: Path) -> None:
     """Remove entries that have not been used for long, and what processes that were killed left."""
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
-            ours = path.name.startswith(UNFINISHED) or (path / CHECKSUMS).exists()
-            if ours and time.time() - path.stat().st_mtime > MAX_UNUSED_SECONDS:
+            written_here = (path / CHECKSUMS).exists() or (path / UNFINISHED_MARK).exists()
+            if written_here and time.time() - path.stat().st_mtime > MAX_UNUSED_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
 
 

@@ -35,8 +35,9 @@ def _on_one_line(text: str) -> str:
 class RefusedText(TextgenError):  # noqa: N818 - a text that was given, not a fault of the program
     """A text that cannot be read; ``place`` is (start, end) of what is at fault, in characters."""
 
-    def __init__(self, message: str, hint: str | None = None, *, place: tuple[int, int]) -> None:
+    def __init__(self, message: str, hint: str | None, place: tuple[int, int]) -> None:
         super().__init__(message, hint)
+        self.args = message, hint, place  # what a copy is made from
         self.place = place
 
 

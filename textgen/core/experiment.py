@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from pydantic.json_schema import GenerateJsonSchema
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import kind_of
-from textgen.core.registry import DEFAULT_KINDS, POINTS, lookup, suggestion
+from textgen.core.registry import DEFAULT_KINDS, POINTS, lookup, plugin_table, suggestion
 from textgen.core.settings import (
     BUDGETS,
     PARTS,
@@ -151,14 +151,19 @@ def resolve_experiment(data: Table, where: str = "experiment") -> Experiment:
         hint = "run the whole study with: textgen study"
         raise TextgenError(f"{where}: this is a study, not an experiment", hint)
     if unknown := [key for key in data if key not in KEYS]:
-        hint = suggestion(unknown[0], KEYS)
-        raise TextgenError(f"{where}: {unknown[0]}: unknown setting", hint)
+        name = unknown[0]
+        if holders := _tables_with(name):
+            meant = " or ".join(f"{table}.{name}" for table in holders)
+            hint = f"settings stand in tables: did you mean {meant}?"
+        else:
+            hint = suggestion(name, KEYS)
+        raise TextgenError(f"{where}: {name}: unknown setting", hint)
     tables, options = {**DEFAULTS, **data}, dict[str, Any]()
+    names = [setting.name for setting in fields(CorpusOptions)]
     if isinstance(corpus := data.get("corpus"), Mapping):
-        names = {setting.name for setting in fields(CorpusOptions)}
         options = {name: corpus[name] for name in corpus if name in names}
         tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
-    experiment: Experiment = build(Experiment, tables, where)
+    experiment: Experiment = build(Experiment, tables, where, beside={"corpus": names})
     return replace(experiment, options=build(_Options, {"corpus": options}, where).corpus)
 
 
@@ -167,6 +172,22 @@ class _Options:
     """What any corpus table may hold beside the settings of its kind."""
 
     corpus: CorpusOptions
+
+
+def _tables_with(name: str) -> list[str]:
+    """The tables that have a setting of this name, whatever their kind."""
+    hints = get_type_hints(Experiment)
+    found = []
+    for table in TABLES:
+        if table in POINTS:
+            classes = [lookup(table, kind) for kind in plugin_table(table)]
+        else:
+            classes = [hints[table]]
+        if table == "corpus":
+            classes.append(CorpusOptions)
+        if any(name == setting.name for cls in classes for setting in fields(cls) if setting.init):
+            found.append(table)
+    return found
 
 
 def resolve_text(data: Table) -> Experiment:

@@ -89,5 +89,5 @@ def kind_and_settings(point: str, value: Any) -> tuple[str, dict[str, Any]]:
     table = {"kind": value} if isinstance(value, str) else value
     kind = table.get("kind", DEFAULT_KINDS.get(point)) if isinstance(table, Mapping) else None
     if not isinstance(kind, str):
-        raise TextgenError(f"{point}: no kind is named", suggestion("", plugin_table(point)))
+        raise TextgenError("no kind is named", suggestion("", plugin_table(point)))
     return kind, {name: table[name] for name in table if name != "kind"}

@@ -6,19 +6,20 @@ where a file leaves it out.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from textgen.core.errors import TextgenError
 from textgen.core.registry import POINTS, kind_and_settings, lookup, plugin_table, suggestion
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+UNKNOWN = "unexpected_keyword_argument"  # as pydantic calls it
+NOTHING_BESIDE: Mapping[str, Sequence[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,15 @@ class Plugin:
         """The plug-in that a value from TOML describes; its attribute ``kind`` is set.
 
         Raises:
-            ValidationError, TextgenError: no or an unknown kind, or wrong settings.
+            PydanticCustomError: no kind, an unknown one, or one that cannot be had here.
+            ValidationError: wrong settings.
         """
-        kind, settings = kind_and_settings(self.point, value)
-        plugin = validated(lookup(self.point, kind, f"{self.point}.kind"), settings)
+        try:
+            kind, settings = kind_and_settings(self.point, value)
+            plugin = validated(lookup(self.point, kind), settings)
+        except TextgenError as error:
+            details = {"message": error.message, "hint": error.hint}
+            raise PydanticCustomError("plug-in", "{message}", details) from None
         object.__setattr__(plugin, "kind", kind)
         return plugin
 
@@ -73,8 +79,20 @@ def validated(cls: Any, values: Any) -> Any:
     return adapter(cls).validate_json(json.dumps([values], default=str))[0]
 
 
-def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    """:func:`validated`, for users; ``where`` names the file or table in errors.
+def build(
+    cls: type[Any],
+    values: Mapping[str, Any],
+    where: str,
+    beside: Mapping[str, Sequence[str]] = NOTHING_BESIDE,
+) -> Any:
+    """:func:`validated`, for users.
+
+    Args:
+        cls: a frozen dataclass.
+        values: a table of TOML.
+        where: the file or table, for errors.
+        beside: settings that a table may hold although its dataclass lacks them, by the name of
+            the table; errors suggest them, too.
 
     Raises:
         TextgenError: what is wrong, with the full name of the setting.
@@ -82,54 +100,85 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
     try:
         return validated(cls, values)
     except ValidationError as error:
-        raise _settings_error(cls, error.errors(), values, where) from None
-    except TextgenError as error:
-        raise TextgenError(f"{where}: {error.message}", error.hint) from None
+        raise _settings_error(cls, error.errors(), values, where, beside) from None
 
 
-def _settings_error(cls: type[Any], errors: Sequence[Any], values: Any, where: str) -> TextgenError:
+def _settings_error(
+    cls: type[Any],
+    errors: Sequence[Any],
+    values: Any,
+    where: str,
+    beside: Mapping[str, Sequence[str]],
+) -> TextgenError:
     """pydantic's words for the setting at fault, with its full name: a misspelt name before the
     setting that is missing because of it; of a union what was wrong with each kind of value."""
-    unknown = "unexpected_keyword_argument"
-    first = min(errors, key=lambda error: (error["type"] != unknown, -len(error["loc"])))
-    path, kind, hint = _path(first, values), first["type"], None
+    first = min(errors, key=lambda error: (error["type"] != UNKNOWN, -len(error["loc"])))
+    path = _path(first, values)
     messages = [error["msg"] for error in errors if _path(error, values) == path]
     message = " or ".join(dict.fromkeys(messages)).removeprefix("Value error, ")
-    if kind == unknown:
-        message = "unknown setting"
-        known = _known(cls, path[:-1], values)
-        hint = suggestion(path[-1], known) if known else "this kind has no settings"
-    elif kind == "missing" and path[-1] in POINTS:
-        hint = suggestion("", plugin_table(path[-1]))
-    elif kind == "json_invalid":
-        message = "text that is not valid Unicode"
-    elif kind not in ("missing", "value_error"):
-        message += f", not {first['input']!r}"
-        if kind == "tuple_type":
-            hint = f"a list is written in brackets, e.g. [{first['input']}]"
     place = ".".join(str(part + 1) if isinstance(part, int) else part for part in path)
+    hint = None
+    match first["type"]:
+        case "unexpected_keyword_argument":
+            message = "unknown setting"
+            table = ".".join(map(str, path[:-1]))
+            known = [*_known(cls, path[:-1], values), *beside.get(table, ())]
+            hint = suggestion(str(path[-1]), known) if known else "this kind has no settings"
+        case "plug-in":
+            message, hint = first["ctx"]["message"], first["ctx"]["hint"]
+        case "missing":
+            if path[-1] in POINTS:
+                hint = suggestion("", plugin_table(str(path[-1])))
+        case "json_invalid":
+            message = "text that is not valid Unicode"
+        case "value_error":
+            pass
+        case "tuple_type":
+            message += f", not {first['input']!r}"
+            example = _as_list(first["input"])
+            hint = f"{path[-1]} = {example} in a file, --set '{place}={example}' on a command line"
+        case _:
+            message += f", not {first['input']!r}"
     return TextgenError(": ".join(filter(None, (where, place, message))), hint)
 
 
-def _path(error: Any, values: Any) -> list[Any]:
+def _as_list(value: Any) -> str:
+    """A value as the only one of a list of TOML; of text without quotes, what was meant to be
+    one."""
+    if isinstance(value, str):
+        items = [item.strip() for item in value.strip("[]").split(",")]
+        return json.dumps([item for item in items if item] or [""], ensure_ascii=False)
+    return json.dumps([value], ensure_ascii=False)
+
+
+def _path(error: Any, values: Any) -> list[str | int]:
     """Where in nested data an error is: pydantic's location without the branches of unions."""
-    path = []
+    path: list[str | int] = []
     for part in error["loc"][1:]:
-        with suppress(LookupError, TypeError):
-            values = {}[part] if isinstance(values, str) else values[part]
+        if isinstance(values, Mapping):
+            found = part in values
+        else:
+            found = isinstance(values, list) and isinstance(part, int) and part < len(values)
+        if found:
+            values = values[part]
             path.append(part)
-    return [*path, error["loc"][-1]] if error["type"] == "missing" else path
+    if error["type"] == "missing":
+        path.append(error["loc"][-1])
+    return path
 
 
-def _known(cls: Any, path: Sequence[Any], values: Any) -> list[str]:
+def _known(cls: Any, path: Sequence[str | int], values: Any) -> list[str]:
     """The settings of the table at a path in nested data."""
     for part in path:
         values = values[part]
-        if part in POINTS:
-            cls = lookup(part, kind_and_settings(part, values)[0])
-        else:
-            hint = get_type_hints(cls).get(str(part))
-            cls = next(filter(is_dataclass, (hint, *get_args(hint))), cls)
+        hint = get_type_hints(cls, include_extras=True).get(str(part))
+        plugins = [each for each in get_args(hint) if isinstance(each, Plugin)]
+        tables = [each for each in (hint, *get_args(hint)) if is_dataclass(each)]
+        if plugins:
+            point = plugins[0].point
+            cls = lookup(point, kind_and_settings(point, values)[0])
+        elif tables:
+            cls = tables[0]
     return [field.name for field in fields(cls) if field.init]
 
 

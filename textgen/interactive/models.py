@@ -102,7 +102,7 @@ class PlayModel:
             raise TextgenError(f"{self.name} has no such part: {PART_LABELS.get(part, part)}")
         if (excess := len(text) - MAX_PROMPT_CHARACTERS) > 0:
             message = f"{len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are continued"
-            raise RefusedText(message, place=(0, excess))
+            raise RefusedText(message, None, place=(0, excess))
         return encode_prompt(self.run.tokenizer, text, "the text").tolist()
 
     def _read(self, tokens: list[int], part: str) -> Stepper:
@@ -138,5 +138,5 @@ class PlayModel:
         number, most = len(text), MAX_PRICED_CHARACTERS
         if not 0 < number <= most:
             message = f"{number:,} characters; 1 to {most:,} can be scored"
-            raise RefusedText(message, place=(min(number, most), number))
+            raise RefusedText(message, None, place=(min(number, most), number))
         return self.run.score(text)
