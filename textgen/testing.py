@@ -22,7 +22,15 @@ import numpy as np
 from textgen.auditing.checks import AWKWARD_TEXTS
 from textgen.core.registry import POINTS, suggestion
 from textgen.evaluation.metrics import Human, Sample
-from textgen.tokenizers.base import FILL, DocumentCounts, EncodedDocument, follow, walk
+from textgen.tokenizers.base import (
+    FILL,
+    Choice,
+    DocumentCounts,
+    EncodedDocument,
+    follow,
+    take_known,
+    walk,
+)
 from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.words import Words
 
@@ -115,12 +123,12 @@ def _check_choices(tokenizer: Any, encoded: EncodedDocument, text: str, cached: 
     give it back."""
     costs = [0.0]
 
-    def take_known(choice: Any) -> int:
+    def charge(choice: Choice) -> int:
         if choice.probabilities is not None:
-            costs.append(-math.log2(choice.probabilities()[choice.known]))
-        return int(choice.known)
+            costs.append(choice.known_bits())
+        return take_known(choice)
 
-    document = follow(walk(tokenizer, encoded, DocumentCounts() if cached else None), take_known)
+    document = follow(walk(tokenizer, encoded, DocumentCounts() if cached else None), charge)
     require(tokenizer.decode(document) == text, f"{text!r}: its choices lead to another text")
     cost = sum(costs)
     bits = encoded.remembered_bits if cached else encoded.spelling_bits

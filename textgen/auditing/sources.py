@@ -22,10 +22,11 @@ from textgen.runs.finished import check_folder, load_run
 from textgen.runs.folder import CHECKED
 from textgen.tokenizers.base import (
     Choice,
+    Choices,
     DocumentCounts,
     EncodedDocument,
-    Steps,
     follow,
+    take_known,
     walk,
 )
 
@@ -137,7 +138,7 @@ class RunModel:
             raise RuntimeError("start() comes first")
         return self._stepper
 
-    def _choices(self, document: EncodedDocument | None = None) -> Steps:
+    def _choices(self, document: EncodedDocument | None = None) -> Choices[EncodedDocument]:
         earlier = None if self._model.cache is None else DocumentCounts()
         return walk(self._tokenizer, document, earlier)
 
@@ -148,14 +149,11 @@ class RunModel:
     def encode(self, text: str) -> list[int]:
         tokens = list[int]()
 
-        def take_known(choice: Choice) -> int:
-            known = choice.known
-            if known is None:
-                raise RuntimeError("a choice of a known document is not known")
-            tokens.append(self._first(choice) + known)
-            return known
+        def read(choice: Choice) -> int:
+            tokens.append(self._first(choice) + take_known(choice))
+            return take_known(choice)
 
-        follow(self._choices(self._tokenizer.encode(text)), take_known)
+        follow(self._choices(self._tokenizer.encode(text)), read)
         return tokens[:-1]  # without the end
 
     def decode(self, tokens: Sequence[int]) -> str:

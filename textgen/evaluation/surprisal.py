@@ -36,7 +36,14 @@ from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scores import DocumentBits
-from textgen.tokenizers.base import Choice, DocumentCounts, EncodedDocument, follow, walk
+from textgen.tokenizers.base import (
+    Choice,
+    DocumentCounts,
+    EncodedDocument,
+    follow,
+    take_known,
+    walk,
+)
 from textgen.tokenizers.borders import WHITE, Borders, Openings
 
 WORD = re.compile(f"[^{WHITE}]+")
@@ -189,9 +196,9 @@ def _chances(
         ways = ((*read(first), weights) for first, weights in openings.items())
         return float(np.log2(sum(c[part] * (w @ s.probabilities(part)) for c, s, w in ways)))
 
-    def read(choice: Choice) -> int | None:
+    def read(choice: Choice) -> int:
         if choice.probabilities is not None:
-            return choice.known
+            return take_known(choice)
         place, readings = next(coming), Readings({(): (dict.fromkeys(model.parts, 1.0), stepper)})
         for part, (border, word, entropy) in found.items():
             if place in behind:
@@ -203,7 +210,7 @@ def _chances(
                 entropy[place] = -float(chances @ np.log2(chances))
         if choice.known:
             stepper.append(choice.known)
-        return choice.known
+        return take_known(choice)
 
     follow(walk(model.tokenizer, encoded, earlier), read)
     return found

@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,13 @@ UNSEEN = "\ufffd"
 # text with the distribution that is scored.
 FILL = ("scored", "pool", "mark")
 MEASURED_TEXTS = 50
+# What a token leaves open: a string; of a gap in which words are missing, a tuple of these.
+Surface: TypeAlias = str | tuple[str, ...]
+
+
+def text_of(surface: Surface) -> str:
+    """A surface form as it stands in the text."""
+    return "".join(surface)
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,7 @@ class EncodedDocument:
 
     Attributes:
         tokens: (n,) unsigned integers, the token ids, without boundaries.
-        surfaces: the surface form of each placeholder, in order of occurrence: a string; of a gap
-            in which words are missing, a tuple of these.
+        surfaces: the surface form of each placeholder, in order of occurrence.
         characters: length of the text in characters.
         pieces: number of pieces.
         replaced: number of pieces that were replaced by something else, or left out.
@@ -65,7 +71,7 @@ class EncodedDocument:
     """
 
     tokens: np.ndarray
-    surfaces: tuple[Any, ...] = ()
+    surfaces: tuple[Surface, ...] = ()
     characters: int = 0
     pieces: int = 0
     replaced: int = 0
@@ -125,59 +131,98 @@ class Choice(NamedTuple):
     probabilities: Callable[[], np.ndarray] | None
     known: int | None
 
+    def known_bits(self) -> float:
+        """−log2 P of what a known document chooses; of a choice with probabilities."""
+        assert self.probabilities is not None
+        return -math.log2(self.probabilities()[self.known])
+
+
+class WordSpeller(Protocol):
+    """What spells words: :class:`textgen.tokenizers.spelling.Speller`."""
+
+    def document_bits(self, words: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+        """−log2 P of each rare word of a document, given with its class: alone, and with a cache of
+        those before it; (n,) float64 each."""
+
+    def fill(self, name: str, filling: "Filling") -> str:
+        """A word that fills a placeholder of a class."""
+
+    def choices(
+        self, name: str, known: str | None, earlier: DocumentCounts | None
+    ) -> "Choices[str]":
+        """A word of a class by its characters; it is added to what came earlier, if that is
+        given."""
+
 
 class Word(NamedTuple):
     """A word that a spelling model spells: a step of many choices, made all at once.
 
     Attributes:
-        speller: a :class:`textgen.tokenizers.spelling.Speller`.
+        speller: the spelling model.
         name: of the word's class.
         mark: how it is written where it is only marked.
         known: the word of a known document; None if no document is known.
     """
 
-    speller: Any
+    speller: WordSpeller
     name: str
     mark: str
     known: str | None
 
 
-# yields choices, each of which may be a word, is sent what was chosen, and returns what they lead
-# to, such as a surface form
-Steps = Generator[Any, Any, Any]
-# from a surface form, or None where it is not known, to the steps that lead to it
-StepsOf = Callable[[Any], Steps]
+# The number of a choice, or a word.
+Chosen: TypeAlias = int | str
+Step = TypeVar("Step")
+Result = TypeVar("Result")
+# Generators of steps: they are sent what was chosen, and return what this leads to, such as a
+# surface form. Of the second kind every step is a choice.
+Steps: TypeAlias = Generator[Choice | Word, Chosen, Result]
+Choices: TypeAlias = Generator[Choice, Chosen, Result]
+# From a surface form, or None where it is not known, to the steps that lead to it; these return it
+# as it stands in the text.
+StepsOf: TypeAlias = Callable[[Surface | None], Steps[str]]
 
 
-def chance(yes: float, known: bool | None) -> Steps:
+def one_of(probabilities: Callable[[], np.ndarray] | None, known: int | None) -> Choices[int]:
+    """A single step, a :class:`Choice`: the number that is chosen."""
+    return int((yield Choice(probabilities, known)))
+
+
+def chance(yes: float, known: bool | None) -> Choices[bool]:
     """Yes or no, with P(yes)."""
     number = None if known is None else int(not known)
-    return not (yield Choice(lambda: np.array([yes, 1 - yes]), number))
+    return (yield from one_of(lambda: np.array([yes, 1 - yes]), number)) == 0
 
 
-def unseen_character(known: str | None) -> Steps:
+def unseen_character(known: Surface | None) -> Choices[str]:
     """A character that the training text did not hold, by its code point."""
     point = 0
     for size, weight in CODE_POINT_CHOICES:
-        number = None if known is None else ord(known) // weight % size
-        point += weight * (yield Choice(partial(np.full, size, 1 / size), number))
+        number = None if known is None else ord(text_of(known)) // weight % size
+        point += weight * (yield from one_of(partial(np.full, size, 1 / size), number))
     return chr(point)
 
 
-def spelled(speller: Any, name: str, mark: str, known: str | None) -> Steps:
-    """A word of a class, as :class:`Word` has it."""
-    return (yield Word(speller, name, mark, known))
+def spelled(speller: WordSpeller, name: str, mark: str, known: Surface | None) -> Steps[str]:
+    """A single step, a :class:`Word` of a class: the word that is chosen."""
+    return str((yield Word(speller, name, mark, None if known is None else text_of(known))))
 
 
-def follow(steps: Steps, choose: Callable[[Any], Any]) -> Any:
+def follow(steps: Generator[Step, Chosen, Result], choose: Callable[[Step], Chosen]) -> Result:
     """What steps lead to, where ``choose`` makes every choice."""
-    chosen = None
+    chosen: Any = None  # begins a generator
     while True:
         try:
             step = steps.send(chosen)
         except StopIteration as end:
             return end.value
         chosen = choose(step)
+
+
+def take_known(choice: Choice) -> int:
+    """What a known document chooses."""
+    assert choice.known is not None
+    return choice.known
 
 
 class Filling(NamedTuple):
@@ -195,7 +240,7 @@ class Filling(NamedTuple):
     earlier: DocumentCounts | None = None
     temperature: float = 1.0
 
-    def draw(self, step: Choice | Word) -> Any:
+    def draw(self, step: Choice | Word) -> Chosen:
         """What is chosen at random."""
         if isinstance(step, Word):
             return step.mark if self.fill == "mark" else step.speller.fill(step.name, self)
@@ -205,26 +250,29 @@ class Filling(NamedTuple):
         return self.random.choices(range(len(powers)), powers.tolist())[0]
 
 
-def surface_bits(opened: Iterable[StepsOf], surfaces: Sequence[Any]) -> np.ndarray:
+def surface_bits(opened: Iterable[StepsOf], surfaces: Sequence[Surface]) -> np.ndarray:
     """−log2 P of each known surface form of a document: alone, and with a cache of the words
     before it; (2, n) float64."""
-    bits, words = list[float](), defaultdict[Any, list[tuple[int, Word]]](list)
+    bits = list[float]()
+    words = defaultdict[WordSpeller, list[tuple[str, str]]](list)
+    places = defaultdict[WordSpeller, list[int]](list)
 
-    def charge(step: Any) -> Any:
-        if isinstance(step, Word):  # all words of a speller at once are faster
-            words[step.speller].append((len(bits) - 1, step))
-        else:
-            bits[-1] -= math.log2(step.probabilities()[step.known])
+    def charge(step: Choice | Word) -> Chosen:
+        if isinstance(step, Choice):
+            bits[-1] += step.known_bits()
+            return take_known(step)
+        assert step.known is not None
+        words[step.speller].append((step.known, step.name))  # all at once are faster
+        places[step.speller].append(len(bits) - 1)
         return step.known
 
     for steps_of, surface in zip(opened, surfaces, strict=True):
         bits.append(0.0)
         follow(steps_of(surface), charge)
     both = np.array([bits, bits])
-    for speller, pairs in words.items():
-        places, steps = zip(*pairs, strict=True)
-        costs = speller.document_bits([(word.known, word.name) for word in steps])
-        np.add.at(both.T, list(places), np.transpose(costs))
+    for speller in words:
+        for row, costs in zip(both, speller.document_bits(words[speller]), strict=True):
+            np.add.at(row, places[speller], costs)
     return both
 
 
@@ -379,12 +427,15 @@ class TokenizerConfig(Protocol):
         """The fitted tokenizer from its ``state()``."""
 
 
-def with_characters_per_token(tokenizer: Any, texts: Sequence[str]) -> Any:
+Fitted = TypeVar("Fitted", bound=Tokenizer)
+
+
+def with_characters_per_token(tokenizer: Fitted, texts: Sequence[str]) -> Fitted:
     """A fitted tokenizer, a dataclass, that knows its characters per token in the first texts."""
     texts = texts[:MEASURED_TEXTS]
     tokens = sum(len(tokenizer.encode(text, training=True).tokens) for text in texts)
     pace = sum(map(len, texts)) / tokens if tokens else 1.0
-    return replace(tokenizer, characters_per_token=pace)
+    return replace(tokenizer, characters_per_token=pace)  # type: ignore[type-var]
 
 
 class Span(NamedTuple):
@@ -392,7 +443,7 @@ class Span(NamedTuple):
     token's own text begins and ends."""
 
     token: int
-    surface: Any
+    surface: Surface | None
     start: int
     end: int
 
@@ -461,13 +512,13 @@ class PlaceholderTokenizer(Tokenizer):
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces, writer = iter(encoded.surfaces), self.writer()
         for token, steps_of in self.steps_at(encoded.tokens.tolist()):
-            writer.write(token, "".join(next(surfaces)) if steps_of else None)
+            writer.write(token, text_of(next(surfaces)) if steps_of else None)
         return writer.rendered().text
 
     def written(self, tokens: np.ndarray, before: str, filling: Filling) -> Rendered:
         before = before.removesuffix(" ")  # the next token brings its own
         if filling.earlier is not None:
-            follow(walk(self, self.encode(before), filling.earlier), lambda choice: choice.known)
+            follow(walk(self, self.encode(before), filling.earlier), take_known)
         writer = self.writer(before, filling.fill)
         for token, steps_of in self.steps_at(tokens.tolist()):
             surface = None
@@ -480,7 +531,7 @@ class PlaceholderTokenizer(Tokenizer):
 
 def walk(
     tokenizer: Tokenizer, document: EncodedDocument | None, earlier: DocumentCounts | None
-) -> Steps:
+) -> Choices[EncodedDocument]:
     """All choices of a document, the last of which is the boundary at its end.
 
     Args:
@@ -496,16 +547,17 @@ def walk(
     known_surfaces = iter(() if document is None else document.surfaces)
     while True:
         if (steps_of := tokenizer.surface_steps(tokens)) is not None:
-            surfaces.append((yield from _choices(steps_of(next(known_surfaces, None)), earlier)))
-        token = yield Choice(None, None if path is None else path[len(tokens)])
+            surface = yield from _choices(steps_of(next(known_surfaces, None)), earlier)
+            surfaces.append(surface)
+        token = yield from one_of(None, None if path is None else path[len(tokens)])
         if token == BOUNDARY:
             return EncodedDocument(np.array(tokens, dtype=np.int64), tuple(surfaces))
         tokens.append(token)
 
 
-def _choices(steps: Steps, earlier: DocumentCounts | None) -> Steps:
+def _choices(steps: Steps[Result], earlier: DocumentCounts | None) -> Choices[Result]:
     """The steps of a surface form, every word by its choices."""
-    chosen: Any = None
+    chosen: Any = None  # begins a generator
     while True:
         try:
             step = steps.send(chosen)

@@ -60,7 +60,7 @@ class CharacterTokenizer(Tokenizer):
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
         return "".join(
-            next(surfaces) if token == ESCAPE else self.alphabet[token - RESERVED]
+            base.text_of(next(surfaces)) if token == ESCAPE else self.alphabet[token - RESERVED]
             for token in encoded.tokens.tolist()
         )
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
-from textgen.tokenizers.base import Steps, StepsOf, chance, spelled
+from textgen.tokenizers.base import Steps, StepsOf, Surface, chance, spelled
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, UPPER
 from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
 from textgen.tokenizers.segmentation import LETTERS
@@ -141,7 +141,7 @@ class Neighbour(VectorPolicy):
         literal = self._literal(tokens)
         return None if literal is None else partial(self._chosen, literal)
 
-    def _chosen(self, literal: str, known: str | None) -> Steps:
+    def _chosen(self, literal: str, known: Surface | None) -> Steps[str]:
         stands_in = None if known is None else known != literal
         if not (yield from chance(self.learnt["chances"][literal], stands_in)):
             return literal

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from textgen.core.tokens import BOUNDARY, ESCAPE
-from textgen.tokenizers.base import Span, Steps, StepsOf, chance, spelled
+from textgen.tokenizers.base import Span, Steps, StepsOf, Surface, chance, spelled, text_of
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.casing import FIRST_OWN, JOIN
 from textgen.tokenizers.spelling import Speller, fit_speller
@@ -324,8 +324,8 @@ class Drop(ClassPolicy):
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
         missing, end = list[str](), sum(map(len, pieces))
         for span in (*super().spans(pieces, rare), Span(BOUNDARY, None, end, end)):
-            if span.token == ESCAPE:
-                missing.append(span.surface)
+            if span.surface is not None:
+                missing.append(text_of(span.surface))
             else:
                 yield span._replace(surface=tuple(missing))
                 missing = []
@@ -341,7 +341,7 @@ class Drop(ClassPolicy):
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf:
         return self._gap
 
-    def _gap(self, known: Sequence[str] | None) -> Steps:
+    def _gap(self, known: Surface | None) -> Steps[str]:
         """The words that are missing in a gap; what is not charged for is not described."""
         missing, gap = None if known is None else list(known), ""
         while self.charged:

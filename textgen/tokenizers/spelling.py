@@ -394,7 +394,9 @@ class Speller:
         self.remember(word, name, filling.earlier)
         return word
 
-    def choices(self, name: str, known: str | None, earlier: DocumentCounts | None) -> base.Steps:
+    def choices(
+        self, name: str, known: str | None, earlier: DocumentCounts | None
+    ) -> base.Choices[str]:
         """A word of a class, one character after another and then the end: 0 is the end, 1 a
         character never seen. It becomes a part of what came earlier, if that is given."""
         spelling, known = "", None if known is None else self.form.spelling(known)
@@ -407,7 +409,7 @@ class Speller:
             if known is not None:
                 letter = known[len(spelling) : len(spelling) + 1]
                 number = max(self.alphabet.find(letter) + 2, 1) if letter else 0
-            if not (chosen := (yield base.Choice(probabilities, number))):
+            if not (chosen := (yield from base.one_of(probabilities, number))):
                 break
             seen = chosen > 1
             spelling += self.alphabet[chosen - 2] if seen else (yield from unseen_character(letter))

@@ -108,7 +108,8 @@ class SubwordTokenizer(Tokenizer):
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
         known = [part[part >= RESERVED].astype(np.int64) - RESERVED for part in parts]
         first, *rest = self._texts([numbers.tolist() for numbers in known])
-        return first + "".join(chain(*zip(encoded.surfaces, rest, strict=True)))
+        unseen = map(base.text_of, encoded.surfaces)
+        return first + "".join(chain(*zip(unseen, rest, strict=True)))
 
     def _texts(self, numbers: list[list[int]]) -> list[str]:
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""

@@ -18,7 +18,7 @@ vocabulary is that of the sample.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -49,11 +49,9 @@ class Whitespace:
         fitted = WhitespaceTokenizer(words, usual, "".join(sorted(set(alphabet).union(*texts))))
         training, held_out = ([list(fitted.spans(text)) for text in p] for p in (texts, tuning))
         for token, name in CLASSES.items():
-            hidden = (
-                [[(s.surface, name) for s in spans if s.token == token] for spans in part]
-                for part in (training, held_out)
-            )
-            speller = fit_speller(*hidden, **fitted.spelling_settings(token))
+            examples = [hidden_behind(token, spans) for spans in training]
+            tuning_words = [hidden_behind(token, spans) for spans in held_out]
+            speller = fit_speller(examples, tuning_words, **fitted.spelling_settings(token))
             fitted.spelling[name] = speller.state()
         return base.with_characters_per_token(fitted, texts)
 
@@ -138,6 +136,12 @@ class WhitespaceTokenizer(base.PlaceholderTokenizer):
             return None
         token = int(tokens[-1])
         return partial(base.spelled, self.spellers[token], CLASSES[token], MARKS[token])
+
+
+def hidden_behind(token: int, spans: Iterable[Span]) -> list[tuple[str, str]]:
+    """What the spans of a token hide, each with its class."""
+    surfaces = [span.surface for span in spans if span.token == token]
+    return [(base.text_of(surface), CLASSES[token]) for surface in surfaces if surface is not None]
 
 
 class _Writer(GrowingText):
