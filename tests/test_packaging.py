@@ -18,7 +18,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from textgen import cli
-from textgen.core import experiment, registry
+from textgen.core import experiment, reading, registry
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, load_experiment
 from textgen.evaluation.metrics import LettersDivergence, every_metric
@@ -123,7 +123,7 @@ def schemas():
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_a_file_matches_the_schema_and_resolves_to_itself(path, schemas, tmp_path):
     data = tomllib.loads(path.read_text(encoding="utf-8"))
-    is_study = "arms" in experiment.SettingsReader().read(path)
+    is_study = "arms" in reading.SettingsReader().read(path)
     schemas[is_study].validate(data)
     if is_study:
         assert all(c.question.endswith("?") and c.yes for c in load_study(path).contrasts)

@@ -11,7 +11,7 @@ from conftest import ROOT
 from links import check_files, check_links
 
 from textgen import cli
-from textgen.core.experiment import find_experiment
+from textgen.core.reading import find_experiment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "experiments").glob("*.md")]
 PAGES += (ROOT / "experiments" / "benchmarks").glob("*.md")

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from textgen.core import experiment as experiments
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import Experiment, json_schema, load_experiment, resolve_text
 from textgen.core.files import kind_of
+from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.registry import lookup, plugin_table, suggestion
 from textgen.core.terminal import json_line
 from textgen.data.language import Language
@@ -25,12 +26,12 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         print(json_line(docs, indent=2) if json else "\n".join(lines))
         return
     kind = corpus if corpus in kinds else kind_of(Path(corpus)).removeprefix("a ")
-    if kind not in (corpus, "folder") and experiments.find_experiment(corpus).suffix == ".toml":
-        settings = experiments.load_experiment(corpus, overrides)
+    if kind not in (corpus, "folder") and find_experiment(corpus).suffix == ".toml":
+        settings = load_experiment(corpus, overrides)
     elif kind in kinds:
         table = {"kind": kind} if corpus == kind else {"kind": kind, "path": corpus}
-        reader = experiments.SettingsReader()
-        settings = experiments.resolve_text(reader.override({"corpus": table}, overrides))
+        reader = SettingsReader()
+        settings = resolve_text(reader.override({"corpus": table}, overrides))
     else:
         message = "not a kind of corpus, an experiment, a folder or a file"
         raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))
@@ -55,7 +56,7 @@ def baseline(
     if kind is None:
         kind = "kneser_ney" if command is None else "command"
     models = baselines.make_baselines(kind, orders, command)  # errors come before any work
-    settings = experiments.load_experiment(experiment, overrides)
+    settings = load_experiment(experiment, overrides)
     loaded, screen = load_corpus(settings), Screen(quiet=json)
     screen.corpus(settings, loaded)
     records = baselines.baseline(kind, models, settings, loaded)
@@ -67,4 +68,4 @@ def baseline(
 
 
 def schema(study: bool) -> None:
-    print(json_line(experiments.json_schema(Study if study else experiments.Experiment), indent=2))
+    print(json_line(json_schema(Study if study else Experiment), indent=2))

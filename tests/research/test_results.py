@@ -14,7 +14,8 @@ import pytest
 from conftest import ROOT
 from links import check_files, check_links, linked
 
-from textgen.core.experiment import find_experiment, load_experiment
+from textgen.core.experiment import load_experiment
+from textgen.core.reading import find_experiment
 from textgen.report.arms import flat_settings
 from textgen.report.grid import CellRecord, Grid
 

@@ -45,16 +45,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import (
-    TABLES,
-    Experiment,
-    SettingsReader,
-    find_experiment,
-    load_experiment,
-)
+from textgen.core.experiment import TABLES, Experiment, load_experiment
 from textgen.core.files import write_file, write_json
 from textgen.core.machine import processor
 from textgen.core.progress import Say, ignore
+from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.registry import suggestion
 from textgen.core.settings import (
     BUDGETS,

@@ -14,9 +14,9 @@ from typing import Any
 import tomli_w
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.experiment import SettingsReader, find_experiment
 from textgen.core.files import UTF8, kind_of, write_file
 from textgen.core.machine import cores
+from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.settings import Split
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents

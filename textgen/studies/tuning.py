@@ -34,9 +34,10 @@ import tomli_w
 from scipy.stats import qmc
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import Experiment, SettingsReader, find_experiment
+from textgen.core.experiment import Experiment
 from textgen.core.files import write_file, write_json
 from textgen.core.machine import processor
+from textgen.core.reading import SettingsReader, find_experiment
 from textgen.data.loading import load_corpus
 from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen

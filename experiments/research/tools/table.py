@@ -24,8 +24,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from textgen.core.experiment import find_experiment
 from textgen.core.files import write_json
+from textgen.core.reading import find_experiment
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
