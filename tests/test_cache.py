@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from textgen.evaluation.counts import CacheState, DocumentCache, TrainingCounts, count
 from textgen.ngrams.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
-from textgen.tokenizers.base import EncodedDocument
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.encoded import EncodedDocument
 from textgen.training import preparation
 
 pytestmark = pytest.mark.fast

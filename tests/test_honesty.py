@@ -32,10 +32,11 @@ from textgen.evaluation.sampler import Stepper, write_tokens
 from textgen.models.backbones import TABLE, Adaptive, NGrams
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import EncodedDocument, Filling, follow, surface_bits
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.segmentation import pretokenize
+from textgen.tokenizers.steps import Filling, follow, surface_bits
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words

@@ -18,7 +18,7 @@ from textgen.evaluation.baselines import XZ, KneserNey, baseline
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs.stored import TokenBits, token_tables
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words import Words
 

@@ -13,10 +13,12 @@ from scipy.special import softmax
 from textgen.ngrams.mixture import WEIGHTS_PRIOR, mixture_weights
 from textgen.testing import every_sequence
 from textgen.tokenizers import signatures, spelling
-from textgen.tokenizers.base import CHARACTER_BITS, DocumentCounts, Filling
+from textgen.tokenizers.encoded import CHARACTER_BITS
 from textgen.tokenizers.rare_words import completed
 from textgen.tokenizers.signatures import SIGNS, Backwards, Signature
 from textgen.tokenizers.spelling import Speller, WordCache, fit_characters, tuned_word_cache
+from textgen.tokenizers.steps import Filling
+from textgen.tokenizers.word_cache import DocumentCounts
 from textgen.tokenizers.words import Words
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]

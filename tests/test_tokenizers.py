@@ -19,11 +19,12 @@ from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.core.tokens import ESCAPE
 from textgen.testing import check_plugin
-from textgen.tokenizers.base import CHARACTER_BITS, chance
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, JOIN, UPPER
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
+from textgen.tokenizers.encoded import CHARACTER_BITS
 from textgen.tokenizers.rare_words import ClassPolicy, Drop, Spell, Unk
 from textgen.tokenizers.segmentation import LETTERS, BudouX, Segmenter, pretokenize
+from textgen.tokenizers.steps import chance
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import SPACING, SPELLED, Whitespace
 from textgen.tokenizers.words import Words

@@ -27,13 +27,13 @@ from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.files import read_arrays
 from textgen.core.settings import Training
+from textgen.core.tokens import BOUNDARY
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.batches import Windows
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
-from textgen.tokenizers.base import BOUNDARY
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.words import Words

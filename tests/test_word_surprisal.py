@@ -24,12 +24,14 @@ from textgen.models.objectives import NextToken
 from textgen.runs.console import read_items
 from textgen.runs.finished import Run
 from textgen.testing import every_sequence
-from textgen.tokenizers.base import DocumentCounts, follow, walk
+from textgen.tokenizers.base import walk
 from textgen.tokenizers.borders import WHITE
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Drop, Pos, Unk
+from textgen.tokenizers.steps import follow
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
+from textgen.tokenizers.word_cache import DocumentCounts
 from textgen.tokenizers.words import Words
 
 pytestmark = pytest.mark.long

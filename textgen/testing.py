@@ -22,16 +22,11 @@ import numpy as np
 from textgen.auditing.checks import AWKWARD_TEXTS
 from textgen.core.registry import POINTS, suggestion
 from textgen.evaluation.metrics import Human, Sample
-from textgen.tokenizers.base import (
-    FILL,
-    Choice,
-    DocumentCounts,
-    EncodedDocument,
-    follow,
-    take_known,
-    walk,
-)
+from textgen.tokenizers.base import walk
+from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.rare_words import Unk
+from textgen.tokenizers.steps import FILL, Choice, follow, take_known
+from textgen.tokenizers.word_cache import DocumentCounts
 from textgen.tokenizers.words import Words
 
 __all__ = ["check_plugin"]

@@ -20,15 +20,10 @@ from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.runs.finished import check_folder, load_run
 from textgen.runs.folder import CHECKED
-from textgen.tokenizers.base import (
-    Choice,
-    Choices,
-    DocumentCounts,
-    EncodedDocument,
-    follow,
-    take_known,
-    walk,
-)
+from textgen.tokenizers.base import walk
+from textgen.tokenizers.encoded import EncodedDocument
+from textgen.tokenizers.steps import Choice, Choices, follow, take_known
+from textgen.tokenizers.word_cache import DocumentCounts
 
 # Tokens that a model reads at once where its settings name no limit.
 DEFAULT_CONTEXT_TOKENS = 1024

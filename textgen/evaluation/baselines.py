@@ -55,7 +55,7 @@ from textgen.evaluation.scores import UNIT, DocumentBits, Scores, scored_documen
 from textgen.evaluation.units import published_units
 from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.ngrams.pitman_yor import PitmanYor, fit
-from textgen.tokenizers.base import EncodedDocument
+from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.fitting import fit_tokenizer, library_versions
 
 TABLE = {"command": "Command", "kneser_ney": "KneserNey", "ppmd": "PPMd", "xz": "XZ"}

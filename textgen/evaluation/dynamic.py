@@ -19,7 +19,7 @@ import numpy as np
 
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
-from textgen.tokenizers.base import Encoded
+from textgen.tokenizers.encoded import Encoded
 
 # Of the training text, whose first windows show how large gradients are.
 MAX_MEASURED_DOCUMENTS = 200

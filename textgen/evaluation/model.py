@@ -26,7 +26,8 @@ from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.scores import Scores, scored_documents
 from textgen.models.objectives import Objective
 from textgen.ngrams.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
-from textgen.tokenizers.base import Encoded, Tokenizer
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.encoded import Encoded
 
 
 class Observed(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from textgen.data.documents import Document
-from textgen.tokenizers.base import Encoded
+from textgen.tokenizers.encoded import Encoded
 
 UNIT = "bits per character of raw text, with one end mark per document"
 

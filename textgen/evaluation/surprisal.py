@@ -36,15 +36,11 @@ from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.scores import DocumentBits
-from textgen.tokenizers.base import (
-    Choice,
-    DocumentCounts,
-    EncodedDocument,
-    follow,
-    take_known,
-    walk,
-)
+from textgen.tokenizers.base import walk
 from textgen.tokenizers.borders import WHITE, Borders, Openings
+from textgen.tokenizers.encoded import EncodedDocument
+from textgen.tokenizers.steps import Choice, follow, take_known
+from textgen.tokenizers.word_cache import DocumentCounts
 
 WORD = re.compile(f"[^{WHITE}]+")
 # Tokens that may come first → their probability under each part, and what has read them.

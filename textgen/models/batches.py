@@ -12,7 +12,7 @@ import numpy as np
 
 from textgen.core.tokens import BOUNDARY
 from textgen.models.objectives import Objective
-from textgen.tokenizers.base import Encoded, EncodedDocument
+from textgen.tokenizers.encoded import Encoded, EncodedDocument
 from textgen.tokenizers.stored import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning

@@ -14,7 +14,7 @@ from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.scores import DocumentBits, Scores
 from textgen.ngrams.pitman_yor import PitmanYor
-from textgen.tokenizers.base import Encoded, EncodedDocument
+from textgen.tokenizers.encoded import Encoded, EncodedDocument
 
 TOKENS_FILE, COUNTS_FILE, CACHE_FILE = "tokens.npz", "training_counts.npz", "cache.json"
 

@@ -11,9 +11,15 @@ from typing import Any
 import numpy as np
 
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
-from textgen.tokenizers import base
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
+from textgen.tokenizers.encoded import (
+    EncodedDocument,
+    document_with_escapes,
+    smallest_dtype,
+    text_of,
+)
+from textgen.tokenizers.word_cache import DocumentCounts
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class CharacterTokenizer(Tokenizer):
         """Token ids of all code points up to the highest of the alphabet; the last entry stands for
         the rest."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
-        table = np.full(int(points.max(initial=-1)) + 2, ESCAPE, base.smallest_dtype(self.size))
+        table = np.full(int(points.max(initial=-1)) + 2, ESCAPE, smallest_dtype(self.size))
         table[points] = np.arange(RESERVED, self.size)
         return table
 
@@ -55,16 +61,16 @@ class CharacterTokenizer(Tokenizer):
         tokens = self._table.take(points, mode="clip")
         unseen = [text[i] for i in np.flatnonzero(tokens == ESCAPE)]
         ends = None if training else np.arange(1, len(text) + 1)
-        return base.document_with_escapes(text, tokens, unseen, ends)
+        return document_with_escapes(text, tokens, unseen, ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
         return "".join(
-            base.text_of(next(surfaces)) if token == ESCAPE else self.alphabet[token - RESERVED]
+            text_of(next(surfaces)) if token == ESCAPE else self.alphabet[token - RESERVED]
             for token in encoded.tokens.tolist()
         )
 
-    def borders(self, earlier: base.DocumentCounts | None = None) -> Borders:
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
         """A border is a white character or the end, a word begins with any other character::
 
             P(border | h) = Σ_{c white} P(c | h) + P(end | h)        P(word | h) = 1 − P(border | h)

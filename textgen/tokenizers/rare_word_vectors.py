@@ -14,10 +14,11 @@ from pydantic import Field
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
-from textgen.tokenizers.base import Steps, StepsOf, Surface, chance, spelled
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, UPPER
+from textgen.tokenizers.encoded import Surface
 from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
 from textgen.tokenizers.segmentation import LETTERS
+from textgen.tokenizers.steps import Steps, StepsOf, chance, spelled
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary, split_space
 from textgen.tokenizers.writing import WordWriter
 

@@ -14,10 +14,12 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from textgen.core.tokens import BOUNDARY, ESCAPE
-from textgen.tokenizers.base import Span, Steps, StepsOf, Surface, chance, spelled, text_of
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.casing import FIRST_OWN, JOIN
+from textgen.tokenizers.encoded import Surface, text_of
+from textgen.tokenizers.placeholders import Span
 from textgen.tokenizers.spelling import Speller, fit_speller
+from textgen.tokenizers.steps import Steps, StepsOf, chance, spelled
 from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary, split_space
 from textgen.tokenizers.writing import WordWriter

@@ -40,9 +40,10 @@ import numpy as np
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.ngrams.mixture import THIRDS, mixture_weights
-from textgen.tokenizers import base
-from textgen.tokenizers.base import DocumentCounts, unseen_character
 from textgen.tokenizers.borders import WHITE, white_escapes
+from textgen.tokenizers.encoded import CHARACTER_BITS
+from textgen.tokenizers.steps import UNSEEN, Choices, Filling, one_of, unseen_character
+from textgen.tokenizers.word_cache import DocumentCounts
 
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each component
@@ -319,7 +320,7 @@ class Speller:
         held, left = self.memory.shares(*_seen_before(coded))
         with np.errstate(divide="ignore"):
             remembered = np.logaddexp(new + np.log(left), np.log(held))
-        unseen = base.CHARACTER_BITS * np.array([code.count(chr(OTHER)) for code, _ in coded])
+        unseen = CHARACTER_BITS * np.array([code.count(chr(OTHER)) for code, _ in coded])
         return unseen - alone / math.log(2), unseen - remembered / math.log(2)
 
     def following(
@@ -341,7 +342,7 @@ class Speller:
             mixture = [(1 - new, Pool(held, self._size)), *((w * new, c) for w, c in mixture)]
         logs = [math.log(weight) + c.log_continuations(code) for weight, c in mixture]
         log_masses = np.logaddexp.reduce(logs)
-        options = ["", base.UNSEEN, *self.alphabet]
+        options = ["", UNSEEN, *self.alphabet]
         if log_masses.max() == -math.inf:  # no word outside the vocabulary starts with the prefix
             return options, np.eye(1, len(options))[0]
         masses = np.exp(log_masses - log_masses.max())
@@ -356,7 +357,7 @@ class Speller:
         white = [0.0, white_escapes(self.alphabet), *(c in WHITE for c in self.alphabet)]
         return mass * float(self.following(sign, name, earlier)[1] @ white)
 
-    def draw(self, name: str, filling: base.Filling) -> str:
+    def draw(self, name: str, filling: Filling) -> str:
         """A word of a class with exactly the probability that :meth:`document_bits` charges, among
         the words of known characters; with a cache of what came earlier, if given. After TRIES
         that lead to a character never seen, or to a spelling that no word has, the last one ends
@@ -380,12 +381,12 @@ class Speller:
                     break
                 if not letter and self.form.spelling(self.form.word(word)) == word:
                     return self.form.word(word)
-                if letter in ("", base.UNSEEN):
+                if letter in ("", UNSEEN):
                     break
                 word += letter
         return self.form.word(word)
 
-    def fill(self, name: str, filling: base.Filling) -> str:
+    def fill(self, name: str, filling: Filling) -> str:
         """A word that fills a placeholder of a class."""
         examples = self.examples.get(name)
         if filling.fill == "pool" and examples:
@@ -394,9 +395,7 @@ class Speller:
         self.remember(word, name, filling.earlier)
         return word
 
-    def choices(
-        self, name: str, known: str | None, earlier: DocumentCounts | None
-    ) -> base.Choices[str]:
+    def choices(self, name: str, known: str | None, earlier: DocumentCounts | None) -> Choices[str]:
         """A word of a class, one character after another and then the end: 0 is the end, 1 a
         character never seen. It becomes a part of what came earlier, if that is given."""
         spelling, known = "", None if known is None else self.form.spelling(known)
@@ -409,7 +408,7 @@ class Speller:
             if known is not None:
                 letter = known[len(spelling) : len(spelling) + 1]
                 number = max(self.alphabet.find(letter) + 2, 1) if letter else 0
-            if not (chosen := (yield from base.one_of(probabilities, number))):
+            if not (chosen := (yield from one_of(probabilities, number))):
                 break
             seen = chosen > 1
             spelling += self.alphabet[chosen - 2] if seen else (yield from unseen_character(letter))

@@ -14,8 +14,8 @@ import numpy as np
 
 from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
-from textgen.tokenizers import base
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.encoded import EncodedDocument, smallest_dtype
 
 TOKENS_FILE, INDEX_FILE = "tokens.bin", "index.npy"
 
@@ -24,7 +24,7 @@ def write_documents(tokenizer: Tokenizer, documents: Sequence[Document], folder:
     """Write the tokens of all documents, an end mark after each, and an index: an (n, 4) int64
     array of tokens, characters, pieces, replaced."""
     index = list[tuple[int, ...]]()
-    dtype = base.smallest_dtype(tokenizer.size)
+    dtype = smallest_dtype(tokenizer.size)
     with (folder / TOKENS_FILE).open("wb") as file:
         for document in documents:
             encoded = tokenizer.encode(document.text, training=True)
@@ -51,7 +51,7 @@ class Stored(Sequence[EncodedDocument]):
         self._index = np.load(folder / INDEX_FILE, allow_pickle=False)
         self.sizes = self._index[:, 0] + 1
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
-        self.flat = np.asarray(np.memmap(folder / TOKENS_FILE, base.smallest_dtype(size), "r"))
+        self.flat = np.asarray(np.memmap(folder / TOKENS_FILE, smallest_dtype(size), "r"))
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -24,9 +24,15 @@ from pydantic import Field
 
 from textgen.core.settings import Count
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
-from textgen.tokenizers import base
-from textgen.tokenizers.base import EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Tokenizer, with_characters_per_token
 from textgen.tokenizers.borders import WHITE, Borders, Openings, white_escapes
+from textgen.tokenizers.encoded import (
+    EncodedDocument,
+    document_with_escapes,
+    smallest_dtype,
+    text_of,
+)
+from textgen.tokenizers.word_cache import DocumentCounts
 
 BYTES = 256
 # how byte-level subwords write the space, and all white space
@@ -56,7 +62,7 @@ class Subwords:
         alphabet = "".join(sorted(characters))
         segments = chain.from_iterable(_split(text, frozenset(alphabet))[::2] for text in texts)
         learnt = train_subwords(segments, self.model, self.size)
-        return base.with_characters_per_token(SubwordTokenizer(learnt, alphabet), texts)
+        return with_characters_per_token(SubwordTokenizer(learnt, alphabet), texts)
 
     def load(self, state: dict[str, Any]) -> "SubwordTokenizer":
         """The fitted tokenizer from its ``state()``."""
@@ -100,22 +106,22 @@ class SubwordTokenizer(Tokenizer):
         encodings = encode(parts[::2], add_special_tokens=False)
         known = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64) + RESERVED
         escapes = np.cumsum([len(e.ids) for e in encodings])[:-1]
-        tokens = np.insert(known, escapes, ESCAPE).astype(base.smallest_dtype(self.size))
+        tokens = np.insert(known, escapes, ESCAPE).astype(smallest_dtype(self.size))
         ends = None if training else _ends(parts, encodings)
-        return base.document_with_escapes(text, tokens, parts[1::2], ends)
+        return document_with_escapes(text, tokens, parts[1::2], ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
         known = [part[part >= RESERVED].astype(np.int64) - RESERVED for part in parts]
         first, *rest = self._texts([numbers.tolist() for numbers in known])
-        unseen = map(base.text_of, encoded.surfaces)
+        unseen = map(text_of, encoded.surfaces)
         return first + "".join(chain(*zip(unseen, rest, strict=True)))
 
     def _texts(self, numbers: list[list[int]]) -> list[str]:
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""
         return self._live.decode_batch(numbers, skip_special_tokens=False)
 
-    def borders(self, earlier: base.DocumentCounts | None = None) -> Borders:
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
         """White space is ASCII, so the first byte of a subword tells whether a border comes::
 
             P(border | h) = Σ_{v begins with a white byte} P(v | h) + P(end | h)

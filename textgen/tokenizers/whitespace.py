@@ -24,9 +24,11 @@ from functools import cached_property, partial
 from typing import Any
 
 from textgen.core.tokens import RESERVED
-from textgen.tokenizers import base
-from textgen.tokenizers.base import EncodedDocument, GrowingText, Span, StepsOf
+from textgen.tokenizers.base import Tokenizer, with_characters_per_token
+from textgen.tokenizers.encoded import EncodedDocument, text_of
+from textgen.tokenizers.placeholders import GrowingText, PlaceholderTokenizer, Span
 from textgen.tokenizers.spelling import Speller, fit_speller
+from textgen.tokenizers.steps import StepsOf, spelled
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
 FIRST = RESERVED + 2  # the token of the vocabulary's first word
@@ -53,7 +55,7 @@ class Whitespace:
             tuning_words = [hidden_behind(token, spans) for spans in held_out]
             speller = fit_speller(examples, tuning_words, **fitted.spelling_settings(token))
             fitted.spelling[name] = speller.state()
-        return base.with_characters_per_token(fitted, texts)
+        return with_characters_per_token(fitted, texts)
 
     def load(self, state: dict[str, Any]) -> "WhitespaceTokenizer":
         """The fitted tokenizer from its ``state()``."""
@@ -61,7 +63,7 @@ class Whitespace:
 
 
 @dataclass(frozen=True)
-class WhitespaceTokenizer(base.PlaceholderTokenizer):
+class WhitespaceTokenizer(PlaceholderTokenizer):
     """Token ids in this order: the two reserved ones, ``<spacing>``, ``<spelled>``, and the words
     and the line end, frequent ones first.
 
@@ -108,7 +110,7 @@ class WhitespaceTokenizer(base.PlaceholderTokenizer):
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the training text decides
         known = self.spelling[CLASSES[SPACING]]["examples"]
-        return base.Tokenizer.unwritable if known else (*base.Tokenizer.unwritable, SPACING)
+        return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
 
     def spans(self, text: str) -> Iterator[Span]:
         """The tokens of a text."""
@@ -135,13 +137,13 @@ class WhitespaceTokenizer(base.PlaceholderTokenizer):
         if not len(tokens) or tokens[-1] not in CLASSES:
             return None
         token = int(tokens[-1])
-        return partial(base.spelled, self.spellers[token], CLASSES[token], MARKS[token])
+        return partial(spelled, self.spellers[token], CLASSES[token], MARKS[token])
 
 
 def hidden_behind(token: int, spans: Iterable[Span]) -> list[tuple[str, str]]:
     """What the spans of a token hide, each with its class."""
     surfaces = [span.surface for span in spans if span.token == token]
-    return [(base.text_of(surface), CLASSES[token]) for surface in surfaces if surface is not None]
+    return [(text_of(surface), CLASSES[token]) for surface in surfaces if surface is not None]
 
 
 class _Writer(GrowingText):

@@ -27,13 +27,16 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.core.tokens import BOUNDARY
 from textgen.core.validation import Plugin
-from textgen.tokenizers import base
-from textgen.tokenizers.base import EncodedDocument, PlaceholderTokenizer, with_characters_per_token
+from textgen.tokenizers.base import with_characters_per_token
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.casing import MODIFIERS
+from textgen.tokenizers.encoded import EncodedDocument
+from textgen.tokenizers.placeholders import PlaceholderTokenizer
 from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
 from textgen.tokenizers.segmentation import Segmenter, pretokenize
+from textgen.tokenizers.steps import StepsOf
 from textgen.tokenizers.vocabulary import Vocabulary
+from textgen.tokenizers.word_cache import DocumentCounts
 from textgen.tokenizers.writing import WordWriter
 
 
@@ -144,7 +147,7 @@ class WordTokenizer(PlaceholderTokenizer):
     def writer(self, before: str = "", fill: str = "scored") -> WordWriter:
         return WordWriter(self, before, fill)
 
-    def surface_steps(self, tokens: Sequence[int]) -> base.StepsOf | None:
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return self.policy.surface_steps(tokens) or super().surface_steps(tokens)
 
     def temperature_offsets(self, temperature: float) -> np.ndarray:
@@ -154,7 +157,7 @@ class WordTokenizer(PlaceholderTokenizer):
                 offsets[token] = offset
         return offsets
 
-    def borders(self, earlier: base.DocumentCounts | None = None) -> Borders:
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
         """A single space belongs to the word behind it, other white space is a piece of its own. So
         a border is a word with its space, a piece of white space, or the end; behind a case
         modifier m the next token tells. A rare word has its space unless ``<join>`` stands before

@@ -4,8 +4,9 @@ from typing import Any
 
 import regex
 
-from textgen.tokenizers.base import GrowingText, Rendered
+from textgen.tokenizers.base import Rendered
 from textgen.tokenizers.casing import FIRST_OWN, JOIN, UPPER, recase
+from textgen.tokenizers.placeholders import GrowingText
 from textgen.tokenizers.vocabulary import split_space
 
 SENTENCE_END = regex.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
@@ -28,7 +29,7 @@ class WordWriter(GrowingText):
     Args:
         tokenizer: of words; its policy writes tokens of its own by means of this class.
         before: the text that is continued.
-        fill: one of :data:`textgen.tokenizers.base.FILL`.
+        fill: one of :data:`textgen.tokenizers.steps.FILL`.
     """
 
     def __init__(self, tokenizer: Any, before: str, fill: str) -> None:

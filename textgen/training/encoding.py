@@ -13,7 +13,8 @@ from pathlib import Path
 from textgen.core.cache import cache_folder, cached_folder
 from textgen.core.experiment import Experiment
 from textgen.data.loading import Corpus
-from textgen.tokenizers.base import Encoded, Tokenizer
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.encoded import Encoded
 from textgen.tokenizers.fitting import library_versions
 from textgen.tokenizers.stored import Stored, write_documents
 

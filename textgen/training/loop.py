@@ -18,7 +18,7 @@ from textgen.models.batches import Batch, Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
 from textgen.models.types import Network
-from textgen.tokenizers.base import Encoded
+from textgen.tokenizers.encoded import Encoded
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.planning import Validation, planned
 from textgen.training.preparation import Prepared

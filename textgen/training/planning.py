@@ -13,7 +13,7 @@ from textgen.evaluation.likelihood import rows_at_once, scoring_step
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective
 from textgen.models.types import Network
-from textgen.tokenizers.base import Encoded
+from textgen.tokenizers.encoded import Encoded
 from textgen.training.checkpoint import Progress
 from textgen.training.step import UPDATES_PER_CHECK, Step
 

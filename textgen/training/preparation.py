@@ -14,7 +14,8 @@ from textgen.core.tokens import BOUNDARY
 from textgen.data.loading import Corpus
 from textgen.embeddings.vectors import Vectors
 from textgen.evaluation.counts import MAX_CHARACTERS, TrainingCounts
-from textgen.tokenizers.base import Encoded, EncodedDocument, Tokenizer
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.encoded import Encoded, EncodedDocument
 from textgen.tokenizers.fitting import fit_tokenizer
 from textgen.training.encoding import encode_training
 

@@ -1,0 +1,103 @@
+"""Tokenizers with placeholders: tokens from which the text cannot be known."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from textgen.core.tokens import BOUNDARY, ESCAPE
+from textgen.tokenizers.base import Rendered, Tokenizer, walk
+from textgen.tokenizers.encoded import EncodedDocument, Surface, smallest_dtype, text_of
+from textgen.tokenizers.steps import UNSEEN, Filling, StepsOf, follow, surface_bits, take_known
+
+
+class Span(NamedTuple):
+    """A token, BOUNDARY at the end of a text; the surface form of a placeholder; and where the
+    token's own text begins and ends."""
+
+    token: int
+    surface: Surface | None
+    start: int
+    end: int
+
+
+class GrowingText(ABC):
+    """A text to which tokens are added one by one."""
+
+    def __init__(self) -> None:
+        self.parts, self.length = list[str](), 0
+        self.filled = list[tuple[int, int, str]]()
+
+    @abstractmethod
+    def write(self, token: int, surface: str | None) -> None:
+        """Append a token, and its surface form if it leaves one open."""
+
+    def append(self, text: str) -> None:
+        self.parts.append(text)
+        self.length += len(text)
+
+    def append_filled(self, word: str, name: str) -> None:
+        """Append a word that fills a placeholder, and note where it stands."""
+        if word:
+            self.filled.append((self.length, self.length + len(word), name))
+            self.append(word)
+
+    def rendered(self) -> Rendered:
+        return Rendered("".join(self.parts), tuple(self.filled))
+
+
+class PlaceholderTokenizer(Tokenizer):
+    """The base of tokenizers with placeholders: a subclass says how a text becomes spans, how
+    tokens are written, and by :meth:`surface_steps` what a placeholder hides.
+    """
+
+    @property
+    def gaps(self) -> bool:
+        """Whether there is a surface form before every token and at the end of the text."""
+        return self.surface_steps(()) is not None
+
+    @abstractmethod
+    def writer(self, before: str = "", fill: str = "scored") -> GrowingText:
+        """An empty text that continues another one."""
+
+    def document(
+        self, spans: Sequence[Span], counts: tuple[int, int, int], training: bool
+    ) -> EncodedDocument:
+        """An encoded document; ``counts`` are its characters, pieces, and those replaced."""
+        own = [span for span in spans if span.token != BOUNDARY]
+        tokens = [span.token for span in own]
+        surfaces = tuple(span.surface for span in spans if span.surface is not None)
+        ids = np.array(tokens, dtype=smallest_dtype(self.size))
+        if training:
+            return EncodedDocument(ids, surfaces, *counts)
+        places = np.flatnonzero([span.surface is not None for span in spans])
+        starts, ends = np.array([span[2:] for span in own], dtype=np.int64).reshape(-1, 2).T
+        opened = (steps_of for _, steps_of in self.steps_at(tokens) if steps_of)
+        alone, remembered = surface_bits(opened, surfaces)
+        return EncodedDocument(ids, surfaces, *counts, alone, remembered, ends, places, starts)
+
+    def steps_at(self, tokens: Sequence[int]) -> Iterator[tuple[int, StepsOf | None]]:
+        """Each token, and BOUNDARY for the end of the text where that hides something; and what."""
+        path = [*tokens, BOUNDARY] if self.gaps else tokens
+        for place, token in enumerate(path):
+            yield token, self.surface_steps(path[max(0, place - 1) : place + 1])
+
+    def decode(self, encoded: EncodedDocument) -> str:
+        surfaces, writer = iter(encoded.surfaces), self.writer()
+        for token, steps_of in self.steps_at(encoded.tokens.tolist()):
+            writer.write(token, text_of(next(surfaces)) if steps_of else None)
+        return writer.rendered().text
+
+    def written(self, tokens: np.ndarray, before: str, filling: Filling) -> Rendered:
+        before = before.removesuffix(" ")  # the next token brings its own
+        if filling.earlier is not None:
+            follow(walk(self, self.encode(before), filling.earlier), take_known)
+        writer = self.writer(before, filling.fill)
+        for token, steps_of in self.steps_at(tokens.tolist()):
+            surface = None
+            if steps_of and (filling.fill == "scored" or not self.gaps):
+                escaped = token == ESCAPE  # no character that was never seen is made up
+                surface = UNSEEN if escaped else follow(steps_of(None), filling.draw)
+            writer.write(token, surface)
+        return writer.rendered()
