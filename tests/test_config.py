@@ -2,6 +2,7 @@ import copy
 import pickle
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 import tomli_w
@@ -9,6 +10,7 @@ from conftest import ROOT
 
 from textgen.core import experiment as config
 from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.reading import SettingsReader
 from textgen.models.backbones import LSTM
 
 pytestmark = pytest.mark.fast
@@ -164,6 +166,17 @@ def test_any_table_with_a_kind_keeps_what_belongs_to_both(tmp_path, table, chang
     assert not {"source", "fallback"} & experiment.resolved["corpus"].keys()
     assert len(experiment.left_out) == bool(left_out)
     assert all(name in experiment.left_out[0] for name in left_out)
+
+
+def test_a_missing_experiment_is_offered_experiments_and_a_missing_study_studies():
+    offered = {}
+    for studies in (False, True):
+        with pytest.raises(TextgenError) as caught:
+            SettingsReader(studies).read(Path("smal"))
+        offered[studies] = caught.value.hint.rpartition("known: ")[2].split(", ")
+    assert {"char", "word_rare_unk"} <= {*offered[False]}
+    assert "study_small" in offered[True]
+    assert {*offered[False]}.isdisjoint(offered[True])
 
 
 @pytest.mark.parametrize("error", [TextgenError("a"), RefusedText("a", "b", place=(1, 3))])

@@ -91,7 +91,7 @@ def test_entry_points_of_other_projects_break_nothing_and_explain_a_kind_that_is
 def test_experiments_are_found_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folders = tmp_path / "no checkout", ROOT / "experiments"
-    monkeypatch.setattr(experiment, "EXPERIMENT_FOLDERS", folders)
+    monkeypatch.setattr(reading, "EXPERIMENT_FOLDERS", folders)
     # and no entry points are read for kinds of textgen
     monkeypatch.setattr(metadata, "distributions", Mock(side_effect=AssertionError))
     (tmp_path / "char").mkdir()

@@ -21,23 +21,30 @@ def _control_groups(controller: str) -> list[Path]:
     """Folders of the control groups that this process is in, with all groups around them: of
     version 2, and of a controller's own hierarchy in version 1. Some may not exist: a container
     sees its own group as the outermost one, whatever the path of the process says."""
-    rows = [line.split(":", 2) for line in _system_file(PROCESSES / "self/cgroup").splitlines()]
-    return [
-        CONTROL_GROUPS / (controller if names else "") / str(folder)[1:]
-        for _, names, path in rows
-        if not names or controller in names.split(",")
-        for folder in (PurePosixPath(path) / "inside").parents
-    ]
+    folders: list[Path] = []
+    for line in _system_file(PROCESSES / "self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        hierarchy = CONTROL_GROUPS / controller if controllers else CONTROL_GROUPS
+        group = PurePosixPath(path)
+        for each in (group, *group.parents):
+            folders.append(hierarchy / str(each).lstrip("/"))
+    return folders
 
 
 def cores() -> int:
     """Cores this process may use, as many as the processor time of its container is worth; where
     the system does not say, all there are."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    number = len(affinity(0)) if affinity else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        number = len(os.sched_getaffinity(0))
+    else:
+        number = os.cpu_count() or 1
     for group in _control_groups("cpu"):
-        first = [_system_file(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
-        quota, period = _system_file(group / "cpu.max").split() or first
+        limit = _system_file(group / "cpu.max").split()  # of version 2
+        if not limit:
+            limit = [_system_file(group / f"cpu.cfs_{n}_us").strip() for n in ("quota", "period")]
+        quota, period = limit
         if quota.isdigit():  # neither "max" nor -1
             number = min(number, math.ceil(int(quota) / int(period)))
     return number
@@ -60,11 +67,18 @@ def free_memory() -> int | None:
     available = re.findall(r"(?m)^MemAvailable: *(\d+)", _system_file(PROCESSES / "meminfo"))
     free = [int(kilobytes) * 1024 for kilobytes in available]
     for group in _control_groups("memory"):
-        for names in (("max", "current"), ("limit_in_bytes", "usage_in_bytes")):
-            limit, used = (_system_file(group / f"memory.{name}").strip() for name in names)
-            if limit.isdigit() and used.isdigit():  # not "max"
-                text = _system_file(group / "memory.stat")
-                prefix = "total_" if "\ntotal_" in text else ""  # of version 1: with inner groups
-                cached = re.findall(rf"(?m)^{prefix}(?:in)?active_file (\d+)", text)
-                free.append(int(limit) - int(used) + sum(map(int, cached)))
+        free += _left_in_group(group, "memory.max", "memory.current")
+        free += _left_in_group(group, "memory.limit_in_bytes", "memory.usage_in_bytes")
     return min(free, default=None)
+
+
+def _left_in_group(group: Path, limit_file: str, usage_file: str) -> list[int]:
+    """The bytes that a control group still has, if it has a limit."""
+    limit = _system_file(group / limit_file).strip()
+    used = _system_file(group / usage_file).strip()
+    if not (limit.isdigit() and used.isdigit()):  # such as "max"
+        return []
+    statistics = _system_file(group / "memory.stat")
+    prefix = "total_" if "\ntotal_" in statistics else ""  # of version 1: with inner groups
+    of_files = re.findall(rf"(?m)^{prefix}(?:in)?active_file (\d+)", statistics)
+    return [int(limit) - int(used) + sum(map(int, of_files))]

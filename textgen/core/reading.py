@@ -36,38 +36,33 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
     if kind_of(beside) == "a file" or path.is_absolute():
         return beside
     name = str(path).removeprefix("experiments/").removesuffix(".toml")
-    for place in _places(folder, folder / "experiments", *EXPERIMENT_FOLDERS):
-        if kind_of(file := place / f"{name}.toml") == "a file":
+    for place in _with_research(folder, folder / "experiments", *EXPERIMENT_FOLDERS):
+        file = place / f"{name}.toml"
+        if kind_of(file) == "a file":
             return file
     return beside
 
 
-def _places(*folders: Path) -> list[Path]:
+def _with_research(*folders: Path) -> list[Path]:
     """These folders, each followed by its folder of research."""
     return [place for folder in folders for place in (folder, folder / RESEARCH)]
 
 
-def _known_names(missing: Path) -> list[str]:
-    """The names of the files that come with textgen: those of the folder that the missing file
-    names, if there is such a folder, else those of none."""
-    places, folder = _places(*EXPERIMENT_FOLDERS), missing.parent.name
-    part = ""
-    if folder and any((place / folder).is_dir() for place in places):
-        part = f"{folder}/"
-    names = {part + file.stem for place in places for file in place.glob(f"{part}*.toml")}
-    return sorted(name for name in names if Path(name).name != "base")
-
-
 class SettingsReader:
     """Reads nested settings from files and from ``table.key=value``, each over those before it.
+
+    Args:
+        studies: whether the files are studies; a file that is missing is then suggested another
+            study, not an experiment.
 
     Attributes:
         left_out: a line for each table whose kind has changed, with the settings that do not apply
             to the new kind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, studies: bool = False) -> None:
         self.left_out: list[str] = []
+        self._studies = studies
 
     def read(self, path: Path, included_by: tuple[Path, ...] = ()) -> dict[str, Any]:
         """A file over the one it includes.
@@ -77,19 +72,15 @@ class SettingsReader:
         """
         includes = f"{included_by[-1]} includes " if included_by else ""
         if (kind := kind_of(path)) != "a file":
-            near = suggestion(str(path).removesuffix(".toml"), _known_names(path))
+            known = _known_names(path, self._studies)
+            near = suggestion(str(path).removesuffix(".toml"), known)
             hint = f"write the path of a file, or the name of one that comes with textgen; {near}"
             raise TextgenError(f"{includes}{path}: {kind}", hint)
         if len(included_by) > MAX_DEPTH:
             raise TextgenError(f"{includes}{path}: a circular include, or one nested too deep")
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError, RecursionError) as error:  # also of numbers of too many digits
-            message = f"{path} cannot be read as TOML: {error}"
-            hint = f"to read a text: --set corpus.kind=file --set corpus.path={path}"
-            raise TextgenError(message, None if path.suffix == ".toml" else hint) from None
-        _check_data(data, str(path))
-        if (include := data.pop("include", None)) is None:
+        data = _read_toml(path)
+        include = data.pop("include", None)
+        if include is None:
             return data
         if not isinstance(include, str):
             raise TextgenError(f"{path}: include: {include!r} is not a file name")
@@ -104,66 +95,85 @@ class SettingsReader:
         Raises:
             TextgenError: a text without ``=``.
         """
+        overrides = sorted((_override(text) for text in texts), key=_order)
+        _check_budgets([keys for keys, _ in overrides])
         result = dict(data)
-        overrides = sorted(map(_override, texts), key=lambda o: (len(o[0]), o[0][-1] != "kind"))
-        overrides.sort(key=lambda o: o[0][0] == "split")  # which names documents of the corpus
-        names = {".".join(keys) for keys, _ in overrides}
-        if len(budgets := names & {f"training.{budget}" for budget in BUDGETS}) > 1:
-            raise TextgenError(f"--set: {' and '.join(sorted(budgets))}: more than one budget")
         for keys, value in overrides:
-            if keys[0] in POINTS and len(keys) == 1 and isinstance(value, dict) and len(value) > 1:
-                result = _without_groups(result, {keys[0]: value})
-                result.pop(keys[0], None)
+            change = value
             for key in reversed(keys):
-                value = {key: value}
-            result = self._merge(result, value, "--set")
+                change = {key: change}
+            names_a_plugin = len(keys) == 1 and keys[0] in POINTS
+            if names_a_plugin and isinstance(value, dict) and len(value) > 1:
+                result = _without_groups(result, change)
+                result.pop(keys[0], None)
+            result = self._merge(result, change, "--set")
         return result
 
     def _merge(self, base: Table, change: Table, where: str) -> dict[str, Any]:
-        """``change`` over ``base``. A table of another ``kind`` keeps the settings that the new
-        kind has, too; another budget replaces the base's."""
+        """``change`` over ``base``."""
         result = _without_groups(base, change)
         for key, value in change.items():
             old = result.get(key)
-            if key in POINTS:  # the name of a kind is short for a table
-                old = {"kind": old} if isinstance(old, str) else old
-                value = {"kind": value} if isinstance(value, str) else value
+            if key in POINTS:
+                old = _kind_as_table(old)
+                value = _kind_as_table(value)
             if isinstance(value, Mapping) and isinstance(old, Mapping):
-                if key in POINTS:
-                    old = self._still_valid(key, old, value, where)
-                if key == "training" and value.keys() & set(BUDGETS):
-                    old = {name: old[name] for name in old if name not in BUDGETS}
-                value = self._merge(old, value, f"{where}: {key}")
+                value = self._merge_tables(key, old, value, where)
             result[key] = value
         return result
 
+    def _merge_tables(self, name: str, old: Table, new: Table, where: str) -> dict[str, Any]:
+        """A table of another ``kind`` keeps the settings that the new kind has, too; another budget
+        replaces the old one."""
+        if name in POINTS:
+            old = self._still_valid(name, old, new, where)
+        if name == "training" and not new.keys().isdisjoint(BUDGETS):
+            old = {key: value for key, value in old.items() if key not in BUDGETS}
+        return self._merge(old, new, f"{where}: {name}")
+
     def _still_valid(self, point: str, old: Table, new: Table, where: str) -> Table:
-        """The settings of a table that still apply when ``new`` is set over it, for another kind
-        has others. A corpus keeps how its text is changed, not where it comes from."""
+        """The settings of a table that still apply when ``new`` is set over it."""
         before = old.get("kind", DEFAULT_KINDS.get(point))
-        if (kind := new.get("kind", before)) == before:
+        kind = new.get("kind", before)
+        if kind == before:
             return old
-        cls = CorpusOptions
-        if point != "corpus":
-            cls = lookup(point, str(kind), f"{where}: {point}.kind")
-        names = {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
-        if lost := [name for name in old if name not in {*names, *new, "kind", "fallback"}]:
+        valid = _kept_by(point, str(kind), where)
+        lost = [name for name in old if name not in valid and name not in new]
+        lost = [name for name in lost if name not in ("kind", "fallback")]
+        if lost:
             settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
             change = f'{where}: {point}.kind is now "{kind}"'
             self.left_out.append(f"{change}; settings left out: {settings}")
-        return {name: value for name, value in old.items() if name in names}
+        return {name: value for name, value in old.items() if name in valid}
 
 
-def _without_groups(settings: Table, change: Table) -> dict[str, Any]:
-    """Settings before a change to them: groups name documents, and go with their kind of corpus."""
-    before, after = (
-        corpus.get("kind") if isinstance(corpus := data.get("corpus"), Mapping) else corpus
-        for data in (settings, change)
-    )
-    split = settings.get("split")
-    if not (before and after and before != after and isinstance(split, Mapping)):
-        return dict(settings)
-    return {**settings, "split": {key: split[key] for key in split if key != "groups"}}
+def _known_names(missing: Path, studies: bool) -> list[str]:
+    """The names of the studies or of the experiments that come with textgen: of those in the folder
+    that the missing file names, if there is such a folder, else of those in none."""
+    places = list(EXPERIMENT_FOLDERS)
+    folder = missing.parent.name
+    prefix = ""
+    if folder and any((place / folder).is_dir() for place in _with_research(*places)):
+        places = _with_research(*places)
+        prefix = f"{folder}/"
+    files = [file for place in places for file in place.glob(f"{prefix}*.toml")]
+    named = {prefix + file.stem for file in files if _is_study(file) == studies}
+    return sorted(name for name in named if Path(name).name != "base")
+
+
+def _is_study(file: Path) -> bool:
+    return "arms" in tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:  # also of numbers of too many digits
+        message = f"{path} cannot be read as TOML: {error}"
+        hint = f"to read a text: --set corpus.kind=file --set corpus.path={path}"
+        raise TextgenError(message, None if path.suffix == ".toml" else hint) from None
+    _check_data(data, str(path))
+    return data
 
 
 def _override(text: str) -> tuple[list[str], Any]:
@@ -180,6 +190,51 @@ def _override(text: str) -> tuple[list[str], Any]:
         raise TextgenError(f"--set {text}: several lines in place of one value")
     _check_data(table, f"--set {text}")
     return keys, table["value"]
+
+
+def _order(override: tuple[list[str], Any]) -> tuple[bool, int, bool]:
+    """Sorts overrides: tables before their settings, a kind before the other settings, and last the
+    split, which may name documents of the corpus."""
+    keys, _ = override
+    return keys[0] == "split", len(keys), keys[-1] != "kind"
+
+
+def _check_budgets(overridden: Sequence[Sequence[str]]) -> None:
+    named = {keys[1] for keys in overridden if keys[0] == "training" and len(keys) == 2}
+    budgets = sorted(f"training.{name}" for name in named if name in BUDGETS)
+    if len(budgets) > 1:
+        raise TextgenError(f"--set: {' and '.join(budgets)}: more than one budget")
+
+
+def _kind_as_table(value: Any) -> Any:
+    """The name of a kind is short for a table."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _kept_by(point: str, kind: str, where: str) -> set[str]:
+    """The settings that a kind takes over from a table of another kind. A corpus takes over how its
+    text is changed, not where the text comes from."""
+    cls: type[Any] = CorpusOptions
+    if point != "corpus":
+        cls = lookup(point, kind, f"{where}: {point}.kind")
+    return {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
+
+
+def _without_groups(settings: Table, change: Table) -> dict[str, Any]:
+    """Settings before a change to them; without the groups of documents if the change brings
+    another kind of corpus, for groups name documents of the old one."""
+    before = _kind_of_corpus(settings)
+    after = _kind_of_corpus(change)
+    split = settings.get("split")
+    if before and after and before != after and isinstance(split, Mapping):
+        without = {key: value for key, value in split.items() if key != "groups"}
+        return {**settings, "split": without}
+    return dict(settings)
+
+
+def _kind_of_corpus(settings: Table) -> Any:
+    corpus = settings.get("corpus")
+    return corpus.get("kind") if isinstance(corpus, Mapping) else corpus
 
 
 def _check_data(data: Any, where: str, depth: int = 0) -> None:

@@ -379,7 +379,7 @@ def load_study(path: str | Path) -> Study:
         TextgenError: whatever is wrong first, with file and setting.
     """
     path = find_experiment(path)
-    data = SettingsReader().read(path)
+    data = SettingsReader(studies=True).read(path)
     if foreign := {*TABLES} & data.keys():
         hint = "run one experiment with: textgen run"
         raise TextgenError(f"{path}: [{min(foreign)}] belongs in an experiment file", hint)
