@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from textgen.core.context import holding
+from textgen.core.context import temporarily
 from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, sha256_of
 from textgen.core.terminal import visible
@@ -49,7 +49,7 @@ class Stopwatch:
         self.clock, self.start = clock, clock()
 
     def counting(self) -> contextlib.AbstractContextManager[None]:
-        return holding(_stopwatch, self)
+        return temporarily(_stopwatch, self)
 
     def seconds(self) -> float:
         return self.clock() - self.start + sum(self.making.values())

@@ -3,12 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 @contextlib.contextmanager
-def holding(variable: ContextVar[Any], value: object) -> Iterator[None]:
-    """Within the block a variable has this value."""
+def temporarily(variable: ContextVar[Value], value: Value) -> Iterator[None]:
+    """Within the block the variable has this value."""
     before = variable.set(value)
     try:
         yield

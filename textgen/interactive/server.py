@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from textgen.core.context import holding
+from textgen.core.context import temporarily
 from textgen.core.errors import RefusedText, TextgenError
 from textgen.core.machine import cores
 from textgen.core.progress import Cancelled, cancelled_by
@@ -96,7 +96,7 @@ def application(models: Sequence[PlayModel], part: PartName, token: str) -> "Sta
         disconnected = threading.Event()
 
         def next_line() -> dict[str, Any] | None:
-            with holding(cancelled_by, disconnected), suppress(Cancelled):
+            with temporarily(cancelled_by, disconnected), suppress(Cancelled):
                 return next(lines, None)
             return None
 

@@ -24,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textgen.core.context import holding
+from textgen.core.context import temporarily
 from textgen.models.types import Reading, Tensor
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
@@ -38,7 +38,7 @@ def dropout_key(update: Tensor, first_row: Tensor = 0) -> AbstractContextManager
         update: number of the update, a scalar integer.
         first_row: place in the batch of the first row that is computed inside, likewise.
     """
-    return holding(_key, (update, first_row))
+    return temporarily(_key, (update, first_row))
 
 
 def new_seed(rate: float) -> int:

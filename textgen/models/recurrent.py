@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-from textgen.core.context import holding
+from textgen.core.context import temporarily
 from textgen.models.output import dense_layer
 from textgen.models.types import Tensor, Tensors
 
@@ -27,7 +27,7 @@ _gradients_wanted = ContextVar("gradients_wanted", default=False)
 
 def gradients_wanted() -> AbstractContextManager[None]:
     """Within the block, layers unroll their windows as they do in training."""
-    return holding(_gradients_wanted, True)
+    return temporarily(_gradients_wanted, True)
 
 
 class LSTMCell:
