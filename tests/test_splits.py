@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from conftest import made_up
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
@@ -253,6 +254,53 @@ def test_blocks_are_drawn_of_what_is_not_named(part):
     drawn = "validation" if part == "test" else "test"
     assert {d.name.split("#")[0] for d in getattr(parts, drawn)} > {"d0", "d8"}
     assert "between" not in parts.division
+
+
+HOW = {
+    "by a hash": {"seed": 3},
+    "a fold": {"fold": 2, "folds": 3},
+    "blocks": {"method": "blocks"},
+    "blocks, validation listed": {"method": "blocks", "validation": ("a.txt",)},
+    "blocks, test listed": {"method": "blocks", "test": ("a.txt",)},
+    "contiguous": {"method": "contiguous"},
+    "contiguous, validation listed": {"validation": ("a.txt",)},
+    "contiguous, test listed": {"test": ("a.txt",)},
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+@given(data=st.data())
+@hypothesis_settings(max_examples=15, deadline=None)
+def test_held_out_pieces_cut_no_word_and_test_pieces_touch_no_training_text(how, data):
+    """Of texts long enough to learn from. Every word is another, so its neighbours are known."""
+    number = 1 if how.startswith("contiguous") else data.draw(st.integers(4, 7))
+    sizes = data.draw(st.lists(st.integers(2_000, 4_000), min_size=number, max_size=number))
+    names = [f"d{i}" for i in range(number)]
+    if "listed" in how:
+        names, sizes = ["a.txt", *names], [200, *sizes]
+    if number == 1:
+        sizes[-1] += 6_000
+    ends = data.draw(st.lists(st.sampled_from([" ", "\n", "\n\n"]), min_size=7, max_size=7))
+    words = {
+        name: [f"{name}-{i:04d}" for i in range(size)]
+        for name, size in zip(names, sizes, strict=True)
+    }
+    documents = [
+        Document(name, "".join(word + ends[i % 7] for i, word in enumerate(words[name])))
+        for name in names
+    ]
+    parts = divide(documents, Split(**HOW[how]), one_text=how == "contiguous")
+    part_of = {}
+    for part in PARTS:
+        for document in getattr(parts, part):
+            for word in document.text.split():
+                assert word not in part_of
+                part_of[word] = part
+    assert part_of.keys() <= {word for name in names for word in words[name]}
+    for name in names:
+        neighbours = pairwise(part_of.get(word) for word in words[name])
+        assert not {("train", "test"), ("test", "train")} & {*neighbours}
+    assert len(part_of) > 0.95 * sum(sizes)
 
 
 def test_pieces_of_documents_that_belong_together_are_not_divided():

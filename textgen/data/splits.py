@@ -14,11 +14,19 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from itertools import accumulate, chain, islice, pairwise
+from itertools import accumulate, chain, pairwise
+from typing import NamedTuple
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Split
-from textgen.data.documents import Document, count_characters, cut_text, find_cut, numbered
+from textgen.data.documents import (
+    Document,
+    count_characters,
+    cut_text,
+    find_cut,
+    is_blank,
+    numbered,
+)
 
 PARTS = ("train", "validation", "test")
 Parts = dict[str, list[Document]]
@@ -30,6 +38,11 @@ MIN_TEST_DOCUMENTS = 6
 BOUNDARY_REACH = 5_000
 # Blocks of test text: seven can answer three questions. More, where each has so many characters.
 MIN_TEST_BLOCKS, MAX_TEST_BLOCKS, BLOCK_CHARACTERS = 8, 12, 4_000
+# What text is for that lies between training and test text where no validation text is drawn, and
+# how much there is, by the characters of the test text.
+LEFT_OUT, LEFT_OUT_SHARE = "left out", Fraction(1, 4)
+# A random subset is of pieces: of documents larger than one of so many parts of its size.
+SUBSET_PIECES = 8
 # Names of files and folders that say which part they are.
 CONVENTIONAL_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -80,44 +93,90 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     parts: Parts = {part: [] for part in PARTS}
     for document in documents:
         parts[assigned.get(document.name, "train")].append(document)
-    train, shares = parts["train"], dict[str, float]()
-    for part, share in (("test", settings.test), ("validation", settings.validation)):
-        if isinstance(share, float) and train and not parts[part]:
-            whole = documents if settings.folds else train
-            shares[part] = share * (count_characters(whole) / count_characters(train))
+    shares = _drawn_shares(documents, parts, settings)
     if shares:
-        drawn = "by a hash of the names" if assigned else ""
-        if contiguous or (assigned and len(train) == 1):
-            if not one_text and len(train) > 1:
-                message = f'split.method: "contiguous" cuts one text, not {len(train)} documents'
-                raise TextgenError(message, 'read one file, corpus.kind = "file", or use "blocks"')
-            parts |= _contiguous(train, settings, shares)
-            drawn = "into contiguous shares" + ", cut at the exact character" * bool(settings.exact)
-            drawn += ", validation text first" * (settings.first == "validation")
-        elif settings.method == "blocks":
-            parts |= _blocks(train, shares)
-            between = ", with validation text between training and test text"
-            drawn = "into blocks" + between * (len(shares) > 1)
-        else:
-            parts |= _by_hash(train, settings, shares)
-        how += f"; {' and '.join(shares)} from the training text, " * bool(assigned) + drawn
+        drawn, how_drawn = _draw(parts["train"], bool(assigned), settings, shares, one_text)
+        parts |= drawn
+        if assigned:
+            how_drawn = f"; {' and '.join(shares)} from the training text, {how_drawn}"
+        how += how_drawn
+    _check_parts(documents, parts)
+    _check_groups(parts, settings)
+    unit = "pieces" if one_text or settings.method == "blocks" else "documents"
+    return Division(**parts, division=how, unit=unit, given=bool(assigned) and not settings.folds)
+
+
+def _drawn_shares(documents: list[Document], parts: Parts, settings: Split) -> dict[str, float]:
+    """The held-out parts that are drawn from the training text, each with its share of that."""
+    train = parts["train"]
+    if not train:
+        return {}
+    whole = count_characters(documents if settings.folds else train)
+    shares = dict[str, float]()
+    for part, share in (("test", settings.test), ("validation", settings.validation)):
+        if isinstance(share, float) and not parts[part]:
+            shares[part] = share * (whole / count_characters(train))
+    return shares
+
+
+def _draw(
+    train: list[Document],
+    some_assigned: bool,
+    settings: Split,
+    shares: Mapping[str, float],
+    one_text: bool,
+) -> tuple[Parts, str]:
+    """Training text, divided anew into training text and the parts of some shares; and how.
+
+    Raises:
+        TextgenError: contiguous shares of several documents.
+    """
+    if settings.method == "contiguous" or (some_assigned and len(train) == 1):
+        if not one_text and len(train) > 1:
+            message = f'split.method: "contiguous" cuts one text, not {len(train)} documents'
+            raise TextgenError(message, 'read one file, corpus.kind = "file", or use "blocks"')
+        how = "into contiguous shares"
+        if settings.exact:
+            how += ", cut at the exact character"
+        if settings.first == "validation":
+            how += ", validation text first"
+        elif _leaves_out(settings, shares):
+            how += ", with text left out between training and test text"
+        return _contiguous(train, settings, shares), how
+    if settings.method == "blocks":
+        how = "into blocks"
+        if "test" in shares and "validation" in shares:
+            how += ", with validation text between training and test text"
+        elif _leaves_out(settings, shares):
+            how += ", with text left out between training and test text"
+        return _blocks(train, shares), how
+    return _by_hash(train, settings, shares), "by a hash of the names" if some_assigned else ""
+
+
+def _check_parts(documents: list[Document], parts: Parts) -> None:
+    """Refuse a part without text."""
     for part in PARTS:
         if all(d.is_blank for d in parts[part]):
-            of = f"{len(documents)} documents: {few([d.name for d in documents])}"
-            message = f"split: no text for the {part} part among {of}"
+            names = few([d.name for d in documents])
+            message = (
+                f"split: no text for the {part} part among {len(documents)} documents: {names}"
+            )
             hint = "at least three documents or groups are needed; kind=file cuts a file into many"
             raise TextgenError(message, hint)
-    for group in map(set, settings.groups):
-        names = {  # of documents, or of their pieces
-            part: [d.name for d in parts[part] if group & {d.name, d.name.rpartition("#")[0]}]
-            for part in PARTS
-        }
-        divided = [f"{few(own)} in the {part} part" for part, own in names.items() if own]
+
+
+def _check_groups(parts: Parts, settings: Split) -> None:
+    """Refuse a group of documents, or of what their pieces are of, in several parts."""
+    for group in settings.groups:
+        divided = list[str]()
+        for part in PARTS:
+            names = [d.name for d in parts[part]]
+            found = [n for n in names if n in group or n.rpartition("#")[0] in group]
+            if found:
+                divided.append(f"{few(found)} in the {part} part")
         if len(divided) > 1:
             message = f"split.groups: one group is divided: {', '.join(divided)}"
             raise TextgenError(message, "keep its documents whole, in one part, or drop the group")
-    unit = "pieces" if one_text or settings.method == "blocks" else "documents"
-    return Division(**parts, division=how, unit=unit, given=bool(assigned) and not settings.folds)
 
 
 def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
@@ -217,26 +276,49 @@ def shorten(division: Division, documents: list[Document], settings: Split) -> D
 
 
 def _random_subset(texts: Sequence[list[Document]], size: int, seed: int) -> list[Document]:
-    """So many characters of the last of several texts, at random: documents, or pieces of those
-    larger than an eighth of that. Each text in turn takes what none before it has taken; only where
-    too little of that is left, two share some."""
-    used, kept = Counter[str](), list[Document]()  # characters, by the name of the piece
+    """So many characters of the last of several texts, at random. Each text in turn takes what none
+    before it has taken; only where too little of that is left, two share some."""
+    used = Counter[str]()
+    taken = list[Document]()
     for documents in texts:
-        counts = [max(1, math.ceil(8 * d.characters / size)) for d in documents]
-        pairs = zip(documents, counts, strict=True)
-        cut = (numbered(d.name, cut_text(d.text, n)) for d, n in pairs)
-        pieces = sorted(chain(*cut), key=lambda d: hash_of((d.name,), seed))
-        pieces.sort(key=lambda d: used[d.name] >= d.characters)
-        kept, room = [], size
-        for d in pieces:
-            start = used[d.name] if used[d.name] < d.characters else 0
-            text = d.text[start : start + room]
-            if text.strip():
-                part = f"{d.name} (characters {start + 1:,} to {start + len(text):,})"
-                kept.append(d if text == d.text else Document(part, text))
-                used[d.name] += len(text)
-                room -= len(text)
-    return kept
+        taken = _take_at_random(documents, size, seed, used)
+    return taken
+
+
+def _take_at_random(
+    documents: list[Document], size: int, seed: int, used: Counter[str]
+) -> list[Document]:
+    """So many characters of documents, or of pieces of those larger than a part of that.
+
+    Args:
+        documents: where they are taken from.
+        size: how many.
+        seed: of the order of the pieces.
+        used: characters of a piece that are taken, by its name; gets what is taken here.
+    """
+    pieces = list[Document]()
+    for document in documents:
+        count = max(1, math.ceil(SUBSET_PIECES * document.characters / size))
+        pieces += numbered(document.name, cut_text(document.text, count))
+    pieces.sort(key=lambda piece: hash_of((piece.name,), seed))
+    fresh = [piece for piece in pieces if used[piece.name] < piece.characters]
+    used_up = [piece for piece in pieces if used[piece.name] >= piece.characters]
+    taken = list[Document]()
+    room = size
+    for piece in fresh + used_up:
+        start = used[piece.name]
+        if start >= piece.characters:
+            start = 0
+        text = piece.text[start : start + room]
+        if not is_blank(text):
+            if text != piece.text:
+                name = f"{piece.name} (characters {start + 1:,} to {start + len(text):,})"
+                taken.append(Document(name, text))
+            else:
+                taken.append(piece)
+            used[piece.name] += len(text)
+            room -= len(text)
+    return taken
 
 
 def hash_of(group: tuple[str, ...], seed: int) -> str:
@@ -254,61 +336,140 @@ def find_groups(settings: Split, names: Sequence[str], setting: str) -> Split:
 
 def _contiguous(pieces: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
     """The beginning of a text for training, then validation, then test; validation comes first
-    where the settings say so. Joined together, the parts are the text.
+    where the settings say so. Joined together, the parts are the text, but for what is left out in
+    front of the test text where no validation text is drawn.
 
     Shares count as the decimals that they are written as, so a test share of 0.1 leaves ``int(0.9 *
-    characters)`` before it. Unless the settings say that it is exact, a boundary falls on the first
-    blank line (else line end, else space) at most BOUNDARY_REACH characters and a quarter of a part
-    beyond. A text that comes in pieces is cut into pieces of about that size, shorter where there
-    would be fewer than MIN_TEST_DOCUMENTS in the last part.
+    characters)`` before it. A text that comes in pieces is cut into pieces of about that size,
+    shorter where there would be fewer than MIN_TEST_DOCUMENTS in the last part.
     """
-    sizes = {part: Fraction(str(shares[part])) for part in ("validation", "test") if part in shares}
-    sizes = {"train": 1 - sum(sizes.values(), Fraction()), **sizes}
-    if settings.first == "validation":
-        sizes = {"validation": sizes.pop("validation"), **sizes}
-    text, cuts = "".join(d.text for d in pieces), [0]
-    for start, end in pairwise(int(len(text) * share) for share in accumulate(sizes.values())):
-        reach = 0 if settings.exact else min(BOUNDARY_REACH, (end - start) // 4)
-        cuts.append(find_cut(text, start, start + reach) or start)
-    parts = [[text[start:end]] for start, end in pairwise([*cuts, len(text)])]
+    text = "".join(piece.text for piece in pieces)
+    stretches = _contiguous_texts(text, settings, shares)
+    texts = {part: [stretch] for part, stretch in stretches.items()}
     if len(pieces) > 1:
-        size = min(len(text) / len(pieces), max(1, len(parts[-1][0]) / MIN_TEST_DOCUMENTS))
-        parts = [cut_text(part, max(1, round(len(part) / size))) for (part,) in parts]
+        last = [*stretches.values()][-1]
+        size = min(len(text) / len(pieces), max(1, len(last) / MIN_TEST_DOCUMENTS))
+        for part, stretch in stretches.items():
+            texts[part] = cut_text(stretch, max(1, round(len(stretch) / size)))
     name = PIECE_NUMBER.sub("", pieces[0].name)
-    parts = [[*filter(None, texts)] for texts in parts]
-    documents = iter(numbered(name, [*chain(*parts)]))
-    pairs = zip(sizes, parts, strict=True)
-    return {part: [*islice(documents, len(texts))] for part, texts in pairs}
+    documents = numbered(name, [piece for part in texts for piece in texts[part] if piece])
+    parts: Parts = {}
+    start = 0
+    for part in texts:
+        end = start + sum(1 for piece in texts[part] if piece)
+        parts[part] = documents[start:end]
+        start = end
+    parts.pop(LEFT_OUT, None)
+    return parts
+
+
+def _leaves_out(settings: Split, shares: Mapping[str, float]) -> bool:
+    """Whether text is left out between training and test text, as there is no validation text to
+    lie there. Cuts at the exact character are those of others, who left nothing out."""
+    return "test" in shares and "validation" not in shares and not settings.exact
+
+
+def _contiguous_texts(text: str, settings: Split, shares: Mapping[str, float]) -> dict[str, str]:
+    """The stretches of a text in their order, by the part that each is for.
+
+    Unless the settings say that it is exact, a boundary falls on the first blank line (else line
+    end, else space) at most BOUNDARY_REACH characters and a quarter of the next part beyond.
+    """
+    sizes = {part: Fraction(str(share)) for part, share in shares.items()}
+    if _leaves_out(settings, shares):
+        sizes[LEFT_OUT] = sizes["test"] * LEFT_OUT_SHARE
+    sizes["train"] = 1 - sum(sizes.values(), Fraction())
+    order = ["train", "validation", LEFT_OUT, "test"]
+    if settings.first == "validation":
+        order = ["validation", "train", LEFT_OUT, "test"]
+    order = [part for part in order if part in sizes]
+    ends = [int(len(text) * share) for share in accumulate(sizes[part] for part in order)]
+    cuts = [0]
+    for end, next_end in pairwise(ends):
+        reach = 0 if settings.exact else min(BOUNDARY_REACH, (next_end - end) // 4)
+        cuts.append(find_cut(text, end, end + reach) or end)
+    stretches = pairwise([*cuts, len(text)])
+    return {part: text[a:b] for part, (a, b) in zip(order, stretches, strict=True)}
+
+
+class _Block(NamedTuple):
+    """A stretch of the text of all documents, joined: what it is for, and where it ends."""
+
+    part: str
+    end: float
 
 
 def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     """Equal stretches of the text, through all documents: each has a block of training, one of
     validation, one of test and one of validation text. So no test text has a neighbour that is
-    trained on, and it comes from all over the corpus."""
+    trained on, and it comes from all over the corpus. Where no validation text is drawn, text is
+    left out in its place."""
     total = count_characters(documents)
-    test, validation = shares.get("test", 0.0), shares.get("validation", 0.0)
+    test = shares.get("test", 0.0)
+    if "validation" in shares:
+        beside_test, size = "validation", shares["validation"] / 2
+    else:
+        beside_test, size = LEFT_OUT, test * LEFT_OUT_SHARE / 2
     count = max(MIN_TEST_BLOCKS, min(MAX_TEST_BLOCKS, int(test * total / BLOCK_CHARACTERS)))
-    sizes = [1 - test - validation, validation / 2, test, validation / 2] * count
-    ends = [total / count * end for end in accumulate(sizes)]
-    order = ["train", "validation", "test", "validation"] * count
+    stretch = [
+        ("train", 1 - test - 2 * size),
+        (beside_test, size),
+        ("test", test),
+        (beside_test, size),
+    ] * count
+    ends = accumulate(share for _, share in stretch)
+    blocks = [
+        _Block(part, total / count * end) for (part, _), end in zip(stretch, ends, strict=True)
+    ]
+    blocks[-1] = _Block(beside_test, math.inf)
+    smallest = min(size, test) if test else size
+    reach = int(total / count * smallest / 4)
     parts: Parts = {part: [] for part in ("train", *shares)}
-    reach = int(total / count * min(test, validation / 2) / 4)
-    start, block = 0, 0
+    start = current = 0
     for document in documents:
-        text, cuts, inside = document.text, [0], [order[block]]
-        while block + 1 < len(ends) and ends[block] < start + len(text):
-            ideal = int(ends[block]) - start
-            cut = find_cut(text, ideal, min(ideal + reach, len(text))) or ideal
-            cuts.append(0 if cut < reach else len(text) if len(text) - cut < reach else cut)
-            block += 1
-            inside.append(order[block])
-        start += len(text)
-        pieces = [text[a:b] for a, b in pairwise([*cuts, len(text)])]
-        kept = [(text, part) for text, part in zip(pieces, inside, strict=True) if text.strip()]
-        named = numbered(document.name, [text for text, _ in kept])
-        for piece, (_, part) in zip(named, kept, strict=True):
-            parts[part].append(piece)
+        end = start + document.characters
+        ending = 0
+        while blocks[current + ending].end < end:
+            ending += 1
+        inside = blocks[current : current + ending + 1]
+        for part, piece in _cut_at_blocks(document, start, inside, reach):
+            if part != LEFT_OUT:
+                parts[part].append(piece)
+        current += ending
+        start = end
     return parts
+
+
+def _cut_at_blocks(
+    document: Document, start: int, blocks: Sequence[_Block], reach: int
+) -> list[tuple[str, Document]]:
+    """The pieces of a document, each with what it is for; without those of white space alone.
+
+    Args:
+        document: whose first character is the ``start``-th of all documents.
+        start: see above.
+        blocks: that it is in; the last does not end inside it.
+        reach: how far beyond the end of a block a cut may fall, in characters, and how near to an
+            end of the document none falls.
+    """
+    text = document.text
+    cuts = [0]
+    for block in blocks[:-1]:
+        ideal = int(block.end) - start
+        cut = find_cut(text, ideal, min(ideal + reach, len(text))) or ideal
+        if cut < reach:
+            cut = 0
+        elif len(text) - cut < reach:
+            cut = len(text)
+        cuts.append(cut)
+    pieces = [text[a:b] for a, b in pairwise([*cuts, len(text)])]
+    kept = [
+        (block.part, piece)
+        for block, piece in zip(blocks, pieces, strict=True)
+        if not is_blank(piece)
+    ]
+    named = numbered(document.name, [piece for _, piece in kept])
+    return [(part, piece) for (part, _), piece in zip(kept, named, strict=True)]
 
 
 def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str, str], str]:
