@@ -8,7 +8,7 @@ the recurrent product, as cuDNN and Keras have it. Masks are not handled.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from textgen.core.context import temporarily
 from textgen.models.output import dense_layer
-from textgen.models.types import Tensor, Tensors
+from textgen.models.types import Config, Tensor, Tensors
 
 Graph: TypeAlias = "tf.types.experimental.PolymorphicFunction"
 ops = tf.raw_ops
@@ -31,60 +31,112 @@ def gradients_wanted() -> AbstractContextManager[None]:
 
 
 class LSTMCell:
-    """One step and its gradient; gates in the order input, forget, output, candidate.
+    """One step of B rows and u units, and its gradient; the state is the output h and the memory c.
 
-    All tensors are float32, of (B, units) or, for the gates, of several times as many units.
+    All tensors are float32. The four gates come in the order input, forget, output, candidate, so
+    that those with the same activation lie side by side.
     """
 
+    # whether a gate sees the sum of what the input and the output before bring to it, so that both
+    # have the same gradient
+    adds_up = True
+
     def reordered(self, weights: Tensor) -> Tensor:
-        """Weights (…, 4 · units) whose gates come in Keras' order."""
+        """(…, 4u) with the gates in Keras' order → (…, 4u) in the order of this class."""
         i, f, g, o = tf.split(weights, 4, axis=-1)
         return tf.concat([i, f, o, g], axis=-1)
 
-    def step(self, projected: Tensor, inner: Tensor, state: Tensors) -> Tensors:
-        """What the input and the output before bring to the gates, and the state → the state after
-        the step, followed by what its gradient needs besides. A state may be followed by more."""
-        units = state[0].shape[1]
-        sigmoids, candidate = tf.split(inner + projected, [3 * units, units], axis=1)
-        s, g = tf.sigmoid(sigmoids), tf.tanh(candidate)
-        i, f, o = tf.split(s, 3, axis=1)
-        c = f * state[1] + i * g
-        squashed = tf.tanh(c)
-        return o * squashed, c, s, g, squashed
+    def step(
+        self, from_input: Tensor, from_output: Tensor, before: Tensors
+    ) -> tuple[Tensors, Tensors]:
+        """The state after a step.
 
-    def gradient(self, step: Tensors, prior: Tensors, d_state: Tensors, weights: Tensor) -> Tensors:
-        """Gradients of the state after a step → of ``projected``, of ``inner``, and of the state
-        prior to it, from which recurrent weights, here transposed, lead to ``inner``."""
-        (_, _, s, g, squashed), (d_h, d_c) = step, d_state
-        i, f, o = tf.split(s, 3, axis=1)
+        Args:
+            from_input: (B, 4u), what the input brings to the gates, with the bias.
+            from_output: (B, 4u), what the output of the step before brings.
+            before: h and c, (B, u) each.
+
+        Returns:
+            h and c (B, u); and what the gradient needs: the gates i, f, o (B, 3u), the candidate
+            (B, u) and tanh(c) (B, u).
+        """
+        _, c = before
+        units = c.shape[1]
+        sums_of_gates, sum_of_candidate = tf.split(from_output + from_input, [3 * units, units], 1)
+        gates = tf.sigmoid(sums_of_gates)
+        candidate = tf.tanh(sum_of_candidate)
+        i, f, o = tf.split(gates, 3, axis=1)
+        c = f * c + i * candidate
+        squashed = tf.tanh(c)
+        return [o * squashed, c], [gates, candidate, squashed]
+
+    def gradient(
+        self, kept: Tensors, before: Tensors, d_after: Tensors, recurrent: Tensor
+    ) -> tuple[Tensor, Tensor, Tensors]:
+        """The gradient of a step.
+
+        Args:
+            kept: by :meth:`step` for it.
+            before: the state before the step.
+            d_after: gradients of the state after it, (B, u) each.
+            recurrent: (4u, u), the recurrent kernel, transposed.
+
+        Returns:
+            Gradients of ``from_input`` and of ``from_output``, (B, 4u) each, and of the state
+            before, (B, u) each.
+        """
+        gates, candidate, squashed = kept
+        i, f, o = tf.split(gates, 3, axis=1)
+        _, c_before = before
+        d_h, d_c = d_after
         d_c = ops.TanhGrad(y=squashed, dy=d_h * o) + d_c
-        d_gates = tf.concat([d_c * g, d_c * prior[1], d_h * squashed], axis=1)
-        d = tf.concat([ops.SigmoidGrad(y=s, dy=d_gates), ops.TanhGrad(y=g, dy=d_c * i)], axis=1)
-        return d, d, tf.matmul(d, weights), d_c * f
+        d_gates = tf.concat([d_c * candidate, d_c * c_before, d_h * squashed], axis=1)
+        d_sums_of_gates = ops.SigmoidGrad(y=gates, dy=d_gates)
+        d_sum_of_candidate = ops.TanhGrad(y=candidate, dy=d_c * i)
+        d_sums = tf.concat([d_sums_of_gates, d_sum_of_candidate], axis=1)
+        return d_sums, d_sums, [tf.matmul(d_sums, recurrent), d_c * f]
 
 
 class GRUCell:
-    """As :class:`LSTMCell`, with gates in Keras' order: update, reset, candidate."""
+    """As :class:`LSTMCell`, with three gates in Keras' order: update, reset, candidate. The state
+    is the output h alone."""
+
+    adds_up = False  # the reset gate has a say in what the output before brings to the candidate
 
     def reordered(self, weights: Tensor) -> Tensor:
+        """(…, 3u), as they are."""
         return weights
 
-    def step(self, projected: Tensor, inner: Tensor, state: Tensors) -> Tensors:
-        units = state[0].shape[1]
-        x_s, x_g = tf.split(projected, [2 * units, units], axis=1)
-        h_s, h_g = tf.split(inner, [2 * units, units], axis=1)
-        s = tf.sigmoid(x_s + h_s)
-        z, r = tf.split(s, 2, axis=1)
-        g = tf.tanh(x_g + r * h_g)
-        return z * state[0] + (1 - z) * g, s, g, h_g
+    def step(
+        self, from_input: Tensor, from_output: Tensor, before: Tensors
+    ) -> tuple[Tensors, Tensors]:
+        """As :meth:`LSTMCell.step`, of (B, 3u) twice. Kept are the gates (B, 2u), the candidate
+        (B, u) and what the output before brings to it (B, u)."""
+        (h,) = before
+        units = h.shape[1]
+        input_to_gates, input_to_candidate = tf.split(from_input, [2 * units, units], axis=1)
+        output_to_gates, output_to_candidate = tf.split(from_output, [2 * units, units], axis=1)
+        gates = tf.sigmoid(input_to_gates + output_to_gates)
+        update, reset = tf.split(gates, 2, axis=1)
+        candidate = tf.tanh(input_to_candidate + reset * output_to_candidate)
+        after = update * h + (1 - update) * candidate
+        return [after], [gates, candidate, output_to_candidate]
 
-    def gradient(self, step: Tensors, prior: Tensors, d_state: Tensors, weights: Tensor) -> Tensors:
-        (_, s, g, h_g), (d_h,) = step, d_state
-        z, r = tf.split(s, 2, axis=1)
-        d_g = ops.TanhGrad(y=g, dy=d_h * (1 - z))
-        d_s = ops.SigmoidGrad(y=s, dy=tf.concat([d_h * (prior[0] - g), d_g * h_g], axis=1))
-        d_inner = tf.concat([d_s, d_g * r], axis=1)
-        return tf.concat([d_s, d_g], axis=1), d_inner, d_h * z + tf.matmul(d_inner, weights)
+    def gradient(
+        self, kept: Tensors, before: Tensors, d_after: Tensors, recurrent: Tensor
+    ) -> tuple[Tensor, Tensor, Tensors]:
+        """As :meth:`LSTMCell.gradient`, with a transposed recurrent kernel (3u, u)."""
+        gates, candidate, output_to_candidate = kept
+        update, reset = tf.split(gates, 2, axis=1)
+        (h_before,) = before
+        (d_h,) = d_after
+        d_candidate = ops.TanhGrad(y=candidate, dy=d_h * (1 - update))
+        d_update_and_reset = [d_h * (h_before - candidate), d_candidate * output_to_candidate]
+        d_gates = ops.SigmoidGrad(y=gates, dy=tf.concat(d_update_and_reset, axis=1))
+        d_from_input = tf.concat([d_gates, d_candidate], axis=1)
+        d_from_output = tf.concat([d_gates, d_candidate * reset], axis=1)
+        d_before = d_h * update + tf.matmul(d_from_output, recurrent)
+        return d_from_input, d_from_output, [d_before]
 
 
 Cell: TypeAlias = LSTMCell | GRUCell
@@ -96,7 +148,8 @@ class _Unrolled(keras.layers.RNN):
     kind: Cell
 
     def __init__(self, units: int, **options: Any) -> None:
-        super().__init__(units, return_sequences=True, return_state=True, **options)
+        options |= {"return_sequences": True, "return_state": True}
+        super().__init__(units, **options)
 
     def inner_loop(
         self, sequences: Tensor, initial_state: Tensors, mask: None, training: bool = False
@@ -105,7 +158,7 @@ class _Unrolled(keras.layers.RNN):
         units), and the state after."""
         gpu = tf.config.list_logical_devices("GPU")
         if not gpu and (training or _gradients_wanted.get()):
-            weights = [*map(tf.convert_to_tensor, self.cell.weights)]  # kernel, recurrent, bias
+            weights = [tf.convert_to_tensor(weight) for weight in self.cell.weights]
             outputs, *state = unroll(self.kind, sequences, weights, initial_state)
         elif sequences.shape[1] == 1 and not gpu:
             output, state = self.cell(sequences[:, 0], initial_state)
@@ -115,12 +168,14 @@ class _Unrolled(keras.layers.RNN):
         return state[0], outputs, state
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class UnrolledLSTM(_Unrolled, keras.layers.LSTM):
     """``keras.layers.LSTM`` with the same weights and results."""
 
     kind = LSTMCell()
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class UnrolledGRU(_Unrolled, keras.layers.GRU):
     """``keras.layers.GRU`` with the same weights and results."""
 
@@ -131,93 +186,127 @@ def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tens
     """A cell over a window.
 
     Args:
-        cell: one step and its gradient.
+        cell: one step and its gradient, with m numbers for the gates of a row.
         inputs: (B, T, E) float32, all three static.
         weights: kernel (E, m), recurrent kernel (u, m) and bias, float32, gates in Keras' order.
             The bias is (m,), or (2, m) for that of inputs and that of the output before.
         state: before the window, (B, u) float32 each.
 
     Returns:
-        Outputs (B, T, u) float32, and the state after the window.
+        Outputs (B, T, u) float32, and the state after the window, (B, u) each.
     """
-    forward, backward = _graphs(cell, *inputs.shape, len(state))
+    forward, backward = _graphs(cell)
 
     @tf.custom_gradient
-    def run(inputs: Tensor, *arguments: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
-        kernel, recurrent, bias, *first = arguments
-        by_time = tf.transpose(inputs, [1, 0, 2])
-        outputs, *rest = _run_in_order(forward, by_time, *arguments)
+    def run(
+        inputs: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, *state: Tensor
+    ) -> tuple[Tensors, Callable[..., Tensors]]:
+        by_time = tf.transpose(inputs, [1, 0, 2])  # (T, B, E)
+        outputs, states, kept = _run_in_order(forward, by_time, [kernel, recurrent, bias], state)
 
         def gradient(d_outputs: Tensor, *d_state: Tensor) -> Tensors:
+            rows, steps, _ = inputs.shape
             # what comes from above may have lost its shape on the way
-            d_outputs = tf.ensure_shape(d_outputs, [*inputs.shape[:2], recurrent.shape[0]])
-            d_outputs = tf.transpose(d_outputs, [1, 0, 2])
-            weights = tf.transpose(kernel), tf.transpose(recurrent), bias
-            known = (*weights, d_outputs, *d_state, *first, *rest[len(first) :])
-            d_inputs, *d_rest = _run_in_order(backward, by_time, *known)
-            return tf.transpose(d_inputs, [1, 0, 2]), *d_rest
+            d_outputs = tf.ensure_shape(d_outputs, [rows, steps, recurrent.shape[0]])
+            d_inputs, d_weights, d_before = _run_in_order(
+                backward,
+                by_time,
+                [tf.transpose(kernel), tf.transpose(recurrent), bias],
+                [state, *states[:-1]],
+                kept,
+                tf.transpose(d_outputs, [1, 0, 2]),
+                d_state,
+            )
+            return tf.transpose(d_inputs, [1, 0, 2]), *d_weights, *d_before
 
-        return (tf.transpose(outputs, [1, 0, 2]), *rest[: len(first)]), gradient
+        return (tf.transpose(outputs, [1, 0, 2]), *states[-1]), gradient
 
-    return run(inputs, *map(cell.reordered, weights), *state)
+    return run(inputs, *[cell.reordered(each) for each in weights], *state)
 
 
 @functools.cache
-def _graphs(cell: Cell, rows: int, steps: int, width: int, states: int) -> tuple[Graph, Graph]:
-    """A window forward and backward, time being the first axis."""
+def _graphs(cell: Cell) -> tuple[Graph, Graph]:
+    """A window forward and backward, with time as the first axis: T steps of B rows, E numbers
+    each, and m numbers for the gates of a row."""
 
-    def forward(by_time: Tensor, *arguments: Tensor) -> Tensors:
-        kernel, recurrent, bias, *step = arguments
-        bias, *inner_bias = tf.unstack(tf.reshape(bias, [-1, kernel.shape[1]]))
-        projected = tf.matmul(tf.reshape(by_time, [steps * rows, width]), kernel) + bias
-        outputs, stored = [], []
-        for at_step in tf.unstack(tf.reshape(projected, [steps, rows, -1])):
-            inner = tf.matmul(step[0], recurrent)
-            if inner_bias:
-                inner += inner_bias[0]
-            step = [*cell.step(at_step, inner, step)]
-            outputs.append(step[0])
-            stored += step
-        return [tf.stack(outputs), *step[:states], *stored]
+    def forward(
+        by_time: Tensor, weights: Tensors, state: Tensors
+    ) -> tuple[Tensor, list[Tensors], list[Tensors]]:
+        """(T, B, E), weights, the state before → outputs (T, B, u); of each step the state after
+        it, and what the cell keeps."""
+        steps, rows, width = by_time.shape
+        kernel, recurrent, bias = weights
+        bias_of_input, bias_of_output = (bias, None) if cell.adds_up else tf.unstack(bias)
+        from_inputs = tf.matmul(tf.reshape(by_time, [steps * rows, width]), kernel) + bias_of_input
+        states, kept = [], []
+        for from_input in tf.unstack(tf.reshape(from_inputs, [steps, rows, -1])):  # (B, m)
+            from_output = tf.matmul(state[0], recurrent)  # (B, m)
+            if bias_of_output is not None:
+                from_output += bias_of_output
+            state, kept_of_step = cell.step(from_input, from_output, state)
+            states.append(state)
+            kept.append(kept_of_step)
+        return tf.stack([state[0] for state in states]), states, kept
 
-    def backward(by_time: Tensor, *arguments: Tensor) -> Tensors:
-        kernel, recurrent, bias, d_outputs, *rest = arguments
-        d_state, stored = rest[:states], rest[2 * states :]
-        number = len(stored) // steps
-        history = [stored[start : start + number] for start in range(0, len(stored), number)]
-        before = [rest[states : 2 * states], *history[:-1]]
-        d_projected, d_inner = [], []
-        for t, from_above in reversed([*enumerate(tf.unstack(d_outputs))]):
-            d_state[0] += from_above
-            d, d_recurrent, *d_state = cell.gradient(history[t], before[t], d_state, recurrent)
-            d_projected.append(d)
-            d_inner.append(d_recurrent)
-        flat = flat_inner = tf.concat(d_projected[::-1], axis=0)
-        if d_inner[0] is not d_projected[0]:
-            flat_inner = tf.concat(d_inner[::-1], axis=0)
-        d_bias = [tf.reduce_sum(d, axis=0) for d in (flat, flat_inner)]
-        outputs = tf.concat([state[0] for state in before], axis=0)
-        return [
-            tf.reshape(tf.matmul(flat, kernel), [steps, rows, width]),
-            tf.matmul(tf.reshape(by_time, [steps * rows, width]), flat, transpose_a=True),
-            tf.matmul(outputs, flat_inner, transpose_a=True),
-            tf.stack(d_bias) if bias.shape.rank == 2 else d_bias[0],
-            *d_state,
-        ]
+    def backward(
+        by_time: Tensor,
+        transposed: Tensors,
+        before: Sequence[Tensors],
+        kept: Sequence[Tensors],
+        d_outputs: Tensor,
+        d_state: Tensors,
+    ) -> tuple[Tensor, Tensors, Tensors]:
+        """Gradients of the inputs (T, B, E), of the weights and of the state before the window.
+
+        Args:
+            by_time: (T, B, E), the inputs.
+            transposed: kernel (m, E), recurrent kernel (m, u), and the bias as it is.
+            before: of each step the state before it.
+            kept: of each step what the cell has kept.
+            d_outputs: (T, B, u), gradients of the outputs.
+            d_state: gradients of the state after the window.
+        """
+        steps, rows, width = by_time.shape
+        kernel, recurrent, _ = transposed
+        d_outputs = tf.unstack(d_outputs)
+        d_from_inputs, d_from_outputs = [None] * steps, [None] * steps
+        for t in reversed(range(steps)):
+            d_after = [d_state[0] + d_outputs[t], *d_state[1:]]
+            d_from_inputs[t], d_from_outputs[t], d_state = cell.gradient(
+                kept[t], before[t], d_after, recurrent
+            )
+        d_from_input = tf.concat(d_from_inputs, axis=0)  # (T · B, m)
+        d_bias = tf.reduce_sum(d_from_input, axis=0)
+        if cell.adds_up:
+            d_from_output = d_from_input
+        else:
+            d_from_output = tf.concat(d_from_outputs, axis=0)
+            d_bias = tf.stack([d_bias, tf.reduce_sum(d_from_output, axis=0)])
+        flat = tf.reshape(by_time, [steps * rows, width])
+        outputs_before = tf.concat([state[0] for state in before], axis=0)  # (T · B, u)
+        d_kernel = tf.matmul(flat, d_from_input, transpose_a=True)
+        d_recurrent = tf.matmul(outputs_before, d_from_output, transpose_a=True)
+        d_inputs = tf.reshape(tf.matmul(d_from_input, kernel), [steps, rows, width])
+        return d_inputs, [d_kernel, d_recurrent, d_bias], d_state
 
     # not inlined: the executor below would be lost, and with it most of the speed
     options = {"autograph": False, "experimental_attributes": {"_noinline": True}}
     return tf.function(forward, **options), tf.function(backward, **options)
 
 
-def _run_in_order(function: Graph, *arguments: Tensor) -> Tensors:
+def _run_in_order(function: Graph, *arguments: Tensor | Sequence[Tensor]) -> Any:
     """Call a graph with an executor that has no queues and no locks: one thread, in order."""
     graph = function.get_concrete_function(*arguments)
-    types = [output.dtype for output in graph.outputs]
-    executor = "SINGLE_THREADED_EXECUTOR"
-    return ops.PartitionedCall(args=arguments, Tout=types, f=graph, executor_type=executor)
+    results = ops.PartitionedCall(
+        args=tf.nest.flatten(arguments),
+        Tout=[output.dtype for output in graph.outputs],
+        f=graph,
+        executor_type="SINGLE_THREADED_EXECUTOR",
+    )
+    return tf.nest.pack_sequence_as(graph.structured_outputs, results)
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class MinGRULayer(keras.layers.Layer):
     """A recurrent layer without products of its state: (B, T, n), [(B, units)] → (B, T, units),
     (B, units), float32.
@@ -230,6 +319,9 @@ class MinGRULayer(keras.layers.Layer):
     def __init__(self, units: int, name: str) -> None:
         super().__init__(name=name)
         self.units = units
+
+    def get_config(self) -> Config:
+        return {"units": self.units, "name": self.name}
 
     def build(self, shape: tuple[None, None, int]) -> None:
         self.gate_candidate = dense_layer(2 * self.units, shape[-1], "gate_candidate")
@@ -252,10 +344,12 @@ def linear_recurrence(decay: Tensor, added: Tensor, initial: Tensor) -> Tensor:
     Stretches twice as long are joined in every round (Hillis & Steele 1986): of two neighbours,
     (d₁, a₁) and (d₂, a₂), the joined one is (d₁ d₂, d₂ a₁ + a₂).
     """
+    steps = added.shape[1]
     first = added[:, :1] + decay[:, :1] * initial[:, None]
-    added, steps, reach = tf.concat([first, added[:, 1:]], axis=1), added.shape[1], 1
+    added = tf.concat([first, added[:, 1:]], axis=1)
+    reach = 1  # steps of a stretch, which ends at each t
     while reach < steps:
-        earlier = [[0, 0], [reach, 0], [0, 0]]
+        earlier = [[0, 0], [reach, 0], [0, 0]]  # of the stretch that ends where this one begins
         added += decay * tf.pad(added[:, :-reach], earlier)
         decay *= tf.pad(decay[:, :-reach], earlier, constant_values=1.0)
         reach *= 2

@@ -14,6 +14,7 @@ Tensor: TypeAlias = Any  # of TensorFlow
 Tensors: TypeAlias = Sequence[Tensor]
 Variable: TypeAlias = Any  # of Keras
 Layer: TypeAlias = Any  # of Keras
+Config: TypeAlias = dict[str, Any]  # the JSON from which Keras makes a layer again
 # A nest of tensors (batch, …), as ``tf.nest`` understands it.
 State: TypeAlias = "Tensor | Sequence[State]"
 # What comes of reading tokens: (batch, length, n) float32, and the state after the last of them.
