@@ -1,17 +1,23 @@
 """Every backbone keeps to its contract and computes what Keras has or its equations say."""
 
+import json
 import math
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import in_turn, small_experiment
+from conftest import in_turn, run_python, small_experiment
 
 from textgen.core.errors import TextgenError
+from textgen.evaluation.likelihood import scoring_step
 from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
-from textgen.models.layers import NGramEmbedding
+from textgen.models.layers import HashedDropout, NGramEmbedding, dropout_key
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.models.output import AdaptiveSoftmax, Softmax
+from textgen.models.recurrent import MinGRULayer, UnrolledGRU, UnrolledLSTM
+from textgen.models.transformer import Block
 from textgen.testing import check_plugin
 from textgen.training.loop import check_memory
 from textgen.training.step import RowAdagrad
@@ -30,7 +36,8 @@ KINDS = [
     MinGRU(units=(8, 6), normalisation="layer"),
     Transformer(units=(8, 6), context=3, head_size=4, dropout=0.2),
 ]
-OBJECTIVES = [NextToken(4), Shifted(4, 2), EncoderDecoder(3, 4), EncoderDecoder(3, 4, False)]
+NEXT = NextToken(4)
+OBJECTIVES = [NEXT, Shifted(4, 2), EncoderDecoder(3, 4), EncoderDecoder(3, 4, False)]
 
 
 def can_be_built(backbone, objective):
@@ -154,6 +161,82 @@ def test_rows_are_updated_as_the_equation_says_and_others_are_left_alone():
     np.testing.assert_allclose(variable, table, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(rows.squares, squares, rtol=1e-4)
     assert not squares[12:].any()
+
+
+# Every kind with an objective, so that each objective comes twice, and a tied output in two levels.
+SAVED = [(settings, OBJECTIVES[i % 4]) for i, settings in enumerate(KINDS)]
+SAVED.append((LSTM(units=(8,), **EMBEDDED, tied_output=True, adaptive_softmax=Adaptive(6)), NEXT))
+LOAD = """
+import json, sys
+import numpy as np
+import textgen.models.network, keras
+networks = [keras.saving.load_model(path) for path in sys.argv[2::2]]
+from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+with np.load(sys.argv[1]) as spans:
+    for number, network in enumerate(networks):
+        objective = eval(sys.argv[3 + 2 * number])
+        state = network.initial_state(2)
+        features, _ = objective.features(network, spans[f"arr_{number}"], state, False)
+        print(json.dumps(network.output_layer(features).numpy().tolist()))
+"""
+
+
+@pytest.mark.slow
+def test_keras_loads_what_was_saved_with_nothing_of_ours_but_its_layers(tmp_path):
+    random, spans, expected, arguments = np.random.default_rng(1), [], [], []
+    for number, (settings, objective) in enumerate(SAVED):
+        network = random_network(settings, objective)
+        path = tmp_path / f"{number}.keras"
+        scoring_step(objective, network)  # what is compiled is kept with the network
+        network.save(path)
+        length = objective.before + objective.length
+        spans.append(random.integers(0, SIZE, (2, length)).astype(np.int32))
+        features, _ = objective.features(network, spans[-1], network.initial_state(2), False)
+        expected.append(network.output_layer(features).numpy())
+        arguments += [path, repr(objective)]
+    np.savez(tmp_path / "spans.npz", *spans)
+    done = run_python("-c", LOAD, tmp_path / "spans.npz", *arguments)
+    assert done.code == 0, done.err
+    for line, logits in zip(done.out.splitlines(), expected, strict=True):
+        np.testing.assert_allclose(json.loads(line), logits, atol=1e-5)
+
+
+def test_a_backbone_without_a_name_is_not_saved_with_its_structure(tmp_path):
+    @dataclass(frozen=True)
+    class Nameless(LSTM):
+        """Of no installed package."""
+
+    network = NEXT.build(Nameless(units=(4,)), SIZE)
+    network.save_weights(tmp_path / "m.weights.h5")
+    with pytest.raises(TextgenError, match="Nameless cannot be saved"):
+        network.save(tmp_path / "m.keras")
+
+
+def test_every_layer_is_made_again_from_what_keras_keeps_of_it():
+    embedding = keras.layers.ReversibleEmbedding(9, 5)
+    layers = [
+        HashedDropout(0.3), NGramEmbedding((2, 4), 30, 0.5, 6), MinGRULayer(7, "layer"),
+        UnrolledLSTM(7, unit_forget_bias=False), UnrolledGRU(7), Block(8, 2, 4, 5, 0.1, "block"),
+        Softmax(9, 5, None), Softmax(9, 5, embedding), AdaptiveSoftmax(9, 5, Adaptive(3, 2), None),
+        AdaptiveSoftmax(9, 5, Adaptive(3, 2), embedding),
+    ]  # fmt: skip
+    for layer in layers:
+        stored = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+        again = keras.saving.deserialize_keras_object(stored)
+        assert type(again) is type(layer)
+        assert again.get_config() == layer.get_config()
+        assert [w.shape for w in again.weights] == [w.shape for w in layer.weights]
+
+
+def test_dropout_outside_of_an_update_is_refused_in_a_sentence():
+    settings = LSTM(units=(8,), **EMBEDDED, dropout=0.2)
+    network = NEXT.build(settings, SIZE)
+    tokens, state = np.ones((2, 3), np.int32), network.initial_state(2)
+    with pytest.raises(TextgenError, match=r"(?s)dropout.*outside of an update.*dropout_key"):
+        network(tokens, state, training=True)
+    with dropout_key(3):
+        logits, _ = network(tokens, state, training=True)
+    assert np.abs(logits - network(tokens, state)[0]).max() > 0
 
 
 def random_network(settings, objective):

@@ -89,9 +89,10 @@ class Backbone:
     portable_cell: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        for name in ("tied_output", "ngrams"):
-            if getattr(self, name) and self.input != "embedding":
-                raise ValueError(f'{name} needs input = "embedding"')
+        if self.tied_output and self.input != "embedding":
+            raise ValueError('tied_output needs input = "embedding"')
+        if self.ngrams and self.input != "embedding":
+            raise ValueError('ngrams needs input = "embedding"')
         if self.tied_output and self.projection:
             raise ValueError("tied_output needs projection = false")
 
@@ -112,10 +113,13 @@ class Backbone:
     @property
     def label(self) -> str:
         """What it is, for people: ``"LSTM of 320 units"``."""
-        name = f"{type(self).__name__} of {' + '.join(map(str, self.units))} units"
+        units = " + ".join(str(number) for number in self.units)
+        name = f"{type(self).__name__} of {units} units"
         if self.ngrams:
             name += ", with n-gram vectors"
-        return name if self.members == 1 else f"ensemble of {self.members}, each {name}"
+        if self.members > 1:
+            name = f"ensemble of {self.members}, each {name}"
+        return name
 
     def build(self, size: int, *, source: str = "tokens", output: bool = True) -> "KerasNetwork":
         """A new network.
@@ -133,7 +137,6 @@ class Backbone:
         if source == "vectors" and self.tied_output:
             hint = "a one-shot decoder reads no tokens, so there is nothing to tie"
             raise TextgenError("backbone.tied_output must be false", hint)
-
         members = [LayeredNetwork(self, size, source, output) for _ in range(self.members)]
         return members[0] if self.members == 1 else Ensemble(members)
 
@@ -141,12 +144,15 @@ class Backbone:
         """Units of the dense layer between ``width`` units and the output layer, if any."""
         if self.tied_output:
             return None if width == self.embedding_size else self.embedding_size
-        return vocabulary_size if self.projection == "vocabulary" else self.projection or None
+        if self.projection == "vocabulary":
+            return vocabulary_size
+        return self.projection or None
 
     def adaptive(self, vocabulary_size: int) -> Adaptive | None:
-        """The adaptive softmax, unless it has none, or a tail of a single token."""
-        settings = self.adaptive_softmax or None
-        return settings if settings and vocabulary_size > settings.head + 1 else None
+        """The adaptive softmax, unless it has none, or a tail of at most one token."""
+        if not self.adaptive_softmax or vocabulary_size <= self.adaptive_softmax.head + 1:
+            return None
+        return self.adaptive_softmax
 
 
 @dataclass(frozen=True)
@@ -164,9 +170,12 @@ class Recurrent(Backbone):
     def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
         import keras
 
-        kinds = {"layer": keras.layers.LayerNormalization, "batch": keras.layers.BatchNormalization}
-        kind = kinds.get(self.normalisation)
-        return kind(name=f"normalisation{number}") if kind else None
+        name = f"normalisation{number}"
+        if self.normalisation == "layer":
+            return keras.layers.LayerNormalization(name=name)
+        if self.normalisation == "batch":
+            return keras.layers.BatchNormalization(name=name)
+        return None
 
 
 @dataclass(frozen=True)
@@ -246,15 +255,18 @@ class Transformer(Backbone):
         return f"{super().label}, {self.context} tokens of context"
 
     def heads(self, units: int) -> int:
+        """Attention heads of a block of so many units."""
         return max(1, units // self.head_size)
 
     def layer(self, units: int, name: str) -> "keras.layers.Layer":
         from textgen.models.transformer import Block
 
-        return Block(self, units, name)
+        heads = self.heads(units)
+        return Block(units, heads, self.head_size, self.context, self.dropout, name)
 
     def normalisation_layer(self, number: int) -> "keras.layers.Layer | None":
         import keras
 
-        last = number == len(self.units)
-        return keras.layers.RMSNormalization(name=f"normalisation{number}") if last else None
+        if number < len(self.units):  # blocks normalise what they read themselves
+            return None
+        return keras.layers.RMSNormalization(name=f"normalisation{number}")

@@ -25,10 +25,11 @@ import numpy as np
 import tensorflow as tf
 
 from textgen.core.context import temporarily
-from textgen.models.types import Reading, Tensor
+from textgen.core.errors import TextgenError
+from textgen.models.types import Config, Reading, Tensor
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
-_key = ContextVar[tuple[Tensor, Tensor]]("dropout_key")
+_key = ContextVar[tuple[Tensor, Tensor] | None]("dropout_key", default=None)
 
 
 def dropout_key(update: Tensor, first_row: Tensor = 0) -> AbstractContextManager[None]:
@@ -42,23 +43,27 @@ def dropout_key(update: Tensor, first_row: Tensor = 0) -> AbstractContextManager
 
 
 def new_seed(rate: float) -> int:
-    """A seed for the masks of one layer, drawn from the generator that
-    ``keras.utils.set_random_seed`` sets; not drawn where the layer drops nothing."""
+    """A seed for the masks of one layer, drawn from Python's generator, as Keras draws those of
+    first weights; not drawn where the layer drops nothing."""
     return random.randint(1, 10**9) if rate else 0
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class HashedDropout(keras.layers.Layer):
     """Dropout (Srivastava et al. 2014). While training it needs a :func:`dropout_key`.
 
     Args:
         rate: share of the elements that is dropped.
-        seed: of the masks.
+        seed: of the masks; drawn if None.
     """
 
     def __init__(self, rate: float, seed: int | None = None) -> None:
         super().__init__()
         self.rate = rate
         self.seed = new_seed(rate) if seed is None else seed
+
+    def get_config(self) -> Config:
+        return {"rate": self.rate, "seed": self.seed}
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return drop(inputs, self.seed, self.rate) if training and self.rate else inputs
@@ -71,8 +76,20 @@ def drop(inputs: Tensor, seed: int, rate: float) -> Tensor:
         inputs: (B, …) float32.
         seed: of the layer.
         rate: from 0 up to 1.
+
+    Raises:
+        TextgenError: outside of a :func:`dropout_key`.
     """
-    numbers = [tf.cast(number, tf.uint32) for number in (*_key.get(), seed)]
+    key = _key.get()
+    if key is None:
+        message = "a network with dropout was called with training = true outside of an update"
+        hint = "call it with training = false, or within textgen.models.layers.dropout_key(update)"
+        error = TextgenError(message, hint)
+        # else Keras puts the tensors of the call around the sentence
+        error._keras_call_info_injected = True  # type: ignore[attr-defined]
+        raise error
+    update, first_row = key
+    numbers = [tf.cast(number, tf.uint32) for number in (update, first_row, seed)]
     outputs = _drop(inputs, *numbers, rate)
     outputs.set_shape(inputs.shape)  # which a graph made for any shape does not know
     return outputs
@@ -80,6 +97,8 @@ def drop(inputs: Tensor, seed: int, rate: float) -> Tensor:
 
 @tf.function(autograph=False, jit_compile=True)
 def _drop(inputs: Tensor, update: Tensor, first_row: Tensor, seed: Tensor, rate: float) -> Tensor:
+    """An element remains where the hash of its place in the batch, its layer and the update, a
+    number of 32 bits, is not among the lowest ``rate`` of all such numbers."""
     shape = tf.shape(inputs)
     places = tf.reshape(tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32), shape)
     places += first_row * tf.cast(tf.reduce_prod(shape[1:]), tf.uint32)
@@ -89,13 +108,14 @@ def _drop(inputs: Tensor, update: Tensor, first_row: Tensor, seed: Tensor, rate:
 
 
 def mix(bits: Tensor) -> Tensor:
-    """Every bit of a uint32 depends on all of them afterwards."""
+    """Every bit of the results depends on all bits of a number: (…) uint32 → (…) uint32."""
     shift = tf.bitwise.right_shift
     bits = tf.bitwise.bitwise_xor(bits, shift(bits, np.uint32(16))) * np.uint32(0x85EBCA6B)
     bits = tf.bitwise.bitwise_xor(bits, shift(bits, np.uint32(13))) * np.uint32(0xC2B2AE35)
     return tf.bitwise.bitwise_xor(bits, shift(bits, np.uint32(16)))
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class NGramEmbedding(keras.layers.Layer):
     """The sum of the vectors of the n-grams that end at each token; all begin at zero.
 
@@ -108,15 +128,35 @@ class NGramEmbedding(keras.layers.Layer):
         rows: of the table that all orders share.
         dropout: the share that is left out.
         size: of the vectors.
+        seed: of the choice of those that are left out; drawn if None.
     """
 
-    def __init__(self, orders: Sequence[int], rows: int, dropout: float, size: int) -> None:
+    def __init__(
+        self,
+        orders: Sequence[int],
+        rows: int,
+        dropout: float,
+        size: int,
+        seed: int | None = None,
+    ) -> None:
         super().__init__(name="ngrams")
-        self.orders, self.rows = sorted({*orders}), rows
-        self.dropout, self.context = dropout, self.orders[-1] - 1
-        self.seed = new_seed(self.dropout)
-        self.table = self.add_weight(shape=(self.rows, size), initializer="zeros", name="table")
+        self.orders = sorted({*orders})
+        self.rows = rows
+        self.dropout = dropout
+        self.size = size
+        self.context = self.orders[-1] - 1
+        self.seed = new_seed(dropout) if seed is None else seed
+        self.table = self.add_weight(shape=(rows, size), initializer="zeros", name="table")
         self.built = True
+
+    def get_config(self) -> Config:
+        return {
+            "orders": list(self.orders),
+            "rows": self.rows,
+            "dropout": self.dropout,
+            "size": self.size,
+            "seed": self.seed,
+        }
 
     def call(self, tokens: Tensor, before: Tensor, training: bool = False) -> Reading:
         """Vectors of every position.
@@ -128,16 +168,20 @@ class NGramEmbedding(keras.layers.Layer):
         Returns:
             (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
         """
+        length = tf.shape(tokens)[1]
         text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
-        length, numbers = tf.shape(tokens)[1], tf.cast(text, tf.uint32) + np.uint32(1)
-        hashed, sums = tf.zeros([1, 1], tf.uint32), []
-        for order in range(1, self.context + 2):
+        numbers = tf.cast(text, tf.uint32) + np.uint32(1)  # (B, context + T)
+        hashed = tf.zeros([1, 1], tf.uint32)
+        found = []  # of each order, vectors (B, T, size)
+        for order in range(1, self.context + 2):  # the token itself, the one before it, …
             start = self.context + 1 - order
-            hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])
-            if order in self.orders:
-                rows = tf.cast(hashed % np.uint32(self.rows), tf.int32)  # of the n-grams, (B, T)
-                vectors = tf.gather(self.table.value, rows)
-                if training and self.dropout:
-                    vectors *= drop(tf.ones_like(vectors[..., :1]), self.seed + order, self.dropout)
-                sums.append(vectors)
-        return tf.add_n(sums), tf.cast(text[:, length:], tf.float32)
+            hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])  # (B, T)
+            if order not in self.orders:
+                continue
+            rows = tf.cast(hashed % np.uint32(self.rows), tf.int32)
+            vectors = tf.gather(self.table.value, rows)
+            if training and self.dropout:
+                kept = drop(tf.ones_like(vectors[..., :1]), self.seed + order, self.dropout)
+                vectors *= kept  # (B, T, 1): an n-gram has all of its vector or nothing
+            found.append(vectors)
+        return tf.add_n(found), tf.cast(text[:, length:], tf.float32)

@@ -1,16 +1,21 @@
 """What a network is; that of a backbone of layers: embedding, layers, output; an ensemble of such
 networks, an encoder with a decoder, and helpers for any network."""
 
-from collections.abc import Sequence
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from textgen.core.errors import TextgenError
+from textgen.core.registry import lookup, plugin_table
+from textgen.core.validation import Plugin, plain
 from textgen.models.layers import HashedDropout, NGramEmbedding
 from textgen.models.output import AdaptiveSoftmax, MeanOutput, Output, Softmax, dense_layer
-from textgen.models.types import Network, Reading, State, Tensor
+from textgen.models.types import Config, Network, Reading, State, Tensor
 
 if TYPE_CHECKING:
     from textgen.models.backbones import Backbone
@@ -44,6 +49,7 @@ class KerasNetwork(keras.Model):
         raise NotImplementedError
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class LayeredNetwork(KerasNetwork):
     """Layers between an embedding (or one-hot vectors) and an output layer.
 
@@ -59,7 +65,9 @@ class LayeredNetwork(KerasNetwork):
 
     def __init__(self, config: "Backbone", size: int, source: str, output: bool) -> None:
         super().__init__()
-        self.config, self.size, self.source = config, size, source
+        self.config = config
+        self.size = size
+        self.source = source
         self.frequency_bias = config.frequency_bias
         self.ngrams: NGramEmbedding | None = None
         self.projection: keras.layers.Dense | None = None
@@ -76,24 +84,46 @@ class LayeredNetwork(KerasNetwork):
                 self.ngrams = NGramEmbedding(**vars(config.ngrams), size=width)
         for number, units in enumerate(config.units, start=1):
             drops = config.dropout_between if number > 1 else self.embedding is not None
-            self.dropouts.append(HashedDropout(config.dropout * drops))
-            self.recurrent.append(config.layer(units, f"recurrent{number}"))
-            self.recurrent[-1].build((None, None, width))
-            self.normalisations.append(config.normalisation_layer(number))
-            if self.normalisations[-1] is not None:
-                self.normalisations[-1].build((None, None, units))
+            self.dropouts.append(HashedDropout(config.dropout if drops else 0.0))
+            layer = config.layer(units, f"recurrent{number}")
+            layer.build((None, None, width))
+            self.recurrent.append(layer)
+            normalisation = config.normalisation_layer(number)
+            if normalisation is not None:
+                normalisation.build((None, None, units))
+            self.normalisations.append(normalisation)
             width = units
-        self.dropouts.append(HashedDropout(config.dropout * output))
+        self.dropouts.append(HashedDropout(config.dropout if output else 0.0))
         if output:
-            if projected := config.projection_size(size, width):
-                self.projection = dense_layer(projected, width, "projection")
-                width = projected
-            tied = self.embedding if config.tied_output else None
-            if levels := config.adaptive(size):
-                self.output_layer = AdaptiveSoftmax(size, width, levels, tied)
-            else:
-                self.output_layer = Softmax(size, width, tied)
+            self._build_output(width)
         self.built = True
+
+    def _build_output(self, width: int) -> None:
+        """The output layer over features of a width, behind a projection where there is one."""
+        config, size = self.config, self.size
+        projected = config.projection_size(size, width)
+        if projected:
+            self.projection = dense_layer(projected, width, "projection")
+            width = projected
+        tied = self.embedding if config.tied_output else None
+        levels = config.adaptive(size)
+        if levels:
+            self.output_layer = AdaptiveSoftmax(size, width, levels, tied)
+        else:
+            self.output_layer = Softmax(size, width, tied)
+
+    def get_config(self) -> Config:
+        return {
+            "backbone": {"kind": _kind_of(self.config), **plain(self.config)},
+            "size": self.size,
+            "source": self.source,
+            "output": hasattr(self, "output_layer"),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config) -> "LayeredNetwork":
+        backbone = Plugin("backbone").make(config["backbone"])
+        return cls(backbone, config["size"], config["source"], config["output"])
 
     @property
     def tables(self) -> tuple[keras.Variable, ...]:
@@ -106,30 +136,42 @@ class LayeredNetwork(KerasNetwork):
         return state
 
     def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
-        x, last_tokens = inputs, state[len(self.recurrent) :]
-        if self.embedding is not None:
-            x = self.embedding(inputs)
-            if self.ngrams is not None:
-                vectors, tokens = self.ngrams(inputs, *last_tokens[0], training=training)
-                x, last_tokens = x + vectors, [(tokens,)]
-        elif self.source == "tokens":
-            x = tf.one_hot(inputs, self.size)
         after = []
-        layers = zip(self.dropouts, self.recurrent, self.normalisations, state, strict=False)
-        for dropout, recurrent, normalisation, before in layers:
-            x = dropout(x, training=training)
-            x, *states = recurrent(x, initial_state=list(before), training=training)
-            x = x if normalisation is None else normalisation(x, training=training)
+        x = self._vectors(inputs)  # (B, T, n)
+        if self.ngrams is not None:
+            (last_tokens,) = state[-1]
+            of_ngrams, last_tokens = self.ngrams(inputs, last_tokens, training=training)
+            x += of_ngrams
+        for number, layer in enumerate(self.recurrent):
+            x = self.dropouts[number](x, training=training)
+            before = list(state[number])
+            x, *states = layer(x, initial_state=before, training=training)
+            normalisation = self.normalisations[number]
+            if normalisation is not None:
+                x = normalisation(x, training=training)
             after.append(tuple(states))
+        if self.ngrams is not None:
+            after.append((last_tokens,))
         x = self.dropouts[-1](x, training=training)
-        x = x if self.projection is None else self.projection(x)
-        return x, [*after, *last_tokens]
+        if self.projection is not None:
+            x = self.projection(x)
+        return x, after
+
+    def _vectors(self, inputs: Tensor) -> Tensor:
+        """What the first layer reads, (B, T, n) float32."""
+        if self.source == "vectors":
+            return inputs
+        if self.embedding is None:
+            return tf.one_hot(inputs, self.size)
+        return self.embedding(inputs)
 
     def state_vector(self, state: State) -> Tensor:
         """The output of the last layer at the last position."""
-        return state[len(self.recurrent) - 1][0]
+        of_last_layer = state[len(self.recurrent) - 1]
+        return of_last_layer[0]
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class Ensemble(KerasNetwork):
     """Networks of the same settings side by side: the mean of what they predict (Hansen & Salamon
     1990).
@@ -137,6 +179,9 @@ class Ensemble(KerasNetwork):
     Members differ in their first weights and in the units that are dropped. Each learns by its own
     predictions, all from the same batches; only what is scored, and what writes, is the mean. The
     state is a list of theirs, the features are theirs one after another.
+
+    Args:
+        members: at least one.
     """
 
     def __init__(self, members: Sequence[LayeredNetwork]) -> None:
@@ -146,6 +191,15 @@ class Ensemble(KerasNetwork):
             self.output_layer = MeanOutput([member.output_layer for member in members])
         self.built = True
 
+    def get_config(self) -> Config:
+        members = [keras.saving.serialize_keras_object(member) for member in self.members]
+        return {"members": members}
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Ensemble":
+        members = config["members"]
+        return cls([keras.saving.deserialize_keras_object(member) for member in members])
+
     def parts(self) -> tuple[Network, ...]:
         return tuple(self.members)
 
@@ -153,19 +207,23 @@ class Ensemble(KerasNetwork):
         return [member.initial_state(batch) for member in self.members]
 
     def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
-        read = [inputs] * len(self.members)
-        if self.members[0].source == "vectors":  # each has a vector of its own
-            read = tf.split(inputs, len(self.members), axis=-1)
-        members = zip(self.members, read, state, strict=True)
-        each = (member.features(own, before, training) for member, own, before in members)
-        features, states = zip(*each, strict=True)
-        return tf.concat(features, axis=-1), list(states)
+        number = len(self.members)
+        read_by_each = [inputs] * number
+        if self.members[0].source == "vectors":  # (B, T, number · n): to each the vectors it made
+            read_by_each = tf.split(inputs, number, axis=-1)
+        features, states = [], []
+        for member, read, before in zip(self.members, read_by_each, state, strict=True):
+            of_member, after = member.features(read, before, training)
+            features.append(of_member)
+            states.append(after)
+        return tf.concat(features, axis=-1), states
 
     def state_vector(self, state: State) -> Tensor:
         pairs = zip(self.members, state, strict=True)
-        return tf.concat([member.state_vector(own) for member, own in pairs], axis=-1)
+        return tf.concat([member.state_vector(of_member) for member, of_member in pairs], axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class SequenceToSequence(KerasNetwork):
     """An encoder and a decoder of the same backbone (Sutskever, Vinyals & Le 2014); the decoder
     begins with the encoder's last state. The state is the encoder's."""
@@ -176,11 +234,53 @@ class SequenceToSequence(KerasNetwork):
         self.output_layer = decoder.output_layer
         self.built = True
 
+    def get_config(self) -> Config:
+        return {
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config) -> "SequenceToSequence":
+        encoder = keras.saving.deserialize_keras_object(config["encoder"])
+        decoder = keras.saving.deserialize_keras_object(config["decoder"])
+        return cls(encoder, decoder)
+
     def parts(self) -> tuple[Network, ...]:
         return *self.encoder.parts(), *self.decoder.parts()
 
     def initial_state(self, batch: int) -> State:
         return self.encoder.initial_state(batch)
+
+
+def _kind_of(backbone: "Backbone") -> str:
+    """Raises:
+    TextgenError: no installed package gives these settings a name.
+    """
+    for kind in plugin_table("backbone"):
+        if lookup("backbone", kind) is type(backbone):
+            return kind
+    message = f"a network of {type(backbone).__name__} cannot be saved with its structure"
+    hint = "bring the backbone by an entry point textgen.backbone, or save the weights alone"
+    raise TextgenError(message, hint)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """First weights and masks drawn inside are those of a seed, and whoever calls finds Python's
+    and NumPy's generators as they were.
+
+    Keras draws the seeds of first weights from Python's generator; its own and TensorFlow's are
+    neither drawn from nor set.
+    """
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
 
 
 def compilable(network: Network, gradients: bool = False) -> bool:

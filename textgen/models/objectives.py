@@ -67,10 +67,12 @@ class Objective(Protocol):
         a target: it is built in a graph, where weights take no memory."""
         import tensorflow as tf
 
-        with tf.Graph().as_default():
+        from textgen.models.network import seeded
+
+        with tf.Graph().as_default(), seeded(0):
             network = self.build(backbone, vocabulary_size)
             in_tables = sum(math.prod(t.shape) for part in network.parts() for t in part.tables)
-            return int(network.count_params()), in_tables, int(network.output_layer.width)
+            return network.count_params(), in_tables, network.output_layer.width
 
     def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         """What the output layer reads at every target.
@@ -110,7 +112,8 @@ def compiled_once(build: Build[Compiled]) -> Build[Compiled]:
 
     @wraps(build)
     def get(objective: Objective, network: Network) -> Compiled:
-        results = network.__dict__.setdefault("_compiled_steps", {})  # past Keras' tracking
+        # not set as an attribute, which Keras would take for a part of the network
+        results = network.__dict__.setdefault("_compiled_steps", {})
         key = build.__name__, objective
         if key not in results:
             results[key] = build(objective, network)
@@ -129,7 +132,7 @@ class NextToken(Objective):
 
     window: Count = 64
 
-    shift = 1
+    shift = 1  # how much further on the target is than the token that is read with it
     carries_state = True
 
     @property
@@ -147,11 +150,13 @@ class NextToken(Objective):
     def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
-        return network.features(tf.maximum(spans[:, : -self.before], BOUNDARY), state, training)
+        read = spans[:, : -self.before]  # (B, length)
+        return network.features(tf.maximum(read, BOUNDARY), state, training)
 
     def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         position, recent, state = carry
-        features, state = network.features(recent[:, :1], state)
+        shift_back = recent[:, :1]  # (B, 1), the oldest of the last tokens
+        features, state = network.features(shift_back, state)
         return features[:, 0], (position, recent, state)
 
 
@@ -231,11 +236,12 @@ class EncoderDecoder(Objective):
     def features(self, network: Network, spans: Tensor, state: State, training: bool) -> Reading:
         import tensorflow as tf
 
-        spans = tf.maximum(spans, BOUNDARY)
+        spans = tf.maximum(spans, BOUNDARY)  # (B, read + write)
         vector, encoded = _encoded(network, spans[:, : self.read], state, training)
-        inputs = spans[:, self.read - 1 : -1]
-        if not self.feedback:
-            inputs = tf.repeat(vector[:, None], self.write, axis=1)
+        if self.feedback:
+            inputs = spans[:, self.read - 1 : -1]  # (B, write), each the token before its target
+        else:
+            inputs = tf.repeat(vector[:, None], self.write, axis=1)  # (B, write, n)
         features, _ = _pair(network).decoder.features(inputs, encoded, training)
         return features, state
 

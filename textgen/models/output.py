@@ -1,30 +1,25 @@
 """Output layers: from the features of a position to a distribution over its token."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import asdict
 
 import numpy as np
 import tensorflow as tf
 from keras import Variable
 from keras.layers import Dense, Layer
+from keras.saving import (
+    deserialize_keras_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
 
-from textgen.models.types import Tensor
-
-if TYPE_CHECKING:
-    from textgen.models.backbones import Adaptive
+from textgen.models.backbones import Adaptive
+from textgen.models.types import Config, Tensor
 
 
 class Output:
-    """What every output layer gives.
-
-    Attributes:
-        size: V.
-        head_size: tokens whose cost is always computed; V where there is no tail.
-        width: logits that a training computes for a target, about.
-        has_logits: whether calling it, with (…, n) float32, gives (…, V) logits of one softmax,
-            which a binary loss needs; else they are log-probabilities.
-    """
+    """What output layers share: see :class:`textgen.models.types.OutputLayer`."""
 
     size: int
     head_size: int
@@ -33,30 +28,23 @@ class Output:
     __call__: Callable[..., Tensor]
 
     def nats(self, features: Tensor, labels: Tensor) -> Tensor:
-        """−ln P(label): (B, T, n) float32, (B, T) int32 in 0 … V − 1 → (B, T) float32."""
         return cross_entropy(self(features), labels)
 
     def loss(self, features: Tensor, labels: Tensor, tail_share: float) -> Tensor:
-        """What training makes small, of the same shapes, which are static, as XLA wants them.
-
-        Args:
-            features, labels: as of :meth:`nats`.
-            tail_share: of all targets, how many are in the tail, about; 1.0 is always exact.
-        """
         return self.nats(features, labels)
 
     def start_at(self, logits: np.ndarray) -> None:
-        """Make the biases give these logits, (V,) float, before any feature counts."""
         raise NotImplementedError
 
 
+@register_keras_serializable(package="textgen")
 class Softmax(Output, Layer):
     """A dense layer, or the vectors of an embedding (Press & Wolf 2017).
 
     Args:
         size: V.
         width: n.
-        embedding: that it is tied to, or None.
+        embedding: that it is tied to, or None. It is not a part of this layer.
     """
 
     has_logits = True
@@ -64,23 +52,38 @@ class Softmax(Output, Layer):
     def __init__(self, size: int, width: int, embedding: Layer | None) -> None:
         super().__init__(name="output")
         self.size = self.head_size = self.width = size
+        self.input_width = width
+        # a layer that is an attribute would be a part of this one
+        self._embedding: Callable[[], Layer] = lambda: embedding
         self.dense: Dense = None
         self.bias: Variable = None  # of a tied one
         if embedding is None:
             self.dense = dense_layer(size, width, "logits")
         else:
             self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
-            self._tied = lambda features: embedding(features, reverse=True)  # not a part of this
         self.built = True
 
+    def get_config(self) -> Config:
+        tied = serialize_keras_object(self._embedding())
+        return {"size": self.size, "width": self.input_width, "embedding": tied}
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Softmax":
+        embedding = deserialize_keras_object(config["embedding"])
+        return cls(config["size"], config["width"], embedding)
+
     def call(self, features: Tensor) -> Tensor:
-        return self.dense(features) if self.dense else self._tied(features) + self.bias
+        embedding = self._embedding()
+        if embedding is None:
+            return self.dense(features)
+        return embedding(features, reverse=True) + self.bias
 
     def start_at(self, logits: np.ndarray) -> None:
-        bias = self.dense.bias if self.dense else self.bias
+        bias = self.bias if self.dense is None else self.dense.bias
         bias.assign(logits - logits.mean())
 
 
+@register_keras_serializable(package="textgen")
 class AdaptiveSoftmax(Output, Layer):
     """A softmax in two levels (Grave, Joulin, Cissé, Grangier & Jégou 2017, with one tail).
 
@@ -93,14 +96,17 @@ class AdaptiveSoftmax(Output, Layer):
         size: V.
         width: n, of the features.
         levels: size of the head, and width of the tail where it is not tied.
-        embedding: that it is tied to, or None.
+        embedding: that it is tied to, or None. It is not a part of this layer.
     """
 
-    def __init__(self, size: int, width: int, levels: "Adaptive", embedding: Layer | None) -> None:
+    def __init__(self, size: int, width: int, levels: Adaptive, embedding: Layer | None) -> None:
         super().__init__(name="output")
         self.size, self.head_size = size, levels.head
+        self.input_width, self.levels = width, levels
         tail = size - levels.head
         self.width = levels.head + 1 + tail // 4  # seldom more of a text is in the tail
+        # a layer that is an attribute would be a part of this one
+        self._embedding: Callable[[], Layer] = lambda: embedding
         self.bias: Variable = None  # of a tied one
         if embedding is None:
             self.head = dense_layer(levels.head + 1, width, "head")
@@ -109,9 +115,21 @@ class AdaptiveSoftmax(Output, Layer):
             self.tail = dense_layer(tail, narrow, "tail")
         else:
             self.beyond = dense_layer(1, width, "beyond")  # the logit of the tail as a whole
-            self._vectors = lambda: embedding.embeddings  # not a part of this layer
             self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
         self.built = True
+
+    def get_config(self) -> Config:
+        return {
+            "size": self.size,
+            "width": self.input_width,
+            "levels": asdict(self.levels),
+            "embedding": serialize_keras_object(self._embedding()),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config) -> "AdaptiveSoftmax":
+        embedding = deserialize_keras_object(config["embedding"])
+        return cls(config["size"], config["width"], Adaptive(**config["levels"]), embedding)
 
     def call(self, features: Tensor) -> Tensor:
         head = tf.nn.log_softmax(self._head_logits(features))
@@ -119,32 +137,38 @@ class AdaptiveSoftmax(Output, Layer):
         return tf.concat([head[..., :-1], head[..., -1:] + tail], axis=-1)
 
     def nats(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Where few targets are in the tail, as is usual, it is computed for these alone."""
-        rare = self._in_tail(labels)
-        count = rare.shape[0]
-        few = -(-count // 4)
-        tail = partial(self._tail_nats, features, labels, rare)
-        nats = tf.cond(tf.reduce_sum(rare) <= few, lambda: tail(few), lambda: tail(count))
-        return self._head_nats(features, labels) + nats
+        """Where at most a quarter of the targets is in the tail, as is usual, it is computed for so
+        many; else for all."""
+        rare = self._in_tail(labels)  # (B · T,)
+        number = rare.shape[0]
+        quarter = -(-number // 4)
+        tail = tf.cond(
+            tf.reduce_sum(rare) <= quarter,
+            lambda: self._tail_nats(features, labels, rare, quarter),
+            lambda: self._tail_nats(features, labels, rare, number),
+        )
+        return self._head_nats(features, labels) + tail
 
     def loss(self, features: Tensor, labels: Tensor, tail_share: float) -> Tensor:
         """The tail is computed for as many targets as are expected there and four standard
         deviations more, as if targets were independent. If a batch has more, a random choice of
         them stands for all: the sum is an unbiased estimate then, and else exact."""
-        rare = self._in_tail(labels)
-        expected = rare.shape[0] * tail_share
+        rare = self._in_tail(labels)  # (B · T,)
+        number = rare.shape[0]
+        expected = number * tail_share
         most = expected + 4 * (expected * (1 - tail_share)) ** 0.5 + 16
-        capacity = min(rare.shape[0], 16 * -(-int(most) // 16))
+        in_sixteens = 16 * math.ceil(int(most) / 16)
         # the order of tail targets depends on the batch alone, so a resumed training repeats it
         seed = tf.stack([tf.reduce_sum(labels), tf.reduce_max(labels)])
         order = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
-        tail = self._tail_nats(features, labels, order, capacity)
+        tail = self._tail_nats(features, labels, order, min(number, in_sixteens))
         return self._head_nats(features, labels) + tail
 
     def start_at(self, logits: np.ndarray) -> None:
         frequent, rare = np.split(logits, [self.head_size])
         head = np.append(frequent, np.logaddexp.reduce(rare))
-        head, tail = head - head.mean(), rare - rare.mean()
+        head -= head.mean()
+        tail = rare - rare.mean()
         if self.bias is not None:
             self.bias.assign(np.append(head[:-1], tail))
             self.beyond.bias.assign(head[-1:])
@@ -161,16 +185,27 @@ class AdaptiveSoftmax(Output, Layer):
         return cross_entropy(self._head_logits(features), tf.minimum(labels, self.head_size))
 
     def _tail_nats(self, features: Tensor, labels: Tensor, order: Tensor, most: int) -> Tensor:
-        """(B, T, n) float32, (B, T) int32, (B · T,) float32 → (B, T) float32: of a rare target,
-        given that it is rare. So many as ``most`` are computed, the highest in an order, and those
-        of them that are in the tail stand for all."""
-        _, places = tf.math.top_k(order, most)
-        flat = tf.gather(tf.reshape(features, [-1, features.shape[-1]]), places)
+        """Of rare targets, given that they are rare; 0 of all others. Where more targets are rare
+        than are computed, those that are computed stand for all of them.
+
+        Args:
+            features: (B, T, n) float32.
+            labels: (B, T) int32.
+            order: (B · T,) float32, higher of rare targets than of others.
+            most: how many targets are computed, the highest in this order.
+
+        Returns:
+            (B, T) float32.
+        """
+        _, places = tf.math.top_k(order, most)  # (most,), in (B · T,)
+        chosen_features = tf.gather(tf.reshape(features, [-1, features.shape[-1]]), places)
         in_tail = tf.gather(tf.reshape(labels, [-1]), places) - self.head_size
-        rare, chosen = self._in_tail(labels), tf.cast(in_tail >= 0, tf.float32)
-        nats = cross_entropy(self._tail_logits(flat), tf.maximum(in_tail, 0)) * chosen
-        nats *= tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(chosen), 1.0)
-        return tf.reshape(tf.scatter_nd(places[:, None], nats, tf.shape(rare)), tf.shape(labels))
+        are_rare = tf.cast(in_tail >= 0, tf.float32)  # (most,)
+        nats = cross_entropy(self._tail_logits(chosen_features), tf.maximum(in_tail, 0))
+        rare = self._in_tail(labels)
+        scale = tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(are_rare), 1.0)  # 1 if all are there
+        nats = tf.scatter_nd(places[:, None], nats * are_rare * scale, tf.shape(rare))
+        return tf.reshape(nats, tf.shape(labels))
 
     def _head_logits(self, features: Tensor) -> Tensor:
         """Features (…, n) → (…, head + 1), the last being that of the tail."""
@@ -186,7 +221,8 @@ class AdaptiveSoftmax(Output, Layer):
         return self._tied_logits(features, slice(self.head_size, None))
 
     def _tied_logits(self, features: Tensor, tokens: slice) -> Tensor:
-        vectors = tf.convert_to_tensor(self._vectors())[tokens]
+        """Features (…, n) → (…, number of these tokens)."""
+        vectors = tf.convert_to_tensor(self._embedding().embeddings)[tokens]
         return tf.tensordot(features, vectors, [[-1], [1]]) + self.bias[tokens]
 
 

@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -10,15 +9,13 @@ import tensorflow as tf
 
 from textgen.models.layers import HashedDropout
 from textgen.models.output import dense_layer
-from textgen.models.types import Tensor, Tensors
-
-if TYPE_CHECKING:
-    from textgen.models.backbones import Transformer
+from textgen.models.types import Config, Tensor, Tensors
 
 FEED_FORWARD_RATIO = 4  # width of the layer inside a block over that of the block
 MAX_WAVELENGTH = 10_000.0  # of the slowest rotation, over 2π, in tokens
 
 
+@keras.saving.register_keras_serializable(package="textgen")
 class Block(keras.layers.Layer):
     """Attention and a feed-forward layer.
 
@@ -26,17 +23,34 @@ class Block(keras.layers.Layer):
     head size) of the positions before; how many of them there are (B, 1) float32.
 
     Args:
-        config: the settings.
         units: width.
+        heads: of the attention.
+        head_size: numbers of a query, a key or a value in each head.
+        context: tokens that a position attends to, itself included.
+        dropout: share of what the two layers add that is dropped while training.
         name: of the layer.
     """
 
-    def __init__(self, config: "Transformer", units: int, name: str) -> None:
+    def __init__(
+        self, units: int, heads: int, head_size: int, context: int, dropout: float, name: str
+    ) -> None:
         super().__init__(name=name)
-        self.units, self.heads = units, config.heads(units)
-        self.size, self.context = config.head_size, config.context
+        self.units = units
+        self.heads = heads
+        self.size = head_size
+        self.context = context
+        self.dropout = dropout
         self.fitted: keras.layers.Dense | None = None
-        self.dropout = config.dropout
+
+    def get_config(self) -> Config:
+        return {
+            "units": self.units,
+            "heads": self.heads,
+            "head_size": self.size,
+            "context": self.context,
+            "dropout": self.dropout,
+            "name": self.name,
+        }
 
     def build(self, shape: tuple[None, None, int]) -> None:
         self.before_attention = keras.layers.RMSNormalization(name="before_attention")
@@ -57,7 +71,8 @@ class Block(keras.layers.Layer):
 
     def get_initial_state(self, batch: int) -> Tensors:
         past = (batch, self.heads, self.context - 1, self.size)
-        return [tf.zeros(shape) for shape in ((batch, self.units), past, past, (batch, 1))]
+        shapes = [(batch, self.units), past, past, (batch, 1)]
+        return [tf.zeros(shape) for shape in shapes]
 
     def call(self, x: Tensor, initial_state: Tensors, training: bool = False) -> Tensors:
         """(B, T, n) float32, state → (B, T, units) float32, and the tensors of the state after."""
@@ -78,16 +93,19 @@ class Block(keras.layers.Layer):
         """
         steps, back = x.shape[1], self.context - 1
         split = tf.reshape(self.queries_keys_values(x), [-1, steps, 3, self.heads, self.size])
+        # (B, heads, T, size) each
         queries, new_keys, new_values = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
-        keys, values = tf.concat([keys, new_keys], 2), tf.concat([values, new_values], 2)
+        keys = tf.concat([keys, new_keys], axis=2)  # (B, heads, back + T, size)
+        values = tf.concat([values, new_values], axis=2)
         places = np.arange(back + steps)
-        rotated = rotate(queries, places[back:]), rotate(keys, places)
-        scores = tf.matmul(*rotated, transpose_b=True) / math.sqrt(self.size)
-        distance = places[back:, None] - places[None]  # (T, context − 1 + T)
+        turned_queries = rotate(queries, places[back:])
+        turned_keys = rotate(keys, places)
+        scores = tf.matmul(turned_queries, turned_keys, transpose_b=True) / math.sqrt(self.size)
+        distance = places[back:, None] - places[None]  # (T, back + T)
         near = (distance >= 0) & (distance <= back)
-        there = tf.cast(places, tf.float32) >= back - seen[:, None, None]  # (B, 1, 1, the same)
-        shares = tf.nn.softmax(tf.where(near & there, scores, -1e9))
-        mixed = tf.transpose(tf.matmul(shares, values), [0, 2, 1, 3])
+        there = tf.cast(places, tf.float32) >= back - seen[:, None, None]  # (B, 1, 1, back + T)
+        shares = tf.nn.softmax(tf.where(near & there, scores, -1e9))  # (B, heads, T, back + T)
+        mixed = tf.transpose(tf.matmul(shares, values), [0, 2, 1, 3])  # (B, T, heads, size)
         mixed = tf.reshape(mixed, [-1, steps, self.heads * self.size])
         seen = tf.minimum(seen + float(steps), float(back))
         return mixed, keys[:, :, steps:], values[:, :, steps:], seen
@@ -98,6 +116,7 @@ def rotate(vectors: Tensor, places: np.ndarray) -> Tensor:
     (T,), by the less the later the pair: a product of two depends on their distance alone."""
     half = vectors.shape[-1] // 2
     angles = places[:, None] * MAX_WAVELENGTH ** (-np.arange(half) / half)
-    cosine, sine = (f(angles).astype(np.float32) for f in (np.cos, np.sin))
+    cosine = np.cos(angles).astype(np.float32)  # (T, half)
+    sine = np.sin(angles).astype(np.float32)
     first, second = tf.split(vectors, 2, axis=-1)
     return tf.concat([first * cosine - second * sine, first * sine + second * cosine], axis=-1)
