@@ -84,18 +84,23 @@ class Progress:
 
     def is_over(self, patience: float) -> bool:
         """Whether all updates are made, or validations without a better figure are too many."""
+        if self.updates == self.end:
+            return True
         without_gain = len(self.history) - self.best_interval
-        return self.updates == self.end or (not self.cooling_updates and without_gain >= patience)
+        return not self.cooling_updates and without_gain >= patience
 
     def begin_cooling(self, patience: float) -> bool:
         """Plan a cooling if it is due and there are updates left; whether it was."""
-        above = len(self.history) - self.best_interval if self.best_interval else 0
+        if self.cooling_updates or not self.best_interval or patience <= ABOVE_THE_BEST:
+            return False
+        above_the_best = len(self.history) - self.best_interval
         number = min(round(self.updates * COOLED_SHARE), self.updates_planned - self.updates)
-        due = above == ABOVE_THE_BEST < patience and number > 0 and not self.cooling_updates
-        if due:
-            self.cooled_from = int(self.history[self.best_interval - 1]["updates"])
-            self.cooling_start, self.cooling_updates = self.updates, number
-        return due
+        if above_the_best != ABOVE_THE_BEST or number <= 0:
+            return False
+        self.cooled_from = int(self.history[self.best_interval - 1]["updates"])
+        self.cooling_start = self.updates
+        self.cooling_updates = number
+        return True
 
 
 def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
@@ -105,8 +110,12 @@ def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progr
         TextgenError: the disk is full or cannot be written.
     """
     content: dict[str, Any] = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
-    safe, unfinished = "the checkpoint before this one is unharmed", f"unfinished.{CHECKPOINT_FILE}"
-    write_file(run / CHECKPOINT_FILE, lambda file: np.savez(file, **content), safe, unfinished)
+    write_file(
+        run / CHECKPOINT_FILE,
+        lambda file: np.savez(file, **content),
+        safe="the checkpoint before this one is unharmed",
+        unfinished=f"unfinished.{CHECKPOINT_FILE}",
+    )
 
 
 def load_checkpoint(
@@ -128,7 +137,9 @@ def load_checkpoint(
         arrays = read_arrays(path)
         progress = Progress(**json.loads(str(arrays.pop("progress"))))
         stored = {key: array.shape for key, array in arrays.items()}
-        if wrong := sorted(k for k in {*stored, *shapes} if stored.get(k) != shapes.get(k)):
+        keys = sorted({*stored, *shapes})
+        wrong = [key for key in keys if stored.get(key) != shapes.get(key)]
+        if wrong:
             raise ValueError(f"arrays of another network: {', '.join(wrong[:3])}")
     except (*UNREADABLE, KeyError, TypeError) as error:
         hint = "start this run again with --overwrite"
