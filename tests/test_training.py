@@ -3,6 +3,7 @@
 import errno
 import gc
 import math
+import random
 import shutil
 import threading
 import time
@@ -10,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import (
     fitted,
     in_turn,
@@ -23,16 +26,19 @@ from conftest import (
 )
 from gensim.test.utils import datapath
 
+import textgen as package
+from textgen.core import machine
 from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.files import read_arrays
 from textgen.core.settings import Training
 from textgen.core.tokens import BOUNDARY
+from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
-from textgen.models.backbones import Adaptive, NGrams
+from textgen.models.backbones import LSTM, Adaptive, NGrams
 from textgen.models.batches import Windows
-from textgen.models.network import set_embedding
+from textgen.models.network import seeded, set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Unk
@@ -42,7 +48,7 @@ from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoi
 from textgen.training.loop import Hooks, new_network, train
 from textgen.training.planning import Validation, characters_per_update, updates_of
 from textgen.training.preparation import prepare, subtract_preparation_time
-from textgen.training.step import Schedule, Step
+from textgen.training.step import Schedule, Step, shards_of
 
 pytestmark = pytest.mark.long
 
@@ -112,12 +118,19 @@ FULL = pytest.param(ADAPTIVE, marks=pytest.mark.full)
 @pytest.mark.parametrize("model", [pytest.param({}, marks=pytest.mark.xla), FULL, TIED, NORMALISED])
 def test_any_number_of_threads_learns_the_same(tmp_path, model):
     model = {**model, "dropout": 0.3}
-    settings = Training(updates=10, batch=4, validations=1)
+    settings = Training(updates=10, batch=13, validations=1)
     plain, expected = fit(tmp_path / "plain", settings, **model)
     network, progress = fit(tmp_path / "other", settings, threads=3, **model)
     assert progress.best == pytest.approx(expected.best, abs=1e-4)
     for a, b in zip(network.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_no_thread_has_few_rows_and_all_rows_are_dealt_out():
+    for batch, threads, shards in (
+        (16, 1, [16]), (16, 2, [8, 8]), (16, 16, [4] * 4), (13, 3, [4, 4, 5]), (3, 8, [3]),
+    ):  # fmt: skip
+        assert shards_of(batch, threads) == shards
 
 
 def test_training_on_goes_on_with_the_batches_and_masks_after_the_last_ones(tmp_path):
@@ -432,9 +445,10 @@ def test_preparation_counts_in_a_budget():
         subtract_preparation_time(Training(seconds=30.0), 30.0)
 
 
-@pytest.mark.parametrize("threads", [0, 1])
-def test_what_is_in_the_cache_costs_all_runs_the_same(corpus_folder, monkeypatch, threads):
+@pytest.mark.parametrize(("threads", "cores"), [(0, 2), (1, 2), (0, 1), (3, 1)])
+def test_what_is_in_the_cache_costs_all_runs_the_same(corpus_folder, monkeypatch, threads, cores):
     """With an empty cache, a full one, and one that has a part: what the first one takes."""
+    monkeypatch.setattr(machine, "cores", lambda: cores)
     clocks, fit, folder = {"process_time": 0.0, "perf_counter": 0.0}, Words.fit, [cache_folder()]
     for name in clocks:
         monkeypatch.setattr(time, name, lambda name=name: clocks[name])
@@ -456,13 +470,59 @@ def test_what_is_in_the_cache_costs_all_runs_the_same(corpus_folder, monkeypatch
     monkeypatch.setattr(Words, "fit", working)
     experiment, seconds = words(corpus_folder, training={"updates": 1, "threads": threads}), []
     for number in (0, 0, 0, 1):
-        folder[0] = cache_folder() / f"{threads}{number}"
+        folder[0] = cache_folder() / f"{threads}{cores}{number}"
         if number:
             cached(folder[0] / "tags", lambda: work(50, 10))
         seconds.append(prepare(experiment, load_corpus(experiment)).seconds)
-    outside = 5 if threads == 1 else 97
+    outside = 97 if (threads, cores) == (0, 2) else 5
     assert seconds[0] in (outside + 50 + 22, outside + 50 + 20)
     assert len(set(seconds)) == 1
+
+
+def test_a_training_leaves_the_random_numbers_of_its_caller_alone(experiment_file, tmp_path):
+    def numbers():
+        tensors = keras.random.uniform(()), tf.random.uniform(())
+        return random.random(), np.random.random(), *map(float, tensors)
+
+    keras.utils.set_random_seed(5)
+    numbers()
+    expected = numbers()
+    keras.utils.set_random_seed(5)
+    numbers()
+    changes = ["training.updates=10", "sampling.length=40", "backbone.dropout=0.1"]
+    run = package.train(experiment_file, overrides=changes, runs_folder=tmp_path, quiet=True)
+    assert run.network.count_params() > 0
+    assert numbers() == expected
+
+
+def test_a_seed_gives_the_weights_that_keras_gives_for_it():
+    """They are those of runs before this was so."""
+    settings = LSTM(units=(6,), dropout=0.1)
+    with seeded(3):
+        first = NEXT.build(settings, 9)
+    keras.utils.set_random_seed(3)
+    second = NEXT.build(settings, 9)
+    np.testing.assert_equal(first.get_weights(), second.get_weights())
+    assert [layer.seed for layer in first.dropouts] == [layer.seed for layer in second.dropouts]
+
+
+def test_keras_with_another_float_type_is_refused_in_a_sentence():
+    for change, found in (
+        (keras.config.set_floatx, "float64"),
+        (keras.config.set_dtype_policy, "mixed_float16"),
+    ):
+        change(found)
+        with pytest.raises(TextgenError, match=f"Keras computes with tensorflow in.*{found}"):
+            start_tensorflow()
+        change("float32")
+    start_tensorflow()
+
+
+def test_keras_with_another_backend_is_refused_before_anything_is_read(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    experiment = small_experiment(corpus={"kind": "folder", "path": str(tmp_path / "missing")})
+    with pytest.raises(TextgenError, match="Keras computes with jax in float32"):
+        package.train(experiment, runs_folder=tmp_path, quiet=True)
 
 
 def test_vectors_from_elsewhere_are_in_the_network_and_labelled(corpus_folder):

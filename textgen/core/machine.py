@@ -50,6 +50,12 @@ def cores() -> int:
     return number
 
 
+def usable_threads(setting: int) -> int:
+    """The threads of a setting ``threads`` on this machine: 0 stands for one per core, and there
+    are never more than cores."""
+    return min(setting or cores(), cores())
+
+
 def processor() -> str:
     """CPU model, plus any instruction-set limit set in the environment: oneDNN's
     (``ONEDNN_MAX_CPU_ISA``) or else XLA's (``--xla_cpu_max_isa`` in ``XLA_FLAGS``)."""

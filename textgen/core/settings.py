@@ -231,7 +231,8 @@ class Training:
             with one or two, training does not cool. 0: only the end of cooling ends training early.
         watch: the figure that picks the weights: bits per character of the validation text, or the
             loss on the training text.
-        threads: threads of TensorFlow; 0: one per core.
+        threads: threads of TensorFlow; 0: one per core. An update gives at least four rows to each
+            that it uses.
         deterministic: refuse operations whose results depend on the order of threads.
     """
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from textgen.core.errors import TextgenError
-from textgen.core.machine import cores
+from textgen.core.machine import cores, usable_threads
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 # How TensorFlow was started in this process: ``threads`` in all and ``threads_of_an_operation``;
@@ -30,11 +30,13 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
 
     Raises:
         TextgenError: a training (``parts``) wants deterministic operations or a number of threads,
-            and this process has started TensorFlow without.
+            and this process has started TensorFlow without; or Keras has another backend or type
+            of numbers.
     """
-    threads = min(threads, cores())
     if not tensorflow_in_effect:
-        _start(threads or cores(), deterministic, parts)
+        _start(usable_threads(threads), deterministic, parts)
+    _check_keras()
+    threads = min(threads, cores())
     started = tensorflow_in_effect["threads"]
     per_operation = tensorflow_in_effect["threads_of_an_operation"]
     others = threads and (threads, 1) != (started, per_operation)
@@ -66,6 +68,23 @@ def _start(threads: int, deterministic: bool, parts: bool) -> None:
     tf.get_logger().setLevel("ERROR")
     tensorflow_in_effect.update(threads=threads, threads_of_an_operation=per_operation)
     tensorflow_in_effect["deterministic"] = deterministic
+
+
+def _check_keras() -> None:
+    """Raises:
+    TextgenError: this process uses Keras with another backend or another type of numbers.
+    """
+    import keras
+
+    backend = keras.config.backend()
+    numbers = {keras.config.floatx(), keras.config.dtype_policy().name}
+    if backend != "tensorflow" or numbers != {"float32"}:
+        found = f"Keras computes with {backend} in {' and '.join(sorted(numbers))} in this process"
+        hint = (
+            "start a new process (in a notebook: restart its kernel), and leave KERAS_BACKEND and "
+            "Keras' floatx and dtype_policy as they are"
+        )
+        raise TextgenError(f"{found}; textgen needs tensorflow in float32", hint)
 
 
 def _keep_freed_memory() -> None:

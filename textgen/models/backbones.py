@@ -2,7 +2,7 @@
 
 Here are the settings of textgen's own backbones: layers between an embedding and an output, which
 :mod:`textgen.models.network` builds. What the rest of textgen asks a backbone for is its ``label``,
-its ``embedding_width`` and what its ``build`` returns.
+its ``embedding_width`` and, from its ``build``, a :class:`textgen.models.types.Network`.
 """
 
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ import numpy as np
 from textgen.core.cache import Stopwatch
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
+from textgen.core.machine import usable_threads
 from textgen.core.settings import Training
 from textgen.core.tokens import BOUNDARY
 from textgen.data.loading import Corpus
@@ -53,8 +54,9 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     Raises:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
-    clock = time.process_time if experiment.training.threads == 1 else time.perf_counter
-    with (watch := Stopwatch(clock)).counting():
+    alone = usable_threads(experiment.training.threads) == 1
+    watch = Stopwatch(time.process_time if alone else time.perf_counter)
+    with watch.counting():
         tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
         training = encode_training(experiment, tokenizer, loaded)
         validation = [tokenizer.encode(d.text) for d in loaded.validation]
