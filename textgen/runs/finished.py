@@ -151,9 +151,10 @@ class Run:
         path = self._path("model.weights.h5")
         experiment, settings = self.experiment, self.experiment.training
         start_tensorflow(settings.threads, settings.deterministic)
-        from textgen.models.network import set_embedding  # imports TensorFlow
+        from textgen.models.network import seeded, set_embedding  # imports TensorFlow
 
-        network = experiment.objective.build(experiment.backbone, self.tokenizer.size)
+        with seeded(experiment.seed):
+            network = experiment.objective.build(experiment.backbone, self.tokenizer.size)
         network.load_weights(path)
         set_embedding(network, None, experiment.embedding.frozen)
         return network

@@ -60,7 +60,7 @@ def train(
         experiment = _continuation(experiment, more, overrides, name, Path(runs_folder))
     elif overrides or name is not None or not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
-    if "tensorflow" in sys.modules:  # else it is started when it is needed
+    if "tensorflow" in sys.modules or "keras" in sys.modules:  # else it is started when needed
         _start_tensorflow(experiment)
     start = Run(experiment.training.start) if experiment.training.start else None
     folder = Path(runs_folder) / experiment.name
@@ -155,8 +155,6 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
         settings = subtract_preparation_time(settings, prepared.seconds)
     with screen.stage("loading TensorFlow"):
         threads = _start_tensorflow(experiment)
-        import keras
-
         from textgen.training import loop
 
         network = loop.new_network(experiment, prepared, threads)
@@ -166,7 +164,6 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
         run_folder.begin_folder(job.folder, experiment, job.overwrite)  # nothing can fail any more
         write_json(job.folder / "tokenizer.json", prepared.tokenizer.state())
         write_json(job.folder / "manifest.json", describe_run(experiment, job.loaded, job.folder))
-        keras.utils.set_random_seed(experiment.seed)
     screen.model(experiment, prepared, network)
 
     display = TrainingDisplay(screen, prepared)

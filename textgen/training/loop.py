@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,7 +14,7 @@ from textgen.core.experiment import Experiment
 from textgen.core.machine import free_memory
 from textgen.core.progress import ignore
 from textgen.models.batches import Batch, Windows
-from textgen.models.network import set_embedding, set_output_bias
+from textgen.models.network import seeded, set_embedding, set_output_bias
 from textgen.models.objectives import Objective
 from textgen.models.types import Network
 from textgen.tokenizers.encoded import Encoded
@@ -169,14 +168,14 @@ def _make_updates(
 
 def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) -> Network:
     """The network of an experiment before its first update, as its seed has it; so many threads
-    will train it.
+    will train it. The caller's random generators are left alone.
 
     Raises:
         TextgenError: it would not fit into memory, or :func:`check_trainable` refuses it.
     """
     check_memory(experiment, prepared.tokenizer.size, threads)
-    keras.utils.set_random_seed(experiment.seed)
-    network = experiment.objective.build(experiment.backbone, prepared.tokenizer.size)
+    with seeded(experiment.seed):
+        network = experiment.objective.build(experiment.backbone, prepared.tokenizer.size)
     set_embedding(network, prepared.vectors.matrix, experiment.embedding.frozen)
     set_output_bias(network, prepared.counts)
     check_trainable(network, experiment.training.loss)
