@@ -32,8 +32,8 @@ from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.files import read_arrays
 from textgen.core.settings import Training
-from textgen.core.tokens import BOUNDARY
 from textgen.core.tensorflow import start_tensorflow
+from textgen.core.tokens import BOUNDARY
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import LSTM, Adaptive, NGrams
