@@ -2,7 +2,9 @@
 
 import math
 import random
+import sys
 from collections import Counter
+from functools import partial
 from itertools import product, starmap
 
 import numpy as np
@@ -13,12 +15,18 @@ from scipy.special import softmax
 from textgen.ngrams.mixture import WEIGHTS_PRIOR, mixture_weights
 from textgen.testing import every_sequence
 from textgen.tokenizers import signatures, spelling
+from textgen.tokenizers.codes import as_arrays, fit_characters
 from textgen.tokenizers.encoded import CHARACTER_BITS
 from textgen.tokenizers.rare_words import completed
 from textgen.tokenizers.signatures import SIGNS, Backwards, Signature
-from textgen.tokenizers.spelling import Speller, WordCache, fit_characters, tuned_word_cache
+from textgen.tokenizers.spelling import Speller
 from textgen.tokenizers.steps import Filling
-from textgen.tokenizers.word_cache import DocumentCounts
+from textgen.tokenizers.word_cache import (
+    USUAL_CACHE,
+    DocumentCounts,
+    WordCache,
+    tuned_word_cache,
+)
 from textgen.tokenizers.words import Words
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]
@@ -154,7 +162,7 @@ def test_the_cache_is_tuned_on_whole_documents():
     assert bits(again, "baba", "A", ["baba"]) < 3 < bits(never, "baba", "A", ["baba"])
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
         usual.tune(documents)
-        assert usual.memory == spelling.USUAL_CACHE
+        assert usual.memory == USUAL_CACHE
 
 
 def test_the_cache_by_hand():
@@ -165,6 +173,42 @@ def test_the_cache_by_hand():
         assert bits(model, word, "A", before) == pytest.approx(-math.log2(expected))
     costs = model.document_bits([("bab", "A"), ("bab", "B")])
     assert costs[1] == pytest.approx(costs[0])  # another class
+
+
+def lines_run(function):
+    """How many lines of Python a function runs."""
+    number, before = 0, sys.gettrace()
+
+    def trace(frame, event, argument):
+        nonlocal number
+        if event == "line":
+            number += 1
+        return trace
+
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return number
+
+
+def test_a_word_is_as_much_work_behind_many_rare_words_as_behind_few():
+    """Letter by letter, with a cache: reading and auditing take time that grows with the text."""
+    model, draw = speller(), random.Random(1)
+    words = ["".join(draw.choices("ab", k=12)) for _ in range(160)]
+
+    def spell(number):
+        earlier = after(model, words[:number])
+        for place in range(len(words[0])):
+            model.following(words[0][:place], "A", earlier)
+
+    def remember(number):
+        after(model, words[:number])
+
+    spell(0)  # fills what is cached for all documents
+    few, many = (lines_run(partial(spell, n)) - lines_run(partial(remember, n)) for n in (40, 160))
+    assert many < 1.1 * few
 
 
 def test_mixture_weights_are_the_most_likely_under_their_prior():
@@ -198,7 +242,7 @@ def test_a_class_of_many_words_has_n_grams_of_its_own():
     words = Counter(map("".join, product("ab", repeat=8)))
     model = Speller({"A": words, "B": {"b": 1}}, "ab", lambda: (), weights={"": (0, 1, 0)}, order=3)
     own = sorted(word.translate(str.maketrans("ab", "\2\3")) for word in words)
-    nats = -fit_characters(own, 3, 4).log_masses(spelling.as_arrays(["\2\3\2"]))[0]
+    nats = -fit_characters(own, 3, 4).log_masses(as_arrays(["\2\3\2"]))[0]
     assert bits(model, "aba") == pytest.approx(nats / math.log(2))
 
 
@@ -222,11 +266,14 @@ def test_the_cache_of_words_is_the_likeliest_of_all_that_are_tried():
     def nats(cache):
         total = 0.0
         for document in documents:
-            earlier = DocumentCounts()
+            earlier = list[tuple[str, str]]()
             for word, name, new in document:
-                held, left = cache.shares(*earlier.before(word, name))
-                total -= math.log(held + left * new)
-                earlier.add(word, name)
+                same_class = [pair for pair in earlier if pair[1] == name]
+                count, types = earlier.count((word, name)), len({*same_class})
+                held = max(count - cache.discount, 0)
+                left = cache.strength + cache.discount * types
+                total -= math.log((held + left * new) / (len(same_class) + cache.strength))
+                earlier.append((word, name))
         odds = math.log(cache.discount / (1 - cache.discount)) - math.log(4)
         return total + 0.25 * (odds**2 + math.log(cache.strength / 32) ** 2)
 

@@ -20,6 +20,7 @@ from textgen.core.tokens import ESCAPE
 
 # the bits of naming one Unicode code point outright: the price of a character never seen
 CHARACTER_BITS = math.log2(0x110000)
+UNSEEN = "\ufffd"  # is written for a character never seen
 # What a token leaves open: a string; of a gap in which words are missing, a tuple of these.
 Surface: TypeAlias = str | tuple[str, ...]
 

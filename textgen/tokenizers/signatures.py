@@ -19,8 +19,8 @@ import numpy as np
 from pydantic import Field
 
 from textgen.tokenizers.casing import CAPITAL, UPPER, folded, recase
+from textgen.tokenizers.codes import Form
 from textgen.tokenizers.rare_words import ClassPolicy, Pieces, PolicyTrainingData
-from textgen.tokenizers.spelling import Form
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary
 
 # of a private-use area: words as they are, capitalised, upper-cased, and how their classes begin

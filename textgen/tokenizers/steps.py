@@ -20,7 +20,6 @@ from textgen.tokenizers.word_cache import DocumentCounts
 
 # a code point in three choices: of how many, and what each counts for; 17 · 256 · 256 = 0x110000
 CODE_POINT_CHOICES = ((17, 0x10000), (256, 0x100), (256, 1))
-UNSEEN = "\ufffd"
 # How a generated placeholder is filled: by a word drawn with the probability that is charged for
 # it, by one of the training words it stood for, or by a mark such as <unk>. Only the first writes
 # text with the distribution that is scored.

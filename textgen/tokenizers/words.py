@@ -178,12 +178,12 @@ class WordTokenizer(PlaceholderTokenizer):
             raise ValueError(f"the rare-word policy {type(policy).__name__.lower()}")
 
         @cache
-        def begins_white(name: str, before: int) -> float:
+        def begins_white(name: str, before: tuple[int, int]) -> float:
             return policy.speller.begins_white(name, earlier)
 
         def rare_openings() -> dict[int, float]:
-            count = Counter[str]() if earlier is None else earlier.totals
-            return policy.rare_openings(lambda name: begins_white(name, count[name]))
+            counts = DocumentCounts() if earlier is None else earlier
+            return policy.rare_openings(lambda name: begins_white(name, counts.of_class(name)))
 
         join, *cases = map(self.names.index, MODIFIERS)
         case, white, rare = np.zeros((3, self.size))

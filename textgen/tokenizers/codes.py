@@ -1,0 +1,87 @@
+"""Words as strings of codes, one a character, as spelling models read them.
+
+A *spelling* is the order in which the characters of a word are chosen (:class:`Form`), the *codes*
+are the numbers of these characters: FIRST and up for those of the alphabet, OTHER for a character
+that training never saw. To n-grams every word is a document of its own, so that END both begins
+and ends it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import count
+from typing import NewType
+
+import numpy as np
+
+from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
+from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
+from textgen.tokenizers.encoded import UNSEEN
+
+# A string whose characters are codes: ``ord(codes[0])`` is the first. It compares, begins and
+# sorts as any other string, and is no text.
+Codes = NewType("Codes", str)
+END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
+UNSEEN_CODE = chr(OTHER)
+
+
+class Form:
+    """How words are spelled: as they are written, from the first letter to the last; or behind a
+    sign of their case, one of three ``signs``, backwards."""
+
+    signs = ""
+
+    def spelling(self, word: str) -> str:
+        """How a word is spelled."""
+        return word
+
+    def word(self, spelling: str) -> str:
+        """The word that is spelled so; more than one spelling may lead to it."""
+        return spelling
+
+    def beginnings(self, name: str) -> Sequence[str]:
+        """What the spellings of a class begin with; and those longer beginnings, none of another,
+        that only the spellings of other classes have."""
+        return ("",)
+
+
+class Coding:
+    """The codes of an alphabet.
+
+    Args:
+        alphabet: the characters, in any order.
+
+    Attributes:
+        alphabet: in code-point order.
+        size: number of codes, A.
+        letters: what each code stands for: ``""`` for END, ``"\\ufffd"`` for OTHER, a character.
+    """
+
+    def __init__(self, alphabet: str) -> None:
+        self.alphabet = "".join(sorted(alphabet))
+        self.letters = ["", UNSEEN, *self.alphabet]
+        self.size = len(self.letters)
+        self._table = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
+
+    def codes(self, spelling: str) -> Codes:
+        """The codes of a spelling, or of its beginning."""
+        return Codes(spelling.translate(self._table))
+
+    def number(self, letter: str) -> int:
+        """The code of a character; of ``""`` it is END."""
+        return ord(self.codes(letter)) if letter else END
+
+
+def fit_characters(words: Sequence[Codes], order: int, size: int) -> KneserNeyModel:
+    """n-grams of characters over words, each counted once.
+
+    Args:
+        words: as codes.
+        order: of the n-grams.
+        size: number of codes, A.
+    """
+    return fit_kneser_ney(as_arrays(words), order, size)
+
+
+def as_arrays(words: Sequence[Codes]) -> list[np.ndarray]:
+    """The codes of each word: (n,) uint32."""
+    return [np.frombuffer(w.encode("utf-32-le", "surrogatepass"), dtype="<u4") for w in words]
