@@ -302,6 +302,29 @@ def test_json_is_alone_on_standard_output(textgen, tmp_path, corpus_folder, comm
     assert "downloading" in shown.err
 
 
+def test_what_a_folder_holds_and_is_not_read_is_named(textgen, tmp_path):
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text(made_up(200, number), encoding="utf-8")
+    (tmp_path / "empty.txt").write_text(" \n")
+    (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "data.csv").write_text("1,2")
+    shown = " ".join(textgen("corpus", ".").out.split())
+    assert "left out: empty.txt (empty)" in shown
+    assert "left out: scan.pdf (convert it first: pdftotext FILE)" in shown
+    assert "left out: data.csv (save it as text)" in shown
+    named = json.loads(textgen("corpus", ".", "--json").out)["not_read"]
+    assert {"empty.txt", "scan.pdf", "data.csv"} <= named.keys()
+    chosen = json.loads(textgen("corpus", ".", "--json", "--set=corpus.pattern=*.txt").out)
+    assert chosen["not_read"] == {"empty.txt": "empty"}
+
+
+def test_documents_of_one_name_are_refused(monkeypatch, corpus_folder):
+    twice = [Document(name, "The tide left. " * 20) for name in ("a", "b", "c", "b")]
+    monkeypatch.setattr(Folder, "documents", lambda _: twice)
+    with pytest.raises(TextgenError, match="several documents of one name: b"):
+        load_corpus(settings(kind="folder", path=str(corpus_folder)))
+
+
 def test_a_folder_that_has_the_name_of_an_experiment_is_read(textgen, tmp_path):
     for number in range(3):
         path = tmp_path / "words" / f"{number}.txt"

@@ -93,6 +93,15 @@ def test_a_language_that_does_not_suit_the_tokenizer_is_warned_of():
         assert said in "".join(warnings)
 
 
+def test_a_text_in_croatian_finds_the_croatian_tagger(tmp_path, monkeypatch):
+    installed = {"hr_core_news_sm": tmp_path}
+    monkeypatch.setattr(tagging, "find_package", installed.get)
+    language = detect_language(TEXTS["sh"] * 20)
+    assert tagging.find_tagger("auto", language.code) == ("hr_core_news_sm", "hr")
+    named = words(rare_words={"kind": "pos", "model": "hr_core_news_sm"})
+    assert not language_warnings(named, language)
+
+
 def test_a_missing_tagger_is_named_with_how_to_install_it(monkeypatch):
     monkeypatch.setattr(tagging, "find_spec", lambda name: None)
     for code, model, message in (

@@ -121,6 +121,13 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
         assert trying.training_seconds(float(caught.value.hint.split()[-1]), 1.5, characters)
 
 
+def test_of_an_empty_file_no_language_is_sought(tmp_path, capsys):
+    (tmp_path / "empty.txt").write_text("")
+    with pytest.raises(TextgenError, match="0 characters are too little text"):
+        trying.try_texts(tmp_path / "empty.txt", reports_folder=tmp_path, runs_folder=tmp_path)
+    assert "not recognised" not in "".join(capsys.readouterr())
+
+
 def test_three_runs_share_the_cores_and_seeds_come_one_after_the_other(
     tmp_path, study, monkeypatch
 ):

@@ -25,13 +25,15 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         lines = (f"{kind:<12}{doc}" for kind, doc in docs.items())
         print(json_line(docs, indent=2) if json else "\n".join(lines))
         return
-    kind = corpus if corpus in kinds else kind_of(Path(corpus)).removeprefix("a ")
-    if kind not in (corpus, "folder") and find_experiment(corpus).suffix == ".toml":
+    place = kind_of(Path(corpus))
+    if corpus in kinds:
+        settings = _text_of({"kind": corpus}, overrides)
+    elif place == "a folder":
+        settings = _text_of({"kind": "folder", "path": corpus}, overrides)
+    elif find_experiment(corpus).suffix == ".toml":
         settings = load_experiment(corpus, overrides)
-    elif kind in kinds:
-        table = {"kind": kind} if corpus == kind else {"kind": kind, "path": corpus}
-        reader = SettingsReader()
-        settings = resolve_text(reader.override({"corpus": table}, overrides))
+    elif place == "a file":
+        settings = _text_of({"kind": "file", "path": corpus}, overrides)
     else:
         message = "not a kind of corpus, an experiment, a folder or a file"
         raise TextgenError(f"{corpus}: {message}", suggestion(corpus, kinds))
@@ -42,6 +44,11 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
         print(json_line(statistics, indent=2))
     else:
         Screen().statistics(statistics, documents=Path(corpus).exists())
+
+
+def _text_of(corpus: dict[str, str], overrides: Sequence[str]) -> Experiment:
+    """An experiment that says no more than what text it is of."""
+    return resolve_text(SettingsReader().override({"corpus": corpus}, overrides))
 
 
 def baseline(

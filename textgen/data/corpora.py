@@ -16,9 +16,9 @@ import re
 import sys
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -96,18 +96,36 @@ class Folder(OwnText):
             raise TextgenError(f"corpus.path: {self.path}: {wanted}; found: {others}", hint)
         return {path.relative_to(self.path).as_posix(): path for path in paths}
 
+    def not_read(self) -> dict[str, str]:
+        """Name → what to do first, of the files whose names do not end as those of texts do;
+        nothing where a pattern chooses the files."""
+        if self.pattern:
+            return {}
+        reasons = dict[str, str]()
+        for name, path in replace(self, pattern="*").files().items():
+            if not is_text(path):
+                converter = CONVERTERS.get(path.suffix.lower())
+                how = f"convert it first: {converter.format('FILE')}" if converter else ""
+                reasons[name] = how or "save it as text"
+        return reasons
+
     def documents(self) -> list[Document]:
         files = self.files()
-        unread = {*chain(*find_documents(self.leave_out, [*files]).values())}
+        unread = _all_found(find_documents(self.leave_out, [*files]))
         documents = read_documents(files, self.encoding, left_out=unread)
         names = [*unread, *(document.name for document in documents)]
-        left_out = {*chain(*find_documents(self.leave_out, names, "corpus.leave_out").values())}
+        left_out = _all_found(find_documents(self.leave_out, names, "corpus.leave_out"))
         return [document for document in documents if document.name not in left_out]
 
     def _is_ours(self, path: Path) -> bool:
         """Whether it is a file outside hidden folders, such as ``.git``, and no lock of Word's."""
         inside = path.relative_to(self.path).parts
         return not path.is_dir() and not any(part.startswith((".", "~$")) for part in inside)
+
+
+def _all_found(found: Mapping[str, Sequence[str]]) -> set[str]:
+    """The names of all documents that some entries mean."""
+    return {name for names in found.values() for name in names}
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,11 @@ def code_of(language: str) -> str:
     return code
 
 
+def is_same_language(code: str, other: str) -> bool:
+    """Whether two codes are of one language here, as Croatian and Serbo-Croatian are."""
+    return SAME_AS.get(code, code) == SAME_AS.get(other, other)
+
+
 @cache
 def word_list(code: str) -> str | None:
     """The code under which wordfreq lists the words of a language; None if it has no list, or one
@@ -145,12 +150,11 @@ def detect_language(text: str, least: float = LIKELY) -> Language:
     script = main_script(text)
     if script not in TABLES["known_scripts"]:
         return Language(TABLES["language_of_script"].get(script, UNKNOWN), script)
-    votes = dict[str, float]()
+    votes = Counter[str]()  # characters, by language
     for start in range(0, len(text), EXCERPT_CHARACTERS):
         excerpt = text[start : start + EXCERPT_CHARACTERS]
         code, probability = _classifier().classify(excerpt)
-        code = SAME_AS.get(code, code)
-        votes[code] = votes.get(code, 0.0) + len(excerpt) * probability
+        votes[SAME_AS.get(code, code)] += len(excerpt) * probability
     code = max(votes, key=votes.__getitem__)
     return Language(code if votes[code] >= least * len(text) else UNKNOWN, script)
 

@@ -4,6 +4,7 @@ and what a reader is warned of before the work."""
 import hashlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from textgen.data import language as languages
 from textgen.data import splits
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
 from textgen.data.language import Language, find_language, foreign_language
-from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, PIECE_NUMBER, Division, few
+from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, PIECE_NUMBER, Division, name_some
 
 # Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
@@ -37,6 +38,7 @@ class Corpus(Division):
         warning: says so if the fallback was used; else empty.
         stated_language: its code, if the experiment says so.
         left_out: names of the files that the experiment leaves out.
+        blank: names of documents without text, which are in no part.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Corpus(Division):
     warning: str
     stated_language: str | None = None
     left_out: Sequence[str] = ()
+    blank: Sequence[str] = ()
 
     @property
     def parts(self) -> dict[str, list[Document]]:
@@ -67,7 +70,8 @@ class Corpus(Division):
         or of a large corpus about FITTED characters, the same for every arm and seed."""
         if count_characters(self.train) <= FITTED:
             return self.train
-        names, room = set[str](), FITTED
+        names = set[str]()
+        room = FITTED
         for document in sorted(self.train, key=lambda d: splits.hash_of((d.name,), 0)):
             if document.characters <= room or not names:
                 names.add(document.name)
@@ -84,6 +88,11 @@ class Corpus(Division):
             part: {"documents": len(documents), "characters": count_characters(documents)}
             for part, documents in parts.items()
         }
+        optional = dict[str, Any]()
+        if self.division:
+            optional["division"] = self.division
+        if self.left_out:
+            optional["left_out"] = list(self.left_out)
         return {
             "kind": self.kind,
             "origin": self.origin,
@@ -94,8 +103,7 @@ class Corpus(Division):
             "unit": self.unit,
             "language": asdict(self.language),
             **sizes,
-            **({"division": self.division} if self.division else {}),
-            **({"left_out": list(self.left_out)} if self.left_out else {}),
+            **optional,
         }
 
 
@@ -120,12 +128,14 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     except CorpusUnavailable as error:
         if experiment.options.fallback is None:
             raise
-        own, other = table["kind"], table["fallback"]["kind"]
-        warning = f"COULD NOT FETCH THE CORPUS {own!r}: these results are for its fallback "
-        warning += f"{other!r}; no figure is for {own!r}.\n{error}"
+        wanted, used = table["kind"], table["fallback"]["kind"]
+        warning = f"COULD NOT FETCH THE CORPUS {wanted!r}: these results are for its fallback "
+        warning += f"{used!r}; no figure is for {wanted!r}.\n{error}"
         config, table = experiment.options.fallback, table["fallback"]
         documents = config.documents()
-    names, one_text = [d.name for d in documents], getattr(config, "one_text", False)
+    names = [d.name for d in documents]
+    _check_distinct(names, table["kind"])
+    one_text = getattr(config, "one_text", False)
     split = splits.find_groups(experiment.split, names, "" if warning else "split.groups")
     if warning and split != experiment.split:
         warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
@@ -145,7 +155,16 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
         warning=warning,
         stated_language=experiment.language,
         left_out=getattr(config, "leave_out", ()),
+        blank=[d.name for d in documents if d.is_blank],
     )
+
+
+def _check_distinct(names: Sequence[str], kind: str) -> None:
+    """Refuse documents that could not be told apart in the parts, as of a plug-in."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        message = f"corpus: {kind!r} has several documents of one name: {name_some(twice)}"
+        raise TextgenError(message, "its documents() has to give each a name of its own")
 
 
 def pool_folds(folds: Sequence[Corpus]) -> Corpus:
@@ -195,23 +214,39 @@ def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
         names: part → names of its documents.
         division: of :class:`textgen.data.loading.Corpus`.
     """
-    short = {part: own for part, own in names.items() if len(own) <= MAX_NAMED_DOCUMENTS}
-    lines = [f"{part}: {', '.join(own)}" for part, own in short.items()]
-    return [f"divided {division or 'by document, by a hash of the names'}", *lines]
+    lines = [f"divided {division or 'by document, by a hash of the names'}"]
+    for part, documents in names.items():
+        if len(documents) <= MAX_NAMED_DOCUMENTS:
+            lines.append(f"{part}: {', '.join(documents)}")
+    return lines
+
+
+def left_out_lines(reasons: Mapping[str, str]) -> list[str]:
+    """What is left out, a line for each reason.
+
+    Args:
+        reasons: name → why.
+    """
+    names = dict[str, list[str]]()
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return [f"left out: {name_some(found)} ({reason})" for reason, found in names.items()]
 
 
 def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
     """Sentences, each with what to do."""
-    warnings, number = list[str](), len(corpus.test)
+    warnings = list[str]()
+    number = len(corpus.test)
     if number < MIN_TEST_DOCUMENTS:
         advice = "Use more text, or cut it into blocks (as try does): --set split.method=blocks"
         if experiment.split.folds:
             advice = "Use more text, or compare the runs of all folds"
         if corpus.given:
             advice = "The split is given: claim no difference, or divide the test text"
+        documents = "1 document" if number == 1 else f"{number} documents"
         warnings.append(
-            f"The test part has {number} document{'s' * (number != 1)}. With fewer than "
-            f"{MIN_TEST_DOCUMENTS} there is no interval and no test of a difference. {advice}."
+            f"The test part has {documents}. With fewer than {MIN_TEST_DOCUMENTS} there is no "
+            f"interval and no test of a difference. {advice}."
         )
     detected = find_language(corpus.sample)
     step = max(1, len(corpus.train) // EXAMINED_DOCUMENTS)
@@ -225,7 +260,7 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
     if 0 < len(foreign) <= len(examined) / 2:
         warnings.append(
             f"Documents not in the main language ({detected.name}, {detected.script} script): "
-            f"{few(foreign)}. Leave them out, or run an experiment for each language."
+            f"{name_some(foreign)}. Leave them out, or run an experiment for each language."
         )
     return warnings
 
@@ -233,7 +268,8 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
 def language_warnings(config: Any, language: Language) -> list[str]:
     """Sentences about settings of any tokenizer that do not fit the language of the training split,
     each with what to do."""
-    warnings, script = [], language.script
+    warnings = []
+    script = language.script
     if script in languages.UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
         warnings.append(
             f"No spaces divide the words of this script ({script}), so almost every character is "
@@ -241,7 +277,8 @@ def language_warnings(config: Any, language: Language) -> list[str]:
             'for Japanese, Chinese or Thai: segmenter = { kind = "budoux", model = "ja" }.'
         )
     model = getattr(getattr(config, "rare_words", None), "model", "auto")
-    if model != "auto" and (tagger := model.partition("_")[0]) != language.code:
+    tagger = model.partition("_")[0]
+    if model != "auto" and not languages.is_same_language(tagger, language.code):
         hint = "" if language.stated else f'; if the text is not, state language = "{tagger}"'
         warnings.append(
             f"The tagger {model} is for {languages.language_name(tagger)}, but the text is in "

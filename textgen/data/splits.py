@@ -157,7 +157,7 @@ def _check_parts(documents: list[Document], parts: Parts) -> None:
     """Refuse a part without text."""
     for part in PARTS:
         if all(d.is_blank for d in parts[part]):
-            names = few([d.name for d in documents])
+            names = name_some([d.name for d in documents])
             message = (
                 f"split: no text for the {part} part among {len(documents)} documents: {names}"
             )
@@ -173,7 +173,7 @@ def _check_groups(parts: Parts, settings: Split) -> None:
             names = [d.name for d in parts[part]]
             found = [n for n in names if n in group or n.rpartition("#")[0] in group]
             if found:
-                divided.append(f"{few(found)} in the {part} part")
+                divided.append(f"{name_some(found)} in the {part} part")
         if len(divided) > 1:
             message = f"split.groups: one group is divided: {', '.join(divided)}"
             raise TextgenError(message, "keep its documents whole, in one part, or drop the group")
@@ -530,7 +530,8 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
         if {"train"} < set(parts.values()):
             beside = [name for name in names if name not in parts]
             if beside:
-                message = f"corpus: {few([*parts])} are named like split parts, not {few(beside)}"
+                message = f"corpus: {name_some([*parts])} are named like split parts, "
+                message += f"not {name_some(beside)}"
                 hint = 'set [corpus] pattern, list documents in [split], or draw: method = "hash"'
                 raise TextgenError(message, hint=hint)
             return parts
@@ -550,17 +551,22 @@ def find_documents(
     for name in names:
         for key in {name, PIECE_NUMBER.sub("", name)}:
             called.setdefault(key, []).append(name)
-    found = {e: called.get(e) or [n for n in names if fnmatchcase(n, e)] for e in entries}
-    wrong = [entry for entry, own in found.items() if not own]
+    found = dict[str, list[str]]()
+    for entry in entries:
+        found[entry] = called.get(entry) or [name for name in names if fnmatchcase(name, entry)]
+    wrong = [entry for entry, meant in found.items() if not meant]
     if wrong and setting:
         near = [repr(name) for entry in wrong for name in get_close_matches(entry, names, 1)]
-        hint = f"did you mean {few(near)}?" if near else f"the documents are {few(names)}"
-        message = f"{setting}: no document matches {few([*map(repr, wrong)])}"
+        hint = f"the documents are {name_some(names)}"
+        if near:
+            hint = f"did you mean {name_some(near)}?"
+        message = f"{setting}: no document matches {name_some([*map(repr, wrong)])}"
         raise TextgenError(message, hint)
     return found
 
 
-def few(names: Sequence[str], most: int = 4) -> str:
+def name_some(names: Sequence[str], most: int = 4) -> str:
     """The first names, in a sentence."""
+    shown = ", ".join(names[:most])
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+    return f"{shown} and {more:,} more" if more > 0 else shown

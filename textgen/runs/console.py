@@ -24,8 +24,14 @@ from textgen.core.files import csv_bytes, kind_of, write_file
 from textgen.core.terminal import json_line, visible
 from textgen.data.documents import count_characters, read_text
 from textgen.data.language import Language
-from textgen.data.loading import Corpus, corpus_warnings, language_warnings, split_lines
-from textgen.data.splits import few
+from textgen.data.loading import (
+    Corpus,
+    corpus_warnings,
+    language_warnings,
+    left_out_lines,
+    split_lines,
+)
+from textgen.data.splits import name_some
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.runs.finished import Run, generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
@@ -146,6 +152,7 @@ class Screen:
             f"held-out words outside the vocabulary, by minimum count: {shares}",
             f"language: {Language(**statistics['language'])}",
             *split_lines(statistics["names"], statistics.get("division", "")),
+            *left_out_lines(statistics["not_read"]),
         ]
         if documents:
             for document in statistics["read"]:
@@ -369,9 +376,9 @@ def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
         number, longest = sum(map(len, copied)), max(copied, key=len)
         yield f"the training text contains {number:,} characters of this passage, e.g. “{longest}”"
     if new := [name_character(character) for character in seen["new_characters"]]:
-        yield f"the training text does not contain {few(new, MAX_NAMED)}"
+        yield f"the training text does not contain {name_some(new, MAX_NAMED)}"
     if other:
-        yield f"the training text writes {few(other, MAX_NAMED)}"
+        yield f"the training text writes {name_some(other, MAX_NAMED)}"
 
 
 def read_passage(text: str | None, file: Path | None) -> str:

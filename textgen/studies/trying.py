@@ -20,9 +20,9 @@ from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.settings import Split
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
-from textgen.data.formats import CONVERTERS
 from textgen.data.language import code_of, find_language, foreign_language
-from textgen.data.splits import divide, few
+from textgen.data.loading import left_out_lines
+from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
@@ -153,32 +153,31 @@ def _text_settings(
     Raises:
         TextgenError: no such path, no text file, or too little text.
     """
-    kind, full = kind_of(path).removeprefix("a "), path.resolve()
-    if kind not in ("folder", "file"):
-        raise TextgenError(f"{path}: {kind}", "name a folder of texts, or a file")
-    corpus: dict[str, Any] = {"kind": kind, "path": str(full)}
-    reasons, unread = dict[str, str](), list[str]()
-    if kind == "file":
-        corpus["pieces"] = 1
-        documents = File(full, pieces=1).documents()
-    else:
-        files = Folder(full).files()
-        unread = [name for name in Folder(full, pattern="*").files() if name not in files]
-        documents = read_documents(files, "auto", refused=reasons)
+    full = path.resolve()
+    reasons = dict[str, str]()
+    not_read = dict[str, str]()
+    match kind_of(path):
+        case "a file":
+            corpus: dict[str, Any] = {"kind": "file", "path": str(full), "pieces": 1}
+            documents = File(full, pieces=1).documents()
+        case "a folder":
+            corpus = {"kind": "folder", "path": str(full)}
+            documents = read_documents(Folder(full).files(), "auto", refused=reasons)
+            not_read = Folder(full).not_read()
+        case problem:
+            raise TextgenError(f"{path}: {problem}", "name a folder of texts, or a file")
     reasons |= _reasons_to_leave_out(documents)
     documents = [document for document in documents if document.name not in reasons]
     total = count_characters(documents)
-    texts = f"{len(documents)} text{'s' * (len(documents) != 1)}"
-    screen.say(f"{path}: {texts}, {total:,} characters, {find_language(documents, stated)}")
-    if kind == "folder":
+    found = "1 text" if len(documents) == 1 else f"{len(documents)} texts"
+    found += f", {total:,} characters"
+    if documents:  # else there is no language to be recognised
+        found += f", {find_language(documents, stated)}"
+    screen.say(f"{path}: {found}")
+    if corpus["kind"] == "folder":
         corpus["leave_out"] = list(reasons)
-    for suffix in dict.fromkeys(Path(name).suffix.lower() for name in unread):
-        names = few([name for name in unread if Path(name).suffix.lower() == suffix])
-        how = CONVERTERS.get(suffix, "").format("FILE")
-        reasons[names] = f"convert it first: {how}" if how else "save it as text"
-    for reason in dict.fromkeys(reasons.values()):
-        names = few([name for name in reasons if reasons[name] == reason])
-        screen.say(f"left out: {names} ({reason})")
+    for line in left_out_lines(reasons | not_read):
+        screen.say(line)
     if (share := _repeated(documents)) > MAX_REPEATED:
         seen = "a model that has seen one copy is tested on another. Remove duplicates."
         screen.warn(f"{share:.0%} of this text is repeated lines: {seen}")

