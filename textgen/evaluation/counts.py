@@ -15,8 +15,10 @@ the model's, and nothing is read ahead. A cache begins empty with every document
 """
 
 import copy
-from collections import Counter
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -78,9 +80,10 @@ class TrainingCounts:
         for order in reversed(orders):
             whole, keys = grams[order + 1], self._keys[order]
             same = np.bincount(whole[counted], minlength=len(keys))
-            contexts, minimum = keys // size, grams[order].max() + 1
-            sums = (np.bincount(contexts, counts, minimum) for counts in (same, same > 0))
-            self._levels.insert(0, ContextCounts(same, *(v.astype(np.int64) for v in sums)))
+            contexts, number = keys // size, int(grams[order].max()) + 1
+            total = np.bincount(contexts, same, number).astype(np.int64)
+            different = np.bincount(contexts, same > 0, number).astype(np.int64)
+            self._levels.insert(0, ContextCounts(same, total, different))
             # the next level counts what was new to this one: each n-gram at one of its places
             places = np.flatnonzero(counted)
             place_of = np.full(len(keys), UNSEEN)
@@ -99,19 +102,26 @@ class TrainingCounts:
         places, known = find(self._keys[length - 1], wanted)
         return np.where(known, places, UNSEEN)
 
+    def contexts(self, tokens: np.ndarray) -> list[np.ndarray]:
+        """The contexts of every length, none included, of (n,) tokens of a document and of its end
+        mark: (n + 1,) each, as :meth:`start` and :meth:`after` number them."""
+        text = self._with_boundaries(tokens)
+        contexts = [np.zeros(len(text), dtype=np.int64)]
+        for length in range(1, self._longest + 1):
+            grams = self._number(contexts[-1], text, length)
+            contexts.append(_before(grams))
+        return [context[self._longest :] for context in contexts]
+
     def counts(self, tokens: np.ndarray) -> ContextCounts:
         """What has followed the context of each of (n,) tokens of a document and its end mark."""
-        text = self._with_boundaries(tokens)
-        columns = list[tuple[np.ndarray, ...]]()
-        gram = np.zeros(len(text), dtype=np.int64)
-        for order in range(self._longest + 1):
-            context, gram = _before(gram), self._number(_before(gram), text, order + 1)
-            if order in self._orders:
-                level = self._levels[self._orders.index(order)]
-                looked_up = zip(level, (gram, context, context), strict=True)
-                found = [_at(row, place) for row, place in looked_up]
-                columns.append(tuple(row[self._longest :] for row in found))
-        return ContextCounts(*map(np.array, zip(*columns, strict=True)))
+        contexts, coming = self.contexts(tokens), np.append(tokens, BOUNDARY).astype(np.int64)
+        same, total, different = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+        for order, level in zip(self._orders, self._levels, strict=True):
+            context = contexts[order]
+            same.append(_at(level.same, self._number(context, coming, order + 1)))
+            total.append(_at(level.all, context))
+            different.append(_at(level.different, context))
+        return ContextCounts(np.array(same), np.array(total), np.array(different))
 
     def fitted(self, documents: Counted, limit: int | None = None) -> "TrainingCounts":
         """These counts, trusted as validation documents have it.
@@ -121,22 +131,28 @@ class TrainingCounts:
             limit: as for :func:`textgen.ngrams.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
-        both, trusted = (documents, uniform), copy.copy(self)
-        trusted.processes = [pitman_yor.fit(self._orders, each, limit) for each in both]
-        parts = [trusted._components(*pair) for pair in documents]
-        masses, known = (np.concatenate(part) for part in zip(*parts, strict=True))
+        on_network = pitman_yor.fit(self._orders, documents, limit)
+        alone = pitman_yor.fit(self._orders, uniform, limit)
+        trusted = copy.copy(self)
+        trusted.processes = [on_network, alone]
+        parts = [trusted._components(bits, counts) for bits, counts in documents]
+        masses = np.concatenate([masses for masses, _ in parts])
+        known = np.concatenate([known for _, known in parts])
         common = mixture_weights(masses)
-        of_known = (masses[known == number] for number in range(len(self._orders) + 1))
-        trusted.weights = [mixture_weights(m, common) for m in of_known]
+        trusted.weights = [
+            mixture_weights(masses[known == number], common)
+            for number in range(len(self._orders) + 1)
+        ]
         return trusted
 
     def _components(self, bits: np.ndarray, counts: ContextCounts) -> tuple[np.ndarray, np.ndarray]:
         """(n, 3): P of each token by the network, by counts on top of it, and by counts alone; and
         (n,), how many levels know its context."""
-        chances = pitman_yor.probabilities_of(bits)
-        bases = chances, np.full(len(chances), 1 / self._size)
-        mixed = (p.mixed(base, counts) for p, base in zip(self.processes, bases, strict=True))
-        return np.stack([chances, *mixed], axis=1), (counts.all > 0).sum(axis=0)
+        by_network = pitman_yor.probabilities_of(bits)
+        uniform = np.full(len(by_network), 1 / self._size)
+        on_network, alone = self.processes
+        mixed = on_network.mixed(by_network, counts), alone.mixed(uniform, counts)
+        return np.stack([by_network, *mixed], axis=1), (counts.all > 0).sum(axis=0)
 
     def bits(self, network_bits: np.ndarray, counts: ContextCounts) -> np.ndarray:
         """What tokens cost: (n,) bits of the network → (2, n) float32, of the network with counts,
@@ -157,39 +173,107 @@ class TrainingCounts:
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
         alone."""
-        levels = zip(self._orders, self._levels, strict=True)
-        totals = [_at(level.all, contexts[order]) for order, level in levels]
-        shares = np.array(self.weights)[(np.array(totals) > 0).sum(axis=0)]
+        mixture = self.mixture(contexts, network is not None)
         if network is None:
-            network, shares[:] = np.zeros((len(shares), self._size)), (0.0, 0.0, 1.0)
-        left = shares[:, 1:].copy()  # what higher levels leave to lower ones, by both processes
-        added, everywhere = list[tuple[np.ndarray, ...]](), np.zeros((1, 1))
-        for number in reversed(range(len(totals))):
+            network = np.zeros((len(contexts[0]), self._size))
+        return mixture.probabilities(network)
+
+    def mixture(self, contexts: list[np.ndarray], with_network: bool) -> "CountsMixture":
+        """What the counts make of any prediction of the network after contexts.
+
+        Args:
+            contexts: of every length, none included: (rows,) each.
+            with_network: whether the network counts, too; else the counts are alone.
+        """
+        totals = [
+            _at(level.all, contexts[order])
+            for order, level in zip(self._orders, self._levels, strict=True)
+        ]
+        known = (np.array(totals) > 0).sum(axis=0)
+        weights = np.array(self.weights)[known] if with_network else np.array([[0.0, 0.0, 1.0]])
+        weights = np.broadcast_to(weights, (len(known), 3))
+        left = weights[:, 1:].T.copy()  # what higher levels leave to lower ones, by both processes
+        unigrams, unigram_shares = np.zeros((2, self._size)), np.zeros((2, len(known)))
+        added = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
+        for number in reversed(range(len(self._orders))):
             order, level = self._orders[number], self._levels[number]
-            keys, rows = self._keys[order], np.flatnonzero(totals[number])
+            rows = np.flatnonzero(totals[number])
             context = contexts[order][rows]
             total, different = level.all[context], level.different[context]
             kind = pitman_yor.context_kind(total, different)
-            discounts = np.array([p.discounts[number] for p in self.processes])[:, kind]
-            strengths = np.array([p.strengths[number] for p in self.processes])[:, kind]
-            share = left[rows].T / (total + strengths)
-            left[rows] = (share * (strengths + discounts * different)).T
-            if not order:  # the same tokens, nearly all, in every row
-                own = np.zeros((2, self._size))
-                own[:, keys] = np.maximum(level.same - discounts[:, :1], 0.0)
-                everywhere = share.T @ own
+            discounts = np.array([process.discounts[number] for process in self.processes])[:, kind]
+            strengths = np.array([process.strengths[number] for process in self.processes])[:, kind]
+            share = left[:, rows] / (total + strengths)
+            left[:, rows] = share * (strengths + discounts * different)
+            if order == 0:  # one context, known to all rows, which nearly all tokens have followed
+                own = np.maximum(level.same - discounts[:, :1], 0.0)
+                unigrams[:, self._keys[0]] = own
+                unigram_shares = share
                 continue
-            ends = np.searchsorted(keys, [context * self._size, (context + 1) * self._size])
-            sizes = ends[1] - ends[0]
-            row = np.repeat(np.arange(len(rows)), sizes)
-            place = np.arange(len(row)) + np.repeat(ends[0] - (np.cumsum(sizes) - sizes), sizes)
-            own = share[:, row] * np.maximum(level.same[place] - discounts[:, row], 0.0)
-            added.append((rows[row], keys[place] - context[row] * self._size, own.sum(axis=0)))
+            row, gram = self._continuations(order, context)
+            own = np.maximum(level.same[gram] - discounts[:, row], 0.0)
+            tokens = self._keys[order][gram] - context[row] * self._size
+            added.append((rows[row], tokens, (share[:, row] * own).sum(axis=0)))
+        return CountsMixture(
+            of_network=weights[:, 0] + left[0],
+            of_uniform=left[1],
+            of_unigrams=unigram_shares,
+            unigrams=unigrams,
+            added=added,
+        )
+
+    def _continuations(self, order: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The n-grams of one token more than ``order`` that begin with some contexts (rows,): the
+        row of each, and its number; (n,) both. Those of a context lie side by side."""
+        keys = self._keys[order]
+        first = np.searchsorted(keys, contexts * self._size)
+        sizes = np.searchsorted(keys, (contexts + 1) * self._size) - first
+        row = np.repeat(np.arange(len(contexts)), sizes)
+        begins = np.cumsum(sizes) - sizes
+        return row, first[row] + np.arange(len(row)) - begins[row]
+
+
+class CountsMixture(NamedTuple):
+    """What training counts make of the network's predictions in some rows: shares of these, of a
+    uniform distribution and of what occurs whatever comes before; and masses of single tokens.
+
+    Attributes:
+        of_network, of_uniform: (rows,).
+        of_unigrams: (2, rows), by both processes.
+        unigrams: (2, V), not normalised.
+        added: of each other level, rows, tokens and masses (n,) of what has followed.
+    """
+
+    of_network: np.ndarray
+    of_uniform: np.ndarray
+    of_unigrams: np.ndarray
+    unigrams: np.ndarray
+    added: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+    def probabilities(self, network: np.ndarray) -> np.ndarray:
+        """P of every token, (rows, V) float64, from the network's."""
         result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        result *= shares[:, :1] + left[:, :1]  # in place: rows of words are long
-        result += left[:, 1:] / self._size + everywhere
-        for at_rows, columns, own in added:
-            result[at_rows, columns] += own
+        result *= self.of_network[:, None]  # in place: rows of words are long
+        everywhere = self.of_unigrams.T @ self.unigrams
+        result += (self.of_uniform / result.shape[1])[:, None] + everywhere
+        for rows, tokens, masses in self.added:
+            result[rows, tokens] += masses
+        return result
+
+    def sums(self, network: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Σ weight · P over all tokens, (rows, m) float64, without P of each.
+
+        Args:
+            network: (rows, m), the same sums of the network's P.
+            weights: (V, m).
+        """
+        result = np.maximum(network, pitman_yor.MIN_PROBABILITY) * self.of_network[:, None]
+        result += self.of_uniform[:, None] * weights.mean(axis=0)
+        result += self.of_unigrams.T @ (self.unigrams @ weights)
+        for rows, tokens, masses in self.added:
+            for column in range(weights.shape[1]):
+                added = masses * weights[tokens, column]
+                result[:, column] += np.bincount(rows, added, len(result))
         return result
 
 
@@ -206,13 +290,86 @@ class DocumentCache(PitmanYor):
     dynamic: DynamicEvaluation | None = None
 
 
+class Followers:
+    """What has followed a context in a document: tokens, in the order of their first occurrence,
+    and how often each came.
+
+    Args:
+        owner: may change it; a copy of a document has another owner.
+    """
+
+    __slots__ = ("owner", "places", "times", "tokens", "total")
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        self.places = dict[int, int]()
+        self.tokens, self.times = array("q"), array("q")
+        self.total = 0
+
+    def copy(self, owner: object) -> "Followers":
+        """The same for another owner."""
+        other = Followers(owner)
+        other.places = dict(self.places)
+        other.tokens, other.times = self.tokens[:], self.times[:]
+        other.total = self.total
+        return other
+
+    def add(self, token: int) -> bool:
+        """Count a token; whether it is the first of its kind."""
+        self.total += 1
+        place = self.places.get(token)
+        if place is None:
+            self.places[token] = len(self.tokens)
+            self.tokens.append(token)
+            self.times.append(1)
+            return True
+        self.times[place] += 1
+        return False
+
+    def remove(self, token: int) -> None:
+        """Forget the token that was counted last."""
+        self.total -= 1
+        self.times[self.places[token]] -= 1
+        if not self.times[self.places[token]]:
+            del self.places[token]
+            self.tokens.pop()
+            self.times.pop()
+
+
+class CacheMixture(NamedTuple):
+    """What a cache makes of a distribution: a share of it, and masses of single tokens.
+
+    Attributes:
+        share: of the distribution.
+        added: of each level, tokens (n,) and their masses (n,).
+    """
+
+    share: float
+    added: list[tuple[np.ndarray, np.ndarray]]
+
+    def probabilities(self, below: np.ndarray) -> np.ndarray:
+        """P of every token, (V,) float64, from that of the distribution."""
+        result = np.maximum(below, pitman_yor.MIN_PROBABILITY) * self.share
+        for tokens, masses in self.added:
+            result[tokens] += masses
+        return result
+
+    def sum(self, below: float, weights: np.ndarray) -> float:
+        """Σ weight · P over all tokens, from that of the distribution; ``weights`` is (V,)."""
+        result = max(below, pitman_yor.MIN_PROBABILITY) * self.share
+        for tokens, masses in self.added:
+            result += float(weights[tokens] @ masses)
+        return result
+
+
 class CacheState:
     """A document that is read token by token under a cache."""
 
     def __init__(self, cache: DocumentCache) -> None:
         self._cache = cache
-        self._tables = [dict[tuple[int, ...], Counter[int]]() for _ in cache.orders]
+        self._tables = [dict[tuple[int, ...], Followers]() for _ in cache.orders]
         self._last = [BOUNDARY] * max(cache.orders)
+        self._owner = object()
 
     def _contexts(self) -> list[tuple[int, ...]]:
         return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
@@ -221,31 +378,65 @@ class CacheState:
         """The same document, that may go on differently."""
         state = copy.copy(self)
         state._tables = [dict(table) for table in self._tables]
+        # what both share is copied by whichever changes it first
+        self._owner, state._owner = object(), object()
         return state
+
+    def mixture(self) -> CacheMixture:
+        """What the cache makes of a distribution of the next token."""
+        cache, left = self._cache, 1.0
+        added = list[tuple[np.ndarray, np.ndarray]]()
+        contexts = self._contexts()
+        for number in reversed(range(len(contexts))):
+            if followers := self._tables[number].get(contexts[number]):
+                total, different = followers.total, len(followers.tokens)
+                kind = pitman_yor.kind_of_context(total, different)
+                discount, strength = cache.discounts[number][kind], cache.strengths[number][kind]
+                share = left / (total + strength)
+                times = np.frombuffer(followers.times, dtype=np.int64)
+                tokens = np.array(followers.tokens, dtype=np.int64)
+                added.append((tokens, (times - discount) * share))
+                left = share * (strength + discount * different)
+        return CacheMixture(left, added)
 
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""
-        cache = self._cache
-        result = np.maximum(probabilities, pitman_yor.MIN_PROBABILITY)
-        for table, context, discounts, strengths in zip(
-            self._tables, self._contexts(), cache.discounts, cache.strengths, strict=True
-        ):
-            if counter := table.get(context):
-                kind = int(pitman_yor.context_kind(counter.total(), len(counter)))
-                discount, strength = discounts[kind], strengths[kind]
-                total = counter.total() + strength
-                result = result * ((strength + discount * len(counter)) / total)
-                result[list(counter)] += (np.array(list(counter.values())) - discount) / total
-        return result
+        return self.mixture().probabilities(probabilities)
 
     def add(self, token: int) -> None:
         """Count the token that came."""
-        for table, context in reversed(list(zip(self._tables, self._contexts(), strict=True))):
-            counter = table[context] = Counter(table.get(context))  # copies may have the old one
-            counter[token] += 1
-            if counter[token] > 1:
+        self._count(token)
+
+    def _count(self, token: int) -> list[tuple[int, tuple[int, ...]]]:
+        """Count the token that came; the levels and contexts in which it was counted."""
+        counted = list[tuple[int, tuple[int, ...]]]()
+        contexts = self._contexts()
+        for number in reversed(range(len(contexts))):
+            table, context = self._tables[number], contexts[number]
+            followers = table.get(context)
+            if followers is None:
+                followers = table[context] = Followers(self._owner)
+            elif followers.owner is not self._owner:
+                followers = table[context] = followers.copy(self._owner)
+            counted.append((number, context))
+            if not followers.add(token):
                 break
         self._last = [*self._last[1:], token]
+        return counted
+
+    @contextmanager
+    def going_on(self, tokens: Sequence[int]) -> Iterator[None]:
+        """Within the block, the document has gone on with some tokens."""
+        last = self._last
+        counted = [(token, self._count(token)) for token in tokens]
+        yield
+        for token, levels in reversed(counted):
+            for number, context in levels:
+                followers = self._tables[number][context]
+                followers.remove(token)
+                if not followers.total:
+                    del self._tables[number][context]
+        self._last = last
 
 
 def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
@@ -261,15 +452,19 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
     grams = [np.zeros_like(text), text]  # by length, which n-gram ends at each token
     for _ in range(max(orders)):
         grams.append(np.unique(_before(grams[-1]) * size + text, return_inverse=True)[1])
-    levels = list[tuple[np.ndarray, ...]]()
-    everything = counted = np.ones(size - 1, dtype=bool)
+    everything = np.ones(size - 1, dtype=bool)
+    counted = everything
+    levels = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
     for order in reversed(orders):
         context, whole = grams[order][:-1], grams[order + 1][1:]
         before, same = _earlier(whole, everything, counted)
         new = before == 0
-        levels.append((same, *_earlier(context, counted, new)))
+        total, different = _earlier(context, counted, new)
+        levels.append((same, total, different))
         counted = new
-    return ContextCounts(*map(np.array, zip(*reversed(levels), strict=True)))
+    levels.reverse()
+    same, total, different = (np.array(rows) for rows in zip(*levels, strict=True))
+    return ContextCounts(same, total, different)
 
 
 def _earlier(groups: np.ndarray, *counted: np.ndarray) -> list[np.ndarray]:

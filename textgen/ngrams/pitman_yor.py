@@ -14,6 +14,7 @@ PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
 What is counted is the training text or the document so far (:mod:`textgen.evaluation.counts`).
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -64,6 +65,14 @@ def context_kind(total: ArrayLike, different: ArrayLike) -> np.ndarray:
     different = np.maximum(different, 1)
     by_different = np.searchsorted(DIFFERENT_LIMITS, different)
     by_times = np.searchsorted(TIMES_LIMITS, np.asarray(total) / different)
+    return by_different * (len(TIMES_LIMITS) + 1) + by_times
+
+
+def kind_of_context(total: int, different: int) -> int:
+    """:func:`context_kind` of a single context in which something was counted, in a tenth of the
+    time."""
+    by_different = bisect_left(DIFFERENT_LIMITS, different)
+    by_times = bisect_left(TIMES_LIMITS, total / different)
     return by_different * (len(TIMES_LIMITS) + 1) + by_times
 
 
