@@ -4,17 +4,20 @@ import itertools
 import json
 import math
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import fitted, made_up, small_experiment, tiny_model
+from conftest import COUNTED, fitted, made_up, small_experiment, tiny_model
 from test_tokenizers import CONFIGS
 
+import textgen as package
 from textgen.core.tokens import ESCAPE
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import scores, units
 from textgen.evaluation.baselines import XZ, KneserNey, baseline
+from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs.stored import TokenBits, token_tables
@@ -227,3 +230,19 @@ def test_a_run_says_them_wherever_its_figures_are(finished_run):
             bits = published["parts"][name]["bits_per_character"]["end_marks_counted"]
             assert bits == pytest.approx(own["bits_per_character"]["total"])
     assert published["denominators"]["perplexity_per_word"] in (folder / "summary.md").read_text()
+
+
+def test_ngrams_of_validation_text_are_looked_up_once_a_training(
+    experiment_file, tmp_path, monkeypatch
+):
+    look_up, looked_up = TrainingCounts.counts, Counter()
+
+    def counted(self, tokens):
+        looked_up[tokens.tobytes()] += 1
+        return look_up(self, tokens)
+
+    monkeypatch.setattr(TrainingCounts, "counts", counted)
+    settings = ["sampling.part=with_counts", "training.updates=30", "training.validations=3"]
+    settings += [COUNTED, "sampling.length=40"]
+    package.train(experiment_file, overrides=settings, runs_folder=tmp_path, quiet=True)
+    assert max(looked_up.values()) == 2  # once for all validations, once for the figures

@@ -11,14 +11,14 @@ elements. There is no pull back towards the trained weights.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
+from textgen.models.types import Gradients, GradientStep, Network, State, Tensor, Variable
 from textgen.tokenizers.encoded import Encoded
 
 # Of the training text, whose first windows show how large gradients are.
@@ -41,7 +41,7 @@ class DynamicEvaluation:
 
 
 @compiled_once
-def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any], Any]:
+def gradient_step(objective: Objective, network: Network) -> GradientStep:
     """(spans (1, before + length) int32, fresh (1,) bool, state) → (bits (1, length), state,
     gradients of the window's mean nats): a tensor for each trainable weight, or the rows of a table
     and the gradients of these."""
@@ -53,7 +53,7 @@ def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any
     weights = [w.value for w in network.trainable_variables]
 
     @tf.function(autograph=False, jit_compile=compilable(network, gradients=True))
-    def step(spans: Any, fresh: Any, state: Any) -> Any:
+    def step(spans: Tensor, fresh: Tensor, state: State) -> tuple[Tensor, State, Gradients]:
         with tf.GradientTape() as tape, gradients_wanted():
             state = restarted(network, state, fresh)
             features, state = objective.features(network, spans, state, training=False)
@@ -70,7 +70,9 @@ def gradient_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any
     return step
 
 
-def descend(weight: Any, gradient: Any, rate: float, scale: float) -> None:
+def descend(
+    weight: Variable, gradient: Tensor | tuple[Tensor, Tensor], rate: float, scale: float
+) -> None:
     """Move a weight by ``rate`` times its gradient, as :func:`gradient_step` gives it, over
     ``scale``."""
     import tensorflow as tf
@@ -87,7 +89,7 @@ def descend(weight: Any, gradient: Any, rate: float, scale: float) -> None:
 class AdaptingNetwork:
     """A network that learns as it reads; its own weights change until :meth:`restart`."""
 
-    def __init__(self, objective: Objective, network: Any, settings: DynamicEvaluation) -> None:
+    def __init__(self, objective: Objective, network: Network, settings: DynamicEvaluation) -> None:
         self._objective = objective
         self._network = network
         self._settings = settings
@@ -130,7 +132,10 @@ class AdaptingNetwork:
 
 
 def dynamic_bits(
-    objective: Objective, network: Any, documents: Sequence[np.ndarray], settings: DynamicEvaluation
+    objective: Objective,
+    network: Network,
+    documents: Sequence[np.ndarray],
+    settings: DynamicEvaluation,
 ) -> list[np.ndarray]:
     """Bits of every token of every document and of its end mark, (n + 1,) float32 each, of a
     network that goes on learning. Its weights are put back."""
@@ -148,7 +153,7 @@ def dynamic_bits(
 
 
 def measure_gradients(
-    objective: Objective, network: Any, training: Encoded, rate: float, table_rate: float
+    objective: Objective, network: Network, training: Encoded, rate: float, table_rate: float
 ) -> DynamicEvaluation:
     """How a network learns whose gradients are as large as in the first windows of training
     documents.

@@ -1,14 +1,14 @@
 """Bits of every token of held-out text under a network."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from textgen.core.progress import Moved, ignore, raise_if_cancelled
 from textgen.models.batches import Windows
 from textgen.models.objectives import Objective, compiled_once
+from textgen.models.types import Network, ScoringStep, State, Tensor
 
 MAX_ROWS = 32
 # Size of the largest array of logits while scoring: 134 MB.
@@ -16,7 +16,7 @@ MAX_LOGITS = 2**25
 
 
 @compiled_once
-def scoring_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any], Any]:
+def scoring_step(objective: Objective, network: Network) -> ScoringStep:
     """(spans (B, before + length) int32, fresh (B,) bool, state) → (bits (B, length) float32,
     state). Documents begin in fresh rows; missing targets cost 0."""
     import tensorflow as tf
@@ -24,7 +24,7 @@ def scoring_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any]
     from textgen.models.network import compilable, restarted
 
     @tf.function(autograph=False, jit_compile=compilable(network))
-    def score(spans: Any, fresh: Any, state: Any) -> Any:
+    def score(spans: Tensor, fresh: Tensor, state: State) -> tuple[Tensor, State]:
         state = restarted(network, state, fresh)
         features, state = objective.features(network, spans, state, training=False)
         targets = spans[:, objective.before :]
@@ -34,14 +34,14 @@ def scoring_step(objective: Objective, network: Any) -> Callable[[Any, Any, Any]
     return score
 
 
-def rows_at_once(network: Any, length: int, most: int) -> int:
+def rows_at_once(network: Network, length: int, most: int) -> int:
     """Rows of a batch that keep the logits of ``length`` tokens each within MAX_LOGITS."""
     width = max(network.output_layer.size, network.output_layer.width)
     return int(max(1, min(most, MAX_LOGITS // (length * width))))
 
 
 def token_bits(
-    objective: Objective, network: Any, documents: Sequence[np.ndarray], moved: Moved = ignore
+    objective: Objective, network: Network, documents: Sequence[np.ndarray], moved: Moved = ignore
 ) -> list[np.ndarray]:
     """Bits of every token of every document, and of the end mark, under a network: (n + 1,) float32
     each.

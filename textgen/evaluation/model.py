@@ -13,7 +13,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from textgen.evaluation.dynamic import dynamic_bits
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.scores import Scores, scored_documents
 from textgen.models.objectives import Objective
+from textgen.models.types import Network
 from textgen.ngrams.pitman_yor import CROSS_FITTED_TOKENS, ContextCounts, fit
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.encoded import Encoded
@@ -47,10 +48,12 @@ class Observed(NamedTuple):
 
     def cut(self, where: slice) -> "Observed":
         """Some of its tokens."""
-        found, bits = (self.counts, self.cache), (self.network, self.dynamic)
-        counts, cache = (each and ContextCounts(*(row[:, where] for row in each)) for each in found)
-        network, dynamic = (each if each is None else each[where] for each in bits)
-        return Observed(network, counts, cache, dynamic)
+        return Observed(
+            None if self.network is None else self.network[where],
+            None if self.counts is None else self.counts.cut(where),
+            None if self.cache is None else self.cache.cut(where),
+            None if self.dynamic is None else self.dynamic[where],
+        )
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,15 @@ class LanguageModel:
 
     tokenizer: Tokenizer
     objective: Objective
-    network: Any
+    network: Network | None
     counts: TrainingCounts | None = None
     cache: DocumentCache | None = None
 
     @property
     def parts(self) -> tuple[PartName, ...]:
         """The names of its parts."""
-        own = {"with_cache": self.cache, "counts": self.counts}
-        return tuple(part for part in PARTS if own.get(part, self.network) is not None)
+        needed = {"with_cache": self.cache, "counts": self.counts}
+        return tuple(part for part in PARTS if needed.get(part, self.network) is not None)
 
     def part(self, name: str) -> "LanguageModel":
         """One of its parts."""
@@ -92,76 +95,112 @@ class LanguageModel:
             return "counts"
         return "with_cache" if self.cache else "with_counts" if self.counts else "network"
 
-    def observe(self, encoded: Encoded, moved: Moved = ignore) -> list[Observed]:
+    def look_up(self, encoded: Encoded) -> list[Observed]:
+        """What counts and cache have counted for some documents, whatever the network says."""
+        observed = list[Observed]()
+        for document in encoded:
+            counts = self.counts.counts(document.tokens) if self.counts else None
+            cache = count(document.tokens, self.cache.orders) if self.cache else None
+            observed.append(Observed(None, counts, cache, None))
+        return observed
+
+    def observe(
+        self,
+        encoded: Encoded,
+        moved: Moved = ignore,
+        looked_up: Sequence[Observed] | None = None,
+    ) -> list[Observed]:
         """What the parts make of some documents.
 
         Args:
+            encoded: the documents.
             moved: as for :func:`textgen.evaluation.likelihood.token_bits`.
+            looked_up: what :meth:`look_up` has found for them, where the network alone has changed
+                since.
         """
-        tokens = [e.tokens for e in encoded]
-        network = counts = cache = dynamic = list[Any]([None]) * len(tokens)
-        if self.network is not None:
-            network = token_bits(self.objective, self.network, tokens, moved)
-        if self.counts:
-            counts = [self.counts.counts(document) for document in tokens]
-        if self.cache:
-            cache = [count(document, self.cache.orders) for document in tokens]
-            if settings := self.cache.dynamic:
-                dynamic = dynamic_bits(self.objective, self.network, tokens, settings)
-        return [Observed(*row) for row in zip(network, counts, cache, dynamic, strict=True)]
+        observed = list(looked_up or self.look_up(encoded))
+        if self.network is None:
+            return observed
+        tokens = [document.tokens for document in encoded]
+        for place, bits in enumerate(token_bits(self.objective, self.network, tokens, moved)):
+            observed[place] = observed[place]._replace(network=bits)
+        if self.cache and (settings := self.cache.dynamic):
+            learning = dynamic_bits(self.objective, self.network, tokens, settings)
+            for place, bits in enumerate(learning):
+                observed[place] = observed[place]._replace(dynamic=bits)
+        return observed
 
-    def mixed(self, observed: Observed) -> dict[str, np.ndarray]:
+    def mixed(self, observed: Observed) -> dict[PartName, np.ndarray]:
         """What each part charges for a document: part → bits (n + 1,) float32 of its tokens."""
-        rows: dict[str, Any] = {"network": observed.network}
-        rows["with_counts"], rows["counts"] = self._with_counts(observed.network, observed.counts)
+        rows = dict[PartName, np.ndarray]()
+        if observed.network is not None:
+            rows["network"] = rows["with_counts"] = observed.network
+        if self.counts and observed.counts:
+            with_counts, rows["counts"] = self._by_counts(observed.network, observed.counts)
+            if observed.network is not None:
+                rows["with_counts"] = with_counts
         if self.cache and observed.cache:
             rows["with_cache"] = self.cache.mixed_bits(self._below_cache(observed), observed.cache)
         return {part: rows[part] for part in self.parts}
 
-    def _with_counts(self, network: Any, counts: ContextCounts | None) -> tuple[Any, Any]:
+    def _by_counts(
+        self, network: np.ndarray | None, found: ContextCounts
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Bits of the network with counts, and of the counts alone."""
-        if self.counts is None or counts is None:
-            return network, None
-        bits = np.zeros(counts.all.shape[1]) if network is None else network
-        return tuple(self.counts.bits(bits, counts))
+        assert self.counts
+        bits = np.zeros(found.all.shape[1]) if network is None else network
+        with_counts, alone = self.counts.bits(bits, found)
+        return with_counts, alone
 
-    def _below_cache(self, observed: Observed) -> Any:
+    def _below_cache(self, observed: Observed) -> np.ndarray:
         """Bits of what a cache is mixed with."""
         network = observed.network if observed.dynamic is None else observed.dynamic
-        return self._with_counts(network, observed.counts)[0]
+        assert network is not None, "a cache needs a network"
+        if self.counts is None or observed.counts is None:
+            return network
+        return self._by_counts(network, observed.counts)[0]
 
     def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> "LanguageModel":
         """The model whose counts and cache are trusted as these validation documents have it.
 
         Args:
+            observed: the documents, with bits of the network.
             limit: as for :func:`textgen.ngrams.pitman_yor.fit`.
         """
         model = self
         if self.counts:
-            pairs: list[Any] = [(o.network, o.counts) for o in observed]
-            model = replace(model, counts=self.counts.fitted(pairs, limit))
+            counted = [
+                (each.network, each.counts)
+                for each in observed
+                if each.network is not None and each.counts is not None
+            ]
+            model = replace(model, counts=self.counts.fitted(counted, limit))
         if self.cache:
-            pairs = [(model._below_cache(o), o.cache) for o in observed]
-            process = fit(self.cache.orders, pairs, limit)
+            counted = [
+                (model._below_cache(each), each.cache)
+                for each in observed
+                if each.cache is not None
+            ]
+            process = fit(self.cache.orders, counted, limit)
             model = replace(model, cache=replace(self.cache, **vars(process)))
         return model
 
-    def cross_fitted(self, observed: Sequence[Observed]) -> list[dict[str, np.ndarray]]:
+    def cross_fitted(self, observed: Sequence[Observed]) -> list[dict[PartName, np.ndarray]]:
         """What each part charges for validation documents, as :meth:`mixed` has it, with counts and
         cache fitted to the other half of them; of a single document, to its other half."""
         if self.own_part == "network":
             return [self.mixed(document) for document in observed]
-        sizes = [len(document.network) for document in observed if document.network is not None]
+        sizes = [len(each.network) for each in observed if each.network is not None]
         if len(sizes) == 1:
-            middle, (whole,) = sizes[0] // 2, observed
+            middle, whole = sizes[0] // 2, observed[0]
             halves = [whole.cut(slice(middle)), whole.cut(slice(middle, None))]
             first, second = self.cross_fitted(halves)
             return [{part: np.concatenate([first[part], second[part]]) for part in first}]
         order = np.argsort(sizes, kind="stable")
-        rows = list[dict[str, np.ndarray]]([{}] * len(sizes))
-        for own, others in ((order[::2], order[1::2]), (order[1::2], order[::2])):
-            model = self.fitted([observed[i] for i in others], CROSS_FITTED_TOKENS)
-            for i in own:
+        rows = list[dict[PartName, np.ndarray]]([{}] * len(sizes))
+        for charged, fitted_to in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+            model = self.fitted([observed[i] for i in fitted_to], CROSS_FITTED_TOKENS)
+            for i in charged:
                 rows[i] = model.mixed(observed[i])
         return rows
 

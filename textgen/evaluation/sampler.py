@@ -6,8 +6,7 @@ text from the same prompt, settings and seed.
 
 import copy
 import hashlib
-from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from collections.abc import Generator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +18,15 @@ from textgen.evaluation.counts import CacheState
 from textgen.evaluation.dynamic import AdaptingNetwork
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import Objective, compiled_once
+from textgen.models.types import (
+    Carry,
+    Network,
+    OutputStep,
+    ReadingStep,
+    Tensor,
+    Tensors,
+    WritingLoop,
+)
 
 # In place of the token that a text gains, while its prompt is still read.
 READING = -1
@@ -45,12 +53,12 @@ def text_seed(seed: int, sample: int, prompt: str, use: str = "") -> int:
 
 
 @compiled_once
-def reading_step(objective: Objective, network: Any) -> Callable[[Any, Any], Any]:
+def reading_step(objective: Objective, network: Network) -> ReadingStep:
     """(carry, tokens (B,) int32 that were written, or None) → (features (B, F), carry)."""
     import tensorflow as tf
 
     @tf.function(autograph=False)  # XLA would gain nothing for one token
-    def step(carry: Any, tokens: Any) -> Any:
+    def step(carry: Carry, tokens: Tensor | None) -> tuple[Tensor, Carry]:
         if tokens is not None:
             carry = objective.append(carry, tokens)
         return objective.next_features(network, carry)
@@ -59,7 +67,7 @@ def reading_step(objective: Objective, network: Any) -> Callable[[Any, Any], Any
 
 
 @compiled_once
-def output_step(objective: Objective, network: Any) -> Callable[[Any], Any]:
+def output_step(objective: Objective, network: Network) -> OutputStep:
     """Features (B, F) → logits (B, V)."""
     import tensorflow as tf
 
@@ -67,7 +75,7 @@ def output_step(objective: Objective, network: Any) -> Callable[[Any], Any]:
 
 
 @compiled_once
-def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
+def writing_loop(objective: Objective, network: Network) -> WritingLoop:
     """(features (B, F), carry, forced (n, B), numbers (n, B), temperature (B,), offsets (B, V)) →
     (features, carry, (n, B) int32): n tokens of each text: those forced and, where these are
     negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
@@ -75,9 +83,14 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
 
     @tf.function(autograph=False)
     def loop(
-        features: Any, carry: Any, forced: Any, numbers: Any, temperature: Any, offsets: Any
-    ) -> Any:
-        def body(i: Any, features: Any, carry: Any, written: Any) -> Any:
+        features: Tensor,
+        carry: Carry,
+        forced: Tensor,
+        numbers: Tensor,
+        temperature: Tensor,
+        offsets: Tensor,
+    ) -> tuple[Tensor, Carry, Tensor]:
+        def body(i: Tensor, features: Tensor, carry: Carry, written: Tensor) -> Tensors:
             scaled = network.output_layer(features) / temperature[:, None] + offsets
             masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
             tokens = tf.where(forced[i] < 0, draw_in_blocks(masses, numbers[i]), forced[i])
@@ -93,7 +106,7 @@ def writing_loop(objective: Objective, network: Any) -> Callable[..., Any]:
     return loop
 
 
-def draw_in_blocks(masses: Any, numbers: Any) -> Any:
+def draw_in_blocks(masses: Tensor, numbers: Tensor) -> Tensor:
     """(B,) int32: the token at which the cumulated masses (B, V) pass a share in [0, 1) (B,): first
     the block of tokens, then the token in it, so that few numbers are cumulated: for 64 texts and
     9,000 tokens in a quarter of the time."""
@@ -109,7 +122,7 @@ def draw_in_blocks(masses: Any, numbers: Any) -> Any:
     return block * BLOCK + token
 
 
-def _passed(masses: Any, shares: Any) -> tuple[Any, Any]:
+def _passed(masses: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     """Where the cumulated masses (B, n) pass a share of all, and the share of that mass in [0, 1)
     that is below it."""
     import tensorflow as tf
@@ -140,14 +153,17 @@ class Stepper:
         self._caches = [CacheState(model.cache) for _ in range(rows or 1)] if model.cache else []
         self._counts, self._part = model.counts, model.own_part
         self._contexts = self._counts.start(rows or 1) if self._counts else []
-        self._network: Any = model.network
+        self._network = model.network
         self._found = dict[str, np.ndarray]()  # of this place, by part, and the network's logits
-        pair = model.objective, model.network
-        self._adapting = AdaptingNetwork(*pair, dynamic) if dynamic else None
+        self._adapting: AdaptingNetwork | None = None
         if model.network is not None:
-            self._read, self._output = reading_step(*pair), output_step(*pair)
-            self._loop = writing_loop(*pair)
-            start = model.objective.begin(model.network, rows or 1)
+            objective, network = model.objective, model.network
+            if dynamic:
+                self._adapting = AdaptingNetwork(objective, network, dynamic)
+            self._read = reading_step(objective, network)
+            self._output = output_step(objective, network)
+            self._loop = writing_loop(objective, network)
+            start = objective.begin(network, rows or 1)
             self._features, self._carry = self._read(start, None)
 
     def logits(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from textgen.core.settings import PartName
 from textgen.data.documents import Document
 from textgen.tokenizers.encoded import Encoded
 
@@ -54,7 +55,7 @@ Scores = dict[str, list[DocumentBits]]
 
 
 def scored_documents(
-    documents: Sequence[Document], encoded: Encoded, rows: Sequence[Mapping[str, np.ndarray]]
+    documents: Sequence[Document], encoded: Encoded, rows: Sequence[Mapping[PartName, np.ndarray]]
 ) -> Scores:
     """What each part of a model charges for documents.
 

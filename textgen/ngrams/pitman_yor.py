@@ -54,6 +54,10 @@ class ContextCounts(NamedTuple):
     all: np.ndarray
     different: np.ndarray
 
+    def cut(self, where: slice) -> "ContextCounts":
+        """Those of some tokens."""
+        return ContextCounts(self.same[:, where], self.all[:, where], self.different[:, where])
+
 
 Counted = Sequence[tuple[np.ndarray, ContextCounts]]  # bits of tokens, and what was counted
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
-from textgen.evaluation.model import LanguageModel
+from textgen.evaluation.model import LanguageModel, Observed
 from textgen.evaluation.scores import Scores, scored_documents, summarise
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
@@ -168,11 +169,15 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
 
     display = TrainingDisplay(screen, prepared)
     part = experiment.sampling.part
+    model = _model(experiment, prepared, network).part(part)
+    documents, encoded = job.loaded.validation, prepared.encoded[1]
+
+    @cache
+    def looked_up() -> list[Observed]:  # at the first validation, for all of them
+        return model.look_up(encoded)
 
     def score() -> float:
-        model = _model(experiment, prepared, network).part(part)
-        documents, encoded = job.loaded.validation, prepared.encoded[1]
-        rows = model.cross_fitted(model.observe(encoded))
+        rows = model.cross_fitted(model.observe(encoded, looked_up=looked_up()))
         figures = summarise(scored_documents(documents, encoded, rows))
         return float(figures["parts"][part]["bits_per_character"]["total"])
 
