@@ -22,31 +22,32 @@ and the bits of a text are an upper bound.
 """
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
 from textgen.core.errors import TextgenError
+from textgen.core.progress import Moved, ignore, raise_if_cancelled
 from textgen.core.settings import PartName
 from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
+from textgen.evaluation.counts import CacheState
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.sampler import Stepper
+from textgen.evaluation.passes import PLACES_AT_ONCE, Path, TextReader
 from textgen.evaluation.scores import DocumentBits
-from textgen.tokenizers.base import walk
-from textgen.tokenizers.borders import WHITE, Borders, Openings
+from textgen.ngrams.pitman_yor import MIN_PROBABILITY
+from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.borders import WHITE, Openings
 from textgen.tokenizers.encoded import EncodedDocument
-from textgen.tokenizers.steps import Choice, follow, take_known
+from textgen.tokenizers.steps import Choice, Chosen, Word, follow, take_known
 from textgen.tokenizers.word_cache import DocumentCounts
 
 WORD = re.compile(f"[^{WHITE}]+")
-# Tokens that may come first → their probability under each part, and what has read them.
-Readings = dict[tuple[int, ...], tuple[dict[PartName, float], Stepper]]
-# By how many tokens come before.
-Chances = dict[int, float]
 
 
 class WordBits(NamedTuple):
@@ -56,16 +57,16 @@ class WordBits(NamedTuple):
         gap: bits of the white space before it, see above.
         word: bits of the word.
         spelling: of these, those of spelling what a token hides.
-        entropy: in bits, of the next token before the word.
+        entropy: in bits, of the next token before the word; None if it was not asked for.
     """
 
     gap: float
     word: float
     spelling: float
-    entropy: float
+    entropy: float | None
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a word stands among the tokens of a text.
 
     Attributes:
@@ -84,20 +85,44 @@ class Place(NamedTuple):
     end: int
 
 
+class Answers(NamedTuple):
+    """What one part of a model says at places of a text, by how many tokens come before.
+
+    Attributes:
+        border: log2 of the chance of a border. A text begins behind one.
+        word: log2 of the chance of the white space there and then a word.
+        entropy: of the next token, in bits.
+    """
+
+    border: dict[int, float]
+    word: dict[int, float]
+    entropy: dict[int, float]
+
+
 def find_words(text: str) -> list[tuple[int, int]]:
     """Where the words of a text begin and end."""
     return [match.span() for match in WORD.finditer(text)]
 
 
-def word_bits(model: LanguageModel, text: str, start: int = 0) -> dict[str, list[WordBits]]:
+def word_bits(
+    model: LanguageModel,
+    text: str,
+    start: int = 0,
+    *,
+    entropy: bool = True,
+    moved: Moved = ignore,
+) -> dict[PartName, list[WordBits]]:
     """Part of the model → the bits of every word, read behind all that stands before it.
 
     ``with_cache`` is left out where the network goes on learning: a word that it might have read
     instead would have taught it something else.
 
     Args:
+        model: whose objective predicts the next token.
         text: a document.
         start: the first words, up to here, are read and not charged.
+        entropy: whether the next token's is wanted, too, which takes longer.
+        moved: called with how many tokens are read, and how many there are.
 
     Raises:
         TextgenError: a token holds white space and a word behind it.
@@ -106,49 +131,75 @@ def word_bits(model: LanguageModel, text: str, start: int = 0) -> dict[str, list
     if model.cache and model.cache.dynamic:
         model = replace(model, cache=None)
     encoded = model.tokenizer.encode(text)
-    places = _places(model.tokenizer.borders(), encoded, text, start)
+    positions = _positions(model.tokenizer, encoded, text, start)
     scores = model.score([Document("text", text)], encoded=[encoded])
-    chances = _chances(model, encoded, places)
-    return {p: _bits_of_words(own, encoded, places, *scores[p]) for p, own in chances.items()}
+    found = answers(model, encoded, positions, entropy, moved)
+    return {
+        part: _bits_of_words(found[part], encoded, positions, *scores[part]) for part in model.parts
+    }
 
 
-def _places(borders: Borders, encoded: EncodedDocument, text: str, start: int) -> list[Place]:
+def answers(
+    model: LanguageModel,
+    encoded: EncodedDocument,
+    positions: Sequence[Position],
+    entropy: bool,
+    moved: Moved = ignore,
+) -> dict[PartName, Answers]:
+    """Part of the model → what it says where words stand.
+
+    Args:
+        model: without a network that goes on learning.
+        encoded: the text.
+        positions: of its words.
+        entropy, moved: as for :func:`word_bits`.
+    """
+    return _Pass(model, encoded, positions, entropy).answers(moved)
+
+
+def _positions(
+    tokenizer: Tokenizer, encoded: EncodedDocument, text: str, start: int
+) -> list[Position]:
+    """Where the words stand that end behind the first ``start`` characters."""
+    borders = tokenizer.borders()
+    border_openings, word_openings = borders.border(), cache(borders.word)
     tokens, ends, starts = [*encoded.tokens.tolist(), BOUNDARY], encoded.ends, encoded.starts
     begins = np.concatenate([[0], ends[:-1]]) if starts is None else starts
     # all bytes of a character end with it; what has no text begins where the next token does
     count = partial(ends.searchsorted, side="right") if starts is None else starts.searchsorted
-
-    def opens(openings: Openings, place: int) -> bool:
-        last = {first: place + len(first) for first in openings}
-        found = (f for f in openings if tuple(tokens[place : last[f]]) == f)
-        return any(openings[first][tokens[last[first]]] > 0 for first in found)
-
-    places, last = list[Place](), 0
+    positions = list[Position]()
+    last = 0
     for begin, end in find_words(text):
-        own = int(np.searchsorted(ends, begin, "right"))  # the token of the first character
-        first = own if starts is None else int(np.searchsorted(starts, begins[own]))
-        gap, lead = text[last:begin], text[begins[own] : begin]
+        token = int(np.searchsorted(ends, begin, "right"))  # that of the first character
+        first = token if starts is None else int(np.searchsorted(starts, begins[token]))
+        gap, lead = text[last:begin], text[begins[token] : begin]
         border, after = int(count(last)), int(count(end))
-        place = Place(gap, lead, border, border if borders.whole else first, first, after)
+        opens = border if borders.whole else first
         if begin >= start:
-            aligned = begins[own] >= last and ends[after - 1] == end
-            known = aligned and opens(borders.word(gap, lead), place.opens)
-            if not (known and opens(borders.border(), after)):
+            aligned = begins[token] >= last and ends[after - 1] == end
+            opened = aligned and _come(word_openings(gap, lead), tokens, opens)
+            if not (opened and _come(border_openings, tokens, after)):
                 message = f"{text[last:end]!r}: a token holds white space and other characters"
                 raise TextgenError(message, "replace unusual white space or marks there")
-            places.append(place)
+            positions.append(Position(gap, lead, border, opens, first, after))
         last = end
-    return places
+    return positions
+
+
+def _come(openings: Openings, tokens: Sequence[int], place: int) -> bool:
+    """Whether one of some openings comes at a place among tokens."""
+    for first, weights in openings.items():
+        behind = place + len(first)
+        if tuple(tokens[place:behind]) == first and weights[tokens[behind]] > 0:
+            return True
+    return False
 
 
 def _bits_of_words(
-    chances: tuple[Chances, Chances, Chances],
-    encoded: EncodedDocument,
-    places: Sequence[Place],
-    bits: DocumentBits,
+    found: Answers, encoded: EncodedDocument, positions: Sequence[Position], bits: DocumentBits
 ) -> list[WordBits]:
     """Of one part, from the bits of the text's tokens."""
-    border, word, entropy = chances
+    border, word, entropy = found
     spelling = np.zeros(len(encoded.tokens) + 1)
     np.add.at(spelling, encoded.places, bits.surface_bits)
     spelled = np.concatenate([[0.0], np.cumsum(spelling)])
@@ -158,55 +209,246 @@ def _bits_of_words(
             gap=float(cost[p.opens] - cost[p.border]) - word[p.opens] + border[p.border],
             word=float(cost[p.end] - cost[p.opens]) - border[p.end] + word[p.opens],
             spelling=float(spelled[p.end] - spelled[p.first]),
-            entropy=entropy[p.first],
+            entropy=entropy.get(p.first),
         )
-        for p in places
+        for p in positions
     ]
 
 
-def _chances(
-    model: LanguageModel, encoded: EncodedDocument, places: Sequence[Place]
-) -> dict[PartName, tuple[Chances, Chances, Chances]]:
-    """Part of the model → log2 of the chance of a border and of a word, and the entropy in
-    bits of the next token. A text begins behind a border. The network reads once for all parts."""
-    found = {part: ({0: 0.0}, Chances(), Chances()) for part in model.parts}
-    behind = {n for p in places for n in (p.border, p.end)} - {0}
-    gaps, firsts = {p.opens: p for p in places}, {p.first for p in places}
-    earlier = DocumentCounts() if model.cache else None
-    remembered = {part: earlier if part == "with_cache" else None for part in model.parts}
-    borders = {part: model.tokenizer.borders(counts) for part, counts in remembered.items()}
-    stepper, coming = Stepper(model), iter(range(len(encoded.tokens) + 1))
+class _Events:
+    """What a text may go on with, by what was spelled in it so far if a cache remembers that."""
 
-    def log_chance(part: PartName, openings: Openings, readings: Readings) -> float:
-        """Of openings, under a part. ``readings`` has what was read of tokens that come first."""
+    def __init__(self, tokenizer: Tokenizer, earlier: DocumentCounts | None = None) -> None:
+        self._borders = tokenizer.borders(earlier)
+        self.changed()
 
-        def read(first: tuple[int, ...]) -> tuple[dict[PartName, float], Stepper]:
-            if first not in readings:
-                chances, before = read(first[:-1])
-                own = {p: c * before.probabilities(p)[first[-1]] for p, c in chances.items()}
-                after = before.copy()
-                after.append(first[-1])
-                readings[first] = own, after
-            return readings[first]
+    def changed(self) -> None:
+        """A word was spelled."""
+        self.border = self._borders.border()
+        self.word = cache(self._borders.word)
 
-        ways = ((*read(first), weights) for first, weights in openings.items())
-        return float(np.log2(sum(c[part] * (w @ s.probabilities(part)) for c, s, w in ways)))
 
-    def read(choice: Choice) -> int:
-        if choice.probabilities is not None:
-            return take_known(choice)
-        place, readings = next(coming), Readings({(): (dict.fromkeys(model.parts, 1.0), stepper)})
-        for part, (border, word, entropy) in found.items():
-            if place in behind:
-                border[place] = log_chance(part, borders[part].border(), readings)
-            if gap := gaps.get(place):
-                word[place] = log_chance(part, borders[part].word(gap.gap, gap.lead), readings)
-            if place in firsts:
-                chances = np.maximum(stepper.probabilities(part), 1e-300)
-                entropy[place] = -float(chances @ np.log2(chances))
-        if choice.known:
-            stepper.append(choice.known)
-        return take_known(choice)
+# Where probabilities are weighted and summed: a path, and the identity of the weights (V,).
+Sums = dict[tuple[Path, int], float]
 
-    follow(walk(model.tokenizer, encoded, earlier), read)
+
+class _Pass:
+    """One pass over a text, under all parts of a model: the network reads it once.
+
+    Openings are sums over tokens, Σ weight · P. Those of the network are taken of its predictions;
+    what counts and a cache make of a sum follows from that, without their P of every token.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        encoded: EncodedDocument,
+        positions: Sequence[Position],
+        entropy: bool,
+    ) -> None:
+        self._model, self._tokens = model, encoded.tokens.astype(np.int64)
+        self._behind = {place for p in positions for place in (p.border, p.end)} - {0}
+        self._gaps = {p.opens: (p.gap, p.lead) for p in positions}
+        self._firsts = {p.first for p in positions} if entropy else set[int]()
+        self._answers = {part: Answers({0: 0.0}, {}, {}) for part in model.parts}
+        self._single = cache(self._single_token)
+        self._events = _Events(model.tokenizer)
+        if model.network is not None:
+            self._reader = TextReader(model.objective, model.network)
+        if model.counts:
+            self._contexts = model.counts.contexts(self._tokens)
+        if model.cache:
+            self._cache = CacheState(model.cache)
+            self._earlier = DocumentCounts()
+            self._remembering = _Events(model.tokenizer, self._earlier)
+            self._spelled = _spelled_words(model.tokenizer, encoded)
+
+    def answers(self, moved: Moved) -> dict[PartName, Answers]:
+        """Part of the model → what it says at all places."""
+        end = len(self._tokens) + 1  # of the places
+        for start in range(0, end, PLACES_AT_ONCE):
+            raise_if_cancelled()
+            moved(start, end)
+            self._answer(range(start, min(start + PLACES_AT_ONCE, end)))
+        return self._answers
+
+    def _single_token(self, token: int) -> np.ndarray:
+        """Weights (V,) by which only one token counts."""
+        weights = np.zeros(self._model.tokenizer.size)
+        weights[token] = 1.0
+        return weights
+
+    def _answer(self, places: range) -> None:
+        """What is asked at the places of a window."""
+        plain = {place: self._asked(self._events, place) for place in places}
+        remembered = dict[int, tuple[Openings, Openings]]()
+        if self._model.cache:
+            for place in places:
+                if words := self._spelled.get(place):
+                    for word in words:  # what is spelled is remembered
+                        letters = word.speller.choices(word.name, word.known, self._earlier)
+                        follow(letters, take_known)
+                    self._remembering.changed()
+                remembered[place] = self._asked(self._remembering, place)
+        wanted = defaultdict[Path, dict[int, np.ndarray]](dict)
+        for asked in (plain, remembered):
+            for place, openings in asked.items():
+                for each in openings:
+                    self._want(wanted, each, place)
+        for place in self._firsts.intersection(places):
+            wanted[Path(place)]
+        sums = self._sums(places, wanted)
+        for part, found in self._answers.items():
+            for place, (border, word) in (remembered if part == "with_cache" else plain).items():
+                if border:
+                    found.border[place] = self._log_chance(border, place, sums[part])
+                if word:
+                    found.word[place] = self._log_chance(word, place, sums[part])
+
+    def _asked(self, events: _Events, place: int) -> tuple[Openings, Openings]:
+        """The openings of a border and of a word that are asked for at a place, or none."""
+        border = events.border if place in self._behind else {}
+        word = events.word(*self._gaps[place]) if place in self._gaps else {}
+        return border, word
+
+    def _want(
+        self, wanted: dict[Path, dict[int, np.ndarray]], openings: Openings, place: int
+    ) -> None:
+        for first, weights in openings.items():
+            for length, token in enumerate(first):
+                single = self._single(token)
+                wanted[Path(place, first[:length])][id(single)] = single
+            wanted[Path(place, first)][id(weights)] = weights
+
+    def _log_chance(self, openings: Openings, place: int, sums: Sums) -> float:
+        """log2 of the chance of openings at a place."""
+        chance = 0.0
+        for first, weights in openings.items():
+            product = sums[Path(place, first), id(weights)]
+            for length, token in enumerate(first):
+                product *= sums[Path(place, first[:length]), id(self._single(token))]
+            chance += product
+        return float(np.log2(max(chance, MIN_PROBABILITY)))
+
+    def _sums(
+        self, places: range, wanted: Mapping[Path, Mapping[int, np.ndarray]]
+    ) -> dict[PartName, Sums]:
+        """Part of the model → the sums that are wanted, by path; and the entropies on the way."""
+        model = self._model
+        sums: dict[PartName, Sums] = {part: {} for part in model.parts}
+        paths = sorted(wanted, key=lambda path: (len(path.first), path.first, path.place))
+        predictions: np.ndarray | None = None
+        if model.network is not None:
+            self._reader.read(self._tokens[places.start : places.start + PLACES_AT_ONCE])
+            if paths:
+                predictions = self._reader.probabilities(paths)
+        dense = dict[int, np.ndarray]()  # what the cache's entropies begin with
+        row = 0
+        for first, group in groupby(paths, key=lambda path: path.first):
+            same = list(group)
+            network = None if predictions is None else predictions[row : row + len(same)]
+            row += len(same)
+            self._sum_group(first, same, network, wanted, sums, dense)
+        if model.cache:
+            self._read_cache(places, wanted, sums, dense)
+        return sums
+
+    def _sum_group(
+        self,
+        first: tuple[int, ...],
+        paths: Sequence[Path],
+        network: np.ndarray | None,
+        wanted: Mapping[Path, Mapping[int, np.ndarray]],
+        sums: Mapping[PartName, Sums],
+        dense: dict[int, np.ndarray],
+    ) -> None:
+        """The sums behind paths on which the same tokens come first, but for those of a cache."""
+        columns = dict[int, np.ndarray]()
+        for path in paths:
+            columns.update(wanted[path])
+        weights = np.zeros((self._model.tokenizer.size, len(columns)))
+        for column, values in enumerate(columns.values()):
+            weights[:, column] = values
+
+        def keep(part: PartName, rows: np.ndarray) -> None:
+            for path, values in zip(paths, rows.tolist(), strict=True):
+                sums[part].update({(path, key): v for key, v in zip(columns, values, strict=True)})
+
+        entropies = [] if first else [i for i, p in enumerate(paths) if p.place in self._firsts]
+        places = [paths[i].place for i in entropies]
+        of_network = None if network is None else network @ weights
+        chances = None if network is None else network[entropies]
+        if of_network is not None and chances is not None:
+            for part in ("network", "with_counts"):
+                keep(part, of_network)
+                self._keep_entropies(part, places, chances)
+        if counts := self._model.counts:
+            contexts = [row[[path.place for path in paths]] for row in self._contexts]
+            for token in first:
+                contexts = counts.after(contexts, np.full(len(paths), token))
+            asked = [row[entropies] for row in contexts]
+            nothing = np.zeros((len(paths), len(columns)))
+            keep("counts", counts.mixture(contexts, False).sums(nothing, weights))
+            if places:
+                self._keep_entropies("counts", places, counts.mixed(asked, None))
+            if of_network is not None and chances is not None:
+                keep("with_counts", counts.mixture(contexts, True).sums(of_network, weights))
+                if places:
+                    chances = counts.mixed(asked, chances)
+                    self._keep_entropies("with_counts", places, chances)
+        if chances is not None:
+            dense.update(zip(places, chances, strict=True))
+
+    def _keep_entropies(
+        self, part: PartName, places: Sequence[int], chances: Iterable[np.ndarray]
+    ) -> None:
+        for place, row in zip(places, chances, strict=True):
+            positive = np.maximum(row, 1e-300)
+            self._answers[part].entropy[place] = -float(row @ np.log2(positive))
+
+    def _read_cache(
+        self,
+        places: range,
+        wanted: Mapping[Path, Mapping[int, np.ndarray]],
+        sums: Mapping[PartName, Sums],
+        dense: Mapping[int, np.ndarray],
+    ) -> None:
+        """The sums under the cache, which reads the text token by token."""
+        below, found = sums["with_counts"], sums["with_cache"]
+        paths = defaultdict[int, list[Path]](list)
+        for path in wanted:
+            paths[path.place].append(path)
+        for place in places:
+            for path in paths[place]:
+                with self._cache.going_on(path.first):
+                    mixture = self._cache.mixture()
+                for key, weights in wanted[path].items():
+                    found[path, key] = mixture.sum(below[path, key], weights)
+                if not path.first and place in dense:
+                    chances = mixture.probabilities(dense[place])
+                    self._keep_entropies("with_cache", [place], [chances])
+            if place < len(self._tokens):
+                self._cache.add(int(self._tokens[place]))
+
+
+def _spelled_words(tokenizer: Tokenizer, encoded: EncodedDocument) -> dict[int, list[Word]]:
+    """The words of a document that a spelling model spells, by how many tokens come before what
+    follows them."""
+    tokens, found = encoded.tokens.tolist(), dict[int, list[Word]]()
+    for token, surface in zip(encoded.places.tolist(), encoded.surfaces, strict=True):
+        words = list[Word]()
+        steps_of = tokenizer.surface_steps(tokens[max(0, token - 1) : token + 1])
+        assert steps_of, "a surface form belongs to a token that leaves something open"
+
+        follow(steps_of(surface), partial(_note_word, words))
+        found[token + 1] = words
     return found
+
+
+def _note_word(words: list[Word], step: Choice | Word) -> Chosen:
+    """What a known document chooses; a word is added to those that were spelled."""
+    if isinstance(step, Choice):
+        return take_known(step)
+    words.append(step)
+    assert step.known is not None
+    return step.known

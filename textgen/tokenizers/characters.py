@@ -80,7 +80,8 @@ class CharacterTokenizer(Tokenizer):
         white = np.array([0.0, 0.0, *(c in WHITE for c in self.alphabet)])
         white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
         border: Openings = {(): white}
-        return Borders(lambda: border, lambda gap, lead: opposite(border))
+        word = opposite(border)
+        return Borders(lambda: border, lambda gap, lead: word)
 
     def portable(self) -> dict[str, Any]:
         return {"kind": "characters", "characters": self.alphabet}

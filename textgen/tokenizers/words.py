@@ -157,6 +157,20 @@ class WordTokenizer(PlaceholderTokenizer):
                 offsets[token] = offset
         return offsets
 
+    @cached_property
+    def _begin_white(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(V,) float64 each, 1 for the tokens that begin a border; that begin with a space and go
+        on as a word; and that do so behind a case modifier; else 0."""
+        white, case = np.zeros(self.size), np.zeros(self.size)
+        for token, text in enumerate(self.vocabulary.words, self.policy.first_word):
+            case[token] = text[0] == " " and text[1:2] not in ("", *WHITE)
+            white[token] = text[0] in WHITE
+        spaced = case.copy()
+        spaced[list(self.policy.rare_openings(lambda name: 0.0))] = 1.0
+        white = np.maximum(white, spaced)
+        white[BOUNDARY] = 1.0
+        return white, spaced, case
+
     def borders(self, earlier: DocumentCounts | None = None) -> Borders:
         """A single space belongs to the word behind it, other white space is a piece of its own. So
         a border is a word with its space, a piece of white space, or the end; behind a case
@@ -185,18 +199,12 @@ class WordTokenizer(PlaceholderTokenizer):
             counts = DocumentCounts() if earlier is None else earlier
             return policy.rare_openings(lambda name: begins_white(name, counts.of_class(name)))
 
-        join, *cases = map(self.names.index, MODIFIERS)
-        case, white, rare = np.zeros((3, self.size))
-        for token, text in enumerate(self.vocabulary.words, policy.first_word):
-            case[token] = text[0] == " " and text[1:2] not in ("", *WHITE)
-            white[token] = text[0] in WHITE
-        spaced = case.copy()
-        spaced[[*rare_openings()]] = 1.0
-        white = np.maximum(white, spaced)
-        white[BOUNDARY] = 1.0
+        white, spaced, case = self._begin_white
+        join, *cases = [self.names.index(modifier) for modifier in MODIFIERS]
         cased: Openings = {(modifier,): case for modifier in cases}
 
         def border() -> Openings:
+            rare = np.zeros(self.size)
             for token, chance in rare_openings().items():
                 rare[token] = chance
             return {(): white, **cased, (join,): rare}
