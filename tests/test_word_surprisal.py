@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -17,9 +18,11 @@ from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import PARTS
 from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
+from textgen.evaluation import passes, surprisal
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.surprisal import find_words, word_bits
+from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import NextToken
 from textgen.runs.console import read_items
 from textgen.runs.finished import Run
@@ -54,14 +57,14 @@ def toy_tokenizer(config):
     return config.fit(TRAINING, ["a ba ab aab b.\n\nb"], 1)
 
 
-def toy_model(config, with_network=True):
+def toy_model(config, with_network=True, scale=1.0, **settings):
     """With all parts, or the counts alone, which are read without TensorFlow."""
     tokenizer = toy_tokenizer(config)
     tokens = [tokenizer.encode(text, training=True).tokens for text in TRAINING]
     model = LanguageModel(tokenizer, OBJECTIVE, None, trusted_counts(tokens, tokenizer.size, 0, 2))
     if not with_network:
         return model
-    network = tiny_model(OBJECTIVE, tokenizer.size, scale=1.0)
+    network = tiny_model(OBJECTIVE, tokenizer.size, scale=scale, **settings)
     return replace(model, network=network, cache=made_up_cache(0, 1, 3))
 
 
@@ -92,6 +95,88 @@ def chance_after(model, text, openings_of):
             branch.append(token)
         mass += chance * float(weights @ branch.probabilities())
     return mass, stepper.probabilities()[BOUNDARY]
+
+
+def token_by_token(model, encoded, positions):
+    """The answers of every part at words' positions, with every token and every opening read by
+    itself."""
+    answers = {part: surprisal.Answers({0: 0.0}, {}, {}) for part in model.parts}
+    behind = {place for p in positions for place in (p.border, p.end)} - {0}
+    gaps = {p.opens: (p.gap, p.lead) for p in positions}
+    earlier = DocumentCounts() if model.cache else None
+    stepper, places = Stepper(model), iter(range(len(encoded.tokens) + 1))
+
+    def log_chance(part, openings):
+        mass = 0.0
+        for first, weights in openings.items():
+            branch, chance = stepper.copy(), 1.0
+            for token in first:
+                chance *= branch.probabilities(part)[token]
+                branch.append(token)
+            mass += chance * float(weights @ branch.probabilities(part))
+        return math.log2(mass)
+
+    def read(choice):
+        if choice.probabilities is not None:
+            return choice.known
+        place = next(places)
+        for part, (border, word, entropy) in answers.items():
+            borders = model.tokenizer.borders(earlier if part == "with_cache" else None)
+            if place in behind:
+                border[place] = log_chance(part, borders.border())
+            if place in gaps:
+                word[place] = log_chance(part, borders.word(*gaps[place]))
+            chances = np.maximum(stepper.probabilities(part), 1e-300)
+            entropy[place] = -float(chances @ np.log2(chances))
+        if choice.known != BOUNDARY:
+            stepper.append(choice.known)
+        return choice.known
+
+    follow(walk(model.tokenizer, encoded, earlier), read)
+    return answers
+
+
+NETWORKS = [
+    {"kind": "gru"}, {"kind": "mingru"}, {"members": 2},
+    {"kind": "transformer", "units": (8, 8), "context": 6, "head_size": 4, "scale": 2.0},
+    {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50)},
+    {"adaptive_softmax": Adaptive(head=8, tail_size=4), "units": (8, 6)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [
+        *((config, {}) for config in TOKENIZERS),
+        *((TOKENIZERS[i % 4], network) for i, network in enumerate(NETWORKS)),
+    ],
+    ids=repr,
+)
+def test_in_passes_words_cost_what_they_do_token_by_token(config, network, monkeypatch):
+    for module in (passes, surprisal):
+        monkeypatch.setattr(module, "PLACES_AT_ONCE", 7)  # words lie across windows
+    model = toy_model(config, **network)
+    text = f"{TEXT} x\u00e9 abba\n\n\n abba xab\u00e9 xab\u00e9\tab AB"
+    found = word_bits(model, text)
+    with monkeypatch.context() as slow:
+        answers = Mock(side_effect=lambda *asked: token_by_token(*asked[:3]))
+        slow.setattr(surprisal, "answers", answers)
+        expected = word_bits(model, text)
+    assert answers.called
+    assert list(found) == list(expected) == list(PARTS)
+    for part, rows in found.items():
+        np.testing.assert_allclose(rows, expected[part], atol=1e-4, err_msg=part)
+        total, slow_total = (np.array(each)[:, :2].sum() for each in (rows, expected[part]))
+        assert total == pytest.approx(slow_total, rel=1e-6)
+    for rows in word_bits(model, text, entropy=False).values():
+        assert {row.entropy for row in rows} == {None}
+
+
+def test_how_far_the_reading_is_is_told():
+    told = []
+    word_bits(toy_model(Characters()), "ab ba " * 30, moved=lambda *far: told.append(far))
+    assert told[0] == (0, 181)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
 
 
 @each_tokenizer
@@ -281,7 +366,8 @@ def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path, monkeypa
     total = run.score(text)["parts"]["network"]
     summed = frame.network_gap_bits.sum() + frame.network_word_bits.sum()
     assert 0 <= total["total"] - summed <= total["end"]
-    textgen("score", char, word, "--items=items.csv", "--words=words.csv", "--entropy")
+    printed = textgen("score", char, word, "--items=items.csv", "--words=words.csv", "--entropy")
+    assert printed.out.splitlines()[0] == "7 words → words.csv"
     table = pd.read_csv(tmp_path / "words.csv")
     assert table.item.tolist() == ["1"] * 5 + ["b"] * 2
     assert table["word"].tolist() == "the tide left, a bell! the shore.".split()
@@ -306,6 +392,39 @@ def test_a_run_writes_a_table_of_words(finished_run, textgen, tmp_path, monkeypa
     book = "a " * 100_000  # longer than a field of a CSV file may be
     (tmp_path / "items.csv").write_text(f"item,text,context\n1,b,{book}\n")
     assert read_items(tmp_path / "items.csv") == [("1", "b", book)]
+
+
+def test_words_come_with_every_note_about_the_training_text(
+    finished_run, textgen, tmp_path, monkeypatch
+):
+    sentence = "Vas\u00edli said he couldn\u2019t, and the old harbour remembered."
+    training = [Document("a", f"{sentence} The tide.")]
+    load_text = Mock(return_value=SimpleNamespace(train=training, sample=training))
+    monkeypatch.setattr(Run, "corpus", property(load_text))
+    typed = '"Vasili couldn\'t" \u2603'
+
+    def notes(*passage):
+        out = textgen("score", *passage).out
+        return [line for line in out.splitlines() if line.startswith("note: ")]
+
+    char, word = finished_run(), finished_run("word")
+    for text in (typed, sentence, f"One night {sentence[:-3]}", "The tide"):
+        alone = notes(char, f"--text={text}")
+        assert notes(char, f"--text={text}", "--words=w.csv") == alone != []
+        assert notes(char, word, f"--text={text}", "--words=w.csv") == alone
+    notes(char, word, f"--text={typed}", "--words=w.csv")
+    table = pd.read_csv(tmp_path / "w.csv", keep_default_na=False)
+    assert table.char_new_characters.tolist() == ['"', "'\"", "\u2603"]
+    assert table.word_new_characters.tolist() == table.char_new_characters.tolist()
+    items = pd.DataFrame({"item": [7, 8, 9], "text": [sentence, typed, "Vasili"]})
+    items.to_csv(tmp_path / "items.csv", index=False)
+    several = "\n".join(notes(char, "--items=items.csv", "--words=w.csv"))
+    for part in ("whole passages 7:", "U+2603", "Vas\u00edli for Vasili"):
+        assert part in several
+    load_text.side_effect = TextgenError("no such file")
+    assert notes(char, "--text=a", "--words=w.csv") == notes(char, "--text=a")
+    table = pd.read_csv(tmp_path / "w.csv")
+    assert table.new_characters.isna().all()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from rich.text import Text
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.files import csv_bytes, kind_of, write_file
+from textgen.core.progress import Moved, ignore
 from textgen.core.terminal import json_line, visible
 from textgen.data.documents import count_characters, read_text
 from textgen.data.language import Language
@@ -39,6 +40,7 @@ from textgen.runs.results import Metrics, Records, SplitFigures, figure_table, v
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
+NOT_COMPARED = "not compared with the training text: {}"
 MAX_SHOWN = 40  # characters of a line of a document
 STATISTICS = """{kind}  {origin}
 licence: {licence}
@@ -322,7 +324,10 @@ def score(
         print(json_line(bits | {"training_text": seen}))
         return
     print_passage(bits, part)
-    for line in familiarity(seen) if seen else [f"not compared with the training text: {missing}"]:
+    if seen is None:
+        print(f"note: {visible(NOT_COMPARED.format(missing))}")
+        return
+    for line in familiarity([("", seen)]):
         print(f"note: {visible(line)}")
 
 
@@ -337,18 +342,54 @@ def score_words(
         raise TextgenError(f"{', '.join(map(str, folders))}: two runs have the same name")
     for run in runs.values():
         run.check_words()
-    rows = word_rows(runs, passages, entropy)
+    screen = Screen(quiet=not sys.stdout.isatty())
+    with screen.stage() as moved:
+        rows = word_rows(runs, passages, entropy, moved)
     write_file(path, csv_bytes(rows))
     print(f"{len(rows):,} words → {visible(str(path))}")
+    notes = training_notes(runs, [(item, text) for item, text, _ in passages])
+    for line in notes:
+        print(f"note: {visible(line)}")
+
+
+def training_notes(runs: Mapping[str, Run], passages: Sequence[tuple[str, str]]) -> list[str]:
+    """What is known of passages (item, text) from the training texts of runs, by name; each line
+    names runs that others differ from."""
+    found = dict[str, list[str]]()  # a training text → lines
+    of_run = dict[str, list[str]]()
+    for name, run in runs.items():
+        text = run.metrics.corpus.split_sha256
+        if text not in found:
+            try:
+                seen = [(item, run.seen_in_training(passage)) for item, passage in passages]
+                found[text] = list(familiarity(seen))
+            except TextgenError as error:
+                found[text] = [NOT_COMPARED.format(error.message)]
+        of_run[name] = found[text]
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return [f"{name}: {line}" for name, lines in of_run.items() for line in lines]
 
 
 def word_rows(
-    runs: Mapping[str, Run], passages: Sequence[tuple[str, str, str]], entropy: bool = False
+    runs: Mapping[str, Run],
+    passages: Sequence[tuple[str, str, str]],
+    entropy: bool = False,
+    moved: Moved = ignore,
 ) -> list[dict[str, Any]]:
-    """The words of passages (item, text, context) under runs, by name, side by side."""
+    """The words of passages (item, text, context) under runs, by name, side by side; ``moved`` is
+    called with how many characters are read, and how many there are."""
     rows, shared = list[dict[str, Any]](), ("index", "word", "start", "end", "characters")
+    read, total = 0, len(runs) * sum(len(text) + len(context) for _, text, context in passages)
     for item, text, context in passages:
-        tables = [run.words(text, context, entropy=entropy) for run in runs.values()]
+        size, tables = len(text) + len(context), list[list[dict[str, Any]]]()
+        for run in runs.values():
+
+            def of_all(done: int, tokens: int, read: int = read, size: int = size) -> None:
+                moved(read + size * done // tokens, total)
+
+            tables.append(run.words(text, context, entropy=entropy, moved=of_all))
+            read += size
         for records in zip(*tables, strict=True):
             rows.append({"item": item})
             for name, record in zip(runs, records, strict=True):
@@ -367,18 +408,32 @@ def read_items(path: Path) -> list[tuple[str, str, str]]:
     return [(row["item"], row["text"] or "", row.get("context") or "") for row in rows]
 
 
-def familiarity(seen: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences about what :meth:`textgen.runs.finished.Run.seen_in_training` returned."""
-    copied, other = seen["copied"], [f"{b} for {a}" for a, b in seen["other_spellings"].items()]
-    if seen["whole"]:
+def familiarity(passages: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """Sentences about passages, each named by its item: of every one, what
+    :meth:`textgen.runs.finished.Run.seen_in_training` returned."""
+    these = "this passage" if len(passages) == 1 else "these passages"
+    whole = [item for item, seen in passages if seen["whole"]]
+    copied = [part for _, seen in passages if not seen["whole"] for part in seen["copied"]]
+    if whole and len(passages) == 1:
         yield "the training text contains this whole passage: its bits are not those of unseen text"
-    elif copied:
+    elif whole:
+        yield (
+            f"the training text contains the whole passages {name_some(whole, MAX_NAMED)}: "
+            "their bits are not those of unseen text"
+        )
+    if copied:
         number, longest = sum(map(len, copied)), max(copied, key=len)
-        yield f"the training text contains {number:,} characters of this passage, e.g. “{longest}”"
-    if new := [name_character(character) for character in seen["new_characters"]]:
-        yield f"the training text does not contain {name_some(new, MAX_NAMED)}"
+        yield f"the training text contains {number:,} characters of {these}, e.g. “{longest}”"
+    new = dict.fromkeys(c for _, seen in passages for c in seen["new_characters"])
+    if new:
+        names = [name_character(character) for character in new]
+        yield f"the training text does not contain {name_some(names, MAX_NAMED)}"
+    other = dict[str, str]()
+    for _, seen in passages:
+        other |= seen["other_spellings"]
     if other:
-        yield f"the training text writes {name_some(other, MAX_NAMED)}"
+        forms = [f"{form} for {word}" for word, form in other.items()]
+        yield f"the training text writes {name_some(forms, MAX_NAMED)}"
 
 
 def read_passage(text: str | None, file: Path | None) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.files import UNREADABLE, kind_of, sha256_of
+from textgen.core.progress import Moved, ignore
 from textgen.core.settings import Sampling
 from textgen.core.tensorflow import start_tensorflow
 from textgen.core.validation import build
@@ -263,7 +264,9 @@ class Run:
         }
         return _records(text, tables)
 
-    def words(self, text: str, context: str = "", *, entropy: bool = False) -> list[dict[str, Any]]:
+    def words(
+        self, text: str, context: str = "", *, entropy: bool = False, moved: Moved = ignore
+    ) -> list[dict[str, Any]]:
         """The surprisal of every word of a text. A word is a stretch between white space (space,
         tab, CR, LF); its surprisal includes its end, whatever the model's tokens are (see
         :mod:`textgen.evaluation.surprisal`). Word and subword models read their canonical tokens,
@@ -274,14 +277,17 @@ class Run:
             context: text read before the passage, from the beginning of a document, and not
                 charged; a space is put between the two if neither has white space there.
             entropy: whether the records have the entropy of the next token, too.
+            moved: called with how many tokens are read, and how many there are.
 
         Returns:
             One dictionary per word: ``index`` from 1; ``word``; ``start`` and ``end``, in
             characters of the text; ``characters``; ``occurrences`` in the training text, and
             ``frequency_bits``, −log2 of their share of its words: None where there are none or the
-            training text is not at hand. For each part of the model, with its name as prefix:
-            ``gap_bits`` and ``word_bits``; ``spelling_bits``, the spelling's share of
-            the latter; ``entropy_bits``, before the word. ``pandas.DataFrame`` makes them a table.
+            training text is not at hand; ``new_characters``, those of the word that the training
+            text does not contain, None where that is not at hand. For each part of the model, with
+            its name as prefix: ``gap_bits`` and ``word_bits``; ``spelling_bits``, the spelling's
+            share of the latter; ``entropy_bits``, before the word. ``pandas.DataFrame`` makes them
+            a table.
 
         Raises:
             TextgenError: another objective than ``next_token``, a tokenizer or policy that does
@@ -290,17 +296,23 @@ class Run:
         self.check_words()
         if context and text and not {context[-1], text[0]} & set(WHITE):
             context += " "
-        parts = surprisal.word_bits(self.model, context + text, len(context))
-        rows, seen = list[dict[str, Any]](), self._seen
+        parts = surprisal.word_bits(
+            self.model, context + text, len(context), entropy=entropy, moved=moved
+        )
+        seen = self._seen
+        rows = list[dict[str, Any]]()
         for number, (start, end) in enumerate(surprisal.find_words(text)):
             word = text[start:end]
-            row = {"index": number + 1, "word": word, "start": start, "end": end}
+            row: dict[str, Any] = {"index": number + 1, "word": word, "start": start, "end": end}
+            row["characters"] = end - start
             count = None if seen is None else seen[word]
-            bits = math.log2(seen.total() / count) if seen and count else None
-            row |= {"characters": end - start, "occurrences": count, "frequency_bits": bits}
+            row["occurrences"] = count
+            row["frequency_bits"] = math.log2(seen.total() / count) if seen and count else None
+            row["new_characters"] = None if seen is None else "".join(self._new_characters(word))
             for part, words in parts.items():
-                own = words[number]._asdict()
-                row |= {f"{part}_{n}_bits": own[n] for n in own if n != "entropy" or entropy}
+                for kind, bits in words[number]._asdict().items():
+                    if kind != "entropy" or entropy:
+                        row[f"{part}_{kind}_bits"] = bits
             rows.append(row)
         return rows
 
@@ -354,22 +366,47 @@ class Run:
         Raises:
             TextgenError: the training text is not available.
         """
-        sample = [document.text for document in self.corpus.sample]
-        words = Counter(match.group() for each in sample for match in WORD.finditer(each))
-        new = {match.group() for match in WORD.finditer(text)} - words.keys()
-        forms = {plain_spelling(word): word for word, _ in reversed(words.most_common()) if new}
-        other = {word: form for word in sorted(new) if (form := forms.get(plain_spelling(word)))}
-
-        def stands(part: str) -> bool:
-            return any(part in document.text for document in self.corpus.train)
-
-        copied = [(0, len(text))] if stands(text) else copied_spans(text, Human(sample))
+        copied = [(0, len(text))] if self._in_training(text) else copied_spans(text, self._human)
+        other = dict[str, str]()
+        for word in sorted({match.group() for match in WORD.finditer(text)}):
+            form = self._training_forms.get(plain_spelling(word))
+            if form is not None and word not in self._language_words:
+                other[word] = form
         return {
             "whole": copied == [(0, len(text))],
             "copied": [text[start:end] for start, end in copied],
-            "new_characters": [c for c in dict.fromkeys(text) if not stands(c)],
+            "new_characters": self._new_characters(text),
             "other_spellings": other,
         }
+
+    def _in_training(self, text: str) -> bool:
+        """Whether a document of the training text contains a text."""
+        return any(text in document.text for document in self.corpus.train)
+
+    def _new_characters(self, text: str) -> list[str]:
+        """Those that the training text does not contain, each once."""
+        return [c for c in dict.fromkeys(text) if c not in self._training_characters]
+
+    @cached_property
+    def _training_characters(self) -> frozenset[str]:
+        return frozenset().union(*(document.text for document in self.corpus.train))
+
+    @cached_property
+    def _human(self) -> Human:
+        """The training text, or the sample of a large one, as human writing."""
+        return Human([document.text for document in self.corpus.sample])
+
+    @cached_property
+    def _language_words(self) -> Counter[str]:
+        """How often each word of letters occurs in the same text."""
+        texts = (document.text for document in self.corpus.sample)
+        return Counter(match.group() for text in texts for match in WORD.finditer(text))
+
+    @cached_property
+    def _training_forms(self) -> dict[str, str]:
+        """Plain spelling → the most frequent of the words that have it."""
+        ranked = [word for word, _ in self._language_words.most_common()]
+        return {plain_spelling(word): word for word in reversed(ranked)}
 
     def _bits_of(self, text: str) -> dict[str, stored.TokenBits]:
         encoded = [self.tokenizer.encode(text)]
