@@ -284,12 +284,12 @@ def score_baseline(
     for documents in (held_out, corpus.test):
         encoded = [tokenizer.encode(document.text) for document in documents]
         bits = model.token_bits([e.tokens for e in encoded])
-        rows = [{"counts": own} for own in bits]
+        rows: list[dict[PartName, np.ndarray]] = [{"counts": alone} for alone in bits]
         if orders:
             counts = [count(e.tokens, orders) for e in encoded]
             cache = cache or fit(orders, list(zip(bits, counts, strict=True)))
-            for row, own, counted in zip(rows, bits, counts, strict=True):
-                row["with_cache"] = cache.mixed_bits(own, counted)
+            for row, alone, counted in zip(rows, bits, counts, strict=True):
+                row["with_cache"] = cache.mixed_bits(alone, counted)
         result.append(scored_documents(documents, encoded, rows))
     return result
 

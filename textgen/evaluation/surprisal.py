@@ -285,16 +285,16 @@ class _Pass:
         if self._model.cache:
             for place in places:
                 if words := self._spelled.get(place):
-                    for word in words:  # what is spelled is remembered
-                        letters = word.speller.choices(word.name, word.known, self._earlier)
+                    for each in words:  # what is spelled is remembered
+                        letters = each.speller.choices(each.name, each.known, self._earlier)
                         follow(letters, take_known)
                     self._remembering.changed()
                 remembered[place] = self._asked(self._remembering, place)
         wanted = defaultdict[Path, dict[int, np.ndarray]](dict)
         for asked in (plain, remembered):
-            for place, openings in asked.items():
-                for each in openings:
-                    self._want(wanted, each, place)
+            for place, (border, word) in asked.items():
+                self._want(wanted, border, place)
+                self._want(wanted, word, place)
         for place in self._firsts.intersection(places):
             wanted[Path(place)]
         sums = self._sums(places, wanted)
