@@ -3,6 +3,7 @@
 import os
 import shutil
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +152,25 @@ def test_tokens_of_another_tagger_or_fit_are_not_found(
     value = others if named == "extra_data" else lambda _: others
     monkeypatch.setattr(type(tokenizer), named, value)
     assert [made(), made()] == [2, 2]
+
+
+def test_tokens_that_other_code_of_ours_has_made_are_not_found(
+    corpus_folder, small_limits, monkeypatch
+):
+    experiment = settings(corpus_folder, "characters")
+    corpus = load_corpus(experiment)
+    tokenizer = fitting.fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
+    read = Path.read_bytes
+    for number, changed in enumerate(
+        ("", "characters.py", "kneser_ney.py", "language.py"), start=1
+    ):
+
+        def read_bytes(path, changed=changed):
+            return read(path) + (b"# changed\n" if path.name == changed else b"")
+
+        monkeypatch.setattr(Path, "read_bytes", read_bytes)
+        encoding.encode_training(experiment, tokenizer, corpus)
+        assert len(list((cache.cache_folder() / "encoded").iterdir())) == number
 
 
 def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_limits, capsys):

@@ -6,17 +6,21 @@ second run finds it.
 
 import hashlib
 import json
-import sys
 from dataclasses import is_dataclass
+from importlib import import_module
 from pathlib import Path
 
 from textgen.core.cache import cache_folder, cached_folder
 from textgen.core.experiment import Experiment
 from textgen.data.loading import Corpus
-from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.base import Tokenizer, TokenizerConfig
 from textgen.tokenizers.encoded import Encoded
 from textgen.tokenizers.fitting import library_versions
 from textgen.tokenizers.stored import Stored, write_documents
+
+# Modules of textgen that turn a text into tokens and charge for spelling; whatever else this
+# depends on is in a tokenizer's state.
+OWN_CODE = {"textgen.tokenizers", "textgen.ngrams", "textgen.data.language"}
 
 
 def encode_training(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> Encoded:
@@ -41,11 +45,20 @@ def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
     settings = experiment.resolved["tokenizer"]
     parts = [corpus.sha256, split, settings, tokenizer.state(), tokenizer.extra_data]
     digest = hashlib.sha256(json.dumps([*parts, library_versions()], sort_keys=True).encode())
-    plugins = [experiment.tokenizer, *vars(experiment.tokenizer).values()]
-    packages = {type(p).__module__.split(".")[0] for p in plugins if is_dataclass(p)}
-    encoding = {"textgen.tokenizers", "textgen.data.language"}  # all else is in the state
-    for module in sorted(packages - {"textgen"} | encoding):
-        file = Path(sys.modules[module].__file__ or "")
-        for path in sorted(file.parent.rglob("*.py")) if file.stem == "__init__" else [file]:
-            digest.update(path.read_bytes())
+    for path in _sources(experiment.tokenizer):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def _sources(tokenizer: TokenizerConfig) -> list[Path]:
+    """The files of code that turns a text into tokens: textgen's own, and whole packages of
+    plug-ins."""
+    settings = [tokenizer, *vars(tokenizer).values()]
+    plugins = [setting for setting in settings if is_dataclass(setting)]
+    packages = {type(plugin).__module__.split(".")[0] for plugin in plugins}
+    paths = list[Path]()
+    for module in sorted(packages - {"textgen"} | OWN_CODE):
+        file = Path(import_module(module).__file__ or "")
+        is_package = file.stem == "__init__"
+        paths += sorted(file.parent.rglob("*.py")) if is_package else [file]
+    return paths
