@@ -198,13 +198,20 @@ def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1)
     weights, in_tables, width = objective.measure(experiment.backbone, vocabulary_size)
     gradients = len(shards_of(experiment.training.batch, threads)) * (weights - in_tables)
     targets = experiment.training.batch * objective.length
-    needed = 4 * (9 * weights + gradients + 4 * targets * width) + 300_000_000  # in bytes
-    if (free := free_memory()) is not None and needed > free:
-        network = f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens"
-        sizes = f"needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
-        message = f"{network}, with batches of {targets:,} tokens, {sizes}"
-        fewer = "take fewer units, rows or tokens (minimum_count, size)"
-        raise TextgenError(message, f"{fewer}, or adaptive_softmax in [backbone]")
+    numbers = 9 * weights + gradients + 4 * targets * width  # of four bytes
+    needed = 4 * numbers + 300_000_000
+    free = free_memory()
+    if free is not None and needed > free:
+        message = (
+            f"training: a network of {weights:,} weights over {vocabulary_size:,} tokens, "
+            f"with batches of {targets:,} tokens, needs about {needed / 1e9:.1f} GB, "
+            f"and {free / 1e9:.1f} GB are free"
+        )
+        hint = (
+            "take fewer units, rows or tokens (minimum_count, size), "
+            "or adaptive_softmax in [backbone]"
+        )
+        raise TextgenError(message, hint)
 
 
 def windows_of(training: Encoded, objective: Objective) -> Windows:
@@ -212,9 +219,12 @@ def windows_of(training: Encoded, objective: Objective) -> Windows:
     TextgenError: a text too short for one window.
     """
     windows = Windows(training, objective)
-    if len(windows.flat) < objective.length + 1:
-        needed = f"more than one window of {objective.length} is needed"
-        message = f"corpus: {len(windows.flat)} tokens of training text, and {needed}"
+    tokens, window = len(windows.flat), objective.length
+    if tokens < window + 1:
+        message = (
+            f"corpus: {tokens} tokens of training text, and more than one window of {window} "
+            "is needed"
+        )
         raise TextgenError(message, "use more text, or a smaller window in [objective]")
     return windows
 

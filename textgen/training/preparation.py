@@ -54,30 +54,38 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     Raises:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
+    random_vectors = experiment.resolved["embedding"]["kind"] == "random"
+    width = experiment.backbone.embedding_width
+    if width is None and not random_vectors:
+        message = "backbone.input: without an embedding layer the vectors would not be used"
+        raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
     alone = usable_threads(experiment.training.threads) == 1
     watch = Stopwatch(time.process_time if alone else time.perf_counter)
     with watch.counting():
         tokenizer = fit_tokenizer(experiment.tokenizer, loaded, experiment.seed)
         training = encode_training(experiment, tokenizer, loaded)
-        validation = [tokenizer.encode(d.text) for d in loaded.validation]
-        width, vectors = experiment.backbone.embedding_width, Vectors()
-        random = experiment.resolved["embedding"]["kind"] == "random"
-        if width is None and not random:
-            message = "backbone.input: without an embedding layer the vectors would not be used"
-            raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
-        fitted_on = {d.name for d in loaded.sample}
-        pairs = zip(loaded.train, training, strict=True)
-        tokens = [e.tokens for d, e in pairs if d.name in fitted_on]
-        if not random:
-            vectors = experiment.embedding.vectors(tokenizer.names, tokens, width, experiment.seed)
+        validation = [tokenizer.encode(document.text) for document in loaded.validation]
+        # those that the tokenizer was fitted on: of a large corpus a sample
+        sample = {document.name for document in loaded.sample}
+        documents, tokens = [], []
+        for document, encoded in zip(loaded.train, training, strict=True):
+            if document.name in sample:
+                documents.append(document)
+                tokens.append(encoded.tokens)
+        vectors = Vectors()
+        if not random_vectors:
+            names = tokenizer.names
+            vectors = experiment.embedding.vectors(names, tokens, width, experiment.seed)
         counts = np.bincount(np.concatenate(tokens), minlength=tokenizer.size)
         counts[BOUNDARY] += len(tokens)  # every document's end
-        orders, ngrams = experiment.training_counts.orders, None
+        training_counts = None
+        orders = experiment.training_counts.orders
         if orders:
-            texts = [d.text for d in loaded.train if d.name in fitted_on]
-            ngrams = TrainingCounts(orders, *counted(tokenizer, texts, tokens), tokenizer.size)
-    encoded = training, validation
-    return Prepared(tokenizer, encoded, vectors, counts, ngrams, watch.seconds())
+            texts = [document.text for document in documents]
+            first, cut_short = counted(tokenizer, texts, tokens)
+            training_counts = TrainingCounts(orders, first, cut_short, tokenizer.size)
+    encoded_parts = training, validation
+    return Prepared(tokenizer, encoded_parts, vectors, counts, training_counts, watch.seconds())
 
 
 def counted(
@@ -85,11 +93,12 @@ def counted(
 ) -> tuple[list[np.ndarray], bool]:
     """The first MAX_CHARACTERS of some documents as tokens, and whether the last is cut short."""
     ends = np.cumsum([len(text) for text in texts])
-    whole = int(np.searchsorted(ends, MAX_CHARACTERS, side="right"))
-    room = MAX_CHARACTERS - int(ends[whole - 1] if whole else 0)
+    whole = int(np.searchsorted(ends, MAX_CHARACTERS, side="right"))  # documents that fit
+    room = MAX_CHARACTERS - (int(ends[whole - 1]) if whole else 0)
     if whole == len(texts) or not room:
         return list(tokens[:whole]), False
-    return [*tokens[:whole], tokenizer.encode(texts[whole][:room], training=True).tokens], True
+    cut = tokenizer.encode(texts[whole][:room], training=True)
+    return [*tokens[:whole], cut.tokens], True
 
 
 def subtract_preparation_time(settings: Training, preparation: float) -> Training:

@@ -196,9 +196,10 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
         self.cooling = tf.Variable([math.inf, 1.0], trainable=False)
 
     def __call__(self, step: Tensor) -> Tensor:
-        step, (first, number) = tf.cast(step, tf.float32), tf.unstack(self.cooling)
-        cooled, step = (first + number - step) / number, tf.minimum(step, first)
-        cooled = tf.clip_by_value(cooled, 0.0, 1.0)
+        step = tf.cast(step, tf.float32)
+        first, number = tf.unstack(self.cooling)
+        cooled = tf.clip_by_value((first + number - step) / number, 0.0, 1.0)
+        step = tf.minimum(step, first)  # what the rate falls from while it cools
         warmup = tf.round(self._settings.warmup * self.updates)
         rise = tf.minimum(1.0, (step + 1) / tf.maximum(warmup, 1.0))
         rate = self._settings.learning_rate * rise
@@ -211,19 +212,19 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
 def work_clock(threads: int) -> Callable[[], float]:
     """The processor's own clock where a single thread of it does all the work: other work on the
     machine does not count. Else the wall's."""
-    alone = threads == 1 and not tf.config.list_physical_devices("GPU")
-    return time.process_time if alone else time.perf_counter
+    if threads == 1 and not tf.config.list_physical_devices("GPU"):
+        return time.process_time
+    return time.perf_counter
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> optimizers.Optimizer:
     """The Keras optimizer of all weights but the large tables'."""
     options: dict[str, Any] = {
         "learning_rate": schedule,
-        "epsilon": 1e-8,  # gradients of rare tokens are below Keras' 1e-7
         "global_clipnorm": settings.clip_norm or None,
     }
-    if settings.optimizer == "sgd":
-        del options["epsilon"]
+    if settings.optimizer != "sgd":
+        options["epsilon"] = 1e-8  # gradients of rare tokens are below Keras' 1e-7
     if settings.optimizer == "adamw":
         options["weight_decay"] = settings.weight_decay
     optimizer = optimizers.get({"class_name": settings.optimizer, "config": options})
@@ -243,8 +244,9 @@ class RowAdagrad:
     """
 
     def __init__(self, table: Variable) -> None:
-        self.table, squares = table, tf.zeros(table.shape[0])
-        self.squares = keras.Variable(squares, trainable=False, name=f"{table.name}_squares")
+        self.table = table
+        zeros = tf.zeros(table.shape[0])
+        self.squares = keras.Variable(zeros, trainable=False, name=f"{table.name}_squares")
 
     def apply(self, places: Tensor, gradients: Tensor, rate: Tensor) -> None:
         """One update.
@@ -254,8 +256,8 @@ class RowAdagrad:
             gradients: (n, size) float32.
             rate: the learning rate.
         """
-        rows, which = tf.unique(places)
-        summed = tf.math.unsorted_segment_sum(gradients, which, tf.size(rows))
+        rows, which = tf.unique(places)  # (r,) and (n,), places in the former
+        summed = tf.math.unsorted_segment_sum(gradients, which, tf.size(rows))  # (r, size)
         squares = tf.gather(self.squares.value, rows) + tf.reduce_mean(summed * summed, axis=-1)
         self.squares.value.scatter_update(tf.IndexedSlices(squares, rows))
         step = rate * summed * tf.math.rsqrt(squares + ADAGRAD_EPSILON)[:, None]
