@@ -15,14 +15,15 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from textgen.auditing.checks import AWKWARD_TEXTS
 from textgen.core.registry import POINTS, suggestion
-from textgen.evaluation.metrics import Human, Sample
-from textgen.tokenizers.base import walk
+from textgen.evaluation.metrics import Human, Metric, Sample
+from textgen.models.backbones import Backbone
+from textgen.tokenizers.base import Tokenizer, TokenizerConfig, walk
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.steps import FILL, Choice, follow, take_known
@@ -33,6 +34,7 @@ __all__ = ["check_plugin"]
 
 TRAINING = ("a ab  b abb a ab b bab a a ab. ", "ab a b a ab ba. A ab b. ")
 TUNING = ("a ba ab aab b. ",)
+Symbol = TypeVar("Symbol")
 # Vocabulary of the networks that are checked.
 NETWORK_TOKENS = 7
 
@@ -44,7 +46,7 @@ def require(kept: object, broken: str) -> None:
         raise AssertionError(broken)
 
 
-def check_plugin(point: str, plugin: Any) -> None:
+def check_plugin(point: str, plugin: object) -> None:
     """Check a plug-in against the contract of its plug-in point: a tokenizer, segmenter, rare-word
     policy, backbone or metric by what it does, others only by their settings.
 
@@ -77,7 +79,7 @@ def check_plugin(point: str, plugin: Any) -> None:
         raise AssertionError(f"{kind.__name__} lacks {error.name}") from None
 
 
-def check_tokenizer(config: Any) -> None:
+def check_tokenizer(config: TokenizerConfig) -> None:
     """A tokenizer gives every text back, is the same when loaded, and charges for everything."""
     tokenizer = config.fit(list(TRAINING), list(TUNING), 1)
     loaded = config.load(json.loads(json.dumps(tokenizer.state())))
@@ -105,15 +107,18 @@ def check_tokenizer(config: Any) -> None:
     writable = np.array([t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3)
     ways = [*((fill, False) for fill in FILL), ("scored", True)]
     for fill, cached in ways:
-        options = {"before": "A ab", "fill": fill, "seed": 1, "cached": cached}
-        texts = {tokenizer.render(writable, **options).text for _ in range(2)}
+        drawn = [
+            tokenizer.render(writable, before="A ab", fill=fill, seed=1, cached=cached)
+            for _ in range(2)
+        ]
+        texts = {rendered.text for rendered in drawn}
         require(len(texts) == 1, f"the same seed fills in other words ({fill})")
     if tokenizer.charged:
         for mass in masses_of_short_texts(tokenizer, "ab ", 6):
             require(mass <= 1 + 1e-6, f"the probabilities of short texts add up to {mass:.6f}")
 
 
-def _check_choices(tokenizer: Any, encoded: EncodedDocument, text: str, cached: bool) -> None:
+def _check_choices(tokenizer: Tokenizer, encoded: EncodedDocument, text: str, cached: bool) -> None:
     """The choices that lead to the surface forms of a document cost what is charged for them, and
     give it back."""
     costs = [0.0]
@@ -132,7 +137,7 @@ def _check_choices(tokenizer: Any, encoded: EncodedDocument, text: str, cached: 
     require(math.isclose(cost, charged, rel_tol=1e-6, abs_tol=1e-6), message)
 
 
-def masses_of_short_texts(tokenizer: Any, alphabet: str, longest: int) -> np.ndarray:
+def masses_of_short_texts(tokenizer: Tokenizer, alphabet: str, longest: int) -> np.ndarray:
     """Σ P(text) over all short texts of an alphabet under a uniform model: (2,), without a document
     cache and with it."""
     masses = np.zeros(2)
@@ -144,19 +149,19 @@ def masses_of_short_texts(tokenizer: Any, alphabet: str, longest: int) -> np.nda
     return masses
 
 
-def every_sequence(symbols: Sequence[Any], longest: int) -> Iterator[tuple[Any, ...]]:
+def every_sequence(symbols: Sequence[Symbol], longest: int) -> Iterator[tuple[Symbol, ...]]:
     """All sequences of symbols of up to ``longest``, the empty one first."""
     for length in range(longest + 1):
         yield from itertools.product(symbols, repeat=length)
 
 
-def check_backbone(config: Any) -> None:
+def check_backbone(config: Backbone) -> None:
     """A backbone carries its state and looks at nothing that comes later."""
     import tensorflow as tf
 
     from textgen.models.network import restarted
 
-    network = config.build(NETWORK_TOKENS)
+    network: Any = config.build(NETWORK_TOKENS)
     require(network.built, "the network is not built")
     random = np.random.default_rng(0)
     network.set_weights([random.normal(0, 0.5, w.shape) for w in network.get_weights()])
@@ -185,7 +190,7 @@ def check_backbone(config: Any) -> None:
     require(len(network.state_vector(end).shape) == 2, "its state vector is not (batch, n)")
 
 
-def check_metric(metric: Any) -> None:
+def check_metric(metric: Metric) -> None:
     """A metric's rows can be added up, and every label has a figure."""
     human = Human(["The tide was out. A gull! ", "No one came; no one left the shore. "])
     samples = [Sample("The tide left. A gull, a bell!"), Sample("no one no one no one"), Sample("")]
