@@ -10,6 +10,7 @@ import os
 import pkgutil
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from conftest import load_progress, made_up, small_experiment, write_experiment
+from conftest import load_progress, made_up, run_python, small_experiment, write_experiment
 from rich.console import Console
 
 import textgen as package
@@ -33,11 +34,12 @@ from textgen.core.machine import cores
 from textgen.core.tensorflow import tensorflow_in_effect
 from textgen.core.terminal import json_line, visible
 from textgen.data.loading import load_corpus
+from textgen.models.backbones import TABLE
 from textgen.models.batches import Windows
 from textgen.runs import console, pipeline, results
 from textgen.runs import folder as run_folder
 from textgen.runs.console import print_passage
-from textgen.runs.finished import Run
+from textgen.runs.finished import Run, score_split
 from textgen.training.checkpoint import Progress
 
 pytestmark = pytest.mark.long
@@ -387,8 +389,50 @@ def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm, 
     assert now.characters == pytest.approx(2 * then.characters, abs=1)
     validated = {"char": [40, 80], "word": [20, 40, 60, 80]}  # words: every epoch
     assert [row["updates"] for row in after.history] == validated[arm]
+    best = min(after.history, key=lambda row: row["validation_bits_per_character"])
+    assert now.best_interval == best["interval"] == after.history.index(best) + 1
+    assert now.seconds == pytest.approx(after.history[-1]["seconds"])
     totals = [run.bits() for run in (after, before)]
     assert totals == sorted(totals)
+
+
+# one of every kind, with what else changes a graph
+NETWORKS = {
+    "lstm": ["backbone.adaptive_softmax.head=9", "backbone.dropout=0.2"],
+    **{kind: [f"backbone.kind={kind}"] for kind in TABLE if kind != "lstm"},
+    "decoder": ['objective={kind="encoder_decoder",read=8,write=4}'],
+}
+AS_USERS_DO = """
+import json, sys
+from functools import partial
+from textgen import cli
+from textgen.runs import generation
+generation.Evaluation = partial(generation.Evaluation, samples=2, length=50, prompted=30)
+for name, settings in json.loads(sys.argv[1]).items():
+    changes = [f"--set={setting}" for setting in settings]
+    assert cli.main(["run", "tiny.toml", "--name", name, "--quiet", *changes]) == 0
+    assert cli.main(["generate", f"runs/{name}", "--length=30", "--seed=1"]) == 0
+    assert cli.main(["score", f"runs/{name}", "--text=The tide left."]) == 0
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_kind_of_network_runs_in_the_graphs_that_users_have(experiment_file, tmp_path):
+    """Whole commands in a process without this one's plain graphs, which then score the same."""
+    shared = ["backbone.input=embedding", "backbone.embedding_size=8", "training.updates=20"]
+    shared += ["sampling.length=30", "sampling.samples=1", "training.validations=1"]
+    runs = {name: [*settings, *shared] for name, settings in NETWORKS.items()}
+    done = run_python(
+        "-c", AS_USERS_DO, json.dumps(runs), folder=experiment_file.parent, seconds=850
+    )
+    assert done.code == 0, done.err
+    for name in runs:
+        run = Run(tmp_path / "runs" / name)
+        parts = score_split(run, "test")["parts"]
+        for part, figures in run.metrics.test.parts.items():
+            total = parts[part]["bits_per_character"]["total"]
+            assert total == pytest.approx(figures.bits_per_character.total, abs=1e-3), (name, part)
 
 
 def test_what_gains_nothing_keeps_the_weights_of_before(finished_run, tmp_path, capsys):
@@ -431,6 +475,17 @@ def test_another_text_or_model_or_an_unfinished_run_is_not_trained_on(finished_r
     assert not list(tmp_path.glob("*/experiment.toml"))
     with pytest.raises(TextgenError, match=f"{tmp_path}/char_small"):
         package.train("char_small", more=10, runs_folder=tmp_path)
+
+
+def test_the_command_of_a_run_trains_it_again_where_it_lies(monkeypatch):
+    train = Mock()
+    monkeypatch.setattr("textgen.runs.pipeline.train", train)
+    command = shlex.split(results.repeat_command(Path("my runs/char")))
+    assert command[:3] == ["python", "-m", "textgen"]
+    cli.main(command[3:])
+    given = train.call_args.kwargs
+    assert str(given["experiment"]) == "my runs/char/experiment.toml"
+    assert (str(given["runs_folder"]), given["overwrite"]) == ("my runs", True)
 
 
 def test_an_experiment_in_python_is_changed_like_a_file(finished_run, tmp_path):
@@ -568,10 +623,27 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     assert not re.search("\x1b\\[2J|\x07", shown)
 
 
+def test_a_passage_is_coloured_by_the_part_that_is_asked_about(capsys, monkeypatch):
+    monkeypatch.setattr(console, "Console", partial(Console, force_terminal=True, width=80))
+    figures = {"end": 1.0, "model": 30.0, "spelling": 2.0, "total": 32.0}
+    figures |= {"bits_per_character": 8.0, "bits_per_character_without_end": 7.0}
+
+    def shown(part, **bits):
+        stretches, parts = [{"text": "abc", **bits}], dict.fromkeys(bits, figures)
+        print_passage({"characters": 3, "stretches": stretches, "parts": parts}, part)
+        return capsys.readouterr().out.splitlines()[0]
+
+    dear = shown("network", network=30.0, with_cache=0.3)
+    cheap = shown("with_cache", network=30.0, with_cache=0.3)
+    assert dear == shown("with_cache", network=0.3, with_cache=30.0) != cheap
+    assert cheap == shown("network", network=0.3, with_cache=30.0)
+
+
 def test_a_pipe_gets_a_line_now_and_then_in_place_of_a_bar(monkeypatch, capsys):
     monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
     prepared = types.SimpleNamespace(
-        encoded=[[types.SimpleNamespace(tokens=[1], characters=1, replaced=0)]],
+        # with the end mark, two tokens of four characters
+        encoded=[[types.SimpleNamespace(tokens=[1], characters=3, replaced=0)]],
         tokenizer=types.SimpleNamespace(charged=True),
     )
     screen, progress = console.Screen(), Progress(updates_per_interval=40, intervals=1)
@@ -584,7 +656,7 @@ def test_a_pipe_gets_a_line_now_and_then_in_place_of_a_bar(monkeypatch, capsys):
             time.sleep(0.2)
     shown = capsys.readouterr().out
     assert shown.startswith("compiling …\n")
-    assert re.search(r"(?s) elapsed\n.*[23]0/40 updates [^\n]*2\.500 bpc", shown)
+    assert re.search(r"(?s) elapsed\n.*[23]0/40 updates [^\n]*1\.250 bpc", shown)
     assert not OBEYED & {*shown}
     time.sleep(0.1)
     assert capsys.readouterr().out == ""
