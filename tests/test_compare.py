@@ -29,6 +29,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation import significance
 from textgen.evaluation.baselines import Reference
+from textgen.evaluation.metrics import Human, human_passages, measure
 from textgen.evaluation.scores import DocumentBits
 from textgen.report import arms, building, sentences
 from textgen.report.comparison import Comparison, every_pair, folder_name, result_lines, words_link
@@ -96,6 +97,16 @@ def test_a_lead_on_a_model_without_chance_is_as_uncertain_as_the_seeds():
     assert "(too few documents for an interval)" in sentences.leads(row)
 
 
+def test_a_model_without_a_network_has_its_own_figures_of_both_held_out_parts():
+    def documents(bits):
+        return [DocumentBits(f"d{i}", 99, np.array([bits]), np.zeros(1), 0, 0) for i in range(6)]
+
+    test = {"counts": documents(200.0), "with_cache": documents(150.0)}
+    made = Reference("r", "r", "", validation={"counts": documents(300.0)}, test=test)
+    row = building.reference_row(made, [])
+    assert (row.test.total, row.validation.total, row.with_cache.total) == (2.0, 3.0, 1.5)
+
+
 @pytest.mark.parametrize("parts", [("network", "with_cache"), ("network", "network")])
 def test_what_other_parts_chose_and_wrote_is_said(monkeypatch, parts):
     monkeypatch.setattr(sentences, "spending_cautions", lambda rows: ())
@@ -143,8 +154,9 @@ def test_the_figures_are_those_of_the_runs_and_add_up(compared, trained):
     assert page_of(compared).count(": the text is too short") == 1
 
 
-def test_passages_have_the_bits_of_the_run(compared, trained):
-    run, passages = Run(trained / "word"), texts_of(compared)["passages"]
+@pytest.mark.parametrize(("arm", "folder"), [("word", "word"), ("char", "char-1")])
+def test_passages_have_the_bits_of_the_run_of_the_first_seed(compared, trained, arm, folder):
+    run, passages = Run(trained / folder), texts_of(compared)["passages"]
     texts = load_corpus(run.experiment).test
     documents = {
         (part, d.name): (d, bits)
@@ -156,7 +168,7 @@ def test_passages_have_the_bits_of_the_run(compared, trained):
         document, bits = documents[passage["part"], passage["document"]]
         start, length = passage["start"], len(passage["text"])
         assert document.text[start : start + length] == passage["text"]
-        spans = [span for span in passage["arms"]["word"] if span[0] > 0 and span[1] < length]
+        spans = [span for span in passage["arms"][arm] if span[0] > 0 and span[1] < length]
         total = sum(model + spelling for _, _, model, spelling in spans)
         inside = bits.per_character()[start + spans[0][0] : start + spans[-1][1]]
         assert total == pytest.approx(inside.sum(), abs=0.1)
@@ -230,6 +242,51 @@ def test_the_seconds_of_a_curve_are_those_of_the_plan_if_there_is_one(trained):
     assert measured.seconds == training.preparation_seconds + training.seconds
 
 
+def test_an_arm_says_what_its_runs_have_read_and_how_long_an_update_took(trained):
+    """Along a curve, in passes over the training text, against the planned pace, and under the part
+    of the models that is asked about."""
+    run = Run(trained / "char-1")
+    (arm,) = arms.group_runs([run])
+    training, text = run.metrics.training, load_corpus(run.experiment).train
+    training.calibration_seconds_per_update, training.seconds_per_update = 0.2, 0.3
+    row = building.arm_row(arm, "", True)
+    (curve,) = row.curves
+    assert row.passes == training.characters / sum(d.characters + 1 for d in text)
+    assert curve.updates[-1] == training.updates
+    assert curve.characters[-1] == row.characters == training.characters
+    assert row.timing == pytest.approx(1.5)
+    plan = {"preparation_seconds": 7.0, "seconds_per_update": 0.1}
+    assert building.arm_row(arm, "", True, plan).timing == pytest.approx(3.0)
+    validated = run.metrics.validation.parts
+    for part in ("network", "with_cache"):
+        found = building.arm_row(arm.of(part), "", True).validation
+        assert found.total == validated[part].bits_per_character.total
+    assert validated["network"] != validated["with_cache"]
+
+
+def test_the_bits_of_every_seed_stand_beside_a_document(compared, trained):
+    runs = [Run(trained / name) for name in ("char-1", "char-2")]
+    for row in compared.report.documents:
+        expected = [
+            d.total / (d.characters + 1)
+            for run in runs
+            for d in run.token_bits["network"]
+            if d.name == row.name
+        ]
+        assert row.bits_by_seed["char"] == pytest.approx(expected)
+        assert row.bits["char"] == pytest.approx(np.mean(expected))
+
+
+def test_human_text_beside_samples_is_that_of_the_test_part(compared, trained):
+    corpus, settings = load_corpus(Run(trained / "word").experiment), generation.Evaluation()
+    human = Human([document.text for document in corpus.sample], corpus.language.code)
+    texts = [document.text for document in corpus.test]
+    passages = human_passages(texts, settings.samples, settings.length, building.SEED)
+    found = compared.report.generated.human
+    for name, figure in measure(passages, human).items():
+        assert found[name].value == pytest.approx(figure.value, abs=1e-6, nan_ok=True), name
+
+
 def test_a_number_that_ends_a_name_is_a_seed_if_others_or_a_study_say_so(trained):
     first, second = (Run(trained / name) for name in ("char-1", "char-2"))
     for runs, names, expected in (
@@ -292,6 +349,13 @@ def test_samples_are_those_of_all_seeds_at_every_temperature(compared, trained):
     samples = texts_of(compared)["samples"]
     assert {s["temperature"] for s in samples} == set(settings.temperatures)
     drawn = Run(trained / "char-2").texts.sweep[0].texts[1].text
+    prompted = [s for s in samples if s["prompt"]]
+    for arm, folder in (("char", "char-1"), ("word", "word")):
+        own = {text.prompt: text.text for text in Run(trained / folder).texts.prompted}
+        assert prompted
+        for s in prompted:
+            assert s["arms"][arm]["text"] == own[s["prompt"]][: building.SAMPLE_CHARACTERS]
+            assert s["temperature"] == settings.temperature
     written = [s["arms"]["char"]["text"] for s in samples if not s["prompt"]]
     assert len(written) == len(settings.temperatures) * building.SAMPLES_SHOWN
     assert any(drawn.startswith(text) for text in written)

@@ -18,7 +18,7 @@ from textgen.data.documents import Document
 from textgen.report.comparison import Comparison
 from textgen.runs.finished import Run, score_split
 from textgen.runs.folder import CHECKED
-from textgen.runs.generation import NOT_RECORDED
+from textgen.runs.generation import NOT_RECORDED, Evaluation, draw_texts
 from textgen.runs.results import METRICS_FILE
 
 pytestmark = pytest.mark.long
@@ -73,6 +73,14 @@ def test_no_two_texts_of_a_run_share_random_numbers_and_a_seed_repeats_them(fini
     settings = {key: own[-1][key] for key in vars(Sampling()).keys() - {*NOT_RECORDED}}
     again = weak.generate("The tide", length=250, samples=2, seed=own[-1]["seed"], **settings)
     assert again[-1] == own[-1]
+
+
+def test_a_temperature_is_that_at_which_its_texts_were_drawn(trained):
+    """At zero every text is the same, far above one none is like another."""
+    settings = Evaluation(temperatures=(0.0, 2.0), samples=3, length=40, prompts=())
+    cold, hot = draw_texts(trained.model, "network", settings).sweep
+    assert (cold.temperature, hot.temperature) == (0.0, 2.0)
+    assert [len({text.text for text in sweep.texts}) for sweep in (cold, hot)] == [1, 3]
 
 
 def test_everything_but_the_network_is_read_without_tensorflow(trained):

@@ -274,6 +274,20 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
         compare_cells(small, "words", made_up_cell("other", 1000, 0.3, documents=4), "char")
 
 
+def test_a_curve_is_the_mean_over_seeds_of_the_bits_of_each_held_out_part(grid):
+    """Two documents of 9 and 19 characters under two seeds; bits of model and spelling."""
+    documents = {split: [(1, "a", 9), (1, "b", 19)] for split in ("test", "validation")}
+    bits = {"test": [[[10.0, 2.0], [20.0, 4.0]], [[14.0, 2.0], [22.0, 4.0]]],
+            "validation": [[[30.0, 0.0], [30.0, 0.0]], [[60.0, 0.0], [60.0, 0.0]]]}  # fmt: skip
+    arm = {split: {"network": table} for split, table in bits.items()}
+    about = {"name": "small", "text": "tales", "size": 9, "budget": ("seconds", 20.0)}
+    cell = CellRecord(**about, sha256="0", documents=documents, classes=[], arms={"char": arm})
+    grid.cells = {"small": cell}
+    key = "small", "char", "network"
+    assert grid.curves()[key] == pytest.approx((36 + 42) / 2 / 30)
+    assert grid.curves("validation")[key] == pytest.approx((60 + 120) / 2 / 30)
+
+
 def test_the_page_shows_every_cell_and_escapes_text(grid):
     grid.write_page()
     page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))

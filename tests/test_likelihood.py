@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,10 +21,12 @@ from textgen.evaluation.baselines import XZ, KneserNey, baseline
 from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
+from textgen.runs import results
 from textgen.runs.stored import TokenBits, token_tables
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words import Words
+from textgen.training.checkpoint import Progress
 
 DOCUMENTS = [Document("a", "abcdefg"), Document("b", "xyz")]
 ENCODED = [
@@ -66,6 +69,24 @@ def test_figures_of_a_split():
     assert uncharged == {**expected, "parts": dict.fromkeys(SCORES, none)}
     empty = scores.DocumentBits("e", 1, np.array([1.0], np.float32), np.array([]), 0, 0)
     assert scores.summarise({"network": [empty]})["replacement_rate"] == 0.0
+
+
+def test_a_run_says_what_was_made_and_not_what_was_planned(corpus_folder):
+    corpus = {"kind": "folder", "path": str(corpus_folder)}
+    experiment, history = small_experiment(corpus=corpus), [{"loss": 3.0}, {"loss": 2.0}]
+    loaded = load_corpus(experiment)
+    planned = {"intervals": 9, "updates_per_interval": 10}
+    progress = Progress(**planned, updates=30, characters_per_update=100.4, history=history)
+    tokenizer = SimpleNamespace(charged=True, closed_vocabulary=False, size=9)
+    of_text = {"tokenizer": tokenizer, "encoded": (ENCODED, []), "seconds": 7.0, "extra_data": []}
+    scored = {"validation": SCORES, "test": SCORES}
+    prepared = SimpleNamespace(**of_text)
+    metrics = results.run_metrics(experiment, loaded, prepared, progress, 55, scored, {})
+    training = metrics.training
+    assert (training.characters, training.characters_of_training_text) == (3012, 12)
+    assert (training.updates, training.updates_planned, training.parameters) == (30, 90, 55)
+    assert (training.final_loss, training.preparation_seconds) == (2.0, 7.0)
+    assert metrics.vocabulary_size == 9
 
 
 def test_bits_by_place_in_the_block():

@@ -173,6 +173,45 @@ def test_advice_names_what_is_needed_and_a_caveat_the_margin():
         assert "no difference" not in caveat  # which would deny the answer beside it
 
 
+def test_a_caveat_counts_what_the_answer_rests_on():
+    row = contrast("a", "b", "better", -0.2, "") | {"low": -0.3, "high": -0.1, "documents": 7}
+    said = sentences.caveat(ContrastRow(**row | {"seeds": [2, 3], "tested_on": "pieces"}))
+    assert (
+        said
+        == "Between 0.100 and 0.300 with 95% confidence, over 7 held-out pieces and 2 + 3 seeds."
+    )
+    said = sentences.caveat(ContrastRow(**row | {"folds": 4}))
+    assert "over 7 held-out documents, each in one of 4 folds" in said
+    for seeds, who in (([1, 1], "each model"), ([1, 2], "one model")):
+        assert f"{who} was trained once" in sentences.caveat(ContrastRow(**row | {"seeds": seeds}))
+
+
+def test_an_axis_is_counted_in_what_it_says():
+    report, _ = sample({"char": 1.9, "word": 1.7})
+    units = {"seconds": 1, "millions": 10**6, "thousands": 10**3}
+    ends = {key: max(getattr(c, key)[-1] for a in report.arms for c in a.curves)
+            for key in ("seconds", "characters", "updates")}  # fmt: skip
+    for plot, (key, end) in zip(page.plots(report), ends.items(), strict=True):
+        assert plot.unit == units[re.match(r"\w+", plot.axis)[0]]
+        assert key in plot.axis
+        assert plot.across.high * plot.unit == pytest.approx(end)
+
+
+def test_large_numbers_are_said_in_three_digits():
+    numbers = {9_999: "9,999", 64_000: "64 k", 530_000: "0.53 M", 18_500_000: "18.5 M"}
+    numbers |= {2_500_000_000: "2.5 G"}
+    assert {number: page.count(number) for number in numbers} == numbers
+
+
+def test_a_stretch_is_coloured_by_all_its_bits_per_character():
+    spans = [(0, 2, 1.0, 0.0), (2, 4, 1.0, 3.5), (4, 5, 9.5, 0.0)]
+    passage = Passage(part="network", document="d", start=0, text="abcde", arms={"x": spans})
+    heats = [heat for text, heat, *_ in page.stretches(passage, "x") if text]
+    assert heats == [sum(edge <= bits for edge in page.HEAT_EDGES) for bits in (0.5, 2.25, 9.5)]
+    bits = [bits for text, _, bits, _ in page.stretches(passage, "x") if text]
+    assert bits == ["1.00 0.00", "1.00 3.50", "9.50 0.00"]
+
+
 def test_blocks_of_a_text_are_called_pieces_wherever_they_are_counted():
     report, texts = plain_sample({"char": 1.9, "word": 1.7})
     report["corpus"] = report["corpus"] | {"unit": "pieces"}
