@@ -13,6 +13,7 @@ from conftest import COUNTED, fitted, made_up, small_experiment, tiny_model
 from test_tokenizers import CONFIGS
 
 import textgen as package
+from textgen.core.settings import PARTS
 from textgen.core.tokens import ESCAPE
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
@@ -22,7 +23,7 @@ from textgen.evaluation.counts import TrainingCounts
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs import results
-from textgen.runs.stored import TokenBits, token_tables
+from textgen.runs.stored import TokenBits, read_token_bits, token_tables, write_token_bits
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.whitespace import FIRST, Whitespace
 from textgen.tokenizers.words import Words
@@ -87,6 +88,47 @@ def test_a_run_says_what_was_made_and_not_what_was_planned(corpus_folder):
     assert (training.updates, training.updates_planned, training.parameters) == (30, 90, 55)
     assert (training.final_loss, training.preparation_seconds) == (2.0, 7.0)
     assert metrics.vocabulary_size == 9
+
+
+def test_a_table_of_figures_has_each_in_its_column():
+    parts = {"network": figures_of(1.25, 0.5, 2.0), "counts": figures_of(1.5, 0.25, 2.5)}
+    split = results.SplitFigures(parts=parts, replacement_rate=0.125)
+    head, _, *rows = results.figure_table({"validation": split}).splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in (head, *rows)]
+    assert cells == [
+        ["", "part", "model", "+ spelling", "= total", "mean", "replaced"],
+        ["validation", "network", "1.2500", "0.5000", "1.7500", "2.0000", "12.50%"],
+        ["validation", "counts", "1.5000", "0.2500", "1.7500", "2.5000", "12.50%"],
+    ]
+
+
+def figures_of(model, spelling, mean):
+    bits = {"model": model, "spelling": spelling, "total": model + spelling}
+    return results.Figures(bits_per_character=bits, mean_over_documents=mean)
+
+
+def test_the_line_of_a_run_names_the_part_of_each_figure():
+    parts = {"network": figures_of(1.5, 0.5, 3.0), "with_cache": figures_of(1.25, 0.5, 3.0)}
+    test = results.SplitFigures(parts=parts, replacement_rate=0.0)
+    line = results.verdict(SimpleNamespace(name="tales", test=test))
+    assert line == "tales: 2.0000 bits per character of held-out text; with cache 1.7500"
+    assert len({*units.PART_LABELS.values()}) == len(PARTS)
+    for part, label in units.PART_LABELS.items():
+        assert label.startswith(part.replace("_", " "))
+
+
+def test_bits_of_tokens_are_read_as_they_were_written(tmp_path):
+    tables = {split: token_tables(ENCODED, SCORES) for split in ("validation", "test")}
+    tables["test"] = {part: rows[::-1] for part, rows in tables["test"].items()}
+    write_token_bits(tmp_path / "tokens.npz", tables)
+    for split, parts in tables.items():
+        found = read_token_bits(tmp_path / "tokens.npz", split)
+        assert found.keys() == parts.keys()
+        for part, rows in parts.items():
+            for one, other in zip(found[part], rows, strict=True):
+                assert one.name == other.name
+                for column in ("ends", "model", "spelling"):
+                    np.testing.assert_array_equal(getattr(one, column), getattr(other, column))
 
 
 def test_bits_by_place_in_the_block():

@@ -65,6 +65,21 @@ def test_the_limits_of_a_container_are_those_of_the_process(tmp_path, name):
     assert machine.free_memory() == pytest.approx(gigabytes * GB, abs=1024)
 
 
+def test_the_processor_is_named_with_what_it_is_limited_to(tmp_path, monkeypatch):
+    """Times of one that may use fewer instructions are not those of another."""
+    write_file(tmp_path / "proc/cpuinfo", "processor: 0\nmodel name\t: An Abacus 9\nflags: a\n")
+    for variable in ("ONEDNN_MAX_CPU_ISA", "XLA_FLAGS"):
+        monkeypatch.delenv(variable, raising=False)
+    assert machine.processor() == "An Abacus 9"
+    for variable, value in (
+        ("XLA_FLAGS", "--a=b --xla_cpu_max_isa=avx2"),
+        ("ONEDNN_MAX_CPU_ISA", "sse41"),
+    ):
+        monkeypatch.setenv(variable, value)
+        limit = value.rpartition("=")[2].upper()
+        assert machine.processor() == f"An Abacus 9, limited to {limit}"
+
+
 def test_a_system_that_says_nothing_has_all_cores_and_no_known_limit(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS, which has no /proc either
     monkeypatch.setattr(os, "cpu_count", lambda: 6)

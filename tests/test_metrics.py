@@ -161,3 +161,9 @@ def test_what_is_counted_in_one_language_is_not_shown_in_another():
     for code, labels in shown.items():
         assert all("{" not in label.meaning for label in labels.values())
         assert list(values([DOCUMENTS[0]], metrics.Human(DOCUMENTS, code))) == list(labels)
+
+
+def test_a_share_is_of_something_and_a_size_is_counted_in_something():
+    for metric in metrics.every_metric():
+        for name, label in metric.labels.items():
+            assert ("%" in label.form) is label.unit.startswith("of "), name

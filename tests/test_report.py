@@ -11,12 +11,15 @@ from conftest import ROOT
 from report_sample import bits, contrast, hostile, plain_sample, sample, typed
 
 from textgen.core.experiment import load_experiment
+from textgen.data.documents import Document
 from textgen.evaluation.significance import Needed
 from textgen.evaluation.units import UNCHARGED
-from textgen.report import page, sentences
+from textgen.report import building, page, sentences
 from textgen.report.arms import descriptions
+from textgen.report.comparison import show
 from textgen.report.page import render_page
 from textgen.report.schema import Bits, ContrastRow, Effect, Passage, Report, SampleText
+from textgen.runs.console import Screen
 
 pytestmark = pytest.mark.fast
 
@@ -184,6 +187,45 @@ def test_a_caveat_counts_what_the_answer_rests_on():
     assert "over 7 held-out documents, each in one of 4 folds" in said
     for seeds, who in (([1, 1], "each model"), ([1, 2], "one model")):
         assert f"{who} was trained once" in sentences.caveat(ContrastRow(**row | {"seeds": seeds}))
+
+
+IN_A_SENTENCE = {
+    "frequent": "frequent", "common": "common", "rare": "rare", "once": "once",
+    "unseen": "unknown", "punctuation": "punctuation", "numbers": "numbers", "space": "spaces",
+    "end": "end marks",
+}  # fmt: skip
+
+
+def test_a_class_of_words_is_called_what_it_is():
+    assert sentences.WHERE.keys() == building.CLASSES.keys() == IN_A_SENTENCE.keys()
+    assert all(word in sentences.WHERE[name] for name, word in IN_A_SENTENCE.items())
+    held_out = [Document("h", "sea")]
+    for times in (0, 1, 2, 9, 10, 99, 100, 1000):
+        corpus = SimpleNamespace(sample=[Document("t", "sea " * times)], test=held_out)
+        first = building.cut_words([corpus]).word_class[0]
+        meaning = [*building.CLASSES.values()][first]
+        meaning = meaning.replace("once", "1 to 1 times").replace("do not", "0 to 0 times")
+        low, high = re.search(r"(\d+)(?: to (\d+))? times", meaning).groups()
+        assert int(low) <= times <= int(high or times), meaning
+
+
+def test_parts_are_called_what_they_are():
+    named = {"network": "Networks", "with_counts": "counts", "with_cache": "cache"}
+    for part, words in (named | {"counts": "without a network"}).items():
+        assert words in sentences.BY_PART[part]
+    assert len({*sentences.BY_PART.values()}) == 4
+    for part, word in (("with_counts", "Counts"), ("with_cache", "cache")):
+        assert word in sentences.CHANGED_BY[part]
+
+
+def test_the_terminal_has_every_part_in_its_column(capsys, tmp_path):
+    report, texts = sample({"char": 1.9, "word": 1.7})
+    show(Screen(), tmp_path, report, texts)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["model", "network", "with", "cache", "network,", "95%"] in rows
+    assert ["word", "1.700", "1.669", "1.685–1.717"] in rows
+    assert ["char", "1.900", "1.869", "1.885–1.917"] in rows
+    assert ["PPMd", "–", "–", "1.815–1.847"] in rows
 
 
 def test_an_axis_is_counted_in_what_it_says():

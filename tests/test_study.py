@@ -29,6 +29,7 @@ from textgen.core.files import write_file
 from textgen.runs import console
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
+from textgen.runs.finished import Run
 from textgen.studies import execution, workers
 from textgen.studies import study as studies
 from textgen.training.step import Step
@@ -284,6 +285,18 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
     shown = capsys.readouterr().out
     assert "tales, cell 1 of 3: 0:00 elapsed, 0 of 3 runs, about " in shown
     assert "; twin-3: 30/150 updates of twin-3; char-1: 30/150 updates of char-1\n" in shown
+
+
+def test_a_run_that_ends_is_shown_with_its_bits_of_the_test_part(alone, written, capsys):
+    study = studies.load_study(written(UPDATES + CHAR))
+    (experiment,) = execution.planned_experiments(study, {"char": SimpleNamespace(updates=150)})
+    job = SimpleNamespace(screen=Screen(), cell="", after=0.0)
+
+    def ended():
+        yield "char-1", None, 61.0
+
+    assert execution._show_runs(ended(), [experiment], study, alone, 1, 10_000, job) == {}
+    assert f"char-1: {Run(alone / 'char-1').bits():.3f}, 61 s; " in capsys.readouterr().out
 
 
 def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, written, monkeypatch):
