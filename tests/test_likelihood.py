@@ -118,13 +118,22 @@ def test_the_line_of_a_run_names_the_part_of_each_figure():
 
 
 def test_bits_of_tokens_are_read_as_they_were_written(tmp_path):
-    tables = {split: token_tables(ENCODED, SCORES) for split in ("validation", "test")}
-    tables["test"] = {part: rows[::-1] for part, rows in tables["test"].items()}
+    """Parts without a cache spell as the network does."""
+
+    def documents(factor, spelling):
+        first = np.array([2, 3, 7, 7]), factor * np.array([1.0, 2, 3, 4]), spelling
+        second = np.array([5, 5]), factor * np.array([5.0, 6]), np.array([0.25, 0])
+        return [TokenBits("a", *first), TokenBits("b", *second)]
+
+    alone, cached = np.array([0.0, 1.5, 0, 0]), np.array([0.0, 0.5, 0, 0])
+    parts = {"network": (1, alone), "with_counts": (2, alone), "with_cache": (3, cached)}
+    test = {part: documents(*own) for part, own in parts.items()}
+    tables = {"validation": {part: rows[::-1] for part, rows in test.items()}, "test": test}
     write_token_bits(tmp_path / "tokens.npz", tables)
-    for split, parts in tables.items():
+    for split, expected in tables.items():
         found = read_token_bits(tmp_path / "tokens.npz", split)
-        assert found.keys() == parts.keys()
-        for part, rows in parts.items():
+        assert found.keys() == expected.keys()
+        for part, rows in expected.items():
             for one, other in zip(found[part], rows, strict=True):
                 assert one.name == other.name
                 for column in ("ends", "model", "spelling"):
