@@ -36,23 +36,13 @@ def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> "K
     Raises:
         ValueError: a token out of range.
     """
-    stream, before = _lay_out(documents, size)
-    places, levels = np.arange(1, len(stream)), list[Level]()
-    context = gram = np.zeros_like(places)
-    below: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-    for length in range(order):
-        reached = before >= length
-        places, before, context, gram = (a[reached] for a in (places, before, context, gram))
-        earliest = stream[places - length] if length else 0
-        contexts, context = np.unique(context * size + earliest, return_inverse=True)
-        grams, first, longer, counts = np.unique(context * size + stream[places], True, True, True)
-        if below:  # how many different tokens stand before each shorter n-gram
-            different = np.bincount(gram[first], minlength=len(below[2]))
-            # none before those from a document's start, which keep their plain counts
-            levels.append(_level(*below[:2], np.where(different, different, below[2]), size))
-        below, gram = (contexts, grams, counts), longer
-    if below:
-        levels.append(_level(*below, size))
+    counted = _count(documents, order, size)
+    levels = list[Level]()
+    for length, n_grams in enumerate(counted):
+        counts = n_grams.counts
+        if length + 1 < order:
+            counts = _different_before(n_grams, counted[length + 1])
+        levels.append(_level(n_grams, counts, size))
     return KneserNeyModel(order, size, tuple(levels))
 
 
@@ -100,9 +90,11 @@ class KneserNeyModel(NamedTuple):
     def log_masses(self, documents: Sequence[np.ndarray]) -> np.ndarray:
         """(D,) float64: ln P of each whole document, its end mark included; otherwise as
         :meth:`token_bits`."""
-        lengths = np.array([len(document) + 1 for document in documents], dtype=np.int64)
-        logs = np.append(np.log(self._probabilities(documents)), 0.0)
-        return np.add.reduceat(logs, np.cumsum(lengths) - lengths)[: len(documents)]
+        if not documents:
+            return np.zeros(0)
+        lengths = np.array([len(document) + 1 for document in documents])
+        starts = np.cumsum(lengths) - lengths
+        return np.add.reduceat(np.log(self._probabilities(documents)), starts)
 
     def distribution(self, context: Sequence[int] | np.ndarray) -> np.ndarray:
         """P(token | the document so far): (size,) float64 that sum to 1.
@@ -110,10 +102,15 @@ class KneserNeyModel(NamedTuple):
         Args:
             context: (n,) integers, everything since the document's start; empty at its start.
         """
-        before = [BOUNDARY, *map(int, context[-self.order :])][-self.order :]
-        result, number = np.full(self.size, 1 / self.size), 0
-        for length, level in enumerate(self.levels[: len(before) + 1]):
-            key = number * self.size + (before[-length] if length else 0)
+        before = [BOUNDARY, *(int(token) for token in context[-self.order :])]
+        result = np.full(self.size, 1 / self.size)
+        number = 0  # of the context
+        for length, level in enumerate(self.levels):  # from short contexts to long
+            if length > len(before):
+                break
+            key = number * self.size
+            if length:
+                key += before[-length]
             number = int(np.searchsorted(level.contexts, key))
             if number == len(level.contexts) or level.contexts[number] != key:
                 break  # no longer context is known either
@@ -125,16 +122,18 @@ class KneserNeyModel(NamedTuple):
 
     def _probabilities(self, documents: Sequence[np.ndarray]) -> np.ndarray:
         """P of every token and end mark, one document after another: (N,) float64."""
-        stream, before = _lay_out(documents, self.size)
+        stream, preceding = _lay_out(documents, self.size)
         tokens = stream[1:]
         result = np.full(len(tokens), 1 / self.size)
-        rows = np.arange(len(tokens))
-        context = np.zeros(len(tokens), dtype=np.int64)
+        rows = np.arange(len(tokens))  # the tokens whose context is known
+        context = np.zeros(len(tokens), dtype=np.int64)  # its number
         for length, level in enumerate(self.levels):  # from short contexts to long
-            reached = before[rows] >= length
+            reached = preceding[rows] >= length
             rows, context = rows[reached], context[reached]
-            earliest = stream[rows + 1 - length] if length else 0
-            context, known = find(level.contexts, context * self.size + earliest)
+            key = context * self.size
+            if length:
+                key += stream[rows + 1 - length]
+            context, known = find(level.contexts, key)
             rows, context = rows[known], context[known]  # no longer context is known either
             gram, known = find(level.grams, context * self.size + tokens[rows])
             result[rows] *= level.backoff[context]
@@ -142,13 +141,64 @@ class KneserNeyModel(NamedTuple):
         return result
 
 
-def _level(contexts: np.ndarray, grams: np.ndarray, counts: np.ndarray, size: int) -> Level:
-    """The level that (G,) counts give."""
-    of = grams // size
-    removed = np.array((0.0, *discounts(counts)))[np.minimum(counts, 3)]
-    total = np.bincount(of, weights=counts, minlength=len(contexts))
-    backoff = np.bincount(of, weights=removed, minlength=len(contexts)) / total
-    return Level(contexts, grams, (counts - removed) / total[of], backoff)
+class _NGrams(NamedTuple):
+    """The n-grams with contexts of one length that occur.
+
+    Attributes:
+        contexts, grams: as in :class:`Level`.
+        counts: (G,) int64, how often each occurs.
+        endings: (G,) int64, the number of the n-gram without its earliest token, among those with
+            contexts that are shorter by one; of contexts of no token, zeros.
+    """
+
+    contexts: np.ndarray
+    grams: np.ndarray
+    counts: np.ndarray
+    endings: np.ndarray
+
+
+def _count(documents: Sequence[np.ndarray], order: int, size: int) -> list[_NGrams]:
+    """The n-grams with contexts of 0, 1, … order − 1 tokens."""
+    result = list[_NGrams]()
+    stream, preceding = _lay_out(documents, size)
+    places = np.arange(1, len(stream))  # of the last tokens of n-grams
+    context = np.zeros_like(places)  # the number of each one's context
+    gram = np.zeros_like(places)  # the number of the n-gram that ends there, of the length before
+    for length in range(order):
+        reached = preceding[places - 1] >= length
+        places, context, gram = places[reached], context[reached], gram[reached]
+        key = context * size
+        if length:
+            key += stream[places - length]
+        contexts, context = np.unique(key, return_inverse=True)
+        grams, first, number, counts = np.unique(
+            context * size + stream[places],
+            return_index=True,
+            return_inverse=True,
+            return_counts=True,
+        )
+        result.append(_NGrams(contexts, grams, counts, gram[first]))
+        gram = number
+    return result
+
+
+def _different_before(n_grams: _NGrams, longer: _NGrams) -> np.ndarray:
+    """(G,) int64: how many different tokens stand before each n-gram; of one that begins with a
+    document, before which nothing stands, how often it occurs."""
+    different = np.bincount(longer.endings, minlength=len(n_grams.counts))
+    return np.where(different > 0, different, n_grams.counts)
+
+
+def _level(n_grams: _NGrams, counts: np.ndarray, size: int) -> Level:
+    """The level that (G,) counts of n-grams give."""
+    context = n_grams.grams // size
+    number = len(n_grams.contexts)
+    discount_of_count = np.array([0.0, *discounts(counts)])
+    removed = discount_of_count[np.minimum(counts, 3)]
+    total = np.bincount(context, weights=counts, minlength=number)
+    backoff = np.bincount(context, weights=removed, minlength=number) / total
+    seen = (counts - removed) / total[context]
+    return Level(n_grams.contexts, n_grams.grams, seen, backoff)
 
 
 def discounts(counts: np.ndarray) -> tuple[float, float, float]:
@@ -169,15 +219,17 @@ def discounts(counts: np.ndarray) -> tuple[float, float, float]:
         return FALLBACK
     y = n[1] / (n[1] + 2 * n[2])
     one, two, more = (r - (r + 1) * y * n[r + 1] / n[r] for r in (1, 2, 3))
-    return (one, two, more) if min(one, two, more) > 0 else FALLBACK
+    if min(one, two, more) <= 0:
+        return FALLBACK
+    return one, two, more
 
 
 def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
     """All documents in a row, a boundary before, between and behind them: (N + 1,) int64.
 
     Returns:
-        The row; and for each of its tokens but the first, how many tokens from the boundary before
-        its document on precede it: (N,) int64.
+        The row; and of each of its tokens but the first, how many tokens of its document precede
+        it, the boundary before that included: (N,) int64.
 
     Raises:
         ValueError: a token out of range.
@@ -187,12 +239,13 @@ def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np
     for document in documents:
         parts += [document, boundary]
     stream = np.concatenate(parts).astype(np.int64)
-    ends = np.count_nonzero(stream == BOUNDARY) - 1
-    if ends != len(documents) or stream.min() < BOUNDARY or stream.max() >= size:
+    inside = np.count_nonzero(stream == BOUNDARY) - len(documents) - 1  # boundaries that are tokens
+    if inside or stream.min() < BOUNDARY or stream.max() >= size:
         raise ValueError(f"tokens from 1 to {size - 1} expected, received others")
     lengths = np.array([len(document) + 1 for document in documents], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
-    return stream, np.arange(1, len(stream)) - np.repeat(starts, lengths)
+    preceding = np.arange(1, len(stream)) - np.repeat(starts, lengths)
+    return stream, preceding
 
 
 def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

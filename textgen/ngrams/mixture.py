@@ -4,24 +4,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# The prior of the weights of three components, worth half a word; and the pseudo-count that pulls
-# the weights of a class towards the shared ones.
-THIRDS, WEIGHTS_PRIOR = (1 / 3, 1 / 3, 1 / 3), 20.0
+# The prior of the weights of three components, and how many words it is worth; how many words those
+# of all classes are worth, towards which the weights of a class are drawn.
+THIRDS, THIRDS_STRENGTH = (1 / 3, 1 / 3, 1 / 3), 0.5
+WEIGHTS_PRIOR = 20.0
+ROUNDS = 50
 
 
-def mixture_weights(masses: np.ndarray, prior: Sequence[float] = ()) -> tuple[float, ...]:
+def mixture_weights(masses: np.ndarray, prior: Sequence[float] | None = None) -> tuple[float, ...]:
     """The weights of a mixture that make words most likely, by expectation-maximisation (Jelinek &
     Mercer 1980).
 
     Args:
         masses: (n, C) float64, P of each of n words under each of C components.
-        prior: (C,) of a class, the weights of all words, towards which those found are drawn.
+        prior: (C,) of a class, the weights of all words, towards which those found are drawn; None
+            for :data:`THIRDS`.
     """
-    weights = before = np.array(prior or THIRDS)
-    strength = WEIGHTS_PRIOR if prior else 0.5
+    drawn_to = np.array(THIRDS if prior is None else prior)
+    strength = THIRDS_STRENGTH if prior is None else WEIGHTS_PRIOR
     masses = masses[masses.sum(axis=1) > 0]
-    for _ in range(50):
-        shares = masses * weights
+    weights = drawn_to
+    for _ in range(ROUNDS):
+        shares = masses * weights  # how much of each word every component explains
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
-        weights = (shares.sum(axis=0) + strength * before) / (len(masses) + strength)
+        weights = (shares.sum(axis=0) + strength * drawn_to) / (len(masses) + strength)
     return tuple(weights.tolist())

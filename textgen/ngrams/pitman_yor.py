@@ -127,20 +127,27 @@ def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> 
             documents.
         limit: tokens that are looked at; TUNING_TOKENS if None.
     """
-    parts, room = list[tuple[np.ndarray, ...]](), limit or TUNING_TOKENS
+    room = TUNING_TOKENS if limit is None else limit
+    chances = list[np.ndarray]()
+    beginnings = list[ContextCounts]()
     for bits, counts in documents:
         end = min(len(bits), room)  # the end mark of a document that is cut short is left out
-        parts.append((probabilities_of(bits[None, :end]), *(row[:, :end] for row in counts)))
+        chances.append(probabilities_of(bits[:end]))
+        beginnings.append(ContextCounts(*(rows[:, :end] for rows in counts)))
         room -= end
-    (probabilities,), *rows = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-    counts = ContextCounts(*rows)
-    kinds = context_kind(counts.all, counts.different)
-    start = [[np.log(START[0] / (1 - START[0]))], [np.log(START[1])]]
-    text = probabilities, counts
-    of_levels = likeliest(*text, np.zeros_like(kinds), np.repeat(start, len(orders), axis=1), 1)
-    best = likeliest(*text, kinds, of_levels[:, :, 0], CONTEXT_KINDS)
-    discounts, strengths = (tuple(map(tuple, values.tolist())) for values in _settings(best))
-    return PitmanYor(tuple(orders), discounts, strengths)
+    base = np.concatenate(chances)
+    counted = ContextCounts(*(np.concatenate(r, axis=1) for r in zip(*beginnings, strict=True)))
+    start = np.array([np.log(START[0] / (1 - START[0])), np.log(START[1])])
+    start_of_levels = np.repeat(start[:, None], len(orders), axis=1)
+    kinds = context_kind(counted.all, counted.different)
+    of_levels = likeliest(base, counted, np.zeros_like(kinds), start_of_levels, 1)
+    of_kinds = likeliest(base, counted, kinds, of_levels[:, :, 0], CONTEXT_KINDS)
+    discounts, strengths = _settings(of_kinds)
+    return PitmanYor(
+        orders=tuple(orders),
+        discounts=tuple(map(tuple, discounts.tolist())),
+        strengths=tuple(map(tuple, strengths.tolist())),
+    )
 
 
 def likeliest(
@@ -178,22 +185,30 @@ def _nats(
     setting: np.ndarray, probabilities: np.ndarray, counts: ContextCounts, kinds: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """−ln P of all tokens, and its slope in every part of the setting; ``kinds`` (orders, n) are
-    those of the contexts."""
-    levels = [probabilities]
-    slopes = list[tuple[np.ndarray, ...]]()
-    number = setting.shape[-1]
+    those of the contexts.
+
+    With s = (θ + d t) / (n + θ), the share that a level leaves to the one below,
+
+        ∂P_j / ∂ log-odds of d = d (1 − d) (t P_{j−1} − [n(x) > 0]) / (n + θ)
+        ∂P_j / ∂ ln θ          = θ (P_{j−1} − P_j) / (n + θ)
+        ∂P_j / ∂P_{j−1}        = s
+    """
+    levels = list[tuple[np.ndarray, ...]]()
     for discounts, strengths, kind, same, total, different in zip(
         *_settings(setting), kinds, *counts, strict=True
     ):
-        d, strength, below = discounts[kind], strengths[kind], levels[-1]
+        d, strength, below = discounts[kind], strengths[kind], probabilities
         total = total + strength
         share = (strength + d * different) / total
-        levels.append(np.maximum(same - d, 0.0) / total + share * below)
+        probabilities = np.maximum(same - d, 0.0) / total + share * below
         by_odds = d * (1 - d) * (different * below - (same > 0)) / total
-        by_log = strength * (below - levels[-1]) / total
-        slopes.append((kind, share, by_odds, by_log))
-    back, slope = -1 / levels[-1], list[list[np.ndarray]]()
-    for kind, share, *parts in reversed(slopes):
-        slope.append([np.bincount(kind, back * part, number) for part in parts])
-        back = back * share
-    return -float(np.log(levels[-1]).sum()), np.array(slope[::-1]).transpose(1, 0, 2).ravel()
+        by_log = strength * (below - probabilities) / total
+        levels.append((kind, share, by_odds, by_log))
+    slopes = list[list[np.ndarray]]()  # (2, kinds) of each level, the highest first
+    by_level = -1 / probabilities  # ∂(−ln P) / ∂P_j, from the highest level down
+    for kind, share, by_odds, by_log in reversed(levels):
+        parts = (by_odds, by_log)
+        slopes.append([np.bincount(kind, by_level * part, setting.shape[-1]) for part in parts])
+        by_level = by_level * share
+    slope = np.array(slopes[::-1]).transpose(1, 0, 2)
+    return -float(np.log(probabilities).sum()), slope.ravel()
