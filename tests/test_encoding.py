@@ -85,6 +85,10 @@ def test_the_file_holds_the_tokens_that_encode_gives(corpus_folder, tokenizer, s
         np.testing.assert_array_equal(found.tokens, right.tokens)
         for count in ("characters", "pieces", "replaced"):
             assert getattr(found, count) == getattr(right, count)
+    np.testing.assert_array_equal(stored[-1].tokens, expected[-1].tokens)
+    assert [len(found.tokens) for found in stored[-2:]] == [len(d.tokens) for d in expected[-2:]]
+    with pytest.raises(IndexError):
+        stored[len(expected)]
     seen = Windows(stored, NextToken(8)), Windows(expected, NextToken(8))
     assert seen[0].share(40) == seen[1].share(40) == np.mean(seen[1].flat >= 40)
     for _, a, b in zip(range(50), *(w.training(4, seed=1) for w in seen), strict=False):

@@ -8,7 +8,7 @@ surface forms of placeholders, which only the scoring of held-out text needs.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import overload
 
 import numpy as np
 
@@ -56,6 +56,16 @@ class Stored(Sequence[EncodedDocument]):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def __getitem__(self, i: Any) -> Any:  # one of them: nothing takes slices
-        tokens = self.flat[self.offsets[i] : self.offsets[i + 1] - 1]
-        return EncodedDocument(tokens, (), *self._index[i, 1:].tolist())
+    @overload
+    def __getitem__(self, place: int) -> EncodedDocument: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[EncodedDocument]: ...
+
+    def __getitem__(self, place: int | slice) -> EncodedDocument | Sequence[EncodedDocument]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(len(self))[place]]
+        number = range(len(self))[place]  # of -1, the last one
+        tokens = self.flat[self.offsets[number] : self.offsets[number + 1] - 1]
+        _, characters, pieces, replaced = self._index[number].tolist()
+        return EncodedDocument(tokens, (), characters, pieces, replaced)
