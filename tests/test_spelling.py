@@ -17,8 +17,7 @@ from textgen.testing import every_sequence
 from textgen.tokenizers import signatures, spelling
 from textgen.tokenizers.codes import as_arrays, fit_characters
 from textgen.tokenizers.encoded import CHARACTER_BITS
-from textgen.tokenizers.rare_words import completed
-from textgen.tokenizers.signatures import SIGNS, Backwards, Signature
+from textgen.tokenizers.signatures import SIGNS, Backwards, Endings, Signature
 from textgen.tokenizers.spelling import Speller
 from textgen.tokenizers.steps import Filling
 from textgen.tokenizers.word_cache import (
@@ -354,11 +353,11 @@ def test_words_of_a_class_are_drawn_with_the_probability_that_is_charged(name):
 
 
 def test_the_class_is_a_function_of_the_word():
-    policy, form = completed(Signature(), learnt=CLASSES), Backwards(CLASSES)
+    endings, form = Endings(CLASSES), Backwards(CLASSES)
     names = {"Bab": "Aa…", "crab": "…ab", "baa": "…", "cobba": "…bba", "b": "…b", "AB": "AA…"}
-    assert {word: policy.class_of(word) for word in names} == names
+    assert {word: endings.class_of(word) for word in names} == names
     for word in (*names, "", "x", "É", "ÉÉ", "aB", "\ue001", "17th"):
-        first, *others = form.beginnings(policy.class_of(word))
+        first, *others = form.beginnings(endings.class_of(word))
         assert form.spelling(word).startswith(first)
         assert not form.spelling(word).startswith(tuple(others))
 
@@ -390,7 +389,7 @@ def test_a_policy_looks_at_the_words_on_both_sides(pattern):
         stem, beside = "".join(draw.choices("bcdfgklm", k=6)), draw.choice(["the", "to"])
         sentences.append(pattern.format(beside, stem + {"the": "ox", "to": "ix"}[beside]))
     tokenizer = Words(minimum_count=5, rare_words=Signature()).fit([" ".join(sentences)], [], 1)
-    assert {"…ox", "…ix"} & set(tokenizer.policy.classes)
+    assert {"…ox", "…ix"} & set(tokenizer.policy.classifier.classes)
 
 
 def test_bits_told_are_those_of_each_word_given_the_others():

@@ -176,7 +176,8 @@ def test_every_entry_is_a_documented_frozen_dataclass_and_every_policy_is_tested
         assert dataclasses.is_dataclass(cls)
         assert cls.__dataclass_params__.frozen
         assert cls.__doc__
-    assert entries["rare_words"] == {type(policy) for policy in POLICIES}
+    for cls in entries["rare_words"]:
+        assert any(isinstance(policy, cls) for policy in POLICIES), cls
 
 
 def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch):

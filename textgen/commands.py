@@ -10,11 +10,12 @@ from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.registry import lookup, plugin_table, suggestion
 from textgen.core.terminal import json_line
 from textgen.data.language import Language
-from textgen.data.loading import language_warnings, load_corpus
+from textgen.data.loading import load_corpus
 from textgen.data.statistics import corpus_statistics
 from textgen.evaluation import baselines
 from textgen.runs.console import Screen
 from textgen.studies.study import Study
+from textgen.tokenizers.fitting import language_warnings
 
 
 def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:

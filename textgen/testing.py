@@ -81,7 +81,7 @@ def check_plugin(point: str, plugin: object) -> None:
 
 def check_tokenizer(config: TokenizerConfig) -> None:
     """A tokenizer gives every text back, is the same when loaded, and charges for everything."""
-    tokenizer = config.fit(list(TRAINING), list(TUNING), 1)
+    tokenizer = config.fit(list(TRAINING), list(TUNING), 1, "", "en")
     loaded = config.load(json.loads(json.dumps(tokenizer.state())))
     require(len(tokenizer.names) == tokenizer.size, "names and size differ")
     for text in AWKWARD_TEXTS:

@@ -12,7 +12,6 @@ from typing import Any
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment
-from textgen.data import language as languages
 from textgen.data import splits
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
 from textgen.data.language import Language, find_language, foreign_language
@@ -261,27 +260,5 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
         warnings.append(
             f"Documents not in the main language ({detected.name}, {detected.script} script): "
             f"{name_some(foreign)}. Leave them out, or run an experiment for each language."
-        )
-    return warnings
-
-
-def language_warnings(config: Any, language: Language) -> list[str]:
-    """Sentences about settings of any tokenizer that do not fit the language of the training split,
-    each with what to do."""
-    warnings = []
-    script = language.script
-    if script in languages.UNSPACED_SCRIPTS and getattr(config, "segmenter", True) is None:
-        warnings.append(
-            f"No spaces divide the words of this script ({script}), so almost every character is "
-            'a word of its own. Take [tokenizer] kind = "subwords" or "characters", or a segmenter '
-            'for Japanese, Chinese or Thai: segmenter = { kind = "budoux", model = "ja" }.'
-        )
-    model = getattr(getattr(config, "rare_words", None), "model", "auto")
-    tagger = model.partition("_")[0]
-    if model != "auto" and not languages.is_same_language(tagger, language.code):
-        hint = "" if language.stated else f'; if the text is not, state language = "{tagger}"'
-        warnings.append(
-            f"The tagger {model} is for {languages.language_name(tagger)}, but the text is in "
-            f"{language.name}: choose a tagger for that language or another policy{hint}."
         )
     return warnings

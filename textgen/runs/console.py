@@ -28,7 +28,6 @@ from textgen.data.language import Language
 from textgen.data.loading import (
     Corpus,
     corpus_warnings,
-    language_warnings,
     left_out_lines,
     split_lines,
 )
@@ -37,6 +36,7 @@ from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.runs.finished import Run, generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
 from textgen.runs.results import Metrics, Records, SplitFigures, figure_table, verdict
+from textgen.tokenizers.fitting import language_warnings
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 

@@ -1,6 +1,8 @@
 """PLUG-IN: text to piece ids and back."""
 
+from textgen.tokenizers.rare_words import Classifier as Classifier
 from textgen.tokenizers.rare_words import ClassPolicy as ClassPolicy
+from textgen.tokenizers.rare_words import RareWords as RareWords
 from textgen.tokenizers.segmentation import Segmenter as Segmenter
 
 TABLE = {

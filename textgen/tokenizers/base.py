@@ -163,7 +163,12 @@ class TokenizerConfig(Protocol):
     """The settings of a tokenizer: fitting and loading give the fitted one."""
 
     def fit(
-        self, texts: Sequence[str], tuning: Sequence[str], seed: int, alphabet: str = ""
+        self,
+        texts: Sequence[str],
+        tuning: Sequence[str],
+        seed: int,
+        alphabet: str = "",
+        language: str = "en",
     ) -> Tokenizer:
         """Learn everything from the training split.
 
@@ -172,6 +177,7 @@ class TokenizerConfig(Protocol):
             tuning: the validation split, on which a few numbers may be chosen.
             seed: of whatever is random.
             alphabet: characters of the training split that a sample of it may lack.
+            language: of the text, an ISO code.
         """
 
     def load(self, state: dict[str, Any]) -> Tokenizer:

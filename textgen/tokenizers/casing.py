@@ -8,16 +8,16 @@ MODIFIERS = ("<join>", "<capital>", "<upper>")
 FIRST_OWN = RESERVED + len(MODIFIERS)
 
 
-def folded(word: str) -> list[tuple[tuple[int, ...], str]]:
-    """The modifier and lower-cased form of a capitalised or upper-cased word, if they restore it.
+def folded(word: str) -> tuple[int, str] | None:
+    """The modifier and lower-cased form of a capitalised or upper-cased word, if they restore it;
+    else None.
 
     A single letter counts as capitalised, not as upper-cased.
     """
-    for modifier in (CAPITAL, UPPER):
-        lower = word[:1].lower() + word[1:] if modifier == CAPITAL else word.lower()
+    for modifier, lower in ((CAPITAL, word[:1].lower() + word[1:]), (UPPER, word.lower())):
         if lower != word and recase(lower, modifier) == word and lower == lower.lower():
-            return [((modifier,), lower)]
-    return []
+            return modifier, lower
+    return None
 
 
 def recase(word: str, modifier: int) -> str:

@@ -27,7 +27,12 @@ class Characters:
     """The character tokenizer. It has no settings."""
 
     def fit(
-        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+        self,
+        texts: Sequence[str],
+        tuning: Sequence[str] = (),
+        seed: int = 0,
+        alphabet: str = "",
+        language: str = "en",
     ) -> "CharacterTokenizer":
         """A token for each character; arguments as in ``TokenizerConfig``."""
         return CharacterTokenizer(sorted(set(alphabet).union(*texts)))

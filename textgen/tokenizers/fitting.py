@@ -3,22 +3,30 @@
 import platform
 from importlib import metadata
 
+from textgen.data.language import Language
 from textgen.data.loading import Corpus
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
+from textgen.tokenizers.words import Words
 
 LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy", "pyppmd")  # of what a cache holds
 
 
 def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokenizer:
     """A tokenizer fitted on the training split; if that is large, on a sample of it and on the
-    alphabet of all of it. Settings that depend on the language are those of the text's."""
-    if in_language := getattr(config, "in_language", None):
-        config = in_language(corpus.language.code)
-    texts, tuning = ([d.text for d in part] for part in (corpus.sample, corpus.validation))
-    alphabet: set[str] = set()
-    for document in corpus.train if corpus.sample is not corpus.train else ():
-        alphabet.update(document.text)
-    return config.fit(texts, tuning, seed, "".join(sorted(alphabet)))
+    alphabet of all of it."""
+    texts = [document.text for document in corpus.sample]
+    tuning = [document.text for document in corpus.validation]
+    alphabet = set[str]()
+    if corpus.sample is not corpus.train:
+        for document in corpus.train:
+            alphabet.update(document.text)
+    return config.fit(texts, tuning, seed, "".join(sorted(alphabet)), corpus.language.code)
+
+
+def language_warnings(config: TokenizerConfig, language: Language) -> list[str]:
+    """Sentences about settings of a tokenizer that do not fit the language of the training split,
+    each with what to do."""
+    return config.language_warnings(language) if isinstance(config, Words) else []
 
 
 def library_versions() -> list[str]:

@@ -1,7 +1,6 @@
 """Rare words by the vectors that gensim learns of them: clusters, and the nearest known word."""
 
 import itertools
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,15 @@ from textgen.core.settings import Count
 from textgen.embeddings.vectors import train_vectors
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, UPPER
 from textgen.tokenizers.encoded import Surface
-from textgen.tokenizers.rare_words import ClassPolicy, Hidden, Pieces, PolicyTrainingData
+from textgen.tokenizers.rare_words import (
+    Classifier,
+    FittedRareWords,
+    Hidden,
+    Pieces,
+    PolicyTrainingData,
+    RareWords,
+    join_unless,
+)
 from textgen.tokenizers.segmentation import LETTERS
 from textgen.tokenizers.steps import Steps, StepsOf, chance, spelled
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary, split_space
@@ -29,7 +36,7 @@ BLOCK = 1000  # rare words compared with all known ones at once
 
 
 @dataclass(frozen=True)
-class VectorPolicy(ClassPolicy):
+class VectorPolicy(RareWords):
     """The base of policies whose classes are learnt from vectors of words, rare ones included. A
     word that training lacks is classed as those with its ending are.
 
@@ -42,14 +49,6 @@ class VectorPolicy(ClassPolicy):
     vectors: Literal["fasttext", "word2vec"] = "fasttext"
     size: Count = 64
     epochs: Count = 5
-
-    @property
-    @abstractmethod
-    def class_of_word(self) -> "Guess":
-        """The class of any rare word, from those of the training split."""
-
-    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        return [self.class_of_word(word.core) for word in rare]
 
     def word_vectors(self, data: PolicyTrainingData) -> Any:
         """gensim's ``KeyedVectors``: word of the training split (as :func:`known_form` gives it) →
@@ -71,28 +70,48 @@ class Cluster(VectorPolicy):
 
     clusters: Annotated[int, Field(gt=1)] = 50
 
-    def learn(self, data: PolicyTrainingData) -> list[list[str]]:
-        """The words of each cluster, by direction (k-means++; Lloyd 1982)."""
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        """By direction (k-means++; Lloyd 1982)."""
         from scipy.cluster.vq import kmeans2
 
         words = rare_types(data)
         if not words:
-            return [[]]
+            return Clusters([[]])
         points = directions(self.word_vectors(data), words).astype(np.float64)
         number = min(self.clusters, len(words))
         _, numbers = kmeans2(points, number, minit="++", seed=data.seed, missing="warn")
         types = np.array(words, dtype=object)
-        return [types[numbers == n].tolist() for n in np.unique(numbers)]
+        return Clusters([types[numbers == n].tolist() for n in np.unique(numbers)])
+
+    def load_classifier(self, state: list[list[str]]) -> Classifier:
+        return Clusters(state)
+
+
+@dataclass(frozen=True)
+class Clusters(Classifier):
+    """The clusters that words belong to.
+
+    Attributes:
+        words: those of each cluster in the training split.
+    """
+
+    words: Sequence[Sequence[str]]
 
     @cached_property
     def classes(self) -> Sequence[str]:
-        return [f"cluster {number}" for number in range(len(self.learnt))]
+        return [f"cluster {number}" for number in range(len(self.words))]
 
     @cached_property
-    def class_of_word(self) -> "Guess":
-        members = zip(self.classes, self.learnt, strict=True)
+    def _guess(self) -> "Guess":
+        members = zip(self.classes, self.words, strict=True)
         known = {word: name for name, words in members for word in words}
         return Guess(known or {"": self.classes[0]})
+
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
+        return [self._guess(word.core) for word in rare]
+
+    def state(self) -> Sequence[Sequence[str]]:
+        return self.words
 
 
 @dataclass(frozen=True)
@@ -104,66 +123,21 @@ class Neighbour(VectorPolicy):
     a literal v is charged 1 − P(substituted | v). After a case modifier, a word never stands in.
     """
 
-    names = ()
+    @property
+    def fitted_class(self) -> type[FittedRareWords]:
+        return FittedNeighbour
 
-    @cached_property
-    def classes(self) -> Sequence[str]:
-        return list(self.learnt["chances"])
-
-    @cached_property
-    def class_of_word(self) -> "Guess":
-        return Guess(self.learnt["stand_ins"])
-
-    def token_of(self, name: str) -> int:
-        return FIRST_OWN + self.vocabulary.index[" " + name]
-
-    @cached_property
-    def _stand_ins_of_tokens(self) -> dict[int, str]:
-        return {self.token_of(name): name for name in self.classes}
-
-    def _literal(self, tokens: Sequence[int]) -> str | None:
-        """The word of the last token, if that may stand in for another one."""
-        cased = len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER)
-        return None if cased or not len(tokens) else self._stand_ins_of_tokens.get(tokens[-1])
-
-    def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
-        hidden = super().encode_known(modifiers, number)
-        tokens = [token for token, _ in hidden]
-        return [*hidden[:-1], (tokens[-1], self._literal(tokens))]
-
-    def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
-        literal = self._stand_ins_of_tokens.get(token)
-        if surface is None or literal in (None, surface):
-            writer.add_token(token)
-        else:
-            writer.add_filled(surface, literal or "")
-
-    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        literal = self._literal(tokens)
-        return None if literal is None else partial(self._chosen, literal)
-
-    def _chosen(self, literal: str, known: Surface | None) -> Steps[str]:
-        stands_in = None if known is None else known != literal
-        if not (yield from chance(self.learnt["chances"][literal], stands_in)):
-            return literal
-        return (yield from spelled(self.speller, literal, literal, known))
-
-    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
-        chances = self.learnt["chances"]
-        return {t: chances[name] * white(name) for t, name in self._stand_ins_of_tokens.items()}
-
-    def portable(self) -> dict[str, Any]:
-        raise ValueError("the rare-word policy neighbour")
-
-    def learn(self, data: PolicyTrainingData) -> dict[str, dict[str, Any]]:
-        """``stand_ins``: the known word for each rare word of the training split; ``chances``:
-        P(substituted | v) of every word v that may stand in, tuned on validation.
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        """Chances are tuned on validation.
 
         Raises:
             TextgenError: no word of the vocabulary can stand in.
         """
         stand_ins = self._stand_ins(data)
-        return {"stand_ins": stand_ins, "chances": _chances(data, Guess(stand_ins))}
+        return StandIns(stand_ins, _chances(data, Guess(stand_ins)))
+
+    def load_classifier(self, state: dict[str, Any]) -> Classifier:
+        return StandIns(state["stand_ins"], state["chances"])
 
     def _stand_ins(self, data: PolicyTrainingData) -> dict[str, str]:
         rare = rare_types(data)
@@ -175,36 +149,121 @@ class Neighbour(VectorPolicy):
         if not rare:
             return {known[0]: known[0]}
         vectors = self.word_vectors(data)
-        targets, nearest = directions(vectors, known), list[int]()
+        targets = directions(vectors, known)
+        nearest = list[int]()
         for start in range(0, len(rare), BLOCK):
             block = directions(vectors, rare[start : start + BLOCK])
             nearest += (block @ targets.T).argmax(axis=1).tolist()
         return {word: known[i] for word, i in zip(rare, nearest, strict=True)}
 
 
+@dataclass(frozen=True)
+class StandIns(Classifier):
+    """The known words that stand in for rare ones; each is a class.
+
+    Attributes:
+        stand_ins: the known word for each rare word of the training split.
+        chances: P(substituted | v) of every word v that may stand in.
+    """
+
+    stand_ins: Mapping[str, str]
+    chances: Mapping[str, float]
+
+    @cached_property
+    def classes(self) -> Sequence[str]:
+        return list(self.chances)
+
+    @cached_property
+    def _guess(self) -> "Guess":
+        return Guess(self.stand_ins)
+
+    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
+        return [self._guess(word.core) for word in rare]
+
+    def state(self) -> dict[str, Any]:
+        return {"stand_ins": self.stand_ins, "chances": self.chances}
+
+
+@dataclass(frozen=True)
+class FittedNeighbour(FittedRareWords):
+    """The tokens of known words stand for rare ones, too."""
+
+    classifier: StandIns
+    names = ()
+
+    @cached_property
+    def _tokens(self) -> dict[str, int]:
+        index = self.vocabulary.index
+        return {word: FIRST_OWN + index[" " + word] for word in self.classifier.classes}
+
+    @cached_property
+    def _words(self) -> dict[int, str]:
+        return {token: word for word, token in self._tokens.items()}
+
+    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+        space, word = split_space(piece)
+        return [*join_unless(space), (self._tokens[name], word)]
+
+    def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
+        *before, (word, _) = super().encode_known(modifiers, number)
+        return [*before, (word, self._literal([*modifiers, word]))]
+
+    def _literal(self, tokens: Sequence[int]) -> str | None:
+        """The word of the last token, if that may stand in for another one."""
+        if not len(tokens):
+            return None
+        if len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER):
+            return None
+        return self._words.get(tokens[-1])
+
+    def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
+        literal = self._words.get(token)
+        if surface is None or literal is None or surface == literal:
+            writer.add_token(token)
+        else:
+            writer.add_filled(surface, literal)
+
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        literal = self._literal(tokens)
+        return None if literal is None else partial(self._chosen, literal)
+
+    def _chosen(self, literal: str, known: Surface | None) -> Steps[str]:
+        stands_in = None if known is None else known != literal
+        if not (yield from chance(self.classifier.chances[literal], stands_in)):
+            return literal
+        return (yield from spelled(self.speller, literal, literal, known))
+
+    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+        chances = self.classifier.chances
+        return {token: chances[word] * white(word) for word, token in self._tokens.items()}
+
+
 def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
     """P(substituted | v): a word's own rate in training, drawn towards the overall one as by
     ``strength`` occurrences, times the ``excess`` of new text over training text. Both are chosen
     by the likelihood of the validation split."""
-    vocabulary, words = data.vocabulary, data.vocabulary.cores
-    stood_in, substituted = (
-        Counter(guess(word.core) for _, rare in part for word in rare)
-        for part in (data.training, data.tuning)
-    )
+    vocabulary = data.vocabulary
+    words = vocabulary.cores
+    numbers = [vocabulary.index[" " + word] for word in words]
+    stood_in = Counter(guess(word.core) for _, rare in data.training for word in rare)
+    new_stood_in = Counter(guess(word.core) for _, rare in data.tuning for word in rare)
     parts = (vocabulary.parts(piece) for pieces, _ in data.tuning for piece in pieces)
-    literal = Counter(known[1] for known in parts if known is not None)
-    overall = (stood_in.total() + 1) / (sum(vocabulary.counts) + stood_in.total() + 2)
-    pairs = [(word, vocabulary.index[" " + word]) for word in words]
-    rows = [(vocabulary.counts[i], stood_in[w], literal[i], substituted[w]) for w, i in pairs]
-    known, replaced, new_known, new_replaced = np.array(rows, dtype=np.float64).T
+    new_known = Counter(known[1] for known in parts if known is not None)
+    # how often each word stood for itself, and for another one, in training and in validation
+    literal = np.array([vocabulary.counts[number] for number in numbers], dtype=np.float64)
+    replacing = np.array([stood_in[word] for word in words], dtype=np.float64)
+    new_literal = np.array([new_known[number] for number in numbers], dtype=np.float64)
+    new_replacing = np.array([new_stood_in[word] for word in words], dtype=np.float64)
+    substitutions = stood_in.total()
+    overall = (substitutions + 1) / (sum(vocabulary.counts) + substitutions + 2)
 
     def chances(strength: float, excess: float) -> np.ndarray:
-        own = (replaced + strength * overall) / (known + replaced + strength)
-        return np.minimum(excess * own, 0.99)
+        rates = (replacing + strength * overall) / (literal + replacing + strength)
+        return np.minimum(excess * rates, 0.99)
 
     def cost(setting: tuple[float, float]) -> float:
         p = chances(*setting)
-        return -float(new_known @ np.log2(1 - p) + new_replaced @ np.log2(p))
+        return -float(new_literal @ np.log2(1 - p) + new_replacing @ np.log2(p))
 
     best = min(itertools.product(STRENGTHS, EXCESSES), key=cost)
     return dict(zip(words, chances(*best).tolist(), strict=True))
@@ -235,7 +294,8 @@ class Guess:
     """
 
     def __init__(self, known: Mapping[str, str]) -> None:
-        self._known, self._endings = known, dict[str, Counter[str]]()
+        self._known = known
+        self._endings = dict[str, Counter[str]]()
         for word, value in known.items():
             for ending in _endings(word):
                 self._endings.setdefault(ending, Counter())[value] += 1
@@ -243,10 +303,12 @@ class Guess:
     def __call__(self, word: str) -> str:
         if word in self._known:
             return self._known[word]
-        values = next(filter(None, map(self._endings.get, _endings(word))))
+        shared = next(ending for ending in _endings(word) if ending in self._endings)
+        values = self._endings[shared]
         return min(values, key=lambda value: (-values[value], value))
 
 
 def _endings(word: str) -> list[str]:
     """The endings of a word, long ones first, and last the empty one."""
-    return [word[len(word) - n :] for n in range(min(MAX_ENDING, len(word)), -1, -1)]
+    longest = min(MAX_ENDING, len(word))
+    return [word[len(word) - length :] for length in range(longest, -1, -1)]

@@ -6,16 +6,17 @@ other pieces are rare, and the policy decides what becomes of them. Its own toke
 ``FIRST_OWN`` on; those of the vocabulary's words follow, frequent ones first.
 """
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple
 
 from textgen.core.tokens import BOUNDARY, ESCAPE
+from textgen.data.language import Language, is_same_language, language_name
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.casing import FIRST_OWN, JOIN
+from textgen.tokenizers.codes import Form
 from textgen.tokenizers.encoded import Surface, text_of
 from textgen.tokenizers.placeholders import Span
 from textgen.tokenizers.spelling import Speller, fit_speller
@@ -60,42 +61,19 @@ class PolicyTrainingData(NamedTuple):
     language: str
 
 
-Settings = TypeVar("Settings")
+class Classifier(ABC):
+    """Sorts rare words into classes: what a policy has learnt of a text.
 
-
-def completed(settings: Settings, **values: Any) -> Settings:
-    """A copy of frozen settings with the values that only the text can give."""
-    settings = copy.copy(settings)
-    for name, value in values.items():
-        object.__setattr__(settings, name, value)
-    return settings
-
-
-@dataclass(frozen=True)
-class ClassPolicy(ABC):
-    """The base of policies that replace each rare word by the token of its class.
-
-    A subclass gives :attr:`classes` and :meth:`classify`; it is a frozen dataclass, whose fields
-    are its settings. Fitting, charging, generation, saving and loading are done here: a rare word
-    costs −log2 P(class | history) − log2 P(word | class), the latter by the word-spelling model.
+    A subclass gives :attr:`classes`, :meth:`classify` and :meth:`state`.
 
     Attributes:
-        learnt: what :meth:`learn` returned, once the policy is fitted or loaded; then there are
-            also the vocabulary and the speller, P(word | class).
-        classes: the names of the classes, each of which becomes a token ``<name>``.
+        classes: the names of the classes.
         extra_data: data from outside the training split that it uses, in words for the reports.
-        charged: whether every bit of what it hides is charged.
-        recall: whether a rare word of the training split may come back whole.
         looks_ahead: whether the class of a word depends on what comes behind it.
     """
 
-    learnt: Any = field(default=None, init=False, repr=False, compare=False)
-    vocabulary: Vocabulary = field(init=False, repr=False, compare=False)
-    speller: Speller = field(init=False, repr=False, compare=False)
-    extra_data: ClassVar[tuple[str, ...]] = ()
-    charged: ClassVar[bool] = True
-    recall: ClassVar[bool] = True
-    looks_ahead: ClassVar[bool] = False
+    extra_data: tuple[str, ...] = ()
+    looks_ahead: bool = False
 
     @property
     @abstractmethod
@@ -112,46 +90,21 @@ class ClassPolicy(ABC):
             rare: those outside the vocabulary, each with its place in ``pieces``; at least one.
         """
 
-    def learn(self, data: PolicyTrainingData) -> Any:
-        """What the classes depend on beside the settings, as JSON data; in ``self.learnt`` from
-        then on.
-
-        Raises:
-            TextgenError: something that it needs is missing.
-        """
-        return None
+    @abstractmethod
+    def state(self) -> Any:
+        """What :meth:`RareWords.load_classifier` needs beside the settings, as JSON data."""
 
     def proper(self, name: str) -> bool | None:
         """Whether a class consists of proper names; None where that is not known."""
         return None
 
-    def fit(self, data: PolicyTrainingData) -> Self:
-        """The fitted policy, which has learnt the classes and to spell the words of each."""
-        policy = completed(self, learnt=self.learn(data), vocabulary=data.vocabulary)
-        training, tuning = (
-            [[(w.core, name) for w, name in policy.classified(*document)] for document in documents]
-            for documents in (data.training, data.tuning)
-        )
-        settings = {"pooled": self.recall, **policy.spelling_settings()}
-        return completed(policy, speller=fit_speller(training, tuning, **settings))
+    def form(self) -> Form:
+        """How the words of the classes are spelled."""
+        return Form()
 
-    def spelling_settings(self) -> dict[str, Any]:
-        """What the speller takes from a policy that has learnt its classes, as arguments."""
-        return {
-            "alphabet": self.vocabulary.characters,
-            "vocabulary": lambda: self.vocabulary.never_spelled,
-            "related": self.vocabulary.cores,
-        }
-
-    def state(self) -> dict[str, Any]:
-        """Everything ``load`` needs, as JSON data."""
-        return {"learnt": self.learnt, "speller": self.speller.state()}
-
-    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> Self:
-        """The fitted policy from its ``state()``."""
-        policy = completed(self, learnt=state["learnt"], vocabulary=vocabulary)
-        speller = Speller(**state["speller"], **policy.spelling_settings())
-        return completed(policy, speller=speller)
+    def letters(self, characters: str) -> str:
+        """The characters of such spellings, from those of the training split."""
+        return characters
 
     def classified(self, pieces: Pieces, rare: Sequence[RareWord]) -> list[tuple[RareWord, str]]:
         """Each rare word of a document with its class.
@@ -165,10 +118,32 @@ class ClassPolicy(ABC):
             raise ValueError(f"{type(self).__name__}.classify: {expected}")
         return list(zip(rare, names, strict=True))
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
+
+@dataclass(frozen=True)
+class FittedRareWords(ABC):
+    """A fitted policy: what stands for rare words, how that is written, and what it costs.
+
+    Attributes:
+        classifier: what the policy has learnt.
+        vocabulary: the words with tokens of their own.
+        speller: P(word | class).
+        kind: the name of the policy, for messages.
+    """
+
+    classifier: Classifier
+    vocabulary: Vocabulary
+    speller: Speller
+    kind: str
+
+    @property
+    def charged(self) -> bool:
+        """Whether every bit of what it hides is charged."""
+        return True
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
         """The names of its own tokens, from ``FIRST_OWN`` on."""
-        return tuple(f"<{name}>" for name in self.classes)
 
     @cached_property
     def first_word(self) -> int:
@@ -177,58 +152,54 @@ class ClassPolicy(ABC):
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
         """The spans of a document, of which some pieces are rare."""
-        names = {word.place: name for word, name in self.classified(pieces, rare)}
+        names = {word.place: name for word, name in self.classifier.classified(pieces, rare)}
         end = 0
         for place, piece in enumerate(pieces):
-            start, end = end, end + len(piece)
-            parts = self.vocabulary.parts(piece)
-            tokens = self.encode_known(*parts) if parts else self.encode_rare(piece, names[place])
+            start = end
+            end = start + len(piece)
+            known = self.vocabulary.parts(piece)
+            if known is None:
+                tokens = self.encode_rare(piece, names[place])
+            else:
+                tokens = self.encode_known(*known)
             for token, surface in tokens[:-1]:  # these stand for no text by themselves
                 yield Span(token, surface, start, start)
-            yield Span(*tokens[-1], start, end)
+            token, surface = tokens[-1]
+            yield Span(token, surface, start, end)
 
+    @abstractmethod
     def encode_rare(self, piece: str, name: str) -> list[Hidden]:
         """The tokens of a rare word of a class, and what they hide."""
-        space, word = split_space(piece)
-        joined: list[Hidden] = [] if space else [(JOIN, None)]
-        return joined + self.stand_ins(word, name)
-
-    def stand_ins(self, word: str, name: str) -> list[Hidden]:
-        """What stands for a rare word behind its space."""
-        return [(self.token_of(name), word)]
-
-    def token_of(self, name: str) -> int:
-        """The token that stands for the words of a class."""
-        return FIRST_OWN + self.names.index(f"<{name}>")
-
-    def temperature_offsets(self, temperature: float) -> dict[int, float]:
-        """Its own tokens, with what they gain where the logits are divided by a temperature
-        below 1: each stands for many words, and it is these that the temperature is about."""
-        names = [name for name in self.classes if f"<{name}>" in self.names]
-        return {self.token_of(n): self.speller.log_tempered_mass(n, temperature) for n in names}
 
     def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
         """The modifiers and the token of the vocabulary's word of a number, and what they hide."""
         return [(token, None) for token in (*modifiers, self.first_word + number)]
 
+    @abstractmethod
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         """Write a token, with the surface form of what it hides."""
-        if FIRST_OWN <= token < self.first_word:
-            writer.add_filled(surface or "", self.names[token - FIRST_OWN][1:-1])
-        else:
-            writer.add_token(token)
 
+    @abstractmethod
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         """As :meth:`textgen.tokenizers.base.Tokenizer.surface_steps`, of its own tokens."""
-        if not len(tokens) or not FIRST_OWN <= tokens[-1] < self.first_word:
-            return None
-        mark = self.names[tokens[-1] - FIRST_OWN]
-        return partial(spelled, self.speller, mark[1:-1], mark)
+
+    def temperature_offsets(self, temperature: float) -> dict[int, float]:
+        """Its own tokens, with what they gain where the logits are divided by a temperature
+        below 1: each stands for many words, and it is these that the temperature is about."""
+        return {}
 
     def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
         """The tokens that rare words begin with, each with the probability that what it stands for
-        begins with white space; ``white`` gives that of a word of a class."""
-        return {FIRST_OWN + i: white(name[1:-1]) for i, name in enumerate(self.names)}
+        begins with white space; ``white`` gives that of a word of a class.
+
+        Raises:
+            ValueError: the tokens of a text depend on what comes behind it.
+        """
+        raise ValueError(f"the rare-word policy {self.kind}")
+
+    def state(self) -> dict[str, Any]:
+        """Everything :meth:`RareWords.load` needs, as JSON data."""
+        return {"learnt": self.classifier.state(), "speller": self.speller.state()}
 
     def portable(self) -> dict[str, Any]:
         """What ``textgen/interactive/tokenizers.js`` needs: ``speller``, the settings of a spelling
@@ -237,19 +208,143 @@ class ClassPolicy(ABC):
         Raises:
             ValueError: it cannot do the same; says why.
         """
-        return {"speller": self.speller.portable(self.classes)}
+        raise ValueError(f"the rare-word policy {self.kind}")
 
 
-@dataclass(frozen=True)
-class Unk(ClassPolicy):
-    """One token for every rare word, whose spelling is charged.
+class FittedClasses(FittedRareWords):
+    """Each rare word is replaced by the token of its class, ``<name>``. It costs
+    −log2 P(class | history) − log2 P(word | class), the latter by the word-spelling model."""
 
-    Args:
-        recall: a rare word of the training split may be repeated as a whole, which is cheaper
-            than spelling it. If false, every rare word is spelled as if it were new.
+    @cached_property
+    def names(self) -> Sequence[str]:
+        return tuple(f"<{name}>" for name in self.classifier.classes)
+
+    @cached_property
+    def _tokens(self) -> dict[str, int]:
+        return {name: FIRST_OWN + i for i, name in enumerate(self.classifier.classes)}
+
+    @cached_property
+    def _class_names(self) -> dict[int, str]:
+        return {token: name for name, token in self._tokens.items()}
+
+    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+        space, word = split_space(piece)
+        return [*join_unless(space), (self._tokens[name], word)]
+
+    def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
+        name = self._class_names.get(token)
+        if name is None:
+            writer.add_token(token)
+        else:
+            writer.add_filled(surface or "", name)
+
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        name = self._class_names.get(tokens[-1]) if len(tokens) else None
+        return None if name is None else partial(spelled, self.speller, name, f"<{name}>")
+
+    def temperature_offsets(self, temperature: float) -> dict[int, float]:
+        log_mass = self.speller.log_tempered_mass
+        return {token: log_mass(name, temperature) for name, token in self._tokens.items()}
+
+    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+        if self.classifier.looks_ahead:
+            return super().rare_openings(white)
+        return {token: white(name) for name, token in self._tokens.items()}
+
+    def portable(self) -> dict[str, Any]:
+        return {"speller": self.speller.portable(self.classifier.classes)}
+
+
+def join_unless(space: str) -> list[Hidden]:
+    """The modifier of a word that has no space before it."""
+    return [] if space else [(JOIN, None)]
+
+
+class RareWords(ABC):
+    """The settings of a policy: a subclass is a frozen dataclass, which gives :meth:`learn` and
+    :meth:`load_classifier`.
+
+    Attributes:
+        recall: whether a rare word of the training split may come back whole.
     """
 
-    recall: bool = True  # type: ignore[misc]  # a setting here
+    recall: bool = True
+
+    @property
+    def fitted_class(self) -> type[FittedRareWords]:
+        """Of the fitted policy that it becomes."""
+        return FittedClasses
+
+    @abstractmethod
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        """The classes of rare words.
+
+        Raises:
+            TextgenError: something that it needs is missing.
+        """
+
+    @abstractmethod
+    def load_classifier(self, state: Any) -> Classifier:
+        """What was learnt, from its ``state()``."""
+
+    def fit(self, data: PolicyTrainingData) -> FittedRareWords:
+        """The fitted policy, which has learnt the classes and to spell the words of each."""
+        classifier = self.learn(data)
+        training, tuning = (
+            [[(w.core, name) for w, name in classifier.classified(*document)] for document in part]
+            for part in (data.training, data.tuning)
+        )
+        settings = spelling_settings(classifier, data.vocabulary)
+        speller = fit_speller(training, tuning, pooled=self.recall, **settings)
+        return self.fitted_class(classifier, data.vocabulary, speller, self._name)
+
+    def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedRareWords:
+        """The fitted policy from its ``state()``."""
+        classifier = self.load_classifier(state["learnt"])
+        speller = Speller(**state["speller"], **spelling_settings(classifier, vocabulary))
+        return self.fitted_class(classifier, vocabulary, speller, self._name)
+
+    def language_warnings(self, language: Language) -> list[str]:
+        """Sentences about settings that do not fit the language of the training split, each with
+        what to do."""
+        return []
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__.lower()
+
+
+def spelling_settings(classifier: Classifier, vocabulary: Vocabulary) -> dict[str, Any]:
+    """What a speller of the words of some classes takes beside its state, as arguments."""
+    return {
+        "alphabet": classifier.letters(vocabulary.characters),
+        "vocabulary": lambda: vocabulary.never_spelled,
+        "related": vocabulary.cores,
+        "form": classifier.form(),
+    }
+
+
+class ClassPolicy(RareWords, Classifier):
+    """The base of policies whose classes need not be learnt: a subclass is a frozen dataclass that
+    gives :attr:`classes` and :meth:`classify`.
+
+    Each rare word is replaced by the token of its class. Fitting, charging, generation, saving and
+    loading are done here.
+    """
+
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        return self
+
+    def load_classifier(self, state: None) -> Classifier:
+        return self
+
+    def state(self) -> None:
+        return None
+
+
+class OneClass(Classifier):
+    """All rare words are of one class."""
+
     classes = (UNK,)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
@@ -257,7 +352,19 @@ class Unk(ClassPolicy):
 
 
 @dataclass(frozen=True)
-class Pos(ClassPolicy):
+class Unk(OneClass, ClassPolicy):
+    """One token for every rare word, whose spelling is charged.
+
+    Args:
+        recall: a rare word of the training split may be repeated as a whole, which is cheaper
+            than spelling it. If false, every rare word is spelled as if it were new.
+    """
+
+    recall: bool = True
+
+
+@dataclass(frozen=True)
+class Pos(RareWords):
     """One token for each part of speech.
 
     Args:
@@ -269,37 +376,72 @@ class Pos(ClassPolicy):
 
     tags: Literal["fine", "noun"] = "fine"
     model: str = "auto"
+
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        model, language = find_tagger(self.model, data.language)
+        return PartsOfSpeech(model, language, self.tags)
+
+    def load_classifier(self, state: dict[str, str]) -> Classifier:
+        return PartsOfSpeech(state["model"], state["language"], self.tags)
+
+    def language_warnings(self, language: Language) -> list[str]:
+        tagger = self.model.partition("_")[0]
+        if self.model == "auto" or is_same_language(tagger, language.code):
+            return []
+        advice = "choose a tagger for that language or another policy"
+        if not language.stated:
+            advice += f'; if the text is not, state language = "{tagger}"'
+        return [
+            f"The tagger {self.model} is for {language_name(tagger)}, but the text is in "
+            f"{language.name}: {advice}."
+        ]
+
+
+@dataclass(frozen=True)
+class PartsOfSpeech(Classifier):
+    """The tags of a spaCy model.
+
+    Attributes:
+        model: the name of its package.
+        language: an ISO code.
+        tags: as in :class:`Pos`.
+    """
+
+    model: str
+    language: str
+    tags: Literal["fine", "noun"]
     looks_ahead = True
 
     @property
     def classes(self) -> Sequence[str]:
         if self.tags == "noun":
             return (NOUN, REST)
-        return (*(FINE if self.learnt["language"] == "en" else UNIVERSAL), REST)
+        return (*(FINE if self.language == "en" else UNIVERSAL), REST)
 
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the tagger knows
-        return (describe_tagger(self.learnt["model"]),)
+        return (describe_tagger(self.model),)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        tags = tag_pieces(pieces, self.learnt["model"])
-        classes = self.classes
-        own = [tags[word.place] for word in rare]
-        if self.tags == "noun":
-            own = [NOUN if tag in NOUNS else REST for tag in own]
-        return [tag if tag in classes else REST for tag in own]
+        tags = tag_pieces(pieces, self.model)
+        return [self._class_of(tags[word.place]) for word in rare]
 
-    def learn(self, data: PolicyTrainingData) -> dict[str, str]:
-        """The model and its language."""
-        model, language = find_tagger(self.model, data.language)
-        return {"model": model, "language": language}
+    def _class_of(self, tag: str) -> str:
+        if self.tags == "noun":
+            return NOUN if tag in NOUNS else REST
+        return tag if tag in self.classes else REST
 
     def proper(self, name: str) -> bool | None:
-        return None if self.tags == "noun" and name != REST else name in NAMES
+        if self.tags == "noun" and name == NOUN:
+            return None
+        return name in NAMES
+
+    def state(self) -> dict[str, str]:
+        return {"model": self.model, "language": self.language}
 
 
 @dataclass(frozen=True)
-class Drop(ClassPolicy):
+class Drop(RareWords):
     """Leave rare words out, as the article's author considered.
 
     What is left out is charged separately: the number of words missing in each gap between two
@@ -310,30 +452,65 @@ class Drop(ClassPolicy):
             is no distribution over the text, and no figure is printed.
     """
 
-    charged: bool = True  # type: ignore[misc]  # a setting here
-    classes = (UNK,)
-    names = ()
-    classify = Unk.classify
+    charged: bool = True
 
-    def learn(self, data: PolicyTrainingData) -> dict[str, float]:
-        """q, and the probability of a space before a missing word, counted on validation."""
+    @property
+    def fitted_class(self) -> type[FittedRareWords]:
+        return FittedDrop
+
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        """Counts on validation, which new text is like."""
         missing = sum(len(rare) for _, rare in data.tuning)
         spaced = sum(word.piece != word.core for _, rare in data.tuning for word in rare)
         gaps = sum(len(pieces) + 1 for pieces, _ in data.tuning) - missing
         q = (missing + 0.5) / (gaps + missing + 1)
-        return {"missing": q, "spaced": (spaced + 0.5) / (missing + 1)}
+        return Gaps(q, (spaced + 0.5) / (missing + 1), self.charged)
+
+    def load_classifier(self, state: dict[str, float]) -> Classifier:
+        return Gaps(state["missing"], state["spaced"], self.charged)
+
+
+@dataclass(frozen=True)
+class Gaps(OneClass):
+    """How many words are missing between two tokens.
+
+    Attributes:
+        missing: q, the probability of one more missing word.
+        spaced: that of a space before a missing word.
+        charged: as in :class:`Drop`.
+    """
+
+    missing: float
+    spaced: float
+    charged: bool
+
+    def state(self) -> dict[str, float]:
+        return {"missing": self.missing, "spaced": self.spaced}
+
+
+@dataclass(frozen=True)
+class FittedDrop(FittedRareWords):
+    """Every gap between two tokens hides the words that are missing there."""
+
+    classifier: Gaps
+    names = ()
+
+    @property
+    def charged(self) -> bool:
+        return self.classifier.charged
+
+    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+        return [(ESCAPE, piece)]
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
-        missing, end = list[str](), sum(map(len, pieces))
-        for span in (*super().spans(pieces, rare), Span(BOUNDARY, None, end, end)):
+        length = sum(map(len, pieces))
+        missing = list[str]()
+        for span in (*super().spans(pieces, rare), Span(BOUNDARY, None, length, length)):
             if span.surface is not None:
                 missing.append(text_of(span.surface))
             else:
                 yield span._replace(surface=tuple(missing))
                 missing = []
-
-    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
-        return [(ESCAPE, piece)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         if surface:
@@ -345,53 +522,69 @@ class Drop(ClassPolicy):
 
     def _gap(self, known: Surface | None) -> Steps[str]:
         """The words that are missing in a gap; what is not charged for is not described."""
-        missing, gap = None if known is None else list(known), ""
-        while self.charged:
-            more = spaced = core = None
-            if missing is not None and (more := bool(missing)):
-                space, core = split_space(missing.pop(0))
-                spaced = bool(space)
-            if not (yield from chance(self.learnt["missing"], more)):
-                break
-            gap += " " * (yield from chance(self.learnt["spaced"], spaced))
-            gap += yield from spelled(self.speller, UNK, "", core)
+        gap = ""
+        if not self.charged:
+            return gap
+        left = None if known is None else list(known)
+        while (yield from chance(self.classifier.missing, None if left is None else bool(left))):
+            gap += yield from self._missing_word(left.pop(0) if left else None)
         return gap
 
-    def portable(self) -> dict[str, Any]:
-        raise ValueError("the rare-word policy drop")
+    def _missing_word(self, piece: str | None) -> Steps[str]:
+        """A word that is missing, behind the space before it."""
+        spaced = word = None
+        if piece is not None:
+            space, word = split_space(piece)
+            spaced = bool(space)
+        has_space = yield from chance(self.classifier.spaced, spaced)
+        spelling = yield from spelled(self.speller, UNK, "", word)
+        return " " + spelling if has_space else spelling
 
 
 @dataclass(frozen=True)
-class Spell(ClassPolicy):
+class Spell(OneClass, ClassPolicy):
     """The network itself spells rare words, by tokens for characters and one for the end of a
     word. Only characters that training text lacks are charged separately."""
 
-    classes = (UNK,)
-    classify = Unk.classify
+    @property
+    def fitted_class(self) -> type[FittedRareWords]:
+        return FittedSpell
 
-    def fit(self, data: PolicyTrainingData) -> Self:
+    def fit(self, data: PolicyTrainingData) -> FittedRareWords:
         """Without a spelling model."""
         return super().fit(data._replace(training=(), tuning=()))
 
+
+class FittedSpell(FittedRareWords):
+    """The tokens of characters, behind that for the end of a word."""
+
     @cached_property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> Sequence[str]:
         return ("<end>", *(f"<{letter}>" for letter in self.vocabulary.characters))
 
     @cached_property
-    def _codes(self) -> dict[str, int]:
-        return {c: FIRST_OWN + 1 + i for i, c in enumerate(self.vocabulary.characters)}
+    def _tokens(self) -> dict[str, int]:
+        return {letter: FIRST_OWN + 1 + i for i, letter in enumerate(self.vocabulary.characters)}
 
-    def stand_ins(self, word: str, name: str) -> list[Hidden]:
-        letters = [(self._codes[c], None) if c in self._codes else (ESCAPE, c) for c in word]
-        return [*letters, (FIRST_OWN, None)]
+    @cached_property
+    def _letters(self) -> dict[int, str]:
+        return {token: letter for letter, token in self._tokens.items()}
+
+    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+        space, word = split_space(piece)
+        tokens = join_unless(space)
+        for letter in word:
+            known = self._tokens.get(letter)
+            tokens.append((ESCAPE, letter) if known is None else (known, None))
+        return [*tokens, (FIRST_OWN, None)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         if token == FIRST_OWN:
             writer.end_letters()
         elif surface is not None:
             writer.add_letter(surface)
-        elif FIRST_OWN < token < self.first_word:
-            writer.add_letter(self.vocabulary.characters[token - FIRST_OWN - 1])
+        elif token in self._letters:
+            writer.add_letter(self._letters[token])
         else:
             writer.add_token(token)
 
@@ -399,8 +592,8 @@ class Spell(ClassPolicy):
         return None
 
     def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
-        letters = {code: float(letter in WHITE) for letter, code in self._codes.items()}
-        return letters | {ESCAPE: white_escapes(self._codes)}
+        letters = {token: float(letter in WHITE) for letter, token in self._tokens.items()}
+        return letters | {ESCAPE: white_escapes(self._tokens)}
 
     def portable(self) -> dict[str, Any]:
         return {"speller": None}

@@ -13,22 +13,25 @@ Does not handle: case inside a word, as in ``McDonald``, which is spelled as it 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from textgen.tokenizers.casing import CAPITAL, UPPER, folded, recase
 from textgen.tokenizers.codes import Form
-from textgen.tokenizers.rare_words import ClassPolicy, Pieces, PolicyTrainingData
+from textgen.tokenizers.rare_words import Classifier, Pieces, PolicyTrainingData, RareWords
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary
 
 # of a private-use area: words as they are, capitalised, upper-cased, and how their classes begin
-AS_IT_IS, CAPITALISED, UPPER_CASED = SIGNS = "\ue000\ue001\ue002"
+AS_IT_IS, CAPITALISED, UPPER_CASED = "\ue000", "\ue001", "\ue002"
+SIGNS = AS_IT_IS + CAPITALISED + UPPER_CASED
 MODIFIERS = {CAPITALISED: CAPITAL, UPPER_CASED: UPPER}
 SHAPES = {AS_IT_IS: "", CAPITALISED: "Aa", UPPER_CASED: "AA"}
-MAX_LETTERS, LEAST = 4, 30  # of an ending, and how many words should have it
-OTHERS, STRENGTH = 1000, 20.0  # words that are contexts by themselves; see information_gain
+MAX_LETTERS = 4  # of an ending
+LEAST = 30  # occurrences that should have it
+OTHERS = 1000  # the number of words that are contexts by themselves, and of the context of others
+STRENGTH = 20.0  # see information_gain
 
 
 class Backwards(Form):
@@ -48,33 +51,33 @@ class Backwards(Form):
         return spelled_backwards(word)
 
     def word(self, spelling: str) -> str:
-        modifier, word = MODIFIERS.get(spelling[:1]), spelling[:0:-1]
-        return recase(word, modifier) if modifier else word
+        word = spelling[:0:-1]
+        modifier = MODIFIERS.get(spelling[:1])
+        return word if modifier is None else recase(word, modifier)
 
     def beginnings(self, name: str) -> Sequence[str]:
-        result = [self._classes[name]]
-        for other in sorted(self._classes.values()):
-            if other.startswith(result[0]) and not other.startswith(tuple(result[1:])):
-                result += [other] * (other != result[0])
-        return result
+        first = self._classes[name]
+        longer = list[str]()
+        for other in sorted(self._classes.values()):  # each before those that begin with it
+            if other == first or not other.startswith(first):
+                continue
+            if not other.startswith(tuple(longer)):
+                longer.append(other)
+        return [first, *longer]
 
 
 def spelled_backwards(word: str) -> str:
-    sign = AS_IT_IS
-    for (modifier,), lower in folded(word):
-        sign = CAPITALISED if modifier == CAPITAL else UPPER_CASED
-        word = lower
-    return sign + word[::-1]
-
-
-def _context(pieces: Pieces, place: int, vocabulary: Vocabulary) -> int:
-    """The known word at a place, if it is frequent."""
-    parts = vocabulary.parts(pieces[place]) if 0 <= place < len(pieces) else None
-    return OTHERS if parts is None else min(parts[1], OTHERS)
+    """The sign of a word's case, and its letters in lower case from the last to the first."""
+    lower_case = folded(word)
+    if lower_case is None:
+        return AS_IT_IS + word[::-1]
+    modifier, lower = lower_case
+    sign = CAPITALISED if modifier == CAPITAL else UPPER_CASED
+    return sign + lower[::-1]
 
 
 @dataclass(frozen=True)
-class Signature(ClassPolicy):
+class Signature(RareWords):
     """One token for each case or ending of rare words, chosen as those that the words beside them
     predict best.
 
@@ -84,20 +87,42 @@ class Signature(ClassPolicy):
 
     signatures: Annotated[int, Field(ge=3)] = 30
 
-    def learn(self, data: PolicyTrainingData) -> dict[str, str]:
-        """Class → what the spellings of its words begin with; its name is read forwards."""
-        found = [(w, pieces) for pieces, rare in data.training for w in rare]
-        beside = [
-            np.array([_context(p, w.place + step, data.vocabulary) for w, p in found], int)
-            for step in (-1, 1)
-        ]
-        spellings = [spelled_backwards(w.core) for w, _ in found]
-        beginnings = telling_beginnings(spellings, beside, self.signatures)
-        return {f"{SHAPES[b[0]]}…{b[:0:-1]}": b for b in beginnings}
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        """Tell by the known words before and behind every rare word, if these are frequent."""
+        spellings = list[str]()
+        before, behind = list[int](), list[int]()
+        for pieces, rare in data.training:
+            for word in rare:
+                spellings.append(spelled_backwards(word.core))
+                before.append(_context(pieces, word.place - 1, data.vocabulary))
+                behind.append(_context(pieces, word.place + 1, data.vocabulary))
+        contexts = [np.array(before, int), np.array(behind, int)]
+        beginnings = telling_beginnings(spellings, contexts, self.signatures)
+        return Endings({f"{SHAPES[b[0]]}…{b[:0:-1]}": b for b in beginnings})
+
+    def load_classifier(self, state: dict[str, str]) -> Classifier:
+        return Endings(state)
+
+
+def _context(pieces: Pieces, place: int, vocabulary: Vocabulary) -> int:
+    """The number of the known word at a place if it is frequent, else OTHERS."""
+    known = vocabulary.parts(pieces[place]) if 0 <= place < len(pieces) else None
+    return OTHERS if known is None else min(known[1], OTHERS)
+
+
+@dataclass(frozen=True)
+class Endings(Classifier):
+    """Cases and endings of words.
+
+    Attributes:
+        beginnings: class, named as it is read, → what the spellings of its words begin with.
+    """
+
+    beginnings: Mapping[str, str]
 
     @property
     def classes(self) -> Sequence[str]:
-        return list(self.learnt)
+        return list(self.beginnings)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [self.class_of(word.core) for word in rare]
@@ -105,13 +130,18 @@ class Signature(ClassPolicy):
     def class_of(self, word: str) -> str:
         """The class with the longest beginning that the word's spelling has."""
         spelling = spelled_backwards(word)
-        return max((len(b), name) for name, b in self.learnt.items() if spelling.startswith(b))[1]
+        names = [name for name, start in self.beginnings.items() if spelling.startswith(start)]
+        return max(names, key=lambda name: len(self.beginnings[name]))
 
-    def spelling_settings(self) -> dict[str, Any]:
-        settings = super().spelling_settings()
-        known, learnt = settings["alphabet"], "".join(self.learnt.values())
-        letters = {*known, *known.lower(), *learnt}
-        return {**settings, "alphabet": "".join(letters), "form": Backwards(self.learnt)}
+    def state(self) -> Mapping[str, str]:
+        return self.beginnings
+
+    def form(self) -> Form:
+        return Backwards(self.beginnings)
+
+    def letters(self, characters: str) -> str:
+        spelled = "".join(self.beginnings.values())
+        return "".join({*characters, *characters.lower(), *spelled})
 
 
 def telling_beginnings(
@@ -120,38 +150,54 @@ def telling_beginnings(
     """Up to so many beginnings of spellings, the three signs first, then one after another that
     which context tells the most bits of.
 
+    Every occurrence belongs to the longest beginning that it has. A new one takes those that have
+    it from the beginning that they belonged to; it is worth what :func:`information_gain` says.
+
     Args:
         spellings: of every occurrence of a rare word.
         contexts: (n,) integers each, of a piece near every occurrence.
         number: of beginnings, at most.
     """
-    places, found = defaultdict[str, list[int]](list), list(SIGNS)
-    for place, spelling in enumerate(spellings):
-        for length in range(2, min(len(spelling), 1 + MAX_LETTERS) + 1):
-            places[spelling[:length]].append(place)
-    words = {b: np.array(p) for b, p in places.items() if len(p) >= LEAST}
-    own = np.array([SIGNS.index(s[0]) for s in spellings], int)  # the longest that each word has
+    found = list(SIGNS)
+    belongs_to = np.array([found.index(spelling[0]) for spelling in spellings], int)
+    candidates = frequent_beginnings(spellings)
 
-    def counts(chosen: np.ndarray) -> list[np.ndarray]:
-        return [np.bincount(c[chosen], minlength=OTHERS + 1) for c in contexts]
+    def counted(occurrences: np.ndarray) -> list[np.ndarray]:
+        """How often some occurrences have each context."""
+        return [np.bincount(context[occurrences], minlength=OTHERS + 1) for context in contexts]
 
-    def longest_of(beginning: str) -> int:
-        return max((len(b), i) for i, b in enumerate(found) if beginning.startswith(b))[1]
-
-    while len(found) < number and words:
-        whole = [counts(own == i) for i in range(len(found))]
-        options = list[tuple[float, str]]()
-        for beginning, of in words.items():
-            parent = longest_of(beginning)
-            part = counts(of[own[of] == parent])
-            options.append((sum(map(information_gain, part, whole[parent])), beginning))
-        gain, best = max(options, key=lambda option: option[0])  # the shortest of equals
-        if gain <= 0:
+    while len(found) < number:
+        wholes = [counted(np.flatnonzero(belongs_to == i)) for i in range(len(found))]
+        highest_gain = 0.0
+        for beginning, occurrences in candidates.items():
+            whole = longest_of(found, beginning)
+            members = occurrences[belongs_to[occurrences] == whole]
+            gain = sum(map(information_gain, counted(members), wholes[whole]))
+            if gain > highest_gain:  # of equals, the first is the shortest
+                highest_gain = gain
+                best, best_members = beginning, members
+        if highest_gain == 0.0:
             break
-        of = words[best]
-        own[of[own[of] == longest_of(best)]] = len(found)
+        belongs_to[best_members] = len(found)
         found.append(best)
     return found
+
+
+def frequent_beginnings(spellings: Sequence[str]) -> dict[str, np.ndarray]:
+    """The places of the spellings that have each beginning of a sign and up to MAX_LETTERS letters,
+    (n,) integers, if they are at least LEAST."""
+    places = defaultdict[str, list[int]](list)
+    for place, spelling in enumerate(spellings):
+        longest = min(len(spelling), 1 + MAX_LETTERS)
+        for length in range(2, longest + 1):
+            places[spelling[:length]].append(place)
+    return {b: np.array(found) for b, found in places.items() if len(found) >= LEAST}
+
+
+def longest_of(beginnings: Sequence[str], spelling: str) -> int:
+    """The number of the longest beginning that a spelling has."""
+    numbers = [i for i, beginning in enumerate(beginnings) if spelling.startswith(beginning)]
+    return max(numbers, key=lambda i: len(beginnings[i]))
 
 
 def information_gain(part: np.ndarray, whole: np.ndarray) -> float:
@@ -165,7 +211,8 @@ def information_gain(part: np.ndarray, whole: np.ndarray) -> float:
     """
     bits = 0.0
     for words in (part, whole - part):
-        seen, share = words > 0, words.sum() / whole.sum()
+        share = words.sum() / whole.sum()
+        seen = words > 0
         chances = (words[seen] - 1 + STRENGTH * share) / (whole[seen] - 1 + STRENGTH)
         bits += float(words[seen] @ np.log2(chances / share))
     return bits

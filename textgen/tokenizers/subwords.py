@@ -55,7 +55,12 @@ class Subwords:
     size: Annotated[Count, Field(gt=BYTES)] = 4000
 
     def fit(
-        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+        self,
+        texts: Sequence[str],
+        tuning: Sequence[str] = (),
+        seed: int = 0,
+        alphabet: str = "",
+        language: str = "en",
     ) -> "SubwordTokenizer":
         """Learn the subwords; arguments as in ``TokenizerConfig``."""
         characters = (c for c in set(alphabet).union(*texts) if not "\ud800" <= c <= "\udfff")

@@ -49,12 +49,22 @@ class Vocabulary:
 
     def _parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
         space, core = split_space(piece)
-        forms: list[tuple[tuple[int, ...], str]] = [((), core), *folded(core)]
-        for case, word in forms:
-            if (number := self.index.get(space + word)) is not None:
-                return case, number
-            if not space and (number := self.index.get(" " + word)) is not None:
-                return (JOIN, *case), number
+        if (found := self._known(space, core)) is not None:
+            return found
+        if (lower_case := folded(core)) is None:
+            return None
+        modifier, word = lower_case
+        if (found := self._known(space, word)) is None:
+            return None
+        joins, number = found
+        return (*joins, modifier), number
+
+    def _known(self, space: str, core: str) -> tuple[tuple[int, ...], int] | None:
+        """A word as it is known behind a space, or else the one with a space that is joined."""
+        if (number := self.index.get(space + core)) is not None:
+            return (), number
+        if not space and (number := self.index.get(" " + core)) is not None:
+            return (JOIN,), number
         return None
 
     def rare(self, pieces: Sequence[str]) -> list[RareWord]:

@@ -42,7 +42,12 @@ class Whitespace:
     """The tokenizer of pre-tokenised text. It has no settings."""
 
     def fit(
-        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+        self,
+        texts: Sequence[str],
+        tuning: Sequence[str] = (),
+        seed: int = 0,
+        alphabet: str = "",
+        language: str = "en",
     ) -> "WhitespaceTokenizer":
         """The vocabulary and the usual white space of the training text; arguments as in
         ``TokenizerConfig``."""

@@ -15,7 +15,7 @@ Languages written without spaces need a segmenter; without one their words are s
 
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from itertools import chain
 from sys import intern
@@ -27,12 +27,13 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Count
 from textgen.core.tokens import BOUNDARY
 from textgen.core.validation import Plugin
+from textgen.data.language import UNSPACED_SCRIPTS, Language
 from textgen.tokenizers.base import with_characters_per_token
 from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
 from textgen.tokenizers.casing import MODIFIERS
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.placeholders import PlaceholderTokenizer
-from textgen.tokenizers.rare_words import ClassPolicy, PolicyTrainingData, completed
+from textgen.tokenizers.rare_words import FittedRareWords, PolicyTrainingData, RareWords
 from textgen.tokenizers.segmentation import Segmenter, pretokenize
 from textgen.tokenizers.steps import StepsOf
 from textgen.tokenizers.vocabulary import Vocabulary
@@ -51,22 +52,19 @@ class Words:
             words.
         segmenter: cuts words in scripts without spaces, e.g. Japanese or Thai; without a segmenter,
             Unicode's rules cut between any two characters.
-
-    Attributes:
-        language: of the text, an ISO code.
     """
 
-    rare_words: Annotated[ClassPolicy, Plugin("rare_words")]
+    rare_words: Annotated[RareWords, Plugin("rare_words")]
     minimum_count: Count = 2
     segmenter: Annotated[Segmenter | None, Plugin("segmenter")] = None
-    language: str = field(default="en", init=False, repr=False, compare=False)
-
-    def in_language(self, language: str) -> "Words":
-        """The settings for texts in a language, an ISO code."""
-        return completed(self, language=language)
 
     def fit(
-        self, texts: Sequence[str], tuning: Sequence[str] = (), seed: int = 0, alphabet: str = ""
+        self,
+        texts: Sequence[str],
+        tuning: Sequence[str] = (),
+        seed: int = 0,
+        alphabet: str = "",
+        language: str = "en",
     ) -> "WordTokenizer":
         """The fitted tokenizer; arguments as in :class:`textgen.tokenizers.base.TokenizerConfig`.
 
@@ -74,21 +72,22 @@ class Words:
             TextgenError: no word occurs often enough.
         """
         # one string for each type, not for each piece
-        documents = [list(map(intern, pretokenize(text, self.segmenter))) for text in texts]
+        documents = [[intern(p) for p in pretokenize(text, self.segmenter)] for text in texts]
         held_out = [pretokenize(text, self.segmenter) for text in tuning]
         vocabulary = self._vocabulary(documents, set(alphabet).union(*texts))
         training = [(pieces, vocabulary.rare(pieces)) for pieces in documents]
         validation = [(pieces, vocabulary.rare(pieces)) for pieces in held_out]
-        data = PolicyTrainingData(training, validation, vocabulary, seed, self.language)
+        data = PolicyTrainingData(training, validation, vocabulary, seed, language)
         policy = self.rare_words.fit(data)
-        tokenizer = WordTokenizer(vocabulary, policy, self.segmenter, self.language)
+        tokenizer = WordTokenizer(vocabulary, policy, self.segmenter, language)
         return with_characters_per_token(tokenizer, texts)
 
     def _vocabulary(self, documents: Iterable[Iterable[str]], characters: Set[str]) -> Vocabulary:
         counts = Counter(chain.from_iterable(documents))
         frequent = (word for word in counts if counts[word] >= self.minimum_count)
         ranked = sorted(frequent, key=lambda word: (-counts[word], word))
-        outside = {*[word for word in ranked if counts[word] == 1][1::2]}
+        once = [word for word in ranked if counts[word] == 1]
+        outside = set(once[1::2])
         words = tuple(word for word in ranked if word not in outside)
         if not words:
             message = f"no word of the training split occurs {self.minimum_count} times"
@@ -96,12 +95,30 @@ class Words:
         numbers = tuple(counts[word] for word in words)
         return Vocabulary(words, numbers, "".join(sorted(characters)))
 
+    def language_warnings(self, language: Language) -> list[str]:
+        """Sentences about settings that do not fit the language of the training split, each with
+        what to do."""
+        warnings = list[str]()
+        if language.script in UNSPACED_SCRIPTS and self.segmenter is None:
+            warnings.append(
+                f"No spaces divide the words of this script ({language.script}), so almost every "
+                'character is a word of its own. Take [tokenizer] kind = "subwords" or '
+                '"characters", or a segmenter for Japanese, Chinese or Thai: '
+                'segmenter = { kind = "budoux", model = "ja" }.'
+            )
+        return warnings + self.rare_words.language_warnings(language)
+
     def load(self, state: dict[str, Any]) -> "WordTokenizer":
         """The fitted tokenizer from its ``state()``."""
         vocabulary = Vocabulary(tuple(state["words"]), tuple(state["counts"]), state["characters"])
         policy = self.rare_words.load(state["rare_words"], vocabulary)
-        language, pace = state["language"], state["characters_per_token"]
-        return WordTokenizer(vocabulary, policy, self.segmenter, language, pace)
+        return WordTokenizer(
+            vocabulary=vocabulary,
+            policy=policy,
+            segmenter=self.segmenter,
+            language=state["language"],
+            characters_per_token=state["characters_per_token"],
+        )
 
 
 @dataclass(frozen=True)
@@ -119,7 +136,7 @@ class WordTokenizer(PlaceholderTokenizer):
 
     spaces_lead = True
     vocabulary: Vocabulary
-    policy: ClassPolicy
+    policy: FittedRareWords
     segmenter: Segmenter | None = None
     language: str = "en"
     characters_per_token: float = 1.0
@@ -131,7 +148,7 @@ class WordTokenizer(PlaceholderTokenizer):
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]
         cut = self.segmenter.extra_data if self.segmenter else ()
-        return (*self.policy.extra_data, *cut)
+        return (*self.policy.classifier.extra_data, *cut)
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -188,8 +205,6 @@ class WordTokenizer(PlaceholderTokenizer):
             ValueError: a policy by which the tokens of a text depend on what comes behind it.
         """
         policy = self.policy
-        if self.gaps or policy.looks_ahead:
-            raise ValueError(f"the rare-word policy {type(policy).__name__.lower()}")
 
         @cache
         def begins_white(name: str, before: tuple[int, int]) -> float:

@@ -1,13 +1,16 @@
 """Words, modifiers and placeholders put together as text."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import regex
 
 from textgen.tokenizers.base import Rendered
-from textgen.tokenizers.casing import FIRST_OWN, JOIN, UPPER, recase
+from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, JOIN, UPPER, recase
 from textgen.tokenizers.placeholders import GrowingText
 from textgen.tokenizers.vocabulary import split_space
+
+if TYPE_CHECKING:
+    from textgen.tokenizers.words import WordTokenizer
 
 SENTENCE_END = regex.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 # as it is spoken: an hour and an uncle, but a unit and a one
@@ -32,7 +35,7 @@ class WordWriter(GrowingText):
         fill: one of :data:`textgen.tokenizers.steps.FILL`.
     """
 
-    def __init__(self, tokenizer: Any, before: str, fill: str) -> None:
+    def __init__(self, tokenizer: "WordTokenizer", before: str, fill: str) -> None:
         super().__init__()
         self._policy = tokenizer.policy
         self._words = tokenizer.vocabulary.words
@@ -41,8 +44,12 @@ class WordWriter(GrowingText):
         self._before = before
         self._names = dict[tuple[str, int], str]()
         self._names_in_a_row = list[str]()
-        self._joined, self._case, self._article = False, 0, False
-        self._spelled_from = -1
+        # what is said of the next word: it has no space before it; its case modifier, if any; the
+        # last word is an indefinite article
+        self._joined = False
+        self._case = 0
+        self._article = False
+        self._spelled_from = -1  # where the word begins that the network spells
 
     def write(self, token: int, surface: str | None) -> None:
         self._policy.write(self, token, surface)
@@ -50,10 +57,11 @@ class WordWriter(GrowingText):
     def add_token(self, token: int) -> None:
         """Append a word of the vocabulary; a modifier waits for its word."""
         self.end_letters()
-        self._names_in_a_row = []
+        self._names_in_a_row.clear()
         if token < FIRST_OWN:
-            self._joined |= token == JOIN
-            if JOIN < token <= UPPER:
+            if token == JOIN:
+                self._joined = True
+            elif token in (CAPITAL, UPPER):
                 self._case = token
             return
         space, core = split_space(self._words[token - self._policy.first_word])
@@ -68,15 +76,22 @@ class WordWriter(GrowingText):
         if word and self._adapts:
             word = self._adapted(word, name)
             if self._article and self._english and space and word[0].isalpha():
-                article = self.parts.pop()
-                self.length -= len(article)
-                self.append(article.rstrip("n") + "n" * bool(VOWEL_SOUND.match(word)))
+                self._correct_article(word)
         self._append(space)
         self.append_filled(word, name)
 
+    def _correct_article(self, word: str) -> None:
+        """Make the article that was written last fit the word behind it."""
+        article = self.parts.pop()
+        self.length -= len(article)
+        bare = article.removesuffix("n")
+        self.append(bare + "n" if VOWEL_SOUND.match(word) else bare)
+
     def _append(self, text: str) -> None:
         self.append(text)
-        self._joined, self._case, self._article = False, 0, False
+        self._joined = False
+        self._case = 0
+        self._article = False
 
     def add_letter(self, letter: str) -> None:
         """Append a character of a word that the network spells."""
@@ -89,19 +104,24 @@ class WordWriter(GrowingText):
         """End a word that the network has spelled."""
         if self._spelled_from >= 0:
             self.filled.append((self._spelled_from, self.length, "spelled"))
-            self._spelled_from, self._joined = -1, False
+            self._spelled_from = -1
+            self._joined = False
 
     def rendered(self) -> Rendered:
         self.end_letters()
         return super().rendered()
 
     def _adapted(self, word: str, name: str) -> str:
-        is_name = self._policy.proper(name)
-        self._names_in_a_row = [*self._names_in_a_row, name] if is_name else []
+        is_name = self._policy.classifier.proper(name)
         if is_name:
+            self._names_in_a_row.append(name)
             word = self._names.setdefault((name, self._names_in_a_row.count(name)), word)
+        else:
+            self._names_in_a_row.clear()
         written = "".join((self._before, *self.parts[-TAIL_CHARACTERS:]))[-TAIL_CHARACTERS:]
         if SENTENCE_END.search(written):
             return word[:1].upper() + word[1:]
         lower = word[:1].lower() + word[1:]
-        return lower if is_name is False and lower in self._policy.speller.known else word
+        if is_name is False and lower in self._policy.speller.known:
+            return lower
+        return word
