@@ -158,7 +158,7 @@ def _known_names(missing: Path, studies: bool) -> list[str]:
         prefix = f"{folder}/"
     files = [file for place in places for file in place.glob(f"{prefix}*.toml")]
     named = {prefix + file.stem for file in files if _is_study(file) == studies}
-    return sorted(name for name in named if Path(name).name != "base")
+    return sorted(name for name in named if not Path(name).name.startswith("base"))
 
 
 def _is_study(file: Path) -> bool:
