@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, NotRequired, TypedDict
 
 from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import CorpusUnavailable, TextgenError
@@ -154,8 +154,9 @@ class File(OwnText):
 
     @property
     def origin(self) -> str:
-        checked = f"; sha256 {self.sha256[:12]}… checked" if self.sha256 else ""
-        return super().origin + checked
+        if self.sha256 is None:
+            return super().origin
+        return f"{super().origin}; sha256 {self.sha256[:12]}… checked"
 
     def documents(self) -> list[Document]:
         if kind_of(self.path) == "a folder":
@@ -170,11 +171,23 @@ class File(OwnText):
         return read_documents({self.path.name: self.path}, self.encoding, pieces)
 
 
-def source(corpus: str) -> dict[str, Any]:
-    """The entry of ``data/SOURCES.toml`` for a corpus: origin, licence, sha256 of every file."""
-    packaged = Path(__file__).parent / "SOURCES.toml"
-    path = packaged if packaged.exists() else Path(__file__).parents[2] / "data" / "SOURCES.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))[corpus]
+class Source(TypedDict):
+    """An entry of ``data/SOURCES.toml``: ``files`` has the sha256 of each, ``url`` is the folder on
+    the web that they are in."""
+
+    origin: str
+    licence: str
+    files: dict[str, str]
+    url: NotRequired[str]
+
+
+def source(corpus: str) -> Source:
+    """The entry of ``data/SOURCES.toml`` for a corpus."""
+    path = Path(__file__).parent / "SOURCES.toml"  # of an installed package
+    if not path.exists():
+        path = Path(__file__).parents[2] / "data" / "SOURCES.toml"
+    entries: dict[str, Source] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return entries[corpus]
 
 
 class Published:
@@ -203,7 +216,7 @@ class Lovecraft(Published):
 
     def documents(self) -> list[Document]:
         published = source(self.entry)
-        files: dict[str, str] = published["files"]
+        files = published["files"]
         if local := os.environ.get("TEXTGEN_DATA"):
             folder = Path(local) / "lovecraft"
             for name, sha256 in files.items():

@@ -10,13 +10,16 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, sha256_of
 from textgen.core.settings import Count
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
 
 TABLE = {"random": "Random", "word2vec": "Word2Vec", "fasttext": "FastText", "file": "File"}
 # Root mean square of the components of a network's first vectors. Learnt vectors come in every
@@ -158,17 +161,22 @@ class File:
 
 def distinct_spellings(names: Sequence[str]) -> list[str]:
     """A distinct string for each token: its name, if possible without the leading space."""
-    spellings, full_names = dict[str, None](), set(names)
+    full_names = set(names)
+    taken = set[str]()
+    spellings = list[str]()
     for token, name in enumerate(names):
         bare = name.removeprefix(" ")
-        word = bare if bare and bare not in full_names else name
-        spellings[f"{word}\0{token}" if word in spellings else word] = None
-    return list(spellings)
+        spelling = bare if bare and bare not in full_names else name
+        if spelling in taken:
+            spelling = f"{spelling}\0{token}"
+        taken.add(spelling)
+        spellings.append(spelling)
+    return spellings
 
 
 def train_vectors(
     documents: Sequence[Sequence[str]], kind: Kind, size: int, epochs: int, window: int, seed: int
-) -> Any:
+) -> "KeyedVectors":
     """Vectors of the words of a text, bit-identical for the same documents and seed.
 
     ``"word2vec"`` predicts a word from the mean of its neighbours (continuous bag of words,
@@ -201,8 +209,15 @@ def train_vectors(
         return KeyedVectors(size)
     # gensim drops occurrences of words more frequent than this: 1 in 1000 by default, which among
     # 90 characters would be nearly all; so those 10 times as frequent as the average
-    settings: dict[str, Any] = {"sample": max(1e-3, 10 / types), "min_count": 1, "workers": 1}
-    settings |= {"vector_size": size, "window": window, "epochs": epochs, "seed": seed}
+    settings = {
+        "sample": max(1e-3, 10 / types),
+        "min_count": 1,
+        "workers": 1,
+        "vector_size": size,
+        "window": window,
+        "epochs": epochs,
+        "seed": seed,
+    }
     if kind == "word2vec":
         return Word2Vec(sentences, sg=0, **settings).wv
     # by default the n-grams share ten times as many vectors, which cost 780 MB
@@ -248,23 +263,33 @@ def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarr
     Raises:
         ValueError: something else than vectors, of another width, or cut off.
     """
-    vectors, number = dict[str, np.ndarray](), 0
     lines = _lines(path)
-    first = next(lines, "").split(" ")
-    announced = int(first[0]) if len(first) == 2 and all(map(str.isdecimal, first)) else None
-    if announced is None:
+    expected = _announced(next(lines, ""))
+    if expected is None:  # the first line is a vector, too
         lines = _lines(path)
-    for number, line in enumerate(lines, start=1):
+        expected = 1
+    vectors = dict[str, np.ndarray]()
+    found = 0
+    for line in lines:
+        found += 1
         word, *numbers = line.rsplit(" ", width)
-        if len(numbers) < width or (number == 1 and line.count(" ") != width):
+        if len(numbers) < width or (found == 1 and line.count(" ") != width):
             raise ValueError(f"a vector of {line.count(' ')} numbers: {line[:40]!r}")
         if word in wanted and word not in vectors:
             vectors[word] = np.array(numbers, dtype=np.float32)
             if not np.isfinite(vectors[word]).all():
                 raise ValueError(f"a vector with numbers that are not finite: {word!r}")
-    if number < (announced or 1):
-        raise ValueError(f"{number} vectors, where {announced or 1} are expected")
+    if found < max(1, expected):
+        raise ValueError(f"{found} vectors, where {max(1, expected)} are expected")
     return vectors
+
+
+def _announced(line: str) -> int | None:
+    """The number of words that the first line of a file says; None if it says none."""
+    numbers = line.split(" ")
+    if len(numbers) == 2 and all(map(str.isdecimal, numbers)):
+        return int(numbers[0])
+    return None
 
 
 def _lines(path: Path) -> Iterator[str]:
