@@ -69,12 +69,13 @@ def test_a_folder_is_read_in_the_usual_code_page_of_its_language(tmp_path, capsy
     assert all(PAGES[language] in "".join(notes) for language in PAGES)
 
 
-def test_a_file_that_is_clearly_in_another_encoding_does_not_follow_its_folder(tmp_path):
-    russian = [lines_of("ru", 300, n) for n in range(3)]
-    greek = lines_of("el", 300, 1)
-    write_texts(tmp_path, russian, "cp1251")
-    (tmp_path / "greek.txt").write_bytes(greek.encode("cp1253"))
-    assert texts_in(tmp_path) == [*russian, greek]
+@pytest.mark.parametrize(("most", "one"), [("ru", "el"), ("fr", "pl"), ("ru", "de")])
+def test_a_file_that_is_clearly_in_another_encoding_does_not_follow_its_folder(tmp_path, most, one):
+    texts = [lines_of(most, 300, n) for n in range(3)]
+    other = lines_of(one, 300, 1)
+    write_texts(tmp_path, texts, PAGES[most])
+    (tmp_path / "other.txt").write_bytes(other.encode(PAGES[one]))
+    assert texts_in(tmp_path) == [*texts, other]
 
 
 def test_of_english_with_typographic_marks_alone_these_are_read(tmp_path):

@@ -35,7 +35,7 @@ UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 # ASCII, of each of which so many bytes; the files of a folder that are asked what all are in.
 PASSAGE_BYTES, MAX_WORDS, WORD_BYTES, MAX_ASKED = 4_000, 200, 300, 40
 # What may contradict the folder: a passage and words of a file; fewer words contradict nothing.
-FILE_PASSAGE_BYTES, FILE_WORDS, MIN_FILE_WORDS = 2_000, 50, 10
+FILE_PASSAGE_BYTES, FILE_WORDS, MIN_FILE_WORDS = 1_000, 20, 10
 # Mean chances of words that differ by no more are alike; by more than the second, a file is clearly
 # in another encoding than its folder.
 ALIKE, CLEARLY = 0.01, 0.15
@@ -157,15 +157,14 @@ def _can_read(path: Path, encoding: str) -> bool:
     return True
 
 
-def _guess_for(path: Path, evidence: Evidence, of_folder: str, chance: float) -> str | None:
-    """The encoding of a file: its folder's, whose words have this chance on average, unless the
-    file cannot be read so or contradicts it."""
+def _guess_for(path: Path, evidence: Evidence, of_folder: str) -> str | None:
+    """The encoding of a file: its folder's, unless the file cannot be read so or contradicts it."""
     passage = _whole_lines(evidence.passage, FILE_PASSAGE_BYTES)
     sample = Evidence(passage, evidence.words[:FILE_WORDS])
     if not _can_read(path, of_folder):
         return _choose_for(path, _rate_all(sample))
     as_folder = _rate(sample, of_folder)
-    if as_folder is None or len(sample.words) < MIN_FILE_WORDS or as_folder > chance - CLEARLY:
+    if as_folder is None or len(sample.words) < MIN_FILE_WORDS:
         return of_folder
     chances = _rate_all(sample)
     if max(chances.values(), default=0.0) > as_folder + CLEARLY:
@@ -185,7 +184,7 @@ def _guess_together(evidence: Mapping[Path, Evidence]) -> dict[Path, str]:
         if len(evidence) == 1:
             guess = _choose_for(path, chances)
         else:
-            guess = _guess_for(path, found, of_folder, chances[of_folder])
+            guess = _guess_for(path, found, of_folder)
         if guess is not None:
             guesses[path] = guess
     return guesses
@@ -223,14 +222,13 @@ class Guesses:
     def _encodings(self) -> dict[Path, str]:
         evidence = dict[Path, Evidence]()
         guessed = dict[Path, str]()
+        is_mixed = False  # whether others are, or say that they are, in UTF-8 or the like
         for path in self._paths:
-            if is_formatted(path) or kind_of(path) != "a file":
-                continue
-            data = path.read_bytes()
+            data = _bytes_of(path)
             fault = find_fault(data)
             if fault is None or byte_order_mark(data):
-                continue
-            if b"\0" in data:
+                is_mixed = is_mixed or not data.isascii()
+            elif b"\0" in data:
                 if encoding := guess_unmarked(data):
                     guessed[path] = encoding
             elif fault - len(data[:fault].decode("utf-8")) <= MAX_UTF8:
@@ -238,25 +236,38 @@ class Guesses:
         if evidence:
             guessed |= _guess_together(evidence)
         if guessed:
+            is_mixed = is_mixed or len(set(guessed.values())) > 1
             changed = tuple(path.stat().st_mtime_ns for path in guessed)
-            _announce(tuple(guessed.items()), len(self._paths), changed)
+            _announce(tuple(guessed.items()), len(self._paths), is_mixed, changed)
         return guessed
 
 
+def _bytes_of(path: Path) -> bytes:
+    """The content of a file of plain text; none if that is not to be had, as its reader says."""
+    if is_formatted(path) or kind_of(path) != "a file":
+        return b""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 @cache  # once a process for the same files
-def _announce(guessed: tuple[tuple[Path, str], ...], files: int, _changed: tuple[int, ...]) -> None:
+def _announce(
+    guessed: tuple[tuple[Path, str], ...], files: int, is_mixed: bool, _changed: tuple[int, ...]
+) -> None:
     """Say what files are read as, with a line of each encoding as evidence."""
     by_encoding = dict[str, list[Path]]()
     for path, encoding in guessed:
         by_encoding.setdefault(encoding, []).append(path)
     sentences = list[str]()
     for encoding, paths in by_encoding.items():
-        others = f" and {len(paths) - 1:,} more of {files:,} files" if len(paths) > 1 else ""
-        verb = "are" if others else "is"
-        example = _example(paths[0], encoding)
-        sentences.append(f"{paths[0]}{others} {verb} read as {encoding}, a guess: “{example}”")
+        which = f"{paths[0]} is"
+        if len(paths) > 1:
+            which = f"{paths[0]} and {len(paths) - 1:,} more of {files:,} files are"
+        sentences.append(f"{which} read as {encoding}, a guess: “{_example(paths[0], encoding)}”")
     advice = "if it is wrong, state corpus.encoding"
-    if len(guessed) < files or len(by_encoding) > 1:
+    if is_mixed:
         which = "this file" if len(guessed) == 1 else "these files"
         advice = f"if it is wrong, convert {which} to UTF-8 (corpus.encoding is for all files)"
     print(visible(f"note: {'; '.join(sentences)}; {advice}"), file=sys.stderr)
