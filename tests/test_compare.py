@@ -264,6 +264,23 @@ def test_an_arm_says_what_its_runs_have_read_and_how_long_an_update_took(trained
     assert validated["network"] != validated["with_cache"]
 
 
+def test_a_signature_names_all_that_the_figures_depend_on(experiment_file):
+    def arm(seeds, *settings):
+        first = ns(experiment=load_experiment(experiment_file, settings))
+        return ns(first=first, seeds=seeds, folds=(1, 2, 3), part="with_cache")
+
+    corpus = ns(sha256="0123456789", description={"split_sha256": "fedcba9876"})
+    rows, char = [ns(versions=["0.3"]), ns(versions=["0.2"])], arm([1, 2])
+    longer = arm([1], "tokenizer.kind=subwords", "training.updates=90")
+    assert building.signature([char, longer], rows, corpus) == (
+        "textgen:0.2/0.3|text:01234567|split:fedcba98|part:with_cache|seeds:1/2×3|"
+        "budget:60 updates/90 updates|settings:matched"
+    )
+    other = arm([1, 2], "training.batch=9")
+    said = building.signature([char, other], rows, corpus)
+    assert said.endswith("|seeds:2×3|budget:60 updates|settings:own")
+
+
 def test_the_bits_of_every_seed_stand_beside_a_document(compared, trained):
     runs = [Run(trained / name) for name in ("char-1", "char-2")]
     for row in compared.report.documents:

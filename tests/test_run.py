@@ -620,6 +620,9 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     shown = screen.console.file.getvalue()
     assert "settings left out: x" in shown  # also of an arm that is not the first
     assert "[bold]b[link=x]" in shown
+    for part, documents in loaded.parts.items():
+        characters = sum(len(document.text) for document in documents)
+        assert f"{part} {len(documents)} documents {characters:,} characters" in shown
     assert not re.search("\x1b\\[2J|\x07", shown)
 
 
