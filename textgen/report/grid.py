@@ -6,7 +6,6 @@ the same text. Of two cells they were trained on other amounts of it or for othe
 a learning curve.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -25,13 +24,13 @@ from textgen.evaluation.units import PART_LABELS
 from textgen.report.arms import Arm
 from textgen.report.building import CLASSES, class_bits, cut_words
 from textgen.report.contrast import Contrast
-from textgen.report.page import page_template, scale_of
+from textgen.report.page import page_template
 from textgen.runs.finished import Run
 from textgen.runs.results import Content, read_content
 from textgen.runs.stored import TokenBits
 
 GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
-PAGES = {"leads.svg": "grid.svg", "summary.md": "grid.txt", "index.html": "grid.html"}
+PAGES = {"summary.md": "grid.txt", "index.html": "grid.html"}
 AGAIN = "restore the file, or delete it and repeat the study"
 SPLITS = ("validation", "test")
 # Of bits of a document, which has thousands.
@@ -205,11 +204,9 @@ class Grid:
         }
 
     def write_page(self) -> None:
-        """Write ``index.html``, ``summary.md`` and ``leads.svg`` into the folder."""
+        """Write ``index.html`` and ``summary.md`` into the folder."""
         leads = {part: self.leads(part) for part in PARTS}
-        shown = [lead.found for lead in leads[self.contents.part].values()]
-        ends = [end for d in shown for end in (d.low, d.difference, d.high) if math.isfinite(end)]
         about = {"grid": self, "curves": self.curves(), "leads": leads, "labels": PART_LABELS}
         for name, template in PAGES.items():
-            page = page_template(template).render(about, scale=scale_of([0.0, *ends]))
+            page = page_template(template).render(about)
             write_file(self.folder / name, visible(page))
