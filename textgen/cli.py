@@ -73,7 +73,6 @@ def _try(parser: Parser) -> None:
     parser.option("--seeds", "training runs of each model", type=int, default=1)
     parser.option("--language", "language of the texts, e.g. Swahili or sw (default: detected)")
     parser.flag("--overwrite", "replace a different study of the same name, and its runs")
-    parser.flag("--open", "open the page in a browser")
     parser.output("runs", "reports")
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import re
 import shlex
-import webbrowser
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,7 +49,6 @@ def try_texts(
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
     overwrite: bool = False,
-    open: bool = False,
     quiet: bool = False,
 ) -> Comparison:
     """Train models of characters, subwords and words on the same texts, and compare them.
@@ -67,7 +65,6 @@ def try_texts(
             ``"sw"``; detected if None.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that differs, with its runs.
-        open: show the report in a browser.
         quiet: print only warnings.
 
     Raises:
@@ -109,8 +106,6 @@ def try_texts(
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
     how = "three training runs of each level" if seeds < 3 else "three times as long"
     screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
-    if open:
-        webbrowser.open((report.folder / "index.html").resolve().as_uri())
     return report
 
 
