@@ -14,7 +14,13 @@ from threading import Event, Thread
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 from rich.text import Text
 
@@ -33,6 +39,7 @@ from textgen.data.loading import (
 )
 from textgen.data.splits import name_some
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
+from textgen.models.types import Network
 from textgen.runs.finished import Run, generate_text, load_run, score_split
 from textgen.runs.generation import MAX_NAMED, name_character
 from textgen.runs.results import Metrics, Records, SplitFigures, figure_table, verdict
@@ -56,6 +63,7 @@ LINE_SECONDS = 7.0
 MAX_SAMPLE_CHARACTERS = 600
 # Of stretches that cost up to each of LIMITS bits per character, or more
 LIMITS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
+COLUMNS_OF_THE_TEXT = ("index", "word", "start", "end", "characters")
 COLOURS = ("grey50", "default", "cyan", "green", "yellow", "dark_orange", "red")
 
 
@@ -92,18 +100,21 @@ class Screen:
         finally:
             self._shown.close()
 
-    def show_bar(self, *columns: Any, keep: bool = False) -> Bar:
+    def show_bar(self, *columns: ProgressColumn, keep: bool = False) -> Bar:
         """Show another bar until the stage ends; it stays on the screen if it is to be kept. In a
         pipe its text is a line now and then."""
         self._shown.close()
-        shown = self.console.is_terminal and not self.quiet
-        bar = Bar(*columns, console=self.console, transient=not keep, disable=not shown)
+        is_shown = self.console.is_terminal and not self.quiet
+        bar = Bar(*columns, console=self.console, transient=not keep, disable=not is_shown)
 
         def line() -> str:
             cells = [column(task) for task in bar.tasks for column in columns]
             return " ".join(str(cell) for cell in cells if isinstance(cell, Text))
 
-        self._shown.enter_context(bar if shown else self.lines(line))
+        if is_shown:
+            self._shown.enter_context(bar)
+        else:
+            self._shown.enter_context(self.lines(line))
         return bar
 
     @contextlib.contextmanager
@@ -131,13 +142,13 @@ class Screen:
             f"{part} {len(documents)} {loaded.unit} {count_characters(documents):,} characters"
             for part, documents in loaded.parts.items()
         )
-        name = "" if others else f"{experiment.name}: "
-        self.say(f"{name}corpus {loaded.kind}, language: {loaded.language}\n  {parts}")
+        text = f"corpus {loaded.kind}, language: {loaded.language}\n  {parts}"
+        self.say(text if others else f"{experiment.name}: {text}")
         if loaded.division:
             self.say("\n".join(f"  {line}" for line in split_lines(loaded.names, loaded.division)))
         if loaded.sample is not loaded.train:
-            fitted = sum(document.characters for document in loaded.sample)
-            self.say(f"  the tokenizer is fitted on a sample of {fitted:,} characters")
+            size = sum(document.characters for document in loaded.sample)
+            self.say(f"  the tokenizer is fitted on a sample of {size:,} characters")
         warnings = corpus_warnings(experiment, loaded)
         for arm in (experiment, *others):
             warnings += [*arm.left_out, *language_warnings(arm.tokenizer, loaded.language)]
@@ -158,13 +169,14 @@ class Screen:
         ]
         if documents:
             for document in statistics["read"]:
-                ends = " … ".join(document[end][:MAX_SHOWN] for end in ("first", "last"))
-                lines.append(f"  {document['name']}: {document['characters']:,} characters: {ends}")
+                size = f"{document['characters']:,} characters"
+                first, last = document["first"][:MAX_SHOWN], document["last"][:MAX_SHOWN]
+                lines.append(f"  {document['name']}: {size}: {first} … {last}")
         self.say("\n".join(lines))
         for warning in statistics["warnings"]:
             self.advise(warning)
 
-    def model(self, experiment: Experiment, prepared: Prepared, network: Any) -> None:
+    def model(self, experiment: Experiment, prepared: Prepared, network: Network) -> None:
         """What is trained, and what was prepared for it."""
         tokenizer = prepared.tokenizer
         self.say(
@@ -196,9 +208,10 @@ class Screen:
     def baselines(self, loaded: Corpus, records: Sequence[dict[str, Any]]) -> None:
         """The records of :func:`textgen.evaluation.baselines.baseline`, all of one kind."""
         first = records[0]
-        reads = "" if first["tokenizer"] else " (on the text itself, not the experiment's tokens)"
         name = first["command"] or first["baseline"]
-        self.say(f"  {name}{reads} on the test part of {loaded.kind}, {first['unit']}")
+        if not first["tokenizer"]:
+            name += " (on the text itself, not the experiment's tokens)"
+        self.say(f"  {name} on the test part of {loaded.kind}, {first['unit']}")
         self._external(first["extra_data"])
         tests = {
             f"order {record['order'] or NOTHING}": SplitFigures.model_validate(record["test"])
@@ -216,32 +229,43 @@ class TrainingDisplay:
     """
 
     def __init__(self, screen: Screen, prepared: Prepared) -> None:
-        training, self.screen = prepared.encoded[0], screen
-        tokens = sum(len(e.tokens) + 1 for e in training)
-        self._characters_per_token = sum(e.characters + 1 for e in training) / tokens
-        self._part = " (model)" if any(e.replaced for e in training) else ""
+        self.screen = screen
+        training = prepared.encoded[0]
+        tokens = sum(len(document.tokens) + 1 for document in training)
+        characters = sum(document.characters + 1 for document in training)
+        self._characters_per_token = characters / tokens
+        # of rare words that are replaced, the network's bits are those of the placeholder alone
+        self._part = " (model)" if any(document.replaced for document in training) else ""
         self._unit = "bpc" if prepared.tokenizer.charged else "bits per character kept"
 
     def start(self, progress: Progress) -> None:
         """Show the bar, and what is validated."""
         self._characters_per_update = progress.characters_per_update
-        self._interval = progress.updates, time.perf_counter()
-        if updates := progress.updates:
-            self.screen.say(f"  resuming at update {updates:,} of {progress.end:,}")
+        self._begin_interval(progress)
+        if progress.updates:
+            self.screen.say(f"  resuming at update {progress.updates:,} of {progress.end:,}")
         if progress.validation_share < 1:
             share = f"{progress.validation_share:.0%} of the validation text"
             self.screen.say(f"  {progress.updates_planned:,} updates, validated on {share}")
-        made = TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates")
-        note, left = TextColumn("{task.fields[note]}"), TextColumn("left")
-        columns = made, BarColumn(), note, TimeRemainingColumn(), left
-        self._bar = self.screen.show_bar(*columns, keep=True)
-        total, done = progress.end, progress.updates
-        self._task = self._bar.add_task("", total=total, completed=done, note="")
+        self._bar = self.screen.show_bar(
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            keep=True,
+        )
+        self._task = self._bar.add_task("", total=progress.end, completed=progress.updates, note="")
+
+    def _begin_interval(self, progress: Progress) -> None:
+        """Speed is measured from here."""
+        self._first_update = progress.updates
+        self._interval_start = time.perf_counter()
 
     def update(self, updates: int, bits_per_token: float) -> None:
         """Move the bar."""
-        first, start = self._interval
-        speed = (updates - first) * self._characters_per_update / (time.perf_counter() - start)
+        characters = (updates - self._first_update) * self._characters_per_update
+        speed = characters / (time.perf_counter() - self._interval_start)
         note = f"training {self._bits(bits_per_token)}  {speed / 1000:,.1f}k characters/s"
         self._bar.update(self._task, completed=updates, note=note)
 
@@ -250,18 +274,21 @@ class TrainingDisplay:
 
     def validated(self, progress: Progress) -> None:
         """Print the figures of the last interval."""
-        row, interval = progress.history[-1], len(progress.history)
-        self.screen.say(
+        row = progress.history[-1]
+        interval = len(progress.history)
+        line = (
             f"  {interval}/{progress.intervals}  update {progress.updates:,}  "
             f"{row['seconds']:.0f} s  train {self._bits(row['training_bits_per_token'])}  "
             f"validation {row['validation_bits_per_character']:.3f} {self._unit}"
-            + ("  best" if progress.best_interval == interval else "")
         )
-        if 0 < progress.cooling_start == progress.updates:
+        if progress.best_interval == interval:
+            line += "  best"
+        self.screen.say(line)
+        if progress.cooling_start > 0 and progress.cooling_start == progress.updates:
             back = f"back to the best weights, update {progress.cooled_from:,}; the rate falls to 0"
             self.screen.say(f"  {back} over {progress.cooling_updates:,} updates")
             self._bar.update(self._task, total=progress.end)
-        self._interval = progress.updates, time.perf_counter()
+        self._begin_interval(progress)
 
 
 def generate(
@@ -282,26 +309,39 @@ def generate(
         if len(records) > 1:
             print(f"\n── sample {number} of {len(records)} " + "─" * 40)
         text = _marked(record) if marked else record["text"]
-        print(visible((record["prompt"] if options["method"] == "sample" else "") + text))
+        if options["method"] == "sample":
+            text = record["prompt"] + text
+        print(visible(text))
 
 
 def _marked(record: Mapping[str, Any]) -> str:
     """A sample with the words that fill placeholders marked: ``[Nahum NNP]``."""
-    text, parts, end = record["text"], [], 0
+    text = record["text"]
+    marked = ""
+    done = 0
     for start, stop, token in record.get("filled", ()):
-        parts += [text[end:start], f"[{text[start:stop]} {token}]"]
-        end = stop
-    return "".join([*parts, text[end:]])
+        marked += f"{text[done:start]}[{text[start:stop]} {token}]"
+        done = stop
+    return marked + text[done:]
 
 
 def score(
-    runs: Sequence[Path], *, part: str, json: bool, words: Path | None, entropy: bool, **given: Any
+    runs: Sequence[Path],
+    *,
+    text: str | None,
+    file: Path | None,
+    split: str | None,
+    items: Path | None,
+    part: str,
+    json: bool,
+    words: Path | None,
+    entropy: bool,
 ) -> None:
-    """``textgen score``; what is ``given`` is a text, a file, a split, or items."""
-    text, file, split, items = (given[name] for name in ("text", "file", "split", "items"))
+    """``textgen score``, which is given a text, a file, a split, or items."""
     if words is not None:
         if split is not None or json:
-            raise TextgenError(f"--words cannot be combined with --{'json' if json else 'split'}")
+            other = "--json" if json else "--split"
+            raise TextgenError(f"--words cannot be combined with {other}")
         passages = read_items(items) if items else [("1", read_passage(text, file), "")]
         score_words(runs, passages, words, entropy)
         return
@@ -312,22 +352,24 @@ def score(
     opened.experiment.check_part(part)
     if split is not None:
         figures = score_split(opened, split)
-        print(json_line(figures)) if json else print_split(figures)
+        if json:
+            print(json_line(figures))
+        else:
+            print_split(figures)
         return
     passage = read_passage(text, file)
     bits = opened.score(passage)
+    seen = None
     try:
-        seen, missing = opened.seen_in_training(passage), ""
+        seen = opened.seen_in_training(passage)
+        notes = list(familiarity([("", seen)]))
     except TextgenError as error:
-        seen, missing = None, error.message
+        notes = [NOT_COMPARED.format(error.message)]
     if json:
         print(json_line(bits | {"training_text": seen}))
         return
     print_passage(bits, part)
-    if seen is None:
-        print(f"note: {visible(NOT_COMPARED.format(missing))}")
-        return
-    for line in familiarity([("", seen)]):
+    for line in notes:
         print(f"note: {visible(line)}")
 
 
@@ -379,10 +421,12 @@ def word_rows(
 ) -> list[dict[str, Any]]:
     """The words of passages (item, text, context) under runs, by name, side by side; ``moved`` is
     called with how many characters are read, and how many there are."""
-    rows, shared = list[dict[str, Any]](), ("index", "word", "start", "end", "characters")
-    read, total = 0, len(runs) * sum(len(text) + len(context) for _, text, context in passages)
+    rows = list[dict[str, Any]]()
+    read = 0
+    total = len(runs) * sum(len(text) + len(context) for _, text, context in passages)
     for item, text, context in passages:
-        size, tables = len(text) + len(context), list[list[dict[str, Any]]]()
+        size = len(text) + len(context)
+        tables = list[list[dict[str, Any]]]()
         for run in runs.values():
 
             def of_all(done: int, tokens: int, read: int = read, size: int = size) -> None:
@@ -391,10 +435,12 @@ def word_rows(
             tables.append(run.words(text, context, entropy=entropy, moved=of_all))
             read += size
         for records in zip(*tables, strict=True):
-            rows.append({"item": item})
+            row: dict[str, Any] = {"item": item}
             for name, record in zip(runs, records, strict=True):
-                prefix = f"{name}_" if len(runs) > 1 else ""
-                rows[-1] |= {k if k in shared else prefix + k: v for k, v in record.items()}
+                for column, value in record.items():
+                    is_of_run = len(runs) > 1 and column not in COLUMNS_OF_THE_TEXT
+                    row[f"{name}_{column}" if is_of_run else column] = value
+            rows.append(row)
     return rows
 
 
@@ -402,7 +448,8 @@ def read_items(path: Path) -> list[tuple[str, str, str]]:
     """The rows of a CSV of items: item, text, context."""
     csv.field_size_limit(sys.maxsize)  # a context may be a whole book
     rows = list(csv.DictReader(io.StringIO(read_passage(None, path), newline="")))
-    if not {"item", "text"} <= {*(found := [*map(str, rows[0])] if rows else [])}:
+    found = [str(column) for column in rows[0]] if rows else []
+    if "item" not in found or "text" not in found:
         message = f"{path}: expected the columns item and text, found {', '.join(found) or 'none'}"
         raise TextgenError(message, "the first line names the columns, separated by commas")
     return [(row["item"], row["text"] or "", row.get("context") or "") for row in rows]
@@ -422,7 +469,8 @@ def familiarity(passages: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[s
             "their bits are not those of unseen text"
         )
     if copied:
-        number, longest = sum(map(len, copied)), max(copied, key=len)
+        number = sum(len(part) for part in copied)
+        longest = max(copied, key=len)
         yield f"the training text contains {number:,} characters of {these}, e.g. “{longest}”"
     new = dict.fromkeys(c for _, seen in passages for c in seen["new_characters"])
     if new:
@@ -463,7 +511,7 @@ def print_passage(score: Mapping[str, Any], part: str) -> None:
     """What :meth:`textgen.runs.finished.Run.score` returned: the text, coloured by its bits per
     character under a part of the model, and the sums of all parts."""
     number = score["characters"]
-    characters = f"{number:,} character{'s' * (number != 1)}"
+    characters = "1 character" if number == 1 else f"{number:,} characters"
     if score["parts"][part]["total"] is None:
         print(f"{characters}: {UNCHARGED}: this model drops text without being charged for it")
         return
@@ -476,11 +524,10 @@ def print_passage(score: Mapping[str, Any], part: str) -> None:
         shown.append(f" {limit} ", colour)
     Console(highlight=False).print(shown)
     print(characters)
-    for name, own in score["parts"].items():
-        without, ended = own["bits_per_character_without_end"], own["bits_per_character"]
+    for name, bits in score["parts"].items():
         print(
-            f"{PART_LABELS[name]}: {without:.4f} bits per character without the end mark, "
-            f"{ended:.4f} with it\n"
-            f"  model {own['model']:,.1f} + spelling {own['spelling']:,.1f} = {own['total']:,.1f} "
-            f"bits, of which the end mark costs {own['end']:,.1f}"
+            f"{PART_LABELS[name]}: {bits['bits_per_character_without_end']:.4f} bits per character "
+            f"without the end mark, {bits['bits_per_character']:.4f} with it\n"
+            f"  model {bits['model']:,.1f} + spelling {bits['spelling']:,.1f} = "
+            f"{bits['total']:,.1f} bits, of which the end mark costs {bits['end']:,.1f}"
         )

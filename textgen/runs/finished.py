@@ -37,6 +37,7 @@ from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.scores import summarise
 from textgen.evaluation.units import UNCHARGED
 from textgen.models.objectives import NextToken
+from textgen.models.types import Network
 from textgen.runs import results, stored
 from textgen.runs.generation import article_readout, encode_prompt, sample_texts
 from textgen.tokenizers.base import Tokenizer
@@ -147,11 +148,11 @@ class Run:
         return self.experiment.tokenizer.load(self.tokenizer_state)
 
     @cached_property
-    def network(self) -> Any:
+    def network(self) -> Network:
         """The trained Keras network, built from the experiment, with the saved weights."""
         path = self._path("model.weights.h5")
-        experiment, settings = self.experiment, self.experiment.training
-        start_tensorflow(settings.threads, settings.deterministic)
+        experiment = self.experiment
+        start_tensorflow(experiment.training.threads, experiment.training.deterministic)
         from textgen.models.network import seeded, set_embedding  # imports TensorFlow
 
         with seeded(experiment.seed):
@@ -163,9 +164,11 @@ class Run:
     @cached_property
     def model(self) -> LanguageModel:
         """The trained network with its tokenizer, counts and cache: a model with its parts."""
-        experiment, size, counts, cache = self.experiment, self.tokenizer.size, None, None
+        experiment = self.experiment
+        counts = cache = None
         if experiment.training_counts.orders:
-            counts = stored.read_training_counts(self._path(stored.COUNTS_FILE), size)
+            path = self._path(stored.COUNTS_FILE)
+            counts = stored.read_training_counts(path, self.tokenizer.size)
         if experiment.cache.orders:
             cache = DocumentCache(**json.loads(self._path(stored.CACHE_FILE).read_text("utf-8")))
         return LanguageModel(self.tokenizer, experiment.objective, self.network, counts, cache)
@@ -213,8 +216,8 @@ class Run:
             TextgenError: a prompt with unknown characters, a setting out of range, or a part
                 that the run does not have.
         """
-        defaults = {"prompts": [prompt], "length": 500, "samples": 1}
-        sampling: Sampling = build(Sampling, {**defaults, **settings}, "generate")
+        stated = {"prompts": [prompt], "length": 500, "samples": 1, **settings}
+        sampling: Sampling = build(Sampling, stated, "generate")
         if method not in METHODS:
             raise TextgenError(f"--method: {method!r}; expected {' or '.join(METHODS)}")
         seed = secrets.randbelow(2**31) if seed is None else seed
@@ -246,8 +249,8 @@ class Run:
         return {
             "run": str(self.folder),
             "characters": len(text),
-            "parts": {part: _score(own, self.tokenizer.charged) for part, own in tables.items()},
-            "stretches": _records(text, {part: own.cells() for part, own in tables.items()}),
+            "parts": {part: _score(bits, self.tokenizer.charged) for part, bits in tables.items()},
+            "stretches": _records(text, {part: bits.cells() for part, bits in tables.items()}),
         }
 
     def tokens(self, text: str) -> list[dict[str, Any]]:
@@ -259,8 +262,8 @@ class Run:
             each part of the model their sum. ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
         tables = {
-            part: (np.append(0, own.ends[:-1]), own.ends, own.model, own.spelling)
-            for part, own in self._bits_of(text).items()
+            part: (np.append(0, bits.ends[:-1]), bits.ends, bits.model, bits.spelling)
+            for part, bits in self._bits_of(text).items()
         }
         return _records(text, tables)
 
@@ -299,16 +302,25 @@ class Run:
         parts = surprisal.word_bits(
             self.model, context + text, len(context), entropy=entropy, moved=moved
         )
-        seen = self._seen
+        counts = self._known_words
         rows = list[dict[str, Any]]()
         for number, (start, end) in enumerate(surprisal.find_words(text)):
             word = text[start:end]
-            row: dict[str, Any] = {"index": number + 1, "word": word, "start": start, "end": end}
-            row["characters"] = end - start
-            count = None if seen is None else seen[word]
-            row["occurrences"] = count
-            row["frequency_bits"] = math.log2(seen.total() / count) if seen and count else None
-            row["new_characters"] = None if seen is None else "".join(self._new_characters(word))
+            row: dict[str, Any] = {
+                "index": number + 1,
+                "word": word,
+                "start": start,
+                "end": end,
+                "characters": end - start,
+                "occurrences": None,
+                "frequency_bits": None,
+                "new_characters": None,
+            }
+            if counts is not None:
+                row["occurrences"] = counts[word]
+                if counts[word]:
+                    row["frequency_bits"] = math.log2(counts.total() / counts[word])
+                row["new_characters"] = "".join(self._new_characters(word))
             for part, words in parts.items():
                 for kind, bits in words[number]._asdict().items():
                     if kind != "entropy" or entropy:
@@ -350,7 +362,8 @@ class Run:
         return Counter(word for text in texts for word in surprisal.WORD.findall(text))
 
     @cached_property
-    def _seen(self) -> Counter[str] | None:
+    def _known_words(self) -> Counter[str] | None:
+        """The words of the training text, if that is at hand."""
         with contextlib.suppress(TextgenError):
             return self.training_words
         return None
@@ -366,14 +379,15 @@ class Run:
         Raises:
             TextgenError: the training text is not available.
         """
-        copied = [(0, len(text))] if self._in_training(text) else copied_spans(text, self._human)
+        whole = self._in_training(text)
+        copied = [(0, len(text))] if whole else copied_spans(text, self._human)
         other = dict[str, str]()
         for word in sorted({match.group() for match in WORD.finditer(text)}):
             form = self._training_forms.get(plain_spelling(word))
             if form is not None and word not in self._language_words:
                 other[word] = form
         return {
-            "whole": copied == [(0, len(text))],
+            "whole": whole,
             "copied": [text[start:end] for start, end in copied],
             "new_characters": self._new_characters(text),
             "other_spellings": other,
@@ -411,7 +425,8 @@ class Run:
     def _bits_of(self, text: str) -> dict[str, stored.TokenBits]:
         encoded = [self.tokenizer.encode(text)]
         scores = self.model.score([Document("passage", text)], encoded=encoded)
-        return {part: own[0] for part, own in stored.token_tables(encoded, scores).items()}
+        tables = stored.token_tables(encoded, scores)
+        return {part: documents[0] for part, documents in tables.items()}
 
     def plot(self, axes: "Axes | None" = None) -> "Axes":
         """Draw the learning curve with Matplotlib, in new axes if None are given."""
@@ -428,16 +443,21 @@ class Run:
 
 def _score(bits: stored.TokenBits, charged: bool) -> dict[str, Any]:
     *_, model, spelling = bits.cells()
-    end, characters = float(model[-1] + spelling[-1]), bits.characters
-    open_ended = (bits.total - end) / characters if charged and characters else None
-    return {
+    end = float(model[-1] + spelling[-1])
+    score = {
         "model": float(model.sum()),
         "spelling": float(spelling.sum()),
-        "total": bits.total if charged else None,
+        "total": None,
         "end": end,
-        "bits_per_character": bits.total / (characters + 1) if charged else None,
-        "bits_per_character_without_end": open_ended,
+        "bits_per_character": None,
+        "bits_per_character_without_end": None,
     }
+    if charged:
+        score["total"] = bits.total
+        score["bits_per_character"] = bits.total / (bits.characters + 1)
+        if bits.characters:
+            score["bits_per_character_without_end"] = (bits.total - end) / bits.characters
+    return score
 
 
 def _records(text: str, parts: Mapping[str, Sequence[np.ndarray]]) -> list[dict[str, Any]]:
@@ -445,7 +465,8 @@ def _records(text: str, parts: Mapping[str, Sequence[np.ndarray]]) -> list[dict[
     model and spelling, which may have the end mark besides."""
     starts, ends, model, spelling = parts["network"]
     columns = {"start": starts, "end": ends, "model": model, "spelling": spelling}
-    columns |= {part: own[2] + own[3] for part, own in parts.items()}
+    for part, (_, _, model_bits, spelling_bits) in parts.items():
+        columns[part] = model_bits + spelling_bits
     rows = zip(*(column.tolist() for column in columns.values()), strict=False)
     named = (dict(zip(columns, row, strict=True)) for row in rows)
     return [{"text": text[row["start"] : row["end"]], **row} for row in named]
@@ -467,12 +488,14 @@ def check_folder(folder: Path, hint: str = "train one: textgen run char") -> Non
     Raises:
         TextgenError: there is none.
     """
-    kind = kind_of(folder).replace("such file", "such folder")
+    kind = kind_of(folder)
     if kind == "a folder":
         return
+    if kind == "no such file":
+        kind = "no such folder"
     runs = {path.name: path for home in (Path("runs"), folder.parent) for path in home.glob("*/")}
-    close = difflib.get_close_matches(folder.name, runs, n=1)
-    hint = f"did you mean {runs[close[0]]}?" if close else hint
+    if close := difflib.get_close_matches(folder.name, runs, n=1):
+        hint = f"did you mean {runs[close[0]]}?"
     raise TextgenError(f"{folder}: {kind}; expected the folder of a finished run", hint)
 
 
@@ -483,8 +506,10 @@ def read_metrics(folder: Path) -> results.Metrics:
         TextgenError: it is damaged, or of a folder of another format.
     """
     path = folder / results.METRICS_FILE
-    with contextlib.suppress(*UNREADABLE, AttributeError):
-        if (found := json.loads(path.read_bytes()).get("format", 1)) != (known := results.FORMAT):
+    known = results.FORMAT
+    with contextlib.suppress(*UNREADABLE, AttributeError):  # which is said below
+        found = json.loads(path.read_bytes()).get("format", 1)
+        if found != known:
             message = f"{path}: format {found}, but this version of textgen reads format {known}"
             raise TextgenError(message, results.TRAIN_AGAIN)
     return results.read_content(path, results.Metrics)

@@ -7,7 +7,6 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, guesses, text_seed, write_tokens
-from textgen.runs.results import Texts
+from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
 from textgen.tokenizers.base import Rendered, Tokenizer
 
 # Of the tokens that the length of a text calls for on average, before it is first looked at
@@ -70,6 +69,8 @@ class Writer:
 
     def write(self, wanted: Sequence[Request], moved: Moved = ignore) -> list[Rendered]:
         """The texts, written side by side."""
+        if not wanted:
+            return []
         if len(wanted) > 1 and self.model.cache and self.model.cache.dynamic:  # learns from each
             return [text for request in wanted for text in self.write([request], moved)]
         tokens = self.settings.length / self.model.tokenizer.characters_per_token * LENGTH_MARGIN
@@ -91,14 +92,21 @@ class Writer:
         they are wanted: each time those that are not are rendered."""
         length = self.settings.length
         prompts = [encode_prompt(self.model.tokenizer, request.prompt) for request in wanted]
-        seeds, at = [r.seed for r in wanted], [r.temperature for r in wanted]
-        stream = write_tokens(self.model, prompts, seeds, temperature=at, settings=self.settings)
-        due, texts = tokens, [Rendered("")] * len(wanted)
+        stream = write_tokens(
+            self.model,
+            prompts,
+            [request.seed for request in wanted],
+            temperature=[request.temperature for request in wanted],
+            settings=self.settings,
+        )
+        due = tokens
+        texts = [Rendered("")] * len(wanted)
         rows: list[list[int]] = [[] for _ in wanted]
         with contextlib.closing(stream):
             for column in stream:
                 for row, token in zip(rows, column.tolist(), strict=True):
-                    row += [token] * (token != READING)
+                    if token != READING:
+                        row.append(token)
                 number = min(map(len, rows))
                 moved(min(number, tokens), tokens)
                 if number < due:
@@ -116,7 +124,8 @@ class Writer:
     def _settled(self, request: Request, tokens: Sequence[int]) -> Rendered:
         """The text of some tokens, of the length that is wanted, as far as no later token changes
         it."""
-        before, after = (self.continuation(request, part) for part in (tokens[:-1], tokens))
+        before = self.continuation(request, tokens[:-1])
+        after = self.continuation(request, tokens)
         same = os.path.commonprefix([before.text, after.text])  # noqa: RUF071 - of characters
         whole = len(same.rstrip(BROKEN_CHARACTER))
         return _part(after, 0, min(whole, self.settings.length))
@@ -131,11 +140,13 @@ class Writer:
             cached=self.model.cache is not None,
             temperature=max(request.temperature, MIN_TEMPERATURE),
         )
-        spaced = self.model.tokenizer.spaces_lead and request.prompt.endswith(" ")
-        return _part(rendered, spaced and rendered.text.startswith(" "), len(rendered.text))
+        has_space = self.model.tokenizer.spaces_lead and request.prompt.endswith(" ")
+        start = 1 if has_space and rendered.text.startswith(" ") else 0
+        return _part(rendered, start, len(rendered.text))
 
 
 def _part(rendered: Rendered, start: int, end: int) -> Rendered:
+    """The characters from start to end, with the marks of what fills placeholders there."""
     marks = (
         (max(0, begin - start), min(stop, end) - start, name)
         for begin, stop, name in rendered.filled
@@ -189,12 +200,15 @@ class Evaluation:
 def evaluation_for(loaded: Corpus) -> Evaluation:
     """The settings for a text. Of other texts than the tales the prompts are the first words of
     validation documents, or their first characters in a language without spaces."""
-    settings, language = Evaluation(), loaded.language.code
+    settings = Evaluation()
     if loaded.kind == "lovecraft":
         return settings
-    beginnings = (document.text.lstrip()[:OPENING_CHARACTERS] for document in loaded.validation)
-    openings = [t[:4] if language in UNSPACED else " ".join(t.split()[:2]) for t in beginnings]
-    prompts = tuple(dict.fromkeys(filter(None, openings)))
+    beginnings = [document.text.lstrip()[:OPENING_CHARACTERS] for document in loaded.validation]
+    if loaded.language.code in UNSPACED:
+        openings = [text[:4] for text in beginnings]
+    else:
+        openings = [" ".join(text.split()[:2]) for text in beginnings]
+    prompts = tuple(dict.fromkeys(opening for opening in openings if opening))
     return replace(settings, prompts=prompts[: len(settings.prompts)])
 
 
@@ -204,27 +218,35 @@ def draw_texts(
     """The content of ``texts.json``, written by a part of a model: all temperatures are drawn side
     by side."""
     writing = model.part(part)
-
-    def write(
-        sampling: Sampling, wanted: Sequence[Request], moved: Moved = ignore
-    ) -> Iterator[dict[str, Any]]:
-        texts = Writer(writing, sampling).write(wanted, moved) if wanted else []
-        return ({"text": text.text, "filled": list(text.filled)} for text in texts)
-
     swept = Sampling(samples=settings.samples, length=settings.length)
-    at = {t: replace(swept, temperature=t) for t in settings.temperatures}
-    wanted = [requests(own, settings.seed, f"temperature {t}") for t, own in at.items()]
-    drawn = write(swept, [*chain(*wanted)], moved)
+    wanted = list[Request]()
+    for temperature in settings.temperatures:
+        sampling = replace(swept, temperature=temperature)
+        wanted += requests(sampling, settings.seed, f"temperature {temperature}")
+    drawn = Writer(writing, swept).write(wanted, moved)
+    sweep = [
+        TextsAtTemperature(
+            temperature=temperature,
+            texts=[
+                Text(text=text.text, filled=list(text.filled))
+                for request, text in zip(wanted, drawn, strict=True)
+                if request.temperature == temperature
+            ],
+        )
+        for temperature in settings.temperatures
+    ]
     known = tuple(prompt for prompt in settings.prompts if not model.tokenizer.unknown(prompt))
     prompted = Sampling(known, settings.prompted, 1, settings.temperature)
-    following = write(prompted, requests(prompted, settings.seed, "prompts"))
-    content = {
-        "part": part,
-        "settings": asdict(settings),
-        "sweep": [{"temperature": t, "texts": [*islice(drawn, swept.samples)]} for t in at],
-        "prompted": [{"prompt": p, **own} for p, own in zip(known, following, strict=True)],
-    }
-    return Texts.model_validate(content)
+    following = Writer(writing, prompted).write(requests(prompted, settings.seed, "prompts"))
+    return Texts(
+        part=part,
+        settings=asdict(settings),
+        sweep=sweep,
+        prompted=[
+            PromptedText(prompt=prompt, text=text.text, filled=list(text.filled))
+            for prompt, text in zip(known, following, strict=True)
+        ],
+    )
 
 
 def article_readout(model: LanguageModel, text: str, seed: int = 0) -> dict[str, Any]:
@@ -249,12 +271,12 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") ->
         RefusedText: it has characters that are not in the training text; the first is its place.
     """
     if unknown := sorted(tokenizer.unknown(prompt), key=prompt.find):
-        at = prompt.find(unknown[0])
-        line = prompt.count("\n", 0, at) + 1
-        column = at - prompt.rfind("\n", 0, at)
+        start = prompt.find(unknown[0])
+        line = prompt.count("\n", 0, start) + 1
+        column = start - prompt.rfind("\n", 0, start)
         named = ", ".join(map(name_character, unknown[:MAX_NAMED]))
         message = f"{where}: {named} at line {line:,}, column {column:,}: not in the training text"
-        place = at, at + len(unknown[0])
+        place = (start, start + len(unknown[0]))
         raise RefusedText(message, "replace or leave out these characters", place=place)
     if tokenizer.spaces_lead:
         prompt = prompt.removesuffix(" ")  # the next token brings its own
