@@ -28,6 +28,7 @@ import tomli_w
 from textgen.core.errors import TextgenError, write_failed
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.files import sha256_of, write_file
+from textgen.models.types import Network
 from textgen.runs.results import METRICS_FILE, Manifest, read_content
 from textgen.training.checkpoint import CHECKPOINT_FILE
 
@@ -129,9 +130,12 @@ def begun_error(folder: Path, what: str) -> TextgenError:
 def _same(folder: Path, experiment: Experiment) -> bool:
     """Whether the run in a folder trains alike: samples, which are written afterwards, may differ,
     but for the part by which weights are chosen."""
-    both = load_experiment(folder / "experiment.toml"), experiment
-    stored, new = ({**each.resolved, "sampling": each.sampling.part} for each in both)
-    return stored == new
+    stored = load_experiment(folder / "experiment.toml")
+    return _what_trains(stored) == _what_trains(experiment)
+
+
+def _what_trains(experiment: Experiment) -> dict[str, Any]:
+    return {**experiment.resolved, "sampling": experiment.sampling.part}
 
 
 def begin_folder(folder: Path, experiment: Experiment, overwrite: bool) -> None:
@@ -160,11 +164,13 @@ def other_text(folder: Path, sha256: str) -> str:
     Raises:
         TextgenError: the manifest is damaged.
     """
-    if not (path := folder / "manifest.json").exists():
+    path = folder / "manifest.json"
+    if not path.exists():
         return ""
     before = read_content(path, Manifest).corpus
-    same = before.sha256 == sha256
-    return "" if same else f"on other text ({before.kind}, sha256 {before.sha256[:12]}…)"
+    if before.sha256 == sha256:
+        return ""
+    return f"on other text ({before.kind}, sha256 {before.sha256[:12]}…)"
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -172,7 +178,7 @@ def checksums(folder: Path) -> dict[str, str]:
     return {name: sha256_of(folder / name) for name in CHECKED if (folder / name).exists()}
 
 
-def save_network(folder: Path, network: Any) -> None:
+def save_network(folder: Path, network: Network) -> None:
     """``model.weights.h5``: the weights in Keras' own format."""
     scratch = folder / f"unfinished.{WEIGHTS_FILE}"  # a killed command's is written over
     try:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
@@ -18,6 +17,7 @@ from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
 from textgen.evaluation.model import LanguageModel, Observed
 from textgen.evaluation.scores import Scores, scored_documents, summarise
+from textgen.models.types import Network
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
 from textgen.runs.finished import Run
@@ -89,11 +89,13 @@ def _continuation(
 ) -> Experiment:
     """The experiment that trains the finished run of another on from its weights."""
     path = Path(experiment.name if isinstance(experiment, Experiment) else experiment)
-    path = path.parent if path.name == "experiment.toml" else path
+    if path.name == "experiment.toml":
+        path = path.parent
     if not run_folder.is_finished(path):
-        path = runs_folder / (load_experiment(path).name if path.suffix == ".toml" else path.name)
+        run_name = load_experiment(path).name if path.suffix == ".toml" else path.name
+        path = runs_folder / run_name
     run = Run(path)
-    budget = next(b for b in BUDGETS if getattr(run.experiment.training, b) is not None)
+    budget = next(name for name in BUDGETS if getattr(run.experiment.training, name) is not None)
     amount = int(more) if float(more).is_integer() else more
     changes = [f"training.{budget}={amount}", f"training.start={json.dumps(str(run.folder))}"]
     name = name or f"{run.experiment.name}-more{amount}"
@@ -134,24 +136,33 @@ def _prepare(job: Job) -> Prepared:
 
 
 def _check_start(run: Run, job: Job, prepared: Prepared) -> None:
-    """Raises:
-    TextgenError: the run in ``training.start`` is of another text, tokenizer or network.
+    """Check that the run in ``training.start`` is of this text, tokenizer and network.
+
+    Raises:
+        TextgenError: it is not.
     """
-    before, now = run.experiment.resolved, job.experiment.resolved
-    corpus, text = dict(run.metrics.corpus), job.loaded.description
-    same = {
-        "text": all(corpus[key] == text[key] for key in ("sha256", "split_sha256")),
-        "tokenizer": run.tokenizer_state == json.loads(json.dumps(prepared.tokenizer.state())),
-        "network": all(before[part] == now[part] for part in ("objective", "backbone")),
-    }
-    if different := [part for part in same if not same[part]]:
-        message = f"training.start: {run.folder} has another {different[0]}"
+    before = run.experiment.resolved
+    now = job.experiment.resolved
+    corpus = run.metrics.corpus
+    text = job.loaded.description
+    hashes = (corpus.sha256, corpus.split_sha256)
+    different = ""
+    if hashes != (text["sha256"], text["split_sha256"]):
+        different = "text"
+    elif run.tokenizer_state != json.loads(json.dumps(prepared.tokenizer.state())):
+        different = "tokenizer"
+    elif any(before[part] != now[part] for part in ("objective", "backbone")):
+        different = "network"
+    if different:
+        message = f"training.start: {run.folder} has another {different}"
         raise TextgenError(message, "continue with the settings of that run, or leave start out")
 
 
-def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
+def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     """Train the network in the folder, from its last checkpoint if there is one."""
-    experiment, screen, settings = job.experiment, job.screen, job.experiment.training
+    experiment = job.experiment
+    screen = job.screen
+    settings = experiment.training
     if not job.resumes:  # which keeps its number of updates
         settings = subtract_preparation_time(settings, prepared.seconds)
     with screen.stage("loading TensorFlow"):
@@ -181,8 +192,10 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
         figures = summarise(scored_documents(documents, encoded, rows))
         return float(figures["parts"][part]["bits_per_character"]["total"])
 
-    mixed = score if part in ("with_counts", "with_cache") else None
-    hooks = loop.Hooks(display.start, display.update, display.validated, mixed)
+    by_network = part not in ("with_counts", "with_cache")  # which the loop scores by itself
+    hooks = loop.Hooks(
+        display.start, display.update, display.validated, None if by_network else score
+    )
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
         first = job.start.metrics.training.updates if job.start else 0
@@ -196,28 +209,44 @@ def _train(job: Job, prepared: Prepared) -> tuple[Any, Progress]:
 
 def _with_earlier(progress: Progress, run: Run) -> Progress:
     """The progress of both trainings: that of a run, and the one that went on from its weights."""
-    earlier, before = run.metrics.training, len(run.history)
-    best = progress.best_interval + before if progress.best_interval else earlier.best_interval
+    earlier = run.metrics.training
+    before = len(run.history)
+    best = earlier.best_interval
+    if progress.best_interval:
+        best = before + progress.best_interval
+    updates = earlier.updates + progress.updates
+    updates_planned = earlier.updates_planned + progress.updates_planned
+    intervals = earlier.intervals + progress.intervals
     characters = earlier.characters + progress.updates * progress.characters_per_update
-    summed = ("updates", "intervals", "seconds", "validation_seconds")
-    sums: dict[str, Any] = {key: getattr(progress, key) + getattr(earlier, key) for key in summed}
-    updates_planned = progress.updates_planned + earlier.updates_planned
-    ends = {"interval": before, "updates": earlier.updates, "seconds": earlier.seconds}
-    rows = [{key: row[key] + ends.get(key, 0) for key in row} for row in progress.history]
+    rows = [
+        row
+        | {
+            "interval": before + row["interval"],
+            "updates": earlier.updates + row["updates"],
+            "seconds": earlier.seconds + row["seconds"],
+        }
+        for row in progress.history
+    ]
     return replace(
         progress,
-        **sums,
-        updates_per_interval=updates_planned / sums["intervals"],
-        characters_per_update=characters / sums["updates"],
+        updates=updates,
+        intervals=intervals,
+        seconds=earlier.seconds + progress.seconds,
+        validation_seconds=earlier.validation_seconds + progress.validation_seconds,
+        updates_per_interval=updates_planned / intervals,
+        characters_per_update=characters / updates,
         best_interval=best,
         history=[*run.history, *rows],
     )
 
 
-def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) -> None:
+def _evaluate(job: Job, prepared: Prepared, network: Network, progress: Progress) -> None:
     """Score the held-out documents, sample, and write it all; metrics.json, the last file, makes
     the run a finished one."""
-    folder, experiment, loaded, screen = job.folder, job.experiment, job.loaded, job.screen
+    folder = job.folder
+    experiment = job.experiment
+    loaded = job.loaded
+    screen = job.screen
     write_file(folder / "history.csv", csv_bytes(progress.history))
     run_folder.save_network(folder, network)
     model, validation = _fitted(job, prepared, network)
@@ -236,25 +265,35 @@ def _evaluate(job: Job, prepared: Prepared, network: Any, progress: Progress) ->
         texts = draw_texts(model, part, evaluation_for(loaded), moved)
         write_json(folder / "texts.json", texts.model_dump())
 
-    parameters, sha256 = network.count_params(), run_folder.checksums(folder)
-    metrics = run_metrics(experiment, loaded, prepared, progress, parameters, scored, sha256)
-    second = "Trained further from the best weights of {}, with a second warm-up and decay."
-    warnings = [loaded.warning, *([second.format(job.start.folder)] if job.start else [])]
-    warning = "\n".join(filter(None, warnings))
+    metrics = run_metrics(
+        experiment,
+        loaded,
+        prepared,
+        progress,
+        network.count_params(),
+        scored,
+        run_folder.checksums(folder),
+    )
+    warnings = [loaded.warning]
+    if job.start:
+        start = f"Trained further from the best weights of {job.start.folder}"
+        warnings.append(f"{start}, with a second warm-up and decay.")
+    warning = "\n".join(line for line in warnings if line)
     write_file(folder / "summary.md", summary_markdown(metrics, warning, samples, folder))
     write_json(folder / METRICS_FILE, metrics.model_dump())
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     screen.result(folder, warning, metrics, samples)
 
 
-def _fitted(job: Job, prepared: Prepared, network: Any) -> tuple[LanguageModel, Scores]:
+def _fitted(job: Job, prepared: Prepared, network: Network) -> tuple[LanguageModel, Scores]:
     """The model whose counts and cache are fitted to the validation documents and stored; and what
     its parts charge for these, fitted to the other half of them."""
-    experiment, (training, encoded) = job.experiment, prepared.encoded
+    experiment = job.experiment
+    training, encoded = prepared.encoded
     model = _model(experiment, prepared, network)
     if model.cache and (rate := experiment.cache.learning_rate):
-        rates = rate, experiment.training.table_rate
-        dynamic = measure_gradients(experiment.objective, network, training, *rates)
+        table_rate = experiment.training.table_rate
+        dynamic = measure_gradients(experiment.objective, network, training, rate, table_rate)
         model = replace(model, cache=replace(model.cache, dynamic=dynamic))
     with job.screen.stage("scoring validation documents") as moved:
         observed = model.observe(encoded, moved)
@@ -265,8 +304,10 @@ def _fitted(job: Job, prepared: Prepared, network: Any) -> tuple[LanguageModel, 
     return model, scored_documents(job.loaded.validation, encoded, rows)
 
 
-def _model(experiment: Experiment, prepared: Prepared, network: Any) -> LanguageModel:
+def _model(experiment: Experiment, prepared: Prepared, network: Network) -> LanguageModel:
     """A model whose counts and cache are not fitted, and whose network does not go on learning."""
-    cache = DocumentCache(orders, (), ()) if (orders := experiment.cache.orders) else None
+    cache = None
+    if experiment.cache.orders:
+        cache = DocumentCache(experiment.cache.orders, (), ())
     counts = prepared.training_counts
     return LanguageModel(prepared.tokenizer, experiment.objective, network, counts, cache)

@@ -111,6 +111,23 @@ class TrainingContent(Content):
     cooling_updates: int = 0
 
 
+# The fields above that are those of Progress.
+OF_PROGRESS = (
+    "seconds",
+    "validation_seconds",
+    "validation_share",
+    "calibration_seconds_per_update",
+    "seconds_per_update",
+    "updates",
+    "updates_planned",
+    "best_interval",
+    "intervals",
+    "cooled_from",
+    "cooling_start",
+    "cooling_updates",
+)
+
+
 class Metrics(Content):
     """``metrics.json``; ``sha256`` is that of files that are written once."""
 
@@ -172,7 +189,8 @@ def damaged_error(path: Path, error: Exception, hint: str = TRAIN_AGAIN) -> Text
     reason = str(error).partition("\n")[0][:200]
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
-        reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        place = ".".join(map(str, first["loc"]))
+        reason = f"{place}: {first['msg']}" if place else first["msg"]
     message = f"{path}: damaged, or of another version ({type(error).__name__}: {reason})"
     return TextgenError(message, hint)
 
@@ -246,7 +264,8 @@ def run_metrics(
         scored: the documents of ``validation`` and of ``test``.
         sha256: of the files that are written once.
     """
-    tokenizer, objective = prepared.tokenizer, experiment.objective
+    tokenizer = prepared.tokenizer
+    objective = experiment.objective
     splits = {name: summarise(scores, tokenizer.charged) for name, scores in scored.items()}
     for name, figures in splits.items():
         closed = tokenizer.closed_vocabulary
@@ -254,11 +273,10 @@ def run_metrics(
     if not objective.carries_state:
         bits = by_position(scored["test"]["network"], objective.length)
         splits["test"]["model_bits_by_position"] = bits
-    kept = [name for name in TrainingContent.model_fields if hasattr(progress, name)]
     training = {
         "threads": tensorflow_in_effect.get("threads"),
         "preparation_seconds": prepared.seconds,
-        **{name: getattr(progress, name) for name in kept},
+        **{name: getattr(progress, name) for name in OF_PROGRESS},
         "characters": round(progress.updates * progress.characters_per_update),
         "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
         "parameters": parameters,
@@ -288,7 +306,8 @@ def figure_table(splits: Mapping[str, SplitFigures]) -> str:
             bits = figures.bits_per_character
             cells = units.format_bits(dict(bits) if bits else None, 4)
             mean = units.format_number(figures.mean_over_documents, ".4f")
-            rows.append((name, part, *cells, mean, f"{split.replacement_rate:.2%}"))
+            replaced = f"{split.replacement_rate:.2%}"
+            rows.append((name, part, *cells, mean, replaced))
     columns = ("", "part", "model", "+ spelling", "= total", "mean", "replaced")
     return units.markdown_table(columns, rows, (0, 1))
 
@@ -310,7 +329,13 @@ def verdict(metrics: Metrics) -> str:
 def summary_markdown(metrics: Metrics, warning: str, samples: Records, folder: Path) -> str:
     """``summary.md`` of a run folder; ``warning`` has what to know first."""
     template = Template(SUMMARY.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
-    shown = {"metrics": metrics, "warning": warning, "samples": samples, "units": units}
-    figures = figure_table({"validation": metrics.validation, "test": metrics.test})
-    said = {"verdict": verdict(metrics), "figures": figures, "command": repeat_command(folder)}
-    return template.render(**shown, **said) + "\n"
+    text = template.render(
+        metrics=metrics,
+        warning=warning,
+        samples=samples,
+        units=units,
+        verdict=verdict(metrics),
+        figures=figure_table({"validation": metrics.validation, "test": metrics.test}),
+        command=repeat_command(folder),
+    )
+    return text + "\n"

@@ -82,8 +82,11 @@ def token_tables(encoded: Encoded, scores: Scores) -> TokenTables:
     """Bits of every token of documents, as they were encoded and scored, and where its text ends;
     dropped words are an entry of their own, without model bits."""
     return {
-        part: [_bits_of_tokens(*pair) for pair in zip(encoded, scored, strict=True)]
-        for part, scored in scores.items()
+        part: [
+            _bits_of_tokens(document, bits)
+            for document, bits in zip(encoded, documents, strict=True)
+        ]
+        for part, documents in scores.items()
     }
 
 
@@ -114,7 +117,7 @@ def write_token_bits(path: Path, splits: Mapping[str, TokenTables]) -> None:
         arrays[f"{split}/ends"] = np.concatenate([d.ends for d in documents]).astype(np.int32)
         for part, rows in parts.items():
             arrays[f"{split}/{part}"] = np.concatenate([d.model for d in rows]).astype(np.float32)
-            if part in ("network", "with_cache"):
+            if part in ("network", "with_cache"):  # the others spell as the network does
                 spelling = np.concatenate([d.spelling for d in rows]).astype(np.float32)
                 arrays[f"{split}/{part}/spelling"] = spelling
     _write_arrays(path, arrays)
@@ -127,16 +130,21 @@ def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 def read_token_bits(path: Path, split: str) -> TokenTables:
     """The bits of one split in ``tokens.npz``."""
     data = read_arrays(path)
-    names, cuts = data[f"{split}/names"].tolist(), np.cumsum(data[f"{split}/sizes"])[:-1]
+    names = data[f"{split}/names"].tolist()
+    cuts = np.cumsum(data[f"{split}/sizes"])[:-1]
 
     def by_document(name: str, kind: type) -> list[np.ndarray]:
         return np.split(data[f"{split}/{name}"].astype(kind), cuts)
 
-    ends, tables = by_document("ends", np.int64), TokenTables()
-    for part in (part for part in PARTS if f"{split}/{part}" in data):
+    ends = by_document("ends", np.int64)
+    tables = TokenTables()
+    for part in PARTS:
+        if f"{split}/{part}" not in data:
+            continue
         spelled = part if f"{split}/{part}/spelling" in data else "network"
-        columns = by_document(part, np.float64), by_document(f"{spelled}/spelling", np.float64)
-        tables[part] = [TokenBits(*row) for row in zip(names, ends, *columns, strict=True)]
+        model = by_document(part, np.float64)
+        spelling = by_document(f"{spelled}/spelling", np.float64)
+        tables[part] = [TokenBits(*row) for row in zip(names, ends, model, spelling, strict=True)]
     return tables
 
 
@@ -164,8 +172,12 @@ def read_training_counts(path: Path, vocabulary_size: int) -> TrainingCounts:
     data = read_arrays(path)
     documents = np.split(data["tokens"], np.cumsum(data["lengths"])[:-1])
     orders = data["orders"].tolist()
-    settings = zip(data["discounts"].tolist(), data["strengths"].tolist(), strict=True)
     counts = TrainingCounts(orders, documents, bool(data["cut"]), vocabulary_size)
-    counts.processes = [PitmanYor(orders, *pair) for pair in settings]
+    counts.processes = [
+        PitmanYor(orders, discounts, strengths)
+        for discounts, strengths in zip(
+            data["discounts"].tolist(), data["strengths"].tolist(), strict=True
+        )
+    ]
     counts.weights = data["weights"].tolist()
     return counts
