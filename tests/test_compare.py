@@ -186,8 +186,9 @@ def test_the_passage_that_is_shown_first_costs_what_all_text_costs(order):
     names = [[*named][place] for place in order]
     documents = [Document(name, made_up(60, 1)) for name in names]
     tested = [document_bits(d.name, d.text, named[d.name]) for d in documents]
-    arm = arms.Arm("a", (ns(charged=True, experiment=ns(parts=("network",))),))
-    arm.__dict__["tested"] = [tested]  # what the run's file would hold
+    experiment = ns(parts=("network",), split=ns(fold=None), seed=1)
+    run = ns(charged=True, experiment=experiment, token_bits={"network": tested})
+    arm = arms.Arm("a", (run,))
     first, *openings = building.passages(documents, [arm])
     assert first.document == "typical"
     assert first.start > 0
@@ -485,7 +486,7 @@ class Toy:
     fold_of = property(lambda self: np.zeros(len(self.units), np.int64))
     bits = property(lambda self: self.by_part.get(self.part, self.by_part["network"]))
 
-    def of(self, part):
+    def with_part(self, part):
         return replace(self, part=part)
 
 

@@ -33,7 +33,7 @@ class Arm:
     runs: tuple[Run, ...]
     part: PartName = "network"
 
-    def of(self, part: PartName) -> "Arm":
+    def with_part(self, part: PartName) -> "Arm":
         """The same arm by another part of its models."""
         return replace(self, part=part)
 
@@ -52,7 +52,7 @@ class Arm:
     @cached_property
     def repeats(self) -> list[tuple[Run, ...]]:
         """Runs that have scored every document once: one each, or in folds one of each fold."""
-        by_fold = [[*runs] for _, runs in groupby(self.runs, lambda run: _place(run)[0])]
+        by_fold = [[*runs] for _, runs in groupby(self.runs, _fold)]
         return list(zip(*by_fold, strict=True))
 
     @property
@@ -68,7 +68,10 @@ class Arm:
     @cached_property
     def tested(self) -> list[list[TokenBits]]:
         """The held-out documents of all folds, as often as they were scored."""
-        return [[d for run in runs for d in run.token_bits[self.part]] for runs in self.repeats]
+        return [
+            [document for run in runs for document in run.token_bits[self.part]]
+            for runs in self.repeats
+        ]
 
     @cached_property
     def fold_of(self) -> np.ndarray:
@@ -97,10 +100,13 @@ def matched_settings(arm: Arm) -> frozenset[tuple[str, str]]:
     """Equal for arms that differ in their tokenizer alone, and in what must follow from it: the
     output layer's levels, and the window as a number of tokens."""
     tables = ("objective.", "backbone.", "training.", "embedding.")
-    others = {"objective.window", "backbone.adaptive_softmax"}
-    others |= {f"training.{budget}" for budget in BUDGETS}  # told beside the settings
-    settings = flat_settings(arm.first.experiment.resolved)
-    return frozenset((k, v) for k, v in settings if k.startswith(tables) and k not in others)
+    followers = {"objective.window", "backbone.adaptive_softmax"}
+    budgets = {f"training.{budget}" for budget in BUDGETS}  # told beside the settings
+    return frozenset(
+        (key, value)
+        for key, value in flat_settings(arm.first.experiment.resolved)
+        if key.startswith(tables) and key not in followers | budgets
+    )
 
 
 def group_runs(runs: Sequence[Run], names: Collection[str] = ()) -> list[Arm]:
@@ -124,19 +130,33 @@ def group_runs(runs: Sequence[Run], names: Collection[str] = ()) -> list[Arm]:
             folders = " and ".join(str(run.folder) for run in twins)
             message = f"{folders} are the same experiment with the same seed"
             raise TextgenError(message, "leave one of them out, or train one with --set seed=N")
-        stem, *others = {_stem(run.experiment) for run in members}
-        shared = not others and (len(members) > 1 or stem in names)
-        name = stem if shared else members[0].experiment.name
+        name = _shared_name(members, names)
         name = _free_name(name, members[0].folder, {arm.name for arm in arms})
         arms.append(Arm(name, tuple(sorted(members, key=_place))))
     return arms
 
 
+def _fold(run: Run) -> int:
+    return run.experiment.split.fold or 0
+
+
 def _place(run: Run) -> tuple[int, int]:
-    return run.experiment.split.fold or 0, run.experiment.seed
+    return _fold(run), run.experiment.seed
+
+
+def _shared_name(runs: Sequence[Run], known: Collection[str]) -> str:
+    """What the names of an arm's runs have in common before seed and fold, if that is the name of
+    several runs or of a known arm; else the name of the first run."""
+    stems = {_stem(run.experiment) for run in runs}
+    if len(stems) == 1:
+        (stem,) = stems
+        if len(runs) > 1 or stem in known:
+            return stem
+    return runs[0].experiment.name
 
 
 def _stem(experiment: Experiment) -> str:
+    """The name of a run without its seed and fold."""
     name = experiment.name.removesuffix(f"-fold{experiment.split.fold}")
     return name.removesuffix(f"-{experiment.seed}")
 
@@ -144,18 +164,22 @@ def _stem(experiment: Experiment) -> str:
 def incomplete(runs: Sequence[Run]) -> dict[Run, str]:
     """Runs that cannot be pooled, as another fold of their arm has fewer, and which. A single fold
     is a split like any other, unless other runs on the text have more."""
-    arms: dict[str, dict[int, list[Run]]] = {}
+    arms = dict[str, dict[int, list[Run]]]()
     for run in sorted(runs, key=_place):
-        arms.setdefault(_arm_key(run), {}).setdefault(_place(run)[0], []).append(run)
+        by_fold = arms.setdefault(_arm_key(run), {})
+        by_fold.setdefault(_fold(run), []).append(run)
     pooled = {_text_key(run) for run in runs if len(arms[_arm_key(run)]) > 1}
     result = dict[Run, str]()
     for run in runs:
-        fold, folds = run.experiment.split.fold, run.experiment.split.folds
-        if fold and folds and _text_key(run) in pooled:
-            found = arms[_arm_key(run)]
-            fewest = min(range(1, folds + 1), key=lambda f: len(found.get(f, [])))
-            if run not in found[fold][: len(found.get(fewest, []))]:
-                result[run] = f"this arm has fewer runs for fold {fewest} than for fold {fold}"
+        split = run.experiment.split
+        if not (split.fold and split.folds) or _text_key(run) not in pooled:
+            continue
+        by_fold = arms[_arm_key(run)]
+        sizes = {fold: len(by_fold.get(fold, [])) for fold in range(1, split.folds + 1)}
+        smallest = min(sizes, key=sizes.__getitem__)
+        if run not in by_fold[split.fold][: sizes[smallest]]:
+            more = f"for fold {smallest} than for fold {split.fold}"
+            result[run] = f"this arm has fewer runs {more}"
     return result
 
 
@@ -169,12 +193,14 @@ def _text_key(run: Run) -> str:
 
 def _shared_settings(experiment: Experiment) -> dict[str, Any]:
     """What the runs of an arm share; of runs that were trained on, also that of their starts."""
-    shared, start = experiment.arm, experiment.training.start
-    if "fold" in shared.get("split", {}):
+    shared = dict(experiment.arm)
+    if "split" in shared:
         shared["split"] = {key: v for key, v in shared["split"].items() if key != "fold"}
-    if start and (file := Path(start) / "experiment.toml").exists():
-        training = shared["training"] | {"start": _shared_settings(load_experiment(file))}
-        shared = shared | {"training": training}
+    if experiment.training.start:
+        file = Path(experiment.training.start) / "experiment.toml"
+        if file.exists():
+            start = _shared_settings(load_experiment(file))
+            shared["training"] = {**shared["training"], "start": start}
     return shared
 
 
@@ -210,15 +236,17 @@ def check_comparable(arms: Sequence[Arm], anyway: bool) -> list[Caution]:
     """
     if all(_texts(arm) == _texts(arms[0]) for arm in arms):
         return []
-    corpora = ((arm.name, arm.first.metrics.corpus) for arm in arms)
-    notes = {
-        name: f"({own.kind}, text {own.sha256[:12]}…, split {own.split_sha256[:12]}…)"
-        for name, own in corpora
-    }
+    notes = dict[str, str]()
+    for arm in arms:
+        corpus = arm.first.metrics.corpus
+        text = f"text {corpus.sha256[:12]}…, split {corpus.split_sha256[:12]}…"
+        notes[arm.name] = f"({corpus.kind}, {text})"
     caution = Caution(text="NOT COMPARABLE: different texts or splits.", by_arm=notes)
     if not anyway:
-        hint = "train one on the other's text and split (textgen run runs/NAME/experiment.toml "
-        hint += "--set …), leave some out, or use --different-texts (different_texts=True)"
+        hint = (
+            "train one on the other's text and split (textgen run runs/NAME/experiment.toml "
+            "--set …), leave some out, or use --different-texts (different_texts=True)"
+        )
         raise TextgenError(f"compare: {caution}", hint)
     return [caution]
 
@@ -241,10 +269,11 @@ def descriptions(arms: Sequence[Arm]) -> dict[str, str]:
         if len(set(aspect)) > 1:
             texts = ["; ".join(pair) for pair in zip(texts, aspect, strict=True)]
     flat = [dict(flat_settings(experiment.arm)) for experiment in experiments]
-    result = {}
-    for arm, text, own in zip(arms, texts, flat, strict=True):
-        alike = [settings for settings, other in zip(flat, texts, strict=True) if other == text]
-        result[arm.name] = text + _differing_settings(own, alike)
+    result = dict[str, str]()
+    for arm, text, settings in zip(arms, texts, flat, strict=True):
+        alike = [each for each, other in zip(flat, texts, strict=True) if other == text]
+        apart = _differing_settings(settings, alike)
+        result[arm.name] = f"{text}; {apart}" if apart else text
     return result
 
 
@@ -258,8 +287,10 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
         case "whitespace":
             return "words between white space, a closed vocabulary"
         case "words":
-            n = settings["minimum_count"]
-            rare = f"seen fewer than {n} times" if n > 1 else "unseen and half of those seen once"
+            number = settings["minimum_count"]
+            rare = "unseen and half of those seen once"
+            if number > 1:
+                rare = f"seen fewer than {number} times"
             return f"words, those {rare} {_policy(settings['rare_words'])}"
     return str(settings["kind"])
 
@@ -293,10 +324,10 @@ def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tupl
             yield f"{place}{key}", str(value)
 
 
-def _differing_settings(own: Mapping[str, str], arms: Sequence[Mapping[str, str]]) -> str:
-    """Those of an arm's settings in which some arms do not agree."""
-    keys = dict.fromkeys(key for settings in arms for key in settings)
-    differing = [key for key in keys if len({settings.get(key) for settings in arms}) > 1]
-    parts = [f"{key} {own.get(key, 'unset')}" for key in differing[:MAX_SETTINGS_NAMED]]
-    more = " …" if len(differing) > MAX_SETTINGS_NAMED else ""
-    return "; " * bool(parts) + ", ".join(parts) + more
+def _differing_settings(settings: Mapping[str, str], arms: Sequence[Mapping[str, str]]) -> str:
+    """Those of an arm's settings in which some arms do not agree, or nothing."""
+    keys = dict.fromkeys(key for each in arms for key in each)
+    differing = [key for key in keys if len({each.get(key) for each in arms}) > 1]
+    named = [f"{key} {settings.get(key, 'unset')}" for key in differing[:MAX_SETTINGS_NAMED]]
+    text = ", ".join(named)
+    return f"{text} …" if len(differing) > MAX_SETTINGS_NAMED else text

@@ -8,9 +8,8 @@ characters are divided equally among them.
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ from textgen.report.sentences import cautions, looping_cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
-from textgen.runs.results import Text
+from textgen.runs.results import Text, TrainingContent
 from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.vocabulary import split_space
 
@@ -57,6 +56,7 @@ PASSAGE_CHARACTERS, OPENING_CHARACTERS = 800, 500
 # How many documents have their beginnings among the passages.
 MAX_OPENINGS = 5
 ByArm = Mapping[str, np.ndarray]
+Plan = Mapping[str, Any]  # of an arm, as plan.json has it
 
 
 def build_report(
@@ -64,7 +64,7 @@ def build_report(
     folds: Sequence[Corpus],
     references: Sequence[Reference],
     contrasts: Sequence[Contrast],
-    plan: Mapping[str, Mapping[str, Any]],
+    plan: Mapping[str, Plan],
     warnings: Sequence[schema.Caution],
     **about: Any,
 ) -> tuple[schema.Report, schema.Texts]:
@@ -85,17 +85,20 @@ def build_report(
     same_text = [arm for arm in arms if is_on(arm, folds)]
     scored = [arm for arm in same_text if arm.charged]
     described = descriptions(arms)
-    timed = {name: own for name, own in plan.items() if own.get("seconds_per_update")}
-    rows = [arm_row(a, described[a.name], is_on(a, folds), timed.get(a.name)) for a in arms]
+    timed = {name: planned for name, planned in plan.items() if planned.get("seconds_per_update")}
+    rows = [
+        arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
+    ]
     words = cut_words(folds)
     bits = {arm.name: class_bits(arm, words) for arm in scored}
     tested = tested_contrasts(contrasts, scored, bits, pooled.unit) if scored else []
-    asked = {(c.first, c.second): asdict(c) for c in contrasts}
+    asked = {(contrast.first, contrast.second): asdict(contrast) for contrast in contrasts}
     for row in tested:
-        pair = row.first, row.second
+        pair = (row.first, row.second)
         row.unequal = [*unequal_spending([arm for arm in rows if arm.name in pair])]
-        declared = [plan.get(name, {}).get("declared", ()) for name in pair]
-        row.planned = all(asked[pair] in own for own in declared) if plan else None
+        if plan:
+            declared = [plan.get(name, {}).get("declared", ()) for name in pair]
+            row.planned = all(asked[pair] in questions for questions in declared)
     generated = measure_samples(same_text, loaded, human)
     warnings = [*warnings, *_text_cautions(loaded), *cautions(arms, rows, contrasts, tested)]
     report = schema.Report(
@@ -126,46 +129,43 @@ def signature(arms: Sequence[Arm], rows: Sequence[schema.ArmRow], corpus: Corpus
     and split by the beginning of their hashes, part, seeds × folds, budgets, and whether settings
     are matched."""
     versions = "/".join(sorted({v for row in rows for v in row.versions})) or "unknown"
-    budgets = [arm.first.experiment.training for arm in arms]
-    named = {
-        f"{getattr(own, key):.12g} {key}" for own in budgets for key in BUDGETS if getattr(own, key)
-    }
+    budgets = {f"{amount:.12g} {kind}" for row in rows for kind, amount in row.budget.items()}
     seeds = "/".join(str(n) for n in sorted({len(arm.seeds) for arm in arms}))
-    text, split = corpus.sha256[:8], str(corpus.description["split_sha256"])[:8]
+    text = corpus.sha256[:8]
+    split = str(corpus.description["split_sha256"])[:8]
     settings = "matched" if len({matched_settings(arm) for arm in arms}) == 1 else "own"
     return (
         f"textgen:{versions}|text:{text}|split:{split}|part:{arms[0].part}|"
-        f"seeds:{seeds}×{len(arms[0].folds)}|budget:{'/'.join(sorted(named))}|settings:{settings}"
+        f"seeds:{seeds}×{len(arms[0].folds)}|budget:{'/'.join(sorted(budgets))}|settings:{settings}"
     )
 
 
 def _text_cautions(loaded: Corpus) -> list[schema.Caution]:
     texts = [loaded.warning, same_works(loaded)]
     if loaded.sample is not loaded.train:
-        text = f"Words and phrases were looked up in {count_characters(loaded.sample):,} characters"
-        text += " of the training text; some that are called new or unseen may be in the rest."
-        texts.append(text)
+        characters = f"{count_characters(loaded.sample):,} characters"
+        texts.append(
+            f"Words and phrases were looked up in {characters} of the training text; some that are "
+            "called new or unseen may be in the rest."
+        )
     return [schema.Caution(text=text) for text in texts if text]
 
 
-def arm_row(
-    arm: Arm, described: str, same_text: bool, plan: Mapping[str, Any] | None = None
-) -> schema.ArmRow:
+def arm_row(arm: Arm, described: str, same_text: bool, plan: Plan | None = None) -> schema.ArmRow:
     """An arm, with what a study has planned for it."""
     first = arm.first.metrics
-    training, settings = [run.metrics.training for run in arm.runs], arm.first.experiment.training
-    timed = plan and plan["seconds_per_update"]
-    paces = [(t.seconds_per_update, timed or t.calibration_seconds_per_update) for t in training]
-    timing = [taken / planned for taken, planned in paces if taken and planned]
-    measured = _mean(t.preparation_seconds + t.seconds for t in training)
-    preparation = _mean(t.preparation_seconds for t in training)
-    seconds, planned = measured, _mean(t.updates_planned for t in training)
+    settings = arm.first.experiment.training
+    training = [run.metrics.training for run in arm.runs]
+    updates = [each.updates for each in training]
+    seconds = measured = _mean([each.preparation_seconds + each.seconds for each in training])
+    preparation = _mean([each.preparation_seconds for each in training])
     if plan:
         preparation = float(plan["preparation_seconds"])
-        seconds = preparation + _mean(t.updates for t in training) * plan["seconds_per_update"]
-    parts, validation = dict[str, schema.Bits](), None
+        seconds = preparation + _mean(updates) * plan["seconds_per_update"]
+    parts = dict[str, schema.Bits]()
+    validation = None
     if arm.charged:
-        parts = {part: _test_bits(arm.of(part)) for part in arm.parts}
+        parts = {part: _test_bits(arm.with_part(part)) for part in arm.parts}
         validation = _mean_bits([dict(run.metrics.validation.parts[arm.part]) for run in arm.runs])
     return schema.ArmRow(
         name=arm.name,
@@ -178,17 +178,17 @@ def arm_row(
         context=first.context,
         vocabulary_size=first.vocabulary_size,
         extra_data=first.extra_data,
-        replacement_rate=_mean(run.metrics.test.replacement_rate for run in arm.runs),
+        replacement_rate=_mean([run.metrics.test.replacement_rate for run in arm.runs]),
         parameters=training[0].parameters,
-        updates=[t.updates for t in training],
-        updates_planned=planned,
-        characters=_mean(t.characters for t in training),
-        passes=_mean(t.characters / t.characters_of_training_text for t in training),
+        updates=updates,
+        updates_planned=_mean([each.updates_planned for each in training]),
+        characters=_mean([each.characters for each in training]),
+        passes=_mean([each.characters / each.characters_of_training_text for each in training]),
         seconds=seconds,
         seconds_measured=measured,
         preparation_seconds=preparation,
         budget={key: value for key in BUDGETS if (value := getattr(settings, key))},
-        timing=_mean(timing) if timing else None,
+        timing=_timing(training, plan),
         threads=training[0].threads or settings.threads,
         start=str(settings.start or ""),
         networks=getattr(arm.first.experiment.backbone, "members", 1),
@@ -199,8 +199,21 @@ def arm_row(
     )
 
 
-def _mean(values: Iterable[Any]) -> float:
-    return float(np.mean(list(values)))
+def _timing(trainings: Sequence[TrainingContent], plan: Plan | None) -> float | None:
+    """Seconds an update during some trainings, over those that turned seconds into updates; None
+    where none did."""
+    ratios = list[float]()
+    for training in trainings:
+        timed = training.calibration_seconds_per_update
+        if plan:
+            timed = plan["seconds_per_update"]
+        if training.seconds_per_update and timed:
+            ratios.append(training.seconds_per_update / timed)
+    return _mean(ratios) if ratios else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
 
 
 def _trained_run(run: Run, part: str) -> schema.TrainedRun:
@@ -225,26 +238,31 @@ def _code_of(run: Run) -> tuple[str, str]:
         return "", ""
 
 
-def _curve(run: Run, plan: Mapping[str, Any] | None) -> schema.Curve:
+def _curve(run: Run, plan: Plan | None) -> schema.Curve:
     """Validation figures over a training. Where there is a plan, the seconds are those of its
     calibration on an idle machine; else the elapsed ones."""
-    training, history = run.metrics.training, run.history
-    updates = [row["updates"] for row in history]
-    seconds = [training.preparation_seconds + row["seconds"] for row in history]
+    training = run.metrics.training
+    updates = [row["updates"] for row in run.history]
     if plan:
-        seconds = [plan["preparation_seconds"] + n * plan["seconds_per_update"] for n in updates]
+        preparation, pace = plan["preparation_seconds"], plan["seconds_per_update"]
+        seconds = [preparation + number * pace for number in updates]
+    else:
+        seconds = [training.preparation_seconds + row["seconds"] for row in run.history]
     return schema.Curve(
         seed=run.experiment.seed,
         seconds=seconds,
-        characters=[n * training.characters / training.updates for n in updates],
+        characters=[number * training.characters / training.updates for number in updates],
         updates=updates,
-        validation=[row["validation_bits_per_character"] for row in history],
+        validation=[row["validation_bits_per_character"] for row in run.history],
     )
 
 
 def _test_bits(arm: Arm) -> schema.Bits:
     """Figures of an arm on the test text, of its folds together."""
-    rows = [[(d.characters, d.model.sum(), d.spelling.sum()) for d in own] for own in arm.tested]
+    rows = [
+        [(bits.characters, bits.model.sum(), bits.spelling.sum()) for bits in documents]
+        for documents in arm.tested
+    ]
     return _bits_of(rows, arm.fold_of)
 
 
@@ -263,12 +281,18 @@ def _mean_bits(
 ) -> schema.Bits:
     """The mean of the figures of each run, and the ends of an interval."""
     rows = [dict(run["bits_per_character"]) for run in runs]
-    model, spelling = (_mean(row[key] for row in rows) for key in ("model", "spelling"))
+    model = _mean([row["model"] for row in rows])
+    spelling = _mean([row["spelling"] for row in rows])
     totals = [row["total"] for row in rows]
-    bits = {"model": model, "spelling": spelling, "total": model + spelling}
-    mean = _mean(run["mean_over_documents"] for run in runs)
-    deviation = float(np.std(totals, ddof=1)) if len(totals) > 1 else None
-    return schema.Bits(**bits, mean_over_documents=mean, deviation=deviation, low=low, high=high)
+    return schema.Bits(
+        model=model,
+        spelling=spelling,
+        total=model + spelling,
+        mean_over_documents=_mean([run["mean_over_documents"] for run in runs]),
+        deviation=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
+        low=low,
+        high=high,
+    )
 
 
 def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:
@@ -278,12 +302,14 @@ def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.Reference
     def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
         return _bits_of([[(d.characters, d.model, d.spelling_bits) for d in documents]])
 
-    validation, cached = reference.validation.get("counts"), reference.test.get("with_cache")
+    validation = reference.validation.get("counts")
+    cached = reference.test.get("with_cache")
     tested = reference.test[reference.part]
     beside = tested
     if cached and arms and arms[0].part == "with_cache":
         beside = cached
-    bits = np.array([[d.model + d.spelling_bits for d in beside]] * 2)  # no chance
+    once = [document.model + document.spelling_bits for document in beside]
+    bits = np.array([once, once])  # twice the same: it has no chance
     return schema.ReferenceRow(
         label=reference.label,
         meaning=reference.meaning,
@@ -307,24 +333,37 @@ def tested_contrasts(
         classes: :func:`class_bits` of each arm.
         tested_on: what the text was divided into.
     """
-    part, counted = arms[0].part, any("counts" in arm.parts for arm in arms)
-    others = [p for p in PARTS if p != part and (counted or p != "with_counts")]
-    by_part = {p: _differences(p, contrasts, arms, tested_on) for p in (part, *others)}
-    named = {arm.name: arm for arm in arms}
-    return [
-        schema.ContrastRow(
-            first=c.first,
-            second=c.second,
-            question=c.question,
-            yes=c.yes if c.question else "",
-            parts={p: rows[number] for p, rows in by_part.items() if p != part and number in rows},
-            where=where(named[c.first], classes[c.first], classes[c.second]),
-            changes=changes(named[c.first], named[c.second]),
-            **dict(by_part[part][number]),
+    by_name = {arm.name: arm for arm in arms}
+    found = _differences(arms[0].part, contrasts, arms, tested_on)
+    found_by_part = {
+        part: _differences(part, contrasts, arms, tested_on) for part in _other_parts(arms)
+    }
+    rows = list[schema.ContrastRow]()
+    for number, contrast in enumerate(contrasts):
+        if number not in found:
+            continue
+        first, second = by_name[contrast.first], by_name[contrast.second]
+        row = schema.ContrastRow(
+            first=contrast.first,
+            second=contrast.second,
+            question=contrast.question,
+            yes=contrast.yes if contrast.question else "",
+            parts={
+                part: others[number] for part, others in found_by_part.items() if number in others
+            },
+            where=where(first, classes[contrast.first], classes[contrast.second]),
+            changes=changes(first, second),
+            **dict(found[number]),
         )
-        for number, c in enumerate(contrasts)
-        if number in by_part[part]
-    ]
+        rows.append(row)
+    return rows
+
+
+def _other_parts(arms: Sequence[Arm]) -> list[PartName]:
+    """The parts that arms are compared by besides their own. Without counts, ``with_counts`` is the
+    network again."""
+    counted = any("counts" in arm.parts for arm in arms)
+    return [part for part in PARTS if part != arms[0].part and (counted or part != "with_counts")]
 
 
 def where(arm: Arm, first: np.ndarray, second: np.ndarray) -> dict[str, schema.Effect]:
@@ -336,11 +375,20 @@ def where(arm: Arm, first: np.ndarray, second: np.ndarray) -> dict[str, schema.E
 def changes(first: Arm, second: Arm) -> dict[str, schema.Effect]:
     """What counts of the training text and a document cache change of the difference of two arms,
     where both have them."""
-    return {
-        part: _effect(first, *(arm.of(part).bits - arm.of(below).bits for arm in (first, second)))
-        for (below, part), own in zip(pairwise(PARTS[:3]), ("counts", "with_cache"), strict=True)
-        if own in first.parts and own in second.parts
-    }
+    steps: list[tuple[PartName, PartName, PartName]] = [
+        ("network", "with_counts", "counts"),
+        ("with_counts", "with_cache", "with_cache"),
+    ]
+    found = dict[str, schema.Effect]()
+    for below, part, needed in steps:
+        if needed in first.parts and needed in second.parts:
+            found[part] = _effect(first, _change(first, below, part), _change(second, below, part))
+    return found
+
+
+def _change(arm: Arm, below: PartName, part: PartName) -> np.ndarray:
+    """(seeds, documents) float64: the bits of a part minus those of the part it is built on."""
+    return arm.with_part(part).bits - arm.with_part(below).bits
 
 
 def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
@@ -353,24 +401,33 @@ def _differences(
     part: PartName, contrasts: Sequence[Contrast], arms: Sequence[Arm], tested_on: str
 ) -> dict[int, schema.Difference]:
     """Those of the contrasts whose arms both have a part, by their numbers."""
-    bits = {arm.name: arm.of(part).bits for arm in arms if part in arm.parts}
-    units, folds = arms[0].units, arms[0].fold_of
-    wanted = {i: c for i, c in enumerate(contrasts) if c.first in bits and c.second in bits}
-    pairs = {i: (bits[c.first], bits[c.second]) for i, c in wanted.items()}
-    found = {i: significance.compare_arms(*pair, units, folds) for i, pair in pairs.items()}
-    rows = {}
-    for number, (d, p, verdict) in significance.tested(found, len(contrasts)).items():
-        pair, open_question = pairs[number], verdict is significance.Verdict.TOO_CLOSE
-        dearer = max(own.sum() / len(own) for own in pair)
+    bits = {arm.name: arm.with_part(part).bits for arm in arms if part in arm.parts}
+    units = arms[0].units
+    pairs = {
+        number: (bits[contrast.first], bits[contrast.second])
+        for number, contrast in enumerate(contrasts)
+        if contrast.first in bits and contrast.second in bits
+    }
+    found = {
+        number: significance.compare_arms(first, second, units, arms[0].fold_of)
+        for number, (first, second) in pairs.items()
+    }
+    rows = dict[int, schema.Difference]()
+    for number, lead in significance.tested(found, len(contrasts)).items():
+        first, second = pairs[number]
+        dearer = max(first.sum() / len(first), second.sum() / len(second))
+        needed = None
+        if lead.verdict is significance.Verdict.TOO_CLOSE:
+            needed = significance.what_would_tell(lead.found, len(contrasts))
         rows[number] = schema.Difference(
             part=part,
-            **asdict(d),
-            share=abs(d.difference) * units.sum() / dearer,
-            p_adjusted=p,
+            **asdict(lead.found),
+            share=abs(lead.found.difference) * units.sum() / dearer,
+            p_adjusted=lead.p_adjusted,
             tested_on=tested_on,
-            verdict=verdict,
-            needed=significance.what_would_tell(d, len(contrasts)) if open_question else None,
-            spread=significance.by_document(*pair, units),
+            verdict=lead.verdict,
+            needed=needed,
+            spread=significance.by_document(first, second, units),
         )
     return rows
 
@@ -400,25 +457,24 @@ def drawn_texts(arm: Arm, temperature: float) -> list[Text]:
 
 def samples_shown(arms: Sequence[Arm], loaded: Corpus, human: Human) -> list[schema.Samples]:
     """What arms wrote: after the same prompts, then after nothing at every temperature."""
-    settings, written = evaluation_for(loaded), []
+    settings = evaluation_for(loaded)
+    shown = list[schema.Samples]()
+
+    def show(prompt: str, temperature: float, texts: Mapping[str, Text]) -> None:
+        if texts:
+            written = {name: _sample_text(text, human) for name, text in texts.items()}
+            shown.append(schema.Samples(prompt=prompt, temperature=temperature, arms=written))
+
     for prompt in settings.prompts:
         prompted = [(arm.name, text) for arm in arms for text in arm.first.texts.prompted]
-        texts: dict[str, Text] = {name: text for name, text in prompted if text.prompt == prompt}
-        written.append((prompt, settings.temperature, texts))
+        texts = {name: text for name, text in prompted if text.prompt == prompt}
+        show(prompt, settings.temperature, texts)
     for temperature in settings.temperatures:
         drawn = {arm.name: drawn_texts(arm, temperature) for arm in arms}
-        for number in range(min([SAMPLES_SHOWN, *map(len, drawn.values())])):
-            texts = {name: samples[number] for name, samples in drawn.items()}
-            written.append(("", temperature, texts))
-    return [
-        schema.Samples(
-            prompt=prompt,
-            temperature=temperature,
-            arms={name: _sample_text(text, human) for name, text in texts.items()},
-        )
-        for prompt, temperature, texts in written
-        if texts
-    ]
+        fewest = min((len(samples) for samples in drawn.values()), default=0)
+        for number in range(min(SAMPLES_SHOWN, fewest)):
+            show("", temperature, {name: samples[number] for name, samples in drawn.items()})
+    return shown
 
 
 def _sample_text(record: Text, human: Human) -> schema.SampleText:
@@ -448,7 +504,7 @@ def measure_samples(arms: Sequence[Arm], loaded: Corpus, human: Human) -> schema
 
 def _rounded(figures: Mapping[str, Figure]) -> dict[str, Figure]:
     return {
-        name: Figure(*(value and round(value, 6) for value in figure))
+        name: Figure(*(None if value is None else round(value, 6) for value in figure))
         for name, figure in figures.items()
     }
 
@@ -473,26 +529,30 @@ def cut_words(folds: Sequence[Corpus]) -> Words:
 
     A word is looked up unchanged, capitals included, without its leading space.
     """
-    rows, number = list[tuple[int, int, int]](), 0
+    rows = list[tuple[int, int, int]]()
+    number = 0
     for corpus in folds:
-        counts: Counter[str] = Counter()
+        counts = Counter[str]()
         for document in corpus.sample:
             counts.update(split_space(token)[1] for token in pretokenize(document.text))
         for document in corpus.test:
             for token in pretokenize(document.text):
                 core = split_space(token)[1]
-                rows.append((number, _word_class(core, counts[core]), len(token)))
+                word_class = _word_class(core, counts[core])
+                rows.append((number, CLASS_NUMBERS[word_class], len(token)))
             rows.append((number, CLASS_NUMBERS["end"], 1))
             number += 1
     return Words(*np.array(rows, dtype=np.int64).T)
 
 
-def _word_class(core: str, count: int) -> int:
+def _word_class(core: str, count: int) -> str:
+    """The class of a word without its space, which the training text has so many times."""
     if core[:1].isalpha():
         by_count = ("unseen", "once", "rare", "common", "frequent")
-        return CLASS_NUMBERS[by_count[bisect_right((1, 2, COMMON, FREQUENT), count)]]
-    kind = "numbers" if core[:1].isdigit() else "punctuation" if core.strip() else "space"
-    return CLASS_NUMBERS[kind]
+        return by_count[bisect_right((1, 2, COMMON, FREQUENT), count)]
+    if core[:1].isdigit():
+        return "numbers"
+    return "punctuation" if core.strip() else "space"
 
 
 def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[schema.WordClass]:
@@ -514,28 +574,34 @@ def word_classes(arms: Sequence[Arm], words: Words, classes: ByArm) -> list[sche
 
 def class_bits(arm: Arm, words: Words) -> np.ndarray:
     """(seeds, documents, classes) float64: the bits of the words of each class, end marks last."""
-    shape = len(arm.units), len(CLASSES)
+    shape = (len(arm.units), len(CLASSES))
     place = np.repeat(words.document * len(CLASSES) + words.word_class, words.length)
-    bits = (np.concatenate([d.per_character() for d in documents]) for documents in arm.tested)
-    return np.array([np.bincount(place, own, math.prod(shape)).reshape(shape) for own in bits])
+    sums = list[np.ndarray]()
+    for documents in arm.tested:
+        bits = np.concatenate([document.per_character() for document in documents])
+        sums.append(np.bincount(place, bits, math.prod(shape)).reshape(shape))
+    return np.array(sums)
 
 
 def passages(documents: Sequence[Document], arms: Sequence[Arm]) -> list[schema.Passage]:
     """Held-out text with each arm's stretches of it, first seed: a typical passage under every part
     that all arms have, then the beginnings of some documents."""
-    typical, own = _typical(documents, arms), arms[0].part
-    spans = [(own, typical)]
+    part = arms[0].part
+    typical = _typical(documents, arms)
+    spans = [(part, typical)]
+    shared = [other for other in PARTS if all(other in arm.parts for arm in arms)]
+    if "counts" not in shared:  # then it may be the network again
+        shared = [other for other in shared if other != "with_counts"]
+    spans += [(other, typical) for other in shared if other != part]
     for number, document in enumerate(documents[:MAX_OPENINGS]):
-        spans.append((own, (number, 0, _word_end(document.text, 0, OPENING_CHARACTERS))))
-    shared = [p for p in PARTS if p != own and all(p in arm.parts for arm in arms)]
-    spans[1:1] = [(p, typical) for p in shared if "counts" in shared or p != "with_counts"]
+        spans.append((part, (number, 0, _word_end(document.text, 0, OPENING_CHARACTERS))))
     return [
         schema.Passage(
             part=part,
             document=documents[number].name,
             start=start,
             text=documents[number].text[start:end],
-            arms={arm.name: _stretches(arm.of(part), number, start, end) for arm in arms},
+            arms={arm.name: _stretches(arm.with_part(part), number, start, end) for arm in arms},
         )
         for part, (number, start, end) in dict.fromkeys(spans)
         if end > start
@@ -546,12 +612,15 @@ def _typical(documents: Sequence[Document], arms: Sequence[Arm]) -> tuple[int, i
     """(document, start, end) of a passage from the middle of a document: the one that costs the
     arms most nearly what all held-out text costs them."""
 
+    usual = [arm.bits.mean(axis=0).sum() / arm.units.sum() for arm in arms]
+
     def distance(span: tuple[int, int, int]) -> float:
         number, start, end = span
-        costs = [(a.per_character[number][start : end + 1].mean(), a) for a in arms]
-        return sum(abs(cost - a.bits.mean(axis=0).sum() / a.units.sum()) for cost, a in costs)
+        costs = [arm.per_character[number][start : end + 1].mean() for arm in arms]
+        return sum(abs(cost - mean) for cost, mean in zip(costs, usual, strict=True))
 
-    return min(((n, *_middle(d.text)) for n, d in enumerate(documents)), key=distance)
+    spans = [(number, *_middle(document.text)) for number, document in enumerate(documents)]
+    return min(spans, key=distance)
 
 
 def _middle(text: str) -> tuple[int, int]:
@@ -564,14 +633,20 @@ def _middle(text: str) -> tuple[int, int]:
 
 def _word_end(text: str, start: int, length: int) -> int:
     """The end of a stretch of about this length from ``start`` that cuts no word."""
-    end = min(len(text), start + length)
-    return max(text.rfind(" ", start, end), start + length // 2) if end < len(text) else end
+    end = start + length
+    if end >= len(text):
+        return len(text)
+    return max(text.rfind(" ", start, end), start + length // 2)
 
 
 def _stretches(arm: Arm, number: int, start: int, end: int) -> list[tuple[int, int, float, float]]:
-    cells = zip(*arm.tested[0][number].cells(), strict=False)  # without the end mark
+    """Start, end, and bits of model and spelling of the stretches of an arm between two places of a
+    document; places count from the first of the two."""
+    starts, ends, model, spelling = arm.tested[0][number].cells()
+    # without the end mark
+    columns = (starts.tolist(), ends.tolist(), model[:-1].tolist(), spelling[:-1].tolist())
     return [
-        (max(0, int(a) - start), min(end, int(b)) - start, round(float(m), 3), round(float(s), 3))
-        for a, b, m, s in cells
-        if b > start and a < end
+        (max(first, start) - start, min(last, end) - start, round(bits, 3), round(spelled, 3))
+        for first, last, bits, spelled in zip(*columns, strict=True)
+        if last > start and first < end
     ]

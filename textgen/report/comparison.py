@@ -174,7 +174,7 @@ def compare_runs(
     arms = group_runs(readable, asked | (plan or {}).keys())
     for run in readable:
         run.experiment.check_part(part)
-    arms = [arm.of(part) for arm in arms]
+    arms = [arm.with_part(part) for arm in arms]
     names = [arm.name for arm in arms]
     folder = Path(reports_folder) / (name or folder_name(names))
     if not overwrite:
