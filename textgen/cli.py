@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
+from types import FrameType
 from typing import Any, NoReturn
 
 from textgen import __version__
@@ -19,15 +20,17 @@ from textgen.core.registry import plugin_table
 from textgen.core.settings import PARTS, Sampling
 from textgen.core.tensorflow import exit_immediately
 
-EXPERIMENT, RUN = "a TOML file or a name, e.g. char", "a run folder, e.g. runs/char"
+EXPERIMENT = "a TOML file or a name, e.g. char"
+RUN = "a run folder, e.g. runs/char"
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows the defaults that there are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        without = action.default is False or action.default in (None, "", [])
-        return action.help if without else super()._get_help_string(action)
+        if action.default is False or action.default in (None, "", []):
+            return action.help
+        return super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,21 +45,32 @@ class Parser(argparse.ArgumentParser):
     def overrides(self, example: str) -> None:
         """The option ``--set``."""
         text = f"change a setting, e.g. --set {example}; may be repeated"
-        form: dict[str, Any] = {"dest": "overrides", "metavar": "TABLE.KEY=VALUE", "default": []}
-        self.option("--set", text, action="append", **form)
+        self.option(
+            "--set",
+            text,
+            action="append",
+            dest="overrides",
+            metavar="TABLE.KEY=VALUE",
+            default=[],
+        )
 
     def output(self, *folders: str) -> None:
         """The options ``--runs`` and ``--reports``, and ``--quiet``."""
         for name in folders:
-            form: dict[str, Any] = {"dest": f"{name}_folder", "type": Path, "default": Path(name)}
-            self.option(f"--{name}", f"folder for {name}", **form)
+            self.option(
+                f"--{name}",
+                f"folder for {name}",
+                dest=f"{name}_folder",
+                type=Path,
+                default=Path(name),
+            )
         self.flag("--quiet", "print only warnings and errors")
 
     def part(self, what: str) -> None:
         """The option ``--part``."""
         self.option("--part", f"part of the model {what}", choices=PARTS, default="network")
 
-    def passage(self) -> Any:
+    def passage(self) -> argparse._MutuallyExclusiveGroup:
         """``--text`` or ``--file``; exactly one is needed; returns their group."""
         group = self.add_mutually_exclusive_group(required=True)
         group.add_argument("--text", help="the passage")
@@ -66,8 +80,10 @@ class Parser(argparse.ArgumentParser):
 
 def _try(parser: Parser) -> None:
     """find out which predict your texts best: characters, subwords or words"""
-    text = "a folder of texts, or one file (default: Lovecraft's tales): .txt; after "
-    text += "pip install '.[formats]' also .docx, .epub, .html and .xml"
+    text = (
+        "a folder of texts, or one file (default: Lovecraft's tales): .txt; after "
+        "pip install '.[formats]' also .docx, .epub, .html and .xml"
+    )
     parser.option("texts", text, nargs="?", type=Path)
     parser.option("--minutes", "total time, planning and report included", type=float, default=3.0)
     parser.option("--seeds", "training runs of each model", type=int, default=1)
@@ -80,9 +96,11 @@ def _run(parser: Parser) -> None:
     """train, score and sample one experiment"""
     parser.option("experiment", EXPERIMENT, type=Path)
     parser.overrides("training.updates=500")
-    more = "continue a finished run (name or folder) from its best weights for N more seconds (or "
-    more += "characters, updates or epochs, as its budget is set); the learning rate warms up and "
-    more += "decays again, unlike in one long training"
+    more = (
+        "continue a finished run (name or folder) from its best weights for N more seconds (or "
+        "characters, updates or epochs, as its budget is set); the learning rate warms up and "
+        "decays again, unlike in one long training"
+    )
     parser.option("--more", more, type=float, metavar="N")
     parser.option("--name", "name of the run folder (default: the experiment's)")
     parser.flag("--overwrite", "replace a run of that name")
@@ -136,8 +154,10 @@ def _generate(parser: Parser) -> None:
     parser.option("--samples", "number of texts", type=int, default=1)
     method = "sample, or article: the most probable token at every position of the text in --prompt"
     parser.option("--method", method, default="sample")
-    fill = "what replaces placeholders: words drawn as they are scored (scored), words of the "
-    fill += "training text that read well (pool), or marks (mark)"
+    fill = (
+        "what replaces placeholders: words drawn as they are scored (scored), words of the "
+        "training text that read well (pool), or marks (mark)"
+    )
     parser.option("--fill", fill, default="scored")
     parser.part("that writes")
     parser.flag("--marked", "mark the words that fill placeholders")
@@ -171,12 +191,15 @@ def _audit(parser: Parser) -> None:
 def _score(parser: Parser) -> None:
     """score a passage, each word of a passage, or a split of a run's own text, in bits"""
     parser.option("runs", f"{RUN}; several only with --words", type=Path, nargs="+", metavar="RUN")
-    passage, split = parser.passage(), "a split of the run's own text, in place of a passage"
+    passage = parser.passage()
+    split = "a split of the run's own text, in place of a passage"
     passage.add_argument("--split", choices=("train", "validation", "test"), help=split)
     items = "with --words: a CSV of item, text and, optionally, context, which is not charged"
     passage.add_argument("--items", type=Path, metavar="FILE.csv", help=items)
-    words = "write each word's surprisal to this CSV; for word and subword models, the sum is an "
-    words += "upper bound"
+    words = (
+        "write each word's surprisal to this CSV; for word and subword models, the sum is an "
+        "upper bound"
+    )
     parser.option("--words", words, type=Path, metavar="FILE.csv")
     parser.flag("--entropy", "with --words: also the entropy of the next token before each word")
     parser.part("whose bits colour the passage; --words has all parts")
@@ -185,8 +208,10 @@ def _score(parser: Parser) -> None:
 
 def _corpus(parser: Parser) -> None:
     """list corpora, or show the statistics and split of one"""
-    text = "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind "
-    text += "of corpus, to show its text and split; without an argument, the kinds are listed"
+    text = (
+        "a folder or file of texts, an experiment (a TOML file or a name, e.g. char) or a kind "
+        "of corpus, to show its text and split; without an argument, the kinds are listed"
+    )
     parser.option("corpus", text, nargs="?", metavar="TEXTS, EXPERIMENT or KIND")
     parser.overrides("corpus.path=my_texts")
     parser.flag("--json", "print JSON")
@@ -197,11 +222,18 @@ def _baseline(parser: Parser) -> None:
     parser.option("experiment", EXPERIMENT, type=Path)
     kinds = ", ".join(sorted(plugin_table("baseline")))
     parser.option("--kind", f"one of {kinds} (default: kneser_ney)", metavar="KIND")
-    order = "longest n-gram in tokens (default 4), or context of ppmd in bytes (default 8); may be"
-    form: dict[str, Any] = {"action": "append", "dest": "orders", "metavar": "N", "default": []}
-    parser.option("--order", f"{order} repeated", type=int, **form)
-    program = "for --kind command: a compressor's command line, with {input} for the file, e.g. "
-    parser.option("--command", program + '"paq8px -8 {input}" (default: zpaq -m5)')
+    order = (
+        "longest n-gram in tokens (default 4), or context of ppmd in bytes (default 8); may be "
+        "repeated"
+    )
+    parser.option(
+        "--order", order, type=int, action="append", dest="orders", metavar="N", default=[]
+    )
+    program = (
+        "for --kind command: a compressor's command line, with {input} for the file, e.g. "
+        '"paq8px -8 {input}" (default: zpaq -m5)'
+    )
+    parser.option("--command", program)
     parser.overrides("split.seed=1")
     parser.flag("--json", "one JSON record per model")
 
@@ -241,15 +273,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser("textgen", description="Character, word and subword models.")
-    version: dict[str, Any] = {"action": "version", "version": f"textgen {__version__}"}
-    parser.add_argument("--version", **version)
+    version = f"textgen {__version__}"
+    parser.add_argument("--version", action="version", version=version)
     rows = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for name, (add_arguments, function) in COMMANDS.items():
         text = add_arguments.__doc__ or ""
         about = f"{text[:1].upper()}{text[1:]}."
         row = rows.add_parser(name, help=text, description=about, formatter_class=Help)
         row.flag("--debug", "show the traceback of an error")
-        row.add_argument("--version", **version)
+        row.add_argument("--version", action="version", version=version)
         row.set_defaults(function=function)
         if words[:1] == [name]:
             add_arguments(row)
@@ -307,6 +339,6 @@ def _explained(error: Exception) -> Exception:
     return TextgenError(f"{where}: {error.strerror or error}", free)
 
 
-def _stop(number: int, frame: Any) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     """SIGTERM ends a command as Ctrl-C does."""
     raise KeyboardInterrupt(number)

@@ -112,19 +112,22 @@ class Comparison:
         """
         from matplotlib import pyplot
 
-        axes = pyplot.subplots(layout="constrained")[1] if axes is None else axes
+        if axes is None:
+            axes = pyplot.subplots(layout="constrained")[1]
         for row in reversed(self.report.side_by_side):
-            name, colour = (row.name, "C0") if isinstance(row, ArmRow) else (row.label, "0.7")
-            if row.test:
-                axes.barh(name, row.test.total, color=colour)
-            if row.test and row.test.low is not None and row.test.high is not None:
+            is_arm = isinstance(row, ArmRow)
+            name = row.name if isinstance(row, ArmRow) else row.label
+            if row.test is None:
+                continue
+            axes.barh(name, row.test.total, color="C0" if is_arm else "0.7")
+            if row.test.low is not None and row.test.high is not None:
                 axes.plot([row.test.low, row.test.high], [name, name], color="black")
         axes.set_xlabel("bits per character of held-out text")
         return axes
 
 
-def _total(test: Bits | None) -> str:
-    return format_number(test.total if test else None, ".4f")
+def _total(test: Bits | None, form: str = ".4f") -> str:
+    return format_number(test.total if test else None, form)
 
 
 def compare_runs(
@@ -165,6 +168,7 @@ def compare_runs(
     """
     if name:
         check_name(name, "--name")
+    given_title = title
     named_runs = [run for run in runs if not os.fspath(run).startswith(ELSEWHERE)]
     for run in named_runs:
         check_folder(Path(os.fspath(run)))
@@ -185,23 +189,25 @@ def compare_runs(
     references = compute_references(texts, screen.say)
     if len(texts) == 1:  # no single command repeats the figures of folds
         file = f"{readable[0].folder}/experiment.toml"
-        references = [replace(own, command=own.command_on(file)) for own in references]
+        references = [
+            replace(reference, command=reference.command_on(file)) for reference in references
+        ]
     for run in runs:
         if run not in named_runs:
-            folder = Path(os.fspath(run).removeprefix(ELSEWHERE))
-            references.append(score_elsewhere(folder, pool_folds(texts), screen))
-            unknown = f"The training text of {folder.name} is unknown and may contain this text."
+            model = Path(os.fspath(run).removeprefix(ELSEWHERE))
+            references.append(score_elsewhere(model, pool_folds(texts), screen))
+            unknown = f"The training text of {model.name} is unknown and may contain this text."
             warnings.append(Caution(text=unknown))
-    named = {"name": name, "title": title, "part": part if part != "network" else ""}
-    if Path(reports_folder) != REPORTS:
-        named["reports"] = os.fspath(reports_folder)
-    options = [
-        *(os.fspath(run) for run in runs),
-        *(f"--{key}={value}" for key, value in named.items() if value),
-        *(["--different-texts"] * different_texts),
-        *([] if embed is None else ["--embed", *embed]),
-    ]
-    only_python = [key for key, value in (("contrasts", contrasts), ("plan", plan)) if value]
+    if not title:
+        *others, last = names
+        title = f"{', '.join(others)} and {last}" if others else last
+    not_repeated = list[str]()
+    if not command:
+        command = _command(runs, name, given_title, part, different_texts, embed, reports_folder)
+        if contrasts:
+            not_repeated.append("contrasts")
+        if plan:
+            not_repeated.append("plan")
     models = None if embed is None else embedded(same_text, embed, screen)
     report, shown = build_report(
         arms,
@@ -211,10 +217,10 @@ def compare_runs(
         plan or {},
         warnings,
         name=folder.name,
-        title=title or " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])),
+        title=title,
         declared=bool(contrasts),
-        command=command or shlex.join(["python", "-m", "textgen", "compare", *options]),
-        not_repeated=[] if command else only_python,
+        command=command,
+        not_repeated=not_repeated,
         left_out=[{"folder": run, "reason": reason} for run, reason in left_out.items()],
         other_looks=_other_looks(same_text),
     )
@@ -225,6 +231,32 @@ def compare_runs(
     write_file(folder / "index.html", render_page(report, shown, models))
     show(screen, folder, report, shown)
     return Comparison(folder)
+
+
+def _command(
+    runs: Sequence[str | Path | Run],
+    name: str,
+    title: str,
+    part: PartName,
+    different_texts: bool,
+    embed: Sequence[str] | None,
+    reports_folder: str | Path,
+) -> str:
+    """The command that repeats a report, from the arguments of :func:`compare_runs`."""
+    words = ["python", "-m", "textgen", "compare", *(os.fspath(run) for run in runs)]
+    if name:
+        words.append(f"--name={name}")
+    if title:
+        words.append(f"--title={title}")
+    if part != "network":
+        words.append(f"--part={part}")
+    if Path(reports_folder) != REPORTS:
+        words.append(f"--reports={os.fspath(reports_folder)}")
+    if different_texts:
+        words.append("--different-texts")
+    if embed is not None:
+        words += ["--embed", *embed]
+    return shlex.join(words)
 
 
 def check_replaceable(folder: Path, runs: Sequence[Path]) -> None:
@@ -272,15 +304,20 @@ every token is charged"""
 def _other_looks(arms: Sequence[Arm]) -> int:
     """How many more runs beside those of the arms have been scored on the same test text, or where
     every document is tested, on some of it."""
-    corpora = [run.metrics.corpus for run in arms[0].folds]
-    ours = {run.folder.resolve() for arm in arms for run in arm.runs}
-    beside = {f.parent.resolve() for own in ours for f in own.parent.glob(f"*/{METRICS_FILE}")}
+    compared = {run.folder.resolve() for arm in arms for run in arm.runs}
+    homes = {folder.parent for folder in compared}
+    finished = {file.parent.resolve() for home in homes for file in home.glob(f"*/{METRICS_FILE}")}
+    text = arms[0].first.metrics.corpus
+    every_document_is_tested = len(arms[0].folds) > 1
     looks = 0
-    for folder in beside - ours:
-        with suppress(TextgenError):
-            found = read_metrics(folder).corpus
-            same = found.sha256 == corpora[0].sha256
-            looks += same and (len(corpora) > 1 or found.split_sha256 == corpora[0].split_sha256)
+    for folder in finished - compared:
+        try:
+            other = read_metrics(folder).corpus
+        except TextgenError:  # damaged, or of another version
+            continue
+        same_test = every_document_is_tested or other.split_sha256 == text.split_sha256
+        if other.sha256 == text.sha256 and same_test:
+            looks += 1
     return looks
 
 
@@ -291,12 +328,16 @@ def read_runs(runs: Sequence[str | Path | Run], screen: Screen) -> tuple[list[Ru
     Raises:
         TextgenError: none is left.
     """
-    readable, left_out, texts = list[Run](), dict[str, str](), dict[str, Corpus]()
+    readable = list[Run]()
+    left_out = dict[str, str]()
+    texts = dict[str, Corpus]()
     for folder in runs:
         try:
             run = load_run(folder)
             key = run.metrics.corpus.sha256 + run.experiment.text_key
-            texts[key] = run.corpus = texts.get(key) or run.corpus
+            if key in texts:
+                run.corpus = texts[key]
+            texts[key] = run.corpus
             run.check()
             readable.append(run)
         except TextgenError as error:
@@ -315,16 +356,18 @@ def read_runs(runs: Sequence[str | Path | Run], screen: Screen) -> tuple[list[Ru
 def folder_name(names: Sequence[str]) -> str:
     """The name of a report's folder; an arm's name may contain a part of a path."""
     joined = "-".join(name[:MAX_NAME_CHARACTERS] for name in names[:4])
-    return (joined + ("-and-others" if len(names) > 4 else "")).replace("/", "_")
+    if len(names) > 4:
+        joined += "-and-others"
+    return joined.replace("/", "_")
 
 
 def every_pair(names: Sequence[str]) -> list[Contrast]:
     """Each arm against every arm before it."""
-    questions = {name: f"{sentences.be(name).capitalize()} {name} better than" for name in names}
-    return [
-        Contrast(name, other, f"{questions[name]} {other}?", "first is lower")
-        for other, name in combinations(names, 2)
-    ]
+    contrasts = list[Contrast]()
+    for other, name in combinations(names, 2):
+        question = f"{sentences.be(name).capitalize()} {name} better than {other}?"
+        contrasts.append(Contrast(name, other, question, "first is lower"))
+    return contrasts
 
 
 def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict[str, Any]:
@@ -345,13 +388,16 @@ def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict
     if unknown := [name for name in wanted if name not in names]:
         message = f"--embed: no arm {', '.join(unknown)}; the arms are {', '.join(names)}"
         raise TextgenError(message, "name some of these arms, or none to embed all")
-    packed, left_out = dict[str, str](), dict[str, str]()
-    for arm in (each for each in arms if each.name in (wanted or names)):
+    packed = dict[str, str]()
+    left_out = dict[str, str]()
+    for arm in arms:
+        if wanted and arm.name not in wanted:
+            continue
         try:
             packed[arm.name] = portable_model(arm.first)
         except TextgenError as error:
             left_out[arm.name] = error.message
-            screen.warn(f"{arm.name}: not in the page: {left_out[arm.name]}")
+            screen.warn(f"{arm.name}: not in the page: {error.message}")
     return {"packed": packed, "left_out": left_out}
 
 
@@ -359,29 +405,43 @@ def words_link(arms: Sequence[Arm], texts: Texts, documents: Sequence[Document])
     """The words of the passages that begin a document, which cost no reading of what comes before
     them, as ``textgen score --words`` writes them: the address of a CSV, under the first run of
     every arm whose words are known. Empty if there are none, or a tokenizer cannot tell them."""
-    runs, tested = dict[str, Run](), {document.name for document in documents}
+    runs = dict[str, Run]()
     for arm in arms:
-        with suppress(TextgenError):
+        with suppress(TextgenError):  # those that cannot tell words
             arm.first.check_words()
             runs[arm.name] = arm.first
-    first = {p.document: p.text for p in texts.passages if not p.start and p.document in tested}
-    items = [(name, text, "") for name, text in first.items()]
-    with suppress(TextgenError):
-        if rows := word_rows(runs, items) if runs else []:
-            return "data:text/csv;base64," + base64.b64encode(csv_bytes(rows)).decode()
-    return ""
+    if not runs:
+        return ""
+    tested = {document.name for document in documents}
+    beginnings = {
+        passage.document: passage.text
+        for passage in texts.passages
+        if passage.start == 0 and passage.document in tested
+    }
+    try:
+        rows = word_rows(runs, [(name, text, "") for name, text in beginnings.items()])
+    except TextgenError:
+        return ""
+    if not rows:
+        return ""
+    return "data:text/csv;base64," + base64.b64encode(csv_bytes(rows)).decode()
 
 
 def result_lines(report: Report) -> list[str]:
     """The answer, how far it can be trusted, the best model without a network, and how far ahead of
     networks that were trained elsewhere the runs are."""
-    if not (claims := sentences.claims(report)):
+    claims = sentences.claims(report)
+    if not claims:
         return []
+    lines = [str(claims[0]), claims[0].caveat]
     without = sentences.without_network(report)
-    best = [without[arm.name] for arm in report.scored[:1] if without]
-    elsewhere = [row for row in report.references if row.part == "network"]
-    leads = [f"Compared with {row.label}, {sentences.leads(row)}" for row in elsewhere]
-    return [str(claims[0]), claims[0].caveat, *best, *leads]
+    best = report.scored[0].name
+    if best in without:
+        lines.append(without[best])
+    for row in report.references:
+        if row.part == "network":
+            lines.append(f"Compared with {row.label}, {sentences.leads(row)}")
+    return lines
 
 
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
@@ -391,14 +451,15 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     screen.say(answer, "bold")
     for line in qualifications:
         screen.say(line)
-    lines = [(str(sentences.contrast_claim(c)), c) for c in report.contrasts]
-    for line, contrast in sorted(lines, key=lambda each: each[0] != answer):
+    lines = [(str(sentences.contrast_claim(contrast)), contrast) for contrast in report.contrasts]
+    lines.sort(key=lambda pair: pair[0] != answer)  # the one that was answered first
+    for line, contrast in lines:
         if line != answer:
             screen.say(f"{line} {sentences.unequal(contrast.unequal)}".strip())
         if contrast.parts:
             loud = screen.warn if sentences.answers_otherwise(contrast) else screen.say
             loud(sentences.by_other_parts(contrast))
-    parts = [p for p in PARTS if any(p in arm.parts for arm in report.ranked)]
+    parts = [part for part in PARTS if any(part in arm.parts for arm in report.ranked)]
     table = Table(title="bits per character", title_justify="left", box=None)
     table.add_column("model", no_wrap=True)
     labels = (PART_LABELS[part] for part in parts)
@@ -406,12 +467,11 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
         table.add_column(column, justify="right")
     for arm in report.ranked:
         name = arm.name if arm.same_text else f"{arm.name} (on another text)"
-        totals = [format_number(arm.parts[p].total if p in arm.parts else None) for p in parts]
+        totals = [_total(arm.parts.get(part), ".3f") for part in parts]
         table.add_row(Text(visible(name)), *totals, between(arm.test))
     for row in sorted(report.references, key=lambda row: row.test.total):
-        of_parts = {row.part: row.test, "with_cache": row.with_cache}
-        own = (of_parts.get(part) for part in parts)
-        totals = [format_number(bits.total if bits else None) for bits in own]
+        bits = {row.part: row.test, "with_cache": row.with_cache}
+        totals = [_total(bits.get(part), ".3f") for part in parts]
         table.add_row(Text(visible(row.label)), *totals, between(row.test), style="dim")
     screen.console.print(table)
     for _, line in sentences.audits(report):

@@ -22,7 +22,7 @@ from textgen.data.loading import Corpus
 from textgen.evaluation.significance import Difference, Lead, compare_arms, tested
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.arms import Arm
-from textgen.report.building import CLASSES, class_bits, cut_words
+from textgen.report.building import CLASSES, Words, class_bits, cut_words
 from textgen.report.contrast import Contrast
 from textgen.report.page import page_template
 from textgen.runs.finished import Run
@@ -65,7 +65,7 @@ class CellRecord(Content):
 
     def parts(self, arm: str) -> list[PartName]:
         """Those of an arm's models that have bits; none if there is no such arm."""
-        return list(self.arms.get(arm, {"test": ()})["test"])
+        return list(self.arms[arm]["test"]) if arm in self.arms else []
 
     def bits(self, arm: str, part: PartName = "network", split: str = "test") -> np.ndarray:
         """(seeds, documents, 2) float64: bits of model and spelling.
@@ -94,22 +94,49 @@ def record_cell(
         plans: by arm.
         about: name, text, size and budget.
     """
-    words, kept, documents = cut_words(texts), dict[str, dict[str, Any]](), dict[str, Any]()
-    for arm in arms:
-        rows = [_run_row(*pair) for runs in arm.repeats for pair in zip(runs, texts, strict=True)]
-        where = class_bits(arm, words).round(DECIMALS).tolist()
-        kept[arm.name] = {"plan": plans[arm.name], "runs": rows, "where": where}
-        for split in SPLITS:
-            tables = [[run.read_token_bits(split) for run in runs] for runs in arm.repeats]
-            kept[arm.name][split] = {
-                part: [[_bits(d) for table in own for d in table[part]] for own in tables]
-                for part in (arm.parts if arm.charged else ())
-            }
-    for split, (fold, text) in product(SPLITS, enumerate(texts, start=1)):
-        own = documents.setdefault(split, [])
-        own += ((fold, d.name, d.characters) for d in text.parts[split])
-    sha256, classes = texts[0].sha256, list(CLASSES)
-    return CellRecord(sha256=sha256, documents=documents, classes=classes, arms=kept, **about)
+    words = cut_words(texts)
+    return CellRecord(
+        sha256=texts[0].sha256,
+        documents={split: _documents(texts, split) for split in SPLITS},
+        classes=list(CLASSES),
+        arms={arm.name: _record_arm(arm, texts, plans[arm.name], words) for arm in arms},
+        **about,
+    )
+
+
+def _record_arm(
+    arm: Arm, texts: Sequence[Corpus], plan: Mapping[str, Any], words: Words
+) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "plan": plan,
+        "runs": [
+            _run_row(run, text)
+            for runs in arm.repeats
+            for run, text in zip(runs, texts, strict=True)
+        ],
+        "where": class_bits(arm, words).round(DECIMALS).tolist(),
+    }
+    for split in SPLITS:
+        record[split] = _bits_by_part(arm, split) if arm.charged else {}
+    return record
+
+
+def _bits_by_part(arm: Arm, split: str) -> dict[PartName, list[list[list[float]]]]:
+    """Part → (seeds, documents, 2): bits of model and spelling."""
+    tables = [[run.read_token_bits(split) for run in runs] for runs in arm.repeats]
+    return {
+        part: [[_bits(document) for table in folds for document in table[part]] for folds in tables]
+        for part in arm.parts
+    }
+
+
+def _documents(texts: Sequence[Corpus], split: str) -> list[tuple[int, str, int]]:
+    """Fold, name and characters of the documents of a held-out part, fold by fold."""
+    return [
+        (fold, document.name, document.characters)
+        for fold, text in enumerate(texts, start=1)
+        for document in text.parts[split]
+    ]
 
 
 def _run_row(run: Run, text: Corpus) -> dict[str, Any]:
@@ -156,8 +183,10 @@ class Contents(Content):
 
     def late(self, contrast: Contrast) -> str:
         """What is said of a question that was not there before the runs."""
-        plans = (self.timed[arm]["declared"] for arm in (contrast.first, contrast.second))
-        return " This question is not in the plan." * any(vars(contrast) not in p for p in plans)
+        planned = [self.timed[arm]["declared"] for arm in (contrast.first, contrast.second)]
+        if all(vars(contrast) in questions for questions in planned):
+            return ""
+        return " This question is not in the plan."
 
 
 class Grid:
@@ -178,30 +207,35 @@ class Grid:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.contents = read_content(self.folder / GRID_FILE, Contents, AGAIN)
-        files = ((n, self.folder / CELLS_FOLDER / f"{n}.json") for n in self.contents.cells)
-        self.cells = {n: read_content(p, CellRecord, AGAIN) for n, p in files if p.exists()}
+        self.cells = dict[str, CellRecord]()
+        for name in self.contents.cells:
+            file = self.folder / CELLS_FOLDER / f"{name}.json"
+            if file.exists():
+                self.cells[name] = read_content(file, CellRecord, AGAIN)
 
     def leads(self, part: PartName | None = None) -> dict[tuple[str, str, str], Lead]:
         """(cell, first arm, second arm) → what comes of a contrast, in every cell where both arms
         have the part, that of the study if None. Holm's correction is over all contrasts in all
         planned cells."""
-        part, contrasts = part or self.contents.part, self.contents.contrasts
-        found = {
-            (name, c.first, c.second): compare_cells(cell, c.first, cell, c.second, part)
-            for c, (name, cell) in product(contrasts, self.cells.items())
-            if part in cell.parts(c.first) and part in cell.parts(c.second)
-        }
+        part = part or self.contents.part
+        contrasts = self.contents.contrasts
+        found = dict[tuple[str, str, str], Difference]()
+        for contrast, (name, cell) in product(contrasts, self.cells.items()):
+            first, second = contrast.first, contrast.second
+            if part in cell.parts(first) and part in cell.parts(second):
+                found[name, first, second] = compare_cells(cell, first, cell, second, part)
         return tested(found, len(contrasts) * len(self.contents.cells))
 
     def curves(self, split: str = "test") -> dict[tuple[str, str, PartName], float]:
         """(cell, arm, part) → bits per character of a held-out part, mean over seeds."""
-        return {
-            (name, arm, part): cell.bits(arm, part, split).sum(axis=(1, 2)).mean() / units
-            for name, cell in self.cells.items()
-            for units in [cell.units(split).sum()]
-            for arm in cell.arms
-            for part in cell.parts(arm)
-        }
+        found = dict[tuple[str, str, PartName], float]()
+        for name, cell in self.cells.items():
+            units = cell.units(split).sum()
+            for arm in cell.arms:
+                for part in cell.parts(arm):
+                    bits = cell.bits(arm, part, split).sum(axis=(1, 2)).mean()
+                    found[name, arm, part] = bits / units
+        return found
 
     def write_page(self) -> None:
         """Write ``index.html`` and ``summary.md`` into the folder."""

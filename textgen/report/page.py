@@ -45,9 +45,14 @@ AXES = {
 
 def page_template(name: str) -> Template:
     """A page that escapes whatever text it is given."""
-    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True}
-    options |= {"lstrip_blocks": True, "autoescape": True}
-    return Environment(loader=FileSystemLoader(FOLDERS), **options).get_template(name)
+    environment = Environment(
+        loader=FileSystemLoader(FOLDERS),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
+    return environment.get_template(name)
 
 
 def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:
@@ -62,12 +67,18 @@ def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = No
         HTML that can be written as UTF-8 whatever the texts hold.
     """
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
-    held = models["packed"] if models else {}
-    packed = [[name, "", report.numbers[name], held[name]] for name in held]
-    shown = {"report": report, "texts": texts, "models": models, "packed": packed}
-    modules = {"page": sys.modules[__name__], "sentences": sentences, "units": units}
-    about = {"scripts": Markup(scripts), "version": textgen.__version__}
-    html = page_template("page.html").render(**shown, **modules, **about)
+    packed = models["packed"] if models else {}
+    html = page_template("page.html").render(
+        report=report,
+        texts=texts,
+        models=models,
+        packed=[[name, "", report.numbers[name], model] for name, model in packed.items()],
+        page=sys.modules[__name__],
+        sentences=sentences,
+        units=units,
+        scripts=Markup(scripts),
+        version=textgen.__version__,
+    )
     return SURROGATES.sub("\ufffd", visible(html))
 
 
@@ -84,17 +95,20 @@ class Scale(NamedTuple):
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and names of three to six round numbers."""
-        size = (self.high - self.low) / 5
-        power = 10 ** math.floor(math.log10(size))
-        step = power * min(factor for factor in (1, 2, 5, 10) if factor * power >= size)
-        values = np.arange(math.ceil(self.low / step), math.floor(self.high / step) + 1) * step
-        return [(self.place(value), f"{value:g}") for value in values.round(9).tolist()]
+        least = (self.high - self.low) / 5
+        power = 10 ** math.floor(math.log10(least))
+        step = power * min(factor for factor in (1, 2, 5, 10) if factor * power >= least)
+        first = math.ceil(self.low / step)
+        last = math.floor(self.high / step)
+        values = (np.arange(first, last + 1) * step).round(9).tolist()
+        return [(self.place(value), f"{value:g}") for value in values]
 
 
 def scale_of(values: Iterable[float | None]) -> Scale:
     """A scale that some values fill."""
     known = [value for value in values if value is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
+    low = min(known, default=0.0)
+    high = max(known, default=1.0)
     margin = 0.03 * (high - low) or 1.0
     return Scale(low - margin, high + margin)
 
@@ -140,26 +154,38 @@ def documents(report: Report) -> list[Strip]:
     scale = scale_of(bits for row in report.documents for bits in row.bits.values())
     names = [arm.name for arm in report.scored]
     return [
-        Strip(r.name, f"{r.characters:,} characters", {name: r.bits[name] for name in names}, scale)
-        for r in report.documents
+        Strip(
+            document.name,
+            f"{document.characters:,} characters",
+            {name: document.bits[name] for name in names},
+            scale,
+        )
+        for document in report.documents
     ]
 
 
 def measures(report: Report, number: int) -> tuple[list[Strip], dict[str, dict[str, Figure]]]:
     """At a temperature, by its number: the measures that are drawn; and all, of human text and of
     every arm."""
-    made, strips = report.generated, []
-    arms = {a.name: made.arms[a.name][number] for a in report.ranked if a.name in made.arms}
+    generated = report.generated
+    names = [arm.name for arm in report.ranked if arm.name in generated.arms]
+    arms = {name: generated.arms[name][number] for name in names}
+    strips = list[Strip]()
     for key in MEASURES_DRAWN:
-        if label := made.labels.get(key):
-            human = made.human[key]
-            values = {name: arms[name][key].value for name in arms}
-            scale = scale_of([*human, *values.values()])
-            note = f"{label.unit}; human {units.format_number(human.value, label.form)}"
-            ends = [human.value if end is None else end for end in human[1:]]
-            band = [end for end in ends if end is not None]
-            strips.append(Strip(label.meaning, note, values, scale, label.form, band))
-    return strips, {"human text": made.human, **arms}
+        if key not in generated.labels:
+            continue
+        label = generated.labels[key]
+        human = generated.human[key]
+        values = {name: arms[name][key].value for name in arms}
+        scale = scale_of([*human, *values.values()])
+        note = f"{label.unit}; human {units.format_number(human.value, label.form)}"
+        band = list[float]()
+        if human.value is not None:
+            low = human.value if human.low is None else human.low
+            high = human.value if human.high is None else human.high
+            band = [low, high]
+        strips.append(Strip(label.meaning, note, values, scale, label.form, band))
+    return strips, {"human text": generated.human, **arms}
 
 
 def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> str:
@@ -197,10 +223,7 @@ def plots(report: Report) -> list[Plot]:
         return []
     curves = [curve for arm in arms for curve in arm.curves]
     ends = [curve.validation[-1] for curve in curves]
-    best, worst = min(ends), max(ends)
-    first = max(curve.validation[0] for curve in curves)
-    top = max(min(first, worst + max(0.35, 1.2 * (worst - best))), worst + 0.05)
-    up = Scale(best - 0.06 * (top - best), top)
+    up = _scale_of_curves(ends, max(curve.validation[0] for curve in curves))
     references = list[tuple[float, str]]()
     scored = [(row.validation.total, row.label) for row in report.references if row.validation]
     for total, label in sorted(scored):
@@ -211,19 +234,29 @@ def plots(report: Report) -> list[Plot]:
     for axis, (label, unit) in AXES.items():
         across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
         seeds = {arm.name: _points(arm, axis) for arm in arms}
-        mean = {name: _mean(own) for name, own in seeds.items()}
+        mean = {name: _mean(curves_of_arm) for name, curves_of_arm in seeds.items()}
         rows.append(Plot(label, unit, across, up, seeds, mean, references))
     return rows
 
 
+def _scale_of_curves(ends: Sequence[float], start: float) -> Scale:
+    """From below the best end to well above the worst one, at most to where curves start."""
+    best = min(ends)
+    worst = max(ends)
+    room = max(0.35, 1.2 * (worst - best))
+    top = max(min(start, worst + room), worst + 0.05)
+    return Scale(best - 0.06 * (top - best), top)
+
+
 def _points(arm: ArmRow, axis: str) -> list[np.ndarray]:
     """(n, 2): the learning curve of each seed."""
-    return [np.column_stack([getattr(c, axis), c.validation]) for c in arm.curves]
+    return [np.column_stack([getattr(curve, axis), curve.validation]) for curve in arm.curves]
 
 
 def _mean(curves: Sequence[np.ndarray]) -> np.ndarray:
     """(n, 2): the mean of curves, as far as all of them go."""
-    return np.mean([points[: min(map(len, curves))] for points in curves], axis=0)
+    shortest = min(map(len, curves))
+    return np.mean([points[:shortest] for points in curves], axis=0)
 
 
 def stretches(passage: Passage, name: str) -> Iterator[tuple[str, int | None, str, int]]:
@@ -232,7 +265,8 @@ def stretches(passage: Passage, name: str) -> Iterator[tuple[str, int | None, st
     begins = np.ones(len(passage.text) + 1, np.int64)
     for first, end, *_ in chain(*passage.arms.values()):
         begins[first + 1 : end] = 0
-    numbers, done = begins.cumsum().tolist(), 0
+    numbers = begins.cumsum().tolist()
+    done = 0
     for first, end, model, spelling in passage.arms[name]:
         start = max(done, first)
         if end > start:
@@ -252,12 +286,13 @@ def mean_bits(passage: Passage, name: str) -> float:
 
 def pieces(sample: SampleText) -> Iterator[tuple[str, str, bool]]:
     """A sample in stretches, with the placeholder that each fills in, and whether it is copied."""
-    text, filled, copied = sample.text, sample.filled, sample.copied
-    spans = [(start, end) for start, end, _ in filled] + copied
+    text = sample.text
+    spans = [(first, last) for first, last, _ in sample.filled] + sample.copied
     ends = {0, len(text), *(min(place, len(text)) for span in spans for place in span)}
     for start, end in pairwise(sorted(ends)):
-        token = next((token for a, b, token in filled if a <= start and end <= b), "")
-        yield text[start:end], token, any(a <= start and end <= b for a, b in copied)
+        filling = [token for first, last, token in sample.filled if first <= start and end <= last]
+        is_copied = any(first <= start and end <= last for first, last in sample.copied)
+        yield text[start:end], filling[0] if filling else "", is_copied
 
 
 def count(value: float) -> str:
