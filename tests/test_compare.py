@@ -322,7 +322,7 @@ ALONE = {  # a setting → whether arms that differ in it alone are matched
     "training.learning_rate=5e-3": False,
     "training.batch=9": False,
     "backbone.units=[25]": False,
-    "objective.kind=shifted": False,
+    'objective={kind="shifted",shift=8,window=16}': False,
     "embedding.kind=word2vec": False,
 }
 

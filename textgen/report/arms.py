@@ -100,12 +100,12 @@ def matched_settings(arm: Arm) -> frozenset[tuple[str, str]]:
     """Equal for arms that differ in their tokenizer alone, and in what must follow from it: the
     output layer's levels, and the window as a number of tokens."""
     tables = ("objective.", "backbone.", "training.", "embedding.")
-    followers = {"objective.window", "backbone.adaptive_softmax"}
+    followers = ("objective.window", "backbone.adaptive_softmax")  # a value, or a table of its own
     budgets = {f"training.{budget}" for budget in BUDGETS}  # told beside the settings
     return frozenset(
         (key, value)
         for key, value in flat_settings(arm.first.experiment.resolved)
-        if key.startswith(tables) and key not in followers | budgets
+        if key.startswith(tables) and not key.startswith(followers) and key not in budgets
     )
 
 
