@@ -21,10 +21,13 @@ from textgen.tokenizers.fitting import language_warnings
 def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
     kinds = plugin_table("corpus")
     if corpus is None:
-        classes = {kind: lookup("corpus", kind) for kind in sorted(kinds)}
-        docs = {kind: (cls.__doc__ or "").partition("\n")[0] for kind, cls in classes.items()}
-        lines = (f"{kind:<12}{doc}" for kind, doc in docs.items())
-        print(json_line(docs, indent=2) if json else "\n".join(lines))
+        docs = dict[str, str]()
+        for kind in sorted(kinds):
+            docs[kind] = (lookup("corpus", kind).__doc__ or "").partition("\n")[0]
+        if json:
+            print(json_line(docs, indent=2))
+        else:
+            print("\n".join(f"{kind:<12}{doc}" for kind, doc in docs.items()))
         return
     place = kind_of(Path(corpus))
     if corpus in kinds:
@@ -65,7 +68,8 @@ def baseline(
         kind = "kneser_ney" if command is None else "command"
     models = baselines.make_baselines(kind, orders, command)  # errors come before any work
     settings = load_experiment(experiment, overrides)
-    loaded, screen = load_corpus(settings), Screen(quiet=json)
+    loaded = load_corpus(settings)
+    screen = Screen(quiet=json)
     screen.corpus(settings, loaded)
     records = baselines.baseline(kind, models, settings, loaded)
     if not json:

@@ -113,7 +113,8 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     Raises:
         TextgenError: as :func:`run_study`.
     """
-    place, screen = job.place, job.screen
+    place = job.place
+    screen = job.screen
     folds = show_text(study, screen)
     with screen.stage():
         plans = studies.plan_study(study, folder, job.overwrite, job.workers, screen.say)
@@ -122,7 +123,9 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
     if not missing:
         screen.say("all runs exist already; the report is written again")
-    at_once = max(1, len(missing)) if isinstance(place, Tasks) else job.workers
+    at_once = job.workers
+    if isinstance(place, Tasks):  # the cluster queues them
+        at_once = max(1, len(missing))
     ended = run_all(missing, folder, place, at_once=at_once, replaced=replaced)
     # beside the runs, so that no core is idle; the report finds them in the cache
     references = Thread(target=compute_references, args=(folds,), daemon=True)
@@ -153,8 +156,9 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
             raise
     if report is None or failures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
-        rest = f"; the report of the rest: {os.fspath(report)}" if report else ""
-        message = f"{len(failures)} of {len(experiments)} runs failed: {reasons}{rest}"
+        message = f"{len(failures)} of {len(experiments)} runs failed: {reasons}"
+        if report:
+            message += f"; the report of the rest: {os.fspath(report)}"
         hint = f"see {folder / 'logs'}; when the command is repeated, finished runs are kept"
         raise TextgenError(f"{folder}: {message}", hint)
     if job.about:
@@ -238,14 +242,19 @@ def _holds(
     """
     if record is None:
         return False
-    both = [(own["plan"], plans[arm]) for arm, own in record.arms.items() if arm in plans]
-    same = all(old[key] == new[key] for old, new in both for key in ("experiment", "updates"))
-    same = same and record.sha256 == sha256
-    if not (same or job.overwrite):
+    is_same = record.sha256 == sha256
+    for arm in record.arms.keys() & plans.keys():
+        recorded, planned = record.arms[arm]["plan"], plans[arm]
+        for key in ("experiment", "updates"):
+            is_same = is_same and recorded[key] == planned[key]
+    if not is_same:
+        if job.overwrite:
+            return False
         message = f"{cell.name} was recorded with other settings, updates or text"
         raise TextgenError(message, "replace it with --overwrite")
-    names = {run["name"] for own in record.arms.values() for run in own["runs"]}
-    return same and names >= {name for arm in plans for name in cell.study.runs(arm)}
+    recorded_runs = {run["name"] for arm in record.arms.values() for run in arm["runs"]}
+    planned_runs = {name for arm in plans for name in cell.study.runs(arm)}
+    return planned_runs <= recorded_runs
 
 
 def _plain(plans: Mapping[str, ArmPlan]) -> dict[str, Any]:
@@ -273,9 +282,12 @@ def lock_study(folder: Path) -> AbstractContextManager[object]:
 
 def study_command(path: Path, runs_folder: str | Path, reports_folder: str | Path) -> str:
     """What repeats a study, with the folders that are not the usual ones."""
-    folders = {"--runs": runs_folder, "--reports": reports_folder}
-    options = [f"{key}={value}" for key, value in folders.items() if str(value) != key[2:]]
-    return shlex.join(["textgen", "study", str(path), *options])
+    words = ["textgen", "study", str(path)]
+    if str(runs_folder) != "runs":
+        words.append(f"--runs={runs_folder}")
+    if str(reports_folder) != "reports":
+        words.append(f"--reports={reports_folder}")
+    return shlex.join(words)
 
 
 def show_text(study: Study, screen: Screen) -> list[Corpus]:
@@ -290,8 +302,10 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
         raise TextgenError(message, "use more folds, or more documents")
     loaded = pool_folds(folds)
     screen.corpus(first, loaded, *others)
-    questions, documents = len(study.contrasts), len(loaded.names["test"])
-    if fewest_documents() <= documents < (fewest := fewest_documents(questions or 1)):
+    questions = len(study.contrasts)
+    documents = len(loaded.names["test"])
+    fewest = fewest_documents(questions or 1)
+    if fewest_documents() <= documents < fewest:
         screen.advise(
             f"The {documents} documents of the test part cannot answer {questions} questions, "
             f"whatever the results: at least {fewest} are needed. Declare fewer "
@@ -325,7 +339,8 @@ def _replaced(
         try:
             stored = load_experiment(run / "experiment.toml")
             changes = studies.differences(stored.resolved, experiment.resolved)
-            changes += filter(None, [other_text(run, sha256)])
+            if text := other_text(run, sha256):
+                changes.append(text)
             if is_finished(run):
                 read_metrics(run)
         except TextgenError as error:
@@ -353,18 +368,24 @@ def _show_runs(
     waiting = [experiment.name for experiment in missing]
     made = [name for names in runs.values() for name in names if name not in waiting]
     results = {name: _result(folder / name) for name in made}
-    failures, took, screen = dict[str, str](), list[float](), job.screen
-    begin, rounds, planned = time.monotonic(), math.ceil(len(missing) / workers), 0.0
+    failures = dict[str, str]()
+    seconds_taken = list[float]()
+    screen = job.screen
+    begin = time.monotonic()
+    rounds = math.ceil(len(missing) / workers)
+    planned = 0.0
     beside, report = overhead(characters)  # of the latter, planning has taken a part
     if study.seconds:
-        shared = max(1.0, workers * study.threads / cores())
-        planned = (study.seconds + beside) * shared
+        runs_on_a_core = max(1.0, workers * study.threads / cores())
+        planned = (study.seconds + beside) * runs_on_a_core
 
     def progress() -> str:
         elapsed = time.monotonic() - begin
-        runs = len(made) + len(missing)
-        text = f"{job.cell}{_clock(elapsed)} elapsed, {len(results)} of {runs} runs"
-        per_run = max(planned, statistics.mean(took or [0.0]))
+        total = len(made) + len(missing)
+        text = f"{job.cell}{_clock(elapsed)} elapsed, {len(results)} of {total} runs"
+        per_run = planned
+        if seconds_taken:
+            per_run = max(planned, statistics.mean(seconds_taken))
         if not waiting or not per_run:
             return text
         left = (per_run * rounds + report) * (1 + job.after) - elapsed
@@ -393,10 +414,11 @@ def _show_runs(
     with live if shown else screen.lines(line), closing(ended):
         for name, failure, seconds in ended:
             if failure is None:
-                took.append(seconds)
+                seconds_taken.append(seconds)
+                results[name] = _result(folder / name)
             else:
                 failures[name] = failure
-            results[name] = "failed" if failure else _result(folder / name)
+                results[name] = "failed"
             waiting.remove(name)
             if not shown:
                 screen.say(f"  {name}: {results[name]}, {seconds:.0f} s; {progress()}")

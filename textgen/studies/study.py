@@ -287,7 +287,7 @@ class Study:
             raise ValueError(f"{message}; {suggestion(self.timed_on, self.texts)}")
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
-        pairs: list[set[str]] = []
+        pairs = list[set[str]]()
         for contrast in self.contrasts:
             pair = {contrast.first, contrast.second}
             for arm in sorted(pair - self.arms.keys()):
@@ -311,30 +311,51 @@ class Study:
         """Those of a grid; none of a study without axes."""
         if not (self.texts or self.sizes or len(self.budget.amounts) > 1):
             return []
-        sizes = {text: own.sizes for text, own in self.texts.items()} or {"": None}
         return [
             self.cell(text, size, amount)
-            for text, own in sizes.items()
-            for size in (self.sizes if own is None else own) or (None,)
+            for text in self.texts or ("",)
+            for size in self._sizes_of(text) or (None,)
             for amount in self.budget.amounts
         ]
 
+    def _sizes_of(self, text: str) -> tuple[Size, ...]:
+        """A text's own sizes, or the study's."""
+        if text and (stated := self.texts[text].sizes) is not None:
+            return stated
+        return self.sizes
+
     def cell(self, text: str, size: Size | None, amount: float) -> Cell:
         """The cell of a text, a size and a budget."""
-        regime, own = self.budget.regime, self.texts[text].set if text else ()
-        sized = ["split.train_subset=random"] * (size is not None)
-        sized += [f"split.train_characters={size}"] * isinstance(size, int)
-        each = f"{amount:.12g}{regime[0]}" * (len(self.budget.amounts) > 1)
-        name = "-".join(filter(None, (text, str(size or ""), each)))
-        title = ": ".join(filter(None, (self.title or self.name, name)))
-        changes: dict[str, Any] = {"sizes": (), "texts": {}, "timed_on": "", "title": title}
-        changes["budget"] = replace(self.budget, **dict[str, Any]({regime: amount}))
-        changes["set"] = (*self.set, *own, *sized)
-        return Cell(name, text, size, (regime, amount), replace(self, **changes))
+        regime = self.budget.regime
+        settings = list(self.set)
+        names = list[str]()
+        if text:
+            settings += self.texts[text].set
+            names.append(text)
+        if size is not None:
+            settings.append("split.train_subset=random")
+            names.append(str(size))
+        if isinstance(size, int):
+            settings.append(f"split.train_characters={size}")
+        if len(self.budget.amounts) > 1:
+            names.append(f"{amount:.12g}{regime[0]}")
+        name = "-".join(names)
+        title = self.title or self.name
+        study = replace(
+            self,
+            sizes=(),
+            texts={},
+            timed_on="",
+            title=f"{title}: {name}" if name else title,
+            budget=replace(self.budget, **dict[str, Any]({regime: amount})),
+            set=tuple(settings),
+        )
+        return Cell(name, text, size, (regime, amount), study)
 
     def runs(self, arm: str) -> dict[str, list[str]]:
         """Name → settings of each run of an arm. No two have the same seed, in folds either."""
-        numbers, folds = self.arms[arm].numbers, self.folds
+        numbers = self.arms[arm].numbers
+        folds = self.folds
         if not folds:
             return {f"{arm}-{seed}": [f"seed={seed}"] for seed in numbers}
         result = dict[str, list[str]]()
@@ -358,16 +379,24 @@ class Study:
         Raises:
             TextgenError: the file or one of its settings is wrong; arm and file are named.
         """
-        own = self.arms[arm]
-        file = find_experiment(own.experiment, self.path.parent)
+        stated = self.arms[arm]
+        file = find_experiment(stated.experiment, self.path.parent)
         runs = self.runs(arm)
         name = name or next(iter(runs))
         budget = {key: getattr(self.budget, key) for key in REGIMES}
-        budget = budget if updates is None else {"updates": updates}
-        settings = [f"training.{key}={value}" for key, value in budget.items() if value]
-        settings += [f"training.threads={self.threads}", f"sampling.part={self.part}", *runs[name]]
+        if updates is not None:
+            budget = {"updates": updates}
+        settings = [
+            *self.set,
+            *stated.set,
+            *extra,
+            *(f"training.{key}={value}" for key, value in budget.items() if value),
+            f"training.threads={self.threads}",
+            f"sampling.part={self.part}",
+            *runs[name],
+        ]
         try:
-            return load_experiment(file, [*self.set, *own.set, *extra, *settings], name)
+            return load_experiment(file, settings, name)
         except TextgenError as error:
             raise TextgenError(f"{self.path}: arms.{arm}: {error.message}", error.hint) from None
 
@@ -387,19 +416,29 @@ def load_study(path: str | Path) -> Study:
     content = {"budget": {}, "arms": {}, **data, "path": str(path)}
     study: Study = build(Study, content, str(path))
     for text in study.texts or ("",):
-        own = study.cell(text, None, study.budget.amounts[0]).study
-        made, seen = {arm: own.experiment(arm) for arm in own.arms}, dict[str, str]()
-        first = next(iter(made))
-        for arm, experiment in made.items():
-            place = f"{path}: arms.{arm}"
-            if experiment.text_key != made[first].text_key:
-                message = f"{place}: its [corpus] or [split] differs from that of arms.{first}"
-                raise TextgenError(message, "put arms on other text into a study of their own")
-            twin = seen.setdefault(json.dumps(experiment.arm, sort_keys=True), arm)
-            if twin != arm:  # reports identify arms by their experiments
-                hint = f'give {twin} more seeds, or change a setting with set = ["…"]'
-                raise TextgenError(f"{place}: the same experiment as arms.{twin}", hint)
+        _check_arms(study.cell(text, None, study.budget.amounts[0]).study)
     return study
+
+
+def _check_arms(study: Study) -> None:
+    """Check that all arms of a study without axes are on one text, and different.
+
+    Raises:
+        TextgenError: they are not.
+    """
+    experiments = {arm: study.experiment(arm) for arm in study.arms}
+    first = next(iter(experiments))
+    arm_of = dict[str, str]()
+    for arm, experiment in experiments.items():
+        place = f"{study.path}: arms.{arm}"
+        if experiment.text_key != experiments[first].text_key:
+            message = f"{place}: its [corpus] or [split] differs from that of arms.{first}"
+            raise TextgenError(message, "put arms on other text into a study of their own")
+        key = json.dumps(experiment.arm, sort_keys=True)
+        if key in arm_of:  # reports identify arms by their experiments
+            hint = f'give {arm_of[key]} more seeds, or change a setting with set = ["…"]'
+            raise TextgenError(f"{place}: the same experiment as arms.{arm_of[key]}", hint)
+        arm_of[key] = arm
 
 
 @dataclass(frozen=True)
@@ -521,7 +560,8 @@ def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> Arm
     Raises:
         TextgenError: why it cannot be made.
     """
-    experiment, measured = study.experiment(arm), dict[str, Any]()
+    experiment = study.experiment(arm)
+    measured = dict[str, Any]()
     wanted = study.budget.parameters
     if study.seconds is not None or wanted is not None:
         seconds = min(TIMED_SECONDS, TIMED_SHARE * (study.seconds or 0.0))
@@ -541,7 +581,8 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
     Raises:
         TextgenError: no update fits into the budget.
     """
-    (amount,), preparation = study.budget.amounts, plan.preparation_seconds or 0.0
+    (amount,) = study.budget.amounts
+    preparation = plan.preparation_seconds or 0.0
     updates = amount if study.budget.regime == "updates" else None
     if study.seconds is not None:
         update = plan.seconds_per_update or math.inf
@@ -609,6 +650,11 @@ def measure(
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """``table.key: old → new`` for every setting that differs."""
-    before, after = dict(flat_settings(old)), dict(flat_settings(new))
-    values = [(k, before.get(k, "not set"), after.get(k, "not set")) for k in {**before, **after}]
-    return [f"{key}: {first} → {second}" for key, first, second in values if first != second]
+    before = dict(flat_settings(old))
+    after = dict(flat_settings(new))
+    changes = list[str]()
+    for key in {**before, **after}:
+        first, second = before.get(key, "not set"), after.get(key, "not set")
+        if first != second:
+            changes.append(f"{key}: {first} → {second}")
+    return changes

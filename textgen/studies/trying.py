@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tomli_w
 
@@ -82,7 +82,8 @@ def try_texts(
         name = plain.strip("_")[:40] or "texts"
         fewest = fewest_documents(len(study["contrasts"]))
         settings, characters = _text_settings(Path(texts), fewest, language, screen)
-    settings += [f"language={language}"] if language else []
+    if language:
+        settings.append(f"language={language}")
     workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
     rounds = seeds * max(1.0, workers / cores())
     for arm in study["arms"].values():
@@ -91,22 +92,28 @@ def try_texts(
     study["budget"] = {"seconds": training_seconds(minutes, rounds, characters)}
     study["set"] += settings
     path = Path(reports_folder) / name / f"{name}.toml"
-    folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
-    command = study_command(path, **folders)
+    command = study_command(path, runs_folder, reports_folder)
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_bytes() != content.encode(*UTF8):
         message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
         raise TextgenError(message, f"to continue that study: {command}; --overwrite replaces it")
     with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
         write_file(path, content)
-    report: Any = run_study(path, workers=workers, overwrite=overwrite, quiet=quiet, **folders)
+    report = run_study(
+        path,
+        runs_folder=runs_folder,
+        reports_folder=reports_folder,
+        workers=workers,
+        overwrite=overwrite,
+        quiet=quiet,
+    )
     runs = shlex.quote(str(Path(runs_folder) / name))
     screen.say(f"for more text from the word model: textgen generate {runs}/words-1 --prompt …")
     screen.say(f"for the surprisal of words: textgen score {runs}/*-1 --text … --words words.csv")
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
     how = "three training runs of each level" if seeds < 3 else "three times as long"
     screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
-    return report
+    return cast(Comparison, report)  # that of a study without axes
 
 
 def _published(screen: Screen) -> tuple[str, list[str], int]:
@@ -199,10 +206,11 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
         shared = Counter[str]()
         for line in lines & place.keys():
             shared[place[line]] += len(line)
-        same, twin = max(((n, name) for name, n in shared.items()), default=(0, ""))
+        same, twin = max(((count, name) for name, count in shared.items()), default=(0, ""))
+        whole = sum(map(len, lines))
         if not lines:
             reasons[document.name] = "empty"
-        elif same > MAX_SHARED * (whole := sum(map(len, lines))):
+        elif same > MAX_SHARED * whole:
             reasons[document.name] = f"{same / whole:.0%} of it is also in {twin}"
         elif foreign := foreign_language(document, language):
             reasons[document.name] = f"in {foreign.name}, while the rest is in {language.name}"
@@ -213,6 +221,8 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
 
 def _repeated(documents: Sequence[Document]) -> float:
     """The share of documents that long lines make up which have come before."""
-    lines = Counter(line.strip() for d in documents for line in d.text.splitlines())
-    long = ((line, n) for line, n in lines.items() if len(line) >= LONG_LINE)
-    return sum(len(line) * (n - 1) for line, n in long) / max(1, count_characters(documents))
+    counts = Counter(line.strip() for d in documents for line in d.text.splitlines())
+    repeated = sum(
+        len(line) * (count - 1) for line, count in counts.items() if len(line) >= LONG_LINE
+    )
+    return repeated / max(1, count_characters(documents))

@@ -53,13 +53,19 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         self._started: list[subprocess.Popen[bytes]] = []
         self._closed = False
 
-    def run(self, arguments: Sequence[str], log: Path, **options: Any) -> None:
+    def run(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         """Run the ``main`` of a module to its end.
 
         Args:
             arguments: the module and its arguments.
             log: gets what it prints.
-            options: of ``subprocess.Popen``.
+            cwd, env: its folder and its environment, if they are not those of this process.
 
         Raises:
             Cancelled: the block has been left.
@@ -68,10 +74,16 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         if self._closed:
             raise Cancelled
         command = [sys.executable, "-m", "textgen.studies.workers", *arguments]
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT}
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, **pipes, **options)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=env,
+            )
         self._started.append(process)
         if self._closed:  # since it was asked above
             process.terminate()
@@ -79,17 +91,21 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         if process.stdin:
             process.stdin.close()
         if code:
-            ending = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            if code < 0:
+                raise TextgenError(f"ended by {signal.Signals(-code).name}")
             lines = [line for line in printed_lines(log) if "hint:" not in line]
-            raise TextgenError(lines[-1] if lines and code > 0 else ending)
+            raise TextgenError(lines[-1] if lines else f"exit code {code}")
 
-    def measure(self, module: str, experiment: Experiment, of: object, log: Path) -> dict[str, Any]:
+    def measure(
+        self, module: str, experiment: Experiment, number: float, log: Path
+    ) -> dict[str, Any]:
         """What the ``main`` of a module writes about an experiment.
 
         Args:
-            module: its arguments are a file of the experiment, ``of``, and the file to be written.
+            module: its arguments are a file of the experiment, a number, and the file to be
+                written.
             experiment: what it is about.
-            of: one more argument.
+            number: of seconds, or whatever the module takes.
             log: gets what it prints; the two files lie beside it.
 
         Raises:
@@ -97,7 +113,7 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         """
         settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
         write_experiment(settings, experiment)
-        self.run([module, str(settings), str(of), str(output)], log)
+        self.run([module, str(settings), str(number), str(output)], log)
         return json.loads(output.read_text(encoding="utf-8"))
 
     def __exit__(self, *_: object) -> None:
@@ -126,8 +142,10 @@ class Tasks:
         self._started = list[Any]()
 
     def __enter__(self) -> Self:
-        """Raises:
-        TextgenError: Ray is not installed, or no cluster answers.
+        """Connect to the cluster.
+
+        Raises:
+            TextgenError: Ray is not installed, or no cluster answers.
         """
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
@@ -151,10 +169,11 @@ class Tasks:
 
     def run(self, arguments: Sequence[str], log: Path) -> None:
         """As :meth:`Processes.run`."""
-        own = {key: value for key, value in os.environ.items() if key.startswith("TEXTGEN_")}
+        settings = {key: value for key, value in os.environ.items() if key.startswith("TEXTGEN_")}
         # Ray sets this one for its processes; sums of floats must not depend on where they are made
-        own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "")
-        self._started.append(task := self._task.remote(arguments, str(log), str(Path.cwd()), own))
+        settings["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "")
+        task = self._task.remote(arguments, str(log), str(Path.cwd()), settings)
+        self._started.append(task)
         try:
             failure = self._ray.get(task)
         except self._ray.exceptions.RayError as error:
@@ -170,7 +189,7 @@ class Tasks:
 
 
 def _task(arguments: Sequence[str], log: str, place: str, extra: Mapping[str, str]) -> str | None:
-    """:meth:`Processes.run` wherever this is called: why it failed, if it did."""
+    """:meth:`Processes.run` wherever Ray calls this: why it failed, if it did."""
     if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
         return f"{socket.gethostname()} does not have both {place} and {Path(log).parents[1]}"
     env = {key: value for key, value in {**os.environ, **extra}.items() if value}
@@ -205,7 +224,9 @@ def run_all(
     """
 
     def run(experiment: Experiment) -> tuple[str, str | None, float]:
-        begin, name, failure = time.perf_counter(), experiment.name, None
+        begin = time.perf_counter()
+        name = experiment.name
+        failure = None
         log = folder.resolve() / "logs" / f"{name}.txt"
         lock = folder / name / LOCK
         write_experiment(log.with_suffix(".toml"), experiment)
@@ -214,7 +235,9 @@ def run_all(
             with contextlib.suppress(filelock.Timeout), waiting:
                 pass
         arguments = ["textgen.cli", "run", str(log.with_suffix(".toml"))]
-        arguments += ["--runs", str(folder.resolve()), *["--overwrite"] * (name in replaced)]
+        arguments += ["--runs", str(folder.resolve())]
+        if name in replaced:
+            arguments.append("--overwrite")
         try:
             place.run(arguments, log)
             if not is_finished(folder / name):
