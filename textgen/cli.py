@@ -34,7 +34,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Of one command; its help shows defaults."""
+    """Parses the arguments of one command; its help shows defaults."""
 
     def option(self, name: str, text: str, **settings: Any) -> None:
         self.add_argument(name, help=text, **settings)
@@ -319,7 +319,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def _how_to_continue(options: argparse.Namespace) -> str:
-    """What is said of a command that was stopped, if it can resume what it had begun."""
+    """How a command that was stopped goes on, if it can resume what it had begun."""
     if options.function not in RESUMED:
         return ""
     if options.overwrite and options.function in BEGINS_ANEW:

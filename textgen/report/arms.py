@@ -57,7 +57,7 @@ class Arm:
 
     @property
     def seeds(self) -> list[int]:
-        """Those of the first fold."""
+        """The seeds of the first fold: as many repeats as there are."""
         return [first.experiment.seed for first, *_ in self.repeats]
 
     @property
@@ -325,7 +325,7 @@ def flat_settings(settings: Mapping[str, Any], place: str = "") -> Iterator[tupl
 
 
 def _differing_settings(settings: Mapping[str, str], arms: Sequence[Mapping[str, str]]) -> str:
-    """Those of an arm's settings in which some arms do not agree, or nothing."""
+    """The settings of an arm in which some arms do not agree; empty if there are none."""
     keys = dict.fromkeys(key for each in arms for key in each)
     differing = [key for key in keys if len({each.get(key) for each in arms}) > 1]
     named = [f"{key} {settings.get(key, 'unset')}" for key in differing[:MAX_SETTINGS_NAMED]]

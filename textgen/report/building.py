@@ -392,7 +392,7 @@ def _change(arm: Arm, below: PartName, part: PartName) -> np.ndarray:
 
 
 def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
-    """Of bits (seeds, documents) of two arms that were tested as this one."""
+    """The difference of two arms that were tested as this one, of bits (seeds, documents)."""
     found = significance.compare_arms(first, second, arm.units, arm.fold_of)
     return schema.Effect(difference=found.difference, low=found.low, high=found.high)
 
@@ -400,7 +400,7 @@ def _effect(arm: Arm, first: np.ndarray, second: np.ndarray) -> schema.Effect:
 def _differences(
     part: PartName, contrasts: Sequence[Contrast], arms: Sequence[Arm], tested_on: str
 ) -> dict[int, schema.Difference]:
-    """Those of the contrasts whose arms both have a part, by their numbers."""
+    """The number of a contrast → the difference of its arms by a part, where both have it."""
     bits = {arm.name: arm.with_part(part).bits for arm in arms if part in arm.parts}
     units = arms[0].units
     pairs = {

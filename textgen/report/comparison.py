@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import escape
@@ -29,9 +29,9 @@ from textgen.evaluation.units import PART_LABELS, format_number
 from textgen.interactive.portable import portable_model
 from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, incomplete, is_on
-from textgen.report.building import build_report
+from textgen.report.building import Plan, build_report
 from textgen.report.contrast import Contrast
-from textgen.report.page import between, render_page
+from textgen.report.page import Models, between, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen, word_rows
 from textgen.runs.finished import Run, check_folder, load_run, read_metrics
@@ -136,7 +136,7 @@ def compare_runs(
     name: str = "",
     title: str = "",
     contrasts: Sequence[Contrast] = (),
-    plan: Mapping[str, Mapping[str, Any]] | None = None,
+    plan: Mapping[str, Plan] | None = None,
     part: PartName = "network",
     command: str = "",
     different_texts: bool = False,
@@ -370,16 +370,13 @@ def every_pair(names: Sequence[str]) -> list[Contrast]:
     return contrasts
 
 
-def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> dict[str, Any]:
+def embedded(arms: Sequence[Arm], wanted: Sequence[str], screen: Screen) -> Models:
     """What a page needs of models that are asked in it, each the first seed of its arm.
 
     Args:
         arms: those of the report.
         wanted: names of arms; all if empty.
         screen: warns of what cannot be taken along.
-
-    Returns:
-        ``packed``: arm → its model as base64; ``left_out``: arm → why it cannot be taken along.
 
     Raises:
         TextgenError: a name that is not that of an arm.

@@ -22,7 +22,7 @@ from textgen.data.loading import Corpus
 from textgen.evaluation.significance import Difference, Lead, compare_arms, tested
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.arms import Arm
-from textgen.report.building import CLASSES, Words, class_bits, cut_words
+from textgen.report.building import CLASSES, Plan, Words, class_bits, cut_words
 from textgen.report.contrast import Contrast
 from textgen.report.page import page_template
 from textgen.runs.finished import Run
@@ -33,7 +33,7 @@ GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
 PAGES = {"summary.md": "grid.txt", "index.html": "grid.html"}
 AGAIN = "restore the file, or delete it and repeat the study"
 SPLITS = ("validation", "test")
-# Of bits of a document, which has thousands.
+# Bits of a document, of which there are thousands, are recorded to so many decimals.
 DECIMALS = 3
 
 
@@ -64,7 +64,7 @@ class CellRecord(Content):
     arms: dict[str, dict[str, Any]]
 
     def parts(self, arm: str) -> list[PartName]:
-        """Those of an arm's models that have bits; none if there is no such arm."""
+        """The parts of an arm's models that have bits; none if there is no such arm."""
         return list(self.arms[arm]["test"]) if arm in self.arms else []
 
     def bits(self, arm: str, part: PartName = "network", split: str = "test") -> np.ndarray:
@@ -84,7 +84,14 @@ class CellRecord(Content):
 
 
 def record_cell(
-    arms: Sequence[Arm], texts: Sequence[Corpus], plans: Mapping[str, Any], **about: Any
+    arms: Sequence[Arm],
+    texts: Sequence[Corpus],
+    plans: Mapping[str, Plan],
+    *,
+    name: str,
+    text: str,
+    size: int | Literal["all"] | None,
+    budget: tuple[str, float],
 ) -> CellRecord:
     """What is kept of a cell.
 
@@ -92,7 +99,7 @@ def record_cell(
         arms: with their finished runs.
         texts: of the folds, in their order.
         plans: by arm.
-        about: name, text, size and budget.
+        name, text, size, budget: as :class:`CellRecord` has them.
     """
     words = cut_words(texts)
     return CellRecord(
@@ -100,13 +107,14 @@ def record_cell(
         documents={split: _documents(texts, split) for split in SPLITS},
         classes=list(CLASSES),
         arms={arm.name: _record_arm(arm, texts, plans[arm.name], words) for arm in arms},
-        **about,
+        name=name,
+        text=text,
+        size=size,
+        budget=budget,
     )
 
 
-def _record_arm(
-    arm: Arm, texts: Sequence[Corpus], plan: Mapping[str, Any], words: Words
-) -> dict[str, Any]:
+def _record_arm(arm: Arm, texts: Sequence[Corpus], plan: Plan, words: Words) -> dict[str, Any]:
     record: dict[str, Any] = {
         "plan": plan,
         "runs": [

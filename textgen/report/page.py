@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -29,7 +29,7 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 FOLDERS = [Path(__file__).parent, portable.FOLDER]
 # The colours of arms in theme.css; further arms have the same ones with hollow marks.
 HUES = 7
-# In percent, between the names of two references beside the curves.
+# The least distance of the names of two references beside the curves, in percent.
 MIN_LABEL_SPACE = 5.0
 # Measures of generated text that are drawn; all are in a table.
 MEASURES_DRAWN = "real_words word_length letters_divergence distinct_2 loops copied".split()
@@ -55,7 +55,21 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def render_page(report: Report, texts: Texts, models: dict[str, Any] | None = None) -> str:
+class Models(TypedDict):
+    """What a page needs of models that are asked in it.
+
+    Attributes:
+        packed: arm → its model as base64.
+        left_out: arm → why it cannot be taken along.
+        words: the address of a CSV of the words of passages, or empty.
+    """
+
+    packed: dict[str, str]
+    left_out: dict[str, str]
+    words: NotRequired[str]
+
+
+def render_page(report: Report, texts: Texts, models: Models | None = None) -> str:
     """The page of a report.
 
     Args:
@@ -114,7 +128,7 @@ def scale_of(values: Iterable[float | None]) -> Scale:
 
 
 def warnings(report: Report) -> list[schema.Caution]:
-    """Those of a report, and which runs were left out."""
+    """The warnings of a report, then which runs were left out."""
     left_out = [f"Left out: {run['folder']}: {run['reason']}" for run in report.left_out]
     return [*report.warnings, *(schema.Caution(text=text) for text in left_out)]
 
@@ -132,7 +146,7 @@ def bar_scale(report: Report) -> Scale:
 
 
 def difference_scale(report: Report) -> Scale:
-    """As far below zero as above it, for the contrasts and their intervals."""
+    """A scale of the contrasts and their intervals, with zero in the middle."""
     ends = [abs(end) for c in report.contrasts for end in (c.low, c.difference, c.high) if end]
     reach = 1.04 * max([3 * report.margin, *ends])
     return Scale(-reach, reach)

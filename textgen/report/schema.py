@@ -124,7 +124,7 @@ class ArmRow(Row):
 
     @property
     def versions(self) -> list[str]:
-        """Those of textgen that trained its runs, as far as they are known."""
+        """The versions of textgen that trained its runs, as far as they are known."""
         return sorted({run.version for run in self.runs if run.version})
 
 
@@ -286,7 +286,7 @@ class Report(Row):
 
     @property
     def scored(self) -> list[ArmRow]:
-        """Those that can be compared in bits per character, best first."""
+        """Arms that can be compared in bits per character, best first."""
         return [arm for arm in self.ranked if arm.test and arm.same_text]
 
     @property

@@ -59,9 +59,10 @@ validation part: {validation[documents]} documents, {validation[characters]:,} c
 test part: {test[documents]} documents, {test[characters]:,} characters"""
 # Between two lines in a pipe, which shows no bar; a study shows those of its runs
 LINE_SECONDS = 7.0
-# Of the sample that is printed at the end
+# How much of a sample is printed at the end
 MAX_SAMPLE_CHARACTERS = 600
-# Of stretches that cost up to each of LIMITS bits per character, or more
+# A stretch of text has the first colour whose limit, in bits per character, it does not exceed; the
+# last colour if it exceeds all
 LIMITS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 COLUMNS_OF_THE_TEXT = ("index", "word", "start", "end", "characters")
 COLOURS = ("grey50", "default", "cyan", "green", "yellow", "dark_orange", "red")

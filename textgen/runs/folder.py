@@ -34,7 +34,7 @@ from textgen.training.checkpoint import CHECKPOINT_FILE
 
 LOCK = ".lock"
 WEIGHTS_FILE = "model.weights.h5"
-# whose checksums are in metrics.json; not every run has all of them
+# files whose checksums are in metrics.json; not every run has all of them
 CHECKED = (
     "experiment.toml",
     "tokenizer.json",

@@ -21,18 +21,19 @@ from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, guesses, text_s
 from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
 from textgen.tokenizers.base import Rendered, Tokenizer
 
-# Of the tokens that the length of a text calls for on average, before it is first looked at
+# A text is first looked at when it has this many times the tokens that its length takes on average
 LENGTH_MARGIN = 1.1
 # A model whose tokens stand for less text than that is stopped
 MAX_TOKENS_PER_CHARACTER = 4
 # What a character is shown as while some of its bytes are missing
 BROKEN_CHARACTER = "\ufffd"
-# Of those that cannot be read in a prompt
+# How many unknown characters of a prompt an error names
 MAX_NAMED = 8
-# Of a document, in which the words of a prompt are looked for
+# How much of a document is looked at for the words of a prompt
 OPENING_CHARACTERS = 40
 
-# Of Sampling; all others repeat a text, with its prompt, its seed and its number
+# Settings of Sampling that a record of a text leaves out; with the others, its prompt, its seed and
+# its number, the text is drawn again
 NOT_RECORDED = ("prompts", "length", "samples")
 
 

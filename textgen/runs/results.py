@@ -27,7 +27,7 @@ from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
 METRICS_FILE, SUMMARY = "metrics.json", Path(__file__).with_name("summary.txt")
-# of run folders: raised where an older folder can no longer be read
+# The version of run folders: raised where an older folder can no longer be read
 FORMAT = 3
 
 
@@ -42,7 +42,8 @@ class Bits(Content):
 
 
 class Figures(Content):
-    """Of a distribution over a split of the text; None where not everything is charged for."""
+    """Bits of a part of a model on a split of the text; None where it is not a distribution over
+    texts, as not everything is charged for."""
 
     bits_per_character: Bits | None
     mean_over_documents: float | None

@@ -258,7 +258,7 @@ def _holds(
 
 
 def _plain(plans: Mapping[str, ArmPlan]) -> dict[str, Any]:
-    """As JSON has them."""
+    """Plans as JSON has them."""
     return {arm: asdict(plan) for arm, plan in plans.items()}
 
 

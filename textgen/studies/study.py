@@ -112,12 +112,12 @@ class Budget:
 
     @property
     def regime(self) -> str:
-        """The one of the three."""
+        """What the budget is in: seconds, characters or updates."""
         return next(name for name in REGIMES if getattr(self, name) is not None)
 
     @property
-    def amounts(self) -> tuple[Any, ...]:
-        """How much of it: one, or those of an axis."""
+    def amounts(self) -> tuple[float, ...]:
+        """How much of it: one amount, or those of an axis."""
         stated = getattr(self, self.regime)
         return stated if isinstance(stated, tuple) else (stated,)
 
@@ -308,7 +308,7 @@ class Study:
 
     @property
     def cells(self) -> list[Cell]:
-        """Those of a grid; none of a study without axes."""
+        """The cells of a grid; none of a study without axes."""
         if not (self.texts or self.sizes or len(self.budget.amounts) > 1):
             return []
         return [
@@ -583,7 +583,7 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
     """
     (amount,) = study.budget.amounts
     preparation = plan.preparation_seconds or 0.0
-    updates = amount if study.budget.regime == "updates" else None
+    updates = int(amount) if study.budget.regime == "updates" else None
     if study.seconds is not None:
         update = plan.seconds_per_update or math.inf
         updates = int((amount - preparation) / update)

@@ -27,7 +27,8 @@ from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
 from textgen.studies.execution import lock_study, overhead, run_study, study_command
 
-# Of all texts: below the first there is nothing to compare, from the second on a model learns.
+# Characters of all texts: below the first number there is nothing to compare, from the second on a
+# model learns to write.
 MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
 # What a training needs, and what more for each million characters, to prepare them.
 MIN_TRAINING_SECONDS, PREPARATION_SECONDS = 10, 3
