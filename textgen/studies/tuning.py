@@ -46,7 +46,8 @@ from textgen.studies.execution import lock_study
 from textgen.studies.study import Budget, Search, Study, load_study
 from textgen.studies.workers import Processes, as_they_end
 
-FILE, SPAN = "tune.json", "span"
+FILE = "tune.json"
+SPAN = "span"  # the setting of a space that is a window in characters
 # tables of a study's own settings that no tuned network needs
 UNTUNED = {"corpus", "split", "language", "training_counts", "cache", "sampling"}
 
@@ -120,27 +121,33 @@ class Tuning:
         """Setting → bits above the best one, a mean over the arms to match, the least first."""
         costs, arms = self.costs(seconds), self.search.matched or tuple(self.study.arms)
         least = {arm: min(costs[arm].values()) for arm in arms}
-        shared = [n for n in costs[arms[0]] if all(n in costs[arm] for arm in arms)]
-        above = {n: sum(costs[arm][n] - least[arm] for arm in arms) for n in shared}
-        return {n: above[n] / len(arms) for n in sorted(above, key=above.__getitem__)}
+        regrets = dict[int, float]()
+        for setting in costs[arms[0]]:
+            if all(setting in costs[arm] for arm in arms):
+                above = sum(costs[arm][setting] - least[arm] for arm in arms)
+                regrets[setting] = above / len(arms)
+        return {setting: regrets[setting] for setting in sorted(regrets, key=regrets.__getitem__)}
 
     def kept(self, seconds: float) -> list[int]:
         """The settings that are among the best of any arm, the least mean regret first."""
-        best = {n for costs in self.costs(seconds).values() for n in [*costs][: self.search.keep]}
+        best = set[int]()
+        for costs in self.costs(seconds).values():
+            best.update(list(costs)[: self.search.keep])
         return [setting for setting in self.regrets(seconds) if setting in best]
 
 
 def draw_settings(search: Search) -> list[dict[str, Any]]:
     """The list of settings, in which each value stands about equally often (a Latin hypercube,
     McKay, Beckman & Conover 1979)."""
-    return [
-        {
-            name: values[int(place * len(values))]
-            for (name, values), place in zip(part.space.items(), point, strict=True)
-        }
-        for part in (search, *search.more)
-        for point in qmc.LatinHypercube(len(part.space), seed=part.seed).random(part.settings)
-    ]
+    drawn = list[dict[str, Any]]()
+    for part in (search, *search.more):
+        points = qmc.LatinHypercube(len(part.space), seed=part.seed).random(part.settings)
+        for point in points:
+            setting = dict[str, Any]()
+            for (name, values), place in zip(part.space.items(), point, strict=True):
+                setting[name] = values[int(place * len(values))]
+            drawn.append(setting)
+    return drawn
 
 
 def tune(
@@ -186,8 +193,8 @@ def tune(
         }
         trials = [] if overwrite else _read_trials(folder / FILE, searched)
         tuning = Tuning(study, search, settings, trials)
-        for earlier, seconds in zip((None, *search.seconds), search.seconds, strict=False):
-            chosen = range(len(settings)) if earlier is None else tuning.kept(earlier)
+        chosen = list(range(len(settings)))
+        for seconds in search.seconds:
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
             screen.say(f"{len(missing)} training runs of {seconds:g} s, {len(done)} done already")
@@ -198,6 +205,7 @@ def tune(
                     write_json(folder / FILE, {**searched, "trials": [asdict(t) for t in trials]})
                     bits = "the loss is not a number" if trial.bits is None else f"{trial.bits:.4f}"
                     screen.say(f"  {trial.arm}, setting {trial.setting}: {bits}")
+            chosen = tuning.kept(seconds)
         _write_results(folder, tuning, text.sha256)
     screen.say((folder / "tune.md").read_text(encoding="utf-8"))
     return tuning
@@ -236,9 +244,11 @@ def _run_trial(
         TextgenError: it failed; arm and setting are named.
     """
     arm, setting = cell
-    values, log = tuning.settings[setting], logs / f"{arm}-{setting}-{seconds:g}.txt"
+    values = tuning.settings[setting]
+    log = logs / f"{arm}-{setting}-{seconds:g}.txt"
     study = replace(tuning.study, budget=Budget(seconds=seconds))
-    experiment, span = _experiment(study, arm, values), values.get(SPAN, 0)
+    experiment = _experiment(study, arm, values)
+    span = values.get(SPAN, 0)
     try:
         measured = processes.measure("textgen.training.trial", experiment, span, log)
     except TextgenError as error:
@@ -249,7 +259,8 @@ def _run_trial(
 def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
     """Which settings are matched and tuned after the last of some budgets, in seconds, and a table
     of all settings that had one of these, in Markdown."""
-    arms, rows = tuning.study.arms, list[list[Any]]()
+    arms = tuning.study.arms
+    rows = list[list[Any]]()
     names = [*dict.fromkeys(name for values in tuning.settings for name in values)]
     for seconds in reversed(budgets):
         costs = tuning.costs(seconds)
@@ -260,30 +271,36 @@ def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
     heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *arms]
     table = markdown_table([*heads, "mean regret"], rows)
     best = ", ".join(f"{arm} {setting}" for arm, setting in tuning.tuned(budgets[-1]).items())
-    matched, number = next(iter(tuning.regrets(budgets[-1]))), len(tuning.settings)
+    matched = next(iter(tuning.regrets(budgets[-1])))
+    number = len(tuning.settings)
     return f"Matched: setting {matched}. Tuned: {best}. {number} settings an arm.\n\n{table}\n"
 
 
 def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
     """The table, the picture, and the experiment files."""
-    study, search, last = tuning.study, tuning.search, tuning.search.seconds[-1]
-    tuned, matched = tuning.tuned(last), next(iter(tuning.regrets(last)))
-    write_file(folder / "tune.md", summary(tuning, search.seconds))
+    last = tuning.search.seconds[-1]
+    write_file(folder / "tune.md", summary(tuning, tuning.search.seconds))
     _draw(folder / "tune.svg", tuning)
-    for kind, chosen in (("tuned", tuned), ("matched", dict.fromkeys(study.arms, matched))):
-        for arm, setting in chosen.items():
-            wanted = arm, setting, last
-            (trial,) = (t for t in tuning.trials if (t.arm, t.setting, t.seconds) == wanted)
-            _write_arm(folder / kind / f"{arm}.toml", tuning, trial, kind, sha256)
+    trials = {(t.arm, t.setting): t for t in tuning.trials if t.seconds == last}
+    matched = next(iter(tuning.regrets(last)))
+    for arm, setting in tuning.tuned(last).items():
+        path = folder / "tuned" / f"{arm}.toml"
+        _write_arm(path, tuning, trials[arm, setting], "tuned", sha256)
+    for arm in tuning.study.arms:
+        path = folder / "matched" / f"{arm}.toml"
+        _write_arm(path, tuning, trials[arm, matched], "matched", sha256)
 
 
 def _write_arm(path: Path, tuning: Tuning, trial: Trial, kind: str, sha256: str) -> None:
     """The experiment file of an arm at a setting. The text is that of the arm's own file."""
-    study, arm = tuning.study, tuning.study.arms[trial.arm]
-    values = {k: v for k, v in tuning.settings[trial.setting].items() if k != SPAN}
-    kept = [each for each in study.set if re.split("[.= ]", each.strip())[0] not in UNTUNED]
-    changes = [*kept, *arm.set, *(f"{name}={json.dumps(value)}" for name, value in values.items())]
-    changes += [f"objective.window={trial.window}"]
+    study = tuning.study
+    arm = study.arms[trial.arm]
+    changes = [each for each in study.set if re.split("[.= ]", each.strip())[0] not in UNTUNED]
+    changes += arm.set
+    for name, value in tuning.settings[trial.setting].items():
+        if name != SPAN:
+            changes.append(f"{name}={json.dumps(value)}")
+    changes.append(f"objective.window={trial.window}")
     data = SettingsReader().override({}, changes)
     base = find_experiment(arm.experiment, study.path.parent).resolve()
     about = f"""\
