@@ -233,3 +233,41 @@ def test_fitted_counts_help_where_they_know_more_than_the_network():
     random = counts.counts(RANDOM.integers(1, TOKENS, 90))
     assert counts.fitted([(bits, random)]).bits(bits, random)[0].mean() < np.log2(TOKENS) + 0.05
     assert not hasattr(counts, "weights")
+
+
+def test_sums_over_tokens_are_those_of_their_probabilities():
+    draw = np.random.default_rng(4)
+    network, weights = draw.dirichlet(np.ones(TOKENS), 3), draw.random((TOKENS, 2))
+    contexts = COUNTS.contexts(TRAINING[0][:2])
+    with_network, alone = (COUNTS.mixture(contexts, each) for each in (True, False))
+    found = with_network.sums(network @ weights, weights)
+    np.testing.assert_allclose(found, COUNTS.mixed(contexts, network) @ weights)
+    found = alone.sums(np.zeros((3, 2)), weights)
+    np.testing.assert_allclose(found, COUNTS.mixed(contexts, None) @ weights)
+    state = CacheState(made_up_cache(0, 1, 3))
+    for token in (1, 2, 1, 1, 2, 3, 1):
+        state.add(token)
+    chances, column = network[0], weights[:, 0]
+    found = state.mixture().sum(float(chances @ column), column)
+    assert found == pytest.approx(float(state.mixed(chances) @ column))
+
+
+def test_neither_a_copy_nor_what_might_have_come_changes_a_document():
+    chances, cache = np.full(TOKENS, 1 / TOKENS), made_up_cache(0, 1, 3)
+
+    def read(*tokens):
+        state = CacheState(cache)
+        for token in tokens:
+            state.add(token)
+        return state
+
+    text = (1, 2, 1, 1, 2, 3, 1)
+    state = read(*text)
+    other = state.copy()
+    other.add(2)
+    with state.going_on((2, 4)):
+        expected = read(*text, 2, 4).mixed(chances)
+        np.testing.assert_array_equal(state.mixed(chances), expected)
+    state.add(3)
+    np.testing.assert_array_equal(state.mixed(chances), read(*text, 3).mixed(chances))
+    np.testing.assert_array_equal(other.mixed(chances), read(*text, 2).mixed(chances))

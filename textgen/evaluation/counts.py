@@ -296,21 +296,23 @@ class Followers:
 
     Args:
         owner: may change it; a copy of a document has another owner.
+        first: the token that came first.
     """
 
     __slots__ = ("owner", "places", "times", "tokens", "total")
 
-    def __init__(self, owner: object) -> None:
+    def __init__(self, owner: object, first: int) -> None:
         self.owner = owner
-        self.places = dict[int, int]()
-        self.tokens, self.times = array("q"), array("q")
-        self.total = 0
+        self.places = {first: 0}
+        self.tokens, self.times = array("q", [first]), array("q", [1])
+        self.total = 1
 
     def copy(self, owner: object) -> "Followers":
         """The same for another owner."""
-        other = Followers(owner)
+        other = Followers(owner, self.tokens[0])
         other.places = dict(self.places)
-        other.tokens, other.times = self.tokens[:], self.times[:]
+        other.tokens = self.tokens[:]
+        other.times = self.times[:]
         other.total = self.total
         return other
 
@@ -367,7 +369,8 @@ class CacheState:
 
     def __init__(self, cache: DocumentCache) -> None:
         self._cache = cache
-        self._tables = [dict[tuple[int, ...], Followers]() for _ in cache.orders]
+        # of each level; of a context that came once, as most did, the token itself
+        self._tables = [dict[tuple[int, ...], Followers | int]() for _ in cache.orders]
         self._last = [BOUNDARY] * max(cache.orders)
         self._owner = object()
 
@@ -388,7 +391,10 @@ class CacheState:
         added = list[tuple[np.ndarray, np.ndarray]]()
         contexts = self._contexts()
         for number in reversed(range(len(contexts))):
-            if followers := self._tables[number].get(contexts[number]):
+            followers = self._tables[number].get(contexts[number])
+            if isinstance(followers, int):
+                followers = Followers(self._owner, followers)
+            if followers is not None:
                 total, different = followers.total, len(followers.tokens)
                 kind = pitman_yor.kind_of_context(total, different)
                 discount, strength = cache.discounts[number][kind], cache.strengths[number][kind]
@@ -414,11 +420,14 @@ class CacheState:
         for number in reversed(range(len(contexts))):
             table, context = self._tables[number], contexts[number]
             followers = table.get(context)
+            counted.append((number, context))
             if followers is None:
-                followers = table[context] = Followers(self._owner)
+                table[context] = token
+                continue
+            if isinstance(followers, int):
+                followers = table[context] = Followers(self._owner, followers)
             elif followers.owner is not self._owner:
                 followers = table[context] = followers.copy(self._owner)
-            counted.append((number, context))
             if not followers.add(token):
                 break
         self._last = [*self._last[1:], token]
@@ -433,9 +442,10 @@ class CacheState:
         for token, levels in reversed(counted):
             for number, context in levels:
                 followers = self._tables[number][context]
-                followers.remove(token)
-                if not followers.total:
+                if isinstance(followers, int):
                     del self._tables[number][context]
+                else:
+                    followers.remove(token)
         self._last = last
 
 

@@ -14,8 +14,10 @@ from textgen.evaluation.sampler import reading_step
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Network, OutputStep, State, Tensor
 
-# Tokens of a window: enough that calls cost little, few enough that states need little memory.
-PLACES_AT_ONCE = 64
+# Tokens of a window, and of one of a short text: enough that calls cost little.
+PLACES_AT_ONCE, FEW_PLACES = 256, 32
+# Numbers in the states of a window at most, which those of a transformer would exceed: 134 MB.
+MAX_STATES = 2**25
 
 # (tokens (T,) int32, features (1, n) and state (1, …) before them) → features (T + 1, n) and states
 # (T + 1, …) before each and behind the last
@@ -84,9 +86,19 @@ class TextReader:
     Args:
         objective: predicts the next token, with a state that goes on through the text.
         network: as the objective has built it.
+        length: of the text, in tokens.
+
+    Attributes:
+        window: tokens of a window.
     """
 
-    def __init__(self, objective: Objective, network: Network) -> None:
+    def __init__(self, objective: Objective, network: Network, length: int) -> None:
+        import tensorflow as tf
+
+        self.window = FEW_PLACES if length <= FEW_PLACES else PLACES_AT_ONCE
+        state = tf.nest.flatten(network.initial_state(1))
+        numbers = sum(int(np.prod(tensor.shape)) for tensor in state)
+        self.window = max(1, min(self.window, MAX_STATES // numbers))
         self._read = places_step(objective, network)
         self._branch = branch_step(objective, network)
         self._predict = probability_step(objective, network)
@@ -95,15 +107,15 @@ class TextReader:
         self._start = self._end = 0
 
     def read(self, tokens: np.ndarray) -> None:
-        """Go on to the next window: the places before these tokens (n,), at most PLACES_AT_ONCE,
-        and the one behind them."""
+        """Go on to the next window: the places before these tokens (n,), at most ``window``, and
+        the one behind them."""
         import tensorflow as tf
 
         if self._end:
             last = slice(self._end - self._start, self._end - self._start + 1)
             self._features = self._features[last]
             self._state = tf.nest.map_structure(lambda tensor: tensor[last], self._state)
-        padded = np.zeros(PLACES_AT_ONCE, dtype=np.int32)
+        padded = np.zeros(self.window, dtype=np.int32)
         padded[: len(tokens)] = tokens
         self._features, self._state = self._read(padded, self._features, self._state)
         self._start, self._end = self._end, self._end + len(tokens)

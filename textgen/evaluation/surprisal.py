@@ -253,8 +253,10 @@ class _Pass:
         self._answers = {part: Answers({0: 0.0}, {}, {}) for part in model.parts}
         self._single = cache(self._single_token)
         self._events = _Events(model.tokenizer)
+        self._window = PLACES_AT_ONCE
         if model.network is not None:
-            self._reader = TextReader(model.objective, model.network)
+            self._reader = TextReader(model.objective, model.network, len(encoded.tokens))
+            self._window = self._reader.window
         if model.counts:
             self._contexts = model.counts.contexts(self._tokens)
         if model.cache:
@@ -266,10 +268,10 @@ class _Pass:
     def answers(self, moved: Moved) -> dict[PartName, Answers]:
         """Part of the model → what it says at all places."""
         end = len(self._tokens) + 1  # of the places
-        for start in range(0, end, PLACES_AT_ONCE):
+        for start in range(0, end, self._window):
             raise_if_cancelled()
             moved(start, end)
-            self._answer(range(start, min(start + PLACES_AT_ONCE, end)))
+            self._answer(range(start, min(start + self._window, end)))
         return self._answers
 
     def _single_token(self, token: int) -> np.ndarray:
@@ -339,7 +341,7 @@ class _Pass:
         paths = sorted(wanted, key=lambda path: (len(path.first), path.first, path.place))
         predictions: np.ndarray | None = None
         if model.network is not None:
-            self._reader.read(self._tokens[places.start : places.start + PLACES_AT_ONCE])
+            self._reader.read(self._tokens[places.start : places.start + self._window])
             if paths:
                 predictions = self._reader.probabilities(paths)
         dense = dict[int, np.ndarray]()  # what the cache's entropies begin with
