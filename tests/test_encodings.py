@@ -10,6 +10,8 @@ from textgen.core.errors import TextgenError
 from textgen.data.corpora import File, Folder
 from textgen.data.documents import read_text
 
+pytestmark = pytest.mark.fast
+
 # Language → the code page that its texts usually are in.
 PAGES = {
     **dict.fromkeys(("es", "pt", "fr", "de", "sv"), "cp1252"),

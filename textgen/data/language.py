@@ -159,6 +159,7 @@ def detect_language(text: str, least: float = LIKELY) -> Language:
     return Language(code if votes[code] >= least * len(text) else UNKNOWN, script)
 
 
+@lru_cache(maxsize=100)
 def likeliest_language(text: str) -> str:
     """The code of the language that the classifier thinks likeliest, however unlikely it is."""
     return _classifier().classify(text)[0]
