@@ -13,6 +13,7 @@ import textgen
 from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
 from textgen.evaluation.significance import compare_arms, holm
+from textgen.evaluation.units import PART_LABELS
 from textgen.report.contrast import Contrast
 from textgen.report.grid import CellRecord, Grid, compare_cells
 from textgen.runs.folder import write_experiment as write_settings
@@ -297,6 +298,13 @@ def test_the_page_shows_every_cell_and_escapes_text(grid):
             d = lead.found
             row = f"{d.difference:+.3f} ({d.low:+.3f} to {d.high:+.3f}), {lead.verdict}"
             assert shown.count(row) == 1
+    for (name, arm, part), bits in grid.curves().items():
+        size = {"small": "1,000 characters", "large": "all"}[name]
+        start, figure = f"| tales | {size} | 20 seconds | {arm} |", f" {bits:.3f} |"
+        (row,) = [line for line in text.splitlines() if line.startswith(start)]
+        place = [*PART_LABELS].index(part)
+        assert f" {row.removeprefix(start).split('|')[place].strip()} |" == figure
+    assert "over 6 questions for each part" in text
     assert "A &amp; B" in page
     assert "&lt;why&gt;" in page
     (grid.folder / "cells" / "small.json").write_text("{")

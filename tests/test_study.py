@@ -280,10 +280,15 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
         time.sleep(0.3)
         yield "twin-3", "by design", 0.3
 
+    monkeypatch.setattr(execution, "cores", lambda: 1)  # which two runs share
     job = SimpleNamespace(screen=Screen(), cell="tales, cell 1 of 3: ", after=2.0)
     execution._show_runs(ended(), experiments, study, tmp_path, 2, 10_000, job)
     shown = capsys.readouterr().out
-    assert "tales, cell 1 of 3: 0:00 elapsed, 0 of 3 runs, about " in shown
+    # two runs and then one, at half the speed, the report, and two cells like this one
+    run, report = execution.overhead(10_000)
+    minutes, seconds = divmod(int(3 * (2 * 2 * (60 + run) + report) - 0.5), 60)
+    left = f"about {minutes}:{seconds:02} left"
+    assert f"tales, cell 1 of 3: 0:00 elapsed, 0 of 3 runs, {left}" in shown
     assert "; twin-3: 30/150 updates of twin-3; char-1: 30/150 updates of char-1\n" in shown
 
 
