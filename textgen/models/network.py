@@ -68,6 +68,7 @@ class LayeredNetwork(KerasNetwork):
         self.config = config
         self.size = size
         self.source = source
+        self.has_output = output
         self.frequency_bias = config.frequency_bias
         self.ngrams: NGramEmbedding | None = None
         self.projection: keras.layers.Dense | None = None
@@ -117,7 +118,7 @@ class LayeredNetwork(KerasNetwork):
             "backbone": {"kind": _kind_of(self.config), **plain(self.config)},
             "size": self.size,
             "source": self.source,
-            "output": hasattr(self, "output_layer"),
+            "output": self.has_output,
         }
 
     @classmethod
@@ -187,7 +188,7 @@ class Ensemble(KerasNetwork):
     def __init__(self, members: Sequence[LayeredNetwork]) -> None:
         super().__init__()
         self.members = list(members)
-        if hasattr(members[0], "output_layer"):
+        if members[0].has_output:
             self.output_layer = MeanOutput([member.output_layer for member in members])
         self.built = True
 
@@ -286,8 +287,9 @@ def seeded(seed: int) -> Iterator[None]:
 def compilable(network: Network, gradients: bool = False) -> bool:
     """Whether XLA may compile a function that calls a network.
 
-    It has no cuDNN kernels, which LSTM and GRU use on a GPU, and would undo what makes these train
-    fast on a CPU (:mod:`textgen.models.recurrent`).
+    It may not where LSTM or GRU layers compute on a GPU, for which XLA has no cuDNN kernels, or
+    where their gradients are taken on a CPU: it would undo what makes these fast there
+    (:mod:`textgen.models.recurrent`).
 
     Args:
         network: as an objective has built it.
@@ -310,7 +312,8 @@ def restarted(network: Network, state: State, fresh: Tensor) -> State:
     """
 
     def choose(before: Tensor, initial: Tensor) -> Tensor:
-        return tf.where(tf.reshape(fresh, [-1] + [1] * (len(initial.shape) - 1)), initial, before)
+        other_axes = [1] * (len(initial.shape) - 1)
+        return tf.where(tf.reshape(fresh, [-1, *other_axes]), initial, before)
 
     batch = tf.nest.flatten(state)[0].shape[0]
     return tf.nest.map_structure(choose, state, network.initial_state(batch))
