@@ -15,40 +15,43 @@ function oneOf(masses, random) {
 }
 
 const CAPITAL = 3, UPPER = 4, CASES = [0, CAPITAL, UPPER]
-const inFirst = (word, change) => { const [first = "", ...rest] = word; return change(first) + rest.join("") }
 const upper = text => text.toUpperCase(), lower = text => text.toLowerCase()
-const recased = (word, modifier) => modifier === UPPER ? upper(word) : modifier === CAPITAL ? inFirst(word, upper) : word
-// The modifier and the lower-cased form of a word with capitals, if they restore it.
-const folded = word => [[CAPITAL, inFirst(word, lower)], [UPPER, lower(word)]]
-  .find(([modifier, small]) => small !== word && recased(small, modifier) === word && small === lower(small)) ?? [0, word]
 
-// Interpolated modified Kneser–Ney (Chen & Goodman 1999) over words, each counted once.
+// A word with its first character changed.
+function inFirst(word, change) {
+  const [first = "", ...rest] = word
+  return change(first) + rest.join("")
+}
+
+// A lower-cased word under a case modifier.
+function recased(word, modifier) {
+  if (modifier === UPPER) return upper(word)
+  if (modifier === CAPITAL) return inFirst(word, upper)
+  return word
+}
+
+// The modifier and the lower-cased form of a word with capitals, if they restore it; otherwise 0 and the word.
+function folded(word) {
+  for (const [modifier, small] of [[CAPITAL, inFirst(word, lower)], [UPPER, lower(word)]]) {
+    if (small !== word && recased(small, modifier) === word && small === lower(small)) return [modifier, small]
+  }
+  return [0, word]
+}
+
+// Interpolated modified Kneser–Ney (Chen & Goodman 1999) over words, each counted once. A level has what follows the
+// contexts of one length.
 function kneserNey(words, order, size) {
-  const counts = Array.from({ length: order }, () => new Map())
-  const add = (level, context, code, count) => {
-    if (!level.has(context)) level.set(context, new Map())
-    level.get(context).set(code, (level.get(context).get(code) ?? 0) + count)
-  }
-  for (const whole of words.map(word => END + word + END)) {
-    for (let i = 1; i < whole.length; i++) {
-      for (let n = 0; n < order && n <= i; n++) add(counts[n], whole.slice(i - n, i), whole[i], 1)
-    }
-  }
-  // below the highest order it counts how many different codes stand before, but for what begins a word
-  const levels = counts.map((level, n) => {
-    const own = new Map([...level].filter(([context]) => n === order - 1 || context[0] === END))
-    counts[n + 1]?.forEach((after, context) => {
-      if (!n || context[1] !== END) for (const code of after.keys()) add(own, context.slice(1), code, 1)
-    })
-    return discounted(own)
+  const counts = countedNGrams(words, order)
+  const levels = counts.map((level, length) => {
+    return discounted(length === order - 1 ? level : differentBefore(level, counts[length + 1]))
   })
 
   // P of a code behind the beginning of a word
   const chance = (prefix, code) => {
     const before = END + prefix
     let chance = 1 / size
-    for (let n = 0; n < order && n <= before.length; n++) {
-      const context = levels[n].get(before.slice(before.length - n))
+    for (let length = 0; length < order && length <= before.length; length++) {
+      const context = levels[length].get(before.slice(before.length - length))
       if (!context) break
       chance = chance * context.backoff + (context.seen.get(code) ?? 0)
     }
@@ -59,40 +62,88 @@ function kneserNey(words, order, size) {
     // log2 P of all words that begin so; of one word, with its end
     log: start => sum([...start].map((code, i) => Math.log2(chance(start.slice(0, i), code)))),
     drawn(start, random) {
-      const code = start.length < LONGEST_WORD ? codes[oneOf(codes.map(code => chance(start, code)), random)] : END
-      return code === END ? start : this.drawn(start + code, random)
+      let word = start
+      while (word.length < LONGEST_WORD) {
+        const code = codes[oneOf(codes.map(code => chance(word, code)), random)]
+        if (code === END) break
+        word += code
+      }
+      return word
     },
   }
 }
 
+function add(level, context, code, count) {
+  if (!level.has(context)) level.set(context, new Map())
+  const after = level.get(context)
+  after.set(code, (after.get(code) ?? 0) + count)
+}
+
+// For each length of a context: context → code → how often it follows.
+function countedNGrams(words, order) {
+  const levels = Array.from({ length: order }, () => new Map())
+  for (const word of words) {
+    const whole = END + word + END
+    for (let i = 1; i < whole.length; i++) {
+      for (let length = 0; length < order && length <= i; length++) add(levels[length], whole.slice(i - length, i), whole[i], 1)
+    }
+  }
+  return levels
+}
+
+// Below the highest order it counts how many different codes stand before; before a word's beginning stands nothing, and
+// what begins so keeps its counts.
+function differentBefore(level, longer) {
+  const different = new Map([...level].filter(([context]) => context[0] === END))
+  for (const [context, after] of longer) {
+    const shorter = context.slice(1)
+    if (shorter[0] === END) continue
+    for (const code of after.keys()) add(different, shorter, code, 1)
+  }
+  return different
+}
+
 // context → the share of each code that was seen behind it, discounted, and what that leaves to shorter contexts.
 function discounted(level) {
-  const of = [0, 0, 0, 0, 0]
-  level.forEach(after => after.forEach(count => { if (count < 5) of[count]++ }))
-  const y = of[1] / (of[1] + 2 * of[2]), own = [1, 2, 3].map(r => r - (r + 1) * y * of[r + 1] / of[r])
-  const discounts = of.slice(1).every(Boolean) && Math.min(...own) > 0 ? own : [0.5, 1, 1.5]
-  const removed = count => discounts[Math.min(count, 3) - 1]
-  return new Map([...level].map(([context, after]) => {
-    const counts = [...after.values()], total = sum(counts)
+  const removed = discounts(level)
+  const result = new Map()
+  for (const [context, after] of level) {
+    const total = sum([...after.values()])
     const seen = new Map([...after].map(([code, count]) => [code, (count - removed(count)) / total]))
-    return [context, { seen, backoff: sum(counts.map(removed)) / total }]
-  }))
+    result.set(context, { seen, backoff: sum([...after.values()].map(removed)) / total })
+  }
+  return result
+}
+
+// What is subtracted from a count, from how many n-grams occur once, twice, three and four times (eq. 17).
+function discounts(level) {
+  const occurring = [0, 0, 0, 0, 0]
+  for (const after of level.values()) {
+    for (const count of after.values()) if (count < 5) occurring[count]++
+  }
+  const [, once, twice, thrice, four] = occurring, y = once / (once + 2 * twice)
+  let found = [1, 2, 3].map(r => r - (r + 1) * y * occurring[r + 1] / occurring[r])
+  if (!(once && twice && thrice && four) || Math.min(...found) <= 0) found = [0.5, 1, 1.5]
+  return count => found[Math.min(count, 3) - 1]
 }
 
 // What a mixture is made of gives log(word), its log2 P, and draws words: drawn(random).
 
 const begins = (word, [first, ...longer]) => word.startsWith(first) && !longer.some(other => word.startsWith(other))
 
-// The words of a class that are outside a vocabulary, by character n-grams; see OutOfVocabulary of spelling.py.
+// The words of a class that are outside a vocabulary, by character n-grams; see OutOfVocabulary of word_distributions.py.
 function outside(model, vocabulary, beginnings) {
-  const [first, ...longer] = beginnings, known = new Set(vocabulary.filter(word => begins(word, beginnings)))
-  const mass = start => 2 ** model.log(start), whole = mass(first), others = [...longer, ...[...known].map(word => word + END)]
-  const left = Math.max(whole - sum(others.map(mass)), 1e-12 * whole)
+  const [first, ...longer] = beginnings
+  const known = new Set(vocabulary.filter(word => begins(word, beginnings)))
+  const mass = start => 2 ** model.log(start), whole = mass(first)
+  const excluded = sum([...longer, ...[...known].map(word => word + END)].map(mass))
+  const left = Math.max(whole - excluded, 1e-12 * whole)
   return {
     log: word => model.log(word + END) - Math.log2(left),
     drawn(random, tries = TRIES) {
-      const word = model.drawn(first, random), own = begins(word, beginnings) && !known.has(word)
-      return own || !tries ? word : this.drawn(random, tries - 1)
+      const word = model.drawn(first, random)
+      if (tries === 0 || begins(word, beginnings) && !known.has(word)) return word
+      return this.drawn(random, tries - 1)
     },
   }
 }
@@ -104,42 +155,60 @@ function pool(counts) {
 }
 
 class Speller {
-  // alphabet: its characters in order; never: words that are never spelled; related: known words; signs: of CASES, if words
-  // are spelled backwards behind one; beginnings: class → those of outside().
-  constructor({ alphabet, examples, order, ...settings }, never, related) {
+  // alphabet: its characters in order; examples: class → word → occurrences; never: words that are never spelled; related:
+  // known words; signs: of CASES, if words are spelled backwards behind one; beginnings: class → those of outside().
+  constructor({ alphabet, examples, order, pooled, weights, signs, beginnings }, never, related) {
     this.alphabet = [...alphabet]
     this.codes = new Map(this.alphabet.map((c, i) => [c, String.fromCharCode(FIRST_CODE + i)]))
-    Object.assign(this, settings, { examples, mixtures: {} })
-    const coded = words => [...new Set(words.map(word => this.code(word)))].sort()
-    this.vocabulary = coded(never).filter(code => !code.includes(OTHER))
-    this.nGrams = words => kneserNey(words, order, FIRST_CODE + this.alphabet.length)
-    this.shared = this.nGrams(coded([...related, ...Object.values(examples).flatMap(Object.keys)]))
+    this.examples = examples
+    this.order = order
+    this.pooled = pooled
+    this.weights = weights
+    this.signs = signs
+    this.beginnings = beginnings
+    this.mixtures = {}
+    this.vocabulary = this.sortedCodes(never).filter(code => !code.includes(OTHER))
+    this.shared = this.nGrams(this.sortedCodes([...related, ...Object.values(examples).flatMap(Object.keys)]))
   }
 
+  nGrams(codes) { return kneserNey(codes, this.order, FIRST_CODE + this.alphabet.length) }
+
+  sortedCodes(words) { return [...new Set(words.map(word => this.code(word)))].sort() }
+
+  // A word as codes.
   code(word) {
-    const [modifier, small] = folded(word)
-    const letters = this.signs ? [this.signs[CASES.indexOf(modifier)], ...[...small].reverse()] : word
-    return Array.from(letters, c => this.codes.get(c) ?? OTHER).join("")
+    let letters = [...word]
+    if (this.signs) {
+      const [modifier, small] = folded(word)
+      letters = [this.signs[CASES.indexOf(modifier)], ...[...small].reverse()]
+    }
+    return letters.map(letter => this.codes.get(letter) ?? OTHER).join("")
   }
 
+  // The word that codes spell.
   word(code) {
     const letters = Array.from(code, c => this.alphabet[c.charCodeAt(0) - FIRST_CODE])
-    const modifier = this.signs && CASES[this.signs.indexOf(letters.shift())]
-    return recased((this.signs ? letters.reverse() : letters).join(""), modifier)
+    if (!this.signs) return letters.join("")
+    const modifier = CASES[this.signs.indexOf(letters.shift())]
+    return recased(letters.reverse().join(""), modifier)
   }
 
   // [weight, component] of a class.
-  mixture(name) { return this.mixtures[name] ??= this.newMixture(name) }
+  mixture(name) {
+    this.mixtures[name] ??= this.newMixture(name)
+    return this.mixtures[name]
+  }
 
   newMixture(name) {
     const counts = new Map(Object.entries(this.examples[name] ?? {}).map(([word, count]) => [this.code(word), count]))
     const spelled = model => outside(model, this.vocabulary, this.beginnings[name])
     const known = counts.size && this.pooled ? pool(counts) : null
     const own = counts.size >= MIN_TYPES_FOR_OWN_MODEL ? spelled(this.nGrams([...counts.keys()])) : null
-    const weights = this.weights[name] ?? this.weights[""], all = [known, own, spelled(this.shared)]
-    const parts = all.map((part, i) => [weights[i], part]).filter(([weight, part]) => weight && part)
-    const total = sum(parts.map(([weight]) => weight))
-    return total ? parts.map(([weight, part]) => [weight / total, part]) : [[1, all[2]]]
+    const shared = spelled(this.shared)
+    const weights = this.weights[name] ?? this.weights[""]
+    const present = [known, own, shared].map((part, i) => [weights[i], part]).filter(([weight, part]) => weight && part)
+    const total = sum(present.map(([weight]) => weight))
+    return total ? present.map(([weight, part]) => [weight / total, part]) : [[1, shared]]
   }
 
   // The class of a word, and −log2 P(word | class), a character never seen named outright.
@@ -147,15 +216,20 @@ class Speller {
     const code = this.code(word)
     const [name, ...others] = Object.keys(this.beginnings).filter(name => begins(code, this.beginnings[name]))
     if (others.length) throw new Error("Its rare words are of classes that this file does not hold.")
-    const logs = this.mixture(name).map(([weight, part]) => Math.log2(weight) + part.log(code)), most = Math.max(...logs)
-    const named = CHARACTER_BITS * (code.split(OTHER).length - 1)
-    return [name, named - most - Math.log2(sum(logs.map(log => 2 ** (log - most))))]
+    const logs = this.mixture(name).map(([weight, part]) => Math.log2(weight) + part.log(code))
+    const highest = Math.max(...logs)
+    const log = highest + Math.log2(sum(logs.map(log => 2 ** (log - highest))))
+    const unseen = code.split(OTHER).length - 1
+    return [name, CHARACTER_BITS * unseen - log]
   }
 
-  // A word with the probability that charged() says, among those of known characters.
+  // A word with the probability that charged() says, among those of known characters. Codes that the word would not be
+  // spelled by, or that have a character never seen, are drawn anew.
   drawn(name, random, tries = TRIES) {
-    const mixture = this.mixture(name), [, part] = mixture[oneOf(mixture.map(([weight]) => weight), random)]
-    const code = part.drawn(random), word = this.word(code) // it may have another spelling, or a character never seen
-    return this.code(word) === code || !tries ? word : this.drawn(name, random, tries - 1)
+    const mixture = this.mixture(name)
+    const [, part] = mixture[oneOf(mixture.map(([weight]) => weight), random)]
+    const code = part.drawn(random), word = this.word(code)
+    if (tries === 0 || this.code(word) === code) return word
+    return this.drawn(name, random, tries - 1)
   }
 }
