@@ -65,17 +65,24 @@ class PlaceholderTokenizer(Tokenizer):
         self, spans: Sequence[Span], counts: tuple[int, int, int], training: bool
     ) -> EncodedDocument:
         """An encoded document; ``counts`` are its characters, pieces, and those replaced."""
-        own = [span for span in spans if span.token != BOUNDARY]
-        tokens = [span.token for span in own]
+        written = [span for span in spans if span.token != BOUNDARY]
+        tokens = [span.token for span in written]
         surfaces = tuple(span.surface for span in spans if span.surface is not None)
         ids = np.array(tokens, dtype=smallest_dtype(self.size))
         if training:
             return EncodedDocument(ids, surfaces, *counts)
-        places = np.flatnonzero([span.surface is not None for span in spans])
-        starts, ends = np.array([span[2:] for span in own], dtype=np.int64).reshape(-1, 2).T
-        opened = (steps_of for _, steps_of in self.steps_at(tokens) if steps_of)
+        opened = [steps_of for _, steps_of in self.steps_at(tokens) if steps_of is not None]
         alone, remembered = surface_bits(opened, surfaces)
-        return EncodedDocument(ids, surfaces, *counts, alone, remembered, ends, places, starts)
+        return EncodedDocument(
+            ids,
+            surfaces,
+            *counts,
+            spelling_bits=alone,
+            remembered_bits=remembered,
+            ends=np.array([span.end for span in written], dtype=np.int64),
+            places=np.flatnonzero([span.surface is not None for span in spans]),
+            starts=np.array([span.start for span in written], dtype=np.int64),
+        )
 
     def steps_at(self, tokens: Sequence[int]) -> Iterator[tuple[int, StepsOf | None]]:
         """Each token, and BOUNDARY for the end of the text where that hides something; and what."""
@@ -95,9 +102,11 @@ class PlaceholderTokenizer(Tokenizer):
             follow(walk(self, self.encode(before), filling.earlier), take_known)
         writer = self.writer(before, filling.fill)
         for token, steps_of in self.steps_at(tokens.tolist()):
-            surface = None
-            if steps_of and (filling.fill == "scored" or not self.gaps):
-                escaped = token == ESCAPE  # no character that was never seen is made up
-                surface = UNSEEN if escaped else follow(steps_of(None), filling.draw)
+            if steps_of is None or (self.gaps and filling.fill != "scored"):
+                surface = None
+            elif token == ESCAPE:
+                surface = UNSEEN  # no character that was never seen is made up
+            else:
+                surface = follow(steps_of(None), filling.draw)
             writer.write(token, surface)
         return writer.rendered()

@@ -149,8 +149,10 @@ class Filling(NamedTuple):
     def draw(self, step: Choice | Word) -> Chosen:
         """What is chosen at random."""
         if isinstance(step, Word):
-            return step.mark if self.fill == "mark" else step.speller.fill(step.name, self)
-        assert step.probabilities
+            if self.fill == "mark":
+                return step.mark
+            return step.speller.fill(step.name, self)
+        assert step.probabilities is not None
         chances = step.probabilities()
         powers = (chances / chances.max()) ** (1 / self.temperature)
         return self.random.choices(range(len(powers)), powers.tolist())[0]

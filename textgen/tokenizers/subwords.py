@@ -185,7 +185,7 @@ def _ends(parts: Sequence[str], encodings: Sequence[Any]) -> np.ndarray:
         ends += [start + end for _, end in offsets]
         start += len(part)
         if ends:
-            ends[-1] = start
+            ends[-1] = start  # what no token stands for belongs to the last one
     return np.maximum.accumulate(np.array(ends, dtype=np.int64))
 
 
@@ -193,18 +193,22 @@ def train_subwords(texts: Iterable[str], model: str, size: int) -> str:
     """The content of a tokenizer.json learnt from texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    bpe = model == "bpe"
-    tokenizer = Tokenizer(models.BPE() if bpe else models.Unigram())
+    model_class, trainer_class = {
+        "bpe": (models.BPE, trainers.BpeTrainer),
+        "unigram": (models.Unigram, trainers.UnigramTrainer),
+    }[model]
+    tokenizer = Tokenizer(model_class())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = (trainers.BpeTrainer if bpe else trainers.UnigramTrainer)(
+    trainer = trainer_class(
         vocab_size=size,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    if not bpe:
-        tokenizer.model = models.Unigram(_settled(json.loads(tokenizer.to_str())["model"]["vocab"]))
+    if model == "unigram":
+        scores = json.loads(tokenizer.to_str())["model"]["vocab"]
+        tokenizer.model = models.Unigram(_settled(scores))
     return tokenizer.to_str()
 
 
@@ -218,8 +222,9 @@ def _settled(scores: list[tuple[str, float | None]]) -> list[tuple[str, float]]:
     """
     low = min((score for _, score in scores if score is not None), default=0.0)
     unseen = low + BYTES * UNSEEN_STEP
-    settled = [
-        (piece, round(low if score is None or (len(piece) == 1 and score < unseen) else score, 3))
-        for piece, score in scores
-    ]
+    settled = list[tuple[str, float]]()
+    for piece, score in scores:
+        if score is None or (len(piece) == 1 and score < unseen):
+            score = low  # of a byte that was not seen
+        settled.append((piece, round(score, 3)))
     return sorted(settled, key=lambda entry: (-entry[1], entry[0]))
