@@ -80,7 +80,8 @@ def build_report(
         warnings: what a reader must know first.
         about: further attributes of the report.
     """
-    loaded, pooled = folds[0], pool_folds(folds)
+    loaded = folds[0]
+    pooled = pool_folds(folds)
     human = Human([document.text for document in loaded.sample], loaded.language.code)
     same_text = [arm for arm in arms if is_on(arm, folds)]
     scored = [arm for arm in same_text if arm.charged]

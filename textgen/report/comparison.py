@@ -74,8 +74,8 @@ class Comparison:
     @cached_property
     def report(self) -> Report:
         """The content of ``report.json``: all figures of the report."""
-        path, hint = self.folder / "report.json", "write the report again: textgen compare runs/…"
-        return read_content(path, Report, hint)
+        hint = "write the report again: textgen compare runs/…"
+        return read_content(self.folder / "report.json", Report, hint)
 
     @property
     def arms(self) -> list[ArmRow]:

@@ -123,7 +123,8 @@ def _start_tensorflow(experiment: Experiment) -> int:
 
 def _prepare(job: Job) -> Prepared:
     """Fit the tokenizer, encode the text, and check everything that needs no TensorFlow."""
-    experiment, screen = job.experiment, job.screen
+    experiment = job.experiment
+    screen = job.screen
     if job.resumes and (other := run_folder.other_text(job.folder, job.loaded.sha256)):
         raise run_folder.begun_error(job.folder, other)
     with screen.stage("preparing the text"):
@@ -181,7 +182,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     display = TrainingDisplay(screen, prepared)
     part = experiment.sampling.part
     model = _model(experiment, prepared, network).part(part)
-    documents, encoded = job.loaded.validation, prepared.encoded[1]
+    documents = job.loaded.validation
+    encoded = prepared.encoded[1]
 
     @cache
     def looked_up() -> list[Observed]:  # at the first validation, for all of them

@@ -244,7 +244,8 @@ def _holds(
         return False
     is_same = record.sha256 == sha256
     for arm in record.arms.keys() & plans.keys():
-        recorded, planned = record.arms[arm]["plan"], plans[arm]
+        recorded = record.arms[arm]["plan"]
+        planned = plans[arm]
         for key in ("experiment", "updates"):
             is_same = is_same and recorded[key] == planned[key]
     if not is_same:
