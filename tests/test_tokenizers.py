@@ -18,7 +18,7 @@ from uniseg.wordbreak import words as segments
 from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.core.tokens import ESCAPE
-from textgen.testing import check_plugin
+from textgen.testing import check_plugin, every_sequence
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, JOIN, UPPER
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.encoded import CHARACTER_BITS
@@ -330,6 +330,21 @@ def test_a_word_outside_the_vocabulary_is_spelled_and_cheaper_where_it_stood_bef
     for cached in (True, False):
         drawn = (PRETOKENISED.render(**given, seed=s, cached=cached).text for s in range(40))
         assert ([*drawn].count(" thistle") > 8) == cached
+
+
+def test_a_temperature_is_about_the_words_outside_a_closed_vocabulary():
+    text = "a b  ab ba\n\n" * 9 + "aab b\n"
+    tokenizer = Whitespace().fit([text], ["a bb aba ab\nb abab\n"])
+    words = ["".join(letters) for letters in every_sequence("ab", 10)]
+    outside = [(word, "word") for word in words if word not in tokenizer.words]
+    alone, _ = tokenizer.spellers[SPELLED].document_bits(outside)
+    chances = 2**-alone / np.sum(2**-alone)  # no character is drawn that was never seen
+    for temperature in (0.5, 0.8):
+        found = np.exp(tokenizer.temperature_offsets(temperature))
+        mean = np.sum(chances * 2 ** (-alone * (1 / temperature - 1)))
+        assert found[SPELLED] == pytest.approx(mean, rel=0.15)
+        assert found[SPACING] < 1
+        assert (found[SPELLED + 1 :] == 1).all()
 
 
 HARD = "aZé1٣'’.:,;\"-_ \u202f\u0301\u05b8א\u0e01\u0e33\u0e48漢カーひ\u200d😀👩🇩🇪\n\r\tक्षि가\u1100"

@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
+from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -52,6 +53,7 @@ ORDERS = (4, 5, 6, 7)
 MIN_TYPES_FOR_OWN_MODEL = 200  # different words of a class that has a character model of its own
 MAX_WORD_CHARACTERS = 200
 TRIES = 100
+DRAWN_WORDS = 200
 Classed = Sequence[tuple[str, str]]  # words, each with its class
 Weights = Mapping[str, Sequence[float]]
 
@@ -246,9 +248,8 @@ class Speller:
 
     def log_tempered_mass(self, name: str, temperature: float) -> float:
         """ln Σ P(word | class)^(1 / temperature) over the words of a class, at a temperature
-        below 1: the mean of P^(1 / temperature − 1) over the occurrences of its examples."""
-        if not self.examples.get(name):
-            return 0.0
+        below 1: the mean of P^(1 / temperature − 1) over the occurrences of its examples, or of a
+        class without any over words that are drawn."""
         logs, numbers = self._cached_log_examples(name)
         powers = (1 / temperature - 1) * logs + np.log(numbers / numbers.sum())
         return float(np.logaddexp.reduce(powers))
@@ -355,10 +356,15 @@ class Speller:
         return np.array([result[word] for word in words])
 
     def _log_examples(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) float64 each: ln P(word | class) of the examples, and how often they occur."""
-        examples = self.examples[name]
+        """(n,) float64 each: ln P(word | class) of the examples, or of words that are drawn where
+        there are none, and how often they occur."""
+        examples = self.examples.get(name) or self._drawn_words(name)
         words = [(self._codes(word), name) for word in examples]
         return self._log_masses(words, self.weights), np.array([*examples.values()], dtype=float)
+
+    def _drawn_words(self, name: str) -> Counter[str]:
+        filling = Filling("scored", Random(0))
+        return Counter(self.draw(name, filling) for _ in range(DRAWN_WORDS))
 
     def _likeliest(self, words: CodedWords) -> Weights:
         """The weights of each class that make its words most likely."""

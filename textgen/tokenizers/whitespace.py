@@ -19,9 +19,11 @@ vocabulary is that of the sample.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
+
+import numpy as np
 
 from textgen.core.tokens import RESERVED
 from textgen.tokenizers.base import Tokenizer, with_characters_per_token
@@ -53,14 +55,17 @@ class Whitespace:
         ``TokenizerConfig``."""
         counts, usual = count_pieces(texts)
         words = sorted(counts, key=lambda word: (-counts[word], word))
-        fitted = WhitespaceTokenizer(words, usual, "".join(sorted(set(alphabet).union(*texts))))
-        training, held_out = ([list(fitted.spans(text)) for text in p] for p in (texts, tuning))
+        characters = "".join(sorted(set(alphabet).union(*texts)))
+        without_spelling = WhitespaceTokenizer(words, usual, characters)
+        training = [list(without_spelling.spans(text)) for text in texts]
+        held_out = [list(without_spelling.spans(text)) for text in tuning]
+        spelling = dict[str, Any]()
         for token, name in CLASSES.items():
             examples = [hidden_behind(token, spans) for spans in training]
             tuning_words = [hidden_behind(token, spans) for spans in held_out]
-            speller = fit_speller(examples, tuning_words, **fitted.spelling_settings(token))
-            fitted.spelling[name] = speller.state()
-        return with_characters_per_token(fitted, texts)
+            settings = without_spelling.spelling_settings(token)
+            spelling[name] = fit_speller(examples, tuning_words, **settings).state()
+        return with_characters_per_token(replace(without_spelling, spelling=spelling), texts)
 
     def load(self, state: dict[str, Any]) -> "WhitespaceTokenizer":
         """The fitted tokenizer from its ``state()``."""
@@ -103,10 +108,14 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
     def spelling_settings(self, token: int) -> dict[str, Any]:
         """The settings of a spelling model: of words outside the vocabulary, or of white space
         within a line."""
-        spacing = token == SPACING
-        words = [] if spacing else [word for word in self.words if word != "\n"]
-        alphabet = [c for c in self.characters if c.isspace() == spacing and c != "\n"]
-        return {"alphabet": "".join(alphabet), "vocabulary": lambda: words, "related": words}
+        characters = self.characters.replace("\n", "")
+        if token == SPACING:
+            words = list[str]()
+            alphabet = "".join(c for c in characters if c.isspace())
+        else:
+            words = [word for word in self.words if word != "\n"]
+            alphabet = "".join(c for c in characters if not c.isspace())
+        return {"alphabet": alphabet, "vocabulary": lambda: words, "related": words}
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -122,13 +131,15 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         end = 0
         for space, piece, place in pieces_of(text):
             start = end
-            if space != (self.usual[place] if piece else ""):
+            usual = self.usual[place] if piece else ""
+            if space != usual:
                 start += len(space)
                 yield Span(SPACING, space, end, start)
             end += len(space) + len(piece)
-            if piece:
-                token = self._index.get(piece, SPELLED)
-                yield Span(token, piece if token == SPELLED else None, start, end)
+            if piece in self._index:
+                yield Span(self._index[piece], None, start, end)
+            elif piece:
+                yield Span(SPELLED, piece, start, end)
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         spans = list(self.spans(text))
@@ -143,6 +154,14 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
             return None
         token = int(tokens[-1])
         return partial(spelled, self.spellers[token], CLASSES[token], MARKS[token])
+
+    def temperature_offsets(self, temperature: float) -> np.ndarray:
+        offsets = super().temperature_offsets(temperature)
+        if temperature < 1:
+            for token, name in CLASSES.items():
+                if token not in self.unwritable:
+                    offsets[token] = self.spellers[token].log_tempered_mass(name, temperature)
+        return offsets
 
 
 def hidden_behind(token: int, spans: Iterable[Span]) -> list[tuple[str, str]]:
@@ -167,7 +186,10 @@ class _Writer(GrowingText):
             piece = surface if surface is not None else self._tokenizer.words[token - FIRST]
             if not self._spaced:
                 self.append(self._tokenizer.usual[place_of(self._before, piece)])
-            self.append(piece) if surface is None else self.append_filled(piece, "spelled")
+            if surface is None:
+                self.append(piece)
+            else:
+                self.append_filled(piece, "spelled")
             self._before = piece
         self._spaced = token == SPACING
 
@@ -186,18 +208,24 @@ def pieces_of(text: str) -> Iterator[tuple[str, str, int]]:
 def place_of(before: str, piece: str) -> int:
     """The number of a place between two pieces: is the first a word, and the second? A line end is
     none, nor is the beginning."""
-    first, second = (text not in ("", "\n") for text in (before, piece))
-    return 2 * first + second
+    behind_word = before not in ("", "\n")
+    before_word = piece not in ("", "\n")
+    return 2 * behind_word + before_word
 
 
 def count_pieces(texts: Sequence[str]) -> tuple[Counter[str], list[str]]:
     """How often each word and the line end occurs in some texts, and the most common white space
     at each place."""
-    counts: Counter[str] = Counter({"\n": 0})
-    spaces = [Counter[str]() for _ in range(3)] + [Counter({" ": 0})]
+    counts = Counter({"\n": 0})
+    spaces = [Counter[str](), Counter[str](), Counter[str](), Counter({" ": 0})]
     for text in texts:
         for space, piece, place in pieces_of(text):
             if piece:
                 counts[piece] += 1
                 spaces[place][space] += 1
-    return counts, [min(n, key=lambda s: (-n[s], s), default="") for n in spaces]
+    return counts, [_most_common(found) for found in spaces]
+
+
+def _most_common(spaces: Counter[str]) -> str:
+    """Of equals, the first in the order of code points; empty where there is none."""
+    return min(spaces, key=lambda space: (-spaces[space], space), default="")
