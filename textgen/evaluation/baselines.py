@@ -31,7 +31,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -324,11 +324,12 @@ def baseline(
         test = summarise(scored, tokenizer.charged)
         if reads_bytes:
             test |= dict.fromkeys(("tokens", "tokens_per_character"))
+        settings = asdict(model)
         test["published"] = published_units(test, corpus.test, closed=tokenizer.closed_vocabulary)
         yield {
             "baseline": kind,
-            "order": getattr(model, "order", None),
-            "command": getattr(model, "command", None),
+            "order": settings.get("order"),
+            "command": settings.get("command"),
             "experiment": experiment.name,
             "tokenizer": None if reads_bytes else experiment.resolved["tokenizer"],
             "seed": experiment.seed,

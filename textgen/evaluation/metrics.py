@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -148,11 +148,8 @@ class Label:
 
 
 class Metric(Protocol):
-    """A family of figures.
-
-    One that means something in certain languages alone also has ``applies(language) -> bool``; in
-    others it is neither computed nor shown.
-    """
+    """A family of figures; one that means something in certain languages alone is also a
+    :class:`LanguageBound`."""
 
     @property
     def labels(self) -> Mapping[str, Label]:
@@ -170,6 +167,14 @@ class Metric(Protocol):
         Returns:
             (…) float64 for every label; NaN where there was nothing to count.
         """
+
+
+@runtime_checkable
+class LanguageBound(Protocol):
+    """Of a metric: in which languages it is computed and shown."""
+
+    def applies(self, language: str) -> bool:
+        """Whether it says something about texts in a language, an ISO code."""
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -412,8 +417,12 @@ class Figure(NamedTuple):
 
 def every_metric(language: str = "en") -> list[Metric]:
     """All that say something about texts in a language, those of other packages last."""
-    brought: list[Any] = [lookup("metric", kind)() for kind in plugin_table("metric")]
-    applying = [m for m in brought if not hasattr(m, "applies") or m.applies(language)]
+    brought: list[Metric] = [lookup("metric", kind)() for kind in plugin_table("metric")]
+    applying = [
+        metric
+        for metric in brought
+        if not isinstance(metric, LanguageBound) or metric.applies(language)
+    ]
     return [LettersDivergence(), Shares(language), *applying]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import regex
 
 from textgen.core.errors import TextgenError
+from textgen.models.backbones import Recurrent
 from textgen.models.objectives import NextToken
 from textgen.runs.finished import Run
 from textgen.tokenizers.base import Tokenizer
@@ -68,7 +69,7 @@ def _settings(run: Run) -> dict[str, Any]:
     config, objective = run.experiment.backbone, run.experiment.objective
     if type(objective) is not NextToken:
         raise ValueError(f"the objective {type(objective).__name__}")
-    if getattr(config, "portable_cell", None) is None or config.members > 1:
+    if not isinstance(config, Recurrent) or config.portable_cell is None or config.members > 1:
         raise ValueError(config.label)
     if config.normalisation != "none":
         raise ValueError("normalised layers")

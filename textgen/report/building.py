@@ -23,6 +23,7 @@ from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, metric_labels
 from textgen.evaluation.scores import UNIT, DocumentBits, averages
+from textgen.models.backbones import Backbone
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
 from textgen.report.contrast import Contrast
@@ -156,6 +157,7 @@ def arm_row(arm: Arm, described: str, same_text: bool, plan: Plan | None = None)
     """An arm, with what a study has planned for it."""
     first = arm.first.metrics
     settings = arm.first.experiment.training
+    backbone = arm.first.experiment.backbone
     training = [run.metrics.training for run in arm.runs]
     updates = [each.updates for each in training]
     seconds = measured = _mean([each.preparation_seconds + each.seconds for each in training])
@@ -192,7 +194,7 @@ def arm_row(arm: Arm, described: str, same_text: bool, plan: Plan | None = None)
         timing=_timing(training, plan),
         threads=training[0].threads or settings.threads,
         start=str(settings.start or ""),
-        networks=getattr(arm.first.experiment.backbone, "members", 1),
+        networks=backbone.members if isinstance(backbone, Backbone) else 1,
         curves=[_curve(run, plan) for run in arm.runs],
         test=parts.get(arm.part),
         validation=validation,
