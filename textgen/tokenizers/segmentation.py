@@ -120,17 +120,23 @@ def pretokenize(text: str, segmenter: Segmenter | None = None) -> list[str]:
     if segmenter is None:
         return [match.group() for match in PIECE.finditer(text)]
     pieces: list[str] = []
-    for number, part in enumerate(_stretches.split(text)):  # every second one is a stretch
-        found = _words(part, segmenter) if number % 2 else pretokenize(part)
-        if number % 2 and pieces and pieces[-1] == " ":
-            found[0] = pieces.pop() + found[0]
-        pieces += found
+    for number, part in enumerate(_stretches.split(text)):
+        is_stretch = number % 2 == 1
+        if not is_stretch:
+            pieces += pretokenize(part)
+            continue
+        words = _words(part, segmenter)
+        if pieces and pieces[-1] == " ":
+            words[0] = pieces.pop() + words[0]
+        pieces += words
     return pieces
 
 
 def _words(stretch: str, segmenter: Segmenter) -> list[str]:
-    """Raises:
-    ValueError: the segmenter's words are not the stretch.
+    """A segmenter's words of a stretch, none of which begins with a combining mark.
+
+    Raises:
+        ValueError: the words are not the stretch.
     """
     found = segmenter.segment(stretch)
     if "".join(found) != stretch or not all(found):
