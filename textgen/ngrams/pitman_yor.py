@@ -110,9 +110,9 @@ class PitmanYor:
             kind = context_kind(total, different)
             discount = np.array(discounts)[kind]
             strength = np.array(strengths)[kind]
-            own = np.maximum(same - discount, 0.0)
+            counted = np.maximum(same - discount, 0.0)
             below = (strength + discount * different) * probabilities
-            probabilities = (own + below) / (total + strength)
+            probabilities = (counted + below) / (total + strength)
         return probabilities
 
 

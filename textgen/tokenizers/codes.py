@@ -25,8 +25,12 @@ UNSEEN_CODE = chr(OTHER)
 
 
 class Form:
-    """How words are spelled: as they are written, from the first letter to the last; or behind a
-    sign of their case, one of three ``signs``, backwards."""
+    """How words are spelled: here as they are written, from the first letter to the last.
+
+    Attributes:
+        signs: what spellings begin with, a character each, of words as they are, capitalised and
+            upper-cased; ``""`` if they begin with the word.
+    """
 
     signs = ""
 
@@ -39,8 +43,8 @@ class Form:
         return spelling
 
     def beginnings(self, name: str) -> Sequence[str]:
-        """What the spellings of a class begin with; and those longer beginnings, none of another,
-        that only the spellings of other classes have."""
+        """What the spellings of a class begin with; and then the longer beginnings of those that
+        are of other classes, of which none begins with another."""
         return ("",)
 
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class EncodedDocument:
 Encoded = Sequence[EncodedDocument]
 
 
-def smallest_dtype(size: int) -> np.dtype[Any]:
+def smallest_dtype(size: int) -> np.dtype[np.generic]:
     """The narrowest unsigned integer type that holds token ids 0 … size − 1."""
     return np.dtype(np.min_scalar_type(size - 1))
 

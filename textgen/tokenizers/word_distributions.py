@@ -109,7 +109,7 @@ class Pool:
         size: number of codes, A.
     """
 
-    def __init__(self, counts: Mapping[Codes, float], size: int) -> None:
+    def __init__(self, counts: Mapping[Codes, int], size: int) -> None:
         total = sum(counts.values())
         self._masses = {word: counts[word] / total for word in sorted(counts)}
         self._words = list(self._masses)
