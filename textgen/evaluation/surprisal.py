@@ -298,7 +298,7 @@ class _Pass:
                 self._want(wanted, border, place)
                 self._want(wanted, word, place)
         for place in self._firsts.intersection(places):
-            wanted[Path(place)]
+            wanted.setdefault(Path(place), {})
         sums = self._sums(places, wanted)
         for part, found in self._answers.items():
             for place, (border, word) in (remembered if part == "with_cache" else plain).items():
@@ -316,6 +316,8 @@ class _Pass:
     def _want(
         self, wanted: dict[Path, dict[int, np.ndarray]], openings: Openings, place: int
     ) -> None:
+        """Add the sums that openings at a place consist of: of the tokens that come first, each by
+        itself, and of the weights behind them."""
         for first, weights in openings.items():
             for length, token in enumerate(first):
                 single = self._single(token)
@@ -335,7 +337,12 @@ class _Pass:
     def _sums(
         self, places: range, wanted: Mapping[Path, Mapping[int, np.ndarray]]
     ) -> dict[PartName, Sums]:
-        """Part of the model → the sums that are wanted, by path; and the entropies on the way."""
+        """Part of the model → the sums that are wanted; the entropies are kept on the way.
+
+        Args:
+            places: of a window.
+            wanted: path → weights (V,) by identity.
+        """
         model = self._model
         sums: dict[PartName, Sums] = {part: {} for part in model.parts}
         paths = sorted(wanted, key=lambda path: (len(path.first), path.first, path.place))
@@ -344,15 +351,15 @@ class _Pass:
             self._reader.read(self._tokens[places.start : places.start + self._window])
             if paths:
                 predictions = self._reader.probabilities(paths)
-        dense = dict[int, np.ndarray]()  # what the cache's entropies begin with
         row = 0
         for first, group in groupby(paths, key=lambda path: path.first):
             same = list(group)
             network = None if predictions is None else predictions[row : row + len(same)]
             row += len(same)
-            self._sum_group(first, same, network, wanted, sums, dense)
+            self._sum_group(first, same, network, wanted, sums)
+        below_cache = self._read_entropies(paths, predictions)
         if model.cache:
-            self._read_cache(places, wanted, sums, dense)
+            self._read_cache(places, wanted, sums, below_cache)
         return sums
 
     def _sum_group(
@@ -362,44 +369,56 @@ class _Pass:
         network: np.ndarray | None,
         wanted: Mapping[Path, Mapping[int, np.ndarray]],
         sums: Mapping[PartName, Sums],
-        dense: dict[int, np.ndarray],
     ) -> None:
-        """The sums behind paths on which the same tokens come first, but for those of a cache."""
+        """The sums behind paths on which the same tokens come first, but for those of a cache;
+        ``network`` is its P of every token behind each, (paths, V)."""
         columns = dict[int, np.ndarray]()
         for path in paths:
             columns.update(wanted[path])
         weights = np.zeros((self._model.tokenizer.size, len(columns)))
         for column, values in enumerate(columns.values()):
             weights[:, column] = values
-
-        def keep(part: PartName, rows: np.ndarray) -> None:
-            for path, values in zip(paths, rows.tolist(), strict=True):
-                sums[part].update({(path, key): v for key, v in zip(columns, values, strict=True)})
-
-        entropies = [] if first else [i for i, p in enumerate(paths) if p.place in self._firsts]
-        places = [paths[i].place for i in entropies]
-        of_network = None if network is None else network @ weights
-        chances = None if network is None else network[entropies]
-        if of_network is not None and chances is not None:
-            for part in ("network", "with_counts"):
-                keep(part, of_network)
-                self._keep_entropies(part, places, chances)
+        rows = dict[PartName, np.ndarray]()  # (paths, columns)
+        if network is not None:
+            rows["network"] = rows["with_counts"] = network @ weights
         if counts := self._model.counts:
-            contexts = [row[[path.place for path in paths]] for row in self._contexts]
+            places = [path.place for path in paths]
+            contexts = [numbers[places] for numbers in self._contexts]
             for token in first:
                 contexts = counts.after(contexts, np.full(len(paths), token))
-            asked = [row[entropies] for row in contexts]
             nothing = np.zeros((len(paths), len(columns)))
-            keep("counts", counts.mixture(contexts, False).sums(nothing, weights))
-            if places:
-                self._keep_entropies("counts", places, counts.mixed(asked, None))
-            if of_network is not None and chances is not None:
-                keep("with_counts", counts.mixture(contexts, True).sums(of_network, weights))
-                if places:
-                    chances = counts.mixed(asked, chances)
-                    self._keep_entropies("with_counts", places, chances)
-        if chances is not None:
-            dense.update(zip(places, chances, strict=True))
+            rows["counts"] = counts.mixture(contexts, False).sums(nothing, weights)
+            if network is not None:
+                mixture = counts.mixture(contexts, True)
+                rows["with_counts"] = mixture.sums(rows["network"], weights)
+        for part, found in rows.items():
+            for path, row in zip(paths, found.tolist(), strict=True):
+                for key, value in zip(columns, row, strict=True):
+                    sums[part][path, key] = value
+
+    def _read_entropies(
+        self, paths: Sequence[Path], predictions: np.ndarray | None
+    ) -> dict[int, np.ndarray]:
+        """The entropies of a window, but for those of a cache. Returns what a cache is mixed with
+        there: P of every token (V,), by place."""
+        rows = [
+            row for row, path in enumerate(paths) if not path.first and path.place in self._firsts
+        ]
+        places = [paths[row].place for row in rows]
+        counts = self._model.counts
+        if not places:
+            return {}
+        if counts:
+            contexts = [numbers[places] for numbers in self._contexts]
+            self._keep_entropies("counts", places, counts.mixed(contexts, None))
+        if predictions is None:
+            return {}
+        chances = predictions[rows]
+        self._keep_entropies("network", places, chances)
+        if counts:
+            chances = counts.mixed(contexts, chances)
+        self._keep_entropies("with_counts", places, chances)
+        return dict(zip(places, chances, strict=True))
 
     def _keep_entropies(
         self, part: PartName, places: Sequence[int], chances: Iterable[np.ndarray]
@@ -413,9 +432,9 @@ class _Pass:
         places: range,
         wanted: Mapping[Path, Mapping[int, np.ndarray]],
         sums: Mapping[PartName, Sums],
-        dense: Mapping[int, np.ndarray],
+        below_cache: Mapping[int, np.ndarray],
     ) -> None:
-        """The sums under the cache, which reads the text token by token."""
+        """The sums and entropies under the cache, which reads the text token by token."""
         below, found = sums["with_counts"], sums["with_cache"]
         paths = defaultdict[int, list[Path]](list)
         for path in wanted:
@@ -426,8 +445,8 @@ class _Pass:
                     mixture = self._cache.mixture()
                 for key, weights in wanted[path].items():
                     found[path, key] = mixture.sum(below[path, key], weights)
-                if not path.first and place in dense:
-                    chances = mixture.probabilities(dense[place])
+                if not path.first and place in below_cache:
+                    chances = mixture.probabilities(below_cache[place])
                     self._keep_entropies("with_cache", [place], [chances])
             if place < len(self._tokens):
                 self._cache.add(int(self._tokens[place]))
