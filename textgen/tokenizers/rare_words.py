@@ -525,10 +525,12 @@ class FittedDrop(FittedRareWords):
         gap = ""
         if not self.charged:
             return gap
-        left = None if known is None else list(known)
-        while (yield from chance(self.classifier.missing, None if left is None else bool(left))):
+        left = None if known is None else list(known)  # the words still to come
+        while True:
+            more = None if left is None else len(left) > 0
+            if not (yield from chance(self.classifier.missing, more)):
+                return gap
             gap += yield from self._missing_word(left.pop(0) if left else None)
-        return gap
 
     def _missing_word(self, piece: str | None) -> Steps[str]:
         """A word that is missing, behind the space before it."""

@@ -12,6 +12,7 @@ from typing import Any
 from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import TextgenError
 from textgen.data.language import UNKNOWN, language_name
+from textgen.tokenizers.vocabulary import split_space
 
 # Tried in this order where none is named, first those of VERSION. The second is a copy of the first
 # that a stranger has published on the Python Package Index, with the same weights.
@@ -100,14 +101,17 @@ def _fingerprint(name: str) -> str:
         TextgenError: it is not installed, or its weights are not those published under its name.
     """
     find_tagger(name, name.partition("_")[0])  # raises if it is not installed
-    digest, weights = hashlib.sha256(metadata.version("spacy").encode()), hashlib.sha256()
-    package = find_package(name)
+    digest = hashlib.sha256(metadata.version("spacy").encode())
+    weights = hashlib.sha256()
+    package = find_package(name) or Path()
     for part in COMPONENTS:
-        for path in sorted((package or Path()).glob(f"*/{part}/**/*")):
-            if path.is_file():
-                content = path.read_bytes()
-                digest.update(path.name.encode() + content)
-                weights.update(content if path.name == "model" else b"")
+        for path in sorted(package.glob(f"*/{part}/**/*")):
+            if not path.is_file():
+                continue
+            content = path.read_bytes()
+            digest.update(path.name.encode() + content)
+            if path.name == "model":
+                weights.update(content)
     known = name in MODELS and not _is_other_version(name)
     if known and weights.hexdigest() != WEIGHTS_SHA256:
         message = f"tokenizer.rare_words.model: the weights of {name} {VERSION} have been changed"
@@ -144,11 +148,15 @@ def _tag(pipeline: Any, pieces: Sequence[str]) -> list[str]:
     documents = []
     for start in range(0, len(pieces), CHUNK):
         chunk = pieces[start : start + CHUNK]
-        # spaCy stores UTF-8, which cannot encode half of a surrogate pair
-        words = [(p.removeprefix(" ") or " ").encode("utf-8", "replace").decode() for p in chunk]
+        words = [_encodable(split_space(piece)[1]) for piece in chunk]
         spaces = [after.startswith(" ") for after in (*chunk[1:], "")]
         documents.append(Doc(pipeline.vocab, words=words, spaces=spaces))
     tagged = [word for document in pipeline.pipe(documents, batch_size=8) for word in document]
     if pipeline.lang == "en":
         return [word.tag_ for word in tagged]
     return [word.pos_ or "X" for word in tagged]
+
+
+def _encodable(word: str) -> str:
+    """A word for spaCy, which stores UTF-8: that cannot encode half of a surrogate pair."""
+    return word.encode("utf-8", "replace").decode()

@@ -197,11 +197,13 @@ class _Writer(GrowingText):
 def pieces_of(text: str) -> Iterator[tuple[str, str, int]]:
     """Every word and line end, each with the white space before it and the place of that, and last
     ``""`` with the white space at the end of the text. Joined together they are the text."""
-    end, before = 0, ""
+    end = 0
+    before = ""
     for match in PIECE.finditer(text):
         piece = match.group()
         yield text[end : match.start()], piece, place_of(before, piece)
-        end, before = match.end(), piece
+        end = match.end()
+        before = piece
     yield text[end:], "", place_of(before, "")
 
 

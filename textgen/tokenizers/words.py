@@ -178,7 +178,8 @@ class WordTokenizer(PlaceholderTokenizer):
     def _begin_white(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(V,) float64 each, 1 for the tokens that begin a border; that begin with a space and go
         on as a word; and that do so behind a case modifier; else 0."""
-        white, case = np.zeros(self.size), np.zeros(self.size)
+        white = np.zeros(self.size)
+        case = np.zeros(self.size)
         for token, text in enumerate(self.vocabulary.words, self.policy.first_word):
             case[token] = text[0] == " " and text[1:2] not in ("", *WHITE)
             white[token] = text[0] in WHITE
