@@ -12,11 +12,12 @@ from conftest import in_turn, run_python, small_experiment
 
 from textgen.core.errors import TextgenError
 from textgen.evaluation.likelihood import scoring_step
-from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
+from textgen.models.backbones import GRU, LSTM, MinGRU, Transformer
 from textgen.models.layers import HashedDropout, NGramEmbedding, dropout_key
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.models.output import AdaptiveSoftmax, Softmax
 from textgen.models.recurrent import MinGRULayer, UnrolledGRU, UnrolledLSTM
+from textgen.models.settings import Adaptive, NGrams
 from textgen.models.transformer import Block
 from textgen.testing import check_plugin
 from textgen.training.loop import check_memory

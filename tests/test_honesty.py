@@ -29,8 +29,9 @@ from textgen.evaluation.dynamic import DynamicEvaluation, dynamic_bits, measure_
 from textgen.evaluation.likelihood import token_bits
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper, write_tokens
-from textgen.models.backbones import TABLE, Adaptive, NGrams
+from textgen.models.backbones import TABLE
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.models.settings import Adaptive, NGrams
 from textgen.testing import every_sequence
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.encoded import EncodedDocument

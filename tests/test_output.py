@@ -10,9 +10,10 @@ from conftest import tiny_model
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.evaluation.likelihood import rows_at_once, scoring_step, token_bits
-from textgen.models.backbones import LSTM, Adaptive
+from textgen.models.backbones import LSTM
 from textgen.models.network import set_output_bias
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.models.settings import Adaptive
 from textgen.training.step import Step, check_trainable
 
 pytestmark = pytest.mark.long

@@ -20,8 +20,9 @@ from textgen.core.terminal import visible
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.interactive import portable
-from textgen.models.backbones import GRU, LSTM, Adaptive, MinGRU, NGrams, Transformer
+from textgen.models.backbones import GRU, LSTM, MinGRU, Transformer
 from textgen.models.objectives import NextToken
+from textgen.models.settings import Adaptive, NGrams
 from textgen.report.page import render_page
 from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.characters import Characters

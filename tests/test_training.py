@@ -36,10 +36,11 @@ from textgen.core.tensorflow import start_tensorflow
 from textgen.core.tokens import BOUNDARY
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
-from textgen.models.backbones import LSTM, Adaptive, NGrams
+from textgen.models.backbones import LSTM
 from textgen.models.batches import Windows
 from textgen.models.network import seeded, set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
+from textgen.models.settings import Adaptive, NGrams
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.words import Words

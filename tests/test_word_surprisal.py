@@ -22,8 +22,8 @@ from textgen.evaluation import passes, surprisal
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.sampler import Stepper
 from textgen.evaluation.surprisal import find_words, word_bits
-from textgen.models.backbones import Adaptive, NGrams
 from textgen.models.objectives import NextToken
+from textgen.models.settings import Adaptive, NGrams
 from textgen.runs.console import read_items
 from textgen.runs.finished import Run
 from textgen.testing import every_sequence

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Fraction
+from textgen.models.settings import Adaptive, NGrams, Size
 
 if TYPE_CHECKING:
     import keras
@@ -19,29 +20,7 @@ if TYPE_CHECKING:
     from textgen.models.network import KerasNetwork
 
 TABLE = {"lstm": "LSTM", "gru": "GRU", "mingru": "MinGRU", "transformer": "Transformer"}
-Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of a side of a matrix
 Units = Annotated[tuple[Size, ...], Field(min_length=1, max_length=100)]
-Orders = Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)]
-
-
-@dataclass(frozen=True)
-class Adaptive:
-    """An adaptive softmax: the ``head`` most frequent tokens, and the rest through ``tail_size``
-    dimensions (see :class:`textgen.models.output.AdaptiveSoftmax`)."""
-
-    head: Size = 2000
-    tail_size: Size = 64
-
-
-@dataclass(frozen=True)
-class NGrams:
-    """Vectors of the last n tokens for n in ``orders``, in a table of ``rows`` that they share; a
-    share ``dropout`` is left out while training; a decoder's first ones repeat a token (see
-    :class:`textgen.models.layers.NGramEmbedding`)."""
-
-    orders: Orders = (2, 3, 4, 5, 6)
-    rows: Annotated[int, Field(gt=0, le=1 << 30)] = 131_072
-    dropout: Fraction = 0.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from keras.saving import (
     serialize_keras_object,
 )
 
-from textgen.models.backbones import Adaptive
+from textgen.models.settings import Adaptive
 from textgen.models.types import Config, Tensor
 
 
