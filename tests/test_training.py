@@ -31,6 +31,7 @@ from textgen.core import machine
 from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.files import read_arrays
+from textgen.core.randomness import seeded
 from textgen.core.settings import Training
 from textgen.core.tensorflow import start_tensorflow
 from textgen.core.tokens import BOUNDARY
@@ -38,7 +39,7 @@ from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import LSTM
 from textgen.models.batches import Windows
-from textgen.models.network import seeded, set_embedding
+from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.models.settings import Adaptive, NGrams
 from textgen.tokenizers.characters import Characters

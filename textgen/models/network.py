@@ -1,9 +1,7 @@
 """What a network is; that of a backbone of layers: embedding, layers, output; an ensemble of such
 networks, an encoder with a decoder, and helpers for any network."""
 
-import contextlib
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import keras
@@ -264,24 +262,6 @@ def _kind_of(backbone: "Backbone") -> str:
     message = f"a network of {type(backbone).__name__} cannot be saved with its structure"
     hint = "bring the backbone by an entry point textgen.backbone, or save the weights alone"
     raise TextgenError(message, hint)
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """First weights and masks drawn inside are those of a seed, and whoever calls finds Python's
-    and NumPy's generators as they were.
-
-    Keras draws the seeds of first weights from Python's generator; its own and TensorFlow's are
-    neither drawn from nor set.
-    """
-    of_python, of_numpy = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)
 
 
 def compilable(network: Network, gradients: bool = False) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar, cast
 
+from textgen.core.randomness import seeded
 from textgen.core.settings import Count
 from textgen.core.tokens import BOUNDARY
 from textgen.models.backbones import Backbone
@@ -66,8 +67,6 @@ class Objective(Protocol):
         """Weights of a network, how many of them are in tables, and the logits that it computes for
         a target: it is built in a graph, where weights take no memory."""
         import tensorflow as tf
-
-        from textgen.models.network import seeded
 
         with tf.Graph().as_default(), seeded(0):
             network = self.build(backbone, vocabulary_size)

@@ -24,6 +24,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.files import UNREADABLE, kind_of, sha256_of
 from textgen.core.progress import Moved, ignore
+from textgen.core.randomness import seeded
 from textgen.core.settings import Sampling
 from textgen.core.tensorflow import start_tensorflow
 from textgen.core.validation import build
@@ -153,7 +154,7 @@ class Run:
         path = self._path("model.weights.h5")
         experiment = self.experiment
         start_tensorflow(experiment.training.threads, experiment.training.deterministic)
-        from textgen.models.network import seeded, set_embedding  # imports TensorFlow
+        from textgen.models.network import set_embedding  # imports TensorFlow
 
         with seeded(experiment.seed):
             network = experiment.objective.build(experiment.backbone, self.tokenizer.size)

@@ -13,8 +13,9 @@ from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.machine import free_memory
 from textgen.core.progress import ignore
+from textgen.core.randomness import seeded
 from textgen.models.batches import Batch, Windows
-from textgen.models.network import seeded, set_embedding, set_output_bias
+from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
 from textgen.models.types import Network
 from textgen.tokenizers.encoded import Encoded
