@@ -23,6 +23,7 @@ from textgen.auditing.checks import AWKWARD_TEXTS
 from textgen.core.registry import POINTS, suggestion
 from textgen.evaluation.metrics import Human, Metric, Sample
 from textgen.models.backbones import Backbone
+from textgen.models.graphs import restarted
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig, walk
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.rare_words import Unk
@@ -158,8 +159,6 @@ def every_sequence(symbols: Sequence[Symbol], longest: int) -> Iterator[tuple[Sy
 def check_backbone(config: Backbone) -> None:
     """A backbone carries its state and looks at nothing that comes later."""
     import tensorflow as tf
-
-    from textgen.models.network import restarted
 
     network: Any = config.build(NETWORK_TOKENS)
     require(network.built, "the network is not built")

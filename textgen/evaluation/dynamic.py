@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from textgen.models.batches import Windows
+from textgen.models.graphs import compilable, restarted
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Gradients, GradientStep, Network, State, Tensor, Variable
 from textgen.tokenizers.encoded import Encoded
@@ -47,7 +48,6 @@ def gradient_step(objective: Objective, network: Network) -> GradientStep:
     and the gradients of these."""
     import tensorflow as tf
 
-    from textgen.models.network import compilable, restarted
     from textgen.models.recurrent import gradients_wanted
 
     weights = [w.value for w in network.trainable_variables]

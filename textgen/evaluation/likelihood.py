@@ -7,6 +7,7 @@ import numpy as np
 
 from textgen.core.progress import Moved, ignore, raise_if_cancelled
 from textgen.models.batches import Windows
+from textgen.models.graphs import compilable, restarted
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Network, ScoringStep, State, Tensor
 
@@ -20,8 +21,6 @@ def scoring_step(objective: Objective, network: Network) -> ScoringStep:
     """(spans (B, before + length) int32, fresh (B,) bool, state) → (bits (B, length) float32,
     state). Documents begin in fresh rows; missing targets cost 0."""
     import tensorflow as tf
-
-    from textgen.models.network import compilable, restarted
 
     @tf.function(autograph=False, jit_compile=compilable(network))
     def score(spans: Tensor, fresh: Tensor, state: State) -> tuple[Tensor, State]:

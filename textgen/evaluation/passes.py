@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from textgen.evaluation.sampler import reading_step
+from textgen.models.graphs import compilable
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Network, OutputStep, State, Tensor
 
@@ -30,8 +31,6 @@ BranchStep: TypeAlias = Callable[[State, Tensor, Tensor], tuple[Tensor, State]]
 @compiled_once
 def places_step(objective: Objective, network: Network) -> PlacesStep:
     import tensorflow as tf
-
-    from textgen.models.network import compilable
 
     @tf.function(autograph=False, jit_compile=compilable(network))
     def read(tokens: Tensor, features: Tensor, state: State) -> tuple[Tensor, State]:

@@ -2,7 +2,7 @@
 networks, an encoder with a decoder, and helpers for any network."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -262,41 +262,6 @@ def _kind_of(backbone: "Backbone") -> str:
     message = f"a network of {type(backbone).__name__} cannot be saved with its structure"
     hint = "bring the backbone by an entry point textgen.backbone, or save the weights alone"
     raise TextgenError(message, hint)
-
-
-def compilable(network: Network, gradients: bool = False) -> bool:
-    """Whether XLA may compile a function that calls a network.
-
-    It may not where LSTM or GRU layers compute on a GPU, for which XLA has no cuDNN kernels, or
-    where their gradients are taken on a CPU: it would undo what makes these fast there
-    (:mod:`textgen.models.recurrent`).
-
-    Args:
-        network: as an objective has built it.
-        gradients: whether the function takes its gradients.
-    """
-    if not gradients and not tf.config.list_logical_devices("GPU"):
-        return True
-    kinds = (keras.layers.LSTM, keras.layers.GRU)
-    layers = cast("keras.Model", network)._flatten_layers()
-    return not any(isinstance(layer, kinds) for layer in layers)
-
-
-def restarted(network: Network, state: State, fresh: Tensor) -> State:
-    """The state with the initial one in some of its rows.
-
-    Args:
-        network: whose state it is.
-        state: tensors (B, …).
-        fresh: (B,) or scalar bool: where.
-    """
-
-    def choose(before: Tensor, initial: Tensor) -> Tensor:
-        other_axes = [1] * (len(initial.shape) - 1)
-        return tf.where(tf.reshape(fresh, [-1, *other_axes]), initial, before)
-
-    batch = tf.nest.flatten(state)[0].shape[0]
-    return tf.nest.map_structure(choose, state, network.initial_state(batch))
 
 
 def set_embedding(network: Network, matrix: np.ndarray | None, frozen: bool) -> None:

@@ -17,6 +17,7 @@ from textgen.core.randomness import seeded
 from textgen.core.settings import Count
 from textgen.core.tokens import BOUNDARY
 from textgen.models.backbones import Backbone
+from textgen.models.graphs import restarted
 from textgen.models.types import Carry, Network, Reading, State, Tensor
 
 if TYPE_CHECKING:
@@ -188,7 +189,6 @@ class Shifted(NextToken):
         return f"1 to {self.window} tokens, the last of them {self.shift} back"
 
     def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
-        from textgen.models.network import restarted
 
         position, recent, state = carry
         state = restarted(network, state, position % self.length == 0)

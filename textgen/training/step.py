@@ -15,8 +15,8 @@ from keras import optimizers
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
 from textgen.models.batches import Batch
+from textgen.models.graphs import compilable, restarted
 from textgen.models.layers import dropout_key
-from textgen.models.network import compilable, restarted
 from textgen.models.objectives import Objective
 from textgen.models.types import Network, Tensor, Tensors, UpdateStep, Variable
 
