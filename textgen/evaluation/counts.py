@@ -173,108 +173,105 @@ class TrainingCounts:
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
         alone."""
-        mixture = self.mixture(contexts, network is not None)
-        if network is None:
-            network = np.zeros((len(contexts[0]), self._size))
-        return mixture.probabilities(network)
-
-    def mixture(self, contexts: list[np.ndarray], with_network: bool) -> "CountsMixture":
-        """What the counts make of any prediction of the network after contexts.
-
-        Args:
-            contexts: of every length, none included: (rows,) each.
-            with_network: whether the network counts, too; else the counts are alone.
-        """
         totals = [
             _at(level.all, contexts[order])
             for order, level in zip(self._orders, self._levels, strict=True)
         ]
         known = (np.array(totals) > 0).sum(axis=0)
-        weights = np.array(self.weights)[known] if with_network else np.array([[0.0, 0.0, 1.0]])
-        weights = np.broadcast_to(weights, (len(known), 3))
+        weights = np.array(self.weights)[known]
+        if network is None:
+            weights[:] = (0.0, 0.0, 1.0)
+            network = np.zeros((len(known), self._size))
         left = weights[:, 1:].T.copy()  # what higher levels leave to lower ones, by both processes
-        unigrams, unigram_shares = np.zeros((2, self._size)), np.zeros((2, len(known)))
+        everywhere = np.zeros((1, 1))
         added = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
         for number in reversed(range(len(self._orders))):
             order, level = self._orders[number], self._levels[number]
             rows = np.flatnonzero(totals[number])
             context = contexts[order][rows]
             total, different = level.all[context], level.different[context]
-            kind = pitman_yor.context_kind(total, different)
-            discounts = np.array([process.discounts[number] for process in self.processes])[:, kind]
-            strengths = np.array([process.strengths[number] for process in self.processes])[:, kind]
+            discounts, strengths = self._trust(number, total, different)
             share = left[:, rows] / (total + strengths)
             left[:, rows] = share * (strengths + discounts * different)
             if order == 0:  # one context, known to all rows, which nearly all tokens have followed
-                own = np.maximum(level.same - discounts[:, :1], 0.0)
-                unigrams[:, self._keys[0]] = own
-                unigram_shares = share
+                masses = np.zeros((2, self._size))
+                masses[:, self._keys[0]] = np.maximum(level.same - discounts[:, :1], 0.0)
+                everywhere = share.T @ masses
                 continue
-            row, gram = self._continuations(order, context)
-            own = np.maximum(level.same[gram] - discounts[:, row], 0.0)
-            tokens = self._keys[order][gram] - context[row] * self._size
-            added.append((rows[row], tokens, (share[:, row] * own).sum(axis=0)))
-        return CountsMixture(
-            of_network=weights[:, 0] + left[0],
-            of_uniform=left[1],
-            of_unigrams=unigram_shares,
-            unigrams=unigrams,
-            added=added,
-        )
+            row, gram, tokens = self._continuations(order, context)
+            masses = share[:, row] * np.maximum(level.same[gram] - discounts[:, row], 0.0)
+            added.append((rows[row], tokens, masses.sum(axis=0)))
+        result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
+        result *= (weights[:, 0] + left[0])[:, None]  # in place: rows of words are long
+        result += (left[1] / self._size)[:, None] + everywhere
+        for rows, tokens, masses in added:
+            result[rows, tokens] += masses
+        return result
 
-    def _continuations(self, order: int, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def sums(
+        self, contexts: list[np.ndarray], network: np.ndarray | None, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Σ weight · P over all tokens after contexts, without P of each, from the network's and by
+        the counts alone: each process adds to such a sum what it adds to P.
+
+        Args:
+            contexts: of every length, none included: (rows,) each.
+            network: (rows, m), the same sums of the network's P; None without a network.
+            weights: (V, m).
+
+        Returns:
+            Two (rows, m) float64; the first is zero without a network.
+        """
+        rows, columns = len(contexts[0]), weights.shape[1]
+        if network is None:
+            network = np.zeros((rows, columns))
+        network = np.maximum(network, pitman_yor.MIN_PROBABILITY)
+        on_network, alone = network.copy(), np.tile(weights.mean(axis=0), (rows, 1))
+        known = np.zeros(rows, dtype=np.int64)
+        for number, (order, level) in enumerate(zip(self._orders, self._levels, strict=True)):
+            there = np.flatnonzero(_at(level.all, contexts[order]))
+            known[there] += 1
+            # many rows share a context, such as that of a modifier
+            distinct, of_row = np.unique(contexts[order][there], return_inverse=True)
+            total, different = level.all[distinct], level.different[distinct]
+            discounts, strengths = self._trust(number, total, different)
+            row, gram, tokens = self._continuations(order, distinct)
+            for process, result in enumerate((on_network, alone)):
+                discount, strength = discounts[process], strengths[process]
+                masses = np.maximum(level.same[gram] - discount[row], 0.0)
+                added = np.empty((len(distinct), columns))
+                for column in range(columns):
+                    weighted = masses * weights[tokens, column]
+                    added[:, column] = np.bincount(row, weighted, len(distinct))
+                added /= (total + strength)[:, None]
+                share = (strength + discount * different) / (total + strength)
+                result[there] = added[of_row] + share[of_row, None] * result[there]
+        trust = np.array(self.weights)[known]
+        with_counts = trust[:, :1] * network + trust[:, 1:2] * on_network + trust[:, 2:] * alone
+        return with_counts, alone
+
+    def _trust(
+        self, number: int, total: np.ndarray, different: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Discounts and strengths of contexts of a level, by both processes: (2, rows) each."""
+        kind = pitman_yor.context_kind(total, different)
+        discounts = np.array([process.discounts[number] for process in self.processes])
+        strengths = np.array([process.strengths[number] for process in self.processes])
+        return discounts[:, kind], strengths[:, kind]
+
+    def _continuations(
+        self, order: int, contexts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The n-grams of one token more than ``order`` that begin with some contexts (rows,): the
-        row of each, and its number; (n,) both. Those of a context lie side by side."""
+        row of each, its number, and its last token; (n,) each. Those of a context lie side by
+        side."""
         keys = self._keys[order]
         first = np.searchsorted(keys, contexts * self._size)
         sizes = np.searchsorted(keys, (contexts + 1) * self._size) - first
         row = np.repeat(np.arange(len(contexts)), sizes)
         begins = np.cumsum(sizes) - sizes
-        return row, first[row] + np.arange(len(row)) - begins[row]
-
-
-class CountsMixture(NamedTuple):
-    """What training counts make of the network's predictions in some rows: shares of these, of a
-    uniform distribution and of what occurs whatever comes before; and masses of single tokens.
-
-    Attributes:
-        of_network, of_uniform: (rows,).
-        of_unigrams: (2, rows), by both processes.
-        unigrams: (2, V), not normalised.
-        added: of each other level, rows, tokens and masses (n,) of what has followed.
-    """
-
-    of_network: np.ndarray
-    of_uniform: np.ndarray
-    of_unigrams: np.ndarray
-    unigrams: np.ndarray
-    added: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
-
-    def probabilities(self, network: np.ndarray) -> np.ndarray:
-        """P of every token, (rows, V) float64, from the network's."""
-        result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        result *= self.of_network[:, None]  # in place: rows of words are long
-        everywhere = self.of_unigrams.T @ self.unigrams
-        result += (self.of_uniform / result.shape[1])[:, None] + everywhere
-        for rows, tokens, masses in self.added:
-            result[rows, tokens] += masses
-        return result
-
-    def sums(self, network: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Σ weight · P over all tokens, (rows, m) float64, without P of each.
-
-        Args:
-            network: (rows, m), the same sums of the network's P.
-            weights: (V, m).
-        """
-        result = np.maximum(network, pitman_yor.MIN_PROBABILITY) * self.of_network[:, None]
-        result += self.of_uniform[:, None] * weights.mean(axis=0)
-        result += self.of_unigrams.T @ (self.unigrams @ weights)
-        for rows, tokens, masses in self.added:
-            for column in range(weights.shape[1]):
-                added = masses * weights[tokens, column]
-                result[:, column] += np.bincount(rows, added, len(result))
-        return result
+        gram = first[row] + np.arange(len(row)) - begins[row]
+        return row, gram, keys[gram] - contexts[row] * self._size
 
 
 @dataclass(frozen=True)

@@ -386,11 +386,10 @@ class _Pass:
             contexts = [numbers[places] for numbers in self._contexts]
             for token in first:
                 contexts = counts.after(contexts, np.full(len(paths), token))
-            nothing = np.zeros((len(paths), len(columns)))
-            rows["counts"] = counts.mixture(contexts, False).sums(nothing, weights)
-            if network is not None:
-                mixture = counts.mixture(contexts, True)
-                rows["with_counts"] = mixture.sums(rows["network"], weights)
+            of_network = rows.get("network")
+            with_counts, rows["counts"] = counts.sums(contexts, of_network, weights)
+            if of_network is not None:
+                rows["with_counts"] = with_counts
         for part, found in rows.items():
             for path, row in zip(paths, found.tolist(), strict=True):
                 for key, value in zip(columns, row, strict=True):
