@@ -1,10 +1,7 @@
 """PLUG-IN: sources of text. The user's own, whose files are documents or are cut into them; and the
 published: Lovecraft's tales, and an excerpt of Wikipedia that needs no download.
 
-A corpus has an ``origin`` and a ``licence``, which are shown wherever results are, and all of its
-``documents()`` in a stable order; these raise ``CorpusUnavailable`` where the text cannot be
-fetched here. One that cuts one text into documents may say so by ``one_text = True``; in contiguous
-shares the text is then cut where the shares begin.
+A corpus derives from :class:`TextSource`.
 
 ``data/SOURCES.toml`` has the origin, the licence and the sha256 of every published file.
 """
@@ -15,6 +12,7 @@ import os
 import re
 import sys
 import tomllib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,8 +35,39 @@ MIN_ARTICLE_CHARACTERS = 1000
 DOWNLOAD_SECONDS = 20
 
 
+class TextSource(ABC):
+    """The base of corpora, which are frozen dataclasses.
+
+    Attributes:
+        one_text: whether its documents are cut from one text; in contiguous shares the text is then
+            cut where the shares begin.
+        leave_out: names of documents that are there and are not read.
+    """
+
+    one_text: ClassVar[bool] = False
+    leave_out: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def origin(self) -> str:
+        """Where the text comes from, shown wherever results are."""
+
+    @property
+    @abstractmethod
+    def licence(self) -> str:
+        """The licence of the text, shown wherever results are."""
+
+    @abstractmethod
+    def documents(self) -> list[Document]:
+        """All documents, in a stable order, each with a name of its own.
+
+        Raises:
+            CorpusUnavailable: the text cannot be fetched here.
+        """
+
+
 @dataclass(frozen=True)
-class OwnText:
+class OwnText(TextSource):
     """What folders and files share."""
 
     path: Path
@@ -190,7 +219,7 @@ def source(corpus: str) -> Source:
     return entries[corpus]
 
 
-class Published:
+class Published(TextSource):
     """A corpus that has an entry in ``data/SOURCES.toml``."""
 
     entry: ClassVar[str]

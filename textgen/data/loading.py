@@ -13,6 +13,7 @@ from typing import Any
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.data import splits
+from textgen.data.corpora import TextSource
 from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
 from textgen.data.language import Language, find_language, foreign_language
 from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, PIECE_NUMBER, Division, name_some
@@ -117,7 +118,7 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
         CorpusUnavailable: it cannot be fetched and there is no fallback.
         TextgenError: no text, or too few documents for three parts.
     """
-    config = experiment.corpus
+    config: TextSource = experiment.corpus
     table = experiment.resolved["corpus"]
     warning = ""
     try:
@@ -134,14 +135,13 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
         documents = config.documents()
     names = [d.name for d in documents]
     _check_distinct(names, table["kind"])
-    one_text = getattr(config, "one_text", False)
     split = splits.find_groups(experiment.split, names, "" if warning else "split.groups")
     if warning and split != experiment.split:
         warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
-    documents = apply_edits(documents, experiment.options, one_text)
+    documents = apply_edits(documents, experiment.options, config.one_text)
     # Of what is not kept in memory, this is the one reading before the training.
     sha256 = corpus_hash(document for document in documents if not document.is_blank)
-    division = splits.divide(documents, split, one_text)
+    division = splits.divide(documents, split, config.one_text)
     divided = division.train + division.validation + division.test
     if {*map(id, divided)} != {id(d) for d in documents if not d.is_blank}:
         sha256 = corpus_hash(divided)  # where documents were cut, the hash shows where
@@ -153,7 +153,7 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
         sha256=sha256,
         warning=warning,
         stated_language=experiment.language,
-        left_out=getattr(config, "leave_out", ()),
+        left_out=config.leave_out,
         blank=[d.name for d in documents if d.is_blank],
     )
 
