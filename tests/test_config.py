@@ -50,6 +50,7 @@ def complaint(tmp_path, text, *overrides) -> str:
         ("corpus.fallback={kind='file',pth='x'}", ["corpus.fallback.pth", "did you mean 'path'"]),
         ("minimum_count=5", ["did you mean tokenizer.minimum_count?"]),
         ("strip=lines", ["did you mean corpus.strip?"]),
+        ("corpus.share=0", ["corpus.share", "greater than 0"]),
         ("corpus.share=1.5", ["corpus.share", "less than 1, not 1.5"]),
         ("split.test='a.txt,b.txt'", ["split.test", "number or", "array", "not 'a.txt,b.txt'"]),
         *((f"name={name}", ["name: "]) for name in ("''", "'a\"b'", '"a\' #"', "ü", "a" * 101)),
@@ -120,6 +121,20 @@ def test_another_kind_keeps_what_both_have(tmp_path):
     assert "forget_bias" in complaint(tmp_path, own, "backbone=gru", "backbone.forget_bias=true")
     whole = load(tmp_path, own, 'backbone={kind="lstm",units=[7]}', "backbone.forget_bias=true")
     assert (whole.backbone, whole.left_out) == (LSTM(units=(7,), forget_bias=True), ())
+
+
+def test_a_table_with_a_kind_is_all_there_is_and_one_without_changes_what_it_holds(tmp_path):
+    own = f"backbone = {{ units = [8], input = 'embedding', embedding_size = 5 }}{BASE}"
+    changed = load(tmp_path, own, "backbone={units=[4],embedding_size=6}").backbone
+    assert (changed.units, changed.input, changed.embedding_size) == ((4,), "embedding", 6)
+    assert load(tmp_path, own, "backbone={kind='lstm'}").backbone == LSTM()
+
+
+def test_a_date_is_text_on_the_command_line_and_refused_in_a_file(tmp_path):
+    assert load(tmp_path, BASE, "name=2020-01-01").name == "2020-01-01"
+    message = complaint(tmp_path, "name = 2020-01-01" + BASE)
+    assert "e.toml: a date or time" in message
+    assert "quotes" in message
 
 
 def test_groups_go_with_their_kind_of_corpus(tmp_path):

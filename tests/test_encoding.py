@@ -11,6 +11,7 @@ from conftest import made_up, small_experiment
 
 from textgen.core import cache
 from textgen.core.errors import TextgenError
+from textgen.core.files import write_file
 from textgen.core.settings import Split
 from textgen.data import loading, splits
 from textgen.data.documents import Document
@@ -223,6 +224,29 @@ def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == sorted(["new", "used", *(path.name for path in foreign)])
     assert made == ["old", "used", "new"]
+
+
+def test_what_fails_in_the_cache_costs_a_stopwatch_no_more_than_what_is_made(tmp_path):
+    clock = iter(range(100))
+    watch = cache.Stopwatch(lambda: float(next(clock)))
+
+    def fail():
+        for _ in range(50):
+            next(clock)
+        raise ZeroDivisionError
+
+    with watch.counting(), pytest.raises(ZeroDivisionError):
+        cache.cached(tmp_path / "entry", fail)
+    assert watch.seconds() < 10
+
+
+def test_a_file_that_cannot_be_finished_leaves_nothing(tmp_path):
+    def fail(file):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_file(tmp_path / "file", fail)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_not_an_entry_is_neither_used_nor_removed(tmp_path):

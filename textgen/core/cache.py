@@ -69,8 +69,10 @@ def _paused() -> Iterator[None]:
     """The stopwatch of whoever asks for something from the cache stands still."""
     watch = _stopwatch.get()
     before = watch.clock()
-    yield
-    watch.start += watch.clock() - before
+    try:
+        yield
+    finally:
+        watch.start += watch.clock() - before
 
 
 def cache_folder() -> Path:

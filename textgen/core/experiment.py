@@ -85,9 +85,13 @@ class Experiment:
 
     @property
     def parts(self) -> tuple[PartName, ...]:
-        """Those of its model, see :mod:`textgen.evaluation.model`."""
-        optional = {"with_cache": self.cache.orders, "counts": self.training_counts.orders}
-        return tuple(part for part in PARTS if optional.get(part, True))
+        """The parts of its model, see :mod:`textgen.evaluation.model`."""
+        missing = set[PartName]()
+        if not self.cache.orders:
+            missing.add("with_cache")
+        if not self.training_counts.orders:
+            missing.add("counts")
+        return tuple(part for part in PARTS if part not in missing)
 
     def check_part(self, part: str) -> None:
         """Raises:
@@ -129,11 +133,16 @@ def load_experiment(
     """
     reader = SettingsReader()
     if isinstance(experiment, Experiment):
-        data, where, reader.left_out = experiment.resolved, experiment.name, [*experiment.left_out]
+        where = experiment.name
+        data = experiment.resolved
+        reader.left_out = list(experiment.left_out)
     else:
         file = find_experiment(experiment)
-        data, where = {"name": file.stem} | reader.read(file), str(file)
-    data = reader.override(data, overrides) | ({} if name is None else {"name": name})
+        where = str(file)
+        data = {"name": file.stem, **reader.read(file)}
+    data = reader.override(data, overrides)
+    if name is not None:
+        data["name"] = name
     return replace(resolve_experiment(data, where), left_out=tuple(reader.left_out))
 
 
@@ -150,20 +159,14 @@ def resolve_experiment(data: Table, where: str = "experiment") -> Experiment:
         else:
             hint = suggestion(name, KEYS)
         raise TextgenError(f"{where}: {name}: unknown setting", hint)
-    tables, options = {**DEFAULTS, **data}, dict[str, Any]()
+    tables = {**DEFAULTS, **data}
+    options: dict[str, Any] = {}
     names = [setting.name for setting in fields(CorpusOptions)]
     if isinstance(corpus := data.get("corpus"), Mapping):
         options = {name: corpus[name] for name in corpus if name in names}
         tables["corpus"] = {name: corpus[name] for name in corpus if name not in names}
     experiment: Experiment = build(Experiment, tables, where, beside={"corpus": names})
-    return replace(experiment, options=build(_Options, {"corpus": options}, where).corpus)
-
-
-@dataclass(frozen=True)
-class _Options:
-    """What any corpus table may hold beside the settings of its kind."""
-
-    corpus: CorpusOptions
+    return replace(experiment, options=build(CorpusOptions, options, where, "corpus"))
 
 
 def _tables_with(name: str) -> list[str]:

@@ -24,9 +24,6 @@ UNREADABLE = (
 )
 
 
-UTF8 = "utf-8", "backslashreplace"  # half surrogate pairs as escapes
-
-
 def kind_of(path: Path) -> str:
     """``"a file"``, ``"a folder"``, or in words why it is neither."""
     try:
@@ -77,14 +74,21 @@ def write_file(
             if callable(content):
                 content(file)
             else:
-                file.write(content.encode(*UTF8) if isinstance(content, str) else content)
+                file.write(as_utf8(content) if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise write_failed(path, error, safe) from None
+        if isinstance(error, OSError):
+            raise write_failed(path, error, safe) from None
+        raise
+
+
+def as_utf8(text: str) -> bytes:
+    """A text in UTF-8, half surrogate pairs as escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -97,7 +101,7 @@ def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode(*UTF8)
+    return as_utf8(text.getvalue())
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def cores() -> int:
 def usable_threads(setting: int) -> int:
     """The threads of a setting ``threads`` on this machine: 0 stands for one per core, and there
     are never more than cores."""
-    return min(setting or cores(), cores())
+    if setting == 0:
+        return cores()
+    return min(setting, cores())
 
 
 def processor() -> str:

@@ -9,11 +9,10 @@ import numpy as np
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """First weights and masks drawn inside are those of a seed, and whoever calls finds Python's
-    and NumPy's generators as they were.
+    """Seeds Python's and NumPy's generators, and restores both at the end of the block.
 
-    Keras draws the seeds of first weights from Python's generator; its own and TensorFlow's are
-    neither drawn from nor set.
+    Keras draws the seeds of first weights and of dropout from Python's generator. Its own generator
+    and TensorFlow's are neither drawn from nor set.
     """
     of_python = random.getstate()
     of_numpy = np.random.get_state()

@@ -4,8 +4,9 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import kind_of
@@ -32,7 +33,8 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
         path: as a user or a study writes it.
         folder: what the path starts from.
     """
-    path, beside = Path(path), folder / path
+    path = Path(path)
+    beside = folder / path
     if kind_of(beside) == "a file" or path.is_absolute():
         return beside
     name = str(path).removeprefix("experiments/").removesuffix(".toml")
@@ -90,22 +92,20 @@ class SettingsReader:
     def override(self, data: Table, texts: Sequence[str]) -> dict[str, Any]:
         """Settings with every ``table.key=value``, the values written as in TOML. Tables count
         before kinds and kinds before other settings; of two for the same setting the last counts.
-        ``table={kind="…", …}`` is the whole table, with nothing of what was there before.
+        ``table={kind="…", …}`` is the whole table, with nothing of what was there before; a table
+        without a kind changes what it holds.
 
         Raises:
             TextgenError: a text without ``=``.
         """
-        overrides = sorted((_override(text) for text in texts), key=_order)
-        _check_budgets([keys for keys, _ in overrides])
+        overrides = sorted((_parse_override(text) for text in texts), key=_rank)
+        _check_budgets(overrides)
         result = dict(data)
-        for keys, value in overrides:
-            change = value
-            for key in reversed(keys):
-                change = {key: change}
-            names_a_plugin = len(keys) == 1 and keys[0] in POINTS
-            if names_a_plugin and isinstance(value, dict) and len(value) > 1:
+        for override in overrides:
+            change = override.as_table()
+            if override.is_whole_plugin():
                 result = _without_groups(result, change)
-                result.pop(keys[0], None)
+                result.pop(override.keys[0], None)
             result = self._merge(result, change, "--set")
         return result
 
@@ -176,8 +176,26 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _override(text: str) -> tuple[list[str], Any]:
-    """The keys and the value of one ``table.key=value``."""
+class Override(NamedTuple):
+    """One ``table.key=value``."""
+
+    keys: list[str]
+    value: Any
+
+    def as_table(self) -> dict[str, Any]:
+        """The value in tables of its keys."""
+        nested = self.value
+        for key in reversed(self.keys):
+            nested = {key: nested}
+        return nested
+
+    def is_whole_plugin(self) -> bool:
+        """Whether it is all there is to a table that is a plug-in."""
+        is_table = isinstance(self.value, dict) and "kind" in self.value
+        return is_table and len(self.keys) == 1 and self.keys[0] in POINTS
+
+
+def _parse_override(text: str) -> Override:
     name, equals, value = text.partition("=")
     keys = name.strip().split(".")
     if not equals or not all(keys) or len(keys) > MAX_DEPTH:
@@ -188,20 +206,24 @@ def _override(text: str) -> tuple[list[str], Any]:
         table = {"value": value.strip()}
     if len(table) > 1:
         raise TextgenError(f"--set {text}: several lines in place of one value")
+    if isinstance(table["value"], date | time):
+        table = {"value": value.strip()}  # a name or a path that looks like a date
     _check_data(table, f"--set {text}")
-    return keys, table["value"]
+    return Override(keys, table["value"])
 
 
-def _order(override: tuple[list[str], Any]) -> tuple[bool, int, bool]:
-    """Sorts overrides: tables before their settings, a kind before the other settings, and last the
-    split, which may name documents of the corpus."""
-    keys, _ = override
-    return keys[0] == "split", len(keys), keys[-1] != "kind"
+def _rank(override: Override) -> tuple[int, int, int]:
+    """Sorts overrides: last the split, which may name documents of the corpus; tables before their
+    settings; a kind before the other settings."""
+    split_last = 1 if override.keys[0] == "split" else 0
+    depth = len(override.keys)
+    kind_first = 0 if override.keys[-1] == "kind" else 1
+    return split_last, depth, kind_first
 
 
-def _check_budgets(overridden: Sequence[Sequence[str]]) -> None:
-    named = {keys[1] for keys in overridden if keys[0] == "training" and len(keys) == 2}
-    budgets = sorted(f"training.{name}" for name in named if name in BUDGETS)
+def _check_budgets(overrides: Sequence[Override]) -> None:
+    names = {".".join(override.keys) for override in overrides}
+    budgets = sorted(names & {f"training.{budget}" for budget in BUDGETS})
     if len(budgets) > 1:
         raise TextgenError(f"--set: {' and '.join(budgets)}: more than one budget")
 
@@ -238,11 +260,15 @@ def _kind_of_corpus(settings: Table) -> Any:
 
 
 def _check_data(data: Any, where: str, depth: int = 0) -> None:
-    """Refuse what no setting is: deep nesting, and whole numbers of more than 64 bits."""
+    """Refuse what no setting is: deep nesting, dates, and whole numbers of more than 64 bits."""
     if depth > MAX_DEPTH:
         raise TextgenError(f"{where}: tables or lists more than {MAX_DEPTH} deep")
     if isinstance(data, int) and not -(2**63) <= data < 2**63:
         raise TextgenError(f"{where}: a number of more than 64 bits")
-    if isinstance(data, Mapping | list):
-        for inner in data.values() if isinstance(data, Mapping) else data:
+    if isinstance(data, date | time):  # a date and time is a date
+        raise TextgenError(f"{where}: a date or time, which no setting is", "write it in quotes")
+    if isinstance(data, Mapping):
+        data = list(data.values())
+    if isinstance(data, list):
+        for inner in data:
             _check_data(inner, where, depth + 1)

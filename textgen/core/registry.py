@@ -39,8 +39,8 @@ def plugin_table(point: str) -> dict[str, str]:
     Raises:
         TextgenError: another package brings a kind of textgen's own name.
     """
-    own, brought = _own(point), metadata.entry_points(group=f"textgen.{point}")
-    others = {entry.name: entry.value for entry in brought}
+    own = _own(point)
+    others = {entry.name: entry.value for entry in metadata.entry_points(group=f"textgen.{point}")}
     if taken := own.keys() & others.keys():
         name = min(taken)
         message = f"entry point textgen.{point}: {name} = {others[name]}: textgen has a {name}"
@@ -49,8 +49,9 @@ def plugin_table(point: str) -> dict[str, str]:
 
 
 def _own(point: str) -> dict[str, str]:
-    """textgen's own kinds; of one in the module itself, its table has the class alone."""
-    here, table = POINTS[point], importlib.import_module(POINTS[point]).TABLE
+    """textgen's own kinds. The module's table names a class of the module itself without it."""
+    here = POINTS[point]
+    table: dict[str, str] = importlib.import_module(here).TABLE
     return {kind: name if ":" in name else f"{here}:{name}" for kind, name in table.items()}
 
 
@@ -68,16 +69,23 @@ def lookup(point: str, kind: str, where: str = "") -> type[Any]:
     Raises:
         TextgenError: no such kind.
     """
-    target = _own(point).get(kind) or (table := plugin_table(point)).get(kind)
-    prefix = f"{where}: " if where else ""
+    target = _own(point).get(kind)
+    if target is None:  # only then are entry points read
+        target = plugin_table(point).get(kind)
     if target is None:
-        hint = f"{suggestion(kind, table)}; or install the package that provides this kind"
-        for entry in metadata.entry_points(name=kind):
-            project, _, place = entry.group.partition(".")
-            if project == "textgen" and place not in POINTS:
-                hint = f"textgen.{place} is no plug-in point: {suggestion(place, POINTS)}"
-        raise TextgenError(f"{prefix}unknown {point.replace('_', ' ')} {kind!r}", hint)
+        prefix = f"{where}: " if where else ""
+        message = f"{prefix}unknown {point.replace('_', ' ')} {kind!r}"
+        raise TextgenError(message, _hint_for_unknown(point, kind))
     return resolve_name(target)
+
+
+def _hint_for_unknown(point: str, kind: str) -> str:
+    for entry in metadata.entry_points(name=kind):
+        project, _, place = entry.group.partition(".")
+        if project == "textgen" and place not in POINTS:
+            return f"textgen.{place} is no plug-in point: {suggestion(place, POINTS)}"
+    known = suggestion(kind, plugin_table(point))
+    return f"{known}; or install the package that provides this kind"
 
 
 def kind_and_settings(point: str, value: Any) -> tuple[str, dict[str, Any]]:

@@ -76,7 +76,7 @@ class CorpusOptions:
     strip: Literal["lines"] | None = None
     drop: str = ""
     replace: dict[Character, str] | None = None
-    share: Fraction | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
     fallback: Annotated[Any, Plugin("corpus")] = None
 
 

@@ -36,11 +36,14 @@ def start_tensorflow(threads: int = 0, deterministic: bool = False, *, parts: bo
     if not tensorflow_in_effect:
         _start(usable_threads(threads), deterministic, parts)
     _check_keras()
-    threads = min(threads, cores())
     started = tensorflow_in_effect["threads"]
-    per_operation = tensorflow_in_effect["threads_of_an_operation"]
-    others = threads and (threads, 1) != (started, per_operation)
-    if parts and (others or deterministic > tensorflow_in_effect["deterministic"]):
+    as_wanted = True
+    if threads > 0:
+        one_an_operation = tensorflow_in_effect["threads_of_an_operation"] == 1
+        as_wanted = started == usable_threads(threads) and one_an_operation
+    if deterministic and not tensorflow_in_effect["deterministic"]:
+        as_wanted = False
+    if parts and not as_wanted:
         state = ", ".join(f"{name} = {value}" for name, value in tensorflow_in_effect.items())
         message = f"training.threads, training.deterministic: TensorFlow was started with {state}"
         hint = "start a new process (in a notebook: restart its kernel), or drop both settings"

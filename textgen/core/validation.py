@@ -83,6 +83,7 @@ def build(
     cls: type[Any],
     values: Mapping[str, Any],
     where: str,
+    table: str = "",
     beside: Mapping[str, Sequence[str]] = NOTHING_BESIDE,
 ) -> Any:
     """:func:`validated`, for users.
@@ -91,6 +92,7 @@ def build(
         cls: a frozen dataclass.
         values: a table of TOML.
         where: the file or table, for errors.
+        table: name of the table that ``values`` are, in a larger one.
         beside: settings that a table may hold although its dataclass lacks them, by the name of
             the table; errors suggest them, too.
 
@@ -100,7 +102,7 @@ def build(
     try:
         return validated(cls, values)
     except ValidationError as error:
-        raise _settings_error(cls, error.errors(), values, where, beside) from None
+        raise _settings_error(cls, error.errors(), values, where, table, beside) from None
 
 
 def _settings_error(
@@ -108,21 +110,23 @@ def _settings_error(
     errors: Sequence[Any],
     values: Any,
     where: str,
+    table: str,
     beside: Mapping[str, Sequence[str]],
 ) -> TextgenError:
     """pydantic's words for the setting at fault, with its full name: a misspelt name before the
     setting that is missing because of it; of a union what was wrong with each kind of value."""
-    first = min(errors, key=lambda error: (error["type"] != UNKNOWN, -len(error["loc"])))
+    misspelt = [error for error in errors if error["type"] == UNKNOWN]
+    first = max(misspelt or errors, key=lambda error: len(error["loc"]))
     path = _path(first, values)
     messages = [error["msg"] for error in errors if _path(error, values) == path]
     message = " or ".join(dict.fromkeys(messages)).removeprefix("Value error, ")
-    place = ".".join(str(part + 1) if isinstance(part, int) else part for part in path)
+    parts = [str(part + 1) if isinstance(part, int) else part for part in path]
+    place = ".".join([table, *parts] if table else parts)
     hint = None
     match first["type"]:
         case "unexpected_keyword_argument":
             message = "unknown setting"
-            table = ".".join(map(str, path[:-1]))
-            known = [*_known(cls, path[:-1], values), *beside.get(table, ())]
+            known = [*_known(cls, path[:-1], values), *beside.get(".".join(parts[:-1]), ())]
             hint = suggestion(str(path[-1]), known) if known else "this kind has no settings"
         case "plug-in":
             message, hint = first["ctx"]["message"], first["ctx"]["hint"]

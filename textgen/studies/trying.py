@@ -13,7 +13,7 @@ from typing import Any, cast
 import tomli_w
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.files import UTF8, kind_of, write_file
+from textgen.core.files import as_utf8, kind_of, write_file
 from textgen.core.machine import cores
 from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.settings import Split
@@ -95,7 +95,7 @@ def try_texts(
     path = Path(reports_folder) / name / f"{name}.toml"
     command = study_command(path, runs_folder, reports_folder)
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
-    if not overwrite and path.exists() and path.read_bytes() != content.encode(*UTF8):
+    if not overwrite and path.exists() and path.read_bytes() != as_utf8(content):
         message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
         raise TextgenError(message, f"to continue that study: {command}; --overwrite replaces it")
     with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
