@@ -13,10 +13,14 @@ import numpy as np
 from textgen.evaluation.sampler import reading_step
 from textgen.models.graphs import compilable
 from textgen.models.objectives import Objective, compiled_once
-from textgen.models.types import Network, OutputStep, State, Tensor
+from textgen.models.types import Network, OutputStep, State, Tensor, Tensors
 
 # Tokens of a window, and of one of a short text: enough that calls cost little.
 PLACES_AT_ONCE, FEW_PLACES = 256, 32
+# Rows whose sums are taken together, and where there are no more than these; and columns.
+ROWS_AT_ONCE, FEW_ROWS, COLUMNS = 256, 64, 8
+# ln of a probability over the highest one for which float32 has room with all of its digits.
+LOWEST = -75.0
 # Numbers in the states of a window at most, which those of a transformer would exceed: 134 MB.
 MAX_STATES = 2**25
 
@@ -61,6 +65,25 @@ def branch_step(objective: Objective, network: Network) -> BranchStep:
 
 
 @compiled_once
+def sum_step(objective: Objective, network: Network) -> Callable[[Tensor, Tensor], Tensors]:
+    """Features (B, n) and weights (V, m) float32 → Σ weight · P over all tokens (B, m) float32, and
+    the logarithm of the lowest P over the highest of a row, () float32.
+
+    P stays where it was computed: it is large, and the threads of NumPy's library wait for such
+    products in busy loops.
+    """
+    import tensorflow as tf
+
+    @tf.function(autograph=False, jit_compile=True)
+    def add_up(features: Tensor, weights: Tensor) -> Tensors:
+        logits = network.output_layer(features)
+        below = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
+        return tf.matmul(tf.nn.softmax(below), weights), tf.reduce_min(below)
+
+    return add_up
+
+
+@compiled_once
 def probability_step(objective: Objective, network: Network) -> OutputStep:
     """Features (B, n) → probabilities (B, V) float64."""
     import tensorflow as tf
@@ -100,10 +123,12 @@ class TextReader:
         self.window = max(1, min(self.window, MAX_STATES // numbers))
         self._read = places_step(objective, network)
         self._branch = branch_step(objective, network)
+        self._add_up = sum_step(objective, network)
         self._predict = probability_step(objective, network)
         start = objective.begin(network, 1)
         self._features, (_, _, self._state) = reading_step(objective, network)(start, None)
         self._start = self._end = 0
+        self._size = network.output_layer.size
 
     def read(self, tokens: np.ndarray) -> None:
         """Go on to the next window: the places before these tokens (n,), at most ``window``, and
@@ -119,8 +144,8 @@ class TextReader:
         self._features, self._state = self._read(padded, self._features, self._state)
         self._start, self._end = self._end, self._end + len(tokens)
 
-    def probabilities(self, paths: Sequence[Path]) -> np.ndarray:
-        """P(next token) behind each path that begins in the window: (paths, V) float64.
+    def features(self, paths: Sequence[Path]) -> np.ndarray:
+        """What the output layer reads behind each path that begins in the window: (paths, n).
 
         Args:
             paths: no path comes before the one that it goes on from, and shorter ones come first.
@@ -138,4 +163,30 @@ class TextReader:
             found.append(features)
             behind = {path: row for row, path in enumerate(level)}
             depth += 1
-        return self._predict(tf.concat(found, axis=0)).numpy()
+        return tf.concat(found, axis=0).numpy()
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """P(next token) (rows, V) float64 by features (rows, n)."""
+        return self._predict(features).numpy()
+
+    def sums(self, features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Σ weight · P over all tokens, (rows, m) float64, by features (rows, n) and weights (V, m)
+        float64. Rows and columns are filled up to few sizes, each of which is compiled."""
+        rows, columns = len(features), weights.shape[1]
+        size = FEW_ROWS if rows <= FEW_ROWS else ROWS_AT_ONCE
+        padded = np.zeros((_rounded(rows, size), features.shape[1]), dtype=np.float32)
+        padded[:rows] = features
+        padded_weights = np.zeros((len(weights), _rounded(columns, COLUMNS)), dtype=np.float32)
+        padded_weights[:, :columns] = weights
+        result = np.empty((rows, columns))
+        for start in range(0, rows, size):
+            found, lowest = self._add_up(padded[start : start + size], padded_weights)
+            if float(lowest) < LOWEST:
+                return self.probabilities(features) @ weights
+            result[start : start + size] = found.numpy()[: rows - start, :columns]
+        return result
+
+
+def _rounded(number: int, size: int) -> int:
+    """The next multiple of a size."""
+    return -(-number // size) * size

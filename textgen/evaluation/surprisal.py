@@ -346,18 +346,18 @@ class _Pass:
         model = self._model
         sums: dict[PartName, Sums] = {part: {} for part in model.parts}
         paths = sorted(wanted, key=lambda path: (len(path.first), path.first, path.place))
-        predictions: np.ndarray | None = None
+        features: np.ndarray | None = None
         if model.network is not None:
             self._reader.read(self._tokens[places.start : places.start + self._window])
             if paths:
-                predictions = self._reader.probabilities(paths)
+                features = self._reader.features(paths)
         row = 0
         for first, group in groupby(paths, key=lambda path: path.first):
             same = list(group)
-            network = None if predictions is None else predictions[row : row + len(same)]
+            of_group = None if features is None else features[row : row + len(same)]
             row += len(same)
-            self._sum_group(first, same, network, wanted, sums)
-        below_cache = self._read_entropies(paths, predictions)
+            self._sum_group(first, same, of_group, wanted, sums)
+        below_cache = self._read_entropies(paths, features)
         if model.cache:
             self._read_cache(places, wanted, sums, below_cache)
         return sums
@@ -366,12 +366,12 @@ class _Pass:
         self,
         first: tuple[int, ...],
         paths: Sequence[Path],
-        network: np.ndarray | None,
+        features: np.ndarray | None,
         wanted: Mapping[Path, Mapping[int, np.ndarray]],
         sums: Mapping[PartName, Sums],
     ) -> None:
         """The sums behind paths on which the same tokens come first, but for those of a cache;
-        ``network`` is its P of every token behind each, (paths, V)."""
+        ``features`` are the network's, (paths, n)."""
         columns = dict[int, np.ndarray]()
         for path in paths:
             columns.update(wanted[path])
@@ -379,16 +379,15 @@ class _Pass:
         for column, values in enumerate(columns.values()):
             weights[:, column] = values
         rows = dict[PartName, np.ndarray]()  # (paths, columns)
-        if network is not None:
-            rows["network"] = rows["with_counts"] = network @ weights
+        if features is not None:
+            rows["network"] = rows["with_counts"] = self._reader.sums(features, weights)
         if counts := self._model.counts:
             places = [path.place for path in paths]
             contexts = [numbers[places] for numbers in self._contexts]
             for token in first:
                 contexts = counts.after(contexts, np.full(len(paths), token))
-            of_network = rows.get("network")
-            with_counts, rows["counts"] = counts.sums(contexts, of_network, weights)
-            if of_network is not None:
+            with_counts, rows["counts"] = counts.sums(contexts, rows.get("network"), weights)
+            if features is not None:
                 rows["with_counts"] = with_counts
         for part, found in rows.items():
             for path, row in zip(paths, found.tolist(), strict=True):
@@ -396,7 +395,7 @@ class _Pass:
                     sums[part][path, key] = value
 
     def _read_entropies(
-        self, paths: Sequence[Path], predictions: np.ndarray | None
+        self, paths: Sequence[Path], features: np.ndarray | None
     ) -> dict[int, np.ndarray]:
         """The entropies of a window, but for those of a cache. Returns what a cache is mixed with
         there: P of every token (V,), by place."""
@@ -410,9 +409,9 @@ class _Pass:
         if counts:
             contexts = [numbers[places] for numbers in self._contexts]
             self._keep_entropies("counts", places, counts.mixed(contexts, None))
-        if predictions is None:
+        if features is None:
             return {}
-        chances = predictions[rows]
+        chances = self._reader.probabilities(features[rows])
         self._keep_entropies("network", places, chances)
         if counts:
             chances = counts.mixed(contexts, chances)
