@@ -270,3 +270,20 @@ def test_neither_a_copy_nor_what_might_have_come_changes_a_document():
     state.add(3)
     np.testing.assert_array_equal(state.mixed(chances), read(*text, 3).mixed(chances))
     np.testing.assert_array_equal(other.mixed(chances), read(*text, 2).mixed(chances))
+
+
+def test_a_document_that_has_hardly_begun_is_as_it_was_after_what_might_have_come():
+    chances = np.full(TOKENS, 1 / TOKENS)
+    for cache in (made_up_cache(0, 1), made_up_cache(0), made_up_cache(0, 2, 3)):
+        for text in ((), (2,), (2, 2, 3)):
+            state = CacheState(cache)
+            for token in text:
+                state.add(token)
+            before = state.mixed(chances)
+            for tokens in ((2, 3), (3, 3, 3), (2,)):
+                with state.going_on(tokens):
+                    pass
+                np.testing.assert_array_equal(state.mixed(chances), before)
+            with pytest.raises(KeyError), state.going_on((3, 2)):
+                raise KeyError
+            np.testing.assert_array_equal(state.mixed(chances), before)

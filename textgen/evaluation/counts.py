@@ -32,15 +32,74 @@ from textgen.ngrams.pitman_yor import ContextCounts, Counted, PitmanYor
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.
 MAX_CHARACTERS = 4_000_000
+# The number of an n-gram that the training text does not have.
 UNSEEN = -1
+
+
+class Level(NamedTuple):
+    """What was counted after contexts of one length: C contexts, G n-grams with one more token,
+    both numbered as :func:`number_ngrams` does.
+
+    Attributes:
+        order: tokens of context.
+        keys: (G,) int64, rising: of each n-gram, number of its context · V + its last token.
+        same: (G,) int64, how often each n-gram was counted.
+        all: (C,) int64, how many tokens were counted after each context.
+        different: (C,) int64, how many different ones.
+    """
+
+    order: int
+    keys: np.ndarray
+    same: np.ndarray
+    all: np.ndarray
+    different: np.ndarray
+
+    def continuations(self, contexts: np.ndarray, size: int) -> "Continuations":
+        """The n-grams that begin with some contexts (rows,), which lie side by side in the keys;
+        ``size`` is V."""
+        first = np.searchsorted(self.keys, contexts * size)
+        sizes = np.searchsorted(self.keys, (contexts + 1) * size) - first
+        row = np.repeat(np.arange(len(contexts)), sizes)
+        begins = np.cumsum(sizes) - sizes
+        gram = first[row] + np.arange(len(row)) - begins[row]
+        tokens = self.keys[gram] - contexts[row] * size
+        return Continuations(row, tokens, self.same[gram])
+
+
+class Continuations(NamedTuple):
+    """What has followed some contexts, one after another.
+
+    Attributes:
+        row: (n,) of which of the contexts.
+        tokens: (n,) that followed it.
+        times: (n,) how often each was counted.
+    """
+
+    row: np.ndarray
+    tokens: np.ndarray
+    times: np.ndarray
+
+
+class Share(NamedTuple):
+    """What a level adds to P after some contexts, by both processes: share · max(n(x) − d, 0).
+
+    Attributes:
+        level: which.
+        rows: (r,) those of the contexts that it knows.
+        contexts: (r,) their numbers.
+        discounts: (2, r), d.
+        share: (2, r).
+    """
+
+    level: Level
+    rows: np.ndarray
+    contexts: np.ndarray
+    discounts: np.ndarray
+    share: np.ndarray
 
 
 class TrainingCounts:
     """The n-grams of the training text, and how far they are trusted.
-
-    n-grams are numbered by length: one of n + 1 tokens by its place among all (number of the first
-    n tokens, last token) that occur, in order, so that all that have followed n tokens lie side by
-    side.
 
     Args:
         orders: lengths of contexts, rising.
@@ -61,40 +120,36 @@ class TrainingCounts:
     def __init__(
         self, orders: Sequence[int], documents: Sequence[np.ndarray], cut: bool, size: int
     ) -> None:
-        self.documents, self.cut = documents, cut
+        self.documents = documents
+        self.cut = cut
         self._orders = tuple(orders)
         self._size = size
         self._longest = max(orders)
         parts = [self._with_boundaries(document) for document in documents]
-        parts[-1] = parts[-1][: len(parts[-1]) - cut]
+        if cut:
+            parts[-1] = parts[-1][:-1]
         text = np.concatenate(parts)
-        counted = np.concatenate([np.arange(len(part)) >= self._longest for part in parts])
-        self._keys = list[np.ndarray]()  # of the n-grams of each length from 1, rising
-        grams = [np.zeros(len(text), dtype=np.int64)]  # of each length, the one that ends here
-        for _ in range(self._longest + 1):
-            keys, numbers = np.unique(_before(grams[-1]) * size + text, return_inverse=True)
-            self._keys.append(keys)
-            grams.append(numbers)
-        # of each context of one length, and in ``same`` of each n-gram with one more token
-        self._levels = list[ContextCounts]()
+        self._keys, grams = number_ngrams(text, size, self._longest + 1)
+        # the highest level counts every token and end mark, but not what stands before a document
+        counted = [np.arange(len(part)) >= self._longest for part in parts]
+        places = np.flatnonzero(np.concatenate(counted))
+        levels = list[Level]()  # the highest first
         for order in reversed(orders):
-            whole, keys = grams[order + 1], self._keys[order]
-            same = np.bincount(whole[counted], minlength=len(keys))
-            contexts, number = keys // size, int(grams[order].max()) + 1
+            keys = self._keys[order]
+            contexts = keys // size
+            number = int(grams[order].max()) + 1  # of contexts
+            same = np.bincount(grams[order + 1][places], minlength=len(keys))
             total = np.bincount(contexts, same, number).astype(np.int64)
             different = np.bincount(contexts, same > 0, number).astype(np.int64)
-            self._levels.insert(0, ContextCounts(same, total, different))
-            # the next level counts what was new to this one: each n-gram at one of its places
-            places = np.flatnonzero(counted)
-            place_of = np.full(len(keys), UNSEEN)
-            place_of[whole[places]] = places
-            counted = np.zeros_like(counted)
-            counted[place_of[place_of != UNSEEN]] = True
+            levels.append(Level(order, keys, same, total, different))
+            # the next level counts what was new to this one: each n-gram once
+            places = one_place_each(grams[order + 1], places)
+        self._levels = levels[::-1]
 
     def _with_boundaries(self, tokens: np.ndarray) -> np.ndarray:
         """(longest + n + 1,) int64: nothing but boundaries stands before a document."""
-        begin, end = (np.full(n, BOUNDARY, dtype=np.int64) for n in (self._longest, 1))
-        return np.concatenate([begin, tokens, end])
+        before = np.full(self._longest, BOUNDARY, dtype=np.int64)
+        return np.concatenate([before, tokens, [BOUNDARY]])
 
     def _number(self, before: np.ndarray, tokens: np.ndarray, length: int) -> np.ndarray:
         """Numbers of n-grams of a length, from those of all but their last tokens."""
@@ -114,11 +169,14 @@ class TrainingCounts:
 
     def counts(self, tokens: np.ndarray) -> ContextCounts:
         """What has followed the context of each of (n,) tokens of a document and its end mark."""
-        contexts, coming = self.contexts(tokens), np.append(tokens, BOUNDARY).astype(np.int64)
-        same, total, different = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
-        for order, level in zip(self._orders, self._levels, strict=True):
-            context = contexts[order]
-            same.append(_at(level.same, self._number(context, coming, order + 1)))
+        contexts = self.contexts(tokens)
+        coming = np.append(tokens, BOUNDARY).astype(np.int64)
+        same = list[np.ndarray]()
+        total = list[np.ndarray]()
+        different = list[np.ndarray]()
+        for level in self._levels:
+            context = contexts[level.order]
+            same.append(_at(level.same, self._number(context, coming, level.order + 1)))
             total.append(_at(level.all, context))
             different.append(_at(level.different, context))
         return ContextCounts(np.array(same), np.array(total), np.array(different))
@@ -151,8 +209,10 @@ class TrainingCounts:
         by_network = pitman_yor.probabilities_of(bits)
         uniform = np.full(len(by_network), 1 / self._size)
         on_network, alone = self.processes
-        mixed = on_network.mixed(by_network, counts), alone.mixed(uniform, counts)
-        return np.stack([by_network, *mixed], axis=1), (counts.all > 0).sum(axis=0)
+        with_counts = on_network.mixed(by_network, counts)
+        by_counts = alone.mixed(uniform, counts)
+        known = (counts.all > 0).sum(axis=0)
+        return np.stack([by_network, with_counts, by_counts], axis=1), known
 
     def bits(self, network_bits: np.ndarray, counts: ContextCounts) -> np.ndarray:
         """What tokens cost: (n,) bits of the network → (2, n) float32, of the network with counts,
@@ -163,49 +223,40 @@ class TrainingCounts:
 
     def start(self, rows: int) -> list[np.ndarray]:
         """Contexts of every length, none included, at the beginning of documents: (rows,) each."""
-        return [np.zeros(rows, dtype=np.int64)] * (self._longest + 1)  # those of boundaries alone
+        boundaries = np.zeros(rows, dtype=np.int64)  # an n-gram of boundaries alone is number 0
+        return [boundaries for _ in range(self._longest + 1)]
 
     def after(self, contexts: list[np.ndarray], tokens: np.ndarray) -> list[np.ndarray]:
         """Contexts after one more token (rows,)."""
-        longer = enumerate(contexts[:-1], 1)
-        return contexts[:1] + [self._number(before, tokens, length) for length, before in longer]
+        result = [contexts[0]]
+        for length in range(1, self._longest + 1):
+            result.append(self._number(contexts[length - 1], tokens, length))
+        return result
 
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
         alone."""
-        totals = [
-            _at(level.all, contexts[order])
-            for order, level in zip(self._orders, self._levels, strict=True)
-        ]
-        known = (np.array(totals) > 0).sum(axis=0)
-        weights = np.array(self.weights)[known]
+        weights = np.array(self.weights)[self._known(contexts)]
         if network is None:
             weights[:] = (0.0, 0.0, 1.0)
-            network = np.zeros((len(known), self._size))
-        left = weights[:, 1:].T.copy()  # what higher levels leave to lower ones, by both processes
-        everywhere = np.zeros((1, 1))
-        added = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
-        for number in reversed(range(len(self._orders))):
-            order, level = self._orders[number], self._levels[number]
-            rows = np.flatnonzero(totals[number])
-            context = contexts[order][rows]
-            total, different = level.all[context], level.different[context]
-            discounts, strengths = self._trust(number, total, different)
-            share = left[:, rows] / (total + strengths)
-            left[:, rows] = share * (strengths + discounts * different)
-            if order == 0:  # one context, known to all rows, which nearly all tokens have followed
+            network = np.zeros((len(weights), self._size))
+        shares, left = self._shares(contexts, weights[:, 1:].T)
+        from_all = (left[1] / self._size)[:, None]  # of nearly all tokens, from P_0 and level 0
+        added = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()  # of single tokens
+        for level, rows, known, discounts, share in shares:
+            if level.order == 0:  # one context, known to all rows, which most tokens have followed
                 masses = np.zeros((2, self._size))
-                masses[:, self._keys[0]] = np.maximum(level.same - discounts[:, :1], 0.0)
-                everywhere = share.T @ masses
-                continue
-            row, gram, tokens = self._continuations(order, context)
-            masses = share[:, row] * np.maximum(level.same[gram] - discounts[:, row], 0.0)
-            added.append((rows[row], tokens, masses.sum(axis=0)))
+                masses[:, level.keys] = np.maximum(level.same - discounts[:, :1], 0.0)
+                from_all = from_all + share.T @ masses
+            else:
+                row, tokens, times = level.continuations(known, self._size)
+                masses = share[:, row] * np.maximum(times - discounts[:, row], 0.0)
+                added.append((rows[row], tokens, masses.sum(axis=0)))
         result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
         result *= (weights[:, 0] + left[0])[:, None]  # in place: rows of words are long
-        result += (left[1] / self._size)[:, None] + everywhere
-        for rows, tokens, masses in added:
-            result[rows, tokens] += masses
+        result += from_all
+        for rows, tokens, mass in added:
+            result[rows, tokens] += mass
         return result
 
     def sums(
@@ -222,33 +273,64 @@ class TrainingCounts:
         Returns:
             Two (rows, m) float64; the first is zero without a network.
         """
-        rows, columns = len(contexts[0]), weights.shape[1]
+        known = self._known(contexts)
+        rows, columns = len(known), weights.shape[1]
         if network is None:
             network = np.zeros((rows, columns))
         network = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        on_network, alone = network.copy(), np.tile(weights.mean(axis=0), (rows, 1))
-        known = np.zeros(rows, dtype=np.int64)
-        for number, (order, level) in enumerate(zip(self._orders, self._levels, strict=True)):
-            there = np.flatnonzero(_at(level.all, contexts[order]))
-            known[there] += 1
+        shares, left = self._shares(contexts, np.ones((2, rows)))
+        on_network = left[0][:, None] * network
+        alone = left[1][:, None] * weights.mean(axis=0)
+        for level, there, numbers, discounts, share in shares:
             # many rows share a context, such as that of a modifier
-            distinct, of_row = np.unique(contexts[order][there], return_inverse=True)
-            total, different = level.all[distinct], level.different[distinct]
-            discounts, strengths = self._trust(number, total, different)
-            row, gram, tokens = self._continuations(order, distinct)
+            distinct, one, of_row = np.unique(numbers, return_index=True, return_inverse=True)
+            row, tokens, times = level.continuations(distinct, self._size)
             for process, result in enumerate((on_network, alone)):
-                discount, strength = discounts[process], strengths[process]
-                masses = np.maximum(level.same[gram] - discount[row], 0.0)
+                masses = np.maximum(times - discounts[process, one][row], 0.0)
                 added = np.empty((len(distinct), columns))
                 for column in range(columns):
                     weighted = masses * weights[tokens, column]
                     added[:, column] = np.bincount(row, weighted, len(distinct))
-                added /= (total + strength)[:, None]
-                share = (strength + discount * different) / (total + strength)
-                result[there] = added[of_row] + share[of_row, None] * result[there]
+                result[there] += share[process][:, None] * added[of_row]
         trust = np.array(self.weights)[known]
         with_counts = trust[:, :1] * network + trust[:, 1:2] * on_network + trust[:, 2:] * alone
         return with_counts, alone
+
+    def _known(self, contexts: list[np.ndarray]) -> np.ndarray:
+        """(rows,): how many levels know contexts."""
+        known = np.zeros(len(contexts[0]), dtype=np.int64)
+        for level in self._levels:
+            known += _at(level.all, contexts[level.order]) > 0
+        return known
+
+    def _shares(
+        self, contexts: list[np.ndarray], whole: np.ndarray
+    ) -> tuple[list[Share], np.ndarray]:
+        """What is added to P after contexts on the way down the levels.
+
+        A level's P(x) is (max(n(x) − d, 0) + (θ + d t) · P(x) of the level below) / (n + θ): it
+        keeps a share for its own counts, and leaves one to the levels below and at last to P_0.
+
+        Args:
+            contexts: of every length, none included: (rows,) each.
+            whole: (2, rows), of P, what both processes divide among their levels.
+
+        Returns:
+            Of each level, the highest first, what it adds; and (2, rows), what is left to P_0.
+        """
+        left = whole.copy()
+        shares = list[Share]()
+        for number in reversed(range(len(self._levels))):
+            level = self._levels[number]
+            rows = np.flatnonzero(_at(level.all, contexts[level.order]))
+            known = contexts[level.order][rows]
+            total = level.all[known]
+            different = level.different[known]
+            discounts, strengths = self._trust(number, total, different)
+            share = left[:, rows] / (total + strengths)
+            left[:, rows] = share * (strengths + discounts * different)
+            shares.append(Share(level, rows, known, discounts, share))
+        return shares, left
 
     def _trust(
         self, number: int, total: np.ndarray, different: np.ndarray
@@ -259,19 +341,42 @@ class TrainingCounts:
         strengths = np.array([process.strengths[number] for process in self.processes])
         return discounts[:, kind], strengths[:, kind]
 
-    def _continuations(
-        self, order: int, contexts: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The n-grams of one token more than ``order`` that begin with some contexts (rows,): the
-        row of each, its number, and its last token; (n,) each. Those of a context lie side by
-        side."""
-        keys = self._keys[order]
-        first = np.searchsorted(keys, contexts * self._size)
-        sizes = np.searchsorted(keys, (contexts + 1) * self._size) - first
-        row = np.repeat(np.arange(len(contexts)), sizes)
-        begins = np.cumsum(sizes) - sizes
-        gram = first[row] + np.arange(len(row)) - begins[row]
-        return row, gram, keys[gram] - contexts[row] * self._size
+
+def number_ngrams(
+    text: np.ndarray, size: int, longest: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Number the n-grams of a text, by length: one of n + 1 tokens by its place among all (number
+    of its first n tokens, last token) that occur, in order, so that all that have followed n tokens
+    lie side by side.
+
+    Before the text stand boundaries without end. BOUNDARY is the smallest token, so that of every
+    length the n-gram of boundaries alone is number 0.
+
+    Args:
+        text: (N,) int64, a boundary first.
+        size: more than the largest token.
+        longest: length of the longest n-grams.
+
+    Returns:
+        Of each length from 1, (G,) int64, rising: number of the first tokens · size + last token;
+        and of each length from 0, (N,) int64, the number of the n-gram that ends at each token.
+    """
+    keys = list[np.ndarray]()
+    numbers = [np.zeros(len(text), dtype=np.int64)]
+    for _ in range(longest):
+        keys_of_text = _before(numbers[-1]) * size + text
+        keys_of_length, numbers_of_length = np.unique(keys_of_text, return_inverse=True)
+        keys.append(keys_of_length)
+        numbers.append(numbers_of_length)
+    return keys, numbers
+
+
+def one_place_each(grams: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """One of some places for each n-gram that ends there; ``grams`` (N,) are the n-grams of all
+    places."""
+    place_of = np.full(int(grams.max()) + 1, UNSEEN)
+    place_of[grams[places]] = places
+    return place_of[place_of != UNSEEN]
 
 
 @dataclass(frozen=True)
@@ -366,29 +471,33 @@ class CacheState:
 
     def __init__(self, cache: DocumentCache) -> None:
         self._cache = cache
-        # of each level; of a context that came once, as most did, the token itself
-        self._tables = [dict[tuple[int, ...], Followers | int]() for _ in cache.orders]
-        self._last = [BOUNDARY] * max(cache.orders)
+        # by context, of every length; of one that came once, as most did, the token itself
+        self._table = dict[tuple[int, ...], Followers | int]()
+        self._last = (BOUNDARY,) * max(cache.orders)
         self._owner = object()
 
     def _contexts(self) -> list[tuple[int, ...]]:
-        return [tuple(self._last[len(self._last) - order :]) for order in self._cache.orders]
+        """Of each level."""
+        longest = len(self._last)
+        return [self._last[longest - order :] for order in self._cache.orders]
 
     def copy(self) -> "CacheState":
         """The same document, that may go on differently."""
         state = copy.copy(self)
-        state._tables = [dict(table) for table in self._tables]
+        state._table = dict(self._table)
         # what both share is copied by whichever changes it first
-        self._owner, state._owner = object(), object()
+        self._owner = object()
+        state._owner = object()
         return state
 
     def mixture(self) -> CacheMixture:
         """What the cache makes of a distribution of the next token."""
-        cache, left = self._cache, 1.0
+        cache = self._cache
+        left = 1.0
         added = list[tuple[np.ndarray, np.ndarray]]()
         contexts = self._contexts()
         for number in reversed(range(len(contexts))):
-            followers = self._tables[number].get(contexts[number])
+            followers = self._table.get(contexts[number])
             if isinstance(followers, int):
                 followers = Followers(self._owner, followers)
             if followers is not None:
@@ -410,40 +519,50 @@ class CacheState:
         """Count the token that came."""
         self._count(token)
 
-    def _count(self, token: int) -> list[tuple[int, tuple[int, ...]]]:
-        """Count the token that came; the levels and contexts in which it was counted."""
-        counted = list[tuple[int, tuple[int, ...]]]()
-        contexts = self._contexts()
-        for number in reversed(range(len(contexts))):
-            table, context = self._tables[number], contexts[number]
-            followers = table.get(context)
-            counted.append((number, context))
-            if followers is None:
-                table[context] = token
-                continue
-            if isinstance(followers, int):
-                followers = table[context] = Followers(self._owner, followers)
-            elif followers.owner is not self._owner:
-                followers = table[context] = followers.copy(self._owner)
-            if not followers.add(token):
-                break
-        self._last = [*self._last[1:], token]
+    def _count(self, token: int) -> list[tuple[int, ...]]:
+        """Count the token that came; the contexts after which it was counted."""
+        counted = list[tuple[int, ...]]()
+        for context in reversed(self._contexts()):
+            counted.append(context)
+            if not self._count_after(context, token):
+                break  # a level counts what was new to the one above
+        self._last = (*self._last[1:], token)
         return counted
+
+    def _count_after(self, context: tuple[int, ...], token: int) -> bool:
+        """Count a token after a context; whether it is the first of its kind there."""
+        followers = self._table.get(context)
+        if followers is None:
+            self._table[context] = token
+            return True
+        if isinstance(followers, int):
+            followers = Followers(self._owner, followers)
+            self._table[context] = followers
+        elif followers.owner is not self._owner:
+            followers = followers.copy(self._owner)
+            self._table[context] = followers
+        return followers.add(token)
+
+    def _forget_after(self, context: tuple[int, ...], token: int) -> None:
+        """Undo what was counted last after a context."""
+        followers = self._table[context]
+        if isinstance(followers, int) or followers.total == 1:
+            del self._table[context]
+        else:
+            followers.remove(token)
 
     @contextmanager
     def going_on(self, tokens: Sequence[int]) -> Iterator[None]:
         """Within the block, the document has gone on with some tokens."""
         last = self._last
         counted = [(token, self._count(token)) for token in tokens]
-        yield
-        for token, levels in reversed(counted):
-            for number, context in levels:
-                followers = self._tables[number][context]
-                if isinstance(followers, int):
-                    del self._tables[number][context]
-                else:
-                    followers.remove(token)
-        self._last = last
+        try:
+            yield
+        finally:
+            for token, contexts in reversed(counted):
+                for context in contexts:
+                    self._forget_after(context, token)
+            self._last = last
 
 
 def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
@@ -454,42 +573,44 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
         orders: rising.
     """
     marked = np.concatenate([[BOUNDARY], tokens.astype(np.int64), [BOUNDARY]])
-    text = np.unique(marked, return_inverse=True)[1]
-    size = len(text)
-    grams = [np.zeros_like(text), text]  # by length, which n-gram ends at each token
-    for _ in range(max(orders)):
-        grams.append(np.unique(_before(grams[-1]) * size + text, return_inverse=True)[1])
-    everything = np.ones(size - 1, dtype=bool)
+    _, text = np.unique(marked, return_inverse=True)  # BOUNDARY stays the smallest
+    _, grams = number_ngrams(text, len(text), max(orders) + 1)
+    everything = np.ones(len(text) - 1, dtype=bool)
     counted = everything
-    levels = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
+    same = list[np.ndarray]()  # of each level, the highest first, as the next two
+    total = list[np.ndarray]()
+    different = list[np.ndarray]()
     for order in reversed(orders):
-        context, whole = grams[order][:-1], grams[order + 1][1:]
-        before, same = _earlier(whole, everything, counted)
-        new = before == 0
-        total, different = _earlier(context, counted, new)
-        levels.append((same, total, different))
+        context = grams[order][:-1]
+        whole = grams[order + 1][1:]
+        new = _earlier(whole, everything) == 0
+        same.append(_earlier(whole, counted))
+        total.append(_earlier(context, counted))
+        different.append(_earlier(context, new))
         counted = new
-    levels.reverse()
-    same, total, different = (np.array(rows) for rows in zip(*levels, strict=True))
-    return ContextCounts(same, total, different)
+    return ContextCounts(np.stack(same[::-1]), np.stack(total[::-1]), np.stack(different[::-1]))
 
 
-def _earlier(groups: np.ndarray, *counted: np.ndarray) -> list[np.ndarray]:
-    """How many earlier places of the same group are counted, (n,) int32 for each (n,) bool."""
-    order = np.argsort(groups, kind="stable")
+def _earlier(groups: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """How many earlier places of the same group are counted: (n,) int32, from (n,) bool."""
+    order = np.argsort(groups, kind="stable")  # the places, group by group
     begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
     sizes = np.diff(np.append(begins, len(groups)))
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    sums = [np.cumsum(places[order]) - places[order] for places in counted]
-    return [(s - np.repeat(s[begins], sizes))[place].astype(np.int32) for s in sums]
+    before = np.cumsum(counted[order]) - counted[order]  # in this and in earlier groups
+    before -= np.repeat(before[begins], sizes)
+    result = np.empty(len(groups), dtype=np.int32)
+    result[order] = before
+    return result
 
 
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The values at some places; 0 for UNSEEN."""
-    return np.where(places == UNSEEN, 0, values[places])
+    known = places != UNSEEN
+    result = np.zeros(len(places), dtype=values.dtype)
+    result[known] = values[places[known]]
+    return result
 
 
 def _before(values: np.ndarray) -> np.ndarray:
     """The value before each; 0 before the first, before which stand only boundaries."""
-    return np.concatenate([values[:1] * 0, values[:-1]])
+    return np.concatenate([np.zeros(1, dtype=values.dtype), values[:-1]])
