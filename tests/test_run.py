@@ -615,7 +615,7 @@ def test_names_and_texts_are_no_markup(tmp_path, capsys):
     screen = console.Screen()
     screen.console = Console(file=io.StringIO(), force_terminal=True, width=200)
     screen.loud = screen.console
-    loaded = replace(load_corpus(made), division="so", warning=f"{HOSTILE} cannot be reached")
+    loaded = replace(load_corpus(made), how="so", warning=f"{HOSTILE} cannot be reached")
     screen.corpus(made, loaded, replace(made, left_out=("settings left out: x",)))
     shown = screen.console.file.getvalue()
     assert "settings left out: x" in shown  # also of an arm that is not the first

@@ -146,9 +146,9 @@ def test_a_benchmark_is_not_shuffled(tmp_path):
     folder = folder_of(tmp_path / "ptb", **BENCHMARK)
     parts = load(folder)
     assert names(parts) == [{"ptb.train.txt"}, {"ptb.valid.txt"}, {"ptb.test.txt"}]
-    assert parts.given
+    assert parts.is_prescribed
     for split in ({"method": "hash", "seed": 3}, {"fold": 1, "folds": 3}):
-        assert not load(folder, **split).given
+        assert not load(folder, **split).is_prescribed
     swapped = load(folder, test=["ptb.valid.txt"], validation=["ptb.test.txt"])
     assert swapped.names["test"] == ["ptb.valid.txt"]
     folder_of(folder, README=5)
@@ -253,7 +253,7 @@ def test_blocks_are_drawn_of_what_is_not_named(part):
     assert [d.name for d in getattr(parts, part)] == ["d4"]
     drawn = "validation" if part == "test" else "test"
     assert {d.name.split("#")[0] for d in getattr(parts, drawn)} > {"d0", "d8"}
-    assert ("between" in parts.division) == (drawn == "test")  # text is left out beside it
+    assert ("between" in parts.how) == (drawn == "test")  # text is left out beside it
 
 
 HOW = {

@@ -89,8 +89,8 @@ class Corpus(Division):
             for part, documents in parts.items()
         }
         optional = dict[str, Any]()
-        if self.division:
-            optional["division"] = self.division
+        if self.how:
+            optional["division"] = self.how
         if self.left_out:
             optional["left_out"] = list(self.left_out)
         return {
@@ -171,8 +171,8 @@ def pool_folds(folds: Sequence[Corpus]) -> Corpus:
     if len(folds) == 1:
         return folds[0]
     test = [document for fold in folds for document in fold.test]
-    division = f"by document into {len(folds)} folds, each the test part of its own networks"
-    return replace(folds[0], test=test, division=division)
+    how = f"by document into {len(folds)} folds, each the test part of its own networks"
+    return replace(folds[0], test=test, how=how)
 
 
 def load_text(experiment: Experiment, sha256: str) -> Corpus:
@@ -206,14 +206,14 @@ def same_works(corpus: Corpus) -> str:
     return ""
 
 
-def split_lines(names: Mapping[str, Sequence[str]], division: str) -> list[str]:
+def split_lines(names: Mapping[str, Sequence[str]], how: str) -> list[str]:
     """How a text was divided, and the documents of the parts that have few.
 
     Args:
         names: part → names of its documents.
-        division: of :class:`textgen.data.loading.Corpus`.
+        how: of :class:`textgen.data.loading.Corpus`.
     """
-    lines = [f"divided {division or 'by document, by a hash of the names'}"]
+    lines = [f"divided {how or 'by document, by a hash of the names'}"]
     for part, documents in names.items():
         if len(documents) <= MAX_NAMED_DOCUMENTS:
             lines.append(f"{part}: {', '.join(documents)}")
@@ -240,7 +240,7 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
         advice = "Use more text, or cut it into blocks (as try does): --set split.method=blocks"
         if experiment.split.folds:
             advice = "Use more text, or compare the runs of all folds"
-        if corpus.given:
+        if corpus.is_prescribed:
             advice = "The split is given: claim no difference, or divide the test text"
         documents = "1 document" if number == 1 else f"{number} documents"
         warnings.append(

@@ -61,17 +61,17 @@ class Division:
 
     Attributes:
         train, validation, test: the documents of each.
-        division: in words, how they were divided; empty if by a hash of names.
+        how: in words, how they were divided; empty if by a hash of names.
         unit: what was divided: ``"documents"``, or ``"pieces"`` of them.
-        given: whether lists or the names of files say which part a document is in.
+        is_prescribed: whether lists or the names of files say which part a document is in.
     """
 
     train: list[Document]
     validation: list[Document]
     test: list[Document]
-    division: str = ""
+    how: str = ""
     unit: str = "documents"
-    given: bool = False
+    is_prescribed: bool = False
 
 
 def divide(documents: list[Document], settings: Split, one_text: bool = False) -> Division:
@@ -103,7 +103,8 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     _check_parts(documents, parts)
     _check_groups(parts, settings)
     unit = "pieces" if one_text or settings.method == "blocks" else "documents"
-    return Division(**parts, division=how, unit=unit, given=bool(assigned) and not settings.folds)
+    is_prescribed = bool(assigned) and not settings.folds
+    return Division(**parts, how=how, unit=unit, is_prescribed=is_prescribed)
 
 
 def _drawn_shares(documents: list[Document], parts: Parts, settings: Split) -> dict[str, float]:

@@ -145,8 +145,8 @@ class Screen:
         )
         text = f"corpus {loaded.kind}, language: {loaded.language}\n  {parts}"
         self.say(text if others else f"{experiment.name}: {text}")
-        if loaded.division:
-            self.say("\n".join(f"  {line}" for line in split_lines(loaded.names, loaded.division)))
+        if loaded.how:
+            self.say("\n".join(f"  {line}" for line in split_lines(loaded.names, loaded.how)))
         if loaded.sample is not loaded.train:
             size = sum(document.characters for document in loaded.sample)
             self.say(f"  the tokenizer is fitted on a sample of {size:,} characters")

@@ -192,7 +192,7 @@ def _text_settings(
     settings.append('sampling.prompts=[""]')  # the letters of other prompts may be foreign to them
     with suppress(TextgenError):
         division = divide(documents, Split())
-        if division.given or len(division.test) >= test_documents:
+        if division.is_prescribed or len(division.test) >= test_documents:
             return settings, total
     return [*settings, "split.method=blocks"], total
 
