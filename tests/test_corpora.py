@@ -120,6 +120,13 @@ def test_a_text_whose_lines_are_stripped_keeps_its_words_where_it_is_cut(tmp_pat
     assert "".join(d.text for d in documents) == text.strip().replace(" \n ", "\n")
 
 
+def test_documents_of_one_text_without_numbers_are_cut_under_their_name():
+    """As a plug-in may name them."""
+    documents = [Document("tide", "  The tide left.\n\n  It came back.\n")]
+    edited = apply_edits(documents, CorpusOptions(strip=True), one_text=True)
+    assert [d.name for d in edited] == ["tide#1"]
+
+
 def test_a_text_is_cut_at_blank_lines():
     pieces = cut_text(made_up(80, 0), 4)
     assert [part.endswith("\n\n") for part in pieces] == [True] * 3 + [False]

@@ -367,6 +367,33 @@ def test_random_training_texts_of_folds_share_nothing_while_the_text_suffices(tm
     assert len(joined(everything.validation)) <= len(joined(whole[0].train)) / 10
 
 
+@pytest.mark.parametrize("share", [0.6, 0.75, 0.9, 0.99])
+def test_random_training_texts_of_folds_have_their_size_however_little_is_left(tmp_path, share):
+    path = folder_of(tmp_path / "texts", one=90, two=90, three=90)
+    for number in (2, 3):
+        fold = {"fold": number, "folds": 3, "validation": 0.01}
+        size = int(share * len(joined(load(path, **fold).train)))
+        subset = load(path, **fold, train_subset="random", train_characters=size)
+        assert len(joined(subset.train)) == size
+        assert len(set(subset.names["train"])) == len(subset.train)
+
+
+def test_of_what_a_fold_leaves_at_most_half_is_held_out():
+    """Where one document is left, it is cut; a share of all text may be more than it has."""
+    documents = [
+        Document(name, "word " * size) for name, size in zip("yxz", (180, 200, 180), strict=True)
+    ]
+    left = 0
+    for fold in (1, 2):
+        parts = divide(documents, Split(validation=0.49, fold=fold, folds=2))
+        train, validation, test = (len(joined(getattr(parts, part))) for part in PARTS)
+        assert train + validation + test == 2_800
+        if len(parts.test) == 2:
+            left += 1
+            assert 0.45 * (train + validation) < train < 0.55 * (train + validation)
+    assert left == 1
+
+
 def test_a_file_leaves_enough_pieces_to_test_and_to_validate(tmp_path):
     sizes = {64_000: {}, 450_000: {"seed": 3}, 3_200_000: {"method": "contiguous"}}
     for size, split in sizes.items():

@@ -52,7 +52,7 @@ def check_one_budget(table: str, settings: Any, names: Sequence[str]) -> None:
 
 # Names of documents, or patterns of names, e.g. ["test/*"].
 Documents = Annotated[tuple[Text, ...], Field(min_length=1)]
-# A held-out part: a fraction of all characters, or its documents.
+# A held-out part: a fraction of what has no part yet, or its documents.
 HeldOut = Annotated[float, Field(gt=0, lt=0.5)] | Documents
 # Documents that share text.
 Group = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -85,8 +85,9 @@ class Split:
     """How the text is divided into training, validation and test parts.
 
     Args:
-        validation: a fraction of all characters, drawn by document; or a list of documents, by name
-            or pattern (``*``, ``?``, ``[…]``).
+        validation: a fraction of the characters that no list and no file name gives a part, drawn
+            by document; or a list of documents, by name or pattern (``*``, ``?``, ``[…]``). With
+            folds, a fraction of all characters, but at most half of those that are not tested.
         test: the same for the test part.
         seed: seed of the hash that draws documents.
         groups: lists of documents that share text and must go to the same part.

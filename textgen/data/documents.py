@@ -29,6 +29,8 @@ ARTICLE = string.digits + string.ascii_letters + " \n.,;:!?'\"-()"
 UNEDITED = CorpusOptions()
 CORRECT_PATH = "correct the path"
 SURROGATE = re.compile("[\ud800-\udfff]")
+# What the name of a document that was cut out of a larger file ends with.
+PIECE_NUMBER = re.compile(r"(#\d+)+( \(its first [\d,]+ characters\))?$")
 # Where a text is cut: behind a blank line, else a line end, else a space.
 CUT_MARKS = ("\n\n", "\n", " ")
 # How far beyond its ideal place a cut may fall, in characters.
@@ -205,7 +207,8 @@ def apply_edits(
         return documents
     if edits.strip and one_text and documents:
         text = edit("".join(d.text for d in documents), edits)
-        return numbered(documents[0].name.rpartition("#")[0], cut_text(text, len(documents)))
+        name = without_piece_number(documents[0].name)
+        return numbered(name, cut_text(text, len(documents)))
     contents = (
         edit(d.content, edits) if isinstance(d.content, str) else replace(d.content, edits=edits)
         for d in documents
@@ -335,6 +338,11 @@ def numbered(name: str, texts: Sequence[str]) -> list[Document]:
     width = len(str(len(texts)))
     rows = enumerate(texts, start=1)
     return [Document(f"{name}#{i:0{width}d}", text) for i, text in rows if text]
+
+
+def without_piece_number(name: str) -> str:
+    """The name of the file that a document was cut out of; else the document's own."""
+    return PIECE_NUMBER.sub("", name)
 
 
 def read_documents(

@@ -14,9 +14,15 @@ from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment
 from textgen.data import splits
 from textgen.data.corpora import TextSource
-from textgen.data.documents import Document, apply_edits, corpus_hash, count_characters
+from textgen.data.documents import (
+    Document,
+    apply_edits,
+    corpus_hash,
+    count_characters,
+    without_piece_number,
+)
 from textgen.data.language import Language, find_language, foreign_language
-from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, PIECE_NUMBER, Division, name_some
+from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, Division, name_some
 
 # Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
@@ -37,7 +43,7 @@ class Corpus(Division):
         sha256: of names and texts of all documents, before the training text is shortened.
         warning: says so if the fallback was used; else empty.
         stated_language: its code, if the experiment says so.
-        left_out: names of the files that the experiment leaves out.
+        left_out_patterns: names or patterns of the files that the experiment leaves out.
         blank: names of documents without text, which are in no part.
     """
 
@@ -47,7 +53,7 @@ class Corpus(Division):
     sha256: str
     warning: str
     stated_language: str | None = None
-    left_out: Sequence[str] = ()
+    left_out_patterns: Sequence[str] = ()
     blank: Sequence[str] = ()
 
     @property
@@ -81,7 +87,8 @@ class Corpus(Division):
     @cached_property
     def description(self) -> dict[str, Any]:
         """What manifest, metrics and every report say about the corpus."""
-        names, parts = list(self.names.items()), self.parts
+        names = list(self.names.items())
+        parts = self.parts
         if self.sample is not self.train:
             parts["fitted_on"] = self.sample
         sizes = {
@@ -91,8 +98,8 @@ class Corpus(Division):
         optional = dict[str, Any]()
         if self.how:
             optional["division"] = self.how
-        if self.left_out:
-            optional["left_out"] = list(self.left_out)
+        if self.left_out_patterns:
+            optional["left_out"] = list(self.left_out_patterns)
         return {
             "kind": self.kind,
             "origin": self.origin,
@@ -118,23 +125,11 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
         CorpusUnavailable: it cannot be fetched and there is no fallback.
         TextgenError: no text, or too few documents for three parts.
     """
-    config: TextSource = experiment.corpus
+    config, documents, warning = _documents_or_fallback(experiment, fallback)
     table = experiment.resolved["corpus"]
-    warning = ""
-    try:
-        if fallback:
-            raise CorpusUnavailable("this run was trained on the fallback")
-        documents = config.documents()
-    except CorpusUnavailable as error:
-        if experiment.options.fallback is None:
-            raise
-        wanted, used = table["kind"], table["fallback"]["kind"]
-        warning = f"COULD NOT FETCH THE CORPUS {wanted!r}: these results are for its fallback "
-        warning += f"{used!r}; no figure is for {wanted!r}.\n{error}"
-        config, table = experiment.options.fallback, table["fallback"]
-        documents = config.documents()
+    kind = table["fallback"]["kind"] if warning else table["kind"]
     names = [d.name for d in documents]
-    _check_distinct(names, table["kind"])
+    _check_distinct(names, kind)
     split = splits.find_groups(experiment.split, names, "" if warning else "split.groups")
     if warning and split != experiment.split:
         warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
@@ -142,20 +137,41 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     # Of what is not kept in memory, this is the one reading before the training.
     sha256 = corpus_hash(document for document in documents if not document.is_blank)
     division = splits.divide(documents, split, config.one_text)
-    divided = division.train + division.validation + division.test
-    if {*map(id, divided)} != {id(d) for d in documents if not d.is_blank}:
-        sha256 = corpus_hash(divided)  # where documents were cut, the hash shows where
+    if division.is_cut:  # the hash shows where
+        sha256 = corpus_hash(division.train + division.validation + division.test)
     return Corpus(
         **vars(splits.shorten(division, documents, split)),
-        kind=table["kind"],
+        kind=kind,
         origin=config.origin,
         licence=config.licence,
         sha256=sha256,
         warning=warning,
         stated_language=experiment.language,
-        left_out=config.leave_out,
+        left_out_patterns=config.leave_out,
         blank=[d.name for d in documents if d.is_blank],
     )
+
+
+def _documents_or_fallback(
+    experiment: Experiment, fallback: bool
+) -> tuple[TextSource, list[Document], str]:
+    """The corpus of an experiment, or its fallback: the source, its documents, and a warning if it
+    is the fallback; arguments and errors as for :func:`load_corpus`."""
+    source: TextSource = experiment.corpus
+    problem = CorpusUnavailable("this run was trained on the fallback")
+    if not fallback:
+        try:
+            return source, source.documents(), ""
+        except CorpusUnavailable as error:
+            problem = error
+    if experiment.options.fallback is None:
+        raise problem
+    table = experiment.resolved["corpus"]
+    wanted, used = table["kind"], table["fallback"]["kind"]
+    warning = f"COULD NOT FETCH THE CORPUS {wanted!r}: these results are for its fallback "
+    warning += f"{used!r}; no figure is for {wanted!r}.\n{problem}"
+    source = experiment.options.fallback
+    return source, source.documents(), warning
 
 
 def _check_distinct(names: Sequence[str], kind: str) -> None:
@@ -194,7 +210,8 @@ def load_text(experiment: Experiment, sha256: str) -> Corpus:
 
 def same_works(corpus: Corpus) -> str:
     """Says so where test and training text are, or may be, parts of the same works; else empty."""
-    train, _, test = ({PIECE_NUMBER.sub("", n) for n in names} for names in corpus.names.values())
+    train = {without_piece_number(document.name) for document in corpus.train}
+    test = {without_piece_number(document.name) for document in corpus.test}
     if train & test:
         only = "The result says nothing about other texts."
         return f"Test and training text are pieces of the same texts. {only}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 from textgen.core.errors import TextgenError
@@ -26,6 +26,7 @@ from textgen.data.documents import (
     find_cut,
     is_blank,
     numbered,
+    without_piece_number,
 )
 
 PARTS = ("train", "validation", "test")
@@ -36,11 +37,17 @@ HELD_OUT = {"test": 4_000_000, "validation": 2_000_000}
 MIN_TEST_DOCUMENTS = 6
 # How far beyond its exact place a boundary may fall, in characters.
 BOUNDARY_REACH = 5_000
-# Blocks of test text: seven can answer three questions. More, where each has so many characters.
-MIN_TEST_BLOCKS, MAX_TEST_BLOCKS, BLOCK_CHARACTERS = 8, 12, 4_000
-# What text is for that lies between training and test text where no validation text is drawn, and
-# how much there is, by the characters of the test text.
-LEFT_OUT, LEFT_OUT_SHARE = "left out", Fraction(1, 4)
+# Of the training text that a fold leaves, the most that becomes validation text.
+MAX_FOLD_SHARE = 0.5
+# Blocks of test text, at least: seven can answer three questions.
+MIN_TEST_BLOCKS = 8
+# More, up to so many, where each has BLOCK_CHARACTERS.
+MAX_TEST_BLOCKS = 12
+BLOCK_CHARACTERS = 4_000
+# The part of text between training and test text where no validation text is drawn.
+LEFT_OUT = "left out"
+# How much of it there is, by the characters of the test text.
+LEFT_OUT_SHARE = Fraction(1, 4)
 # A random subset is of pieces: of documents larger than one of so many parts of its size.
 SUBSET_PIECES = 8
 # Names of files and folders that say which part they are.
@@ -50,9 +57,17 @@ CONVENTIONAL_NAMES = {
     "test": "test",
 }
 # ``train.txt``, ``ptb.valid.txt``, ``wiki.test.tokens``.
-PART_FILE = re.compile(rf"(|.*[._/-])({'|'.join(CONVENTIONAL_NAMES)})(|\..*)", re.DOTALL)
-# What the name of a document that was cut out of a larger file ends with.
-PIECE_NUMBER = re.compile(r"(#\d+)+( \(its first [\d,]+ characters\))?$")
+PART_FILE = re.compile(
+    rf"(?P<before>|.*[._/-])(?P<name>{'|'.join(CONVENTIONAL_NAMES)})(?P<after>|\..*)", re.DOTALL
+)
+
+
+class Stretch(NamedTuple):
+    """Some characters of a text, from ``start`` to ``end``, and the part that they are for."""
+
+    part: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,7 @@ class Division:
         how: in words, how they were divided; empty if by a hash of names.
         unit: what was divided: ``"documents"``, or ``"pieces"`` of them.
         is_prescribed: whether lists or the names of files say which part a document is in.
+        is_cut: whether documents were cut, so that those of the parts are others.
     """
 
     train: list[Document]
@@ -72,6 +88,7 @@ class Division:
     how: str = ""
     unit: str = "documents"
     is_prescribed: bool = False
+    is_cut: bool = False
 
 
 def divide(documents: list[Document], settings: Split, one_text: bool = False) -> Division:
@@ -94,8 +111,20 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     for document in documents:
         parts[assigned.get(document.name, "train")].append(document)
     shares = _drawn_shares(documents, parts, settings)
+    is_cut = False
     if shares:
-        drawn, how_drawn = _draw(parts["train"], bool(assigned), settings, shares, one_text)
+        method = _method(parts["train"], bool(assigned), settings)
+        is_cut = method != "hash"
+        if method == "hash":
+            drawn = _by_hash(parts["train"], settings, shares)
+            how_drawn = "by a hash of the names" if assigned else ""
+        elif method == "blocks":
+            drawn = _blocks(parts["train"], shares)
+            how_drawn = _how_in_blocks(settings, shares)
+        else:
+            _check_one_text(parts["train"], one_text)
+            drawn = _contiguous(parts["train"], settings, shares)
+            how_drawn = _how_contiguous(settings, shares)
         parts |= drawn
         if assigned:
             how_drawn = f"; {' and '.join(shares)} from the training text, {how_drawn}"
@@ -104,54 +133,60 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     _check_groups(parts, settings)
     unit = "pieces" if one_text or settings.method == "blocks" else "documents"
     is_prescribed = bool(assigned) and not settings.folds
-    return Division(**parts, how=how, unit=unit, is_prescribed=is_prescribed)
+    return Division(**parts, how=how, unit=unit, is_prescribed=is_prescribed, is_cut=is_cut)
 
 
 def _drawn_shares(documents: list[Document], parts: Parts, settings: Split) -> dict[str, float]:
-    """The held-out parts that are drawn from the training text, each with its share of that."""
+    """The held-out parts that are drawn from the training text, each with its share of that.
+
+    In a fold the settings mean a share of all text, and a fold may leave little to train on. At
+    most MAX_FOLD_SHARE of it is held out then.
+    """
     train = parts["train"]
     if not train:
         return {}
-    whole = count_characters(documents if settings.folds else train)
     shares = dict[str, float]()
     for part, share in (("test", settings.test), ("validation", settings.validation)):
         if isinstance(share, float) and not parts[part]:
-            shares[part] = share * (whole / count_characters(train))
+            shares[part] = share
+    if settings.folds:
+        times = count_characters(documents) / count_characters(train)
+        shares = {part: min(MAX_FOLD_SHARE, share * times) for part, share in shares.items()}
     return shares
 
 
-def _draw(
-    train: list[Document],
-    some_assigned: bool,
-    settings: Split,
-    shares: Mapping[str, float],
-    one_text: bool,
-) -> tuple[Parts, str]:
-    """Training text, divided anew into training text and the parts of some shares; and how.
+def _method(train: list[Document], some_assigned: bool, settings: Split) -> str:
+    """How parts are drawn from training text. Of the only document that is left, it is the end."""
+    if some_assigned and len(train) == 1:
+        return "contiguous"
+    return settings.method or "hash"
 
-    Raises:
-        TextgenError: contiguous shares of several documents.
-    """
-    if settings.method == "contiguous" or (some_assigned and len(train) == 1):
-        if not one_text and len(train) > 1:
-            message = f'split.method: "contiguous" cuts one text, not {len(train)} documents'
-            raise TextgenError(message, 'read one file, corpus.kind = "file", or use "blocks"')
-        how = "into contiguous shares"
-        if settings.exact:
-            how += ", cut at the exact character"
-        if settings.first == "validation":
-            how += ", validation text first"
-        elif _leaves_out(settings, shares):
-            how += ", with text left out between training and test text"
-        return _contiguous(train, settings, shares), how
-    if settings.method == "blocks":
-        how = "into blocks"
-        if "test" in shares and "validation" in shares:
-            how += ", with validation text between training and test text"
-        elif _leaves_out(settings, shares):
-            how += ", with text left out between training and test text"
-        return _blocks(train, shares), how
-    return _by_hash(train, settings, shares), "by a hash of the names" if some_assigned else ""
+
+def _check_one_text(train: list[Document], one_text: bool) -> None:
+    """Refuse contiguous shares of several documents."""
+    if not one_text and len(train) > 1:
+        message = f'split.method: "contiguous" cuts one text, not {len(train)} documents'
+        raise TextgenError(message, 'read one file, corpus.kind = "file", or use "blocks"')
+
+
+def _how_contiguous(settings: Split, shares: Mapping[str, float]) -> str:
+    how = "into contiguous shares"
+    if settings.exact:
+        how += ", cut at the exact character"
+    if settings.first == "validation":
+        how += ", validation text first"
+    elif _leaves_out(settings, shares):
+        how += ", with text left out between training and test text"
+    return how
+
+
+def _how_in_blocks(settings: Split, shares: Mapping[str, float]) -> str:
+    how = "into blocks"
+    if "test" in shares and "validation" in shares:
+        how += ", with validation text between training and test text"
+    elif _leaves_out(settings, shares):
+        how += ", with text left out between training and test text"
+    return how
 
 
 def _check_parts(documents: list[Document], parts: Parts) -> None:
@@ -190,18 +225,31 @@ def _by_hash(documents: list[Document], settings: Split, shares: Mapping[str, fl
     drawn: dict[str, list[list[Document]]] = {part: [] for part in ("train", *shares)}
     for group in _grouped(documents, settings):
         size = count_characters(group)
-        part = next((part for part in shares if size <= room[part]), "train")
-        if part != "train":
-            room[part] -= size
+        fitting = [part for part in shares if size <= room[part]]
+        if fitting:
+            room[fitting[0]] -= size
+            drawn[fitting[0]].append(group)
+        else:
+            drawn["train"].append(group)
+    _fill_empty_parts(drawn)
+    return {part: list(chain.from_iterable(groups)) for part, groups in drawn.items()}
+
+
+def _fill_empty_parts(drawn: dict[str, list[list[Document]]]) -> None:
+    """A part without a group gets one of the first part that has several: a held-out part the
+    smallest, the training text the largest."""
+    for part in ("test", "validation", "train"):
+        if part not in drawn or drawn[part]:
+            continue
+        several = [groups for groups in drawn.values() if len(groups) > 1]
+        if not several:
+            return
+        if part == "train":
+            group = max(several[0], key=count_characters)
+        else:
+            group = min(several[0], key=count_characters)
+        several[0].remove(group)
         drawn[part].append(group)
-    for part in (*shares, "train"):
-        donors = [groups for groups in drawn.values() if len(groups) > 1]
-        if donors and not drawn[part]:
-            choose = max if part == "train" else min
-            group = choose(donors[0], key=count_characters)
-            donors[0].remove(group)
-            drawn[part].append(group)
-    return {part: [d for group in groups for d in group] for part, groups in drawn.items()}
 
 
 def _fold(documents: list[Document], settings: Split, fold: int, folds: int) -> list[Document]:
@@ -213,8 +261,14 @@ def _fold(documents: list[Document], settings: Split, fold: int, folds: int) -> 
         raise TextgenError(message, hint="use fewer folds, or at least three documents")
     dealt: list[list[Document]] = [[] for _ in range(folds)]
     sizes = [0] * folds
-    large = count_characters(documents) / (4 * folds)
-    for group in sorted(groups, key=lambda group: count_characters(group) < large):
+    limit = count_characters(documents) / (4 * folds)
+    large, small = list[list[Document]](), list[list[Document]]()
+    for group in groups:
+        if count_characters(group) >= limit:
+            large.append(group)
+        else:
+            small.append(group)
+    for group in large + small:
         smallest = sizes.index(min(sizes))
         dealt[smallest] += group
         sizes[smallest] += count_characters(group)
@@ -226,9 +280,12 @@ def _grouped(documents: Iterable[Document], settings: Split) -> list[list[Docume
     document outside all groups is a group of its own."""
     group_of: dict[str, tuple[str, ...]] = {}
     for group in settings.groups:
-        joined = [member for name in group for member in group_of.get(name, (name,))]
+        joined = list[str]()
+        for name in group:
+            joined += group_of.get(name, (name,))
         members = tuple(dict.fromkeys(joined))
-        group_of |= dict.fromkeys(members, members)
+        for member in members:
+            group_of[member] = members
     groups: dict[tuple[str, ...], list[Document]] = {}
     for document in documents:
         key = group_of.get(document.name, (document.name,))
@@ -250,30 +307,50 @@ def shorten(division: Division, documents: list[Document], settings: Split) -> D
     Raises:
         TextgenError: there is less text.
     """
-    train, room = division.train, settings.train_characters
-    if room and room > (available := count_characters(train)):
-        message = f"split.train_characters: {room:,}, but the training text has {available:,}"
-        raise TextgenError(message, "give a smaller number, or leave it out to train on all")
+    train, size = division.train, settings.train_characters
+    if size is not None:
+        available = count_characters(train)
+        if size > available:
+            message = f"split.train_characters: {size:,}, but the training text has {available:,}"
+            raise TextgenError(message, "give a smaller number, or leave it out to train on all")
     if settings.train_subset == "random":
-        if room:
-            before = [replace(settings, fold=fold) for fold in range(1, settings.fold or 1)]
-            texts = [*(divide(documents, other).train for other in before), train]
-            train = _random_subset(texts, room, settings.seed)
-        validation, tenth = division.validation, max(1, count_characters(train) // 10)
-        if count_characters(validation) > tenth:
-            validation = _random_subset([validation], tenth, settings.seed)
-        return replace(division, train=train, validation=validation)
-    if not room:
+        return _shorten_at_random(division, documents, settings)
+    if size is None:
         return division
-    kept, seed = dict[str, Document](), settings.seed + (settings.fold or 0)
-    for d in sorted(train, key=lambda d: hash_of((d.name,), seed)):
+    return replace(
+        division, train=_nested_subset(train, size, settings.seed + (settings.fold or 0))
+    )
+
+
+def _nested_subset(documents: list[Document], size: int, seed: int) -> list[Document]:
+    """So many characters: whole documents in the order of a hash, and the beginning of one."""
+    kept = dict[str, Document]()
+    room = size
+    for document in sorted(documents, key=lambda document: hash_of((document.name,), seed)):
         if room <= 0:
             break
-        kept[d.name] = d
-        if d.characters > room:
-            kept[d.name] = Document(f"{d.name} (its first {room:,} characters)", d.text[:room])
-        room -= d.characters
-    return replace(division, train=[kept[d.name] for d in train if d.name in kept])
+        if document.characters > room:
+            name = f"{document.name} (its first {room:,} characters)"
+            kept[document.name] = Document(name, document.text[:room])
+        else:
+            kept[document.name] = document
+        room -= document.characters
+    return [kept[document.name] for document in documents if document.name in kept]
+
+
+def _shorten_at_random(division: Division, documents: list[Document], settings: Split) -> Division:
+    train = division.train
+    if settings.train_characters:
+        texts = list[list[Document]]()
+        for fold in range(1, settings.fold or 1):
+            texts.append(divide(documents, replace(settings, fold=fold)).train)
+        texts.append(train)
+        train = _random_subset(texts, settings.train_characters, settings.seed)
+    validation = division.validation
+    tenth = max(1, count_characters(train) // 10)
+    if count_characters(validation) > tenth:
+        validation = _random_subset([validation], tenth, settings.seed)
+    return replace(division, train=train, validation=validation)
 
 
 def _random_subset(texts: Sequence[list[Document]], size: int, seed: int) -> list[Document]:
@@ -302,23 +379,29 @@ def _take_at_random(
         count = max(1, math.ceil(SUBSET_PIECES * document.characters / size))
         pieces += numbered(document.name, cut_text(document.text, count))
     pieces.sort(key=lambda piece: hash_of((piece.name,), seed))
-    fresh = [piece for piece in pieces if used[piece.name] < piece.characters]
-    used_up = [piece for piece in pieces if used[piece.name] >= piece.characters]
+    unused = list[tuple[Document, int, int]]()  # each with where it starts and ends in its piece
+    used_whole = list[tuple[Document, int, int]]()
+    used_beginnings = list[tuple[Document, int, int]]()
+    for piece in pieces:
+        taken_before = used[piece.name]
+        if taken_before >= piece.characters:
+            used_whole.append((piece, 0, piece.characters))
+        else:
+            unused.append((piece, taken_before, piece.characters))
+            used_beginnings.append((piece, 0, taken_before))
     taken = list[Document]()
     room = size
-    for piece in fresh + used_up:
-        start = used[piece.name]
-        if start >= piece.characters:
-            start = 0
-        text = piece.text[start : start + room]
-        if not is_blank(text):
-            if text != piece.text:
-                name = f"{piece.name} (characters {start + 1:,} to {start + len(text):,})"
-                taken.append(Document(name, text))
-            else:
-                taken.append(piece)
-            used[piece.name] += len(text)
-            room -= len(text)
+    for piece, start, end in unused + used_whole + used_beginnings:
+        text = piece.text[start : min(end, start + room)]
+        if is_blank(text):
+            continue
+        if text == piece.text:
+            taken.append(piece)
+        else:
+            name = f"{piece.name} (characters {start + 1:,} to {start + len(text):,})"
+            taken.append(Document(name, text))
+        used[piece.name] += len(text)
+        room -= len(text)
     return taken
 
 
@@ -329,9 +412,13 @@ def hash_of(group: tuple[str, ...], seed: int) -> str:
 def find_groups(settings: Split, names: Sequence[str], setting: str) -> Split:
     """The settings with groups of these documents; arguments and errors as for
     :func:`find_documents`."""
-    entries = (entry for group in settings.groups for entry in group)
-    found = find_documents(entries, names, setting)
-    groups = (tuple(chain(*map(found.__getitem__, group))) for group in settings.groups)
+    found = find_documents(chain.from_iterable(settings.groups), names, setting)
+    groups = list[tuple[str, ...]]()
+    for group in settings.groups:
+        members = list[str]()
+        for entry in group:
+            members += found[entry]
+        groups.append(tuple(members))
     return replace(settings, groups=tuple(groups))
 
 
@@ -345,23 +432,36 @@ def _contiguous(pieces: list[Document], settings: Split, shares: Mapping[str, fl
     shorter where there would be fewer than MIN_TEST_DOCUMENTS in the last part.
     """
     text = "".join(piece.text for piece in pieces)
-    stretches = _contiguous_texts(text, settings, shares)
-    texts = {part: [stretch] for part, stretch in stretches.items()}
+    stretches = _contiguous_stretches(text, settings, shares)
     if len(pieces) > 1:
-        last = [*stretches.values()][-1]
-        size = min(len(text) / len(pieces), max(1, len(last) / MIN_TEST_DOCUMENTS))
-        for part, stretch in stretches.items():
-            texts[part] = cut_text(stretch, max(1, round(len(stretch) / size)))
-    name = PIECE_NUMBER.sub("", pieces[0].name)
-    documents = numbered(name, [piece for part in texts for piece in texts[part] if piece])
-    parts: Parts = {}
-    start = 0
-    for part in texts:
-        end = start + sum(1 for piece in texts[part] if piece)
-        parts[part] = documents[start:end]
-        start = end
-    parts.pop(LEFT_OUT, None)
+        last = stretches[-1]
+        size = min(len(text) / len(pieces), max(1, (last.end - last.start) / MIN_TEST_DOCUMENTS))
+        stretches = _cut_stretches(text, stretches, size)
+    parts: Parts = {part: [] for part in ("train", *shares)}
+    whole = Document(without_piece_number(pieces[0].name), text)
+    _add_stretches(parts, whole, [s for s in stretches if s.start < s.end])
     return parts
+
+
+def _cut_stretches(text: str, stretches: Sequence[Stretch], size: float) -> list[Stretch]:
+    """Stretches of about this size, in place of longer ones."""
+    pieces = list[Stretch]()
+    for part, start, end in stretches:
+        count = max(1, round((end - start) / size))
+        for piece in cut_text(text[start:end], count):
+            pieces.append(Stretch(part, start, start + len(piece)))
+            start += len(piece)
+    return pieces
+
+
+def _add_stretches(parts: Parts, document: Document, stretches: Sequence[Stretch]) -> None:
+    """Add stretches of a document, none of which is empty, to the parts that they are for, each as
+    a document with its number. What is left out has a number, too."""
+    text = document.text
+    pieces = numbered(document.name, [text[start:end] for _, start, end in stretches])
+    for stretch, piece in zip(stretches, pieces, strict=True):
+        if stretch.part != LEFT_OUT:
+            parts[stretch.part].append(piece)
 
 
 def _leaves_out(settings: Split, shares: Mapping[str, float]) -> bool:
@@ -370,8 +470,8 @@ def _leaves_out(settings: Split, shares: Mapping[str, float]) -> bool:
     return "test" in shares and "validation" not in shares and not settings.exact
 
 
-def _contiguous_texts(text: str, settings: Split, shares: Mapping[str, float]) -> dict[str, str]:
-    """The stretches of a text in their order, by the part that each is for.
+def _contiguous_stretches(text: str, settings: Split, shares: Mapping[str, float]) -> list[Stretch]:
+    """The stretches of a text in their order.
 
     Unless the settings say that it is exact, a boundary falls on the first blank line (else line
     end, else space) at most BOUNDARY_REACH characters and a quarter of the next part beyond.
@@ -385,92 +485,94 @@ def _contiguous_texts(text: str, settings: Split, shares: Mapping[str, float]) -
         order = ["validation", "train", LEFT_OUT, "test"]
     order = [part for part in order if part in sizes]
     ends = [int(len(text) * share) for share in accumulate(sizes[part] for part in order)]
-    cuts = [0]
-    for end, next_end in pairwise(ends):
-        reach = 0 if settings.exact else min(BOUNDARY_REACH, (next_end - end) // 4)
-        cuts.append(find_cut(text, end, end + reach) or end)
-    stretches = pairwise([*cuts, len(text)])
-    return {part: text[a:b] for part, (a, b) in zip(order, stretches, strict=True)}
-
-
-class _Block(NamedTuple):
-    """A stretch of the text of all documents, joined: what it is for, and where it ends."""
-
-    part: str
-    end: float
+    stretches = list[Stretch]()
+    start = 0
+    for part, ideal, next_ideal in zip(order, ends, ends[1:], strict=False):
+        reach = 0 if settings.exact else min(BOUNDARY_REACH, (next_ideal - ideal) // 4)
+        end = find_cut(text, ideal, ideal + reach) or ideal
+        stretches.append(Stretch(part, start, end))
+        start = end
+    stretches.append(Stretch(order[-1], start, len(text)))
+    return stretches
 
 
 def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
-    """Equal stretches of the text, through all documents: each has a block of training, one of
-    validation, one of test and one of validation text. So no test text has a neighbour that is
+    """Equal rounds of blocks of the text, through all documents: each has a block of training, one
+    of validation, one of test and one of validation text. So no test text has a neighbour that is
     trained on, and it comes from all over the corpus. Where no validation text is drawn, text is
     left out in its place."""
     total = count_characters(documents)
-    test = shares.get("test", 0.0)
-    if "validation" in shares:
-        beside_test, size = "validation", shares["validation"] / 2
-    else:
-        beside_test, size = LEFT_OUT, test * LEFT_OUT_SHARE / 2
-    count = max(MIN_TEST_BLOCKS, min(MAX_TEST_BLOCKS, int(test * total / BLOCK_CHARACTERS)))
-    stretch = [
-        ("train", 1 - test - 2 * size),
-        (beside_test, size),
-        ("test", test),
-        (beside_test, size),
-    ] * count
-    ends = accumulate(share for _, share in stretch)
-    blocks = [
-        _Block(part, total / count * end) for (part, _), end in zip(stretch, ends, strict=True)
-    ]
-    blocks[-1] = _Block(beside_test, math.inf)
-    smallest = min(size, test) if test else size
-    reach = int(total / count * smallest / 4)
+    blocks_in_round = _blocks_in_round(shares)
+    count = min(MAX_TEST_BLOCKS, int(shares.get("test", 0) * total / BLOCK_CHARACTERS))
+    count = max(MIN_TEST_BLOCKS, count)
+    blocks = _block_stretches(blocks_in_round, count, total)
+    held_out = [share for part, share in blocks_in_round if part != "train" and share > 0]
+    reach = int(total / count * min(held_out) / 4)
     parts: Parts = {part: [] for part in ("train", *shares)}
-    start = current = 0
+    start = 0
     for document in documents:
-        end = start + document.characters
-        ending = 0
-        while blocks[current + ending].end < end:
-            ending += 1
-        inside = blocks[current : current + ending + 1]
-        for part, piece in _cut_at_blocks(document, start, inside, reach):
-            if part != LEFT_OUT:
-                parts[part].append(piece)
-        current += ending
+        text = document.text
+        end = start + len(text)
+        inside = [block for block in blocks if block.start < end and block.end >= start]
+        stretches = _stretches_at_blocks(text, start, inside, reach)
+        kept = [s for s in stretches if not is_blank(text[s.start : s.end])]
+        _add_stretches(parts, document, kept)
         start = end
     return parts
 
 
-def _cut_at_blocks(
-    document: Document, start: int, blocks: Sequence[_Block], reach: int
-) -> list[tuple[str, Document]]:
-    """The pieces of a document, each with what it is for; without those of white space alone.
+def _blocks_in_round(shares: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The part of each block of a round in their order, with its share of the round."""
+    test = shares.get("test", 0.0)
+    if "validation" in shares:
+        beside_test, share = "validation", shares["validation"] / 2
+    else:
+        beside_test, share = LEFT_OUT, test * LEFT_OUT_SHARE / 2
+    train = 1 - test - 2 * share
+    return [("train", train), (beside_test, share), ("test", test), (beside_test, share)]
+
+
+def _block_stretches(
+    blocks_in_round: list[tuple[str, float]], count: int, total: int
+) -> list[Stretch]:
+    """The blocks of so many rounds, as stretches of the text of all documents, joined."""
+    blocks = list[Stretch]()
+    rounds = 0.0  # up to the end of a block
+    start = 0
+    for part, share in blocks_in_round * count:
+        rounds += share
+        end = int(total / count * rounds)
+        blocks.append(Stretch(part, start, end))
+        start = end
+    blocks[-1] = blocks[-1]._replace(end=total)
+    return blocks
+
+
+def _stretches_at_blocks(
+    text: str, text_start: int, blocks: Sequence[Stretch], reach: int
+) -> list[Stretch]:
+    """The stretches of the text of a document, one of each block.
 
     Args:
-        document: whose first character is the ``start``-th of all documents.
-        start: see above.
+        text: which begins at the character ``text_start`` of the text of all documents.
+        text_start: see above.
         blocks: that it is in; the last does not end inside it.
         reach: how far beyond the end of a block a cut may fall, in characters, and how near to an
             end of the document none falls.
     """
-    text = document.text
-    cuts = [0]
+    stretches = list[Stretch]()
+    start = 0
     for block in blocks[:-1]:
-        ideal = int(block.end) - start
-        cut = find_cut(text, ideal, min(ideal + reach, len(text))) or ideal
-        if cut < reach:
-            cut = 0
-        elif len(text) - cut < reach:
-            cut = len(text)
-        cuts.append(cut)
-    pieces = [text[a:b] for a, b in pairwise([*cuts, len(text)])]
-    kept = [
-        (block.part, piece)
-        for block, piece in zip(blocks, pieces, strict=True)
-        if not is_blank(piece)
-    ]
-    named = numbered(document.name, [piece for _, piece in kept])
-    return [(part, piece) for (part, _), piece in zip(kept, named, strict=True)]
+        ideal = block.end - text_start
+        end = find_cut(text, ideal, min(ideal + reach, len(text))) or ideal
+        if end < reach:
+            end = 0
+        elif len(text) - end < reach:
+            end = len(text)
+        stretches.append(Stretch(block.part, start, end))
+        start = end
+    stretches.append(Stretch(blocks[-1].part, start, len(text)))
+    return stretches
 
 
 def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str, str], str]:
@@ -521,22 +623,31 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
     """
     sets: dict[tuple[str, ...], dict[str, str]] = {}
     for name in names:
-        file = PIECE_NUMBER.sub("", name).lower()
-        folder, inside, _ = file.partition("/")
-        if match := PART_FILE.fullmatch(file):
-            sets.setdefault((match[1], match[3]), {})[name] = CONVENTIONAL_NAMES[match[2]]
-        elif inside and folder in CONVENTIONAL_NAMES:
-            sets.setdefault((), {})[name] = CONVENTIONAL_NAMES[folder]
+        file = without_piece_number(name).lower()
+        folder, slash, _ = file.partition("/")
+        match = PART_FILE.fullmatch(file)
+        if match:
+            called_alike = sets.setdefault((match["before"], match["after"]), {})
+            called_alike[name] = CONVENTIONAL_NAMES[match["name"]]
+        elif slash and folder in CONVENTIONAL_NAMES:
+            in_folders = sets.setdefault((), {})
+            in_folders[name] = CONVENTIONAL_NAMES[folder]
     for parts in sets.values():
-        if {"train"} < set(parts.values()):
-            beside = [name for name in names if name not in parts]
-            if beside:
-                message = f"corpus: {name_some([*parts])} are named like split parts, "
-                message += f"not {name_some(beside)}"
-                hint = 'set [corpus] pattern, list documents in [split], or draw: method = "hash"'
-                raise TextgenError(message, hint=hint)
+        found = set(parts.values())
+        if "train" in found and len(found) > 1:
+            _check_all_named(names, parts)
             return parts
     return {}
+
+
+def _check_all_named(names: Sequence[str], parts: Mapping[str, str]) -> None:
+    """Refuse documents beside those that are named like split parts."""
+    beside = [name for name in names if name not in parts]
+    if beside:
+        message = f"corpus: {name_some([*parts])} are named like split parts, "
+        message += f"not {name_some(beside)}"
+        hint = 'set [corpus] pattern, list documents in [split], or draw: method = "hash"'
+        raise TextgenError(message, hint=hint)
 
 
 def find_documents(
@@ -550,7 +661,7 @@ def find_documents(
     """
     called = dict[str, list[str]]()
     for name in names:
-        for key in {name, PIECE_NUMBER.sub("", name)}:
+        for key in {name, without_piece_number(name)}:
             called.setdefault(key, []).append(name)
     found = dict[str, list[str]]()
     for entry in entries:
