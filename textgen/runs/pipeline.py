@@ -200,8 +200,10 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     )
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
-        first = job.start.metrics.training.updates if job.start else 0
-        progress = loop.train(job.folder, network, trained, prepared.encoded, threads, hooks, first)
+        first_batch = job.start.metrics.training.position if job.start else 0
+        progress = loop.train(
+            job.folder, network, trained, prepared.encoded, threads, hooks, first_batch
+        )
     if job.start:
         if not progress.best_interval:
             screen.say(f"  nothing gained: the weights of {job.start.folder} are kept")
@@ -216,6 +218,13 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
     best = earlier.best_interval
     if progress.best_interval:
         best = before + progress.best_interval
+    cooled_from = earlier.cooled_from
+    cooling_start = earlier.cooling_start
+    cooling_updates = earlier.cooling_updates
+    if progress.cooling_updates:
+        cooled_from = earlier.updates + progress.cooled_from
+        cooling_start = earlier.updates + progress.cooling_start
+        cooling_updates = progress.cooling_updates
     updates = earlier.updates + progress.updates
     updates_planned = earlier.updates_planned + progress.updates_planned
     intervals = earlier.intervals + progress.intervals
@@ -238,6 +247,9 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
         updates_per_interval=updates_planned / intervals,
         characters_per_update=characters / updates,
         best_interval=best,
+        cooled_from=cooled_from,
+        cooling_start=cooling_start,
+        cooling_updates=cooling_updates,
         history=[*run.history, *rows],
     )
 

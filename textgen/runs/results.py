@@ -111,6 +111,11 @@ class TrainingContent(Content):
     cooling_start: int = 0
     cooling_updates: int = 0
 
+    @property
+    def position(self) -> int:
+        """How many batches lie behind, see :attr:`textgen.training.checkpoint.Progress.position`."""
+        return self.updates - self.cooling_start + self.cooled_from
+
 
 # The fields above that are those of Progress.
 OF_PROGRESS = (
