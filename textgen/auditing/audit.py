@@ -33,16 +33,10 @@ from textgen.core.progress import Say, ignore
 from textgen.core.settings import PARTS, PartName
 from textgen.core.terminal import json_line
 from textgen.runs.console import read_passage
-from textgen.runs.folder import checksums
+from textgen.runs.folder import AUDIT_FILE, audit_file, checksums
 
-AUDIT_FILE = "audit.json"
 # Width of an audit as text.
 COLUMNS = 100
-
-
-def audit_file(part: PartName) -> str:
-    """The name of the file of an audit of a part, in the folder of a run."""
-    return AUDIT_FILE if part == "network" else f"audit_{part}.json"
 
 
 @dataclass(frozen=True)
@@ -258,7 +252,14 @@ def audit(
 
     Returns:
         The exit code: 0 where the model passed.
+
+    Raises:
+        TextgenError: a unit or an end mark of a figure that is not claimed; or as
+            :func:`audit_model`.
     """
+    if claim is None and (unit != Claim.unit or end_counted):
+        message = "--unit and --end-counted say what a claimed figure is in, and there is none"
+        raise TextgenError(message, "add --claim FIGURE, or leave them out")
     say = partial(print, file=sys.stderr, flush=True)
     result = audit_model(
         model,

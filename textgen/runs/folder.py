@@ -28,12 +28,14 @@ import tomli_w
 from textgen.core.errors import TextgenError, write_failed
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.files import sha256_of, write_file
+from textgen.core.settings import PARTS, PartName
 from textgen.models.types import Network
 from textgen.runs.results import METRICS_FILE, Manifest, read_content
 from textgen.training.checkpoint import CHECKPOINT_FILE
 
 LOCK = ".lock"
 WEIGHTS_FILE = "model.weights.h5"
+AUDIT_FILE = "audit.json"
 # files whose checksums are in metrics.json; not every run has all of them
 CHECKED = (
     "experiment.toml",
@@ -56,6 +58,14 @@ WRITTEN = {
     METRICS_FILE,
     CHECKPOINT_FILE,
 }
+
+
+def audit_file(part: PartName) -> str:
+    """The name of the file of an audit of a part, in the folder of a run."""
+    return AUDIT_FILE if part == "network" else f"audit_{part}.json"
+
+
+AUDITS = {audit_file(part) for part in PARTS}
 
 
 def is_finished(folder: Path) -> bool:
@@ -153,8 +163,7 @@ def _is_of_a_run(path: Path) -> bool:
     """Whether a run, an audit, or a process that was killed while it wrote for one made this file;
     anything else in the folder is somebody's own."""
     name = re.sub(r"\.\d+-[0-9a-f]+\.new$", "", path.name.removeprefix("unfinished."))
-    is_audit = re.fullmatch(r"audit(_\w+)?\.json", name) is not None
-    return path.is_file() and (name in WRITTEN or is_audit)
+    return path.is_file() and (name in WRITTEN or name in AUDITS)
 
 
 def other_text(folder: Path, sha256: str) -> str:
