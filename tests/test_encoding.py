@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from importlib import metadata
+import sys
+from importlib import import_module, metadata
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -133,6 +135,34 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     version = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: version(name) + "1" * (name == "regex"))
     assert made(corpus_folder) == 5
+
+
+def test_the_code_of_a_plugin_is_found_wherever_it_stands(
+    tmp_path, corpus_folder, small_limits, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    about = tmp_path / "spread-1.0.dist-info"
+    source = tmp_path / "spread" / "cutter.py"  # of a package without __init__.py
+    for folder in (about, source.parent):
+        folder.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: spread\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[textgen.segmenter]\ncutter = spread.cutter:Cutter\n")
+    source.write_text(CUTTER)
+    words = {"kind": "words", "rare_words": "unk", "segmenter": "cutter"}
+
+    def made():
+        experiment = settings(corpus_folder, words)
+        prepare(experiment, load_corpus(experiment))
+        return len(list((cache.cache_folder() / "encoded").iterdir()))
+
+    assert made() == 1
+    source.write_text(CUTTER + "# changed\n")
+    assert made() == 2
+    # a notebook has no file
+    monkeypatch.setitem(sys.modules, "notebook", ModuleType("notebook"))
+    monkeypatch.setattr(import_module("spread.cutter").Cutter, "__module__", "notebook")
+    with pytest.raises(TextgenError, match="notebook, which is no file"):
+        made()
 
 
 @pytest.mark.parametrize(

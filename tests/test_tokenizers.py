@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -195,8 +196,10 @@ def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch)
 
 exec(plug_ins()["shape"], code := {"__name__": "shape"})
 Shape = code["Shape"]  # a policy of another package
-Half = dataclasses.make_dataclass("Half", ["weight"], frozen=True)
-Idle = dataclasses.make_dataclass("Idle", [], bases=(ClassPolicy,), frozen=True)
+with_docstring = partial(dataclasses.make_dataclass, frozen=True, namespace={"__doc__": "One."})
+Half = with_docstring("Half", ["weight"])
+Idle = with_docstring("Idle", [], bases=(ClassPolicy,))
+Bare = dataclasses.make_dataclass("Bare", [("weight", float, 1.0)], frozen=True)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,7 @@ Idle = dataclasses.make_dataclass("Idle", [], bases=(ClassPolicy,), frozen=True)
         ("metrics", Half, "did you mean 'metric'"),
         ("rare_words", Idle, "abstract methods '?classes'?, '?classify"),
         ("rare_words", object, "object is not a dataclass"),
+        ("metric", Bare, "Bare has no docstring"),
     ],
 )
 def test_what_a_plugin_lacks_is_said(point, plugin, message):

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from textgen.core.cache import cache_folder, cached_folder
+from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.data.loading import Corpus
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
@@ -28,7 +29,8 @@ def encode_training(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus
     in a file.
 
     Raises:
-        TextgenError: the file cannot be written, as on a full disk.
+        TextgenError: the file cannot be written, as on a full disk; or the code of a plug-in, on
+            which its content depends, stands in no file.
     """
     if corpus.sample is corpus.train:
         return [tokenizer.encode(document.text, training=True) for document in corpus.train]
@@ -52,13 +54,29 @@ def _key(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus) -> str:
 
 def _sources(tokenizer: TokenizerConfig) -> list[Path]:
     """The files of code that turns a text into tokens: textgen's own, and whole packages of
-    plug-ins."""
+    plug-ins.
+
+    Raises:
+        TextgenError: a plug-in stands in no file, as one that was defined in a notebook.
+    """
     settings = [tokenizer, *vars(tokenizer).values()]
     plugins = [setting for setting in settings if is_dataclass(setting)]
     packages = {type(plugin).__module__.split(".")[0] for plugin in plugins}
+    plugin_code = packages - {"textgen"}
     paths = list[Path]()
-    for module in sorted(packages - {"textgen"} | OWN_CODE):
-        file = Path(import_module(module).__file__ or "")
-        is_package = file.stem == "__init__"
-        paths += sorted(file.parent.rglob("*.py")) if is_package else [file]
+    for name in sorted(OWN_CODE | plugin_code):
+        module = import_module(name)
+        folders = getattr(module, "__path__", None)  # of a package; several of a namespace package
+        file = getattr(module, "__file__", None)
+        if folders is not None:
+            for folder in folders:
+                paths += sorted(Path(folder).rglob("*.py"))
+        elif file is not None:
+            paths.append(Path(file))
+        else:
+            message = f"a plug-in was defined in {name}, which is no file"
+            hint = (
+                "tokens of a large corpus are kept with the code that made them: put it in a file"
+            )
+            raise TextgenError(message, hint)
     return paths
