@@ -327,6 +327,8 @@ def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, caps
     assert f"test {len(tested)} documents" in capsys.readouterr().out
     with pytest.raises(TextgenError, match=r"split\.fold"):
         studies.load_study(written("folds = 2\n" + UPDATES + arm("char", "split.fold=1")))
+    with pytest.raises(TextgenError, match=r"arms.char: seeds: 0 .*2 folds"):
+        studies.load_study(written("folds = 2\n" + UPDATES + arm("char", seeds=[0, 1])))
 
 
 def test_the_command_of_a_study_s_report_repeats_it_from_its_runs(copied, tmp_path, written):

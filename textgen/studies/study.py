@@ -251,8 +251,8 @@ class Study:
         embed: the report's page holds the models, for readers to prompt.
 
     Raises:
-        ValueError: no arm, an invalid contrast, folds or sizes that settings choose, too, sizes
-            that do not rise, or several texts of which none is to be timed on.
+        ValueError: no arm, an invalid contrast, folds or sizes that settings choose, too, a seed 0
+            with folds, sizes that do not rise, or several texts of which none is to be timed on.
     """
 
     path: Path
@@ -272,9 +272,10 @@ class Study:
 
     def __post_init__(self) -> None:
         _check_free(self.set)
-        for arm in self.tune.matched if self.tune else ():
-            if arm not in self.arms:
-                raise ValueError(f"tune.matched: no arm {arm!r}; {suggestion(arm, self.arms)}")
+        matched = self.tune.matched if self.tune else ()
+        for name in matched:
+            if name not in self.arms:
+                raise ValueError(f"tune.matched: no arm {name!r}; {suggestion(name, self.arms)}")
         check_rising("sizes", self.sizes)
         others: list[StudyArm | StudyText] = [*self.arms.values(), *self.texts.values()]
         given = [text.strip() for text in chain(self.set, *(each.set for each in others))]
@@ -285,13 +286,19 @@ class Study:
         if (self.timed_on or (self.texts and self.seconds)) and self.timed_on not in self.texts:
             message = f"timed_on = {self.timed_on!r} is not one of [texts]"
             raise ValueError(f"{message}; {suggestion(self.timed_on, self.texts)}")
+        for name, arm in self.arms.items():
+            if self.folds and 0 in arm.numbers:
+                message = f"arms.{name}: seeds: 0 has no seeds for {self.folds} folds"
+                raise ValueError(f"{message}; with folds, seeds are 1 or more")
         if not self.arms:
             raise ValueError('no arm, e.g. [arms.char] experiment = "char.toml" and seeds = 3')
         pairs = list[set[str]]()
         for contrast in self.contrasts:
             pair = {contrast.first, contrast.second}
-            for arm in sorted(pair - self.arms.keys()):
-                raise ValueError(f"contrasts: no arm {arm!r}; {suggestion(arm, self.arms)}")
+            unknown = sorted(pair - self.arms.keys())
+            if unknown:
+                message = f"contrasts: no arm {unknown[0]!r}"
+                raise ValueError(f"{message}; {suggestion(unknown[0], self.arms)}")
             if len(pair) == 1 or pair in pairs:
                 names = f"{contrast.first} against {contrast.second}"
                 raise ValueError(f"contrasts: {names} needs two different arms, each pair once")
