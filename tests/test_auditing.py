@@ -378,6 +378,7 @@ REFUSED = {  # a model, or an option → what is said
     "wrong.py:Honest": "SyntaxError", "models.py:Misspelt": "none of the keys",
     "models.py:Broken": "raised KeyError", "models.py:Flat": "has shape", "--file=none": "none",
     "--text=": "no text", "--part=with_cache": "applies to runs", "--no-end": "applies to Hugging",
+    "--unit=bits_per_byte": "--claim", "--end-counted": "--claim",
     "--claim=little": "little", "--claim=1e400": "above 0", "--claim=1e-400": "above 0",
 }  # fmt: skip
 

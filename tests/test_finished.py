@@ -149,6 +149,7 @@ def test_score_says_what_the_training_text_has_of_a_passage(trained, textgen, mo
         assert trained.seen_in_training(text) == nothing | seen
         printed = textgen("score", trained.folder, f"--text={text}").out
         assert ("note: " in printed, noted in printed) == (bool(seen), True)
+    assert trained.seen_in_training("") == nothing
     load_text.side_effect = TextgenError("no such file")
     printed = textgen("score", trained.folder, "--text=The").out
     assert "not compared with the training text" in printed
@@ -169,6 +170,8 @@ def test_bytes_of_standard_input_are_read_as_those_of_a_file(trained, textgen, m
 
 
 def test_every_split_of_the_text_can_be_scored(trained, textgen):
+    with pytest.raises(TextgenError, match="split 'train'"):
+        trained.bits(split="train")
     for split in ("train", "validation", "test"):
         found = json.loads(textgen("score", trained.folder, "--split", split, "--json").out)
         assert found["documents"] == getattr(trained.metrics.corpus, split)["documents"]

@@ -40,6 +40,7 @@ from textgen.runs import console, pipeline, results
 from textgen.runs import folder as run_folder
 from textgen.runs.console import print_passage
 from textgen.runs.finished import Run, score_split
+from textgen.training import loop
 from textgen.training.checkpoint import Progress
 
 pytestmark = pytest.mark.long
@@ -99,6 +100,8 @@ def test_text_is_generated(textgen, finished_run):
     assert len(article.out.rstrip("\n")) == len("The tide watched")
     refused = "generate", folder, "--method=article", "--part=with_cache", "--prompt=The"
     textgen(*refused, code=2, said="leave out --part")
+    unused = "generate", folder, "--method=article", "--prompt=The", "--temperature=0.5"
+    textgen(*unused, "--top-k=0", code=2, said="--temperature would have no effect")
 
 
 @pytest.mark.slow
@@ -214,6 +217,7 @@ def test_only_what_a_run_has_written_is_removed_from_its_folder(experiment_file,
     """A study of the run's name lies in it."""
     folder, experiment = tmp_path / "r", load_experiment(experiment_file)
     kept = {"plan.json", "logs/a-1.txt", "a-1/metrics.json", "a-1/.lock", "notes.txt", "mine.new"}
+    kept.add("audit_mine.json")
     gone = {
         "metrics.json", "manifest.json", "checkpoint.npz", "unfinished.model.weights.h5",
         "audit.json", "audit_with_counts.json", "tokens.npz.12-ab.new",
@@ -394,6 +398,26 @@ def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm, 
     assert now.seconds == pytest.approx(after.history[-1]["seconds"])
     totals = [run.bits() for run in (after, before)]
     assert totals == sorted(totals)
+
+
+def test_training_on_counts_a_cooling_from_the_first_update_of_all(
+    finished_run, tmp_path, monkeypatch
+):
+    kept = shutil.copytree(finished_run(), tmp_path / "kept" / "char")
+    metrics = json.loads((kept / "metrics.json").read_text("utf-8"))
+    metrics["training"] |= {"cooled_from": 20, "cooling_start": 30, "cooling_updates": 10}
+    (kept / "metrics.json").write_text(json.dumps(metrics), "utf-8")
+    starts, inner, train = [], Windows.training, loop.train
+    monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3:]) or inner(*a))
+    on = {"more": 2, "runs_folder": tmp_path, "quiet": True}
+    now = package.train(kept, **on).metrics.training
+    assert (30,) in starts  # ten of the 40 updates have read once more what came after the 20th
+    assert (now.cooled_from, now.cooling_start, now.cooling_updates) == (20, 30, 10)
+    assert (now.updates, now.position) == (42, 32)
+    cooling = {"cooled_from": 1, "cooling_start": 2, "cooling_updates": 1}
+    monkeypatch.setattr(loop, "train", lambda *a: replace(train(*a), **cooling))
+    now = package.train(kept, name="again", **on).metrics.training
+    assert (now.cooled_from, now.cooling_start, now.cooling_updates) == (41, 42, 1)
 
 
 # one of every kind, with what else changes a graph

@@ -438,9 +438,14 @@ def test_words_come_with_every_note_about_the_training_text(
         (["--text=a", "--entropy"], "--entropy"),
         (["--items=bad.csv", "--words=w.csv"], "columns item and text"),
         (["--items=bad.csv"], "--items"),
+        (["--items=head.csv", "--words=w.csv"], "no items"),
+        (["--items=short.csv", "--words=w.csv"], "line 2 lacks an item"),
+        (["--text=   ", "--words=w.csv"], "no words"),
     ],
 )
 def test_what_words_need_is_said(finished_run, textgen, tmp_path, options, said):
     (tmp_path / "bad.csv").write_text("name;text\n1;a\n")
+    (tmp_path / "head.csv").write_text("item,text\n")
+    (tmp_path / "short.csv").write_text("text,item\na\n")
     textgen("score", finished_run(), *options, code=2, said=said)
     assert not (tmp_path / "w.csv").exists()

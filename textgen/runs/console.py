@@ -38,6 +38,7 @@ from textgen.data.loading import (
     split_lines,
 )
 from textgen.data.splits import name_some
+from textgen.evaluation.surprisal import find_words
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.models.types import Network
 from textgen.runs.finished import Run, generate_text, load_run, score_split
@@ -385,6 +386,8 @@ def score_words(
         raise TextgenError(f"{', '.join(map(str, folders))}: two runs have the same name")
     for run in runs.values():
         run.check_words()
+    if not any(find_words(text) for _, text, _ in passages):
+        raise TextgenError("the text has no words, only white space: nothing was written")
     screen = Screen(quiet=not sys.stdout.isatty())
     with screen.stage() as moved:
         rows = word_rows(runs, passages, entropy, moved)
@@ -446,14 +449,28 @@ def word_rows(
 
 
 def read_items(path: Path) -> list[tuple[str, str, str]]:
-    """The rows of a CSV of items: item, text, context."""
+    """The rows of a CSV of items: item, text, context.
+
+    Raises:
+        TextgenError: it has no such columns, no rows, or one without an item or a text.
+    """
     csv.field_size_limit(sys.maxsize)  # a context may be a whole book
-    rows = list(csv.DictReader(io.StringIO(read_passage(None, path), newline="")))
-    found = [str(column) for column in rows[0]] if rows else []
-    if "item" not in found or "text" not in found:
-        message = f"{path}: expected the columns item and text, found {', '.join(found) or 'none'}"
+    reader = csv.DictReader(io.StringIO(read_passage(None, path), newline=""))
+    columns = reader.fieldnames or []
+    if "item" not in columns or "text" not in columns:
+        message = (
+            f"{path}: expected the columns item and text, found {', '.join(columns) or 'none'}"
+        )
         raise TextgenError(message, "the first line names the columns, separated by commas")
-    return [(row["item"], row["text"] or "", row.get("context") or "") for row in rows]
+    items = list[tuple[str, str, str]]()
+    for row in reader:
+        if row["item"] is None or row["text"] is None:
+            message = f"{path}: the row that ends in line {reader.line_num} lacks an item or a text"
+            raise TextgenError(message, "put a text with commas or line ends in quotation marks")
+        items.append((row["item"], row["text"], row.get("context") or ""))
+    if not items:
+        raise TextgenError(f"{path}: no items", "write one in each row below the first line")
+    return items
 
 
 def familiarity(passages: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 METHODS = ("sample", "article")
+HELD_OUT = ("validation", "test")
 
 
 class Run:
@@ -94,8 +95,16 @@ class Run:
 
     def bits(self, part: str = "network", split: str = "test") -> float | None:
         """Bits per character of a held-out split under a part of the model; None if the model
-        is not a distribution over the text."""
+        is not a distribution over the text.
+
+        Raises:
+            TextgenError: the run has no such part, or the split is not a held-out one.
+        """
         self.experiment.check_part(part)
+        if split not in HELD_OUT:
+            message = f"split {split!r}: a run's figures are those of {' and '.join(HELD_OUT)}"
+            hint = f"for the training text: textgen score {self.folder} --split train"
+            raise TextgenError(message, hint)
         found = getattr(self.metrics, split).parts[part].bits_per_character
         return found.total if found else None
 
@@ -214,11 +223,11 @@ class Run:
             Records with ``prompt``, ``text`` and the settings.
 
         Raises:
-            TextgenError: a prompt with unknown characters, a setting out of range, or a part
-                that the run does not have.
+            TextgenError: a prompt with unknown characters, a setting out of range or without
+                effect, or a part that the run does not have.
         """
-        stated = {"prompts": [prompt], "length": 500, "samples": 1, **settings}
-        sampling: Sampling = build(Sampling, stated, "generate")
+        usual = {"prompts": [prompt], "length": 500, "samples": 1}
+        sampling: Sampling = build(Sampling, {**usual, **settings}, "generate")
         if method not in METHODS:
             raise TextgenError(f"--method: {method!r}; expected {' or '.join(METHODS)}")
         seed = secrets.randbelow(2**31) if seed is None else seed
@@ -228,6 +237,14 @@ class Run:
                 message = "--method article uses the network alone, on the tokens of a text"
                 hint = 'leave out --part and give a real text: --prompt "The tide was out."'
                 raise TextgenError(message, hint)
+            without = build(Sampling, usual, "generate")
+            unused = [
+                name for name in settings if getattr(sampling, name) != getattr(without, name)
+            ]
+            if unused:
+                options = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+                message = f"--method article draws nothing: {options} would have no effect"
+                raise TextgenError(message, f"leave out {options}, or --method article")
             return [article_readout(self.part("network"), prompt, seed)]
         return sample_texts(self.part(sampling.part), sampling, seed)
 
@@ -395,7 +412,9 @@ class Run:
         }
 
     def _in_training(self, text: str) -> bool:
-        """Whether a document of the training text contains a text."""
+        """Whether a document of the training text contains a text; an empty one is nowhere."""
+        if not text:
+            return False
         return any(text in document.text for document in self.corpus.train)
 
     def _new_characters(self, text: str) -> list[str]:
