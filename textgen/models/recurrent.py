@@ -39,7 +39,7 @@ class LSTMCell:
 
     # whether a gate sees the sum of what the input and the output before bring to it, so that both
     # have the same gradient
-    adds_up = True
+    sums_input_and_output = True
 
     def reordered(self, weights: Tensor) -> Tensor:
         """(…, 4u) with the gates in Keras' order → (…, 4u) in the order of this class."""
@@ -101,7 +101,8 @@ class GRUCell:
     """As :class:`LSTMCell`, with three gates in Keras' order: update, reset, candidate. The state
     is the output h alone."""
 
-    adds_up = False  # the reset gate has a say in what the output before brings to the candidate
+    # the reset gate has a say in what the output before brings to the candidate
+    sums_input_and_output = False
 
     def reordered(self, weights: Tensor) -> Tensor:
         """(…, 3u), as they are."""
@@ -226,72 +227,96 @@ def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tens
 
 @functools.cache
 def _graphs(cell: Cell) -> tuple[Graph, Graph]:
-    """A window forward and backward, with time as the first axis: T steps of B rows, E numbers
-    each, and m numbers for the gates of a row."""
-
-    def forward(
-        by_time: Tensor, weights: Tensors, state: Tensors
-    ) -> tuple[Tensor, list[Tensors], list[Tensors]]:
-        """(T, B, E), weights, the state before → outputs (T, B, u); of each step the state after
-        it, and what the cell keeps."""
-        steps, rows, width = by_time.shape
-        kernel, recurrent, bias = weights
-        bias_of_input, bias_of_output = (bias, None) if cell.adds_up else tf.unstack(bias)
-        from_inputs = tf.matmul(tf.reshape(by_time, [steps * rows, width]), kernel) + bias_of_input
-        states, kept = [], []
-        for from_input in tf.unstack(tf.reshape(from_inputs, [steps, rows, -1])):  # (B, m)
-            from_output = tf.matmul(state[0], recurrent)  # (B, m)
-            if bias_of_output is not None:
-                from_output += bias_of_output
-            state, kept_of_step = cell.step(from_input, from_output, state)
-            states.append(state)
-            kept.append(kept_of_step)
-        return tf.stack([state[0] for state in states]), states, kept
-
-    def backward(
-        by_time: Tensor,
-        transposed: Tensors,
-        before: Sequence[Tensors],
-        kept: Sequence[Tensors],
-        d_outputs: Tensor,
-        d_state: Tensors,
-    ) -> tuple[Tensor, Tensors, Tensors]:
-        """Gradients of the inputs (T, B, E), of the weights and of the state before the window.
-
-        Args:
-            by_time: (T, B, E), the inputs.
-            transposed: kernel (m, E), recurrent kernel (m, u), and the bias as it is.
-            before: of each step the state before it.
-            kept: of each step what the cell has kept.
-            d_outputs: (T, B, u), gradients of the outputs.
-            d_state: gradients of the state after the window.
-        """
-        steps, rows, width = by_time.shape
-        kernel, recurrent, _ = transposed
-        d_outputs = tf.unstack(d_outputs)
-        d_from_inputs, d_from_outputs = [None] * steps, [None] * steps
-        for t in reversed(range(steps)):
-            d_after = [d_state[0] + d_outputs[t], *d_state[1:]]
-            d_from_inputs[t], d_from_outputs[t], d_state = cell.gradient(
-                kept[t], before[t], d_after, recurrent
-            )
-        d_from_input = tf.concat(d_from_inputs, axis=0)  # (T · B, m)
-        d_bias = tf.reduce_sum(d_from_input, axis=0)
-        if cell.adds_up:
-            d_from_output = d_from_input
-        else:
-            d_from_output = tf.concat(d_from_outputs, axis=0)
-            d_bias = tf.stack([d_bias, tf.reduce_sum(d_from_output, axis=0)])
-        flat = tf.reshape(by_time, [steps * rows, width])
-        outputs_before = tf.concat([state[0] for state in before], axis=0)  # (T · B, u)
-        d_kernel = tf.matmul(flat, d_from_input, transpose_a=True)
-        d_recurrent = tf.matmul(outputs_before, d_from_output, transpose_a=True)
-        d_inputs = tf.reshape(tf.matmul(d_from_input, kernel), [steps, rows, width])
-        return d_inputs, [d_kernel, d_recurrent, d_bias], d_state
-
+    """:func:`_forward` and :func:`_backward` of a cell as graphs."""
     # not inlined: the executor below would be lost, and with it most of the speed
     options = {"autograph": False, "experimental_attributes": {"_noinline": True}}
-    return tf.function(forward, **options), tf.function(backward, **options)
+    forward = tf.function(functools.partial(_forward, cell), **options)
+    backward = tf.function(functools.partial(_backward, cell), **options)
+    return forward, backward
+
+
+def _forward(
+    cell: Cell, by_time: Tensor, weights: Tensors, state: Tensors
+) -> tuple[Tensor, list[Tensors], list[Tensors]]:
+    """A window of T steps of B rows, E numbers each, and m numbers for the gates of a row.
+
+    Args:
+        cell: makes a step.
+        by_time: (T, B, E), the inputs, with time as the first axis.
+        weights: as :func:`unroll` takes them, gates in the order of the cell.
+        state: before the window.
+
+    Returns:
+        Outputs (T, B, u); of each step the state after it, and what the cell keeps.
+    """
+    steps, rows, width = by_time.shape
+    kernel, recurrent, bias = weights
+    if cell.sums_input_and_output:
+        bias_of_input = bias
+        bias_of_output = None
+    else:
+        bias_of_input, bias_of_output = tf.unstack(bias)
+    inputs = tf.reshape(by_time, [steps * rows, width])
+    from_inputs = tf.matmul(inputs, kernel) + bias_of_input  # (T · B, m)
+    states = list[Tensors]()
+    kept = list[Tensors]()
+    for from_input in tf.unstack(tf.reshape(from_inputs, [steps, rows, -1])):  # (B, m)
+        from_output = tf.matmul(state[0], recurrent)  # (B, m)
+        if bias_of_output is not None:
+            from_output += bias_of_output
+        state, kept_of_step = cell.step(from_input, from_output, state)
+        states.append(state)
+        kept.append(kept_of_step)
+    outputs = tf.stack([state[0] for state in states])
+    return outputs, states, kept
+
+
+def _backward(
+    cell: Cell,
+    by_time: Tensor,
+    transposed: Tensors,
+    before: Sequence[Tensors],
+    kept: Sequence[Tensors],
+    d_outputs: Tensor,
+    d_state: Tensors,
+) -> tuple[Tensor, Tensors, Tensors]:
+    """Gradients of the inputs (T, B, E), of the weights and of the state before the window.
+
+    Args:
+        cell: has made the steps.
+        by_time: (T, B, E), the inputs.
+        transposed: kernel (m, E), recurrent kernel (m, u), and the bias as it is.
+        before: of each step the state before it.
+        kept: of each step what the cell has kept.
+        d_outputs: (T, B, u), gradients of the outputs.
+        d_state: gradients of the state after the window.
+    """
+    steps, rows, width = by_time.shape
+    kernel, recurrent, _ = transposed
+    d_output_of_step = tf.unstack(d_outputs)
+    # of each step, (B, m) each; from the last step to the first
+    d_from_inputs = list[Tensor]()
+    d_from_outputs = list[Tensor]()
+    for step in reversed(range(steps)):
+        d_after = [d_state[0] + d_output_of_step[step], *d_state[1:]]
+        d_from_input, d_from_output, d_state = cell.gradient(
+            kept[step], before[step], d_after, recurrent
+        )
+        d_from_inputs.append(d_from_input)
+        d_from_outputs.append(d_from_output)
+    d_from_input = tf.concat(d_from_inputs[::-1], axis=0)  # (T · B, m)
+    d_bias = tf.reduce_sum(d_from_input, axis=0)
+    if cell.sums_input_and_output:
+        d_from_output = d_from_input
+    else:
+        d_from_output = tf.concat(d_from_outputs[::-1], axis=0)
+        d_bias = tf.stack([d_bias, tf.reduce_sum(d_from_output, axis=0)])
+    inputs = tf.reshape(by_time, [steps * rows, width])
+    outputs_before = tf.concat([state[0] for state in before], axis=0)  # (T · B, u)
+    d_kernel = tf.matmul(inputs, d_from_input, transpose_a=True)
+    d_recurrent = tf.matmul(outputs_before, d_from_output, transpose_a=True)
+    d_inputs = tf.reshape(tf.matmul(d_from_input, kernel), [steps, rows, width])
+    return d_inputs, [d_kernel, d_recurrent, d_bias], d_state
 
 
 def _run_in_order(function: Graph, *arguments: Tensor | Sequence[Tensor]) -> Any:
@@ -349,8 +374,11 @@ def linear_recurrence(decay: Tensor, added: Tensor, initial: Tensor) -> Tensor:
     added = tf.concat([first, added[:, 1:]], axis=1)
     reach = 1  # steps of a stretch, which ends at each t
     while reach < steps:
-        earlier = [[0, 0], [reach, 0], [0, 0]]  # of the stretch that ends where this one begins
-        added += decay * tf.pad(added[:, :-reach], earlier)
-        decay *= tf.pad(decay[:, :-reach], earlier, constant_values=1.0)
+        # of the stretch that ends where this one begins; before the first there is none
+        before_the_first = [[0, 0], [reach, 0], [0, 0]]
+        added_before = tf.pad(added[:, :-reach], before_the_first)
+        decay_before = tf.pad(decay[:, :-reach], before_the_first, constant_values=1.0)
+        added += decay * added_before
+        decay *= decay_before
         reach *= 2
     return added
