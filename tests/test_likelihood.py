@@ -176,21 +176,21 @@ def test_every_bit_stands_at_some_characters(config):
     scores = LanguageModel(tokenizer, objective, network).score(documents, encoded=encoded)
     tables = token_tables(encoded, scores)["network"]
     for document, bits, table in zip(documents, scores["network"], tables, strict=True):
-        starts, ends, model, spelling = table.cells()
-        assert model.sum() == pytest.approx(bits.model)
-        assert spelling.sum() == pytest.approx(bits.spelling_bits)
-        assert [0, *ends.tolist()][:-1] == starts.tolist()
-        assert (ends > starts).all()
-        assert table.characters == len(document.text) == (ends[-1] if len(ends) else 0)
+        *stretches, end_mark = table.stretches()
+        assert sum(s.model for s in table.stretches()) == pytest.approx(bits.model)
+        assert sum(s.spelling for s in table.stretches()) == pytest.approx(bits.spelling_bits)
+        ends = [0, *(s.end for s in stretches)]
+        assert [s.start for s in stretches] == ends[:-1]
+        assert all(s.end > s.start for s in stretches)
+        assert table.characters == len(document.text) == ends[-1]
+        assert (end_mark.start, end_mark.end) == (ends[-1], ends[-1])
         assert table.per_character().sum() == pytest.approx(bits.model + bits.spelling_bits)
 
 
 def test_tokens_that_tell_nothing_are_counted_with_the_next():
     bits = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), np.array([0.0, 1.0, 0.0, 0.0, 0.0])
     table = TokenBits("x", np.array([0, 3, 3, 5, 5]), *bits)
-    starts, ends, model, spelling = table.cells()
-    assert (starts.tolist(), ends.tolist()) == ([0, 3], [3, 5])
-    assert (model.tolist(), spelling.tolist()) == ([3, 12, 16], [1, 0, 0])
+    assert table.stretches() == [(0, 3, 3, 1), (3, 5, 12, 0), (5, 5, 16, 0)]
     np.testing.assert_allclose(table.per_character(), [4 / 3] * 3 + [6, 6, 16])
 
 

@@ -645,11 +645,14 @@ def _word_end(text: str, start: int, length: int) -> int:
 def _stretches(arm: Arm, number: int, start: int, end: int) -> list[tuple[int, int, float, float]]:
     """Start, end, and bits of model and spelling of the stretches of an arm between two places of a
     document; places count from the first of the two."""
-    starts, ends, model, spelling = arm.tested[0][number].cells()
-    # without the end mark
-    columns = (starts.tolist(), ends.tolist(), model[:-1].tolist(), spelling[:-1].tolist())
+    without_end_mark = arm.tested[0][number].stretches()[:-1]
     return [
-        (max(first, start) - start, min(last, end) - start, round(bits, 3), round(spelled, 3))
-        for first, last, bits, spelled in zip(*columns, strict=True)
-        if last > start and first < end
+        (
+            max(each.start, start) - start,
+            min(each.end, end) - start,
+            round(each.model, 3),
+            round(each.spelling, 3),
+        )
+        for each in without_end_mark
+        if each.end > start and each.start < end
     ]

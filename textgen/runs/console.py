@@ -458,9 +458,8 @@ def read_items(path: Path) -> list[tuple[str, str, str]]:
     reader = csv.DictReader(io.StringIO(read_passage(None, path), newline=""))
     columns = reader.fieldnames or []
     if "item" not in columns or "text" not in columns:
-        message = (
-            f"{path}: expected the columns item and text, found {', '.join(columns) or 'none'}"
-        )
+        found = ", ".join(columns) or "none"
+        message = f"{path}: expected the columns item and text, found {found}"
         raise TextgenError(message, "the first line names the columns, separated by commas")
     items = list[tuple[str, str, str]]()
     for row in reader:

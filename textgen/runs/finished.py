@@ -14,11 +14,10 @@ import secrets
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
@@ -237,11 +236,7 @@ class Run:
                 message = "--method article uses the network alone, on the tokens of a text"
                 hint = 'leave out --part and give a real text: --prompt "The tide was out."'
                 raise TextgenError(message, hint)
-            without = build(Sampling, usual, "generate")
-            unused = [
-                name for name in settings if getattr(sampling, name) != getattr(without, name)
-            ]
-            if unused:
+            if unused := _changed(sampling, build(Sampling, usual, "generate")):
                 options = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
                 message = f"--method article draws nothing: {options} would have no effect"
                 raise TextgenError(message, f"leave out {options}, or --method article")
@@ -264,11 +259,12 @@ class Run:
             has records as :meth:`tokens` returns them, without the end mark and empty tokens.
         """
         tables = self._bits_of(text)
+        without_end = {part: bits.stretches()[:-1] for part, bits in tables.items()}
         return {
             "run": str(self.folder),
             "characters": len(text),
             "parts": {part: _score(bits, self.tokenizer.charged) for part, bits in tables.items()},
-            "stretches": _records(text, {part: bits.cells() for part, bits in tables.items()}),
+            "stretches": _records(text, without_end),
         }
 
     def tokens(self, text: str) -> list[dict[str, Any]]:
@@ -279,11 +275,8 @@ class Run:
             (characters of the passage), ``model`` and ``spelling`` (bits of the network), and for
             each part of the model their sum. ``pandas.DataFrame(run.tokens(text))`` is a table.
         """
-        tables = {
-            part: (np.append(0, bits.ends[:-1]), bits.ends, bits.model, bits.spelling)
-            for part, bits in self._bits_of(text).items()
-        }
-        return _records(text, tables)
+        tables = self._bits_of(text)
+        return _records(text, {part: bits.tokens() for part, bits in tables.items()})
 
     def words(
         self, text: str, context: str = "", *, entropy: bool = False, moved: Moved = ignore
@@ -461,12 +454,18 @@ class Run:
         return axes
 
 
+def _changed(settings: Sampling, others: Sampling) -> list[str]:
+    """The names of settings that differ from others."""
+    names = [field.name for field in fields(Sampling)]
+    return [name for name in names if getattr(settings, name) != getattr(others, name)]
+
+
 def _score(bits: stored.TokenBits, charged: bool) -> dict[str, Any]:
-    *_, model, spelling = bits.cells()
-    end = float(model[-1] + spelling[-1])
+    end_mark = bits.stretches()[-1]
+    end = end_mark.model + end_mark.spelling
     score = {
-        "model": float(model.sum()),
-        "spelling": float(spelling.sum()),
+        "model": float(bits.model.sum()),
+        "spelling": float(bits.spelling.sum()),
         "total": None,
         "end": end,
         "bits_per_character": None,
@@ -480,16 +479,22 @@ def _score(bits: stored.TokenBits, charged: bool) -> dict[str, Any]:
     return score
 
 
-def _records(text: str, parts: Mapping[str, Sequence[np.ndarray]]) -> list[dict[str, Any]]:
-    """A dictionary for each stretch of a text, from columns of each part: starts, ends, and bits of
-    model and spelling, which may have the end mark besides."""
-    starts, ends, model, spelling = parts["network"]
-    columns = {"start": starts, "end": ends, "model": model, "spelling": spelling}
-    for part, (_, _, model_bits, spelling_bits) in parts.items():
-        columns[part] = model_bits + spelling_bits
-    rows = zip(*(column.tolist() for column in columns.values()), strict=False)
-    named = (dict(zip(columns, row, strict=True)) for row in rows)
-    return [{"text": text[row["start"] : row["end"]], **row} for row in named]
+def _records(text: str, parts: Mapping[str, Sequence[stored.Stretch]]) -> list[dict[str, Any]]:
+    """A dictionary for each stretch of a text, from its stretches under each part of a model."""
+    records = list[dict[str, Any]]()
+    for number, stretch in enumerate(parts["network"]):
+        record = {
+            "text": text[stretch.start : stretch.end],
+            "start": stretch.start,
+            "end": stretch.end,
+            "model": stretch.model,
+            "spelling": stretch.spelling,
+        }
+        for part, stretches in parts.items():
+            of_part = stretches[number]
+            record[part] = of_part.model + of_part.spelling
+        records.append(record)
+    return records
 
 
 def plain_spelling(word: str) -> str:

@@ -113,7 +113,7 @@ class TrainingContent(Content):
 
     @property
     def position(self) -> int:
-        """How many batches lie behind, see :attr:`textgen.training.checkpoint.Progress.position`."""
+        """How many batches lie behind, as of :class:`textgen.training.checkpoint.Progress`."""
         return self.updates - self.cooling_start + self.cooled_from
 
 

@@ -4,7 +4,7 @@ part, and how far counts and cache are trusted."""
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,19 @@ from textgen.evaluation.scores import DocumentBits, Scores
 from textgen.ngrams.pitman_yor import PitmanYor
 from textgen.tokenizers.encoded import Encoded, EncodedDocument
 
-TOKENS_FILE, COUNTS_FILE, CACHE_FILE = "tokens.npz", "training_counts.npz", "cache.json"
+TOKENS_FILE = "tokens.npz"
+COUNTS_FILE = "training_counts.npz"
+CACHE_FILE = "cache.json"
+
+
+class Stretch(NamedTuple):
+    """Characters of a document, from ``start`` to before ``end``, and the bits of the model and of
+    spelling that they cost. The end mark is one as well, behind the last character, of none."""
+
+    start: int
+    end: int
+    model: float
+    spelling: float
 
 
 @dataclass(frozen=True)
@@ -44,34 +56,47 @@ class TokenBits:
     def characters(self) -> int:
         return int(self.ends[-1])
 
-    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The document in stretches of at least one character, the end mark apart.
+    def tokens(self) -> list[Stretch]:
+        """Each token, the end mark last; some have no text."""
+        tokens = list[Stretch]()
+        start = 0
+        columns = (self.ends.tolist(), self.model.tolist(), self.spelling.tolist())
+        for end, model, spelling in zip(*columns, strict=True):
+            tokens.append(Stretch(start, end, model, spelling))
+            start = end
+        return tokens
+
+    def stretches(self) -> list[Stretch]:
+        """The document in stretches of at least one character, and last its end mark.
 
         A token without text of its own (a case modifier, the first byte of a character) is counted
         with the next token that has some. Words dropped after the last token are a stretch of their
         own, for their spelling.
-
-        Returns:
-            Starts and ends of m stretches (m,), and bits of model and spelling (m + 1,) float64,
-            the end mark's last.
         """
-        before = np.concatenate([[0], self.ends[:-2]])
-        with_text = np.append(self.ends[:-1] > before, True)
-        group = np.concatenate([[0], np.cumsum(with_text)[:-1]])
-        count = int(group[-1]) + 1
-        model = np.bincount(group, weights=self.model, minlength=count)
-        spelling = np.bincount(group, weights=self.spelling, minlength=count)
-        ends = self.ends[:-1][with_text[:-1]]
-        if self.characters > (ends[-1] if len(ends) else 0):
-            ends = np.append(ends, self.characters)
-            model, spelling = np.insert(model, -1, 0.0), np.append(spelling, 0.0)
-        return np.concatenate([[0], ends[:-1]])[: len(ends)], ends, model, spelling
+        *tokens, end_mark = self.tokens()
+        stretches = list[Stretch]()
+        model = spelling = 0.0  # of the tokens since the last stretch
+        for token in tokens:
+            model += token.model
+            spelling += token.spelling
+            if token.end > token.start:
+                stretches.append(Stretch(token.start, token.end, model, spelling))
+                model = spelling = 0.0
+        model += end_mark.model
+        spelling += end_mark.spelling
+        if end_mark.end > end_mark.start:  # words were dropped after the last token
+            stretches.append(Stretch(end_mark.start, end_mark.end, 0.0, spelling))
+            spelling = 0.0
+        stretches.append(Stretch(end_mark.end, end_mark.end, model, spelling))
+        return stretches
 
     def per_character(self) -> np.ndarray:
         """(characters + 1,) float64: each stretch's bits in equal parts, the end mark's last."""
-        starts, ends, model, spelling = self.cells()
-        lengths = np.append(ends - starts, 1)
-        return np.repeat((model + spelling) / lengths, lengths)
+        stretches = self.stretches()
+        bits = np.array([stretch.model + stretch.spelling for stretch in stretches])
+        lengths = np.array([stretch.end - stretch.start for stretch in stretches])
+        lengths[-1] = 1  # the end mark counts as a character
+        return np.repeat(bits / lengths, lengths)
 
 
 # Part of a model → the documents of a split.
@@ -95,14 +120,22 @@ def _bits_of_tokens(encoded: EncodedDocument, bits: DocumentBits) -> TokenBits:
     spelling = np.zeros(len(bits.model_bits))
     np.add.at(spelling, encoded.places, bits.surface_bits)
     ends = np.append(encoded.ends, encoded.characters)
-    if encoded.starts is not None:
-        before = np.concatenate([[0], encoded.ends])[: len(encoded.starts)]
-        gaps = np.flatnonzero(encoded.starts > before)
-        moved = spelling[gaps]
-        spelling[gaps] = 0.0
-        ends = np.insert(ends, gaps, encoded.starts[gaps])
-        model, spelling = np.insert(model, gaps, 0.0), np.insert(spelling, gaps, moved)
-    return TokenBits(bits.name, ends, model, spelling)
+    if encoded.starts is None:
+        return TokenBits(bits.name, ends, model, spelling)
+    entries = list[tuple[int, float, float]]()  # end, model and spelling of each
+    end = 0
+    for token, start in enumerate(encoded.starts.tolist()):
+        of_spelling = float(spelling[token])
+        if start > end:  # words were dropped before this token, which its spelling pays for
+            entries.append((start, 0.0, of_spelling))
+            of_spelling = 0.0
+        end = int(encoded.ends[token])
+        entries.append((end, float(model[token]), of_spelling))
+    entries.append((encoded.characters, float(model[-1]), float(spelling[-1])))
+    all_ends, of_model, of_spellings = zip(*entries, strict=True)
+    return TokenBits(
+        bits.name, np.array(all_ends, np.int64), np.array(of_model), np.array(of_spellings)
+    )
 
 
 def write_token_bits(path: Path, splits: Mapping[str, TokenTables]) -> None:

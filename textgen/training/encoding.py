@@ -75,8 +75,6 @@ def _sources(tokenizer: TokenizerConfig) -> list[Path]:
             paths.append(Path(file))
         else:
             message = f"a plug-in was defined in {name}, which is no file"
-            hint = (
-                "tokens of a large corpus are kept with the code that made them: put it in a file"
-            )
+            hint = "tokens of a large corpus are kept by the code that made them: put it in a file"
             raise TextgenError(message, hint)
     return paths
