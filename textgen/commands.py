@@ -5,7 +5,7 @@ from pathlib import Path
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, json_schema, load_experiment, resolve_text
-from textgen.core.files import kind_of
+from textgen.core.files import PathKind, kind_of
 from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.registry import lookup, plugin_table, suggestion
 from textgen.core.terminal import json_line
@@ -32,11 +32,11 @@ def corpus(corpus: str | None, *, overrides: Sequence[str], json: bool) -> None:
     place = kind_of(Path(corpus))
     if corpus in kinds:
         settings = _text_of({"kind": corpus}, overrides)
-    elif place == "a folder":
+    elif place is PathKind.FOLDER:
         settings = _text_of({"kind": "folder", "path": corpus}, overrides)
     elif find_experiment(corpus).suffix == ".toml":
         settings = load_experiment(corpus, overrides)
-    elif place == "a file":
+    elif place is PathKind.FILE:
         settings = _text_of({"kind": "file", "path": corpus}, overrides)
     else:
         message = "not a kind of corpus, an experiment, a folder or a file"

@@ -11,6 +11,7 @@ import secrets
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,16 +25,35 @@ UNREADABLE = (
 )
 
 
-def kind_of(path: Path) -> str:
-    """``"a file"``, ``"a folder"``, or in words why it is neither."""
+class PathKind(StrEnum):
+    """What a path leads to, in the words of a message."""
+
+    FILE = "a file"
+    FOLDER = "a folder"
+    OTHER = "neither a file nor a folder"  # a device, a pipe
+    MISSING = "no such file"
+    REFUSED = "refused by the system"
+
+
+def kind_of(path: Path) -> PathKind:
+    """What a path leads to."""
     try:
         if path.is_dir():
-            return "a folder"
+            return PathKind.FOLDER
         if path.is_file():
-            return "a file"
-        return "neither a file nor a folder" if path.exists() else "no such file"
+            return PathKind.FILE
+        return PathKind.OTHER if path.exists() else PathKind.MISSING
+    except OSError:
+        return PathKind.REFUSED
+
+
+def found_at(path: Path) -> str:
+    """What a path leads to, in words; where the system refuses it, its reason."""
+    try:
+        path.exists()
     except OSError as error:
         return error.strerror or str(error)
+    return str(kind_of(path))
 
 
 def sha256_of(path: Path) -> str:
@@ -64,8 +84,8 @@ def write_file(
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
-    if (kind := kind_of(path)) == "neither a file nor a folder":  # a device would be replaced
-        raise TextgenError(f"{path}: {kind}", "give the path of a file")
+    if kind_of(path) is PathKind.OTHER:  # a device would be replaced
+        raise TextgenError(f"{path}: {found_at(path)}", "give the path of a file")
     own_name = f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new"
     temporary = path.with_name(unfinished or own_name)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import kind_of
+from textgen.core.files import PathKind, found_at, kind_of
 from textgen.core.registry import DEFAULT_KINDS, POINTS, lookup, suggestion
 from textgen.core.settings import BUDGETS, CorpusOptions
 
@@ -35,12 +35,12 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
     """
     path = Path(path)
     beside = folder / path
-    if kind_of(beside) == "a file" or path.is_absolute():
+    if kind_of(beside) is PathKind.FILE or path.is_absolute():
         return beside
     name = str(path).removeprefix("experiments/").removesuffix(".toml")
     for place in _with_research(folder, folder / "experiments", *EXPERIMENT_FOLDERS):
         file = place / f"{name}.toml"
-        if kind_of(file) == "a file":
+        if kind_of(file) is PathKind.FILE:
             return file
     return beside
 
@@ -73,11 +73,11 @@ class SettingsReader:
             TextgenError: no such file, broken TOML, includes without end.
         """
         includes = f"{included_by[-1]} includes " if included_by else ""
-        if (kind := kind_of(path)) != "a file":
+        if kind_of(path) is not PathKind.FILE:
             known = _known_names(path, self._studies)
             near = suggestion(str(path).removesuffix(".toml"), known)
             hint = f"write the path of a file, or the name of one that comes with textgen; {near}"
-            raise TextgenError(f"{includes}{path}: {kind}", hint)
+            raise TextgenError(f"{includes}{path}: {found_at(path)}", hint)
         if len(included_by) > MAX_DEPTH:
             raise TextgenError(f"{includes}{path}: a circular include, or one nested too deep")
         data = _read_toml(path)

@@ -22,7 +22,7 @@ from typing import ClassVar, NotRequired, TypedDict
 
 from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.files import kind_of
+from textgen.core.files import PathKind, found_at, kind_of
 from textgen.core.settings import Count, Sha256
 from textgen.core.terminal import visible
 from textgen.data.documents import Document, check_sha256, file_size, read_documents, read_text
@@ -104,8 +104,10 @@ class Folder(OwnText):
 
     def files(self) -> dict[str, Path]:
         """Name → path of the files that are read, in order."""
-        if (kind := kind_of(self.path)) != "a folder":
-            message = f"corpus.path: {self.path}: {kind}; a folder of text files is needed"
+        if kind_of(self.path) is not PathKind.FOLDER:
+            message = (
+                f"corpus.path: {self.path}: {found_at(self.path)}; a folder of text files is needed"
+            )
             raise TextgenError(message, "correct the path; to read one file: corpus.kind=file")
         try:
             if ".." in Path(self.pattern or "").parts:
@@ -188,7 +190,7 @@ class File(OwnText):
         return f"{super().origin}; sha256 {self.sha256[:12]}… checked"
 
     def documents(self) -> list[Document]:
-        if kind_of(self.path) == "a folder":
+        if kind_of(self.path) is PathKind.FOLDER:
             message = f"corpus.path: {self.path} is a folder, not a text file"
             raise TextgenError(message, "to read a folder: --set corpus.kind=folder")
         if self.sha256:

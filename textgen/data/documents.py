@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import kind_of
+from textgen.core.files import PathKind, found_at, kind_of
 from textgen.core.settings import CorpusOptions
 from textgen.data.encodings import Guesses, byte_order_mark, find_fault
 from textgen.data.formats import check_content, check_known, is_formatted, read_texts
@@ -234,7 +234,7 @@ def _decode(path: Path, encoding: str, guesses: Guesses) -> str:
     """The text of a file with LF as line ends; arguments and errors as for :func:`read_text`."""
     check_known(path)
     try:
-        if is_formatted(path) and kind_of(path) == "a file":
+        if is_formatted(path) and kind_of(path) is PathKind.FILE:
             return "\n".join(read_texts(path, encoding))
         data = read_bytes(path)
         check_content(path, data)
@@ -295,8 +295,8 @@ def check_file(path: Path, hint: str = CORRECT_PATH) -> None:
     Raises:
         TextgenError: with what it is.
     """
-    if (kind := kind_of(path)) != "a file":
-        raise TextgenError(f"{path}: {kind}", hint)
+    if kind_of(path) is not PathKind.FILE:
+        raise TextgenError(f"{path}: {found_at(path)}", hint)
 
 
 def check_sha256(path: Path, expected: str, hint: str) -> None:
@@ -419,4 +419,4 @@ def _read_large(name: str, path: Path, encoding: str, guesses: Guesses) -> list[
 
 def file_size(path: Path) -> int:
     """Bytes of a file; 0 where there is none."""
-    return path.stat().st_size if kind_of(path) == "a file" else 0
+    return path.stat().st_size if kind_of(path) is PathKind.FILE else 0

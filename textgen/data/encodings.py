@@ -19,7 +19,7 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
-from textgen.core.files import kind_of
+from textgen.core.files import PathKind, kind_of
 from textgen.core.terminal import visible
 from textgen.data.formats import is_formatted
 from textgen.data.language import chance_of, likeliest_language
@@ -253,7 +253,7 @@ class Guesses:
 
 def _bytes_of(path: Path) -> bytes:
     """The content of a file of plain text; none if that is not to be had, as its reader says."""
-    if is_formatted(path) or kind_of(path) != "a file":
+    if is_formatted(path) or kind_of(path) is not PathKind.FILE:
         return b""
     try:
         return path.read_bytes()

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.files import csv_bytes, kind_of, write_file
+from textgen.core.files import PathKind, csv_bytes, kind_of, write_file
 from textgen.core.progress import Moved, ignore
 from textgen.core.terminal import json_line, visible
 from textgen.data.documents import count_characters, read_text
@@ -379,7 +379,8 @@ def score_words(
     folders: Sequence[Path], passages: Sequence[tuple[str, str, str]], path: Path, entropy: bool
 ) -> None:
     """Write the words of passages (item, text, context) under runs as CSV."""
-    if kind_of(path) not in ("a file", "no such file") or kind_of(path.parent) != "a folder":
+    can_be_written = kind_of(path) in (PathKind.FILE, PathKind.MISSING)
+    if not can_be_written or kind_of(path.parent) is not PathKind.FOLDER:
         raise TextgenError(f"--words {path}: no file can be written there")
     runs = {run.folder.resolve().name: run for run in map(load_run, folders)}
     if len(runs) < len(folders):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
-from textgen.core.files import UNREADABLE, kind_of, sha256_of
+from textgen.core.files import UNREADABLE, PathKind, found_at, kind_of, sha256_of
 from textgen.core.progress import Moved, ignore
 from textgen.core.randomness import seeded
 from textgen.core.settings import Sampling
@@ -514,14 +514,16 @@ def check_folder(folder: Path, hint: str = "train one: textgen run char") -> Non
         TextgenError: there is none.
     """
     kind = kind_of(folder)
-    if kind == "a folder":
+    if kind is PathKind.FOLDER:
         return
-    if kind == "no such file":
-        kind = "no such folder"
-    runs = {path.name: path for home in (Path("runs"), folder.parent) for path in home.glob("*/")}
+    found = "no such folder" if kind is PathKind.MISSING else found_at(folder)
+    runs = dict[str, Path]()
+    for home in (Path("runs"), folder.parent):
+        for path in home.glob("*/"):
+            runs[path.name] = path
     if close := difflib.get_close_matches(folder.name, runs, n=1):
         hint = f"did you mean {runs[close[0]]}?"
-    raise TextgenError(f"{folder}: {kind}; expected the folder of a finished run", hint)
+    raise TextgenError(f"{folder}: {found}; expected the folder of a finished run", hint)
 
 
 def read_metrics(folder: Path) -> results.Metrics:

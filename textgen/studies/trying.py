@@ -13,7 +13,7 @@ from typing import Any, cast
 import tomli_w
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
-from textgen.core.files import as_utf8, kind_of, write_file
+from textgen.core.files import PathKind, as_utf8, found_at, kind_of, write_file
 from textgen.core.machine import cores
 from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.settings import Split
@@ -160,15 +160,15 @@ def _text_settings(
     reasons = dict[str, str]()
     not_read = dict[str, str]()
     match kind_of(path):
-        case "a file":
+        case PathKind.FILE:
             corpus: dict[str, Any] = {"kind": "file", "path": str(full), "pieces": 1}
             documents = File(full, pieces=1).documents()
-        case "a folder":
+        case PathKind.FOLDER:
             corpus = {"kind": "folder", "path": str(full)}
             documents = read_documents(Folder(full).files(), "auto", refused=reasons)
             not_read = Folder(full).not_read()
-        case problem:
-            raise TextgenError(f"{path}: {problem}", "name a folder of texts, or a file")
+        case _:
+            raise TextgenError(f"{path}: {found_at(path)}", "name a folder of texts, or a file")
     reasons |= _reasons_to_leave_out(documents)
     documents = [document for document in documents if document.name not in reasons]
     total = count_characters(documents)
