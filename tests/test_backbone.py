@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import dataclass
 
 import keras
@@ -297,12 +298,12 @@ def test_it_computes_what_its_equations_say_however_the_text_is_cut(context):
     np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-4, atol=1e-4)
 
 
-def changed_features(settings, objective, length, seed):
-    """How much features of each position change with the first token of a text: (T,)."""
+def changed_features(settings, objective, length, seed, place=0):
+    """How much features of each position change with one token of a text, the first: (T,)."""
     network = random_network(settings, objective)
     spans = np.random.default_rng(seed).integers(0, SIZE, (1, length)).astype(np.int32)
     other = spans.copy()
-    other[0, 0] = (other[0, 0] + 1) % SIZE
+    other[0, place] = (other[0, place] + 1) % SIZE
     first, second = (
         objective.features(network, each, network.initial_state(1), False)[0]
         for each in (spans, other)
@@ -317,3 +318,26 @@ def test_tokens_beyond_the_context_act_through_layers_and_a_decoder_sees_what_wa
         assert np.flatnonzero(change).max() == layers * 3
     settings = Transformer(units=(8,), context=9, head_size=4)
     assert changed_features(settings, EncoderDecoder(read=5, write=3), 8, seed=3).min() > 0
+
+
+def bounds(numbers):
+    return sorted({min(numbers), max(numbers)})
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES[1:], ids=repr)
+def test_a_context_in_words_is_what_predictions_see(objective):
+    """How many tokens, and how far back the last of them is where that is not the one before."""
+    length = objective.before + objective.length
+    changed = [
+        changed_features(LSTM(units=(8,)), objective, length, seed=4, place=place) > 0
+        for place in range(length)
+    ]
+    numbers, last = [], []
+    for target, is_seen in enumerate(np.transpose(changed)):
+        (seen,) = np.nonzero(is_seen)
+        numbers.append(len(seen))
+        last.append(objective.before + target - seen.max())
+    expected = bounds(numbers)
+    if max(last) > 1:
+        expected += bounds(last)
+    assert [int(number) for number in re.findall(r"\d+", objective.context)] == expected

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
@@ -231,6 +232,26 @@ def test_what_is_altered_in_the_cache_is_computed_again(corpus_folder, small_lim
             np.testing.assert_array_equal(again, first)
             assert note in said
             assert bool(note) == bool(said)
+
+
+def test_an_entry_takes_what_it_was_made_from_took_besides(tmp_path, monkeypatch):
+    """Made or found, also by a run that asks for that entry alone."""
+    seconds = [0.0]
+    monkeypatch.setattr(time, "process_time", lambda: seconds[0])
+
+    def work(amount):
+        seconds[0] += amount
+
+    def tokens():
+        cache.cached(tmp_path / "tags", lambda: work(50))
+        work(20)
+
+    for _ in range(2):
+        watch = cache.Stopwatch(lambda: 0.0)
+        with watch.counting():
+            cache.cached(tmp_path / "tokens", tokens)
+        assert watch.seconds() == 70
+    assert seconds == [70]
 
 
 def test_what_nobody_has_used_for_long_leaves_the_cache(tmp_path):

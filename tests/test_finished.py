@@ -83,6 +83,13 @@ def test_a_temperature_is_that_at_which_its_texts_were_drawn(trained):
     assert [len({text.text for text in sweep.texts}) for sweep in (cold, hot)] == [1, 3]
 
 
+def test_every_temperature_has_random_numbers_of_its_own(trained):
+    """Else the texts of two that hardly differ would be the same."""
+    settings = Evaluation(temperatures=(1.0, 1.0 + 1e-9), samples=2, length=60, prompts=())
+    first, second = draw_texts(trained.model, "network", settings).sweep
+    assert len({text.text for text in (*first.texts, *second.texts)}) == 4
+
+
 def test_everything_but_the_network_is_read_without_tensorflow(trained):
     python(f"""if True:
         import sys, textgen

