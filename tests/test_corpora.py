@@ -1,6 +1,7 @@
 """Bytes on a disk → documents: encodings, formats, cutting, large text, edits, published texts."""
 
 import contextlib
+import errno
 import hashlib
 import http.server
 import json
@@ -272,6 +273,18 @@ def test_a_text_is_downloaded_once_and_whole_or_not_at_all(tmp_path, monkeypatch
     assert server.requests == 1
 
 
+def test_a_full_disk_is_no_failed_download(tmp_path, monkeypatch, corpus_folder):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", fail)
+    monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))
+    monkeypatch.delenv("TEXTGEN_DATA", raising=False)
+    fallback = {"kind": "folder", "path": str(corpus_folder)}
+    with pytest.raises(TextgenError, match=r"No space left on device(.|\n)*free some space"):
+        load_corpus(settings(kind="lovecraft", fallback=fallback))
+
+
 def test_wikipedia_needs_no_download_and_holds_prose():
     assert len(Wikipedia().documents()) == 96
     assert prose("'''A''' is\n== Title ==\n* item\n\n\n\nmore") == "A is\n\nmore"
@@ -325,6 +338,12 @@ def test_what_a_folder_holds_and_is_not_read_is_named(textgen, tmp_path):
     assert chosen["not_read"] == {"empty.txt": "empty"}
 
 
+def test_the_program_is_named_that_takes_the_text_out_of_files_whatever_their_letters(tmp_path):
+    (tmp_path / "SCAN.PDF").write_bytes(b"%PDF-1.7")
+    with pytest.raises(TextgenError, match="pdftotext FILE"):
+        Folder(tmp_path).documents()
+
+
 def test_documents_of_one_name_are_refused(monkeypatch, corpus_folder):
     twice = [Document(name, "The tide left. " * 20) for name in ("a", "b", "c", "b")]
     monkeypatch.setattr(Folder, "documents", lambda _: twice)
@@ -353,6 +372,8 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
 
 
 RUN = "<w:r><w:t>{}</w:t></w:r>"
+SCRIPT = "<SCRIPT>var x=1</SCRIPT>"
+TWO = "One\nTwo\n"
 POEM = "One line\nand another\nno line\n"
 MARKED_UP = [  # as Word has it, last first
     '<w:p><w:r><w:t>a</w:t><w:br w:type="page"/><w:t>page</w:t></w:r></w:p>',
@@ -424,6 +445,8 @@ def test_a_paragraph_becomes_a_line_if_there_is_a_library(tmp_path, monkeypatch)
         ("old.html", "<p>It\x92s\x85", "It’s…\n"),  # as browsers read Latin-1
         ("open.html", "<p><font>Text" * 300, "Text\n" * 300),
         ("deep.html", "<div>" * 1500 + "<b>deep" + "</div>" * 1500 + "<p>x", "deep\nx\n"),
+        ("u.html", f"<HTML><HEAD>{SCRIPT}</HEAD><BODY><P>One</P><P>Two</P></BODY></HTML>", TWO),
+        ("v.html", f"<html><body>{SCRIPT}<P>One</P><P>Two</P></body></html>", TWO),
         ("poem.html", "<pre>One <b>line\n  and</b> another\r\n</pre><p>no\nline", POEM),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ import wordfreq
 from textgen.core.errors import TextgenError
 from textgen.data.corpora import File, Folder
 from textgen.data.documents import read_text
+from textgen.runs.console import read_passage
 
 pytestmark = pytest.mark.fast
 
@@ -111,3 +112,16 @@ def test_a_pdf_file_is_no_text_whatever_its_name(tmp_path):
     for corpus in (Folder(tmp_path), File(tmp_path / "a.txt")):
         with pytest.raises(TextgenError, match=r"(?s)a\.txt: a PDF file.*pdftotext a\.txt"):
             corpus.documents()
+
+
+def test_a_passage_that_is_not_utf8_is_to_be_saved_so(tmp_path, capsys):
+    """What is scored has no settings of a corpus."""
+    file = tmp_path / "a.txt"
+    file.write_bytes(lines_of("de", 300, 1).encode("cp1252"))
+    assert read_passage(None, file) == lines_of("de", 300, 1)
+    file.write_bytes("hello".encode("utf-16-be"))
+    with pytest.raises(TextgenError) as refused:
+        read_passage(None, file)
+    for told in (capsys.readouterr().err, str(refused.value)):
+        assert "save it as UTF-8" in told
+        assert "encoding" not in told

@@ -53,6 +53,11 @@ def test_a_sentence_is_enough_and_what_is_no_known_language_is_not_taken_for_one
         assert detect_language(text) == Language(UNKNOWN, "")
 
 
+def test_wide_and_narrow_letters_are_of_their_script():
+    scripts = {"ｶﾀｶﾅ": "Katakana", "ｌａｔｉｎ": "Latin", "ﾡﾢﾣ": "Hangul", "漢字": "Han"}
+    assert {text: languages.main_script(text) for text in scripts} == scripts
+
+
 def test_the_tables_agree_with_wordfreq_and_a_language_is_given_by_its_name_or_its_code():
     listed = wordfreq.available_languages("small").keys()
     assert {languages.SAME_AS.get(code, code) for code in listed} <= languages.LANGUAGE_NAMES.keys()

@@ -7,6 +7,7 @@ A corpus derives from :class:`TextSource`.
 """
 
 import bz2
+import errno
 import logging
 import os
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import ClassVar, NotRequired, TypedDict
 
 from textgen.core.cache import cache_folder, cached
-from textgen.core.errors import CorpusUnavailable, TextgenError
+from textgen.core.errors import CorpusUnavailable, TextgenError, write_failed
 from textgen.core.files import PathKind, found_at, kind_of
 from textgen.core.settings import Count, Sha256
 from textgen.core.terminal import visible
@@ -33,6 +34,8 @@ TABLE = {"lovecraft": "Lovecraft", "wikipedia": "Wikipedia", "folder": "Folder",
 # Articles with fewer characters of prose are left out: redirects, disambiguation pages.
 MIN_ARTICLE_CHARACTERS = 1000
 DOWNLOAD_SECONDS = 20
+# Numbers of the errors of a full disk, and of a full share of one.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TextSource(ABC):
@@ -41,7 +44,7 @@ class TextSource(ABC):
     Attributes:
         one_text: whether its documents are cut from one text; in contiguous shares the text is then
             cut where the shares begin.
-        leave_out: names of documents that are there and are not read.
+        leave_out: names of documents that are there and are not read, or patterns of names.
     """
 
     one_text: ClassVar[bool] = False
@@ -109,21 +112,24 @@ class Folder(OwnText):
                 f"corpus.path: {self.path}: {found_at(self.path)}; a folder of text files is needed"
             )
             raise TextgenError(message, "correct the path; to read one file: corpus.kind=file")
+        hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
+        if ".." in Path(self.pattern or "").parts:
+            message = f"corpus.pattern {self.pattern!r}: the pattern leads out of the folder"
+            raise TextgenError(message, hint)
         try:
-            if ".." in Path(self.pattern or "").parts:
-                raise ValueError("the pattern leads out of the folder")
             found = filter(self._is_ours, sorted(self.path.rglob(self.pattern or "*")))
             paths = [path for path in found if self.pattern or is_text(path)]
         except (ValueError, NotImplementedError, OSError) as error:
-            hint = 'write a glob below the folder, e.g. "*.txt" or "tales/**/*.txt"'
             raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint) from None
         if not paths:
-            kinds = Counter(p.suffix or p.name for p in filter(self._is_ours, self.path.rglob("*")))
+            files = filter(self._is_ours, self.path.rglob("*"))
+            kinds = Counter(file.suffix.lower() or file.name for file in files)
             others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "none"
             wanted = f"no file matches {self.pattern!r}" if self.pattern else "no text file"
             hint = "save the texts as .txt, or set [corpus] pattern for other text files"
-            for converter in filter(None, map(CONVERTERS.get, kinds)):
-                hint = f"convert the files first: {converter.format('FILE')}"
+            converters = [CONVERTERS[kind] for kind, _ in kinds.most_common() if kind in CONVERTERS]
+            if converters:
+                hint = f"convert the files first: {converters[0].format('FILE')}"
             raise TextgenError(f"corpus.path: {self.path}: {wanted}; found: {others}", hint)
         return {path.relative_to(self.path).as_posix(): path for path in paths}
 
@@ -142,11 +148,11 @@ class Folder(OwnText):
 
     def documents(self) -> list[Document]:
         files = self.files()
-        unread = _all_found(find_documents(self.leave_out, [*files]))
-        documents = read_documents(files, self.encoding, left_out=unread)
-        names = [*unread, *(document.name for document in documents)]
-        left_out = _all_found(find_documents(self.leave_out, names, "corpus.leave_out"))
-        return [document for document in documents if document.name not in left_out]
+        skipped = _all_found(find_documents(self.leave_out, [*files]))
+        documents = read_documents(files, self.encoding, skipped=skipped)
+        names = [*skipped, *(document.name for document in documents)]
+        unwanted = _all_found(find_documents(self.leave_out, names, "corpus.leave_out"))
+        return [document for document in documents if document.name not in unwanted]
 
     def _is_ours(self, path: Path) -> bool:
         """Whether it is a file outside hidden folders, such as ``.git``, and no lock of Word's."""
@@ -196,10 +202,22 @@ class File(OwnText):
         if self.sha256:
             hint = f"get it from {self.source or 'where it is published'}"
             check_sha256(self.path, self.sha256, hint)
-        # held-out parts of a short text need pieces, too, and are limited in a long one (HELD_OUT)
-        size = file_size(self.path)
-        pieces = self.pieces or max(64, min(128, size // 500), size // 200_000)
+        pieces = self.pieces
+        if pieces is None:
+            pieces = default_pieces(file_size(self.path))
         return read_documents({self.path.name: self.path}, self.encoding, pieces)
+
+
+def default_pieces(size: int) -> int:
+    """How many pieces a file of so many bytes is cut into. Held-out parts of a short text need
+    pieces, too, and those of a long one are limited (:data:`textgen.data.splits.HELD_OUT`)."""
+    if size < 32_000:
+        return 64
+    if size < 64_000:
+        return size // 500
+    if size < 25_600_000:
+        return 128
+    return size // 200_000
 
 
 class Source(TypedDict):
@@ -273,6 +291,8 @@ def _download(address: str, files: dict[str, str], folder: Path) -> None:
         except PermissionError:  # of the folder
             raise
         except (OSError, ValueError) as error:  # errors of requests, which pooch uses, are OSErrors
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise write_failed(folder / name, error, "the tales before it are kept") from None
             problem = f"the download failed ({type(error).__name__})"
             if not isinstance(error, OSError):  # pooch's, after it has compared the sha256
                 problem = "a wrong file instead of the tale (sha256), perhaps a login page"
@@ -291,7 +311,8 @@ class Wikipedia(Published):
     entry = "wikipedia"
 
     def documents(self) -> list[Document]:
-        ((name, sha256),) = source(self.entry)["files"].items()
+        files = source(self.entry)["files"]
+        name, sha256 = next(iter(files.items()))  # the only one
         folder = cache_folder() / f"wikipedia-prose-{sha256[:16]}"
         articles = cached(folder, lambda: _clean_articles(name, sha256))
         return [Document(title, text) for title, text in articles]

@@ -14,6 +14,7 @@ import itertools
 import math
 import re
 import string
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from pathlib import Path
 from textgen.core.errors import TextgenError
 from textgen.core.files import PathKind, found_at, kind_of
 from textgen.core.settings import CorpusOptions
-from textgen.data.encodings import Guesses, byte_order_mark, find_fault
+from textgen.data.encodings import STATE_ENCODING, Guesses, byte_order_mark, find_fault
 from textgen.data.formats import check_content, check_known, is_formatted, read_texts
 
 # The article's "alphanumerics and a few punctuation marks", 75 characters.
@@ -37,11 +38,14 @@ CUT_MARKS = ("\n\n", "\n", " ")
 CUT_REACH = 1 << 20
 # Size of a folder above which its files do not stay in memory.
 LARGE_BYTES = 32_000_000
-# Characters of such a file that is a document, at most, and of what a longer one is cut into.
-MAX_UNCUT, LARGE_PIECE = 2_000_000, 250_000
-# Characters from inside a text that are kept where the text is not, to tell its language; of a text
-# that is not so many times as long, none: it is read again.
-KEPT_CHARACTERS, KEPT_SHARE = 6_000, 10
+# Characters of such a file that is one document, at most.
+MAX_UNCUT = 2_000_000
+# Characters of the pieces that a longer one is cut into.
+LARGE_PIECE = 250_000
+# Characters from inside a text that are kept where the text is not, to tell its language.
+KEPT_CHARACTERS = 6_000
+# Of a shorter text than this, none are kept: it is read again.
+MIN_KEPT_FROM = 10 * KEPT_CHARACTERS
 
 
 class NotText(TextgenError):  # noqa: N818 - what was found
@@ -70,7 +74,7 @@ class Facts:
 
 
 def find_facts(text: str) -> Facts:
-    is_long = len(text) >= KEPT_CHARACTERS * KEPT_SHARE
+    is_long = len(text) >= MIN_KEPT_FROM
     inside = excerpt(text, KEPT_CHARACTERS) if is_long else None
     return Facts(len(text), is_blank(text), inside)
 
@@ -197,7 +201,7 @@ def apply_edits(
     """
     if options.share is not None and documents:
         ends = list(itertools.accumulate(d.characters for d in documents))
-        whole = sum(end <= options.share * ends[-1] for end in ends)
+        whole = bisect_right(ends, options.share * ends[-1])
         documents = documents[:whole]
         if not documents:
             message = f"corpus.share: {options.share:g} of the text holds no whole document"
@@ -216,18 +220,19 @@ def apply_edits(
     return [Document(d.name, content) for d, content in zip(documents, contents, strict=True)]
 
 
-def read_text(path: Path, encoding: str = "auto") -> str:
+def read_text(path: Path, encoding: str = "auto", cure: str = STATE_ENCODING) -> str:
     """The text of a file.
 
     Args:
         path: the file.
         encoding: a name Python knows, or ``"auto"``: a byte-order mark, else UTF-8 without NUL,
             else a guess that is announced on the terminal.
+        cure: what to do if the guess is wrong.
 
     Raises:
         TextgenError: no such file, an unknown encoding, or bytes that are not text in it.
     """
-    return _decode(path, encoding, Guesses([path]))
+    return _decode(path, encoding, Guesses([path], cure))
 
 
 def _decode(path: Path, encoding: str, guesses: Guesses) -> str:
@@ -265,8 +270,8 @@ def _decode_as(path: Path, data: bytes, encoding: str) -> str:
     try:
         return data.decode("utf-8-sig" if is_utf8 else encoding)
     except UnicodeDecodeError as error:
-        without_mark = len(data) - len(error.object)
-        raise _not_text(path, data, encoding, without_mark + error.start) from None
+        mark_bytes = len(data) - len(error.object)
+        raise _not_text(path, data, encoding, mark_bytes + error.start) from None
 
 
 def _not_text(path: Path, data: bytes, encoding: str, fault: int) -> NotText:
@@ -350,7 +355,7 @@ def read_documents(
     encoding: str,
     pieces: int = 0,
     refused: dict[str, str] | None = None,
-    left_out: Container[str] = (),
+    skipped: Container[str] = (),
 ) -> list[Document]:
     """The documents of some files, which stay in memory or, above :data:`LARGE_BYTES`, do not.
 
@@ -359,7 +364,7 @@ def read_documents(
         encoding: as for :func:`read_text`.
         pieces: the number of documents that each file is cut into; 0: each is a document.
         refused: gets the name of each file that has no text, with the reason; None raises instead.
-        left_out: names of files that are not read. Whether the folder is large, and so which files
+        skipped: names of files that are not read. Whether the folder is large, and so which files
             are cut, does not depend on them.
 
     Raises:
@@ -373,7 +378,7 @@ def read_documents(
     guesses = Guesses(files.values())
     documents = list[Document]()
     for name, path in files.items():
-        if name in left_out:
+        if name in skipped:
             continue
         try:
             if large and not pieces:

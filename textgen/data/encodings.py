@@ -11,6 +11,7 @@ Does not handle: files in several encodings; EBCDIC.
 
 import codecs
 import itertools
+import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,21 +32,36 @@ BYTE_ORDER_MARKS = {
 }
 # Encodings of two or four bytes a character, tried in this order where there is no such mark.
 UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-# Bytes that are looked at for a guess, of a folder or a file: a passage, and words that are not
-# ASCII, of each of which so many bytes; the files of a folder that are asked what all are in.
-PASSAGE_BYTES, MAX_WORDS, WORD_BYTES, MAX_ASKED = 4_000, 200, 300, 40
-# What may contradict the folder: a passage and words of a file; fewer words contradict nothing.
-FILE_PASSAGE_BYTES, FILE_WORDS, MIN_FILE_WORDS = 1_000, 20, 10
-# So many words show which encodings are less likely by so much that no more words are looked at.
-FIRST_WORDS, FAR = 40, 0.15
-# Mean chances of words that differ by no more are alike; by more than the second, a file is clearly
-# in another encoding than its folder.
-ALIKE, CLEARLY = 0.01, 0.15
+# Bytes of the passage that is looked at for a guess.
+PASSAGE_BYTES = 4_000
+# Words that are not ASCII that are looked at, at most.
+MAX_WORDS = 200
+# Bytes of such a word, at most.
+WORD_BYTES = 300
+# Files of a folder, at most, that are asked what all are in.
+MAX_ASKED = 40
+# Bytes of the passage of a file that may contradict its folder.
+FILE_PASSAGE_BYTES = 1_000
+# Words of a file that may contradict its folder, at most.
+FILE_WORDS = 20
+# Fewer words contradict nothing.
+MIN_FILE_WORDS = 10
+# Words that are looked at first.
+FIRST_WORDS = 40
+# An encoding whose mean chance of these is so much below the best is not looked at any more.
+FAR = 0.15
+# Mean chances of words that differ by no more are alike.
+ALIKE = 0.01
+# A file in which another encoding's is higher by more is clearly in another than its folder.
+CLEARLY = 0.15
 # The usual ones of the most text, tried in this order among those alike.
 USUAL = tuple(f"cp{number}" for number in (1252, 1250, 1251, 1253, 1254, 1257, 1255, 1256, 1258))
-# UTF-8 characters in front of a first byte that is not: no chance, so the file is damaged UTF-8.
-MAX_UTF8 = 16
+# More bytes that continue a character of UTF-8, in front of the first byte that is not UTF-8, are
+# there by no chance: the file is damaged UTF-8.
+MAX_CONTINUATION_BYTES = 16
 EXAMPLE_CHARACTERS = 60
+# What to do where the guess for a file of a corpus is wrong.
+STATE_ENCODING = "state corpus.encoding"
 
 
 def byte_order_mark(data: bytes) -> str | None:
@@ -83,7 +99,7 @@ class Evidence:
 
 def find_evidence(data: bytes, fault: int) -> Evidence:
     """What there is in a file whose first byte that is not UTF-8 is ``fault``."""
-    start = max(data.rfind(b"\n", 0, fault) + 1, fault - WORD_BYTES)
+    start = max(_line_start(data, fault), fault - WORD_BYTES)
     words = dict[bytes, None]()
     for line in data[start:].splitlines():
         for word in line.split():
@@ -92,6 +108,20 @@ def find_evidence(data: bytes, fault: int) -> Evidence:
         if len(words) >= MAX_WORDS:
             break
     return Evidence(data[start : start + PASSAGE_BYTES], tuple(words)[:MAX_WORDS])
+
+
+def _line_start(data: bytes, place: int) -> int:
+    """Where the line begins that a byte is in."""
+    line_end = data.rfind(b"\n", 0, place)
+    if line_end < 0:
+        return 0
+    return line_end + 1
+
+
+def continuation_bytes(text: bytes) -> int:
+    """How many bytes of text in UTF-8 continue a character: of ASCII none, of others one to three a
+    character."""
+    return len(text) - len(text.decode("utf-8"))
 
 
 def _joined(evidence: Sequence[Evidence]) -> Evidence:
@@ -107,7 +137,10 @@ def _whole_lines(passage: bytes, most: int) -> bytes:
     """The first lines, or the beginning of a long first one."""
     if len(passage) <= most:
         return passage
-    return passage[: passage.rfind(b"\n", 0, most) + 1] or passage[:most]
+    line_end = passage.rfind(b"\n", 0, most)
+    if line_end < 0:
+        return passage[:most]
+    return passage[: line_end + 1]
 
 
 def _rate(evidence: Evidence, encoding: str) -> float | None:
@@ -183,7 +216,7 @@ def _guess_for(path: Path, evidence: Evidence, of_folder: str) -> str | None:
 
 def _guess_together(evidence: Mapping[Path, Evidence]) -> dict[Path, str]:
     """File → its encoding, if there is a guess."""
-    step = max(1, len(evidence) // MAX_ASKED)
+    step = math.ceil(len(evidence) / MAX_ASKED)
     chances = _rate_all(_joined([*evidence.values()][::step]))
     of_folder = _choose(chances)
     if of_folder is None:
@@ -218,10 +251,12 @@ class Guesses:
 
     Args:
         paths: of the files of a folder, or of one file.
+        cure: what to do if a guess is wrong.
     """
 
-    def __init__(self, paths: Collection[Path]) -> None:
+    def __init__(self, paths: Collection[Path], cure: str = STATE_ENCODING) -> None:
         self._paths = [*paths]
+        self._cure = cure
 
     def encoding_of(self, path: Path) -> str | None:
         """That of one of the files; None where there is no guess."""
@@ -240,14 +275,18 @@ class Guesses:
             elif b"\0" in data:
                 if encoding := guess_unmarked(data):
                     guessed[path] = encoding
-            elif fault - len(data[:fault].decode("utf-8")) <= MAX_UTF8:
+            elif continuation_bytes(data[:fault]) <= MAX_CONTINUATION_BYTES:
                 evidence[path] = find_evidence(data, fault)
         if evidence:
             guessed |= _guess_together(evidence)
         if guessed:
             is_mixed = is_mixed or len(set(guessed.values())) > 1
+            cure = self._cure
+            if is_mixed:
+                which = "this file" if len(guessed) == 1 else "these files"
+                cure = f"convert {which} to UTF-8 (corpus.encoding is for all files)"
             changed = tuple(path.stat().st_mtime_ns for path in guessed)
-            _announce(tuple(guessed.items()), len(self._paths), is_mixed, changed)
+            _announce(tuple(guessed.items()), len(self._paths), cure, _cache_key=changed)
         return guessed
 
 
@@ -263,9 +302,16 @@ def _bytes_of(path: Path) -> bytes:
 
 @cache  # once a process for the same files
 def _announce(
-    guessed: tuple[tuple[Path, str], ...], files: int, is_mixed: bool, _changed: tuple[int, ...]
+    guessed: tuple[tuple[Path, str], ...], files: int, cure: str, *, _cache_key: tuple[int, ...]
 ) -> None:
-    """Say what files are read as, with a line of each encoding as evidence."""
+    """Say what files are read as, with a line of each encoding as evidence.
+
+    Args:
+        guessed: files, each with its encoding.
+        files: how many were looked at.
+        cure: what to do if a guess is wrong.
+        _cache_key: when the files were changed: those that were changed since are said again.
+    """
     by_encoding = dict[str, list[Path]]()
     for path, encoding in guessed:
         by_encoding.setdefault(encoding, []).append(path)
@@ -275,11 +321,7 @@ def _announce(
         if len(paths) > 1:
             which = f"{paths[0]} and {len(paths) - 1:,} more of {files:,} files are"
         sentences.append(f"{which} read as {encoding}, a guess: “{_example(paths[0], encoding)}”")
-    advice = "if it is wrong, state corpus.encoding"
-    if is_mixed:
-        which = "this file" if len(guessed) == 1 else "these files"
-        advice = f"if it is wrong, convert {which} to UTF-8 (corpus.encoding is for all files)"
-    print(visible(f"note: {'; '.join(sentences)}; {advice}"), file=sys.stderr)
+    print(visible(f"note: {'; '.join(sentences)}; if it is wrong, {cure}"), file=sys.stderr)
 
 
 def _example(path: Path, encoding: str) -> str:

@@ -13,6 +13,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 SOFFICE = "soffice --headless --convert-to docx {}"
 PDF = b"%PDF-"  # begins such a file, whatever its name says
 CONVERTERS = {".pdf": "pdftotext {}", **dict.fromkeys((".odt", ".doc", ".rtf"), SOFFICE)}
-MAX_BYTES, MAX_EXPANSION = 200_000_000, 200  # of a packed file: unpacked, and per packed byte
+# Bytes that a packed file unpacks to, at most.
+MAX_BYTES = 200_000_000
+# Bytes that a packed byte becomes, at most.
+MAX_EXPANSION = 200
 SILENT = {"script", "style", "svg", "math", "template", "rt", "rp"}
 # Elements that end a line.
 BLOCKS = set(
@@ -39,6 +43,7 @@ BLOCKS = set(
 SHOWN = "not(ancestor::w:moveFrom | ancestor::w:rt | ancestor::w:txbxContent"
 SHOWN += " | ancestor::w:sdt[w:sdtPr/w:docPartObj])"
 CONTAINER = "META-INF/container.xml"
+XHTML = "{http://www.w3.org/1999/xhtml}"
 # what pages in Latin-1 have where Latin-1 has nothing, as browsers show it
 WINDOWS = {i: bytes([i]).decode("cp1252", "replace") for i in range(0x80, 0xA0)}
 
@@ -99,7 +104,7 @@ def check_known(path: Path) -> None:
 
 
 def check_content(path: Path, data: bytes) -> None:
-    """Refuse the same of a file that is called something else.
+    """Refuse a PDF file, however its name ends.
 
     Raises:
         TextgenError: the program is named.
@@ -198,7 +203,7 @@ def _xml(data: bytes, is_utf8: bool = False) -> "_Element":
     )
     root = etree.fromstring(data, parser)
     dtd = root.getroottree().docinfo.internalDTD
-    if dtd is not None and any(True for _ in dtd.iterentities()):
+    if dtd is not None and list(dtd.iterentities()):
         raise ValueError("the file defines XML entities")
     return root
 
@@ -206,14 +211,25 @@ def _xml(data: bytes, is_utf8: bool = False) -> "_Element":
 def _html_tree(data: bytes, is_utf8: bool = False) -> "_Element":
     from lxml import etree, html
 
-    try:
-        return _xml(data, is_utf8)  # XHTML, where case and empty elements are as they are written
-    except etree.XMLSyntaxError:
-        # a page that is not UTF-8 names its encoding
-        if not is_utf8:
-            is_utf8 = data.decode("utf-8", "ignore").encode() == data
-        parser = html.HTMLParser(encoding="utf-8" if is_utf8 else None, huge_tree=True)
-        return html.document_fromstring(data, parser)
+    with suppress(etree.XMLSyntaxError):
+        root = _xml(data, is_utf8)
+        if not _has_capitals(root):
+            return root  # XHTML, where empty elements are as they are written
+    if not is_utf8:  # a page that is not UTF-8 names its encoding
+        is_utf8 = data.decode("utf-8", "ignore").encode() == data
+    parser = html.HTMLParser(encoding="utf-8" if is_utf8 else None, huge_tree=True)
+    return html.document_fromstring(data, parser)
+
+
+def _has_capitals(root: "_Element") -> bool:
+    """Whether names of HTML elements have capital letters. In XHTML none has, so it is a page in
+    HTML that happens to be XML as well."""
+    for element in root.iter("*"):
+        name = element.tag.removeprefix(XHTML)
+        is_html = "}" not in name
+        if is_html and name != name.lower():
+            return True
+    return False
 
 
 def _text_of(root: "_Element") -> str:

@@ -39,15 +39,20 @@ TABLES = tomllib.loads(Path(__file__).with_name("languages.toml").read_text(enco
 LANGUAGE_NAMES: dict[str, str] = TABLES["names"]
 SAME_AS: dict[str, str] = TABLES["same_as"]
 UNSPACED, UNSPACED_SCRIPTS = frozenset(TABLES["unspaced"]), frozenset(TABLES["unspaced_scripts"])
-# How sure the classifier has to be of a language, and of one that a document is in unlike the rest.
-# Of excerpts of 2,000 characters from New Testaments in Basque, Estonian, Gujarati, Swahili and
-# Ukrainian and from Lovecraft's tales it knows all but one of 1,199 at 0.9 or above; that one, a
-# list of names, it takes for Latin at 0.3.
-LIKELY, SURE = 0.5, 0.9
-# How much of a text is looked at: so many documents, so many characters from inside each.
-SAMPLED_DOCUMENTS, SAMPLED_CHARACTERS = 24, 6000
-# Letters of a document from which on its own language is looked for, in so many characters.
-MIN_LETTERS, EXCERPT_CHARACTERS = 800, 2000
+# How sure the classifier has to be of a language.
+LIKELY = 0.5
+# How sure of one that a document is in unlike the rest. Of excerpts of 2,000 characters from New
+# Testaments in Basque, Estonian, Gujarati, Swahili and Ukrainian and from Lovecraft's tales it
+# knows all but one of 1,199 at 0.9 or above; that one, a list of names, it takes for Latin at 0.3.
+SURE = 0.9
+# Documents that are looked at to tell the language of a text, at most.
+SAMPLED_DOCUMENTS = 24
+# Characters from inside each, at most.
+SAMPLED_CHARACTERS = 6000
+# Characters that the classifier gets at once.
+EXCERPT_CHARACTERS = 2000
+# Letters among so many characters of a document, from which on its own language is looked for.
+MIN_LETTERS = 800
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,9 @@ def main_script(text: str) -> str:
     """The script of most letters of a text, as Unicode names it; empty if it has none."""
     scripts = Counter[str]()
     for letter, count in Counter(filter(str.isalpha, text)).items():
-        first = unicodedata.name(letter, "other").replace("-", " ").partition(" ")[0]
+        name = unicodedata.name(letter, "other").replace("-", " ")
+        for width in ("HALFWIDTH ", "FULLWIDTH "):
+            name = name.removeprefix(width)
+        first = name.partition(" ")[0]
         scripts["Han" if first == "CJK" else first.title()] += count
     return max(scripts, key=lambda script: (scripts[script], script), default="")

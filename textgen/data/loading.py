@@ -3,6 +3,7 @@ and what a reader is warned of before the work."""
 
 import hashlib
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, Division, name_some
 
 # Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
-# Held-out documents, and about as many training documents, whose own language is looked for.
+# Held-out documents, and as many training documents, at most, whose own language is looked for.
 EXAMINED_DOCUMENTS = 100
 # Texts are numbered like chapters if the last number is up to so many times theirs.
 NUMBERED = 1.2
@@ -265,7 +266,7 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
             f"interval and no test of a difference. {advice}."
         )
     detected = find_language(corpus.sample)
-    step = max(1, len(corpus.train) // EXAMINED_DOCUMENTS)
+    step = math.ceil(len(corpus.train) / EXAMINED_DOCUMENTS)
     held_out = [(d, part) for part in ("test", "validation") for d in corpus.parts[part]]
     examined = held_out[:EXAMINED_DOCUMENTS] + [(d, "train") for d in corpus.train[::step]]
     foreign = [

@@ -29,7 +29,7 @@ from textgen.core.experiment import Experiment
 from textgen.core.files import PathKind, csv_bytes, kind_of, write_file
 from textgen.core.progress import Moved, ignore
 from textgen.core.terminal import json_line, visible
-from textgen.data.documents import count_characters, read_text
+from textgen.data.documents import NotText, count_characters, read_text
 from textgen.data.language import Language
 from textgen.data.loading import (
     Corpus,
@@ -48,6 +48,7 @@ from textgen.tokenizers.fitting import language_warnings
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
+SAVE_AS_UTF8 = "save it as UTF-8"
 NOT_COMPARED = "not compared with the training text: {}"
 MAX_SHOWN = 40  # characters of a line of a document
 STATISTICS = """{kind}  {origin}
@@ -510,7 +511,10 @@ def read_passage(text: str | None, file: Path | None) -> str:
         except (AttributeError, UnicodeDecodeError):  # closed, or of another encoding
             raise TextgenError("--file -: standard input is not UTF-8 text") from None
     elif file is not None:
-        text = read_text(file)
+        try:
+            text = read_text(file, cure=SAVE_AS_UTF8)
+        except NotText as error:
+            raise TextgenError(error.message, SAVE_AS_UTF8) from None
     if not text:
         raise TextgenError(f"{file or '--text'}: no text")
     return text
