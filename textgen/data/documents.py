@@ -44,8 +44,8 @@ MAX_UNCUT = 2_000_000
 LARGE_PIECE = 250_000
 # Characters from inside a text that are kept where the text is not, to tell its language.
 KEPT_CHARACTERS = 6_000
-# Of a shorter text than this, none are kept: it is read again.
-MIN_KEPT_FROM = 10 * KEPT_CHARACTERS
+# Of a text that is not so many times as long, none are kept: it is read again.
+KEPT_SHARE = 10
 
 
 class NotText(TextgenError):  # noqa: N818 - what was found
@@ -74,7 +74,7 @@ class Facts:
 
 
 def find_facts(text: str) -> Facts:
-    is_long = len(text) >= MIN_KEPT_FROM
+    is_long = len(text) >= KEPT_CHARACTERS * KEPT_SHARE
     inside = excerpt(text, KEPT_CHARACTERS) if is_long else None
     return Facts(len(text), is_blank(text), inside)
 
