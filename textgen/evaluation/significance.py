@@ -43,6 +43,8 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from textgen.core.numbers import ceil_div
+
 # Bits per character: less counts as no difference.
 MARGIN = 0.01
 # Accepted rate of false claims; intervals cover with the complementary probability.
@@ -114,7 +116,8 @@ def bootstrap_interval(
     Returns:
         Lower and upper bound of 95%, infinite where there are fewer than 6 documents.
     """
-    return _resample([bits], [1], units, folds)[1:3]
+    found = _resample([bits], [1], units, folds)
+    return found.low, found.high
 
 
 def compare_arms(
@@ -139,10 +142,10 @@ def compare_arms(
     skewed among documents. ``experiments/research/log/2026-11-29-the-map.md`` has the coverage of
     folds.
     """
-    difference, low, high, p = _resample([first, second], [1, -1], units, folds)
-    seeds = len(first), len(second)
+    found = _resample([first, second], [1, -1], units, folds)
+    seeds = (len(first), len(second))
     number = 1 if folds is None else len(np.unique(folds))
-    return Difference(difference, low, high, p, len(units), seeds, number)
+    return Difference(found.value, found.low, found.high, found.p, len(units), seeds, number)
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,19 @@ class ByDocument:
 def by_document(first: np.ndarray, second: np.ndarray, units: np.ndarray) -> ByDocument:
     """Whether a difference hangs on a few documents; arguments as for :func:`compare_arms`."""
     bits = first.mean(axis=0) - second.mean(axis=0)
-    left = (bits.sum() - bits) / np.maximum(units.sum() - units, 1)
+    whole = bits.sum()
+    left = (whole - bits) / np.maximum(units.sum() - units, 1)
+    without_one = None
+    if len(units) > 1:
+        without_one = (float(left.min()), float(left.max()))
+    agreeing = 0  # with no difference in all no document agrees, not even one without a difference
+    if whole != 0:
+        agreeing = int(np.sum(np.sign(bits) == np.sign(whole)))
     return ByDocument(
-        float(np.mean(bits / units)),
-        (float(left.min()), float(left.max())) if len(units) > 1 else None,
-        int(np.sum(bits * bits.sum() > 0)),
-        float(units.sum() ** 2 / np.sum(units**2)),
+        mean_over_documents=float(np.mean(bits / units)),
+        without_one=without_one,
+        agreeing=agreeing,
+        equal_documents=float(units.sum() ** 2 / np.sum(units**2)),
     )
 
 
@@ -181,7 +191,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6 (1979): the i-th smallest of m times m − i + 1, none below the one before it.
     """
-    adjusted, largest = [1.0] * len(p_values), 0.0
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
     for rank, place in enumerate(np.argsort(p_values)):
         largest = max(largest, p_values[place] * (len(p_values) - rank))
         adjusted[place] = min(largest, 1.0)
@@ -200,7 +211,9 @@ def verdict(difference: Difference, adjusted_p: float, *, margin: float = MARGIN
         return Verdict.EQUAL
     if adjusted_p < LEVEL and difference.high < 0:
         return Verdict.BETTER
-    return Verdict.WORSE if adjusted_p < LEVEL and difference.low > 0 else Verdict.TOO_CLOSE
+    if adjusted_p < LEVEL and difference.low > 0:
+        return Verdict.WORSE
+    return Verdict.TOO_CLOSE
 
 
 Key = TypeVar("Key")
@@ -218,19 +231,39 @@ def tested(found: Mapping[Key, Difference], questions: int) -> dict[Key, Lead]:
     """Differences with Holm's correction over so many questions: those that have no answer, such as
     one whose run failed, make no other p smaller."""
     p_values = [difference.p for difference in found.values()]
-    adjusted = holm(p_values + [1.0] * (questions - len(found)))
-    rows = zip(found.items(), adjusted, strict=False)
-    return {key: Lead(d, p, verdict(d, p)) for (key, d), p in rows}
+    unanswered = [1.0] * (questions - len(found))
+    adjusted = holm(p_values + unanswered)[: len(found)]
+    leads = dict[Key, Lead]()
+    for (key, difference), p in zip(found.items(), adjusted, strict=True):
+        leads[key] = Lead(difference, p, verdict(difference, p))
+    return leads
+
+
+class _Resampled(NamedTuple):
+    """Σ sign · micro average over arms, its bounds, and p of its being 0."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+class _Chance(NamedTuple):
+    """A standard error that documents do not show, and its degrees of freedom."""
+
+    error: float
+    freedom: float
 
 
 def _resample(
     arms: Sequence[np.ndarray], signs: Sequence[int], units: np.ndarray, folds: np.ndarray | None
-) -> tuple[float, float, float, float]:
-    """Σ sign · micro average over the arms, its bounds, and p of its being 0."""
+) -> _Resampled:
     units = np.asarray(units, dtype=np.float64)
     total = sum(sign * bits.mean(axis=0) for sign, bits in zip(signs, arms, strict=True))
     order = np.lexsort((np.abs(total), units))  # resampling must not depend on their order
-    arms, total, units = [bits[:, order] for bits in arms], total[order], units[order]
+    arms = [bits[:, order] for bits in arms]
+    total = total[order]
+    units = units[order]
     chance = None
     if folds is not None and len(np.unique(folds)) > 1:
         chance = _other_folds(total, units, folds[order])
@@ -239,20 +272,26 @@ def _resample(
 
     rng = np.random.default_rng(0)
     sums = _subset_sums(np.stack([total, units], axis=1), rng)
-    rounding = 1e-12 * np.abs(total).sum()
-    flipped = np.abs(total.sum() - 2 * sums[:, 0])
-    sign_flip = float(np.mean(flipped >= np.abs(total.sum()) - rounding))
     filled = sums[:, 1] > 0
     draws = sums[filled, 0] / sums[filled, 1]
     empty = len(sums) - len(draws)
-    if chance:
-        repeats = -(-RESAMPLES // len(sums))
-        error, freedom = chance
-        shifts = error * rng.standard_t(freedom, repeats * len(draws))
-        draws, empty = np.tile(draws, repeats), 2 * repeats * empty
-        draws = np.concatenate([draws + shifts, draws - shifts])
+    if chance is not None:
+        repeats = ceil_div(RESAMPLES, len(sums))
+        shifts = chance.error * rng.standard_t(chance.freedom, repeats * len(draws))
+        repeated = np.tile(draws, repeats)
+        draws = np.concatenate([repeated + shifts, repeated - shifts])
+        empty = 2 * repeats * empty
     low, high, p = _bounds(draws, empty)
-    return float(total.sum() / units.sum()), low, high, max(p, sign_flip)
+    value = float(total.sum() / units.sum())
+    return _Resampled(value, low, high, max(p, _sign_flip(total, sums[:, 0])))
+
+
+def _sign_flip(total: np.ndarray, subset_sums: np.ndarray) -> float:
+    """p of the sign-flip test: how often the sum over documents is as far from 0 as it is, or
+    farther, when the signs of a subset are flipped."""
+    rounding = 1e-12 * np.abs(total).sum()
+    flipped = np.abs(total.sum() - 2 * subset_sums)
+    return float(np.mean(flipped >= np.abs(total.sum()) - rounding))
 
 
 def _bounds(draws: np.ndarray, empty: int) -> tuple[float, float, float]:
@@ -291,12 +330,11 @@ def _subset_sums(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return sums
 
 
-def _other_seeds(
-    arms: Sequence[np.ndarray], total: np.ndarray, units: np.ndarray
-) -> tuple[float, float]:
+def _other_seeds(arms: Sequence[np.ndarray], total: np.ndarray, units: np.ndarray) -> _Chance:
     """What the choice of seeds adds to the error of Σ total / Σ units, and degrees of freedom."""
     share = units / units.sum()
-    variances, noise = [], 0.0
+    variances = list[float]()
+    noise = 0.0
     for bits in arms:
         parts = (bits - bits.mean(axis=0)) / units.sum()
         shifts = parts.sum(axis=1)
@@ -305,30 +343,35 @@ def _other_seeds(
         noise += float(np.sum((parts - shifts[:, None] * share) ** 2) / number)
     between = sum(variances) - noise
     if between <= 0:
-        return 0.0, 1.0
+        return _Chance(0.0, 1.0)
     pairs = zip(variances, arms, strict=True)
-    welch = sum(variances) ** 2 / sum(own**2 / (len(bits) - 1) for own, bits in pairs)
+    squares = sum(variance**2 / (len(bits) - 1) for variance, bits in pairs)
+    welch = sum(variances) ** 2 / squares
     documents = float(np.sum((total / units.sum() - share * total.sum() / units.sum()) ** 2))
     equal = 1 / float(np.sum(share**2))  # documents of one length that would say as much (Kish)
     seeds = SEED_VARIANCE_WEIGHT * between
-    freedom = (seeds + documents) ** 2
-    freedom /= seeds**2 / welch + documents**2 / max(equal - 1, 1.0)  # Satterthwaite
-    return float(np.sqrt(between)), max(welch, freedom)
+    satterthwaite = (seeds + documents) ** 2
+    satterthwaite /= seeds**2 / welch + documents**2 / max(equal - 1, 1.0)
+    return _Chance(float(np.sqrt(between)), max(welch, satterthwaite))
 
 
-def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> tuple[float, float]:
+def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> _Chance:
     """What the networks of folds add to the error of Σ total / Σ units beyond what their documents
     vary, by a jackknife over folds, and degrees of freedom."""
     errors = (total - units * total.sum() / units.sum()) / units.sum()
-    between, documents, names = 0.0, 0.0, np.unique(folds)
+    names = np.unique(folds)
+    between = 0.0
+    documents = 0.0
     for name in names:
-        own, part = errors[folds == name], units[folds == name]
-        between += float((own.sum() / (1 - part.sum() / units.sum())) ** 2)
-        documents += float(np.sum((own - part * own.sum() / part.sum()) ** 2))
+        there = folds == name
+        error = errors[there]
+        part = units[there]
+        between += float((error.sum() / (1 - part.sum() / units.sum())) ** 2)
+        documents += float(np.sum((error - part * error.sum() / part.sum()) ** 2))
     freedom = len(names) - 1
     between *= freedom / len(names)
     networks = max(between - documents, between / freedom)
-    return math.sqrt(networks * (1 + len(names) / freedom)), float(freedom)
+    return _Chance(math.sqrt(networks * (1 + len(names) / freedom)), float(freedom))
 
 
 def what_would_tell(difference: Difference, contrasts: int = 1) -> Needed:
@@ -347,12 +390,18 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> Needed:
     quantile = NormalDist().inv_cdf
     error = (difference.high - difference.low) / 2 / quantile(1 - LEVEL / 2)
     size = abs(difference.difference)
-    level, room = (LEVEL / contrasts, size) if size >= MARGIN else (LEVEL, MARGIN - size)
-    needed = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
-    documents = max(fewest_documents(contrasts), math.ceil(max(1.0, needed) * difference.documents))
+    if size >= MARGIN:  # the interval is to leave out 0
+        level = LEVEL / contrasts
+        room = size
+    else:  # it is to lie within the margin
+        level = LEVEL
+        room = MARGIN - size
+    times = (error * (quantile(1 - level / 2) + quantile(POWER)) / room) ** 2
+    documents = max(fewest_documents(contrasts), math.ceil(max(1.0, times) * difference.documents))
     if documents <= difference.documents:
         return Needed("seeds")
-    return Needed("documents", documents, min(difference.seeds) == 1 == difference.folds)
+    seeds_besides = min(difference.seeds) == 1 and difference.folds == 1
+    return Needed("documents", documents, seeds_besides)
 
 
 def fewest_documents(contrasts: int = 1) -> int:
