@@ -85,28 +85,44 @@ def count(documents: Iterable[Document], tokens: int | None = None) -> Counts:
         characters=sum(map(len, texts)),
         utf8_bytes=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts),
         words=sum(len(text.split()) for text in texts),
-        lines=sum(text.count("\n") + (text[-1:] not in ("", "\n")) for text in texts),
+        lines=sum(map(count_lines, texts)),
         tokens=tokens,
         end_marks=len(texts),
     )
 
 
+def count_lines(text: str) -> int:
+    """Line ends, and a last line without one."""
+    lines = text.count("\n")
+    if text and not text.endswith("\n"):
+        lines += 1
+    return lines
+
+
 def in_all_units(bits: float, counts: Counts) -> InUnits:
     """What a whole text costs, its end marks included, in every unit."""
-    result = {}
+    numbers = counts._asdict()
+    result = InUnits()
     for name, unit in UNITS.items():
-        per = sum(getattr(counts, part) or 0 for part in unit.per)
-        both = {"as_published": per, "end_marks_counted": per and per + counts.end_marks}
-        result[name] = {kind: _value(bits, number, unit.scale) for kind, number in both.items()}
+        per = sum(numbers[part] or 0 for part in unit.per)
+        with_end_marks = per + counts.end_marks if per else 0
+        result[name] = {
+            "as_published": _value(bits, per, unit.scale),
+            "end_marks_counted": _value(bits, with_end_marks, unit.scale),
+        }
     return result
 
 
 def _value(bits: float, per: int, scale: str) -> float | None:
+    """Bits over a denominator, in a scale; None without a denominator."""
     if not per:
         return None
+    each = bits / per
     if scale == "perplexity":
-        return 2.0 ** (bits / per) if bits / per < 1024 else None
-    return bits / per * (math.log(2) if scale == "nats" else 1.0)
+        return 2.0**each if each < 1024 else None
+    if scale == "nats":
+        return each * math.log(2)
+    return each
 
 
 def published_units(
@@ -138,9 +154,13 @@ def published_units(
 
 def denominator(unit: Unit, counts: Counts) -> str:
     """What a unit is divided by, in words: ``78,669 words + 3,761 lines``."""
-    names = {"utf8_bytes": "bytes of UTF-8"}
-    numbers = ((getattr(counts, part), names.get(part, part)) for part in unit.per)
-    return " + ".join(NOTHING if n is None else f"{n:,} {name}" for n, name in numbers)
+    numbers = counts._asdict()
+    addends = list[str]()
+    for part in unit.per:
+        name = "bytes of UTF-8" if part == "utf8_bytes" else part
+        number = numbers[part]
+        addends.append(NOTHING if number is None else f"{number:,} {name}")
+    return " + ".join(addends)
 
 
 def unit_table(
@@ -148,12 +168,13 @@ def unit_table(
 ) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of a table: each unit by part, the first part again where end marks are
     counted, and what the unit is divided by."""
-    head = ["unit", *(PART_LABELS[part] for part in parts)]
-    head += [f"{head[1]}, end marks counted", "per"]
+    labels = [PART_LABELS[part] for part in parts]
+    head = ["unit", *labels, f"{labels[0]}, end marks counted", "per"]
     rows = []
     for name, unit in UNITS.items():
-        values = [own[name] for own in parts.values()]
-        figures = [value["as_published"] for value in values] + [values[0]["end_marks_counted"]]
+        values = [in_units[name] for in_units in parts.values()]
+        figures = [value["as_published"] for value in values]
+        figures.append(values[0]["end_marks_counted"])
         rows.append([unit.label, *map(_text, figures), denominators[name]])
     return head, rows
 
@@ -161,7 +182,11 @@ def unit_table(
 def _text(value: float | None) -> str:
     if value is None:
         return NOTHING
-    return f"{value:.4f}" if value < 10 else f"{value:,.2f}" if value < 1e6 else f"{value:.3g}"
+    if value < 10:
+        return f"{value:.4f}"
+    if value < 1e6:
+        return f"{value:,.2f}"
+    return f"{value:.3g}"
 
 
 def format_number(value: float | None, form: str = ".3f") -> str:
@@ -173,9 +198,9 @@ def format_number(value: float | None, form: str = ".3f") -> str:
 def format_bits(bits: Mapping[str, float] | None, digits: int = 3) -> tuple[str, str, str]:
     """The columns of model + spelling = total; without bits, the last one says why."""
     if bits is None:
-        return (NOTHING, NOTHING, UNCHARGED)
-    model, spelling, total = (f"{bits[n]:.{digits}f}" for n in ("model", "spelling", "total"))
-    return model, spelling, total
+        return NOTHING, NOTHING, UNCHARGED
+    form = f".{digits}f"
+    return f"{bits['model']:{form}}", f"{bits['spelling']:{form}}", f"{bits['total']:{form}}"
 
 
 def markdown_table(
