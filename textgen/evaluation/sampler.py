@@ -6,12 +6,14 @@ text from the same prompt, settings and seed.
 
 import copy
 import hashlib
+import itertools
 from collections.abc import Generator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
+from textgen.core.numbers import ceil_div
 from textgen.core.progress import raise_if_cancelled
 from textgen.core.settings import PartName, Sampling
 from textgen.evaluation.counts import CacheState
@@ -27,9 +29,12 @@ from textgen.models.types import (
     Tensors,
     WritingLoop,
 )
+from textgen.tokenizers.base import Tokenizer
 
 # In place of the token that a text gains, while its prompt is still read.
 READING = -1
+# In place of the token that comes next in a prompt, where the prompt has ended.
+DRAWN = -1
 # Of each text, where one compiled loop draws them.
 TOKENS_AT_ONCE = 32
 # At which only the most probable token has any mass left.
@@ -77,8 +82,8 @@ def output_step(objective: Objective, network: Network) -> OutputStep:
 @compiled_once
 def writing_loop(objective: Objective, network: Network) -> WritingLoop:
     """(features (B, F), carry, forced (n, B), numbers (n, B), temperature (B,), offsets (B, V)) →
-    (features, carry, (n, B) int32): n tokens of each text: those forced and, where these are
-    negative, those that numbers in [0, 1) draw. Offsets are added to logits."""
+    (features, carry, (n, B) int32): n tokens of each text: those forced and, where these are DRAWN,
+    those that numbers in [0, 1) draw. Offsets are added to logits."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
@@ -93,7 +98,7 @@ def writing_loop(objective: Objective, network: Network) -> WritingLoop:
         def body(i: Tensor, features: Tensor, carry: Carry, written: Tensor) -> Tensors:
             scaled = network.output_layer(features) / temperature[:, None] + offsets
             masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
-            tokens = tf.where(forced[i] < 0, draw_in_blocks(masses, numbers[i]), forced[i])
+            tokens = tf.where(forced[i] == DRAWN, draw_in_blocks(masses, numbers[i]), forced[i])
             after = objective.next_features(network, objective.append(carry, tokens))
             return i + 1, *after, written.write(i, tokens)
 
@@ -112,9 +117,10 @@ def draw_in_blocks(masses: Tensor, numbers: Tensor) -> Tensor:
     9,000 tokens in a quarter of the time."""
     import tensorflow as tf
 
-    blocks = -(-masses.shape[1] // BLOCK)
+    blocks = ceil_div(masses.shape[1], BLOCK)
     if blocks == 1:
-        return _passed(masses, numbers)[0]
+        token, _ = _passed(masses, numbers)
+        return token
     masses = tf.pad(masses, [[0, 0], [0, blocks * BLOCK - masses.shape[1]]])
     parts = tf.reshape(masses, [-1, blocks, BLOCK])
     block, share = _passed(tf.reduce_sum(parts, axis=2), numbers)
@@ -131,7 +137,8 @@ def _passed(masses: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     ends = tf.cumsum(masses, axis=1)
     wanted = shares * ends[:, -1]
     place = tf.reduce_sum(tf.cast(ends <= wanted[:, None], tf.int32), axis=1)
-    mass, end = (tf.gather(values, place, batch_dims=1) for values in (masses, ends))
+    mass = tf.gather(masses, place, batch_dims=1)
+    end = tf.gather(ends, place, batch_dims=1)
     return place, tf.clip_by_value((wanted - end + mass) / mass, 0.0, LAST_SHARE)
 
 
@@ -147,23 +154,27 @@ class Stepper:
     """
 
     def __init__(self, model: LanguageModel, rows: int | None = None) -> None:
-        dynamic = model.cache and model.cache.dynamic
-        assert not dynamic or (rows or 1) == 1, "a network learns from one text at a time"
+        count = 1 if rows is None else rows
         self._shape = (-1,) if rows is None else (rows, -1)
-        self._caches = [CacheState(model.cache) for _ in range(rows or 1)] if model.cache else []
-        self._counts, self._part = model.counts, model.own_part
-        self._contexts = self._counts.start(rows or 1) if self._counts else []
+        self._part = model.own_part
+        self._caches = list[CacheState]()  # of each text; none without a cache
+        if model.cache:
+            self._caches = [CacheState(model.cache) for _ in range(count)]
+        self._counts = model.counts
+        self._contexts = model.counts.start(count) if model.counts else []
         self._network = model.network
         self._found = dict[str, np.ndarray]()  # of this place, by part, and the network's logits
         self._adapting: AdaptingNetwork | None = None
         if model.network is not None:
-            objective, network = model.objective, model.network
-            if dynamic:
-                self._adapting = AdaptingNetwork(objective, network, dynamic)
+            objective = model.objective
+            network = model.network
+            if model.cache and model.cache.dynamic:
+                assert count == 1, "a network learns from one text at a time"
+                self._adapting = AdaptingNetwork(objective, network, model.cache.dynamic)
             self._read = reading_step(objective, network)
             self._output = output_step(objective, network)
             self._loop = writing_loop(objective, network)
-            start = objective.begin(network, rows or 1)
+            start = objective.begin(network, count)
             self._features, self._carry = self._read(start, None)
 
     def logits(self) -> np.ndarray:
@@ -188,7 +199,8 @@ class Stepper:
         if part not in self._found:
             if part == "with_cache":
                 below = self._mixed("with_counts")
-                found = np.array([c.mixed(row) for c, row in zip(self._caches, below, strict=True)])
+                rows = zip(self._caches, below, strict=True)
+                found = np.array([cache.mixed(row) for cache, row in rows])
             elif part == "network" or not self._counts:
                 found = softmax(self._of_network().astype(float), axis=-1)
             else:
@@ -199,20 +211,33 @@ class Stepper:
 
     def append(self, tokens: int | np.ndarray) -> None:
         """Go on behind a token, or one in each row (rows,)."""
-        tokens, self._found = np.atleast_1d(tokens).astype(np.int32), {}
+        tokens = np.atleast_1d(tokens).astype(np.int32)
+        self._found = {}
         if self._counts:
             self._contexts = self._counts.after(self._contexts, tokens)
-        for cache, token in zip(self._caches, tokens.tolist(), strict=False):
-            cache.add(token)
+        if self._caches:
+            for cache, token in zip(self._caches, tokens.tolist(), strict=True):
+                cache.add(token)
         if self._adapting is not None:
             self._adapting.append(int(tokens[0]))
         if self._network is not None:
             self._features, self._carry = self._read(self._carry, tokens)
 
-    def write(self, *drawing: np.ndarray) -> np.ndarray:
-        """(n, rows) tokens that follow those appended, of the network alone; what is forced, and
-        how the others are drawn, as for :func:`writing_loop`."""
-        self._features, self._carry, written = self._loop(self._features, self._carry, *drawing)
+    def write(self, forced: np.ndarray, drawing: "Drawing") -> np.ndarray:
+        """(n, rows) int32: tokens of the network alone behind those appended, and append them.
+
+        Args:
+            forced: (n, rows) int32, the tokens themselves, DRAWN where one is drawn.
+            drawing: how.
+        """
+        self._features, self._carry, written = self._loop(
+            self._features,
+            self._carry,
+            forced,
+            drawing.numbers(forced == DRAWN),
+            drawing.temperatures,
+            drawing.offsets,
+        )
         return written.numpy()
 
     def copy(self) -> "Stepper":
@@ -225,6 +250,38 @@ class Stepper:
         """Put back the weights that a network had before it learned."""
         if self._adapting is not None:
             self._adapting.restart()
+
+
+class Drawing:
+    """How the tokens of texts are drawn, and by which random numbers.
+
+    Args:
+        tokenizer: says what a temperature adds to the logits, and what is never drawn.
+        temperature: of all texts, or (B,) of each.
+        seeds: of each text.
+
+    Attributes:
+        temperatures: (B,) float32, above 0.
+        offsets: (B, V) float32, added to the logits.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, temperature: ArrayLike, seeds: Sequence[int]) -> None:
+        wanted = np.broadcast_to(temperature, len(seeds)).astype(np.float32)
+        self.temperatures = np.maximum(wanted, np.float32(MIN_TEMPERATURE))
+        every = self.temperatures.tolist()
+        offsets_at = {each: tokenizer.temperature_offsets(each) for each in set(every)}
+        self.offsets = np.array([offsets_at[each] for each in every], dtype=np.float32)
+        self.offsets[:, list(tokenizer.unwritable)] = -np.inf
+        self._randoms = [np.random.default_rng(seed) for seed in seeds]
+
+    def numbers(self, drawn: np.ndarray) -> np.ndarray:
+        """Where tokens (n, B) are drawn, the next random numbers of the text in [0, 1), else 0:
+        (n, B) float64."""
+        numbers = np.zeros(drawn.shape)
+        for text, random in enumerate(self._randoms):
+            places = drawn[:, text]
+            numbers[places, text] = random.random(places.sum())
+        return numbers
 
 
 def write_tokens(
@@ -252,38 +309,71 @@ def write_tokens(
     Yields:
         (B,) int32: the token that each text gains, READING where its prompt is still read.
     """
-    randoms = [np.random.default_rng(seed) for seed in seeds]
-    temperatures = np.broadcast_to(temperature, len(prompts)).astype(np.float32)
-    temperatures = np.maximum(temperatures, np.float32(MIN_TEMPERATURE))
+    drawing = Drawing(model.tokenizer, temperature, seeds)
     stepper = Stepper(model, len(prompts))
-    plain = model.own_part == "network" and not leaves_out(settings)
-    tokenizer, every = model.tokenizer, temperatures.tolist()
-    own = {each: tokenizer.temperature_offsets(each) for each in {*every}}
-    offsets = np.array([own[each] for each in every], dtype=np.float32)
-    offsets[:, list(tokenizer.unwritable)] = -np.inf
-    place = 0
+    if model.own_part == "network" and not leaves_out(settings):
+        written = _in_loops(stepper, prompts, drawing)
+    else:
+        written = _one_by_one(stepper, prompts, drawing, settings)
     try:
-        while True:
-            raise_if_cancelled()
-            places = range(place, place + (TOKENS_AT_ONCE if plain and place else 1))
-            rows = [[p[i] if i < len(p) else READING for p in prompts] for i in places]
-            tokens = np.array(rows, dtype=np.int32)
-            drawn = tokens == READING
-            numbers = np.zeros(tokens.shape)
-            for column, random in enumerate(randoms):
-                numbers[drawn[:, column], column] = random.random(drawn[:, column].sum())
-            if len(places) > 1:
-                tokens = stepper.write(tokens, numbers, temperatures, offsets)
-            elif drawn.any():
-                row = drawn[0]
-                scaled = stepper.logits()[row] / temperatures[row, None] + offsets[row]
-                tokens[0, row] = draw(shaped(scaled, settings), numbers[0, row])
-            yield from np.where(drawn, tokens, np.int32(READING))
-            if len(places) == 1:
-                stepper.append(tokens[0])
-            place += len(places)
+        yield from written
     finally:
         stepper.close()
+
+
+def _one_by_one(
+    stepper: Stepper, prompts: Sequence[np.ndarray], drawing: Drawing, settings: Sampling
+) -> Generator[np.ndarray, None, None]:
+    for place in itertools.count():
+        raise_if_cancelled()
+        forced = _prompt_tokens(prompts, range(place, place + 1))
+        tokens = _next_tokens(stepper, forced, drawing, settings)
+        yield from _gained(tokens, forced)
+        stepper.append(tokens[0])
+
+
+def _in_loops(
+    stepper: Stepper, prompts: Sequence[np.ndarray], drawing: Drawing
+) -> Generator[np.ndarray, None, None]:
+    """The first token at once, the others many at a time in a compiled loop; of a network alone,
+    of whose distribution nothing is left out."""
+    raise_if_cancelled()
+    forced = _prompt_tokens(prompts, range(1))
+    tokens = _next_tokens(stepper, forced, drawing, WHOLE)
+    yield from _gained(tokens, forced)
+    stepper.append(tokens[0])
+    for place in itertools.count(1, TOKENS_AT_ONCE):
+        raise_if_cancelled()
+        forced = _prompt_tokens(prompts, range(place, place + TOKENS_AT_ONCE))
+        yield from _gained(stepper.write(forced, drawing), forced)
+
+
+def _prompt_tokens(prompts: Sequence[np.ndarray], places: range) -> np.ndarray:
+    """(n, B) int32: what prompts have at some places, DRAWN where they have ended."""
+    forced = np.full((len(places), len(prompts)), DRAWN, dtype=np.int32)
+    for text, prompt in enumerate(prompts):
+        there = prompt[places.start : places.stop]
+        forced[: len(there), text] = there
+    return forced
+
+
+def _next_tokens(
+    stepper: Stepper, forced: np.ndarray, drawing: Drawing, settings: Sampling
+) -> np.ndarray:
+    """(1, B) int32: the next token of each text, forced (1, B) or drawn."""
+    drawn = forced == DRAWN
+    numbers = drawing.numbers(drawn)[drawn]
+    tokens = forced.copy()
+    if drawn.any():
+        texts = drawn[0]
+        scaled = stepper.logits()[texts] / drawing.temperatures[texts, None]
+        tokens[drawn] = draw(shaped(scaled + drawing.offsets[texts], settings), numbers)
+    return tokens
+
+
+def _gained(tokens: np.ndarray, forced: np.ndarray) -> np.ndarray:
+    """(n, B) int32 tokens, READING in place of those of prompts."""
+    return np.where(forced == DRAWN, tokens, np.int32(READING))
 
 
 def guesses(model: LanguageModel, tokens: ArrayLike) -> np.ndarray:
