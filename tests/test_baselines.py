@@ -253,7 +253,8 @@ def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
         with monkeypatch.context() as patch:
             patch.delattr("os.fork")
             assert compressor.sizes_behind(training, texts) == whole
-    monkeypatch.setattr(PPMd, "encoder", lambda *_: (lambda text: text, lambda: 1 / 0))
+    broken = baselines.Encoder(lambda text: text, lambda: 1 / 0)
+    monkeypatch.setattr(PPMd, "encoder", lambda *_: broken)
     with pytest.raises(TextgenError, match="copy of this process"):
         PPMd().sizes_behind(training, texts)
 

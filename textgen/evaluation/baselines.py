@@ -31,11 +31,10 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import pyppmd
@@ -55,6 +54,7 @@ from textgen.evaluation.scores import UNIT, DocumentBits, Scores, scored_documen
 from textgen.evaluation.units import published_units
 from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.ngrams.pitman_yor import PitmanYor, fit
+from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.fitting import fit_tokenizer, library_versions
 
@@ -75,8 +75,21 @@ MAX_NGRAM_CHARACTERS = 20_000_000
 # Most for a compressor, if it reads the training text once per document: five minutes.
 MAX_COMPRESSED_BYTES = 500_000_000
 
-# What compresses the next bytes, and what ends.
-Encoder = tuple[Callable[[bytes], bytes], Callable[[], bytes]]
+
+class Encoder(NamedTuple):
+    """A compressor at work; what it gives out, put together, is the compressed text.
+
+    Attributes:
+        encode: takes the next bytes of the text; what it gives out so far.
+        end: there are no more; the rest of what it gives out.
+    """
+
+    encode: Callable[[bytes], bytes]
+    end: Callable[[], bytes]
+
+    def last_size(self, data: bytes) -> int:
+        """Bytes that it gives out for the last bytes of a text, and the end."""
+        return len(self.encode(data)) + len(self.end())
 
 
 class Model(Protocol):
@@ -127,15 +140,9 @@ class Compressor:
 
     reads_bytes: ClassVar[bool] = True
 
-    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> Any:
-        """With ``token_bits(documents)`` → (1,) float64 each, the bits of a whole document; all
-        documents are (n,) uint8 each."""
-        return SimpleNamespace(token_bits=partial(self._bits, _joined(documents)))
-
-    def _bits(self, training: bytes, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
-        added = [b"", *(_joined([document]) for document in documents)]
-        alone, *sizes = self.sizes_behind(training, added)
-        return [np.array([8.0 * (size - alone)]) for size in sizes]
+    def fit(self, documents: Sequence[np.ndarray], size: int = 256) -> "FittedCompressor":
+        """All documents are (n,) uint8 each."""
+        return FittedCompressor(self, _joined(documents))
 
     def encoder(self, training_bytes: int) -> Encoder:
         """An encoder for so many bytes of training text and more."""
@@ -144,12 +151,31 @@ class Compressor:
     def sizes_behind(self, training: bytes, documents: Sequence[bytes]) -> list[int]:
         """Bytes of the compressed training text with each of the documents behind it."""
         if not hasattr(os, "fork"):
-            encoders = ((*self.encoder(len(training)), training + d) for d in documents)
-            return [len(encode(text)) + len(end()) for encode, end, text in encoders]
-        encode, _ = encoder = self.encoder(len(training))
+            sizes = list[int]()
+            for document in documents:
+                encoder = self.encoder(len(training))
+                sizes.append(encoder.last_size(training + document))
+            return sizes
+        encoder = self.encoder(len(training))
         # xz takes the last byte when it is done with those before, and is copied after the work
-        before = sum(len(encode(part)) for part in (training[:-1], training[-1:]))
+        before = len(encoder.encode(training[:-1]))
+        before += len(encoder.encode(training[-1:]))
         return [before + _size_in_a_copy(encoder, document) for document in documents]
+
+
+@dataclass(frozen=True)
+class FittedCompressor:
+    """A compressor and the training text that it reads before each document."""
+
+    compressor: Compressor
+    training: bytes
+
+    def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """(1,) float64 for each document (n,) uint8: what the whole of it costs."""
+        nothing = b""
+        added = [_joined([document]) for document in documents]
+        alone, *sizes = self.compressor.sizes_behind(self.training, [nothing, *added])
+        return [np.array([8.0 * (size - alone)]) for size in sizes]
 
 
 def _joined(documents: Sequence[np.ndarray]) -> bytes:
@@ -158,10 +184,11 @@ def _joined(documents: Sequence[np.ndarray]) -> bytes:
 
 def _size_in_a_copy(encoder: Encoder, document: bytes) -> int:
     """Bytes that a document and the end would add, found out in a copy of this process."""
-    (encode, end), (result, output) = encoder, os.pipe()
-    if not (child := os.fork()):
+    result, output = os.pipe()
+    child = os.fork()
+    if child == 0:  # this is the copy
         with contextlib.suppress(BaseException):
-            os.write(output, str(len(encode(document)) + len(end())).encode())
+            os.write(output, str(encoder.last_size(document)).encode())
         os._exit(0)
     os.close(output)
     with os.fdopen(result) as pipe:
@@ -187,7 +214,7 @@ class PPMd(Compressor):
     def encoder(self, training_bytes: int) -> Encoder:
         memory = int(np.clip(PPMD_MEMORY_PER_BYTE * training_bytes, *PPMD_MEMORY_BYTES))
         encoder = pyppmd.Ppmd8Encoder(self.order, memory)
-        return encoder.encode, lambda: encoder.flush(endmark=False)
+        return Encoder(encoder.encode, lambda: encoder.flush(endmark=False))
 
 
 @dataclass(frozen=True)
@@ -199,7 +226,7 @@ class XZ(Compressor):
         preset = 9 | lzma.PRESET_EXTREME
         chain = {"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}
         encoder = lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[chain])
-        return encoder.compress, encoder.flush
+        return Encoder(encoder.compress, encoder.flush)
 
 
 @dataclass(frozen=True)
@@ -236,17 +263,26 @@ class Command(Compressor):
             text = Path(folder, "text")
             text.write_bytes(data)
             command = self.command.replace("{output}", "compressed").replace("{input}", text.name)
+            problem = "the program left no file beside the input"
             try:
                 subprocess.run(shlex.split(command), cwd=folder, capture_output=True, check=True)
                 files = [file for file in Path(folder).rglob("*") if file.is_file()]
-                if size := sum(file.stat().st_size for file in files if file != text):
-                    return size
-                problem = "the program left no file beside the input"
+                size = sum(file.stat().st_size for file in files if file != text)
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
-                output: bytes = getattr(error, "stderr", b"").strip() or str(error).encode()
-                problem = output.rpartition(b"\n")[2].decode(errors="replace")
+                size = 0
+                problem = _last_line(error)
+        if size > 0:
+            return size
         hint = "install this compressor, or name another program with --command"
         raise TextgenError(f"--command {self.command}: {problem}", hint)
+
+
+def _last_line(error: Exception) -> str:
+    """Of what a program that has failed has written, if it has; else of the error."""
+    written = error.stderr if isinstance(error, subprocess.CalledProcessError) else b""
+    message: bytes = written.strip() or str(error).encode()
+    _, _, last = message.rpartition(b"\n")
+    return last.decode(errors="replace")
 
 
 class Bytes:
@@ -255,7 +291,10 @@ class Bytes:
     For models that bring their own end of a document: 0 and 1 are bytes like any other.
     """
 
-    size, charged, closed_vocabulary, extra_data = 256, True, False, ()
+    size = 256
+    charged = True
+    closed_vocabulary = False
+    extra_data = ()
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         tokens = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
@@ -263,13 +302,17 @@ class Bytes:
 
 
 def score_baseline(
-    baseline: Baseline, tokenizer: Any, corpus: Corpus, orders: Sequence[int], validated: bool
+    baseline: Baseline,
+    tokenizer: Tokenizer | Bytes,
+    corpus: Corpus,
+    orders: Sequence[int],
+    validated: bool,
 ) -> list[Scores]:
     """What the validation and test documents cost under a baseline.
 
     Args:
         baseline: fitted to the training documents here.
-        tokenizer: :class:`Bytes` for one that reads bytes.
+        tokenizer: :class:`Bytes` for a baseline that reads bytes.
         orders: of a document cache, if there is to be one.
         validated: whether validation documents are scored where the cache does not need them.
 
@@ -287,7 +330,8 @@ def score_baseline(
         rows: list[dict[PartName, np.ndarray]] = [{"counts": alone} for alone in bits]
         if orders:
             counts = [count(e.tokens, orders) for e in encoded]
-            cache = cache or fit(orders, list(zip(bits, counts, strict=True)))
+            if cache is None:  # these are the validation documents
+                cache = fit(orders, list(zip(bits, counts, strict=True)))
             for row, alone, counted in zip(rows, bits, counts, strict=True):
                 row["with_cache"] = cache.mixed_bits(alone, counted)
         result.append(scored_documents(documents, encoded, rows))
@@ -295,7 +339,7 @@ def score_baseline(
 
 
 def baseline(
-    kind: str, models: Sequence[Any], experiment: Experiment, corpus: Corpus
+    kind: str, models: Sequence[Baseline], experiment: Experiment, corpus: Corpus
 ) -> Iterator[dict[str, Any]]:
     """Fit baselines to the training split of an experiment, and score the test split.
 
@@ -313,23 +357,28 @@ def baseline(
     Raises:
         TextgenError: too large a corpus.
     """
-    check_size(reads_bytes := models[0].reads_bytes, corpus)
-    tokenizer: Any = Bytes()
-    if not reads_bytes:
+    reads_bytes = models[0].reads_bytes
+    check_size(reads_bytes, corpus)
+    tokenizer: Tokenizer | Bytes
+    orders: Sequence[int]  # of the document cache
+    if reads_bytes:
+        tokenizer = Bytes()
+        orders = ()
+    else:
         tokenizer = fit_tokenizer(experiment.tokenizer, corpus, experiment.seed)
-    levels = () if reads_bytes else experiment.cache.orders
+        orders = experiment.cache.orders
     for model in models:
         start = time.perf_counter()
-        _, scored = score_baseline(model, tokenizer, corpus, levels, False)
+        _, scored = score_baseline(model, tokenizer, corpus, orders, validated=False)
         test = summarise(scored, tokenizer.charged)
         if reads_bytes:
-            test |= dict.fromkeys(("tokens", "tokens_per_character"))
-        settings = asdict(model)
+            test["tokens"] = None
+            test["tokens_per_character"] = None
         test["published"] = published_units(test, corpus.test, closed=tokenizer.closed_vocabulary)
         yield {
             "baseline": kind,
-            "order": settings.get("order"),
-            "command": settings.get("command"),
+            "order": getattr(model, "order", None),
+            "command": getattr(model, "command", None),
             "experiment": experiment.name,
             "tokenizer": None if reads_bytes else experiment.resolved["tokenizer"],
             "seed": experiment.seed,
@@ -342,7 +391,9 @@ def baseline(
         }
 
 
-def make_baselines(kind: str, orders: Sequence[int] = (), command: str | None = None) -> list[Any]:
+def make_baselines(
+    kind: str, orders: Sequence[int] = (), command: str | None = None
+) -> list[Baseline]:
     """A baseline of a kind for each order, or one of the default order.
 
     Raises:
@@ -360,11 +411,14 @@ def check_size(reads_bytes: bool, corpus: Corpus) -> None:
     Raises:
         TextgenError: a compressor would take too long, or n-grams too much memory.
     """
-    characters, documents = count_characters(corpus.train), len(corpus.test)
-    much = f"n-grams of {characters:,} characters, more than {MAX_NGRAM_CHARACTERS:,}: too large"
+    characters = count_characters(corpus.train)
     if reads_bytes:
+        documents = len(corpus.test)
+        limit = MAX_COMPRESSED_BYTES // (documents + 1)
         much = f"{documents} times {characters:,} characters of training text take too long"
-    limit = MAX_COMPRESSED_BYTES // (documents + 1) if reads_bytes else MAX_NGRAM_CHARACTERS
+    else:
+        limit = MAX_NGRAM_CHARACTERS
+        much = f"n-grams of {characters:,} characters, more than {limit:,}: too large"
     if characters > limit:
         raise TextgenError(much, "set split.train_characters to a smaller number")
 
@@ -414,10 +468,11 @@ class Reference:
         compressor, which reads the training text again for each document."""
         say(f"scoring {self.label} for comparison, once for this text …")
         (model,) = make_baselines(self.kind, [self.order] if self.order else [])
-        tokenizer: Any = Bytes()
+        tokenizer: Tokenizer | Bytes = Bytes()
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
-        scored = score_baseline(model, tokenizer, corpus, self.cache, self.tokenizer is not None)
+        validated = self.tokenizer is not None
+        scored = score_baseline(model, tokenizer, corpus, self.cache, validated)
         return [{part: list(map(_sums, own)) for part, own in scores.items()} for scores in scored]
 
 
@@ -455,8 +510,9 @@ def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Refer
 
 
 def _cache_path(model: Reference, corpus: Corpus) -> Path:
-    settings = (CACHE_VERSION, corpus.sha256, corpus.description["split_sha256"], model)
-    digest = hashlib.sha256(repr((*settings, library_versions())).encode()).hexdigest()
+    split = corpus.description["split_sha256"]
+    settings = (CACHE_VERSION, corpus.sha256, split, model, library_versions())
+    digest = hashlib.sha256(repr(settings).encode()).hexdigest()
     return cache_folder() / "references" / f"{model.key}-{digest[:32]}"
 
 
