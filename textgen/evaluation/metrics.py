@@ -43,16 +43,24 @@ def words(text: str) -> list[str]:
 
 
 def is_listed(word: str, language: str) -> bool:
-    """Is a lower-cased word longer than three letters, with a Zipf frequency of at least 2 in the
-    language, an English possessive 's left aside? Not in a language without a list (see
-    :func:`textgen.data.language.word_list`)."""
-    stem = word.removesuffix("'s") if language == "en" else word
-    code = word_list(language)
-    if code is None or len(stem) <= MAX_ABBREVIATION:
+    """Whether a word stands in the list of a language as more than an abbreviation: is longer than
+    three letters and has a Zipf frequency of at least 2.
+
+    Args:
+        word: lower-cased; an English possessive 's is left aside.
+        language: one without a list (see :func:`textgen.data.language.word_list`) has no such word.
+    """
+    listed_in = word_list(language)
+    if listed_in is None:
+        return False
+    stem = word
+    if language == "en":
+        stem = word.removesuffix("'s")
+    if len(stem) <= MAX_ABBREVIATION:
         return False
     from wordfreq import zipf_frequency
 
-    return zipf_frequency(stem, code) >= MIN_ZIPF_FREQUENCY
+    return zipf_frequency(stem, listed_in) >= MIN_ZIPF_FREQUENCY
 
 
 @dataclass(frozen=True)
@@ -112,10 +120,15 @@ class Human:
     def contains(self, sample: Sample, n: int, *, by_words: bool) -> np.ndarray:
         """(N − n + 1,) bool: whether the n words, or else characters, from each place of a sample
         on stand in a document."""
-        if (by_words, n) not in self._ngrams:
-            hashes = [ngram_hashes(self._codes(s, by_words), n) for s in self.samples]
-            self._ngrams[by_words, n] = np.sort(np.concatenate([np.zeros(0, np.uint64), *hashes]))
-        return find(self._ngrams[by_words, n], ngram_hashes(self._codes(sample, by_words), n))[1]
+        key = (by_words, n)
+        if key not in self._ngrams:
+            hashes = [np.zeros(0, np.uint64)]  # there may be no documents
+            for document in self.samples:
+                hashes.append(ngram_hashes(self._codes(document, by_words), n))
+            self._ngrams[key] = np.sort(np.concatenate(hashes))
+        wanted = ngram_hashes(self._codes(sample, by_words), n)
+        _, known = find(self._ngrams[key], wanted)
+        return known
 
     def _codes(self, sample: Sample, by_words: bool) -> np.ndarray:
         if by_words:
@@ -269,7 +282,8 @@ def known_words(sample: Sample, human: Human) -> Parts:
     """Words of the training text, and new ones that are words of the language: would the network
     ever write a word like "pandemonium"? These stand in the list of wordfreq (Speer 2022,
     zenodo.org/records/7199437), under the rule of :func:`is_listed`."""
-    total, unseen = len(sample.words), sample.counts.keys() - human.counts.keys()
+    total = len(sample.words)
+    unseen = sample.counts.keys() - human.counts.keys()
     in_training = total - sum(sample.counts[word] for word in unseen)
     if word_list(human.language) is not None:
         new = sum(sample.counts[word] for word in unseen if is_listed(word, human.language))
@@ -287,7 +301,8 @@ def english_words(sample: Sample, human: Human) -> Parts:
     pronoun, "thing" ends in -ing. A pronoun may carry a clitic ("I'm", "they'd").
     """
     if human.language == "en":
-        words, total = sample.words, len(sample.words)
+        words = sample.words
+        total = len(words)
         for word in COMMON_WORDS:
             yield f"word_{word}", sample.counts[word], total
         for end in ENDINGS:
@@ -303,11 +318,15 @@ def distinct(sample: Sample, human: Human) -> Parts:
     Li et al., "A diversity-promoting objective function for neural conversation models", NAACL
     2016, but over n-grams where they divide by words, so that no repetition is 1.
     """
-    words, size = sample.words, DISTINCT_BLOCK
+    words = sample.words
+    size = DISTINCT_BLOCK
     blocks = [words[i : i + size] for i in range(0, len(words) - size + 1, size)]
     for n in DISTINCT:
-        different = (len({tuple(b[i : i + n]) for i in range(size - n + 1)}) for b in blocks)
-        yield f"distinct_{n}", sum(different), len(blocks) * (size - n + 1)
+        each = size - n + 1  # n-grams in a block
+        different = 0
+        for block in blocks:
+            different += len({tuple(block[i : i + n]) for i in range(each)})
+        yield f"distinct_{n}", different, len(blocks) * each
 
 
 def loops(sample: Sample, human: Human) -> Parts:
@@ -319,11 +338,17 @@ def looped(words: Sequence[str]) -> set[int]:
     repetition of it. A single word counts from three in a row on ("very very" is English)."""
     places = set[int]()
     for n in range(1, MAX_LOOP + 1):
-        run, enough = 0, max(n, 2)
+        enough = max(n, 2)
+        run = 0  # words in a row that are as n words before
         for place in range(n, len(words)):
-            run = run + 1 if words[place] == words[place - n] else 0
-            if run >= enough:
-                places.update(range(place - run - n + 1 if run == enough else place, place + 1))
+            if words[place] != words[place - n]:
+                run = 0
+                continue
+            run += 1
+            if run == enough:  # the n-gram, and what has repeated it so far
+                places.update(range(place - run - n + 1, place + 1))
+            elif run > enough:
+                places.add(place)
     return places
 
 
@@ -340,10 +365,12 @@ def copied_spans(text: str, human: Human) -> list[tuple[int, int]]:
     training text. Where two overlap, the later one starts where the earlier ends."""
     hits = human.contains(Sample(text), COPY_LENGTH, by_words=False).astype(np.int8)
     edges = np.flatnonzero(np.diff(hits, prepend=0, append=0)).tolist()
-    spans, end = list[tuple[int, int]](), 0
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        start, end = max(start, end), stop + COPY_LENGTH - 1
-        spans.append((start, end))
+    spans = list[tuple[int, int]]()
+    earlier_end = 0
+    for first, after_last in zip(edges[::2], edges[1::2], strict=True):  # of the beginnings
+        end = after_last + COPY_LENGTH - 1
+        spans.append((max(first, earlier_end), end))
+        earlier_end = end
     return spans
 
 
@@ -363,15 +390,24 @@ def every_share(sample: Sample, human: Human) -> Parts:
     return itertools.chain.from_iterable(share(sample, human) for share in SHARES)
 
 
+def share_names(language: str) -> list[str]:
+    """The shares that say something about texts in a language: those that an empty one has."""
+    return [name for name, _, _ in every_share(Sample(""), Human([], language))]
+
+
 class Shares:
     """All figures that are a part over a whole and say something about texts in a language."""
 
     def __init__(self, language: str) -> None:
-        names = (name for name, *_ in every_share(Sample(""), Human([], language)))
-        self.labels = {name: LABELS[name] for name in names}
+        self.labels = {name: LABELS[name] for name in share_names(language)}
 
     def counts(self, samples: Sequence[Sample], human: Human) -> np.ndarray:
-        rows = [[n for _, *pair in every_share(s, human) for n in pair] for s in samples]
+        rows = list[list[float]]()
+        for sample in samples:
+            row = list[float]()
+            for _, part, whole in every_share(sample, human):
+                row += [part, whole]
+            rows.append(row)
         return table(rows, 2 * len(self.labels))
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
@@ -468,12 +504,13 @@ def _figure(values: np.ndarray) -> Figure:
 
 
 def human_passages(documents: Sequence[str], count: int, length: int, seed: int) -> list[Sample]:
-    """Beginnings of documents, which samples are as well, of equal size.
+    """Passages of human text of one length, to be measured beside samples.
 
-    Of fewer documents than are asked for, also the passages that follow, those nearest to a
-    beginning first: they start where a word does, and do not overlap. There are fewer where the
+    Each is the beginning of a document, as a sample is the beginning of a text. Where more passages
+    are wanted than there are documents, those that follow are taken as well, nearest to a beginning
+    first: they start where a word does, and do not overlap. There are fewer than are wanted where
     documents have no room for more. Documents that are shorter than a passage are taken whole, and
-    only if there is nothing longer.
+    only if there is none that is longer.
 
     Args:
         documents: raw text, held out of training.
