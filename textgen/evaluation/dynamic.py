@@ -19,7 +19,15 @@ import numpy as np
 from textgen.models.batches import Windows
 from textgen.models.graphs import compilable, restarted
 from textgen.models.objectives import Objective, compiled_once
-from textgen.models.types import Gradients, GradientStep, Network, State, Tensor, Variable
+from textgen.models.types import (
+    Gradients,
+    GradientStep,
+    Network,
+    RowGradients,
+    State,
+    Tensor,
+    Variable,
+)
 from textgen.tokenizers.encoded import Encoded
 
 # Of the training text, whose first windows show how large gradients are.
@@ -44,8 +52,7 @@ class DynamicEvaluation:
 @compiled_once
 def gradient_step(objective: Objective, network: Network) -> GradientStep:
     """(spans (1, before + length) int32, fresh (1,) bool, state) → (bits (1, length), state,
-    gradients of the window's mean nats): a tensor for each trainable weight, or the rows of a table
-    and the gradients of these."""
+    gradients of the window's mean nats)."""
     import tensorflow as tf
 
     from textgen.models.recurrent import gradients_wanted
@@ -64,26 +71,33 @@ def gradient_step(objective: Objective, network: Network) -> GradientStep:
             loss = tf.reduce_sum(nats * present) / tf.reduce_sum(present)
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
         bits = tf.where(targets >= 0, nats / np.log(2), 0.0)
-        plain = [(g.indices, g.values) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+        plain = list[Tensor | RowGradients]()
+        for gradient in gradients:
+            if isinstance(gradient, tf.IndexedSlices):
+                gradient = RowGradients(gradient.indices, gradient.values)
+            plain.append(gradient)
         return bits, state, plain
 
     return step
 
 
-def descend(
-    weight: Variable, gradient: Tensor | tuple[Tensor, Tensor], rate: float, scale: float
-) -> None:
+def descend(weight: Variable, gradient: Tensor | RowGradients, rate: float, scale: float) -> None:
     """Move a weight by ``rate`` times its gradient, as :func:`gradient_step` gives it, over
     ``scale``."""
     import tensorflow as tf
 
-    values = gradient[1] if isinstance(gradient, tuple) else gradient
+    values = _values(gradient)
     size = float(tf.sqrt(tf.reduce_mean(values * values)))
     step = rate / max(scale, size / MAX_GRADIENT) * values
-    if isinstance(gradient, tuple):
-        weight.scatter_sub(tf.IndexedSlices(step, gradient[0]))
+    if isinstance(gradient, RowGradients):
+        weight.scatter_sub(tf.IndexedSlices(step, gradient.rows))
     else:
         weight.assign_sub(step)
+
+
+def _values(gradient: Tensor | RowGradients) -> Tensor:
+    """All numbers of a gradient that may be other than 0."""
+    return gradient.values if isinstance(gradient, RowGradients) else gradient
 
 
 class AdaptingNetwork:
@@ -108,8 +122,9 @@ class AdaptingNetwork:
     def append(self, token: int) -> None:
         """The token that came. After the last of a window the weights take a step."""
         self._tokens.append(token)
-        start = len(self._tokens) - self._objective.length
-        if start % self._objective.length == 0:
+        length = self._objective.length
+        if len(self._tokens) % length == 0:
+            start = len(self._tokens) - length
             windows = Windows([np.array(self._tokens)], self._objective)
             fresh = np.array([start == 0 or not self._objective.carries_state])
             self.read(windows.spans(np.zeros(1, np.int64), np.array([start])), fresh)
@@ -125,9 +140,10 @@ class AdaptingNetwork:
             (length,) float32, bits of its tokens under the weights before; 0 of a missing one.
         """
         bits, self._state, gradients = self._step(spans, fresh, self._state)
-        rates, scales = self._settings.rates, self._settings.scales
-        for step in zip(self._weights, gradients, rates, scales, strict=True):
-            descend(*step)
+        for weight, gradient, rate, scale in zip(
+            self._weights, gradients, self._settings.rates, self._settings.scales, strict=True
+        ):
+            descend(weight, gradient, rate, scale)
         return bits.numpy()[0]
 
 
@@ -170,7 +186,7 @@ def measure_gradients(
     for document in itertools.islice(training, MAX_MEASURED_DOCUMENTS):
         span, *_ = next(Windows([document], objective).scoring(1))
         _, _, gradients = step(span, np.array([True]), network.initial_state(1))
-        values = [g[1] if isinstance(g, tuple) else g for g in gradients]
-        squares.append([float((value.numpy() ** 2).mean()) for value in values])
+        values = [_values(gradient).numpy() for gradient in gradients]
+        squares.append([float((each**2).mean()) for each in values])
     scales = np.sqrt(np.maximum(np.mean(squares, axis=0), 1e-16))
     return DynamicEvaluation(tuple(rates), tuple(scales.tolist()))

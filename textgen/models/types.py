@@ -6,7 +6,7 @@ anything. Shapes and types of numbers stand in the docstring of every function.
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,9 +21,22 @@ State: TypeAlias = "Tensor | Sequence[State]"
 Reading: TypeAlias = tuple[Tensor, State]
 # The number of tokens of the text, () int32; the last ones, (batch, before) int32; and a state.
 Carry: TypeAlias = tuple[Tensor, Tensor, State]
-# Of each trainable weight, in the order of the network: a tensor of its shape, or, of a table of
-# which few rows were read, these rows (n,) int32 and their gradients (n, size) float32.
-Gradients: TypeAlias = Sequence[Tensor | tuple[Tensor, Tensor]]
+
+
+class RowGradients(NamedTuple):
+    """The gradient of a table of which few rows were read.
+
+    Attributes:
+        rows: (n,) int32, those that were read.
+        values: (n, size) float32, their gradients.
+    """
+
+    rows: Tensor
+    values: Tensor
+
+
+# Of each trainable weight, in the order of the network: a tensor of its shape, or those of rows.
+Gradients: TypeAlias = Sequence[Tensor | RowGradients]
 
 # Functions that are compiled once for an objective and its network. Spans are (B, before + length)
 # int32; fresh is (B,) bool, where a document begins; V is the number of tokens.
