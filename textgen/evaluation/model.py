@@ -76,8 +76,13 @@ class LanguageModel:
     @property
     def parts(self) -> tuple[PartName, ...]:
         """The names of its parts."""
-        needed = {"with_cache": self.cache, "counts": self.counts}
-        return tuple(part for part in PARTS if needed.get(part, self.network) is not None)
+        needed = {
+            "network": self.network,
+            "with_counts": self.network,
+            "with_cache": self.cache,
+            "counts": self.counts,
+        }
+        return tuple(part for part in PARTS if needed[part] is not None)
 
     def part(self, name: str) -> "LanguageModel":
         """One of its parts."""
@@ -86,14 +91,20 @@ class LanguageModel:
             return replace(self, counts=None, cache=None)
         if name == "counts":
             return replace(self, network=None, cache=None)
-        return self if name == "with_cache" else replace(self, cache=None)
+        if name == "with_counts":
+            return replace(self, cache=None)
+        return self
 
     @property
     def own_part(self) -> PartName:
         """The name of the part that predicts by all that this model has."""
         if self.network is None:
             return "counts"
-        return "with_cache" if self.cache else "with_counts" if self.counts else "network"
+        if self.cache:
+            return "with_cache"
+        if self.counts:
+            return "with_counts"
+        return "network"
 
     def look_up(self, encoded: Encoded) -> list[Observed]:
         """What counts and cache have counted for some documents, whatever the network says."""
@@ -124,8 +135,8 @@ class LanguageModel:
         tokens = [document.tokens for document in encoded]
         for place, bits in enumerate(token_bits(self.objective, self.network, tokens, moved)):
             observed[place] = observed[place]._replace(network=bits)
-        if self.cache and (settings := self.cache.dynamic):
-            learning = dynamic_bits(self.objective, self.network, tokens, settings)
+        if self.cache and self.cache.dynamic:
+            learning = dynamic_bits(self.objective, self.network, tokens, self.cache.dynamic)
             for place, bits in enumerate(learning):
                 observed[place] = observed[place]._replace(dynamic=bits)
         return observed
@@ -153,12 +164,16 @@ class LanguageModel:
         return with_counts, alone
 
     def _below_cache(self, observed: Observed) -> np.ndarray:
-        """Bits of what a cache is mixed with."""
-        network = observed.network if observed.dynamic is None else observed.dynamic
+        """Bits of what a cache is mixed with: of the network, which goes on learning if it is to,
+        with counts if there are any."""
+        network = observed.network
+        if observed.dynamic is not None:
+            network = observed.dynamic
         assert network is not None, "a cache needs a network"
         if self.counts is None or observed.counts is None:
             return network
-        return self._by_counts(network, observed.counts)[0]
+        with_counts, _ = self._by_counts(network, observed.counts)
+        return with_counts
 
     def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> "LanguageModel":
         """The model whose counts and cache are trusted as these validation documents have it.
@@ -192,17 +207,20 @@ class LanguageModel:
             return [self.mixed(document) for document in observed]
         sizes = [len(each.network) for each in observed if each.network is not None]
         if len(sizes) == 1:
-            middle, whole = sizes[0] // 2, observed[0]
-            halves = [whole.cut(slice(middle)), whole.cut(slice(middle, None))]
+            (whole,) = observed
+            middle = sizes[0] // 2
+            halves = [whole.cut(slice(0, middle)), whole.cut(slice(middle, None))]
             first, second = self.cross_fitted(halves)
             return [{part: np.concatenate([first[part], second[part]]) for part in first}]
-        order = np.argsort(sizes, kind="stable")
-        rows = list[dict[PartName, np.ndarray]]([{}] * len(sizes))
-        for charged, fitted_to in ((order[::2], order[1::2]), (order[1::2], order[::2])):
-            model = self.fitted([observed[i] for i in fitted_to], CROSS_FITTED_TOKENS)
-            for i in charged:
-                rows[i] = model.mixed(observed[i])
-        return rows
+        by_size = np.argsort(sizes, kind="stable").tolist()
+        one_half = by_size[::2]
+        other_half = by_size[1::2]
+        rows = dict[int, dict[PartName, np.ndarray]]()
+        for charged, fitted_to in ((one_half, other_half), (other_half, one_half)):
+            model = self.fitted([observed[place] for place in fitted_to], CROSS_FITTED_TOKENS)
+            for place in charged:
+                rows[place] = model.mixed(observed[place])
+        return [rows[place] for place in range(len(sizes))]
 
     def score(
         self, documents: Sequence[Document], moved: Moved = ignore, encoded: Encoded | None = None

@@ -66,11 +66,19 @@ def scored_documents(
             words of the document, too.
     """
     scores: Scores = {}
-    for d, e, row in zip(documents, encoded, rows, strict=True):
+    for document, tokens, row in zip(documents, encoded, rows, strict=True):
         for part, bits in row.items():
-            surfaces = e.remembered_bits if part == "with_cache" else e.spelling_bits
-            document = DocumentBits(d.name, e.characters, bits, surfaces, e.pieces, e.replaced)
-            scores.setdefault(part, []).append(document)
+            cost = DocumentBits(
+                name=document.name,
+                characters=tokens.characters,
+                model_bits=bits,
+                surface_bits=(
+                    tokens.remembered_bits if part == "with_cache" else tokens.spelling_bits
+                ),
+                pieces=tokens.pieces,
+                replaced=tokens.replaced,
+            )
+            scores.setdefault(part, []).append(cost)
     return scores
 
 
