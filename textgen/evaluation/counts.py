@@ -434,7 +434,7 @@ class Followers:
         """Forget the token that was counted last."""
         self.total -= 1
         self.times[self.places[token]] -= 1
-        if not self.times[self.places[token]]:
+        if self.times[self.places[token]] == 0:  # it was new, and stands last
             del self.places[token]
             self.tokens.pop()
             self.times.pop()
@@ -498,12 +498,14 @@ class CacheState:
         contexts = self._contexts()
         for number in reversed(range(len(contexts))):
             followers = self._table.get(contexts[number])
-            if isinstance(followers, int):
+            if isinstance(followers, int):  # a single token
                 followers = Followers(self._owner, followers)
             if followers is not None:
-                total, different = followers.total, len(followers.tokens)
+                total = followers.total
+                different = len(followers.tokens)
                 kind = pitman_yor.kind_of_context(total, different)
-                discount, strength = cache.discounts[number][kind], cache.strengths[number][kind]
+                discount = cache.discounts[number][kind]
+                strength = cache.strengths[number][kind]
                 share = left / (total + strength)
                 times = np.frombuffer(followers.times, dtype=np.int64)
                 tokens = np.array(followers.tokens, dtype=np.int64)

@@ -180,9 +180,9 @@ class Stepper:
     def logits(self) -> np.ndarray:
         """ln P(next token), up to a constant: (V,) or (rows, V) float32, float64 where the network
         is mixed with anything."""
-        alone = self._part == "network"
-        found = self._of_network() if alone else np.log(self._mixed(self._part))
-        return found.reshape(self._shape)
+        if self._part == "network":
+            return self._of_network().reshape(self._shape)
+        return np.log(self._mixed(self._part)).reshape(self._shape)
 
     def probabilities(self, part: PartName | None = None) -> np.ndarray:
         """P(next token | what was appended): (V,) or (rows, V) float64, by all that the model has
