@@ -28,8 +28,8 @@ from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.rare_word_vectors import Neighbour
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
-from textgen.tokenizers.spelling import MIN_TYPES_FOR_OWN_MODEL
 from textgen.tokenizers.subwords import Subwords
+from textgen.tokenizers.word_distributions import MIN_TYPES_FOR_OWN_MODEL
 from textgen.tokenizers.words import Words
 
 pytestmark = pytest.mark.long

@@ -19,7 +19,7 @@ from textgen.tokenizers.codes import as_arrays, fit_characters
 from textgen.tokenizers.encoded import CHARACTER_BITS
 from textgen.tokenizers.signatures import SIGNS, Backwards, Endings, Signature
 from textgen.tokenizers.spelling import Speller
-from textgen.tokenizers.steps import Filling
+from textgen.tokenizers.steps import Choice, Filling
 from textgen.tokenizers.word_cache import (
     USUAL_CACHE,
     DocumentCounts,
@@ -63,6 +63,21 @@ def test_a_temperature_is_about_words_not_about_their_class():
         powers = [2 ** (-bits(model, word) * (1 / temperature - 1)) for word in words]
         found = math.exp(model.log_tempered_mass("A", temperature))
         assert found == pytest.approx(sum(powers) / len(words))
+
+
+def test_a_temperature_is_about_the_model_as_it_was_tuned():
+    model = speller()
+    before = model.log_tempered_mass("A", 0.5)
+    tuned = model.tuned([[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
+    again = Speller(alphabet="ab", vocabulary=lambda: VOCABULARY, **tuned.state())
+    assert tuned.log_tempered_mass("A", 0.5) == again.log_tempered_mass("A", 0.5) != before
+    assert model.log_tempered_mass("A", 0.5) == before
+
+
+def test_a_temperature_of_zero_takes_the_likeliest():
+    coldest = Filling("scored", random.Random(1), temperature=0)
+    assert coldest.draw(Choice(lambda: np.array([0.3, 0.4, 0.3]), None)) == 1
+    assert len({speller().draw("A", coldest) for _ in range(5)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,8 +159,8 @@ def test_the_vocabulary_gets_nothing_and_impossible_beginnings_end():
 
 def test_tuning_chooses_by_the_likelihood_of_validation_words():
     repeated, new = speller(), speller()
-    repeated.tune([[(word, "A") for word in ["ab", "abb", "ab", "ba"] * 20]])
-    new.tune([[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
+    repeated = repeated.tuned([[(word, "A") for word in ["ab", "abb", "ab", "ba"] * 20]])
+    new = new.tuned([[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
     assert repeated.weights["A"][0] > 0.9
     assert new.weights["A"][0] < 0.1
     assert bits(repeated, "ab") < bits(new, "ab")
@@ -156,12 +171,11 @@ def test_tuning_chooses_by_the_likelihood_of_validation_words():
 
 def test_the_cache_is_tuned_on_whole_documents():
     again, never, usual = speller(), speller(), speller()
-    again.tune([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
-    never.tune([[(word, "A") for word in strings("ab", 5)]])
+    again = again.tuned([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
+    never = never.tuned([[(word, "A") for word in strings("ab", 5)]])
     assert bits(again, "baba", "A", ["baba"]) < 3 < bits(never, "baba", "A", ["baba"])
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
-        usual.tune(documents)
-        assert usual.memory == USUAL_CACHE
+        assert usual.tuned(documents).memory == USUAL_CACHE
 
 
 def test_the_cache_by_hand():
@@ -252,7 +266,7 @@ def test_the_order_is_the_likeliest(best, monkeypatch):
 
     monkeypatch.setattr(spelling, "fit_characters", fitted)
     model = speller()
-    model.tune([[("abab", "A"), ("baba", "A")], [("abab", "B")], []])
+    model = model.tuned([[("abab", "A"), ("baba", "A")], [("abab", "B")], []])
     assert model.order == best
 
 

@@ -30,6 +30,7 @@ from textgen.models.types import (
     WritingLoop,
 )
 from textgen.tokenizers.base import Tokenizer
+from textgen.tokenizers.steps import MIN_TEMPERATURE
 
 # In place of the token that a text gains, while its prompt is still read.
 READING = -1
@@ -37,8 +38,6 @@ READING = -1
 DRAWN = -1
 # Of each text, where one compiled loop draws them.
 TOKENS_AT_ONCE = 32
-# At which only the most probable token has any mass left.
-MIN_TEMPERATURE = 1e-6
 # Tokens whose masses are summed before one of them is drawn.
 BLOCK = 128
 # The largest number below 1.

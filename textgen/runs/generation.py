@@ -17,7 +17,7 @@ from textgen.core.settings import PartName, Sampling
 from textgen.data.language import UNSPACED
 from textgen.data.loading import Corpus
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.sampler import MIN_TEMPERATURE, READING, guesses, text_seed, write_tokens
+from textgen.evaluation.sampler import READING, guesses, text_seed, write_tokens
 from textgen.runs.results import PromptedText, Text, Texts, TextsAtTemperature
 from textgen.tokenizers.base import Rendered, Tokenizer
 
@@ -139,7 +139,7 @@ class Writer:
             fill=self.settings.fill,
             seed=request.seed,
             cached=self.model.cache is not None,
-            temperature=max(request.temperature, MIN_TEMPERATURE),
+            temperature=request.temperature,
         )
         has_space = self.model.tokenizer.spaces_lead and request.prompt.endswith(" ")
         start = 1 if has_space and rendered.text.startswith(" ") else 0

@@ -8,7 +8,6 @@ and ends it.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import count
 from typing import NewType
 
 import numpy as np
@@ -49,10 +48,11 @@ class Form:
 
 
 class Coding:
-    """The codes of an alphabet.
+    """The codes of an alphabet, and of words that are spelled in a form.
 
     Args:
         alphabet: the characters, in any order.
+        form: how words are spelled.
 
     Attributes:
         alphabet: in code-point order.
@@ -60,15 +60,26 @@ class Coding:
         letters: what each code stands for: ``""`` for END, ``"\\ufffd"`` for OTHER, a character.
     """
 
-    def __init__(self, alphabet: str) -> None:
+    def __init__(self, alphabet: str, form: Form) -> None:
         self.alphabet = "".join(sorted(alphabet))
         self.letters = ["", UNSEEN, *self.alphabet]
         self.size = len(self.letters)
-        self._table = defaultdict(lambda: OTHER, zip(map(ord, self.alphabet), count(FIRST)))
+        self._form = form
+        numbers = {ord(letter): number for number, letter in enumerate(self.alphabet, FIRST)}
+        # str.translate asks for every code point: those that are not here have the number OTHER
+        self._table = defaultdict(lambda: OTHER, numbers)
 
     def codes(self, spelling: str) -> Codes:
         """The codes of a spelling, or of its beginning."""
         return Codes(spelling.translate(self._table))
+
+    def word(self, word: str) -> Codes:
+        """The codes of a word's spelling."""
+        return self.codes(self._form.spelling(word))
+
+    def beginnings(self, name: str) -> tuple[Codes, ...]:
+        """The codes of what :meth:`Form.beginnings` gives for a class."""
+        return tuple(self.codes(beginning) for beginning in self._form.beginnings(name))
 
     def number(self, letter: str) -> int:
         """The code of a character; of ``""`` it is END."""

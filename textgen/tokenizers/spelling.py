@@ -17,14 +17,13 @@ A character that training never saw is charged in full each time, also in a word
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from textgen.ngrams.kneser_ney import KneserNeyModel
 from textgen.ngrams.mixture import THIRDS, mixture_weights
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.codes import (
@@ -47,10 +46,9 @@ from textgen.tokenizers.word_cache import (
     seen_before,
     tuned_word_cache,
 )
-from textgen.tokenizers.word_distributions import OutOfVocabulary, Pool, WordDistribution
+from textgen.tokenizers.word_distributions import ClassDistributions, WordDistribution
 
 ORDERS = (4, 5, 6, 7)
-MIN_TYPES_FOR_OWN_MODEL = 200  # different words of a class that has a character model of its own
 MAX_WORD_CHARACTERS = 200
 TRIES = 100
 DRAWN_WORDS = 200
@@ -58,23 +56,9 @@ Classed = Sequence[tuple[str, str]]  # words, each with its class
 Weights = Mapping[str, Sequence[float]]
 
 
-class Components(NamedTuple):
-    """The distributions that are mixed for a class; None for one that it lacks.
-
-    Attributes:
-        pool: its training words.
-        own: n-grams of characters over these.
-        shared: n-grams of characters over all words.
-    """
-
-    pool: Pool | None
-    own: OutOfVocabulary | None
-    shared: OutOfVocabulary
-
-
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Speller:
-    """P(word | class), and new words of a class.
+    """P(word | class), and new words of a class. It never changes: tuning gives another one.
 
     Args:
         examples: class → word → occurrences in the training split: the rare words.
@@ -97,19 +81,33 @@ class Speller:
     pooled: bool = True
     order: int = 5
     weights: Weights = field(default_factory=lambda: {"": THIRDS})
-    memory: WordCache = USUAL_CACHE
+    memory: Sequence[float] = USUAL_CACHE
     memory_weights: Weights = field(default_factory=lambda: {"": THIRDS})
     form: Form = field(default_factory=Form)
 
-    def __post_init__(self) -> None:
-        self._coding = Coding(self.alphabet)
-        self.alphabet = self._coding.alphabet
-        self.memory = WordCache(*self.memory)
-        # what follows from the settings; the first three depend on the order
-        self._cached_shared_model = lru_cache(maxsize=None)(self._shared_model)
-        self._cached_shared = lru_cache(maxsize=None)(self._shared)
-        self._cached_components = lru_cache(maxsize=None)(self._components)
-        self._cached_log_examples = lru_cache(maxsize=None)(self._log_examples)
+    @cached_property
+    def _coding(self) -> Coding:
+        return Coding(self.alphabet, self.form)
+
+    @cached_property
+    def _cache(self) -> WordCache:
+        return WordCache(*self.memory)
+
+    @cached_property
+    def _distributions(self) -> ClassDistributions:
+        return ClassDistributions(
+            self._coding,
+            self.order,
+            examples=self.examples,
+            known=self.known,
+            vocabulary=self.vocabulary(),
+            pooled=self.pooled,
+        )
+
+    @cached_property
+    def _log_examples(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What :meth:`_score_examples` has given, by class."""
+        return {}
 
     def document_bits(self, words: Classed) -> tuple[np.ndarray, np.ndarray]:
         """−log2 P of each rare word of a document, given with its class: alone, and with a cache
@@ -117,7 +115,7 @@ class Speller:
         coded = self._coded(words)
         alone = self._log_masses(coded, self.weights)
         new = self._log_masses(coded, self.memory_weights)
-        held, left = self.memory.shares(*seen_before(coded))
+        held, left = self._cache.shares(*seen_before(coded))
         with np.errstate(divide="ignore"):
             remembered = np.logaddexp(new + np.log(left), np.log(held))
         unseen = CHARACTER_BITS * np.array([codes.count(UNSEEN_CODE) for codes, _ in coded])
@@ -141,9 +139,9 @@ class Speller:
         if earlier is not None:
             types, total = earlier.of_class(name)
             occurrences, words = earlier.continuations(codes, name, size)
-            log_left = np.log(self.memory.left(types, total))
+            log_left = np.log(self._cache.left(types, total))
             with np.errstate(divide="ignore"):
-                log_held = np.log(self.memory.held(occurrences, words, total))
+                log_held = np.log(self._cache.held(occurrences, words, total))
             log_masses = np.logaddexp(log_held, log_left + log_masses)
         letters = self._coding.letters
         highest = log_masses.max()
@@ -158,12 +156,13 @@ class Speller:
         """P(a word of a class begins with white space). A word that does has nothing else, so its
         first character tells, whichever end the spelling begins at; a sign of case may come before
         that."""
-        sign = self.form.spelling(" ")[:-1]
+        sign = self.form.spelling(" ").removesuffix(" ")
         mass = 1.0
         for place, letter in enumerate(sign):
             letters, chances = self.following(sign[:place], name, earlier)
             mass *= chances[letters.index(letter)]
-        white = [0.0, white_escapes(self.alphabet), *(float(c in WHITE) for c in self.alphabet)]
+        letters_white = [float(letter in WHITE) for letter in self._coding.alphabet]
+        white = [0.0, white_escapes(self.alphabet), *letters_white]  # END is not, OTHER may be
         _, chances = self.following(sign, name, earlier)
         return mass * float(chances @ np.array(white))
 
@@ -173,9 +172,11 @@ class Speller:
         known_spelling = None if known is None else self.form.spelling(known)
         spelling = ""
         while True:
-            letter = number = None
+            letter: str | None = None
+            number: int | None = None
             if known_spelling is not None:
-                letter = known_spelling[len(spelling) : len(spelling) + 1]  # "" at the end
+                at_end = len(spelling) == len(known_spelling)
+                letter = "" if at_end else known_spelling[len(spelling)]
                 number = self._coding.number(letter)
             code = yield from one_of(partial(self._chances, spelling, name, earlier), number)
             if code == END:
@@ -195,7 +196,7 @@ class Speller:
     def remember(self, word: str, name: str, earlier: DocumentCounts | None) -> None:
         """Add a word of a class to what came earlier, if that is given."""
         if earlier is not None:
-            earlier.add(self._codes(word), name)
+            earlier.add(self._coding.word(word), name)
 
     def fill(self, name: str, filling: Filling) -> str:
         """A word that fills a placeholder of a class."""
@@ -218,27 +219,28 @@ class Speller:
         After TRIES that lead to a character never seen, or to a spelling that no word has, the last
         one ends there.
         """
-        tries_of_words = TRIES if filling.temperature < 1 else 0
-        word = ""
-        for attempt in range(tries_of_words + TRIES):
-            spelling, ended = self._attempt(name, filling, attempt < tries_of_words)
-            word = self.form.word(spelling)
-            if ended and self.form.spelling(word) == spelling:
+        if filling.temperature < 1:
+            for _ in range(TRIES):
+                whole = self._draw_tempered_word(name, filling)
+                if whole is not None and self._is_of_word(whole):
+                    return self.form.word(whole)
+        spelling = ""
+        for _ in range(TRIES):
+            spelling, ended = self._draw_letters(name, filling)
+            if ended and self._is_of_word(spelling):
                 break
-        return word
+        return self.form.word(spelling)
 
-    def _attempt(self, name: str, filling: Filling, whole_words: bool) -> tuple[str, bool]:
-        """A spelling that is drawn letter by letter, and whether it came to its end; with
-        ``whole_words`` it is given up as often as whole words at a temperature need it."""
-        random, power = filling.random, 1 / filling.temperature
+    def _is_of_word(self, spelling: str) -> bool:
+        """Whether a word is spelled so, and not only read so."""
+        return self.form.spelling(self.form.word(spelling)) == spelling
+
+    def _draw_letters(self, name: str, filling: Filling) -> tuple[str, bool]:
+        """A spelling, each letter drawn at the temperature, and whether it came to its end."""
         spelling = ""
         while len(spelling) < MAX_WORD_CHARACTERS:
             letters, chances = self.following(spelling, name, filling.earlier)
-            highest = chances.max()
-            powers = chances if power == 1 else (chances / highest) ** power
-            (letter,) = random.choices(letters, powers.tolist())
-            if whole_words and random.random() >= powers.sum() * highest**power:
-                return spelling, False
+            (letter,) = filling.random.choices(letters, filling.powers(chances).tolist())
             if letter == "":
                 return spelling, True
             if letter == UNSEEN:
@@ -246,37 +248,58 @@ class Speller:
             spelling += letter
         return spelling, False
 
+    def _draw_tempered_word(self, name: str, filling: Filling) -> str | None:
+        """The spelling of a word, drawn with P(word)^(1 / temperature) at a temperature below 1;
+        None where the word is to be begun anew.
+
+        This is rejection sampling: a letter x is drawn with P(x)^(1 / temperature) / Z, where Z ≤ 1
+        is the sum of these powers, and then kept with the probability Z.
+        """
+        spelling = ""
+        while len(spelling) < MAX_WORD_CHARACTERS:
+            letters, chances = self.following(spelling, name, filling.earlier)
+            powers = filling.powers(chances)
+            (letter,) = filling.random.choices(letters, powers.tolist())
+            kept = powers.sum() * chances.max() ** filling.power
+            if filling.random.random() >= kept or letter == UNSEEN:
+                return None
+            if letter == "":
+                return spelling
+            spelling += letter
+        return None
+
     def log_tempered_mass(self, name: str, temperature: float) -> float:
         """ln Σ P(word | class)^(1 / temperature) over the words of a class, at a temperature
         below 1: the mean of P^(1 / temperature − 1) over the occurrences of its examples, or of a
         class without any over words that are drawn."""
-        logs, numbers = self._cached_log_examples(name)
+        if name not in self._log_examples:
+            self._log_examples[name] = self._score_examples(name)
+        logs, numbers = self._log_examples[name]
         powers = (1 / temperature - 1) * logs + np.log(numbers / numbers.sum())
         return float(np.logaddexp.reduce(powers))
 
-    def tune(self, documents: Sequence[Classed]) -> None:
-        """Choose the order, the weights and the cache by the likelihood of the rare words, each
-        with its class, of whole validation documents."""
+    def tuned(self, documents: Sequence[Classed]) -> "Speller":
+        """This one with the order, the weights and the cache under which the rare words, each with
+        its class, of whole validation documents are likeliest."""
         coded = [self._coded(words) for words in documents]
         everything = [pair for words in coded for pair in words]
         if not everything:
-            return
+            return self
         arrays = as_arrays([codes for codes, _ in everything])
+        known = sorted({self._coding.word(word) for word in self.known})
 
         def likelihood(order: int) -> float:
-            model = fit_characters(self._known_codes, order, self._coding.size)
+            model = fit_characters(known, order, self._coding.size)
             return float(model.log_masses(arrays).sum())
 
-        self.order = max(ORDERS, key=likelihood)
-        self._cached_shared_model.cache_clear()
-        self._cached_shared.cache_clear()
-        self._cached_components.cache_clear()
-        self.weights = self._likeliest(everything)
+        speller = replace(self, order=max(ORDERS, key=likelihood))
+        weights = speller._likeliest(everything)
         # behind the cache, only the first occurrence in a document counts
         first = [pair for words in coded for pair in dict.fromkeys(words)]
-        self.memory_weights = self._likeliest(first)
-        masses = np.exp(self._log_masses(everything, self.memory_weights))
-        self.memory = tuned_word_cache(coded, masses)
+        memory_weights = speller._likeliest(first)
+        masses = np.exp(speller._log_masses(everything, memory_weights))
+        memory = tuned_word_cache(coded, masses)
+        return replace(speller, weights=weights, memory=memory, memory_weights=memory_weights)
 
     def state(self) -> dict[str, Any]:
         """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""
@@ -285,57 +308,27 @@ class Speller:
 
     def portable(self, classes: Iterable[str]) -> dict[str, Any]:
         """What ``textgen/interactive/spelling.js`` needs, as JSON data; ``beginnings`` as codes."""
-        names = ("alphabet", "examples", "pooled", "order", "weights")
-        settings = {name: getattr(self, name) for name in names}
-        beginnings = {name: self._beginnings(name) for name in classes}
-        return {**settings, "signs": self.form.signs, "beginnings": beginnings}
+        return {
+            "alphabet": self._coding.alphabet,
+            "examples": self.examples,
+            "pooled": self.pooled,
+            "order": self.order,
+            "weights": self.weights,
+            "signs": self.form.signs,
+            "beginnings": {name: list(self._coding.beginnings(name)) for name in classes},
+        }
 
     @cached_property
     def known(self) -> frozenset[str]:
         """The examples and the related words."""
         return frozenset(self.related).union(*self.examples.values())
 
-    def _codes(self, word: str) -> Codes:
-        return self._coding.codes(self.form.spelling(word))
-
     def _coded(self, words: Classed) -> CodedWords:
-        return [(self._codes(word), name) for word, name in words]
-
-    def _beginnings(self, name: str) -> list[Codes]:
-        return [self._coding.codes(beginning) for beginning in self.form.beginnings(name)]
-
-    @cached_property
-    def _known_codes(self) -> list[Codes]:
-        return sorted({self._codes(word) for word in self.known})
-
-    @cached_property
-    def _never_spelled(self) -> list[Codes]:
-        # a form with a character never seen, such as the capital of an é, is spelled like any
-        # other word that has one: its code stands for all of them
-        every = {self._codes(word) for word in self.vocabulary()}
-        return sorted(codes for codes in every if UNSEEN_CODE not in codes)
-
-    def _components(self, name: str) -> Components:
-        examples = self.examples.get(name, {})
-        members = {self._codes(word): number for word, number in examples.items()}
-        beginnings = self._beginnings(name)
-        pool = Pool(members, self._coding.size) if members and self.pooled else None
-        own = None
-        if len(members) >= MIN_TYPES_FOR_OWN_MODEL:
-            model = fit_characters(sorted(members), self.order, self._coding.size)
-            own = OutOfVocabulary(model, self._never_spelled, beginnings)
-        return Components(pool, own, self._cached_shared(*beginnings))
-
-    def _shared(self, *beginnings: Codes) -> OutOfVocabulary:
-        """One for all classes that begin alike."""
-        return OutOfVocabulary(self._cached_shared_model(), self._never_spelled, beginnings)
-
-    def _shared_model(self) -> KneserNeyModel:
-        return fit_characters(self._known_codes, self.order, self._coding.size)
+        return [(self._coding.word(word), name) for word, name in words]
 
     def _mixture(self, name: str, of_class: Weights) -> list[tuple[float, WordDistribution]]:
         """The components of a class, each with its weight."""
-        components = self._cached_components(name)
+        components = self._distributions.of_class(name)
         weights = of_class.get(name, of_class[""])
         pairs = zip(weights, components, strict=True)
         present = [(weight, part) for weight, part in pairs if part is not None]
@@ -355,11 +348,11 @@ class Speller:
                 result[word, name] = log
         return np.array([result[word] for word in words])
 
-    def _log_examples(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def _score_examples(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """(n,) float64 each: ln P(word | class) of the examples, or of words that are drawn where
         there are none, and how often they occur."""
         examples = self.examples.get(name) or self._drawn_words(name)
-        words = [(self._codes(word), name) for word in examples]
+        words = [(self._coding.word(word), name) for word in examples]
         return self._log_masses(words, self.weights), np.array([*examples.values()], dtype=float)
 
     def _drawn_words(self, name: str) -> Counter[str]:
@@ -372,7 +365,7 @@ class Speller:
         for name, codes in by_class(words).items():
             columns = [
                 np.zeros(len(codes)) if part is None else np.exp(part.log_masses(codes))
-                for part in self._cached_components(name)
+                for part in self._distributions.of_class(name)
             ]
             masses[name] = np.stack(columns, axis=1)
         common = mixture_weights(np.concatenate(list(masses.values())))
@@ -406,5 +399,4 @@ def fit_speller(
     words = by_class(pair for document in documents for pair in document)
     examples = {name: Counter(members) for name, members in words.items()}
     speller = Speller(examples, alphabet, vocabulary, related, pooled, form=form or Form())
-    speller.tune(tuning)
-    return speller
+    return speller.tuned(tuning)

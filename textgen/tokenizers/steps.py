@@ -24,6 +24,8 @@ CODE_POINT_CHOICES = ((17, 0x10000), (256, 0x100), (256, 1))
 # it, by one of the training words it stood for, or by a mark such as <unk>. Only the first writes
 # text with the distribution that is scored.
 FILL = ("scored", "pool", "mark")
+YES, NO = 0, 1  # the numbers of the two choices of a chance
+MIN_TEMPERATURE = 1e-6  # what a temperature of 0 is taken for: it leaves only the likeliest
 
 
 class Choice(NamedTuple):
@@ -94,10 +96,18 @@ def one_of(probabilities: Callable[[], np.ndarray] | None, known: int | None) ->
     return int((yield Choice(probabilities, known)))
 
 
+def next_token(known: int | None) -> Choices[int]:
+    """A single step: the next token, or BOUNDARY, whose probabilities a model has."""
+    return (yield from one_of(None, known))
+
+
 def chance(yes: float, known: bool | None) -> Choices[bool]:
     """Yes or no, with P(yes)."""
-    number = None if known is None else int(not known)
-    return (yield from one_of(lambda: np.array([yes, 1 - yes]), number)) == 0
+    number: int | None = None
+    if known is not None:
+        number = YES if known else NO
+    chosen = yield from one_of(lambda: np.array([yes, 1 - yes]), number)
+    return chosen == YES
 
 
 def unseen_character(known: Surface | None) -> Choices[str]:
@@ -138,13 +148,22 @@ class Filling(NamedTuple):
         fill: one of :data:`FILL`.
         random: draws them.
         earlier: words of the document that a cache holds; None without one.
-        temperature: of what is drawn with the fill ``"scored"``.
+        temperature: of what is drawn with the fill ``"scored"``; 0 takes the likeliest.
     """
 
     fill: str
     random: Random
     earlier: DocumentCounts | None = None
     temperature: float = 1.0
+
+    @property
+    def power(self) -> float:
+        """1 / temperature."""
+        return 1 / max(self.temperature, MIN_TEMPERATURE)
+
+    def powers(self, probabilities: np.ndarray) -> np.ndarray:
+        """(n,) float64, P^(1 / temperature) of choices, relative to that of the likeliest."""
+        return (probabilities / probabilities.max()) ** self.power
 
     def draw(self, step: Choice | Word) -> Chosen:
         """What is chosen at random."""
@@ -153,9 +172,9 @@ class Filling(NamedTuple):
                 return step.mark
             return step.speller.fill(step.name, self)
         assert step.probabilities is not None
-        chances = step.probabilities()
-        powers = (chances / chances.max()) ** (1 / self.temperature)
-        return self.random.choices(range(len(powers)), powers.tolist())[0]
+        powers = self.powers(step.probabilities())
+        (chosen,) = self.random.choices(range(len(powers)), powers.tolist())
+        return chosen
 
 
 def surface_bits(opened: Iterable[StepsOf], surfaces: Sequence[Surface]) -> np.ndarray:

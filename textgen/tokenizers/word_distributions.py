@@ -1,5 +1,7 @@
 """What a spelling model mixes: given words, and character n-grams of all words but known ones.
 
+:class:`ClassDistributions` has what is mixed for each class of words.
+
 A distribution over words says P(word) of whole words, and P of all words that begin in some way;
 the latter are the probabilities of the next character, which is drawn, coded and audited. All are
 natural logarithms, for words have no greatest length.
@@ -8,14 +10,16 @@ natural logarithms, for words have no greatest length.
 import bisect
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from textgen.ngrams.kneser_ney import KneserNeyModel
-from textgen.tokenizers.codes import END, Codes, as_arrays
+from textgen.tokenizers.codes import END, UNSEEN_CODE, Codes, Coding, as_arrays, fit_characters
 
+MIN_TYPES_FOR_OWN_MODEL = 200  # different words of a class that has a character model of its own
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each distribution
 LEAST_LEFT = 1e-12  # of the mass of a class, what known words leave to others
 
@@ -127,6 +131,81 @@ class Pool:
 
 
 WordDistribution = OutOfVocabulary | Pool
+
+
+class Components(NamedTuple):
+    """The distributions that are mixed for a class; None for one that it lacks.
+
+    Attributes:
+        pool: its training words.
+        own: n-grams of characters over these.
+        shared: n-grams of characters over all words.
+    """
+
+    pool: Pool | None
+    own: OutOfVocabulary | None
+    shared: OutOfVocabulary
+
+
+class ClassDistributions:
+    """The distributions that are mixed for each class of words. Those of a class are made when it
+    is first asked for.
+
+    Args:
+        coding: of the words.
+        order: of the n-grams.
+        examples: class → word → occurrences in the training split.
+        known: the words from which the shared n-grams learn how words are built.
+        vocabulary: the words that are never spelled.
+        pooled: whether the examples can be met again.
+    """
+
+    def __init__(
+        self,
+        coding: Coding,
+        order: int,
+        *,
+        examples: Mapping[str, Mapping[str, int]],
+        known: Iterable[str],
+        vocabulary: Iterable[str],
+        pooled: bool,
+    ) -> None:
+        self._coding = coding
+        self._order = order
+        self._examples = examples
+        self._pooled = pooled
+        # a form with a character never seen, such as the capital of an é, is spelled like any
+        # other word that has one: its code stands for all of them
+        never_spelled = {coding.word(word) for word in vocabulary}
+        self._never_spelled = sorted(codes for codes in never_spelled if UNSEEN_CODE not in codes)
+        known_codes = sorted({coding.word(word) for word in known})
+        self._shared_model = fit_characters(known_codes, order, coding.size)
+        self._shared = dict[tuple[Codes, ...], OutOfVocabulary]()
+        self._components = dict[str, Components]()
+
+    def of_class(self, name: str) -> Components:
+        """What is mixed for a class."""
+        if name not in self._components:
+            self._components[name] = self._make_components(name)
+        return self._components[name]
+
+    def _make_components(self, name: str) -> Components:
+        examples = self._examples.get(name, {})
+        members = {self._coding.word(word): number for word, number in examples.items()}
+        beginnings = self._coding.beginnings(name)
+        pool = Pool(members, self._coding.size) if members and self._pooled else None
+        own = None
+        if len(members) >= MIN_TYPES_FOR_OWN_MODEL:
+            model = fit_characters(sorted(members), self._order, self._coding.size)
+            own = OutOfVocabulary(model, self._never_spelled, beginnings)
+        return Components(pool, own, self._shared_by(beginnings))
+
+    def _shared_by(self, beginnings: tuple[Codes, ...]) -> OutOfVocabulary:
+        """The shared n-grams, made once for all classes that begin alike."""
+        if beginnings not in self._shared:
+            shared = OutOfVocabulary(self._shared_model, self._never_spelled, beginnings)
+            self._shared[beginnings] = shared
+        return self._shared[beginnings]
 
 
 def masses_by_next_code(
