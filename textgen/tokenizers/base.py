@@ -1,8 +1,9 @@
 """The interface of a tokenizer, and the walk along all choices that make a document."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import repeat
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers.borders import Borders
-from textgen.tokenizers.encoded import EncodedDocument
+from textgen.tokenizers.encoded import EncodedDocument, Surface
 from textgen.tokenizers.steps import (
     Choices,
     Filling,
@@ -18,7 +19,7 @@ from textgen.tokenizers.steps import (
     Steps,
     StepsOf,
     Word,
-    one_of,
+    next_token,
     unseen_character,
 )
 from textgen.tokenizers.word_cache import DocumentCounts
@@ -202,27 +203,40 @@ def walk(
 
     Args:
         tokenizer: of the document.
-        document: what is chosen; None if it is being read or written.
+        document: what is chosen, with its surface forms; None if others choose.
         earlier: a document cache, by which rare words are charged and to which they are added.
 
     Returns:
         The document that was chosen, for ``tokenizer.decode``.
     """
-    tokens, surfaces = list[int](), list[str]()
-    path = None if document is None else [*document.tokens.tolist(), BOUNDARY]
-    known_surfaces = iter(() if document is None else document.surfaces)
+    tokens = list[int]()
+    surfaces = list[str]()
+    known_tokens, known_surfaces = _known(document)
     while True:
-        if (steps_of := tokenizer.surface_steps(tokens)) is not None:
-            surface = yield from _choices(steps_of(next(known_surfaces, None)), earlier)
+        steps_of = tokenizer.surface_steps(tokens)
+        if steps_of is not None:
+            steps = steps_of(next(known_surfaces))
+            surface = yield from _with_spelled_words(steps, earlier)
             surfaces.append(surface)
-        token = yield from one_of(None, None if path is None else path[len(tokens)])
+        token = yield from next_token(next(known_tokens))
         if token == BOUNDARY:
             return EncodedDocument(np.array(tokens, dtype=np.int64), tuple(surfaces))
         tokens.append(token)
 
 
-def _choices(steps: Steps[Result], earlier: DocumentCounts | None) -> Choices[Result]:
-    """The steps of a surface form, every word by its choices."""
+def _known(
+    document: EncodedDocument | None,
+) -> tuple[Iterator[int | None], Iterator[Surface | None]]:
+    """The tokens of a document and BOUNDARY, and its surface forms; if there is no document, None
+    again and again."""
+    if document is None:
+        return repeat(None), repeat(None)
+    return iter([*document.tokens.tolist(), BOUNDARY]), iter(document.surfaces)
+
+
+def _with_spelled_words(steps: Steps[Result], earlier: DocumentCounts | None) -> Choices[Result]:
+    """The steps of a surface form as choices alone: in place of every word come those of its
+    letters."""
     chosen: Any = None  # begins a generator
     while True:
         try:

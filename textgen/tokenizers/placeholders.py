@@ -13,8 +13,13 @@ from textgen.tokenizers.steps import Filling, StepsOf, follow, surface_bits, tak
 
 
 class Span(NamedTuple):
-    """A token, BOUNDARY at the end of a text; the surface form of a placeholder; and where the
-    token's own text begins and ends."""
+    """A token and where it stands.
+
+    Attributes:
+        token: its id; BOUNDARY at the end of a text.
+        surface: its surface form; None if it leaves nothing open.
+        start, end: where its own text begins and ends, in characters of the document.
+    """
 
     token: int
     surface: Surface | None
@@ -26,8 +31,9 @@ class GrowingText(ABC):
     """A text to which tokens are added one by one."""
 
     def __init__(self) -> None:
-        self.parts, self.length = list[str](), 0
-        self.filled = list[tuple[int, int, str]]()
+        self.parts = list[str]()
+        self.length = 0  # of all parts, in characters
+        self.filled = list[tuple[int, int, str]]()  # as in Rendered
 
     @abstractmethod
     def write(self, token: int, surface: str | None) -> None:
@@ -54,8 +60,9 @@ class PlaceholderTokenizer(Tokenizer):
 
     @property
     def gaps(self) -> bool:
-        """Whether there is a surface form before every token and at the end of the text."""
-        return self.surface_steps(()) is not None
+        """Whether there is a surface form before every token and at the end of the text, and
+        :meth:`surface_steps` says what of."""
+        return False
 
     @abstractmethod
     def writer(self, before: str = "", fill: str = "scored") -> GrowingText:
@@ -88,12 +95,15 @@ class PlaceholderTokenizer(Tokenizer):
         """Each token, and BOUNDARY for the end of the text where that hides something; and what."""
         path = [*tokens, BOUNDARY] if self.gaps else tokens
         for place, token in enumerate(path):
-            yield token, self.surface_steps(path[max(0, place - 1) : place + 1])
+            previous = max(0, place - 1)
+            yield token, self.surface_steps(path[previous : place + 1])  # only the last two matter
 
     def decode(self, encoded: EncodedDocument) -> str:
-        surfaces, writer = iter(encoded.surfaces), self.writer()
+        surfaces = iter(encoded.surfaces)
+        writer = self.writer()
         for token, steps_of in self.steps_at(encoded.tokens.tolist()):
-            writer.write(token, text_of(next(surfaces)) if steps_of else None)
+            surface = None if steps_of is None else text_of(next(surfaces))
+            writer.write(token, surface)
         return writer.rendered().text
 
     def written(self, tokens: np.ndarray, before: str, filling: Filling) -> Rendered:

@@ -10,14 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from textgen.core.tokens import BOUNDARY, ESCAPE
 from textgen.data.language import Language, is_same_language, language_name
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.casing import FIRST_OWN, JOIN
 from textgen.tokenizers.codes import Form
-from textgen.tokenizers.encoded import Surface, text_of
+from textgen.tokenizers.encoded import Surface
 from textgen.tokenizers.placeholders import Span
 from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.steps import Steps, StepsOf, chance, spelled
@@ -128,8 +128,11 @@ class FittedRareWords(ABC):
         vocabulary: the words with tokens of their own.
         speller: P(word | class).
         kind: the name of the policy, for messages.
+        gaps: whether there is a surface form before every token and at the end of the text, by
+            which rare words leave no token of their own.
     """
 
+    gaps: ClassVar[bool] = False
     classifier: Classifier
     vocabulary: Vocabulary
     speller: Speller
@@ -162,14 +165,11 @@ class FittedRareWords(ABC):
                 tokens = self.encode_rare(piece, names[place])
             else:
                 tokens = self.encode_known(*known)
-            for token, surface in tokens[:-1]:  # these stand for no text by themselves
-                yield Span(token, surface, start, start)
-            token, surface = tokens[-1]
-            yield Span(token, surface, start, end)
+            yield from spans_of_piece(tokens, start, end)
 
     @abstractmethod
     def encode_rare(self, piece: str, name: str) -> list[Hidden]:
-        """The tokens of a rare word of a class, and what they hide."""
+        """The tokens of a rare word of a class, and what they hide; none where words leave gaps."""
 
     def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
         """The modifiers and the token of the vocabulary's word of a number, and what they hide."""
@@ -253,6 +253,14 @@ class FittedClasses(FittedRareWords):
 
     def portable(self) -> dict[str, Any]:
         return {"speller": self.speller.portable(self.classifier.classes)}
+
+
+def spans_of_piece(tokens: Sequence[Hidden], start: int, end: int) -> Iterator[Span]:
+    """The spans of one piece: its last token stands for the text, those before it for none."""
+    *before, (last, hidden) = tokens
+    for token, surface in before:
+        yield Span(token, surface, start, start)
+    yield Span(last, hidden, start, end)
 
 
 def join_unless(space: str) -> list[Hidden]:
@@ -492,6 +500,7 @@ class Gaps(OneClass):
 class FittedDrop(FittedRareWords):
     """Every gap between two tokens hides the words that are missing there."""
 
+    gaps = True
     classifier: Gaps
     names = ()
 
@@ -500,17 +509,23 @@ class FittedDrop(FittedRareWords):
         return self.classifier.charged
 
     def encode_rare(self, piece: str, name: str) -> list[Hidden]:
-        return [(ESCAPE, piece)]
+        return []
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
-        length = sum(map(len, pieces))
+        """Every token, and the end, with the words that are missing before it."""
         missing = list[str]()
-        for span in (*super().spans(pieces, rare), Span(BOUNDARY, None, length, length)):
-            if span.surface is not None:
-                missing.append(text_of(span.surface))
-            else:
+        end = 0
+        for piece in pieces:
+            start = end
+            end = start + len(piece)
+            known = self.vocabulary.parts(piece)
+            if known is None:
+                missing.append(piece)
+                continue
+            for span in spans_of_piece(self.encode_known(*known), start, end):
                 yield span._replace(surface=tuple(missing))
-                missing = []
+                missing = []  # the other tokens of this piece have nothing before them
+        yield Span(BOUNDARY, tuple(missing), end, end)
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
         if surface:
@@ -525,16 +540,20 @@ class FittedDrop(FittedRareWords):
         gap = ""
         if not self.charged:
             return gap
-        left = None if known is None else list(known)  # the words still to come
-        while True:
-            more = None if left is None else len(left) > 0
-            if not (yield from chance(self.classifier.missing, more)):
-                return gap
-            gap += yield from self._missing_word(left.pop(0) if left else None)
+        if known is not None:
+            for piece in known:
+                yield from chance(self.classifier.missing, True)
+                gap += yield from self._missing_word(piece)
+            yield from chance(self.classifier.missing, False)
+            return gap
+        while (yield from chance(self.classifier.missing, None)):
+            gap += yield from self._missing_word(None)
+        return gap
 
     def _missing_word(self, piece: str | None) -> Steps[str]:
         """A word that is missing, behind the space before it."""
-        spaced = word = None
+        spaced: bool | None = None
+        word: str | None = None
         if piece is not None:
             space, word = split_space(piece)
             spaced = bool(space)

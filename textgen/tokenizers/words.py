@@ -146,6 +146,10 @@ class WordTokenizer(PlaceholderTokenizer):
         return self.policy.charged
 
     @property
+    def gaps(self) -> bool:
+        return self.policy.gaps
+
+    @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]
         cut = self.segmenter.extra_data if self.segmenter else ()
         return (*self.policy.classifier.extra_data, *cut)
