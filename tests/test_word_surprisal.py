@@ -88,7 +88,7 @@ def chance_after(model, text, openings_of):
 
     follow(walk(model.tokenizer, model.tokenizer.encode(text), earlier), read)
     mass = 0.0
-    for first, weights in openings_of(model.tokenizer.borders(earlier)).items():
+    for first, weights in openings_of(model.tokenizer.borders(earlier)):
         branch, chance = stepper.copy(), 1.0
         for token in first:
             chance *= branch.probabilities()[token]
@@ -108,7 +108,7 @@ def token_by_token(model, encoded, positions):
 
     def log_chance(part, openings):
         mass = 0.0
-        for first, weights in openings.items():
+        for first, weights in openings:
             branch, chance = stepper.copy(), 1.0
             for token in first:
                 chance *= branch.probabilities(part)[token]
@@ -196,7 +196,7 @@ def test_openings_are_those_of_every_text_and_of_each_only_once(config):
             tokens = [*encoded.tokens.tolist(), BOUNDARY]
             weights = [
                 each[tokens[known + len(first)]]
-                for first, each in border.items()
+                for first, each in border
                 if tuple(tokens[: known + len(first)]) == (*own, *first)
             ]
             if after[:1] in ("", *WHITE):
@@ -305,7 +305,7 @@ def test_a_word_has_the_share_of_its_tokens_among_all_that_open_one(kind, before
         return chance, stepper.probabilities()
 
     opened = 0.0
-    for first, weights in tokenizer.borders().word(before[len(text) :], "").items():
+    for first, weights in tokenizer.borders().word(before[len(text) :], ""):
         chance, chances = read(first)
         opened += chance * float(weights @ chances)
     for word in ("a", "b", "ab", "aab", "bab"):

@@ -188,7 +188,7 @@ def _positions(
 
 def _come(openings: Openings, tokens: Sequence[int], place: int) -> bool:
     """Whether one of some openings comes at a place among tokens."""
-    for first, weights in openings.items():
+    for first, weights in openings:
         behind = place + len(first)
         if tuple(tokens[place:behind]) == first and weights[tokens[behind]] > 0:
             return True
@@ -309,8 +309,8 @@ class _Pass:
 
     def _asked(self, events: _Events, place: int) -> tuple[Openings, Openings]:
         """The openings of a border and of a word that are asked for at a place, or none."""
-        border = events.border if place in self._behind else {}
-        word = events.word(*self._gaps[place]) if place in self._gaps else {}
+        border = events.border if place in self._behind else ()
+        word = events.word(*self._gaps[place]) if place in self._gaps else ()
         return border, word
 
     def _want(
@@ -318,7 +318,7 @@ class _Pass:
     ) -> None:
         """Add the sums that openings at a place consist of: of the tokens that come first, each by
         itself, and of the weights behind them."""
-        for first, weights in openings.items():
+        for first, weights in openings:
             for length, token in enumerate(first):
                 single = self._single(token)
                 wanted[Path(place, first[:length])][id(single)] = single
@@ -327,7 +327,7 @@ class _Pass:
     def _log_chance(self, openings: Openings, place: int, sums: Sums) -> float:
         """log2 of the chance of openings at a place."""
         chance = 0.0
-        for first, weights in openings.items():
+        for first, weights in openings:
             product = sums[Path(place, first), id(weights)]
             for length, token in enumerate(first):
                 product *= sums[Path(place, first[:length]), id(self._single(token))]

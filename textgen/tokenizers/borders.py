@@ -3,24 +3,39 @@
 A word here may be several tokens, or a part of what another tokenizer calls one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 # What stands between words, one byte of UTF-8 each.
 WHITE = " \t\r\n"
-# Something that a text may go on with: tokens that come first → (V,) float64, with what probability
-# it has come when each token is next. No continuation is counted twice.
-Openings = dict[tuple[int, ...], np.ndarray]
+CODE_POINTS = 0x110000  # of Unicode
+
+
+class Opening(NamedTuple):
+    """One way in which something begins that a text may go on with.
+
+    Attributes:
+        first: token ids that come first; empty if the next token tells.
+        weights: (V,) float64, of each token that is next behind these, the probability that with it
+            the thing has come.
+    """
+
+    first: tuple[int, ...]
+    weights: np.ndarray
+
+
+# All ways in which something begins; no continuation of a text is of two of them.
+Openings = Sequence[Opening]
 
 
 class Borders(NamedTuple):
     """Which tokens begin with :data:`WHITE` space and which with a word, behind a word that ends.
 
-    With E the sum of an event's openings, Σ P(tokens that come first | h) Σ_v weight(v) P(v | h and
-    these), E(border) is the probability that white space or the end comes after h, and E(word) that
-    of some white space and then a word, however this goes on.
+    With E the sum of an event's openings, Σ P(first | h) Σ_v weights(v) P(v | h, first), E(border)
+    is the probability that white space or the end comes after h, and E(word) that of some white
+    space and then a word, however this goes on.
 
     Attributes:
         border: white space or the end comes.
@@ -35,14 +50,7 @@ class Borders(NamedTuple):
     whole: bool = False
 
 
-def opposite(openings: Openings) -> Openings:
-    """What a text goes on with where it does not go on so."""
-    rest = {before: 1.0 - weights for before, weights in openings.items()}
-    for before in filter(None, openings):
-        rest[before[:-1]][before[-1]] = 0.0  # the token after it decides
-    return rest
-
-
 def white_escapes(alphabet: Iterable[str]) -> float:
-    """P(a character never seen is white space)."""
-    return len(set(WHITE).difference(alphabet)) / 0x110000
+    """P(a character never seen is white space): each is named by its code point."""
+    unseen_white = set(WHITE).difference(alphabet)
+    return len(unseen_white) / CODE_POINTS

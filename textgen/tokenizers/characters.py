@@ -12,7 +12,7 @@ import numpy as np
 
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite, white_escapes
+from textgen.tokenizers.borders import WHITE, Borders, Opening, white_escapes
 from textgen.tokenizers.encoded import (
     EncodedDocument,
     document_with_escapes,
@@ -82,10 +82,12 @@ class CharacterTokenizer(Tokenizer):
 
         A character never seen may be white: P(escape | h) is divided by the code points.
         """
-        white = np.array([0.0, 0.0, *(c in WHITE for c in self.alphabet)])
-        white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
-        border: Openings = {(): white}
-        word = opposite(border)
+        white = np.zeros(self.size)
+        white[BOUNDARY] = 1.0
+        white[ESCAPE] = white_escapes(self.alphabet)
+        white[RESERVED:] = [letter in WHITE for letter in self.alphabet]
+        border = [Opening((), white)]
+        word = [Opening((), 1.0 - white)]
         return Borders(lambda: border, lambda gap, lead: word)
 
     def portable(self) -> dict[str, Any]:

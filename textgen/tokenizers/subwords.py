@@ -25,7 +25,7 @@ from pydantic import Field
 from textgen.core.settings import Count
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers.base import Tokenizer, with_characters_per_token
-from textgen.tokenizers.borders import WHITE, Borders, Openings, white_escapes
+from textgen.tokenizers.borders import WHITE, Borders, Opening, Openings, white_escapes
 from textgen.tokenizers.encoded import (
     EncodedDocument,
     document_with_escapes,
@@ -36,7 +36,8 @@ from textgen.tokenizers.word_cache import DocumentCounts
 
 BYTES = 256
 # how byte-level subwords write the space, and all white space
-SPACE, WHITE_BYTES = "\u0120", {chr(0x100 + ord(c)) for c in WHITE}
+SPACE = "\u0120"
+WHITE_BYTES = {chr(0x100 + ord(c)) for c in WHITE}
 UNSEEN_STEP = 1e-4  # between the scores the Unigram trainer gives to one byte not seen and the next
 
 
@@ -143,25 +144,38 @@ class SubwordTokenizer(Tokenizer):
         four. Where a subword joins such a space to white space it is known of neither to be a
         border.
         """
-        pieces = [self._live.id_to_token(i) for i in range(self.size - RESERVED)]
-        white = np.array([0.0, 0.0, *(piece[0] in WHITE_BYTES for piece in pieces)])
-        white[[BOUNDARY, ESCAPE]] = 1.0, white_escapes(self.alphabet)
-        spaced = (p[0] == SPACE and p[1:2] not in WHITE_BYTES | {""} for p in pieces)
-        behind_space = np.array([0.0, 0.0, *spaced])
-        border: Openings = {(): white}
+        pieces = [self._live.id_to_token(number) for number in range(self.size - RESERVED)]
+        white = np.zeros(self.size)
+        white[BOUNDARY] = 1.0
+        white[ESCAPE] = white_escapes(self.alphabet)
+        white[RESERVED:] = [piece[0] in WHITE_BYTES for piece in pieces]
+        spaced = np.zeros(self.size)
+        spaced[RESERVED:] = [_is_space_and_more(piece) for piece in pieces]
+        border = [Opening((), white)]
 
         def word(gap: str, lead: str) -> Openings:
-            routes = [(parts, 1.0 - white) for parts in ((gap[:-1], gap[-1:]), (gap,))]
-            if gap[-1:] == " ":
-                routes.append(((gap[:-1],), behind_space))
-            openings: Openings = {}
-            for parts, weights in routes:
-                each = [self.encode(part) for part in parts]
-                tokens = tuple(chain.from_iterable(e.tokens.tolist() for e in each))
-                openings[tokens] = weights * 2.0 ** -sum(e.spelling_bits.sum() for e in each)
+            before, last = gap[:-1], gap[-1:]
+            cut_apart, chance_apart = self._cut_white(before, last)
+            whole, chance_whole = self._cut_white(gap)
+            openings = [Opening(cut_apart, (1.0 - white) * chance_apart)]
+            if whole != cut_apart:
+                openings.append(Opening(whole, (1.0 - white) * chance_whole))
+            if last == " ":
+                before_space, chance_before = self._cut_white(before)
+                openings.append(Opening(before_space, spaced * chance_before))
             return openings
 
         return Borders(lambda: border, word, whole=True)
+
+    def _cut_white(self, *parts: str) -> tuple[tuple[int, ...], float]:
+        """The tokens of white space that is cut into parts, and P of what they hide."""
+        tokens = list[int]()
+        bits = 0.0
+        for part in parts:
+            encoded = self.encode(part)
+            tokens += encoded.tokens.tolist()
+            bits += float(encoded.spelling_bits.sum())
+        return tuple(tokens), 2.0**-bits
 
     def portable(self) -> dict[str, Any]:
         model = json.loads(self.tokenizer)["model"]
@@ -169,6 +183,11 @@ class SubwordTokenizer(Tokenizer):
             raise ValueError(f"{model['type']} subwords")
         learnt = {"vocabulary": model["vocab"], "merges": model["merges"]}
         return {"kind": "subwords", "alphabet": list(self.alphabet), **learnt}
+
+
+def _is_space_and_more(piece: str) -> bool:
+    """Whether a byte-level subword is a space and then something that is not white."""
+    return len(piece) > 1 and piece[0] == SPACE and piece[1] not in WHITE_BYTES
 
 
 def _split(text: str, known: frozenset[str]) -> list[str]:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from itertools import chain
 from sys import intern
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,8 @@ from textgen.core.tokens import BOUNDARY
 from textgen.core.validation import Plugin
 from textgen.data.language import UNSPACED_SCRIPTS, Language
 from textgen.tokenizers.base import with_characters_per_token
-from textgen.tokenizers.borders import WHITE, Borders, Openings, opposite
-from textgen.tokenizers.casing import MODIFIERS
+from textgen.tokenizers.borders import WHITE, Borders, Opening, Openings
+from textgen.tokenizers.casing import CAPITAL, JOIN, MODIFIERS, UPPER
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.placeholders import PlaceholderTokenizer
 from textgen.tokenizers.rare_words import FittedRareWords, PolicyTrainingData, RareWords
@@ -87,7 +87,7 @@ class Words:
         frequent = (word for word in counts if counts[word] >= self.minimum_count)
         ranked = sorted(frequent, key=lambda word: (-counts[word], word))
         once = [word for word in ranked if counts[word] == 1]
-        outside = set(once[1::2])
+        outside = set(once[1::2])  # every second one
         words = tuple(word for word in ranked if word not in outside)
         if not words:
             message = f"no word of the training split occurs {self.minimum_count} times"
@@ -119,6 +119,20 @@ class Words:
             language=state["language"],
             characters_per_token=state["characters_per_token"],
         )
+
+
+class Beginnings(NamedTuple):
+    """What tokens begin with, (V,) float64 each, 1 or 0.
+
+    Attributes:
+        white: white space, or the end.
+        spaced: a space, behind which they go on as a word.
+        known_spaced: the same of the vocabulary's words, which may stand behind a case modifier.
+    """
+
+    white: np.ndarray
+    spaced: np.ndarray
+    known_spaced: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -179,19 +193,18 @@ class WordTokenizer(PlaceholderTokenizer):
         return offsets
 
     @cached_property
-    def _begin_white(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(V,) float64 each, 1 for the tokens that begin a border; that begin with a space and go
-        on as a word; and that do so behind a case modifier; else 0."""
+    def _beginnings(self) -> Beginnings:
         white = np.zeros(self.size)
-        case = np.zeros(self.size)
+        known_spaced = np.zeros(self.size)
         for token, text in enumerate(self.vocabulary.words, self.policy.first_word):
-            case[token] = text[0] == " " and text[1:2] not in ("", *WHITE)
             white[token] = text[0] in WHITE
-        spaced = case.copy()
-        spaced[list(self.policy.rare_openings(lambda name: 0.0))] = 1.0
-        white = np.maximum(white, spaced)
+            known_spaced[token] = text[0] == " " and len(text) > 1 and text[1] not in WHITE
+        spaced = known_spaced.copy()
+        of_rare_words = list(self.policy.rare_openings(lambda name: 0.0))  # which tokens they are
+        spaced[of_rare_words] = 1.0
+        white[of_rare_words] = 1.0
         white[BOUNDARY] = 1.0
-        return white, spaced, case
+        return Beginnings(white, spaced, known_spaced)
 
     def borders(self, earlier: DocumentCounts | None = None) -> Borders:
         """A single space belongs to the word behind it, other white space is a piece of its own. So
@@ -215,24 +228,36 @@ class WordTokenizer(PlaceholderTokenizer):
         def begins_white(name: str, before: tuple[int, int]) -> float:
             return policy.speller.begins_white(name, earlier)
 
-        def rare_openings() -> dict[int, float]:
+        def joined_white() -> np.ndarray:
+            """(V,) float64: P(the token begins with white space) behind <join>."""
             counts = DocumentCounts() if earlier is None else earlier
-            return policy.rare_openings(lambda name: begins_white(name, counts.of_class(name)))
+            chances = policy.rare_openings(lambda name: begins_white(name, counts.of_class(name)))
+            result = np.zeros(self.size)
+            for token, chance in chances.items():
+                result[token] = chance
+            return result
 
-        white, spaced, case = self._begin_white
-        join, *cases = [self.names.index(modifier) for modifier in MODIFIERS]
-        cased: Openings = {(modifier,): case for modifier in cases}
+        white, spaced, known_spaced = self._beginnings
+        cased = [Opening((modifier,), known_spaced) for modifier in (CAPITAL, UPPER)]
 
         def border() -> Openings:
-            rare = np.zeros(self.size)
-            for token, chance in rare_openings().items():
-                rare[token] = chance
-            return {(): white, **cased, (join,): rare}
+            return [Opening((), white), *cased, Opening((JOIN,), joined_white())]
+
+        def word_with_space() -> Openings:
+            return [Opening((), spaced), *cased]
+
+        def word_without_space() -> Openings:
+            at_once = 1.0 - white
+            at_once[[JOIN, CAPITAL, UPPER]] = 0.0  # the token behind a modifier tells
+            behind_case = [Opening(first, 1.0 - weights) for first, weights in cased]
+            return [Opening((), at_once), *behind_case, Opening((JOIN,), 1.0 - joined_white())]
 
         def word(gap: str, lead: str) -> Openings:
             if lead == " ":
-                return {(): spaced, **cased}
-            return {} if lead else opposite(border())  # a mark may follow other white space
+                return word_with_space()
+            if lead == "":
+                return word_without_space()
+            return []  # a word that begins with other white space, which a mark has joined
 
         return Borders(border, word)
 
