@@ -71,10 +71,12 @@ def run_study(
             of them at once and before any run; or, after everything else is done and the report is
             written, that some runs have failed.
     """
-    study, screen = studies.load_study(path), Screen(quiet)
+    study = studies.load_study(path)
+    screen = Screen(quiet)
     if workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
-    folder, reports = Path(runs_folder) / study.name, Path(reports_folder)
+    folder = Path(runs_folder) / study.name
+    reports = Path(reports_folder)
     command = f"python -m {study_command(study.path, runs_folder, reports_folder)}"
     place: Processes | Tasks = Tasks(address, study.threads) if address else Processes()
     with lock_study(folder), place:
@@ -242,13 +244,7 @@ def _holds(
     """
     if record is None:
         return False
-    is_same = record.sha256 == sha256
-    for arm in record.arms.keys() & plans.keys():
-        recorded = record.arms[arm]["plan"]
-        planned = plans[arm]
-        for key in ("experiment", "updates"):
-            is_same = is_same and recorded[key] == planned[key]
-    if not is_same:
+    if record.sha256 != sha256 or not _same_plans(record, plans):
         if job.overwrite:
             return False
         message = f"{cell.name} was recorded with other settings, updates or text"
@@ -256,6 +252,18 @@ def _holds(
     recorded_runs = {run["name"] for arm in record.arms.values() for run in arm["runs"]}
     planned_runs = {name for arm in plans for name in cell.study.runs(arm)}
     return planned_runs <= recorded_runs
+
+
+def _same_plans(record: grids.CellRecord, plans: Mapping[str, Any]) -> bool:
+    """Whether the arms that a record shares with plans were trained alike and as long."""
+    for arm in record.arms.keys() & plans.keys():
+        recorded = record.arms[arm]["plan"]
+        planned = plans[arm]
+        if recorded["experiment"] != planned["experiment"]:
+            return False
+        if recorded["updates"] != planned["updates"]:
+            return False
+    return True
 
 
 def _plain(plans: Mapping[str, ArmPlan]) -> dict[str, Any]:
@@ -296,7 +304,7 @@ def show_text(study: Study, screen: Screen) -> list[Corpus]:
     is done."""
     first, *others = (study.experiment(arm) for arm in study.arms)
     arm = next(iter(study.arms))
-    runs = list(study.runs(arm))[: study.folds or 1]
+    runs = study.runs_of_first_seed(arm)
     folds = [load_corpus(study.experiment(arm, name)) for name in runs]
     if len({corpus.sha256 for corpus in folds}) > 1:
         message = f"{study.path}: folds: one fold leaves a single document to train on"
@@ -354,6 +362,89 @@ def _replaced(
     return names
 
 
+class _Display:
+    """What is shown of the runs of a study while they are made.
+
+    Attributes:
+        waiting: names of the runs that have not ended, in the order in which they begin.
+        results: name of a run that has ended → its bits per character, or that it has failed.
+    """
+
+    def __init__(
+        self,
+        missing: Sequence[Experiment],
+        study: Study,
+        folder: Path,
+        workers: int,
+        characters: int,
+        job: _Job,
+    ) -> None:
+        self._folder = folder
+        self._workers = workers
+        self._job = job
+        self._runs = {arm: list(study.runs(arm)) for arm in study.arms}
+        self.waiting = [experiment.name for experiment in missing]
+        self.results = dict[str, str]()
+        for names in self._runs.values():
+            for name in names:
+                if name not in self.waiting:
+                    self.results[name] = _result(folder / name)
+        self._total = len(self.results) + len(missing)
+        self._rounds = math.ceil(len(missing) / workers)
+        self._begin = time.monotonic()
+        self._seconds_taken = list[float]()
+        beside_training, self._report_seconds = overhead(characters)
+        self._planned_seconds = 0.0  # of a run; 0 where it is not known
+        if study.seconds:
+            runs_on_a_core = max(1.0, workers * study.threads / cores())
+            self._planned_seconds = (study.seconds + beside_training) * runs_on_a_core
+
+    def end(self, name: str, failure: str | None, seconds: float) -> None:
+        """A run has ended."""
+        if failure is None:
+            self._seconds_taken.append(seconds)
+            self.results[name] = _result(self._folder / name)
+        else:
+            self.results[name] = "failed"
+        self.waiting.remove(name)
+
+    def progress(self) -> str:
+        """The time that has elapsed, how many runs have ended, and about the time left."""
+        elapsed = time.monotonic() - self._begin
+        ended = f"{len(self.results)} of {self._total} runs"
+        text = f"{self._job.cell}{_clock(elapsed)} elapsed, {ended}"
+        per_run = self._planned_seconds
+        if self._seconds_taken:
+            per_run = max(per_run, statistics.mean(self._seconds_taken))
+        if not self.waiting or not per_run:
+            return text
+        # of the report's share, planning has taken a part
+        of_this_cell = per_run * self._rounds + self._report_seconds
+        left = of_this_cell * (1 + self._job.after) - elapsed
+        return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, over the estimate"
+
+    def line(self) -> str:
+        """The progress, and what each run that is made is doing."""
+        running = [f"{name}: {self._state(name)}" for name in self.waiting[: self._workers]]
+        return "; ".join([self.progress(), *running])
+
+    def table(self) -> Group:
+        """The results of runs and what the others are doing, a row for each arm; the progress."""
+        rows = Table.grid(padding=(0, 2))
+        for arm, names in self._runs.items():
+            cells = [self.results.get(name) or self._state(name) for name in names]
+            rows.add_row(arm, *(Text(visible(cell)) for cell in cells))
+        return Group("bits per character:", rows, self.progress())
+
+    def _state(self, name: str) -> str:
+        """What a run that has not ended is doing."""
+        if name not in self.waiting[: self._workers]:
+            return "waiting"
+        printed = printed_lines(self._folder / "logs" / f"{name}.txt")
+        last = printed[-1] if printed else "starting"
+        return textwrap.shorten(last, MAX_STATE_CHARACTERS, placeholder="")
+
+
 def _show_runs(
     ended: Generator[tuple[str, str | None, float]],
     missing: Sequence[Experiment],
@@ -365,64 +456,21 @@ def _show_runs(
 ) -> dict[str, str]:
     """Show runs as they end, on a terminal in a table that fills, with the time left; why some have
     failed, by name."""
-    runs = {arm: list(study.runs(arm)) for arm in study.arms}
-    waiting = [experiment.name for experiment in missing]
-    made = [name for names in runs.values() for name in names if name not in waiting]
-    results = {name: _result(folder / name) for name in made}
+    display = _Display(missing, study, folder, workers, characters, job)
     failures = dict[str, str]()
-    seconds_taken = list[float]()
     screen = job.screen
-    begin = time.monotonic()
-    rounds = math.ceil(len(missing) / workers)
-    planned = 0.0
-    beside, report = overhead(characters)  # of the latter, planning has taken a part
-    if study.seconds:
-        runs_on_a_core = max(1.0, workers * study.threads / cores())
-        planned = (study.seconds + beside) * runs_on_a_core
-
-    def progress() -> str:
-        elapsed = time.monotonic() - begin
-        total = len(made) + len(missing)
-        text = f"{job.cell}{_clock(elapsed)} elapsed, {len(results)} of {total} runs"
-        per_run = planned
-        if seconds_taken:
-            per_run = max(planned, statistics.mean(seconds_taken))
-        if not waiting or not per_run:
-            return text
-        left = (per_run * rounds + report) * (1 + job.after) - elapsed
-        return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, over the estimate"
-
-    def state(name: str) -> str:
-        if name not in waiting[:workers]:
-            return "waiting"
-        printed = printed_lines(folder / "logs" / f"{name}.txt") or ["starting"]
-        return textwrap.shorten(printed[-1], MAX_STATE_CHARACTERS, placeholder="")
-
-    def line() -> str:
-        running = [f"{name}: {state(name)}" for name in waiting[:workers]]
-        return "; ".join([progress(), *running])
-
-    def table() -> Group:
-        rows = Table.grid(padding=(0, 2))
-        for arm, names in runs.items():
-            rows.add_row(arm, *(Text(visible(results.get(name) or state(name))) for name in names))
-        return Group("bits per character:", rows, progress())
-
-    live = Live(get_renderable=table, console=screen.console, refresh_per_second=2)
+    live = Live(get_renderable=display.table, console=screen.console, refresh_per_second=2)
     shown = screen.console.is_terminal and not screen.quiet
     if missing and not shown:
-        screen.say(f"training: {progress()}")
-    with live if shown else screen.lines(line), closing(ended):
+        screen.say(f"training: {display.progress()}")
+    with live if shown else screen.lines(display.line), closing(ended):
         for name, failure, seconds in ended:
-            if failure is None:
-                seconds_taken.append(seconds)
-                results[name] = _result(folder / name)
-            else:
+            display.end(name, failure, seconds)
+            if failure is not None:
                 failures[name] = failure
-                results[name] = "failed"
-            waiting.remove(name)
             if not shown:
-                screen.say(f"  {name}: {results[name]}, {seconds:.0f} s; {progress()}")
+                result = display.results[name]
+                screen.say(f"  {name}: {result}, {seconds:.0f} s; {display.progress()}")
     return failures
 
 
