@@ -72,7 +72,8 @@ from textgen.runs.results import read_content
 from textgen.studies.workers import Processes
 from textgen.training.preparation import prepare
 
-REGIMES = ("seconds", "characters", "updates")
+# What a budget may be in → what its amounts end in, in the names of cells.
+REGIMES = {"seconds": "s", "characters": "c", "updates": "u"}
 # Settings that a study decides for all its arms.
 DECIDED = ["name", "seed", "sampling.part", *(f"training.{key}" for key in ("threads", *BUDGETS))]
 Size = Count | Literal["all"]  # of training text in characters
@@ -81,9 +82,12 @@ SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
 # The file by which an arm asks to be timed; its turn begins when the file is removed.
-GATE, GATE_SECONDS, TURNS = ".turn", 0.05, 3
+GATE = ".turn"
+GATE_SECONDS = 0.05  # between two looks whether it was
+TURNS = 3
 # Updates are timed for so long at least, or for this share of a budget that is smaller.
-TIMED_SECONDS, TIMED_SHARE = 10.0, 0.05
+TIMED_SECONDS = 10.0
+TIMED_SHARE = 0.05
 PARAMETERS_TOLERANCE = 0.02
 
 
@@ -107,7 +111,7 @@ class Budget:
     parameters: Count | None = None
 
     def __post_init__(self) -> None:
-        check_one_budget("budget", self, REGIMES)
+        check_one_budget("budget", self, tuple(REGIMES))
         check_rising(self.regime, self.amounts)
 
     @property
@@ -121,9 +125,15 @@ class Budget:
         stated = getattr(self, self.regime)
         return stated if isinstance(stated, tuple) else (stated,)
 
+    def with_amount(self, amount: float) -> "Budget":
+        """The same budget in one amount."""
+        changes: dict[str, Any] = {self.regime: amount}
+        return replace(self, **changes)
+
 
 def _check_free(overrides: Iterable[str], where: str = "set") -> None:
-    for key in (text.partition("=")[0].strip() for text in overrides):
+    for override in overrides:
+        key = override.partition("=")[0].strip()
         if key in DECIDED:
             raise ValueError(f"{where}: the study decides {key} for every run")
 
@@ -345,7 +355,7 @@ class Study:
         if isinstance(size, int):
             settings.append(f"split.train_characters={size}")
         if len(self.budget.amounts) > 1:
-            names.append(f"{amount:.12g}{regime[0]}")
+            names.append(f"{amount:.12g}{REGIMES[regime]}")
         name = "-".join(names)
         title = self.title or self.name
         study = replace(
@@ -354,7 +364,7 @@ class Study:
             texts={},
             timed_on="",
             title=f"{title}: {name}" if name else title,
-            budget=replace(self.budget, **dict[str, Any]({regime: amount})),
+            budget=self.budget.with_amount(amount),
             set=tuple(settings),
         )
         return Cell(name, text, size, (regime, amount), study)
@@ -371,6 +381,12 @@ class Study:
             settings = [f"seed={seed}", f"split.fold={fold}", f"split.folds={folds}"]
             result[f"{arm}-{seed}-fold{fold}"] = settings
         return result
+
+    def runs_of_first_seed(self, arm: str) -> list[str]:
+        """The names of an arm's runs with its first seed: one in each fold, or a single one."""
+        names = list(self.runs(arm))
+        number = 1 if self.folds is None else self.folds
+        return names[:number]
 
     def experiment(
         self, arm: str, name: str = "", updates: int | None = None, extra: Sequence[str] = ()

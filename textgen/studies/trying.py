@@ -27,13 +27,20 @@ from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
 from textgen.studies.execution import lock_study, overhead, run_study, study_command
 
-# Characters of all texts: below the first number there is nothing to compare, from the second on a
-# model learns to write.
-MIN_CHARACTERS, GOOD_CHARACTERS = 60_000, 300_000
-# What a training needs, and what more for each million characters, to prepare them.
-MIN_TRAINING_SECONDS, PREPARATION_SECONDS = 10, 3
-# Shares of a document that stand in another one too, and of all texts in lines that come again.
-MAX_SHARED, MAX_REPEATED, LONG_LINE = 0.5, 0.05, 40
+# Of all texts: with fewer characters there is nothing to compare,
+MIN_CHARACTERS = 60_000
+# and from so many on a model learns to write.
+GOOD_CHARACTERS = 300_000
+# What a training needs,
+MIN_TRAINING_SECONDS = 10
+# and what more for each million characters, to prepare them.
+PREPARATION_SECONDS = 3
+# A document of which a larger share stands in another one, too, is left out.
+MAX_SHARED = 0.5
+# Lines of so many characters are no accident where they come again,
+LONG_LINE = 40
+# and a text is warned of if they make up more than this share of it.
+MAX_REPEATED = 0.05
 HOW_TO_CHANGE = """\
 # To be surer of the answer, give every arm more seeds (seeds = 3) or more time (seconds, of each
 # training), and then: {}
@@ -74,7 +81,8 @@ def try_texts(
     screen = Screen(quiet)
     if seeds < 1 or not math.isfinite(minutes):
         raise TextgenError(f"--seeds {seeds} --minutes {minutes:g}: expected numbers above 0")
-    language = language and code_of(language)
+    if language:
+        language = code_of(language)
     study = SettingsReader().read(find_experiment("study_try"))
     if texts is None:
         name, settings, characters = _published(screen)
@@ -207,7 +215,8 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
         shared = Counter[str]()
         for line in lines & place.keys():
             shared[place[line]] += len(line)
-        same, twin = max(((count, name) for name, count in shared.items()), default=(0, ""))
+        twin = max(shared, key=lambda name: (shared[name], name), default="")
+        same = shared[twin]  # characters; 0 without a twin
         whole = sum(map(len, lines))
         if not lines:
             reasons[document.name] = "empty"
@@ -222,8 +231,11 @@ def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
 
 def _repeated(documents: Sequence[Document]) -> float:
     """The share of documents that long lines make up which have come before."""
-    counts = Counter(line.strip() for d in documents for line in d.text.splitlines())
-    repeated = sum(
-        len(line) * (count - 1) for line, count in counts.items() if len(line) >= LONG_LINE
-    )
+    counts = Counter[str]()
+    for document in documents:
+        counts.update(line.strip() for line in document.text.splitlines())
+    repeated = 0
+    for line, count in counts.items():
+        if len(line) >= LONG_LINE:
+            repeated += len(line) * (count - 1)
     return repeated / max(1, count_characters(documents))

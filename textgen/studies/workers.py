@@ -231,9 +231,7 @@ def run_all(
         lock = folder / name / LOCK
         write_experiment(log.with_suffix(".toml"), experiment)
         if lock.exists():  # a run of a study that was killed a moment ago may be about to end
-            waiting = filelock.FileLock(lock, timeout=GRACE_SECONDS)
-            with contextlib.suppress(filelock.Timeout), waiting:
-                pass
+            _wait_until_free(lock)
         arguments = ["textgen.cli", "run", str(log.with_suffix(".toml"))]
         arguments += ["--runs", str(folder.resolve())]
         if name in replaced:
@@ -248,6 +246,16 @@ def run_all(
         return name, failure, time.perf_counter() - begin
 
     yield from as_they_end(run, experiments, at_once)
+
+
+def _wait_until_free(lock: Path) -> None:
+    """Wait until no process holds a lock, for GRACE_SECONDS at most."""
+    waiting = filelock.FileLock(lock)
+    try:
+        waiting.acquire(timeout=GRACE_SECONDS)
+    except filelock.Timeout:
+        return  # what needs it will say so
+    waiting.release()
 
 
 def as_they_end(
