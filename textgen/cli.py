@@ -24,6 +24,10 @@ EXPERIMENT = "a TOML file or a name, e.g. char"
 RUN = "a run folder, e.g. runs/char"
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
 class Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows the defaults that there are."""
 
@@ -259,8 +263,9 @@ COMMANDS: dict[str, tuple[Callable[[Parser], None], str]] = {
     "baseline": (_baseline, "commands:baseline"),
     "schema": (_schema, "commands:schema"),
 }
-# Those that resume what they have begun, and those of them that --overwrite has begin again.
+# The functions of commands that, when repeated, go on with what they have begun;
 RESUMED = {COMMANDS[name][1] for name in ("try", "run", "study", "tune")}
+# and of those that begin again instead where --overwrite is repeated, too.
 BEGINS_ANEW = {COMMANDS[name][1] for name in ("run", "tune")}
 
 
@@ -283,7 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row.flag("--debug", "show the traceback of an error")
         row.add_argument("--version", action="version", version=version)
         row.set_defaults(function=function)
-        if words[:1] == [name]:
+        is_asked_for = len(words) > 0 and words[0] == name
+        if is_asked_for:  # some commands import much for their arguments
             add_arguments(row)
     return run_command(parser.parse_args(words or ["--help"]))
 
@@ -312,9 +318,12 @@ def run_command(options: argparse.Namespace) -> int:
         except OSError:  # keep Python from writing the rest again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
-    except KeyboardInterrupt as stop:
+    except Terminated:
         print(f"\nstopped{_how_to_continue(options)}", file=sys.stderr)
-        return 143 if stop.args else 130
+        return 128 + signal.SIGTERM
+    except KeyboardInterrupt:
+        print(f"\nstopped{_how_to_continue(options)}", file=sys.stderr)
+        return 128 + signal.SIGINT
     return result if isinstance(result, int) else 0
 
 
@@ -340,5 +349,4 @@ def _explained(error: Exception) -> Exception:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends a command as Ctrl-C does."""
-    raise KeyboardInterrupt(number)
+    raise Terminated
