@@ -82,8 +82,10 @@ class LayeredNetwork(KerasNetwork):
             if config.ngrams:
                 self.ngrams = NGramEmbedding(**vars(config.ngrams), size=width)
         for number, units in enumerate(config.units, start=1):
-            drops = config.dropout_between if number > 1 else self.embedding is not None
-            self.dropouts.append(HashedDropout(config.dropout if drops else 0.0))
+            is_behind_embedding = number == 1 and self.embedding is not None
+            is_between = number > 1 and config.dropout_between
+            has_dropout = is_behind_embedding or is_between
+            self.dropouts.append(HashedDropout(config.dropout if has_dropout else 0.0))
             layer = config.layer(units, f"recurrent{number}")
             layer.build((None, None, width))
             self.recurrent.append(layer)
@@ -253,8 +255,10 @@ class SequenceToSequence(KerasNetwork):
 
 
 def _kind_of(backbone: "Backbone") -> str:
-    """Raises:
-    TextgenError: no installed package gives these settings a name.
+    """The kind of a backbone, as an experiment file names it.
+
+    Raises:
+        TextgenError: no installed package gives these settings a name.
     """
     for kind in plugin_table("backbone"):
         if lookup("backbone", kind) is type(backbone):

@@ -155,8 +155,8 @@ class NextToken(Objective):
 
     def next_features(self, network: Network, carry: Carry) -> tuple[Tensor, Carry]:
         position, recent, state = carry
-        shift_back = recent[:, :1]  # (B, 1), the oldest of the last tokens
-        features, state = network.features(shift_back, state)
+        last_read = recent[:, :1]  # (B, 1), the oldest of the last tokens: `shift` before the next
+        features, state = network.features(last_read, state)
         return features[:, 0], (position, recent, state)
 
 

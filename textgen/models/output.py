@@ -1,6 +1,5 @@
 """Output layers: from the features of a position to a distribution over its token."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
@@ -14,6 +13,7 @@ from keras.saving import (
     serialize_keras_object,
 )
 
+from textgen.core.numbers import ceil_div
 from textgen.models.settings import Adaptive
 from textgen.models.types import Config, Tensor
 
@@ -51,9 +51,11 @@ class Softmax(Output, Layer):
 
     def __init__(self, size: int, width: int, embedding: Layer | None) -> None:
         super().__init__(name="output")
-        self.size = self.head_size = self.width = size
+        self.size = size
+        self.head_size = size
+        self.width = size
         self.input_width = width
-        # a layer that is an attribute would be a part of this one
+        # a layer that is an attribute would be a part of this one, and one in a function is not
         self._embedding: Callable[[], Layer] = lambda: embedding
         self.dense: Dense = None
         self.bias: Variable = None  # of a tied one
@@ -101,11 +103,13 @@ class AdaptiveSoftmax(Output, Layer):
 
     def __init__(self, size: int, width: int, levels: Adaptive, embedding: Layer | None) -> None:
         super().__init__(name="output")
-        self.size, self.head_size = size, levels.head
-        self.input_width, self.levels = width, levels
+        self.size = size
+        self.head_size = levels.head
+        self.input_width = width
+        self.levels = levels
         tail = size - levels.head
         self.width = levels.head + 1 + tail // 4  # seldom more of a text is in the tail
-        # a layer that is an attribute would be a part of this one
+        # a layer that is an attribute would be a part of this one, and one in a function is not
         self._embedding: Callable[[], Layer] = lambda: embedding
         self.bias: Variable = None  # of a tied one
         if embedding is None:
@@ -141,7 +145,7 @@ class AdaptiveSoftmax(Output, Layer):
         many; else for all."""
         rare = self._in_tail(labels)  # (B · T,)
         number = rare.shape[0]
-        quarter = -(-number // 4)
+        quarter = ceil_div(number, 4)
         tail = tf.cond(
             tf.reduce_sum(rare) <= quarter,
             lambda: self._tail_nats(features, labels, rare, quarter),
@@ -157,7 +161,7 @@ class AdaptiveSoftmax(Output, Layer):
         number = rare.shape[0]
         expected = number * tail_share
         most = expected + 4 * (expected * (1 - tail_share)) ** 0.5 + 16
-        in_sixteens = 16 * math.ceil(int(most) / 16)
+        in_sixteens = 16 * ceil_div(int(most), 16)
         # the order of tail targets depends on the batch alone, so a resumed training repeats it
         seed = tf.stack([tf.reduce_sum(labels), tf.reduce_max(labels)])
         order = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
@@ -235,7 +239,8 @@ class MeanOutput(Output):
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = tuple(outputs)
-        self.size, self.head_size = outputs[0].size, outputs[0].head_size
+        self.size = outputs[0].size
+        self.head_size = outputs[0].head_size
         self.width = len(outputs) * self.size
 
     def __call__(self, features: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from pydantic import Field
 
 from textgen.core.settings import Fraction
 
-Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of a side of a matrix
+# Rows or columns of a matrix.
+Size = Annotated[int, Field(gt=0, le=1_000_000)]
+# The numbers n of n-grams.
 Orders = Annotated[tuple[Annotated[int, Field(ge=2, le=32)], ...], Field(min_length=1)]
 
 
@@ -22,9 +24,14 @@ class Adaptive:
 
 @dataclass(frozen=True)
 class NGrams:
-    """Vectors of the last n tokens for n in ``orders``, in a table of ``rows`` that they share; a
-    share ``dropout`` is left out while training; a decoder's first ones repeat a token (see
-    :class:`textgen.models.layers.NGramEmbedding`)."""
+    """Vectors of the last n tokens (see :class:`textgen.models.layers.NGramEmbedding`). A decoder's
+    first ones repeat a token.
+
+    Args:
+        orders: the numbers n of tokens.
+        rows: of the table that all of them share.
+        dropout: share of the vectors that is left out while training.
+    """
 
     orders: Orders = (2, 3, 4, 5, 6)
     rows: Annotated[int, Field(gt=0, le=1 << 30)] = 131_072

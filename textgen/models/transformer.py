@@ -57,7 +57,8 @@ class Block(keras.layers.Layer):
         self.before_forward = keras.layers.RMSNormalization(name="before_forward")
         for layer in (self.before_attention, self.before_forward):
             layer.build((None, None, self.units))
-        attended, wide = self.heads * self.size, FEED_FORWARD_RATIO * self.units
+        attended = self.heads * self.size
+        wide = FEED_FORWARD_RATIO * self.units
         dense = partial(dense_layer, use_bias=False)
         self.queries_keys_values = dense(3 * attended, self.units, "queries_keys_values")
         # what a block adds begins at zero: the first updates see through all layers
@@ -91,7 +92,8 @@ class Block(keras.layers.Layer):
         Keys are kept as they are and rotated by their places when they are used, so that only
         distances count.
         """
-        steps, back = x.shape[1], self.context - 1
+        steps = x.shape[1]
+        back = self.context - 1
         split = tf.reshape(self.queries_keys_values(x), [-1, steps, 3, self.heads, self.size])
         # (B, heads, T, size) each
         queries, new_keys, new_values = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
@@ -112,8 +114,16 @@ class Block(keras.layers.Layer):
 
 
 def rotate(vectors: Tensor, places: np.ndarray) -> Tensor:
-    """Vectors (…, T, d) whose pairs of units are turned by angles that grow with their places
-    (T,), by the less the later the pair: a product of two depends on their distance alone."""
+    """Vectors turned by their places, so that the product of two depends on their distance alone
+    (Su et al. 2021).
+
+    Args:
+        vectors: (…, T, d) float32; numbers i and d/2 + i are the two coordinates of pair i.
+        places: (T,). Pair i is turned by place · MAX_WAVELENGTH^(−2i/d) radians.
+
+    Returns:
+        (…, T, d) float32.
+    """
     half = vectors.shape[-1] // 2
     angles = places[:, None] * MAX_WAVELENGTH ** (-np.arange(half) / half)
     cosine = np.cos(angles).astype(np.float32)  # (T, half)

@@ -15,8 +15,10 @@ from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, read_arrays, write_file
 
 CHECKPOINT_FILE = "checkpoint.npz"
-ABOVE_THE_BEST = 2  # so many validations, running, begin a cooling
-COOLED_SHARE = 0.2  # of the updates made so far, that it takes at most
+# A cooling begins after so many validations in a row that are above the best,
+ABOVE_THE_BEST = 2
+# and takes at most this share of the updates that were made before it.
+COOLED_SHARE = 0.2
 
 
 @dataclass
@@ -71,7 +73,9 @@ class Progress:
     @property
     def end(self) -> int:
         """The number of updates after which a training ends, if nothing else ends it."""
-        return self.cooling_start + self.cooling_updates or self.updates_planned
+        if self.cooling_updates:
+            return self.cooling_start + self.cooling_updates
+        return self.updates_planned
 
     @property
     def next_validation(self) -> int:

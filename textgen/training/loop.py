@@ -216,11 +216,14 @@ def check_memory(experiment: Experiment, vocabulary_size: int, threads: int = 1)
 
 
 def windows_of(training: Encoded, objective: Objective) -> Windows:
-    """Raises:
-    TextgenError: a text too short for one window.
+    """The windows of a training text.
+
+    Raises:
+        TextgenError: a text too short for one window.
     """
     windows = Windows(training, objective)
-    tokens, window = len(windows.flat), objective.length
+    tokens = len(windows.flat)
+    window = objective.length
     if tokens < window + 1:
         message = (
             f"corpus: {tokens} tokens of training text, and more than one window of {window} "

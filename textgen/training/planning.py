@@ -19,17 +19,20 @@ from textgen.training.step import UPDATES_PER_CHECK, Step
 
 CALIBRATION_SECONDS = 4.0
 VALIDATION_SHARE = 0.04  # of a budget in seconds that its validations may take on top of it, about
-MAX_STREAMS, MIN_STREAM_TOKENS = 64, 2000
-TIMED_BATCHES, MIN_BATCHES = 3, 4  # batches that are timed, and the fewest of a validation
+MAX_STREAMS = 64  # of a validation, side by side
+MIN_STREAM_TOKENS = 2000
+TIMED_BATCHES = 3
+MIN_BATCHES = 4  # of a validation
 
 
 def updates_of(settings: Training, windows: Windows, training: Encoded) -> int:
     """Updates of a budget in characters, epochs or updates; at least one."""
-    updates: float = settings.updates or 0
     if settings.characters:
         updates = settings.characters / characters_per_update(windows, settings.batch, training)
-    if settings.epochs:
+    elif settings.epochs:
         updates = settings.epochs * windows.updates_per_epoch(settings.batch)
+    else:
+        updates = settings.updates or 0
     return max(1, round(updates))
 
 
@@ -70,7 +73,8 @@ class Validation:
     def bits_per_token(self, batches: int) -> float:
         """Of the first so many batches."""
         state = self._network.initial_state(self._rows)
-        total, count = 0.0, 0
+        total = 0.0  # bits
+        count = 0  # tokens
         for spans, fresh in itertools.islice(self._windows.training(self._rows, 0), batches):
             bits, state = self._score(spans, fresh, state)
             total += float(tf.reduce_sum(bits))
@@ -92,7 +96,8 @@ def planned(
 ) -> Progress:
     """The progress of a training before its first update: a budget in seconds is turned into
     updates by timing some."""
-    settings, progress = experiment.training, Progress()
+    settings = experiment.training
+    progress = Progress()
     progress.characters_per_update = characters_per_update(windows, settings.batch, training)
     if settings.seconds:
         batches = windows.training(settings.batch, experiment.seed)

@@ -18,8 +18,12 @@ from textgen.training.preparation import prepare, subtract_preparation_time
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train the experiment of a file, with a window of so many characters if not 0, and write its
-    figures into another file."""
+    """Train an experiment, score validation text, and write the figures into a file.
+
+    Args:
+        arguments: the file of the experiment; characters of a window, or 0 for the experiment's own
+            window; and the file that is written.
+    """
     file, span, output = arguments
     write_json(Path(output), train_and_score(load_experiment(file), int(span)))
 
@@ -45,7 +49,8 @@ def train_and_score(experiment: Experiment, span: int = 0) -> Figures:
     Raises:
         TextgenError: an unusable corpus, or no time left after the preparation.
     """
-    loaded, settings = load_corpus(experiment), experiment.training
+    loaded = load_corpus(experiment)
+    settings = experiment.training
     prepared = prepare(experiment, loaded)
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
     if span:
