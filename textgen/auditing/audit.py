@@ -118,12 +118,15 @@ class Audit:
             raise TextgenError(message, "write the audit elsewhere: --output FILE")
         write_json(path, asdict(self))
 
+    @property
+    def part(self) -> PartName | None:
+        """The part of a run that was audited; None of another model."""
+        parts: dict[str, PartName] = {RUN + part: part for part in PARTS}
+        return parts.get(self.kind)
+
     def _file_in_run(self) -> Path | None:
         """Where the audit of a run stands in its folder; None of another model."""
-        for part in PARTS:
-            if self.kind == RUN + part:
-                return Path(self.model, audit_file(part))
-        return None
+        return None if self.part is None else Path(self.model, audit_file(self.part))
 
     def _belongs_at(self, path: Path) -> bool:
         file = self._file_in_run()
@@ -150,7 +153,7 @@ def _audit_line(folder: Path, name: str, part: PartName) -> str:
         files = checksums(folder)
     except UNREADABLE:
         return f"{name} is damaged: audit the run again"
-    if audit.kind != RUN + part or audit.sha256 != files:
+    if audit.part != part or audit.sha256 != files:
         return f"{name} belongs to another model or other weights: audit the run again"
     return f"audited, {part}: {audit.result}"
 
@@ -288,7 +291,8 @@ def _decode_elsewhere(source: tuple[str, PartName, bool], words: np.ndarray, len
     command = [sys.executable, "-m", "textgen.auditing.audit"]
     done = subprocess.run(command, input=order, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["it was killed"])[-1])
+        printed = done.stderr.strip().splitlines()
+        raise RuntimeError(printed[-1] if printed else "it was killed")
     return str(json.loads(done.stdout.splitlines()[-1]))  # what a model prints comes before
 
 

@@ -286,7 +286,7 @@ def no_look_ahead(case: Case) -> Result:
         other_claim = own_claim(case.twin, edited).parts
         if one_claim is not None and other_claim is not None:
             pairs = zip(one_claim[:same], other_claim[:same], strict=False)
-            if not all(abs(a - b) <= TOKEN_TOLERANCE_BITS for a, b in pairs):
+            if not all(_is_within(a - b, TOKEN_TOLERANCE_BITS) for a, b in pairs):
                 wrong.append(f"bits claimed before character {cut} change with later characters")
     if wrong:
         return "FAILED", "; ".join(wrong)
@@ -303,9 +303,16 @@ def _same_prediction(one: np.ndarray, other: np.ndarray) -> bool:
 def _edits(text: str) -> list[tuple[int, str]]:
     """Where the text is changed, and the changed text: once it ends there, then it goes on
     otherwise."""
-    near = [min(cut, max(1, len(text) * cut // CHANGED_FROM[-1])) for cut in CHANGED_FROM]
-    start = text[: near[0]].rpartition(" ")[0] or text[: near[0]]
-    return [(len(start), start), *(_with_change(text, cut) for cut in dict.fromkeys(near))]
+    places = list[int]()
+    for place in CHANGED_FROM:
+        in_proportion = len(text) * place // CHANGED_FROM[-1]  # of a text that is shorter
+        places.append(min(place, max(1, in_proportion)))
+    first = text[: places[0]]
+    whole_words = first.rpartition(" ")[0] or first
+    edits = [(len(whole_words), whole_words)]
+    for place in dict.fromkeys(places):
+        edits.append(_with_change(text, place))
+    return edits
 
 
 def _with_change(text: str, near: int) -> tuple[int, str]:
@@ -317,7 +324,7 @@ def _with_change(text: str, near: int) -> tuple[int, str]:
     for start in starts:
         if text[start] != text[cut]:
             return cut, text[:cut] + text[start:].rsplit(maxsplit=1)[0]
-    letter = next((c for c in text + "ab" if c != text[near : near + 1]), "b")
+    letter = next(c for c in text + "ab" if c != text[near : near + 1])
     return near, text[:near] + letter + text[near:][::-1]
 
 
@@ -328,7 +335,7 @@ def every_character_charged(case: Case) -> Result:
     found = f"{len(case.bits):,} tokens{end} cost {case.total:,.1f} bits"
     if case.claim.bits is not None:
         found += f"; claimed: {case.claim.bits:,.1f}"
-        if not abs(case.claim.bits - case.total) <= TOLERANCE * case.total:
+        if not _is_within(case.claim.bits - case.total, TOLERANCE * case.total):
             wrong.append(found)
     if wrong:
         return "FAILED", "; ".join(wrong)
@@ -344,10 +351,16 @@ def _wrong_parts(bits: np.ndarray, parts: Sequence[float] | None) -> list[str]:
         return []
     if len(parts) != len(bits):
         return [f"the claim has {len(parts)} tokens, not {len(bits)}"]
-    away = np.abs(np.asarray(parts, float) - bits)
-    is_odd = ~(away <= TOKEN_TOLERANCE_BITS + TOLERANCE * bits)  # what is not a number is odd
-    odd = np.flatnonzero(is_odd)[:MAX_NAMED]
-    return [f"token {i} costs {bits[i]:.2f} bits, not {parts[i]:.2f}" for i in odd]
+    odd = list[str]()
+    for number, (cost, claimed) in enumerate(zip(bits.tolist(), parts, strict=True)):
+        if not _is_within(claimed - cost, TOKEN_TOLERANCE_BITS + TOLERANCE * cost):
+            odd.append(f"token {number} costs {cost:.2f} bits, not {claimed:.2f}")
+    return odd[:MAX_NAMED]
+
+
+def _is_within(difference: float, limit: float) -> bool:
+    """Whether a difference is no larger than a limit; never of what is not a number."""
+    return abs(difference) <= limit
 
 
 def encode_and_decode(case: Case) -> Result:

@@ -111,9 +111,12 @@ def as_claim(claim: Claim | ClaimFields | None) -> Claim:
     if isinstance(claim, Claim):
         return claim
     known = [field.name for field in fields(Claim)]
-    unknown = [key for key in claim if key not in known] if isinstance(claim, Mapping) else [claim]
-    if unknown:
-        raise TextgenError(f"the claim: {unknown[0]!r} is none of the keys {', '.join(known)}")
+    keys = ", ".join(known)
+    if not isinstance(claim, Mapping):
+        raise TextgenError(f"the claim: {claim!r} is no dictionary with the keys {keys}")
+    for key in claim:
+        if key not in known:
+            raise TextgenError(f"the claim: {key!r} is none of the keys {keys}")
     return Claim(**claim)
 
 

@@ -18,8 +18,10 @@ SMALL = 2.0**-12
 
 
 def check_coder() -> None:
-    """Raises:
-    TextgenError: the library that codes is not installed.
+    """Refuse to begin an audit without the library that codes.
+
+    Raises:
+        TextgenError: it is not installed.
     """
     _library()
 

@@ -211,8 +211,8 @@ class HuggingFaceModel:
             raise TextgenError(f"{folder}: its tokenizer has neither bos_token nor eos_token")
         self._begin = int(self.end if begin is None else begin)
         unknown = self._tokenizer.unk_token_id
-        is_another = unknown in (begin, self.end)  # as GPT-2 has it: bytes need none
-        self.unknown: int | None = None if is_another else unknown
+        is_begin_or_end = unknown in (begin, self.end)  # as GPT-2 has it: bytes need none
+        self.unknown: int | None = None if is_begin_or_end else unknown
         if not end:
             self.end = None
         limit = getattr(network.config, "max_position_embeddings", None)
