@@ -108,11 +108,12 @@ def check_tokenizer(config: TokenizerConfig) -> None:
     require((offsets < 1e-6).all(), "a temperature below 1 makes some token more probable")
     unchanged = not tokenizer.temperature_offsets(1.0).any()
     require(unchanged, "what is drawn at temperature 1 is not what is scored")
-    writable = np.array([t for t in range(tokenizer.size) if t not in tokenizer.unwritable] * 3)
+    writable = [token for token in range(tokenizer.size) if token not in tokenizer.unwritable]
+    each_three_times = np.tile(writable, 3)
     ways = [*((fill, False) for fill in FILL), ("scored", True)]
     for fill, cached in ways:
         drawn = [
-            tokenizer.render(writable, before="A ab", fill=fill, seed=1, cached=cached)
+            tokenizer.render(each_three_times, before="A ab", fill=fill, seed=1, cached=cached)
             for _ in range(2)
         ]
         texts = {rendered.text for rendered in drawn}
@@ -174,8 +175,11 @@ def check_backbone(config: Backbone) -> None:
     start = network.initial_state(3)
     whole, end = network(tokens, start)
     require(whole.shape == (3, 8, NETWORK_TOKENS), f"logits {whole.shape}, not (3, 8, size)")
-    for cuts in ((0, 5, 8), range(9)):  # in two parts, and token by token
-        state, logits = start, []
+    in_two_parts = (0, 5, 8)
+    token_by_token = range(9)
+    for cuts in (in_two_parts, token_by_token):
+        state = start
+        logits = []
         for begin, stop in itertools.pairwise(cuts):
             features, state = network.features(tokens[:, begin:stop], state)
             logits.append(network.output_layer(features))
@@ -186,9 +190,10 @@ def check_backbone(config: Backbone) -> None:
     changed[:, 6:] = (changed[:, 6:] + 1) % NETWORK_TOKENS
     np.testing.assert_allclose(network(changed, start)[0][:, :6], whole[:, :6], atol=1e-5)
     fresh = restarted(network, end, np.array([True, False, True]))
-    for a, b, c in zip(*map(tf.nest.flatten, (fresh, start, end)), strict=True):
-        np.testing.assert_array_equal(a[0], b[0])
-        np.testing.assert_array_equal(a[1], c[1])
+    each_fresh, each_start, each_end = map(tf.nest.flatten, (fresh, start, end))
+    for after, at_start, at_end in zip(each_fresh, each_start, each_end, strict=True):
+        np.testing.assert_array_equal(after[0], at_start[0])
+        np.testing.assert_array_equal(after[1], at_end[1])
     require(len(network.state_vector(end).shape) == 2, "its state vector is not (batch, n)")
 
 

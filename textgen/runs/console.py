@@ -297,7 +297,18 @@ class TrainingDisplay:
 def generate(
     run: Path, others: Sequence[Path], prompt: str, *, marked: bool, json: bool, **options: Any
 ) -> None:
-    """``textgen generate``, which takes no others."""
+    """``textgen generate``: print texts of a run.
+
+    Args:
+        run: its folder.
+        others: further folders, which are refused with the command that prompts several runs.
+        prompt, options: as :func:`textgen.runs.finished.generate_text` takes them.
+        marked: whether words that fill placeholders are marked.
+        json: whether records are printed.
+
+    Raises:
+        TextgenError: several runs; or as :func:`textgen.runs.finished.generate_text`.
+    """
     if others:
         command = shlex.join(["textgen", "play", *map(str, (run, *others))])
         message = f"generate: several runs ({', '.join(map(str, (run, *others)))})"
@@ -434,11 +445,8 @@ def word_rows(
         size = len(text) + len(context)
         tables = list[list[dict[str, Any]]]()
         for run in runs.values():
-
-            def of_all(done: int, tokens: int, read: int = read, size: int = size) -> None:
-                moved(read + size * done // tokens, total)
-
-            tables.append(run.words(text, context, entropy=entropy, moved=of_all))
+            moved_here = _moved_on(moved, read, size, total)
+            tables.append(run.words(text, context, entropy=entropy, moved=moved_here))
             read += size
         for records in zip(*tables, strict=True):
             row: dict[str, Any] = {"item": item}
@@ -448,6 +456,16 @@ def word_rows(
                     row[f"{name}_{column}" if is_of_run else column] = value
             rows.append(row)
     return rows
+
+
+def _moved_on(moved: Moved, read: int, size: int, total: int) -> Moved:
+    """What is called with tokens of a passage of a size, where so many characters of the total were
+    read before it."""
+
+    def of_passage(done: int, tokens: int) -> None:
+        moved(read + size * done // tokens, total)
+
+    return of_passage
 
 
 def read_items(path: Path) -> list[tuple[str, str, str]]:

@@ -308,7 +308,7 @@ class Run:
                 not say where words end, or a token that holds white space and a word.
         """
         self.check_words()
-        if context and text and not {context[-1], text[0]} & set(WHITE):
+        if context and text and context[-1] not in WHITE and text[0] not in WHITE:
             context += " "
         parts = surprisal.word_bits(
             self.model, context + text, len(context), entropy=entropy, moved=moved
@@ -416,7 +416,10 @@ class Run:
 
     @cached_property
     def _training_characters(self) -> frozenset[str]:
-        return frozenset().union(*(document.text for document in self.corpus.train))
+        characters = set[str]()
+        for document in self.corpus.train:
+            characters.update(document.text)
+        return frozenset(characters)
 
     @cached_property
     def _human(self) -> Human:
@@ -432,8 +435,10 @@ class Run:
     @cached_property
     def _training_forms(self) -> dict[str, str]:
         """Plain spelling → the most frequent of the words that have it."""
-        ranked = [word for word, _ in self._language_words.most_common()]
-        return {plain_spelling(word): word for word in reversed(ranked)}
+        forms = dict[str, str]()
+        for word, _ in self._language_words.most_common():
+            forms.setdefault(plain_spelling(word), word)
+        return forms
 
     def _bits_of(self, text: str) -> dict[str, stored.TokenBits]:
         encoded = [self.tokenizer.encode(text)]

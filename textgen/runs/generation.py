@@ -237,7 +237,9 @@ def draw_texts(
         for temperature in settings.temperatures
     ]
     known = tuple(prompt for prompt in settings.prompts if not model.tokenizer.unknown(prompt))
-    prompted = Sampling(known, settings.prompted, 1, settings.temperature)
+    prompted = Sampling(
+        prompts=known, length=settings.prompted, samples=1, temperature=settings.temperature
+    )
     following = Writer(writing, prompted).write(requests(prompted, settings.seed, "prompts"))
     return Texts(
         part=part,

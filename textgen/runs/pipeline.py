@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from textgen.core.errors import TextgenError
@@ -164,7 +163,7 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     experiment = job.experiment
     screen = job.screen
     settings = experiment.training
-    if not job.resumes:  # which keeps its number of updates
+    if not job.resumes:  # one that is resumed keeps the number of updates that was planned
         settings = subtract_preparation_time(settings, prepared.seconds)
     with screen.stage("loading TensorFlow"):
         threads = _start_tensorflow(experiment)
@@ -185,18 +184,21 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     documents = job.loaded.validation
     encoded = prepared.encoded[1]
 
-    @cache
-    def looked_up() -> list[Observed]:  # at the first validation, for all of them
-        return model.look_up(encoded)
+    looked_up = list[Observed]()  # one for each document, from the first validation on
 
     def score() -> float:
-        rows = model.cross_fitted(model.observe(encoded, looked_up=looked_up()))
+        if not looked_up:
+            looked_up.extend(model.look_up(encoded))
+        rows = model.cross_fitted(model.observe(encoded, looked_up=looked_up))
         figures = summarise(scored_documents(documents, encoded, rows))
         return float(figures["parts"][part]["bits_per_character"]["total"])
 
     by_network = part not in ("with_counts", "with_cache")  # which the loop scores by itself
     hooks = loop.Hooks(
-        display.start, display.update, display.validated, None if by_network else score
+        on_start=display.start,
+        on_update=display.update,
+        on_validation=display.validated,
+        score=None if by_network else score,
     )
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
@@ -322,6 +324,11 @@ def _model(experiment: Experiment, prepared: Prepared, network: Network) -> Lang
     """A model whose counts and cache are not fitted, and whose network does not go on learning."""
     cache = None
     if experiment.cache.orders:
-        cache = DocumentCache(experiment.cache.orders, (), ())
-    counts = prepared.training_counts
-    return LanguageModel(prepared.tokenizer, experiment.objective, network, counts, cache)
+        cache = DocumentCache(orders=experiment.cache.orders, discounts=(), strengths=())
+    return LanguageModel(
+        tokenizer=prepared.tokenizer,
+        objective=experiment.objective,
+        network=network,
+        counts=prepared.training_counts,
+        cache=cache,
+    )

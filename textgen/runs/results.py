@@ -26,7 +26,8 @@ from textgen.evaluation.scores import UNIT, Scores, by_position, summarise
 from textgen.training.checkpoint import Progress
 from textgen.training.preparation import Prepared
 
-METRICS_FILE, SUMMARY = "metrics.json", Path(__file__).with_name("summary.txt")
+METRICS_FILE = "metrics.json"
+SUMMARY = Path(__file__).with_name("summary.txt")  # the template of summary.md
 # The version of run folders: raised where an older folder can no longer be read
 FORMAT = 3
 
