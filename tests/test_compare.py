@@ -203,7 +203,7 @@ def test_the_words_of_passages_are_a_csv_under_every_arm_that_has_words():
     held_out = [Document(name, "") for name in names[:2]]
     refused = Mock(side_effect=TextgenError("no words"))
 
-    def words(text, context, entropy):
+    def words(text, context, entropy, moved):
         return [{"index": i, "word": w, "network_word_bits": i}
                 for i, w in enumerate(text.split(), 1)]  # fmt: skip
 
