@@ -8,7 +8,15 @@ from gensim.models.keyedvectors import KeyedVectors
 from gensim.test.utils import datapath
 
 from textgen.core.errors import TextgenError
-from textgen.embeddings.vectors import SCALE, FastText, File, Word2Vec, distinct_spellings
+from textgen.embeddings.vectors import (
+    SCALE,
+    FastText,
+    File,
+    Random,
+    Vectors,
+    Word2Vec,
+    distinct_spellings,
+)
 
 pytestmark = pytest.mark.fast
 
@@ -36,6 +44,12 @@ def made_up():
 
 def rms(matrix):
     return np.sqrt(np.mean(np.square(matrix, dtype=np.float64)))
+
+
+def test_random_vectors_are_left_to_keras_and_learn():
+    names, documents = made_up()
+    assert Random().vectors(names, documents, 16, 1) == Vectors(None, ())
+    assert not Random().frozen
 
 
 @pytest.mark.parametrize("embedding", KINDS)

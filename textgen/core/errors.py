@@ -6,6 +6,8 @@ from pathlib import Path
 from textgen.core.terminal import visible
 
 MAX_MESSAGE_CHARACTERS = 1600
+# Numbers of the errors of a full disk, and of a full share of one.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TextgenError(Exception):
@@ -51,7 +53,7 @@ class Diverged(TextgenError):  # noqa: N818 - the field's word
 
 def write_failed(path: Path, error: OSError, safe: str) -> TextgenError:
     """The error for a file that could not be written; ``safe`` says what is unharmed."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = error.errno in DISK_FULL
     cure = "free some space" if full else "choose a folder that you can write to"
     message = f"{path} could not be written: {error.strerror or error}"
     return TextgenError(message, f"{safe}; {cure} and repeat the command to continue")

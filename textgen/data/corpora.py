@@ -7,7 +7,6 @@ A corpus derives from :class:`TextSource`.
 """
 
 import bz2
-import errno
 import logging
 import os
 import re
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import ClassVar, NotRequired, TypedDict
 
 from textgen.core.cache import cache_folder, cached
-from textgen.core.errors import CorpusUnavailable, TextgenError, write_failed
+from textgen.core.errors import DISK_FULL, CorpusUnavailable, TextgenError, write_failed
 from textgen.core.files import PathKind, found_at, kind_of
 from textgen.core.settings import Count, Sha256
 from textgen.core.terminal import visible
@@ -34,8 +33,6 @@ TABLE = {"lovecraft": "Lovecraft", "wikipedia": "Wikipedia", "folder": "Folder",
 # Articles with fewer characters of prose are left out: redirects, disambiguation pages.
 MIN_ARTICLE_CHARACTERS = 1000
 DOWNLOAD_SECONDS = 20
-# Numbers of the errors of a full disk, and of a full share of one.
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TextSource(ABC):

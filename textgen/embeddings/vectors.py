@@ -2,11 +2,14 @@
 alone, or pretrained ones from text files: those of word2vec and fastText (``.vec``), whose first
 line has the number of words and of dimensions, and GloVe's, which have no such line.
 
+An embedding derives from :class:`Embedding`.
+
 Does not handle: words with several meanings, which share one vector; several threads, which would
 make every run differ; binary files, and fastText's vectors of words that are not in its list.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,30 +45,20 @@ class Vectors(NamedTuple):
     extra_data: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Random:
-    """The small random vectors of Keras, for all tokens: nothing is learnt beforehand."""
-
-    frozen = False
-
-
-@dataclass(frozen=True)
-class _Learnt:
-    """Vectors that gensim learns from the training documents.
+class Embedding(ABC):
+    """The base of embeddings, which are frozen dataclasses.
 
     Attributes:
-        frozen: whether the vectors stay fixed during training; every embedding says so.
+        frozen: whether the vectors stay fixed during training.
     """
 
-    epochs: Count = 10
-    window: Count = 5
     frozen: bool = False
-    kind: ClassVar[Kind]
 
+    @abstractmethod
     def vectors(
         self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
     ) -> Vectors:
-        """A vector for each token, as every embedding but ``random`` gives them.
+        """A vector for each token.
 
         Args:
             names: (V,) the text of each token (see :class:`textgen.tokenizers.base.Tokenizer`).
@@ -76,6 +69,30 @@ class _Learnt:
         Raises:
             TextgenError: a file that cannot be read, or vectors of another width.
         """
+
+
+@dataclass(frozen=True)
+class Random(Embedding):
+    """The small random vectors of Keras, for all tokens: nothing is learnt beforehand."""
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
+        return Vectors()
+
+
+@dataclass(frozen=True)
+class _Learnt(Embedding):
+    """Vectors that gensim learns from the training documents."""
+
+    epochs: Count = 10
+    window: Count = 5
+    frozen: bool = False
+    kind: ClassVar[Kind]
+
+    def vectors(
+        self, names: Sequence[str], documents: Sequence[np.ndarray], width: int, seed: int
+    ) -> Vectors:
         words = list(map(str, range(len(names))))  # two tokens may share a name
         if self.kind == "fasttext":
             words = distinct_spellings(names)
@@ -121,7 +138,7 @@ class FastText(_Learnt):
 
 
 @dataclass(frozen=True)
-class File:
+class File(Embedding):
     """Vectors from a file: an external resource, which the reports name.
 
     A token is looked up by its name without the leading space, then by the same in lower case. A
@@ -148,8 +165,11 @@ class File:
             hint = f"give word2vec, fastText or GloVe vectors of {width} numbers as text, or set "
             hint += "[backbone] embedding_size to their width"
             raise TextgenError(f"embedding.path: {self.path}: {problem}", hint) from None
-        forms = [next(filter(read.__contains__, _forms(name)), None) for name in names]
-        found = {token: read[form] for token, form in enumerate(forms) if form is not None}
+        found = dict[int, np.ndarray]()
+        for token, name in enumerate(names):
+            listed = [form for form in _forms(name) if form in read]
+            if listed:
+                found[token] = read[listed[0]]
         if not found:
             message = f"embedding.path: {self.path}: the file lists none of the {len(names)} tokens"
             hint = "such files hold words: use a word tokenizer, and the language of the corpus"

@@ -54,9 +54,8 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
     Raises:
         TextgenError: vectors for a backbone that has no embedding, or whatever a plug-in finds.
     """
-    random_vectors = experiment.resolved["embedding"]["kind"] == "random"
     width = experiment.backbone.embedding_width
-    if width is None and not random_vectors:
+    if width is None and experiment.resolved["embedding"]["kind"] != "random":
         message = "backbone.input: without an embedding layer the vectors would not be used"
         raise TextgenError(message, 'set it to "embedding", or leave out [embedding]')
     alone = usable_threads(experiment.training.threads) == 1
@@ -73,7 +72,7 @@ def prepare(experiment: Experiment, loaded: Corpus) -> Prepared:
                 documents.append(document)
                 tokens.append(encoded.tokens)
         vectors = Vectors()
-        if not random_vectors:
+        if width is not None:
             names = tokenizer.names
             vectors = experiment.embedding.vectors(names, tokens, width, experiment.seed)
         counts = np.bincount(np.concatenate(tokens), minlength=tokenizer.size)
