@@ -36,8 +36,9 @@ from textgen.evaluation.model import LanguageModel
 from textgen.ngrams.pitman_yor import CONTEXT_KINDS, PitmanYor
 from textgen.report import building
 from textgen.runs import generation
+from textgen.tokenizers.parts_of_speech import Pos
 from textgen.tokenizers.rare_word_vectors import Cluster, Neighbour
-from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
+from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.signatures import SIGNS, Endings, Signature
 from textgen.training.checkpoint import Progress
 

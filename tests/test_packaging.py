@@ -51,7 +51,7 @@ def installed(tmp_path, monkeypatch):
 
 def test_plugins_of_other_packages_are_known_everywhere(installed, capsys):
     installed(
-        rare_words="hashed = textgen.tokenizers.rare_words:Pos",
+        rare_words="hashed = textgen.tokenizers.parts_of_speech:Pos",
         metric="mine = textgen.evaluation.metrics:LettersDivergence",
         corpus="mine = textgen.data.corpora:Folder",
         baseline="mine = textgen.evaluation.baselines:KneserNey",

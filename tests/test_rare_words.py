@@ -14,7 +14,8 @@ from textgen.models.objectives import NextToken
 from textgen.runs.generation import Request, Writer, encode_prompt
 from textgen.tokenizers import rare_word_vectors, tagging
 from textgen.tokenizers.casing import FIRST_OWN
-from textgen.tokenizers.rare_words import Drop, Pos, Spell, Unk
+from textgen.tokenizers.parts_of_speech import Pos
+from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.signatures import SIGNS, Signature
 from textgen.tokenizers.words import Words

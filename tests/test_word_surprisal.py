@@ -30,7 +30,8 @@ from textgen.testing import every_sequence
 from textgen.tokenizers.base import walk
 from textgen.tokenizers.borders import WHITE
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.rare_words import Drop, Pos, Unk
+from textgen.tokenizers.parts_of_speech import Pos
+from textgen.tokenizers.rare_words import Drop, Unk
 from textgen.tokenizers.steps import follow
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace

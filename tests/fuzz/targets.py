@@ -26,7 +26,7 @@ from textgen.embeddings.vectors import File as VectorFile
 from textgen.runs.folder import write_experiment
 from textgen.studies.study import load_study
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.rare_words import Pos
+from textgen.tokenizers.parts_of_speech import Pos
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words

@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from textgen.core.tokens import BOUNDARY, ESCAPE
-from textgen.data.language import Language, is_same_language, language_name
+from textgen.data.language import Language
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.casing import FIRST_OWN, JOIN
 from textgen.tokenizers.codes import Form
@@ -21,24 +21,19 @@ from textgen.tokenizers.encoded import Surface
 from textgen.tokenizers.placeholders import Span
 from textgen.tokenizers.spelling import Speller, fit_speller
 from textgen.tokenizers.steps import Steps, StepsOf, chance, spelled
-from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary, split_space
 from textgen.tokenizers.writing import WordWriter
 
 TABLE = {
     "unk": "Unk",
-    "pos": "Pos",
+    "pos": "textgen.tokenizers.parts_of_speech:Pos",
     "cluster": "textgen.tokenizers.rare_word_vectors:Cluster",
     "neighbour": "textgen.tokenizers.rare_word_vectors:Neighbour",
     "drop": "Drop",
     "signature": "textgen.tokenizers.signatures:Signature",
     "spell": "Spell",
 }
-UNK, NOUN, REST = "unk", "NOUN", "other"
-# tags of the Penn Treebank (Marcus et al. 1993) that new words join, and the universal ones
-FINE = "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD".split()
-UNIVERSAL = "NOUN PROPN VERB ADJ ADV NUM".split()
-NOUNS, NAMES = {"NN", "NNS", "NNP", "NNPS", "NOUN", "PROPN"}, {"NNP", "NNPS", "PROPN"}
+UNK = "unk"
 Hidden = tuple[int, str | None]  # a token, and its surface form if it leaves one open
 Pieces = Sequence[str]
 
@@ -369,83 +364,6 @@ class Unk(OneClass, ClassPolicy):
     """
 
     recall: bool = True
-
-
-@dataclass(frozen=True)
-class Pos(RareWords):
-    """One token for each part of speech.
-
-    Args:
-        tags: ``"fine"``: Penn Treebank tags, which show inflection, or, in languages other than
-            English, six universal classes; ``"noun"``: one class of all nouns and one of everything
-            else.
-        model: a spaCy package, or ``"auto"`` for one in the language of the text.
-    """
-
-    tags: Literal["fine", "noun"] = "fine"
-    model: str = "auto"
-
-    def learn(self, data: PolicyTrainingData) -> Classifier:
-        model, language = find_tagger(self.model, data.language)
-        return PartsOfSpeech(model, language, self.tags)
-
-    def load_classifier(self, state: dict[str, str]) -> Classifier:
-        return PartsOfSpeech(state["model"], state["language"], self.tags)
-
-    def language_warnings(self, language: Language) -> list[str]:
-        tagger = self.model.partition("_")[0]
-        if self.model == "auto" or is_same_language(tagger, language.code):
-            return []
-        advice = "choose a tagger for that language or another policy"
-        if not language.stated:
-            advice += f'; if the text is not, state language = "{tagger}"'
-        return [
-            f"The tagger {self.model} is for {language_name(tagger)}, but the text is in "
-            f"{language.name}: {advice}."
-        ]
-
-
-@dataclass(frozen=True)
-class PartsOfSpeech(Classifier):
-    """The tags of a spaCy model.
-
-    Attributes:
-        model: the name of its package.
-        language: an ISO code.
-        tags: as in :class:`Pos`.
-    """
-
-    model: str
-    language: str
-    tags: Literal["fine", "noun"]
-    looks_ahead = True
-
-    @property
-    def classes(self) -> Sequence[str]:
-        if self.tags == "noun":
-            return (NOUN, REST)
-        return (*(FINE if self.language == "en" else UNIVERSAL), REST)
-
-    @property
-    def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the tagger knows
-        return (describe_tagger(self.model),)
-
-    def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
-        tags = tag_pieces(pieces, self.model)
-        return [self._class_of(tags[word.place]) for word in rare]
-
-    def _class_of(self, tag: str) -> str:
-        if self.tags == "noun":
-            return NOUN if tag in NOUNS else REST
-        return tag if tag in self.classes else REST
-
-    def proper(self, name: str) -> bool | None:
-        if self.tags == "noun" and name == NOUN:
-            return None
-        return name in NAMES
-
-    def state(self) -> dict[str, str]:
-        return {"model": self.model, "language": self.language}
 
 
 @dataclass(frozen=True)
