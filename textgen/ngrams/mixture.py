@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# The prior of the weights of three components, and how many words it is worth; how many words those
-# of all classes are worth, towards which the weights of a class are drawn.
-THIRDS, THIRDS_STRENGTH = (1 / 3, 1 / 3, 1 / 3), 0.5
+# The prior of the weights of three components, and how many words it is worth.
+THIRDS = (1 / 3, 1 / 3, 1 / 3)
+THIRDS_STRENGTH = 0.5
+# How many words the weights of all classes are worth, towards which those of a class are drawn.
 WEIGHTS_PRIOR = 20.0
 ROUNDS = 50
 

@@ -14,9 +14,13 @@ def folded(word: str) -> tuple[int, str] | None:
 
     A single letter counts as capitalised, not as upper-cased.
     """
-    for modifier, lower in ((CAPITAL, word[:1].lower() + word[1:]), (UPPER, word.lower())):
-        if lower != word and recase(lower, modifier) == word and lower == lower.lower():
-            return modifier, lower
+    lower = word.lower()
+    if lower == word:
+        return None
+    if word[:1].lower() + word[1:] == lower and recase(lower, CAPITAL) == word:
+        return CAPITAL, lower
+    if recase(lower, UPPER) == word:
+        return UPPER, lower
     return None
 
 

@@ -10,7 +10,7 @@ stands for.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -79,8 +79,20 @@ def document_with_escapes(
 ) -> EncodedDocument:
     """A document in which nothing is hidden but characters never seen; without ``ends``, encoded
     for training."""
-    counts = len(text), len(tokens), len(surfaces)
+    encoded = EncodedDocument(
+        tokens,
+        tuple(surfaces),
+        characters=len(text),
+        pieces=len(tokens),
+        replaced=len(surfaces),
+    )
     if ends is None:
-        return EncodedDocument(tokens, tuple(surfaces), *counts)
-    bits, places = np.full(len(surfaces), CHARACTER_BITS), np.flatnonzero(tokens == ESCAPE)
-    return EncodedDocument(tokens, tuple(surfaces), *counts, bits, bits, ends, places)
+        return encoded
+    bits = np.full(len(surfaces), CHARACTER_BITS)
+    return replace(
+        encoded,
+        spelling_bits=bits,
+        remembered_bits=bits,
+        ends=ends,
+        places=np.flatnonzero(tokens == ESCAPE),
+    )

@@ -13,7 +13,8 @@ NOUN, REST = "NOUN", "other"
 # tags of the Penn Treebank (Marcus et al. 1993) that new words join, and the universal ones
 FINE = "NN NNS NNP NNPS VB VBD VBG VBN VBP VBZ JJ JJR JJS RB RBR RBS CD".split()
 UNIVERSAL = "NOUN PROPN VERB ADJ ADV NUM".split()
-NOUNS, NAMES = {"NN", "NNS", "NNP", "NNPS", "NOUN", "PROPN"}, {"NNP", "NNPS", "PROPN"}
+NAMES = {"NNP", "NNPS", "PROPN"}
+NOUNS = NAMES | {"NN", "NNS", "NOUN"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class PartsOfSpeech(Classifier):
     def classes(self) -> Sequence[str]:
         if self.tags == "noun":
             return (NOUN, REST)
-        return (*(FINE if self.language == "en" else UNIVERSAL), REST)
+        tags = FINE if self.language == "en" else UNIVERSAL
+        return (*tags, REST)
 
     @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]  # the tagger knows

@@ -205,7 +205,8 @@ class FittedNeighbour(FittedRareWords):
         return [*join_unless(space), (self._tokens[name], word)]
 
     def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
-        *before, (word, _) = super().encode_known(modifiers, number)
+        word = self.first_word + number
+        before: list[Hidden] = [(modifier, None) for modifier in modifiers]
         return [*before, (word, self._literal([*modifiers, word]))]
 
     def _literal(self, tokens: Sequence[int]) -> str | None:

@@ -113,6 +113,10 @@ class Classifier(ABC):
             raise ValueError(f"{type(self).__name__}.classify: {expected}")
         return list(zip(rare, names, strict=True))
 
+    def named_cores(self, pieces: Pieces, rare: Sequence[RareWord]) -> list[tuple[str, str]]:
+        """The same, each word without its space."""
+        return [(word.core, name) for word, name in self.classified(pieces, rare)]
+
 
 @dataclass(frozen=True)
 class FittedRareWords(ABC):
@@ -293,10 +297,8 @@ class RareWords(ABC):
     def fit(self, data: PolicyTrainingData) -> FittedRareWords:
         """The fitted policy, which has learnt the classes and to spell the words of each."""
         classifier = self.learn(data)
-        training, tuning = (
-            [[(w.core, name) for w, name in classifier.classified(*document)] for document in part]
-            for part in (data.training, data.tuning)
-        )
+        training = [classifier.named_cores(*document) for document in data.training]
+        tuning = [classifier.named_cores(*document) for document in data.tuning]
         settings = spelling_settings(classifier, data.vocabulary)
         speller = fit_speller(training, tuning, pooled=self.recall, **settings)
         return self.fitted_class(classifier, data.vocabulary, speller, self._name)
@@ -332,7 +334,8 @@ class ClassPolicy(RareWords, Classifier):
     gives :attr:`classes` and :meth:`classify`.
 
     Each rare word is replaced by the token of its class. Fitting, charging, generation, saving and
-    loading are done here.
+    loading are done here. The settings are all there is to know of the classes, so that the same
+    object, which never changes, is also the classifier, and there is nothing to be stored.
     """
 
     def learn(self, data: PolicyTrainingData) -> Classifier:
@@ -386,11 +389,16 @@ class Drop(RareWords):
 
     def learn(self, data: PolicyTrainingData) -> Classifier:
         """Counts on validation, which new text is like."""
-        missing = sum(len(rare) for _, rare in data.tuning)
-        spaced = sum(word.piece != word.core for _, rare in data.tuning for word in rare)
-        gaps = sum(len(pieces) + 1 for pieces, _ in data.tuning) - missing
-        q = (missing + 0.5) / (gaps + missing + 1)
-        return Gaps(q, (spaced + 0.5) / (missing + 1), self.charged)
+        missing = spaced = gaps = 0
+        for pieces, rare in data.tuning:
+            missing += len(rare)
+            spaced += sum(word.piece != word.core for word in rare)
+            tokens = len(pieces) - len(rare)
+            gaps += tokens + 1  # one before every token and one at the end
+        # of all choices "one more word" or "no more", half a count added to each answer
+        chance_missing = (missing + 0.5) / (missing + gaps + 1)
+        chance_spaced = (spaced + 0.5) / (missing + 1)
+        return Gaps(chance_missing, chance_spaced, self.charged)
 
     def load_classifier(self, state: dict[str, float]) -> Classifier:
         return Gaps(state["missing"], state["spaced"], self.charged)
@@ -513,8 +521,10 @@ class FittedSpell(FittedRareWords):
         space, word = split_space(piece)
         tokens = join_unless(space)
         for letter in word:
-            known = self._tokens.get(letter)
-            tokens.append((ESCAPE, letter) if known is None else (known, None))
+            if letter in self._tokens:
+                tokens.append((self._tokens[letter], None))
+            else:
+                tokens.append((ESCAPE, letter))
         return [*tokens, (FIRST_OWN, None)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:

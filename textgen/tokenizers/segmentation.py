@@ -29,7 +29,8 @@ TABLE = {"budoux": "BudouX"}
 BUDOUX_FILES = {"ja": "ja_word.json", "ja-phrases": "ja.json"}  # others are named as the model is
 # what belongs to the character before it; two vowels of Thai and Lao are letters to Annex #29's
 # word boundaries but marks to its grapheme clusters, which are never divided here
-MARKS = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}\p{GCB=SpacingMark}]*"
+MARK = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}\p{GCB=SpacingMark}]"
+MARKS = MARK + "*"
 CONNECTOR, NO_CONNECTOR = r"\p{WB=ExtendNumLet}", r"\P{WB=ExtendNumLet}"
 PIECE = regex.compile(
     rf"""
@@ -48,7 +49,6 @@ PIECE = regex.compile(
 # Unicode Standard Annex #14 calls "complex-context dependent", of Thai, Lao, Khmer, Burmese …
 UNSEGMENTED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Line_Break=SA}]"
 LETTERS = regex.compile(r"[\p{L}\p{M}]+")
-MARK = MARKS[:-1]
 _mark = regex.compile(MARK, regex.VERSION1)
 _stretches = regex.compile(f"((?!{MARK}){UNSEGMENTED}(?:{UNSEGMENTED}|{MARK})*)", regex.VERSION1)
 
@@ -121,7 +121,7 @@ def pretokenize(text: str, segmenter: Segmenter | None = None) -> list[str]:
         return [match.group() for match in PIECE.finditer(text)]
     pieces: list[str] = []
     for number, part in enumerate(_stretches.split(text)):
-        is_stretch = number % 2 == 1
+        is_stretch = number % 2 == 1  # re.split gives what lies between and what it found in turn
         if not is_stretch:
             pieces += pretokenize(part)
             continue

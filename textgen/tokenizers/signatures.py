@@ -51,8 +51,9 @@ class Backwards(Form):
         return spelled_backwards(word)
 
     def word(self, spelling: str) -> str:
-        word = spelling[:0:-1]
-        modifier = MODIFIERS.get(spelling[:1])
+        sign, letters = spelling[:1], spelling[1:]
+        word = backwards(letters)
+        modifier = MODIFIERS.get(sign)
         return word if modifier is None else recase(word, modifier)
 
     def beginnings(self, name: str) -> Sequence[str]:
@@ -70,10 +71,22 @@ def spelled_backwards(word: str) -> str:
     """The sign of a word's case, and its letters in lower case from the last to the first."""
     lower_case = folded(word)
     if lower_case is None:
-        return AS_IT_IS + word[::-1]
+        return AS_IT_IS + backwards(word)
     modifier, lower = lower_case
     sign = CAPITALISED if modifier == CAPITAL else UPPER_CASED
-    return sign + lower[::-1]
+    return sign + backwards(lower)
+
+
+def backwards(text: str) -> str:
+    """The characters from the last to the first."""
+    return "".join(reversed(text))
+
+
+def class_name(beginning: str) -> str:
+    """A class as it is read, such as ``Aa…ing``, from what the spellings of its words begin
+    with."""
+    sign, letters = beginning[0], beginning[1:]
+    return f"{SHAPES[sign]}…{backwards(letters)}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ class Signature(RareWords):
                 behind.append(_context(pieces, word.place + 1, data.vocabulary))
         contexts = [np.array(before, int), np.array(behind, int)]
         beginnings = telling_beginnings(spellings, contexts, self.signatures)
-        return Endings({f"{SHAPES[b[0]]}…{b[:0:-1]}": b for b in beginnings})
+        return Endings({class_name(beginning): beginning for beginning in beginnings})
 
     def load_classifier(self, state: dict[str, str]) -> Classifier:
         return Endings(state)

@@ -132,8 +132,10 @@ class Speller:
             (A,) float64, their probabilities, which sum to 1. The product along a word is exactly
             what :meth:`document_bits` charges.
         """
-        codes, size = self._coding.codes(prefix), self._coding.size
-        mixture = self._mixture(name, self.weights if earlier is None else self.memory_weights)
+        codes = self._coding.codes(prefix)
+        size = self._coding.size
+        weights = self.weights if earlier is None else self.memory_weights
+        mixture = self._mixture(name, weights)
         logs = [math.log(weight) + part.log_continuations(codes) for weight, part in mixture]
         log_masses = np.logaddexp.reduce(logs)
         if earlier is not None:
@@ -344,8 +346,9 @@ class Speller:
         for name, codes in by_class(dict.fromkeys(words)).items():
             mixture = self._mixture(name, weights)
             logs = [math.log(weight) + part.log_masses(codes) for weight, part in mixture]
-            for word, log in zip(codes, np.logaddexp.reduce(logs), strict=True):
-                result[word, name] = log
+            log_masses = np.logaddexp.reduce(logs)  # of the mixture: ln Σ exp over its components
+            for word, log_mass in zip(codes, log_masses, strict=True):
+                result[word, name] = log_mass
         return np.array([result[word] for word in words])
 
     def _score_examples(self, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -66,6 +66,7 @@ class Stored(Sequence[EncodedDocument]):
         if isinstance(place, slice):
             return [self[number] for number in range(len(self))[place]]
         number = range(len(self))[place]  # of -1, the last one
-        tokens = self.flat[self.offsets[number] : self.offsets[number + 1] - 1]
+        start, stop = self.offsets[number], self.offsets[number + 1]
+        tokens = self.flat[start : stop - 1]  # without the end mark
         _, characters, pieces, replaced = self._index[number].tolist()
         return EncodedDocument(tokens, (), characters, pieces, replaced)

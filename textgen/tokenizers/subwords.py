@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -64,9 +64,10 @@ class Subwords:
         language: str = "en",
     ) -> "SubwordTokenizer":
         """Learn the subwords; arguments as in ``TokenizerConfig``."""
-        characters = (c for c in set(alphabet).union(*texts) if not "\ud800" <= c <= "\udfff")
-        alphabet = "".join(sorted(characters))
-        segments = chain.from_iterable(_split(text, frozenset(alphabet))[::2] for text in texts)
+        characters = set(alphabet).union(*texts)
+        alphabet = "".join(sorted(c for c in characters if not _is_surrogate(c)))
+        known = frozenset(alphabet)
+        segments = chain.from_iterable(_split(text, known).known for text in texts)
         learnt = train_subwords(segments, self.model, self.size)
         return with_characters_per_token(SubwordTokenizer(learnt, alphabet), texts)
 
@@ -108,13 +109,15 @@ class SubwordTokenizer(Tokenizer):
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         parts = _split(text, frozenset(self.alphabet))
+        # the faster one does not say where the text of each token stands
         encode = self._live.encode_batch_fast if training else self._live.encode_batch
-        encodings = encode(parts[::2], add_special_tokens=False)
+        encodings = encode(parts.known, add_special_tokens=False)
         known = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64) + RESERVED
+        # how many known tokens come before each unknown character
         escapes = np.cumsum([len(e.ids) for e in encodings])[:-1]
         tokens = np.insert(known, escapes, ESCAPE).astype(smallest_dtype(self.size))
         ends = None if training else _ends(parts, encodings)
-        return document_with_escapes(text, tokens, parts[1::2], ends)
+        return document_with_escapes(text, tokens, parts.unknown, ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
         parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
@@ -190,18 +193,40 @@ def _is_space_and_more(piece: str) -> bool:
     return len(piece) > 1 and piece[0] == SPACE and piece[1] not in WHITE_BYTES
 
 
-def _split(text: str, known: frozenset[str]) -> list[str]:
-    """Known text and single unknown characters alternately, known text (or "") at both ends."""
+def _is_surrogate(character: str) -> bool:
+    """Whether a character is half of a surrogate pair, which UTF-8 lacks."""
+    return "\ud800" <= character <= "\udfff"
+
+
+class _Parts(NamedTuple):
+    """A text in parts.
+
+    Attributes:
+        known: (n + 1,) its stretches of known characters, some of them empty.
+        unknown: (n,) the single characters between them.
+    """
+
+    known: Sequence[str]
+    unknown: Sequence[str]
+
+
+def _split(text: str, known: frozenset[str]) -> _Parts:
     unknown = set(text) - known
-    return re.split(f"([{re.escape(''.join(unknown))}])", text) if unknown else [text]
+    if not unknown:
+        return _Parts([text], [])
+    parts = re.split(f"([{re.escape(''.join(unknown))}])", text)
+    return _Parts(parts[0::2], parts[1::2])
 
 
-def _ends(parts: Sequence[str], encodings: Sequence[Any]) -> np.ndarray:
-    """Where the text of each token ends, given what :func:`_split` and the library return."""
-    ends, start = list[int](), 0
-    for number, part in enumerate(parts):
-        offsets = [(0, 1)] if number % 2 else encodings[number // 2].offsets
-        ends += [start + end for _, end in offsets]
+def _ends(parts: _Parts, encodings: Sequence[Any]) -> np.ndarray:
+    """Where the text of each token ends, given the library's encodings of the known parts."""
+    ends = list[int]()
+    start = 0
+    for number, (part, encoding) in enumerate(zip(parts.known, encodings, strict=True)):
+        if number > 0:  # behind an unknown character
+            start += 1
+            ends.append(start)
+        ends += [start + end for _, end in encoding.offsets]
         start += len(part)
         if ends:
             ends[-1] = start  # what no token stands for belongs to the last one

@@ -61,10 +61,13 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
     """
     kind = "web" if language == "zh" else "news"
     code = SPACY_CODES.get(language, language)
-    names = [f"{code}_core_{kind}_{size}" for size in SIZES]
-    if language == "en":
-        names = sorted(MODELS, key=_is_other_version)
-    names = names if model == "auto" else [model]
+    if model != "auto":
+        names = [model]
+    elif language == "en":
+        of_version = [name for name in MODELS if _has_version(name)]
+        names = of_version + [name for name in MODELS if name not in of_version]
+    else:
+        names = [f"{code}_core_{kind}_{size}" for size in SIZES]
     for name in names:
         if find_package(name):
             return name, name.partition("_")[0]  # with which spaCy has its name begin
@@ -87,10 +90,15 @@ def describe_tagger(name: str) -> str:
     return f"tags from the pretrained spaCy model {name} (sha256 {_fingerprint(name)[:12]}…)"
 
 
-def _is_other_version(name: str) -> bool:
-    """Whether a model is not installed, or in a version whose weights are not known here."""
+def _has_version(name: str) -> bool:
+    """Whether a model is installed in VERSION, whose weights are known here."""
     package = find_package(name)
-    return package is None or not (package / f"{name}-{VERSION}").is_dir()
+    return package is not None and (package / f"{name}-{VERSION}").is_dir()
+
+
+def _check_installed(name: str) -> None:
+    """Raises :class:`TextgenError` if a model is not installed."""
+    find_tagger(name, name.partition("_")[0])
 
 
 @cache
@@ -100,7 +108,7 @@ def _fingerprint(name: str) -> str:
     Raises:
         TextgenError: it is not installed, or its weights are not those published under its name.
     """
-    find_tagger(name, name.partition("_")[0])  # raises if it is not installed
+    _check_installed(name)
     digest = hashlib.sha256(metadata.version("spacy").encode())
     weights = hashlib.sha256()
     package = find_package(name) or Path()
@@ -112,7 +120,7 @@ def _fingerprint(name: str) -> str:
             digest.update(path.name.encode() + content)
             if path.name == "model":
                 weights.update(content)
-    known = name in MODELS and not _is_other_version(name)
+    known = name in MODELS and _has_version(name)
     if known and weights.hexdigest() != WEIGHTS_SHA256:
         message = f"tokenizer.rare_words.model: the weights of {name} {VERSION} have been changed"
         raise TextgenError(message, _reinstall(name))

@@ -41,13 +41,16 @@ class Vocabulary:
     def index(self) -> dict[str, int]:
         return {word: i for i, word in enumerate(self.words)}
 
-    @cached_property
-    def parts(self) -> Callable[[str], tuple[tuple[int, ...], int] | None]:
-        """From a piece to the modifiers and the index of the word that together are it; None if it
-        is rare."""
-        return lru_cache(CACHED_PIECES)(self._parts)
+    def parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
+        """The modifiers and the index of the word that together are a piece; None if it is
+        rare."""
+        return self._cached_parts(piece)
 
-    def _parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
+    @cached_property
+    def _cached_parts(self) -> Callable[[str], tuple[tuple[int, ...], int] | None]:
+        return lru_cache(CACHED_PIECES)(self._find_parts)
+
+    def _find_parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
         space, core = split_space(piece)
         if (found := self._known(space, core)) is not None:
             return found

@@ -18,8 +18,8 @@ vocabulary is that of the sample.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -36,6 +36,8 @@ SPACING, SPELLED = RESERVED, RESERVED + 1
 FIRST = RESERVED + 2  # the token of the vocabulary's first word
 CLASSES = {SPACING: "spacing", SPELLED: "word"}  # what their spelling models call them
 MARKS = {SPACING: " ", SPELLED: "<spelled>"}
+# places between two pieces: whether a word stands before, and behind
+PLACES = ((False, False), (False, True), (True, False), (True, True))
 PIECE = re.compile(r"\n|\S+")
 
 
@@ -56,16 +58,17 @@ class Whitespace:
         counts, usual = count_pieces(texts)
         words = sorted(counts, key=lambda word: (-counts[word], word))
         characters = "".join(sorted(set(alphabet).union(*texts)))
-        without_spelling = WhitespaceTokenizer(words, usual, characters)
-        training = [list(without_spelling.spans(text)) for text in texts]
-        held_out = [list(without_spelling.spans(text)) for text in tuning]
+        index = token_index(words)
+        training = [list(spans_of(text, index, usual)) for text in texts]
+        held_out = [list(spans_of(text, index, usual)) for text in tuning]
         spelling = dict[str, Any]()
         for token, name in CLASSES.items():
             examples = [hidden_behind(token, spans) for spans in training]
             tuning_words = [hidden_behind(token, spans) for spans in held_out]
-            settings = without_spelling.spelling_settings(token)
+            settings = spelling_settings(token, words, characters)
             spelling[name] = fit_speller(examples, tuning_words, **settings).state()
-        return with_characters_per_token(replace(without_spelling, spelling=spelling), texts)
+        tokenizer = WhitespaceTokenizer(words, usual, characters, spelling)
+        return with_characters_per_token(tokenizer, texts)
 
     def load(self, state: dict[str, Any]) -> "WhitespaceTokenizer":
         """The fitted tokenizer from its ``state()``."""
@@ -90,32 +93,21 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
     words: Sequence[str]
     usual: Sequence[str]
     characters: str
-    spelling: dict[str, Any] = field(default_factory=dict)
+    spelling: dict[str, Any]
     characters_per_token: float = 1.0
 
     @cached_property
     def _index(self) -> dict[str, int]:
-        return {word: FIRST + i for i, word in enumerate(self.words)}
+        return token_index(self.words)
 
     @cached_property
     def spellers(self) -> dict[int, Speller]:
         """P(white space | not the usual one) and P(word | outside the vocabulary)."""
-        return {
-            token: Speller(**self.spelling[name], **self.spelling_settings(token))
-            for token, name in CLASSES.items()
-        }
-
-    def spelling_settings(self, token: int) -> dict[str, Any]:
-        """The settings of a spelling model: of words outside the vocabulary, or of white space
-        within a line."""
-        characters = self.characters.replace("\n", "")
-        if token == SPACING:
-            words = list[str]()
-            alphabet = "".join(c for c in characters if c.isspace())
-        else:
-            words = [word for word in self.words if word != "\n"]
-            alphabet = "".join(c for c in characters if not c.isspace())
-        return {"alphabet": alphabet, "vocabulary": lambda: words, "related": words}
+        spellers = dict[int, Speller]()
+        for token, name in CLASSES.items():
+            settings = spelling_settings(token, self.words, self.characters)
+            spellers[token] = Speller(**self.spelling[name], **settings)
+        return spellers
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -126,23 +118,8 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         known = self.spelling[CLASSES[SPACING]]["examples"]
         return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
 
-    def spans(self, text: str) -> Iterator[Span]:
-        """The tokens of a text."""
-        end = 0
-        for space, piece, place in pieces_of(text):
-            start = end
-            usual = self.usual[place] if piece else ""
-            if space != usual:
-                start += len(space)
-                yield Span(SPACING, space, end, start)
-            end += len(space) + len(piece)
-            if piece in self._index:
-                yield Span(self._index[piece], None, start, end)
-            elif piece:
-                yield Span(SPELLED, piece, start, end)
-
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
-        spans = list(self.spans(text))
+        spans = list(spans_of(text, self._index, self.usual))
         replaced = sum(span.surface is not None for span in spans)
         return self.document(spans, (len(text), len(spans), replaced), training)
 
@@ -162,6 +139,46 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
                 if token not in self.unwritable:
                     offsets[token] = self.spellers[token].log_tempered_mass(name, temperature)
         return offsets
+
+
+def token_index(words: Sequence[str]) -> dict[str, int]:
+    """Word, or the line end, → token."""
+    return {word: token for token, word in enumerate(words, FIRST)}
+
+
+def spelling_settings(token: int, words: Sequence[str], characters: str) -> dict[str, Any]:
+    """The settings of the spelling model behind a token: of words outside the vocabulary, or of
+    white space within a line.
+
+    Args:
+        token: one of :data:`CLASSES`.
+        words: the vocabulary, with the line end.
+        characters: every character of the training split.
+    """
+    in_line = characters.replace("\n", "")
+    if token == SPACING:
+        known = list[str]()
+        alphabet = "".join(character for character in in_line if character.isspace())
+    else:
+        known = [word for word in words if word != "\n"]
+        alphabet = "".join(character for character in in_line if not character.isspace())
+    return {"alphabet": alphabet, "vocabulary": lambda: known, "related": known}
+
+
+def spans_of(text: str, index: Mapping[str, int], usual: Sequence[str]) -> Iterator[Span]:
+    """The spans of a text, given the token of each known word and the usual white space."""
+    end = 0
+    for space, piece, place in pieces_of(text):
+        start = end
+        expected = usual[place] if piece else ""
+        if space != expected:
+            start += len(space)
+            yield Span(SPACING, space, end, start)
+        end += len(space) + len(piece)
+        if piece in index:
+            yield Span(index[piece], None, start, end)
+        elif piece:
+            yield Span(SPELLED, piece, start, end)
 
 
 def hidden_behind(token: int, spans: Iterable[Span]) -> list[tuple[str, str]]:
@@ -208,18 +225,19 @@ def pieces_of(text: str) -> Iterator[tuple[str, str, int]]:
 
 
 def place_of(before: str, piece: str) -> int:
-    """The number of a place between two pieces: is the first a word, and the second? A line end is
-    none, nor is the beginning."""
+    """The number of a place between two pieces, in :data:`PLACES`: is the first a word, and the
+    second? A line end is none, nor is the beginning."""
     behind_word = before not in ("", "\n")
     before_word = piece not in ("", "\n")
-    return 2 * behind_word + before_word
+    return PLACES.index((behind_word, before_word))
 
 
 def count_pieces(texts: Sequence[str]) -> tuple[Counter[str], list[str]]:
     """How often each word and the line end occurs in some texts, and the most common white space
     at each place."""
     counts = Counter({"\n": 0})
-    spaces = [Counter[str](), Counter[str](), Counter[str](), Counter({" ": 0})]
+    spaces = [Counter[str]() for _ in PLACES]
+    spaces[PLACES.index((True, True))][" "] = 0  # usual between two words that never meet
     for text in texts:
         for space, piece, place in pieces_of(text):
             if piece:

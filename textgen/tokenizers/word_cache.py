@@ -109,7 +109,8 @@ class WordCache(NamedTuple):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The mass that single words have for having come earlier, and the mass that all earlier
         ones leave; arguments as :func:`seen_before` gives them."""
-        return self.held(count, np.minimum(count, 1), total), self.left(types, total)
+        is_known = np.minimum(count, 1)  # one word if it came at all, else none
+        return self.held(count, is_known, total), self.left(types, total)
 
 
 USUAL_CACHE = WordCache(0.8, 32.0)  # where no validation words say otherwise

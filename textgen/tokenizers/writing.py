@@ -115,7 +115,8 @@ class WordWriter(GrowingText):
         is_name = self._policy.classifier.proper(name)
         if is_name:
             self._names_in_a_row.append(name)
-            word = self._names.setdefault((name, self._names_in_a_row.count(name)), word)
+            place = (name, self._names_in_a_row.count(name))
+            word = self._names.setdefault(place, word)  # the first word there stays
         else:
             self._names_in_a_row.clear()
         written = "".join((self._before, *self.parts[-TAIL_CHARACTERS:]))[-TAIL_CHARACTERS:]
