@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.evaluation.counts import CacheState, DocumentCache, TrainingCounts, count
-from textgen.ngrams.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest
+from textgen.ngrams.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest_parameters
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.training import preparation
@@ -85,9 +85,9 @@ def test_what_is_tuned_is_the_likeliest_under_its_prior():
     draw = np.random.default_rng(5)
     tokens, chances = draw.integers(1, 5, 400), np.exp2(-draw.random(401) * 4)
     counts = count(tokens, (0, 2))
-    kinds, near = context_kind(counts.all, counts.different), np.array([[1.0, 0.5], [2.0, 1.0]])
+    kinds, near = context_kind(counts.total, counts.different), np.array([[1.0, 0.5], [2.0, 1.0]])
     start, number = np.repeat(near, CONTEXT_KINDS), CONTEXT_KINDS
-    setting = likeliest(chances, counts, kinds, near, number).ravel()
+    setting = likeliest_parameters(chances, counts, kinds, near, number).ravel()
 
     def cost(setting):
         odds, logs = setting.reshape(2, 2, CONTEXT_KINDS)

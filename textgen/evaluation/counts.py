@@ -44,14 +44,14 @@ class Level(NamedTuple):
         order: tokens of context.
         keys: (G,) int64, rising: of each n-gram, number of its context · V + its last token.
         same: (G,) int64, how often each n-gram was counted.
-        all: (C,) int64, how many tokens were counted after each context.
+        total: (C,) int64, how many tokens were counted after each context.
         different: (C,) int64, how many different ones.
     """
 
     order: int
     keys: np.ndarray
     same: np.ndarray
-    all: np.ndarray
+    total: np.ndarray
     different: np.ndarray
 
     def continuations(self, contexts: np.ndarray, size: int) -> "Continuations":
@@ -177,7 +177,7 @@ class TrainingCounts:
         for level in self._levels:
             context = contexts[level.order]
             same.append(_at(level.same, self._number(context, coming, level.order + 1)))
-            total.append(_at(level.all, context))
+            total.append(_at(level.total, context))
             different.append(_at(level.different, context))
         return ContextCounts(np.array(same), np.array(total), np.array(different))
 
@@ -211,7 +211,7 @@ class TrainingCounts:
         on_network, alone = self.processes
         with_counts = on_network.mixed(by_network, counts)
         by_counts = alone.mixed(uniform, counts)
-        known = (counts.all > 0).sum(axis=0)
+        known = (counts.total > 0).sum(axis=0)
         return np.stack([by_network, with_counts, by_counts], axis=1), known
 
     def bits(self, network_bits: np.ndarray, counts: ContextCounts) -> np.ndarray:
@@ -300,7 +300,7 @@ class TrainingCounts:
         """(rows,): how many levels know contexts."""
         known = np.zeros(len(contexts[0]), dtype=np.int64)
         for level in self._levels:
-            known += _at(level.all, contexts[level.order]) > 0
+            known += _at(level.total, contexts[level.order]) > 0
         return known
 
     def _shares(
@@ -322,9 +322,9 @@ class TrainingCounts:
         shares = list[Share]()
         for number in reversed(range(len(self._levels))):
             level = self._levels[number]
-            rows = np.flatnonzero(_at(level.all, contexts[level.order]))
+            rows = np.flatnonzero(_at(level.total, contexts[level.order]))
             known = contexts[level.order][rows]
-            total = level.all[known]
+            total = level.total[known]
             different = level.different[known]
             discounts, strengths = self._trust(number, total, different)
             share = left[:, rows] / (total + strengths)

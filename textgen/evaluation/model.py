@@ -159,7 +159,7 @@ class LanguageModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Bits of the network with counts, and of the counts alone."""
         assert self.counts
-        bits = np.zeros(found.all.shape[1]) if network is None else network
+        bits = np.zeros(found.total.shape[1]) if network is None else network
         with_counts, alone = self.counts.bits(bits, found)
         return with_counts, alone
 

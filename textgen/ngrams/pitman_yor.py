@@ -23,8 +23,10 @@ from numpy.typing import ArrayLike
 from pydantic.dataclasses import dataclass
 from scipy.optimize import minimize
 
-# Most different tokens after contexts of one kind, and how often each came on average.
-DIFFERENT_LIMITS, TIMES_LIMITS = (1, 2, 4, 10), (1, 2, 5, 20)
+# Kinds of contexts differ by how many different tokens came at most, and by how often each did on
+# average; beyond the last limit there is one more kind.
+DIFFERENT_LIMITS = (1, 2, 4, 10)
+TIMES_LIMITS = (1, 2, 5, 20)
 CONTEXT_KINDS = (len(DIFFERENT_LIMITS) + 1) * (len(TIMES_LIMITS) + 1)
 # d and θ before anything is known.
 START = (0.8, 8.0)
@@ -35,8 +37,10 @@ PRIOR_WEIGHT = 0.25
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 # Least that a network is taken to leave to a token: a double may have no room for less.
 MIN_PROBABILITY = 2.0**-1000
-# Enough to settle some hundred numbers; and to say about how much they will be worth.
-TUNING_TOKENS, CROSS_FITTED_TOKENS = 100_000, 25_000
+# Enough to settle some hundred numbers.
+TUNING_TOKENS = 100_000
+# Enough to say about how much these will be worth.
+CROSS_FITTED_TOKENS = 25_000
 # The fit ends where a step saves less than this share of all nats.
 FIT_TOLERANCE = 1e-6
 
@@ -46,17 +50,30 @@ class ContextCounts(NamedTuple):
 
     Attributes:
         same: (orders, n) integers, n_j(x) of the token that comes.
-        all: (orders, n) integers, n_j.
+        total: (orders, n) integers, n_j.
         different: (orders, n) integers, t_j.
     """
 
     same: np.ndarray
-    all: np.ndarray
+    total: np.ndarray
     different: np.ndarray
 
     def cut(self, where: slice) -> "ContextCounts":
         """Those of some tokens."""
-        return ContextCounts(self.same[:, where], self.all[:, where], self.different[:, where])
+        return ContextCounts(self.same[:, where], self.total[:, where], self.different[:, where])
+
+    def of_level(self, level: int) -> "ContextCounts":
+        """Those of one level, (n,) each."""
+        return ContextCounts(self.same[level], self.total[level], self.different[level])
+
+
+def joined(parts: Sequence[ContextCounts]) -> ContextCounts:
+    """Those of all tokens, one part after another."""
+    return ContextCounts(
+        same=np.concatenate([part.same for part in parts], axis=1),
+        total=np.concatenate([part.total for part in parts], axis=1),
+        different=np.concatenate([part.different for part in parts], axis=1),
+    )
 
 
 Counted = Sequence[tuple[np.ndarray, ContextCounts]]  # bits of tokens, and what was counted
@@ -104,12 +121,11 @@ class PitmanYor:
 
     def mixed(self, probabilities: np.ndarray, counts: ContextCounts) -> np.ndarray:
         """P of each token from its P_0: (n,) float64 → (n,) float64."""
-        for discounts, strengths, same, total, different in zip(
-            self.discounts, self.strengths, *counts, strict=True
-        ):
+        for level in range(len(self.orders)):
+            same, total, different = counts.of_level(level)
             kind = context_kind(total, different)
-            discount = np.array(discounts)[kind]
-            strength = np.array(strengths)[kind]
+            discount = np.array(self.discounts[level])[kind]
+            strength = np.array(self.strengths[level])[kind]
             counted = np.maximum(same - discount, 0.0)
             below = (strength + discount * different) * probabilities
             probabilities = (counted + below) / (total + strength)
@@ -133,16 +149,18 @@ def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> 
     for bits, counts in documents:
         end = min(len(bits), room)  # the end mark of a document that is cut short is left out
         chances.append(probabilities_of(bits[:end]))
-        beginnings.append(ContextCounts(*(rows[:, :end] for rows in counts)))
+        beginnings.append(counts.cut(slice(end)))
         room -= end
     base = np.concatenate(chances)
-    counted = ContextCounts(*(np.concatenate(r, axis=1) for r in zip(*beginnings, strict=True)))
-    start = np.array([np.log(START[0] / (1 - START[0])), np.log(START[1])])
+    counted = joined(beginnings)
+    discount, strength = START
+    start = np.array([np.log(discount / (1 - discount)), np.log(strength)])
     start_of_levels = np.repeat(start[:, None], len(orders), axis=1)
-    kinds = context_kind(counted.all, counted.different)
-    of_levels = likeliest(base, counted, np.zeros_like(kinds), start_of_levels, 1)
-    of_kinds = likeliest(base, counted, kinds, of_levels[:, :, 0], CONTEXT_KINDS)
-    discounts, strengths = _settings(of_kinds)
+    kinds = context_kind(counted.total, counted.different)
+    one_kind = np.zeros_like(kinds)
+    of_levels = likeliest_parameters(base, counted, one_kind, start_of_levels, 1)
+    of_kinds = likeliest_parameters(base, counted, kinds, of_levels[:, :, 0], CONTEXT_KINDS)
+    discounts, strengths = _discounts_and_strengths(of_kinds)
     return PitmanYor(
         orders=tuple(orders),
         discounts=tuple(map(tuple, discounts.tolist())),
@@ -150,24 +168,24 @@ def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> 
     )
 
 
-def likeliest(
+def likeliest_parameters(
     base: np.ndarray, counts: ContextCounts, kinds: np.ndarray, near: np.ndarray, number: int
 ) -> np.ndarray:
-    """(2, orders, number): log-odds of d, and ln θ, of each kind of context, by which tokens are
-    likeliest, but for a pull towards those of their level.
+    """The parameters of each kind of context by which tokens are likeliest, but for a pull towards
+    those of their level: (2, orders, number), log-odds of d, and ln θ.
 
     Args:
         base: (n,) P_0 of the tokens.
         counts: after their contexts.
         kinds: (orders, n) of these.
-        near: (2, orders), those of the levels.
+        near: (2, orders), the parameters of the levels.
         number: of kinds.
     """
     start = np.repeat(near, number)
 
-    def cost(setting: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(setting.reshape(2, -1, number), base, counts, kinds)
-        away = setting - start
+    def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        nats, slope = _nats(flat.reshape(2, -1, number), base, counts, kinds)
+        away = flat - start
         return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
 
     limits = np.repeat(LIMITS, len(kinds) * number, axis=0)
@@ -176,16 +194,17 @@ def likeliest(
     return best.reshape(2, -1, number)
 
 
-def _settings(setting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _discounts_and_strengths(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """d and θ, (orders, kinds) each, from their log-odds and logarithms."""
-    return 1 / (1 + np.exp(-setting[0])), np.exp(setting[1])
+    log_odds, log_strengths = parameters
+    return 1 / (1 + np.exp(-log_odds)), np.exp(log_strengths)
 
 
 def _nats(
-    setting: np.ndarray, probabilities: np.ndarray, counts: ContextCounts, kinds: np.ndarray
+    parameters: np.ndarray, probabilities: np.ndarray, counts: ContextCounts, kinds: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """−ln P of all tokens, and its slope in every part of the setting; ``kinds`` (orders, n) are
-    those of the contexts.
+    """−ln P of all tokens, and its slope in every parameter, as many numbers as these are;
+    ``kinds`` (orders, n) are those of the contexts.
 
     With s = (θ + d t) / (n + θ), the share that a level leaves to the one below,
 
@@ -193,22 +212,27 @@ def _nats(
         ∂P_j / ∂ ln θ          = θ (P_{j−1} − P_j) / (n + θ)
         ∂P_j / ∂P_{j−1}        = s
     """
+    discounts, strengths = _discounts_and_strengths(parameters)
     levels = list[tuple[np.ndarray, ...]]()
-    for discounts, strengths, kind, same, total, different in zip(
-        *_settings(setting), kinds, *counts, strict=True
-    ):
-        d, strength, below = discounts[kind], strengths[kind], probabilities
-        total = total + strength
-        share = (strength + d * different) / total
-        probabilities = np.maximum(same - d, 0.0) / total + share * below
-        by_odds = d * (1 - d) * (different * below - (same > 0)) / total
-        by_log = strength * (below - probabilities) / total
+    for level, kind in enumerate(kinds):
+        same, total, different = counts.of_level(level)
+        d = discounts[level][kind]
+        strength = strengths[level][kind]
+        came = (same > 0).astype(np.float64)  # [n(x) > 0]
+        below = probabilities  # P_{j−1}
+        divisor = total + strength
+        share = (strength + d * different) / divisor
+        probabilities = np.maximum(same - d, 0.0) / divisor + share * below
+        by_odds = d * (1 - d) * (different * below - came) / divisor
+        by_log = strength * (below - probabilities) / divisor
         levels.append((kind, share, by_odds, by_log))
+    number = parameters.shape[-1]  # of kinds
     slopes = list[list[np.ndarray]]()  # (2, kinds) of each level, the highest first
     by_level = -1 / probabilities  # ∂(−ln P) / ∂P_j, from the highest level down
     for kind, share, by_odds, by_log in reversed(levels):
         parts = (by_odds, by_log)
-        slopes.append([np.bincount(kind, by_level * part, setting.shape[-1]) for part in parts])
+        slopes.append([np.bincount(kind, by_level * part, number) for part in parts])
         by_level = by_level * share
-    slope = np.array(slopes[::-1]).transpose(1, 0, 2)
+    slopes.reverse()  # the lowest level first
+    slope = np.array(slopes).transpose(1, 0, 2)
     return -float(np.log(probabilities).sum()), slope.ravel()
