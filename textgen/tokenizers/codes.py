@@ -8,7 +8,7 @@ and ends it.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NewType
+from typing import Generic, NamedTuple, NewType, TypeVar
 
 import numpy as np
 
@@ -19,8 +19,22 @@ from textgen.tokenizers.encoded import UNSEEN
 # A string whose characters are codes: ``ord(codes[0])`` is the first. It compares, begins and
 # sorts as any other string, and is no text.
 Codes = NewType("Codes", str)
+Text = TypeVar("Text", bound=str)
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
 UNSEEN_CODE = chr(OTHER)
+
+
+class ClassBeginnings(NamedTuple, Generic[Text]):
+    """By what spellings begin with: which are of a class.
+
+    Attributes:
+        own: what those of the class begin with.
+        others: the longer beginnings of those that are of other classes, of which none begins with
+            another.
+    """
+
+    own: Text
+    others: tuple[Text, ...] = ()
 
 
 class Form:
@@ -41,10 +55,9 @@ class Form:
         """The word that is spelled so; more than one spelling may lead to it."""
         return spelling
 
-    def beginnings(self, name: str) -> Sequence[str]:
-        """What the spellings of a class begin with; and then the longer beginnings of those that
-        are of other classes, of which none begins with another."""
-        return ("",)
+    def beginnings(self, name: str) -> ClassBeginnings[str]:
+        """What the spellings of a class begin with."""
+        return ClassBeginnings("")
 
 
 class Coding:
@@ -77,9 +90,10 @@ class Coding:
         """The codes of a word's spelling."""
         return self.codes(self._form.spelling(word))
 
-    def beginnings(self, name: str) -> tuple[Codes, ...]:
+    def beginnings(self, name: str) -> ClassBeginnings[Codes]:
         """The codes of what :meth:`Form.beginnings` gives for a class."""
-        return tuple(self.codes(beginning) for beginning in self._form.beginnings(name))
+        own, others = self._form.beginnings(name)
+        return ClassBeginnings(self.codes(own), tuple(self.codes(other) for other in others))
 
     def number(self, letter: str) -> int:
         """The code of a character; of ``""`` it is END."""

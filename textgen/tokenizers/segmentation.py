@@ -138,10 +138,10 @@ def _words(stretch: str, segmenter: Segmenter) -> list[str]:
     Raises:
         ValueError: the words are not the stretch.
     """
-    found = segmenter.segment(stretch)
-    if "".join(found) != stretch or not all(found):
-        name, received = type(segmenter).__name__, list(found)
-        raise ValueError(f"{name}.segment: words that join to {stretch!r} expected, not {received}")
+    found = list(segmenter.segment(stretch))
+    if "".join(found) != stretch or "" in found:
+        name = type(segmenter).__name__
+        raise ValueError(f"{name}.segment: words that join to {stretch!r} expected, not {found}")
     words: list[str] = []
     for word in found:
         if words and _mark.match(word):

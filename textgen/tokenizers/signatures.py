@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from textgen.tokenizers.casing import CAPITAL, UPPER, folded, recase
-from textgen.tokenizers.codes import Form
+from textgen.tokenizers.codes import ClassBeginnings, Form
 from textgen.tokenizers.rare_words import Classifier, Pieces, PolicyTrainingData, RareWords
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary
 
@@ -56,7 +56,7 @@ class Backwards(Form):
         modifier = MODIFIERS.get(sign)
         return word if modifier is None else recase(word, modifier)
 
-    def beginnings(self, name: str) -> Sequence[str]:
+    def beginnings(self, name: str) -> ClassBeginnings[str]:
         first = self._classes[name]
         longer = list[str]()
         for other in sorted(self._classes.values()):  # each before those that begin with it
@@ -64,7 +64,7 @@ class Backwards(Form):
                 continue
             if not other.startswith(tuple(longer)):
                 longer.append(other)
-        return [first, *longer]
+        return ClassBeginnings(first, tuple(longer))
 
 
 def spelled_backwards(word: str) -> str:

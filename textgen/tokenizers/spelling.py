@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from textgen.tokenizers.codes import (
     Codes,
     Coding,
     Form,
+    Text,
     as_arrays,
     fit_characters,
 )
@@ -310,6 +311,10 @@ class Speller:
 
     def portable(self, classes: Iterable[str]) -> dict[str, Any]:
         """What ``textgen/interactive/spelling.js`` needs, as JSON data; ``beginnings`` as codes."""
+        beginnings = dict[str, list[Codes]]()
+        for name in classes:
+            own, others = self._coding.beginnings(name)
+            beginnings[name] = [own, *others]
         return {
             "alphabet": self._coding.alphabet,
             "examples": self.examples,
@@ -317,7 +322,7 @@ class Speller:
             "order": self.order,
             "weights": self.weights,
             "signs": self.form.signs,
-            "beginnings": {name: list(self._coding.beginnings(name)) for name in classes},
+            "beginnings": beginnings,
         }
 
     @cached_property
@@ -374,9 +379,6 @@ class Speller:
         common = mixture_weights(np.concatenate(list(masses.values())))
         of_class = {name: mixture_weights(rows, common) for name, rows in masses.items()}
         return {"": common, **of_class}
-
-
-Text = TypeVar("Text", bound=str)
 
 
 def by_class(words: Iterable[tuple[Text, str]]) -> dict[str, list[Text]]:

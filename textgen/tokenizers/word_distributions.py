@@ -17,7 +17,15 @@ from typing import NamedTuple
 import numpy as np
 
 from textgen.ngrams.kneser_ney import KneserNeyModel
-from textgen.tokenizers.codes import END, UNSEEN_CODE, Codes, Coding, as_arrays, fit_characters
+from textgen.tokenizers.codes import (
+    END,
+    UNSEEN_CODE,
+    ClassBeginnings,
+    Codes,
+    Coding,
+    as_arrays,
+    fit_characters,
+)
 
 MIN_TYPES_FOR_OWN_MODEL = 200  # different words of a class that has a character model of its own
 CACHED_NUMBERS = 5_000_000  # of what may follow a prefix, in each distribution
@@ -35,19 +43,24 @@ class OutOfVocabulary:
     Args:
         model: n-grams, a distribution over all strings.
         vocabulary: the words that are never spelled.
-        beginnings: what the words of the class begin with; then those of other classes that begin
-            so, none of which begins with another.
+        beginnings: what the words of the class begin with.
     """
 
     def __init__(
-        self, model: KneserNeyModel, vocabulary: Sequence[Codes], beginnings: Sequence[Codes]
+        self,
+        model: KneserNeyModel,
+        vocabulary: Sequence[Codes],
+        beginnings: ClassBeginnings[Codes],
     ) -> None:
         self._model = model
-        self._beginning, *self._other_classes = beginnings
-        known = (word for word in vocabulary if word.startswith(self._beginning))
-        others = tuple(self._other_classes)
+        self._beginning, self._other_classes = beginnings
+        known = [
+            word
+            for word in vocabulary
+            if word.startswith(self._beginning) and not word.startswith(self._other_classes)
+        ]
         # what begins as the class does and is none of its words: known words, and other classes
-        self._excluded = sorted([*(w for w in known if not w.startswith(others)), *others])
+        self._excluded = sorted([*known, *self._other_classes])
         rows = max(1, CACHED_NUMBERS // model.size)
         self._cached_after = lru_cache(rows)(self._after_context)
         self._cached_excluded = lru_cache(rows)(self._excluded_after)
@@ -74,8 +87,7 @@ class OutOfVocabulary:
     @cached_property
     def _excluded_masses(self) -> np.ndarray:
         """(E,) float64: P_n-grams of what is excluded, given the beginning of the class."""
-        excluded = [Codes(codes) for codes in self._excluded]
-        logs = self._model.log_masses(as_arrays(excluded)) - self._log_steps(self._beginning)
+        logs = self._model.log_masses(as_arrays(self._excluded)) - self._log_steps(self._beginning)
         for other in self._other_classes:  # all words that begin so, not the one word
             place = bisect.bisect_left(self._excluded, other)
             logs[place] = self._log_steps(other, len(self._beginning))
@@ -180,7 +192,7 @@ class ClassDistributions:
         self._never_spelled = sorted(codes for codes in never_spelled if UNSEEN_CODE not in codes)
         known_codes = sorted({coding.word(word) for word in known})
         self._shared_model = fit_characters(known_codes, order, coding.size)
-        self._shared = dict[tuple[Codes, ...], OutOfVocabulary]()
+        self._shared = dict[ClassBeginnings[Codes], OutOfVocabulary]()
         self._components = dict[str, Components]()
 
     def of_class(self, name: str) -> Components:
@@ -200,7 +212,7 @@ class ClassDistributions:
             own = OutOfVocabulary(model, self._never_spelled, beginnings)
         return Components(pool, own, self._shared_by(beginnings))
 
-    def _shared_by(self, beginnings: tuple[Codes, ...]) -> OutOfVocabulary:
+    def _shared_by(self, beginnings: ClassBeginnings[Codes]) -> OutOfVocabulary:
         """The shared n-grams, made once for all classes that begin alike."""
         if beginnings not in self._shared:
             shared = OutOfVocabulary(self._shared_model, self._never_spelled, beginnings)

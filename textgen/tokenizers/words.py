@@ -121,7 +121,7 @@ class Words:
         )
 
 
-class Beginnings(NamedTuple):
+class WhiteBeginnings(NamedTuple):
     """What tokens begin with, (V,) float64 each, 1 or 0.
 
     Attributes:
@@ -193,7 +193,7 @@ class WordTokenizer(PlaceholderTokenizer):
         return offsets
 
     @cached_property
-    def _beginnings(self) -> Beginnings:
+    def _white_beginnings(self) -> WhiteBeginnings:
         white = np.zeros(self.size)
         known_spaced = np.zeros(self.size)
         for token, text in enumerate(self.vocabulary.words, self.policy.first_word):
@@ -204,7 +204,7 @@ class WordTokenizer(PlaceholderTokenizer):
         spaced[of_rare_words] = 1.0
         white[of_rare_words] = 1.0
         white[BOUNDARY] = 1.0
-        return Beginnings(white, spaced, known_spaced)
+        return WhiteBeginnings(white, spaced, known_spaced)
 
     def borders(self, earlier: DocumentCounts | None = None) -> Borders:
         """A single space belongs to the word behind it, other white space is a piece of its own. So
@@ -225,7 +225,8 @@ class WordTokenizer(PlaceholderTokenizer):
         policy = self.policy
 
         @cache
-        def begins_white(name: str, before: tuple[int, int]) -> float:
+        def begins_white(name: str, counted: tuple[int, int]) -> float:
+            """Asked anew where more words of the class were counted since; else it is the same."""
             return policy.speller.begins_white(name, earlier)
 
         def joined_white() -> np.ndarray:
@@ -237,7 +238,7 @@ class WordTokenizer(PlaceholderTokenizer):
                 result[token] = chance
             return result
 
-        white, spaced, known_spaced = self._beginnings
+        white, spaced, known_spaced = self._white_beginnings
         cased = [Opening((modifier,), known_spaced) for modifier in (CAPITAL, UPPER)]
 
         def border() -> Openings:
