@@ -102,7 +102,7 @@ class KneserNeyModel(NamedTuple):
         Args:
             context: (n,) integers, everything since the document's start; empty at its start.
         """
-        # more than the order − 1 that matter, so that BOUNDARY is read at a document's start alone
+        # one token more than any level reads: of the last 0, which order 1 needs, [-0:] is all
         before = [BOUNDARY, *(int(token) for token in context[-self.order :])]
         result = np.full(self.size, 1 / self.size)
         number = 0  # of the context
