@@ -332,7 +332,8 @@ def test_later_text_changes_no_earlier_word_and_context_is_read(config, network)
                 earlier = rows[part][: number + 1]
                 np.testing.assert_allclose(changed[part][: number + 1], earlier, atol=1e-4)
         for part, behind in word_bits(model, TEXT, start).items():
-            np.testing.assert_allclose(behind, rows[part][number:], atol=1e-9)
+            # sums over tokens are of float32, and other words are beside these in a batch
+            np.testing.assert_allclose(behind, rows[part][number:], atol=1e-6)
 
 
 def test_where_it_is_not_known_how_words_end_is_said(finished_run):

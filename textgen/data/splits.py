@@ -392,6 +392,8 @@ def _take_at_random(
     taken = list[Document]()
     room = size
     for piece, start, end in unused + used_whole + used_beginnings:
+        if room == 0:
+            break
         text = piece.text[start : min(end, start + room)]
         if is_blank(text):
             continue
@@ -484,12 +486,16 @@ def _contiguous_stretches(text: str, settings: Split, shares: Mapping[str, float
     if settings.first == "validation":
         order = ["validation", "train", LEFT_OUT, "test"]
     order = [part for part in order if part in sizes]
-    ends = [int(len(text) * share) for share in accumulate(sizes[part] for part in order)]
+    shares_up_to = list(accumulate(sizes[part] for part in order))
+    ideal_ends = [int(len(text) * share) for share in shares_up_to]
     stretches = list[Stretch]()
     start = 0
-    for part, ideal, next_ideal in zip(order, ends, ends[1:], strict=False):
-        reach = 0 if settings.exact else min(BOUNDARY_REACH, (next_ideal - ideal) // 4)
-        end = find_cut(text, ideal, ideal + reach) or ideal
+    for number, part in enumerate(order[:-1]):
+        end = ideal_ends[number]
+        next_part = ideal_ends[number + 1] - end  # its characters
+        if not settings.exact:
+            reach = min(BOUNDARY_REACH, next_part // 4)
+            end = find_cut(text, end, end + reach) or end
         stretches.append(Stretch(part, start, end))
         start = end
     stretches.append(Stretch(order[-1], start, len(text)))

@@ -184,18 +184,17 @@ class LanguageModel:
         """
         model = self
         if self.counts:
-            counted = [
-                (each.network, each.counts)
-                for each in observed
-                if each.network is not None and each.counts is not None
-            ]
+            counted = list[tuple[np.ndarray, ContextCounts]]()
+            for each in observed:
+                assert each.network is not None, "counts are fitted beside a network"
+                assert each.counts is not None
+                counted.append((each.network, each.counts))
             model = replace(model, counts=self.counts.fitted(counted, limit))
         if self.cache:
-            counted = [
-                (model._below_cache(each), each.cache)
-                for each in observed
-                if each.cache is not None
-            ]
+            counted = list[tuple[np.ndarray, ContextCounts]]()
+            for each in observed:
+                assert each.cache is not None
+                counted.append((model._below_cache(each), each.cache))
             process = fit(self.cache.orders, counted, limit)
             model = replace(model, cache=replace(self.cache, **vars(process)))
         return model

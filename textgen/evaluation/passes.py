@@ -10,15 +10,17 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from textgen.core.numbers import ceil_div
 from textgen.evaluation.sampler import reading_step
 from textgen.models.graphs import compilable
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Network, OutputStep, State, Tensor, Tensors
 
-# Tokens of a window, and of one of a short text: enough that calls cost little.
-PLACES_AT_ONCE, FEW_PLACES = 256, 32
-# Rows whose sums are taken together, and where there are no more than these; and columns.
-ROWS_AT_ONCE, FEW_ROWS, COLUMNS = 256, 64, 8
+PLACES_AT_ONCE = 256  # tokens of a window: enough that calls cost little
+FEW_PLACES = 32  # the same of a short text
+ROWS_AT_ONCE = 256  # rows whose sums are taken together
+FEW_ROWS = 64  # the same where there are no more than these
+COLUMNS = 8  # sums of a row are taken in multiples of these
 # ln of a probability over the highest one for which float32 has room with all of its digits.
 LOWEST = -75.0
 # Numbers in the states of a window at most, which those of a transformer would exceed: 134 MB.
@@ -142,7 +144,8 @@ class TextReader:
         padded = np.zeros(self.window, dtype=np.int32)
         padded[: len(tokens)] = tokens
         self._features, self._state = self._read(padded, self._features, self._state)
-        self._start, self._end = self._end, self._end + len(tokens)
+        self._start = self._end
+        self._end += len(tokens)
 
     def features(self, paths: Sequence[Path]) -> np.ndarray:
         """What the output layer reads behind each path that begins in the window: (paths, n).
@@ -155,14 +158,15 @@ class TextReader:
         behind = {Path(place): place - self._start for place in range(self._start, self._end + 1)}
         level = [path for path in paths if not path.first]
         found = [tf.gather(self._features, [behind[path] for path in level])]
-        states, depth = self._state, 1
-        while level := [path for path in paths if len(path.first) == depth]:
+        states = self._state
+        longest = max(len(path.first) for path in paths)
+        for depth in range(1, longest + 1):
+            level = [path for path in paths if len(path.first) == depth]
             rows = [behind[Path(path.place, path.first[:-1])] for path in level]
             tokens = [path.first[-1] for path in level]
             features, states = self._branch(states, tf.constant(rows), tf.constant(tokens))
             found.append(features)
             behind = {path: row for row, path in enumerate(level)}
-            depth += 1
         return tf.concat(found, axis=0).numpy()
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
@@ -189,4 +193,4 @@ class TextReader:
 
 def _rounded(number: int, size: int) -> int:
     """The next multiple of a size."""
-    return -(-number // size) * size
+    return ceil_div(number, size) * size

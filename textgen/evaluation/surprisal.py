@@ -162,21 +162,23 @@ def _positions(
 ) -> list[Position]:
     """Where the words stand that end behind the first ``start`` characters."""
     borders = tokenizer.borders()
-    border_openings, word_openings = borders.border(), cache(borders.word)
-    tokens, ends, starts = [*encoded.tokens.tolist(), BOUNDARY], encoded.ends, encoded.starts
-    begins = np.concatenate([[0], ends[:-1]]) if starts is None else starts
-    # all bytes of a character end with it; what has no text begins where the next token does
-    count = partial(ends.searchsorted, side="right") if starts is None else starts.searchsorted
+    border_openings = borders.border()
+    word_openings = cache(borders.word)
+    index = _TokenIndex(encoded)
+    tokens = [*encoded.tokens.tolist(), BOUNDARY]
     positions = list[Position]()
-    last = 0
+    last = 0  # where the word before ends
     for begin, end in find_words(text):
-        token = int(np.searchsorted(ends, begin, "right"))  # that of the first character
-        first = token if starts is None else int(np.searchsorted(starts, begins[token]))
-        gap, lead = text[last:begin], text[begins[token] : begin]
-        border, after = int(count(last)), int(count(end))
-        opens = border if borders.whole else first
         if begin >= start:
-            aligned = begins[token] >= last and ends[after - 1] == end
+            token = index.token_of(begin)
+            token_begin = index.begins[token]
+            first = index.first_beginning_with(token)
+            border = index.tokens_before(last)
+            opens = border if borders.whole else first
+            after = index.tokens_before(end)
+            gap = text[last:begin]
+            lead = text[token_begin:begin]
+            aligned = token_begin >= last and encoded.ends[after - 1] == end
             opened = aligned and _come(word_openings(gap, lead), tokens, opens)
             if not (opened and _come(border_openings, tokens, after)):
                 message = f"{text[last:end]!r}: a token holds white space and other characters"
@@ -184,6 +186,39 @@ def _positions(
             positions.append(Position(gap, lead, border, opens, first, after))
         last = end
     return positions
+
+
+class _TokenIndex:
+    """Which tokens of a document stand at which of its characters.
+
+    Attributes:
+        begins: (n,) integers, where the text of each token begins, in characters.
+    """
+
+    def __init__(self, encoded: EncodedDocument) -> None:
+        self._ends = encoded.ends
+        self._starts = encoded.starts
+        if encoded.starts is None:
+            self.begins = np.concatenate([[0], encoded.ends[:-1]])
+        else:
+            self.begins = encoded.starts
+
+    def token_of(self, character: int) -> int:
+        """The number of the token whose text holds a character."""
+        return int(self._ends.searchsorted(character, side="right"))
+
+    def tokens_before(self, character: int) -> int:
+        """How many tokens come before the text from a character on."""
+        if self._starts is None:  # all bytes of a character end with it
+            return int(self._ends.searchsorted(character, side="right"))
+        # a token without text of its own begins where the next one does
+        return int(self._starts.searchsorted(character))
+
+    def first_beginning_with(self, token: int) -> int:
+        """The first of the tokens that begin where this one does, such as its case modifier."""
+        if self._starts is None:
+            return token
+        return int(self._starts.searchsorted(self.begins[token]))
 
 
 def _come(openings: Openings, tokens: Sequence[int], place: int) -> bool:
@@ -228,7 +263,8 @@ class _Events:
         self.word = cache(self._borders.word)
 
 
-# Where probabilities are weighted and summed: a path, and the identity of the weights (V,).
+# Where probabilities are weighted and summed: a path, and the identity of the weights (V,), which
+# whatever is wanted in a window holds as long as its sums are read.
 Sums = dict[tuple[Path, int], float]
 
 
@@ -246,7 +282,8 @@ class _Pass:
         positions: Sequence[Position],
         entropy: bool,
     ) -> None:
-        self._model, self._tokens = model, encoded.tokens.astype(np.int64)
+        self._model = model
+        self._tokens = encoded.tokens.astype(np.int64)
         self._behind = {place for p in positions for place in (p.border, p.end)} - {0}
         self._gaps = {p.opens: (p.gap, p.lead) for p in positions}
         self._firsts = {p.first for p in positions} if entropy else set[int]()
@@ -301,7 +338,8 @@ class _Pass:
             wanted.setdefault(Path(place), {})
         sums = self._sums(places, wanted)
         for part, found in self._answers.items():
-            for place, (border, word) in (remembered if part == "with_cache" else plain).items():
+            asked = remembered if part == "with_cache" else plain
+            for place, (border, word) in asked.items():
                 if border:
                     found.border[place] = self._log_chance(border, place, sums[part])
                 if word:
@@ -433,7 +471,8 @@ class _Pass:
         below_cache: Mapping[int, np.ndarray],
     ) -> None:
         """The sums and entropies under the cache, which reads the text token by token."""
-        below, found = sums["with_counts"], sums["with_cache"]
+        below = sums["with_counts"]
+        found = sums["with_cache"]
         paths = defaultdict[int, list[Path]](list)
         for path in wanted:
             paths[path.place].append(path)
@@ -453,7 +492,8 @@ class _Pass:
 def _spelled_words(tokenizer: Tokenizer, encoded: EncodedDocument) -> dict[int, list[Word]]:
     """The words of a document that a spelling model spells, by how many tokens come before what
     follows them."""
-    tokens, found = encoded.tokens.tolist(), dict[int, list[Word]]()
+    tokens = encoded.tokens.tolist()
+    found = dict[int, list[Word]]()
     for token, surface in zip(encoded.places.tolist(), encoded.surfaces, strict=True):
         words = list[Word]()
         steps_of = tokenizer.surface_steps(tokens[max(0, token - 1) : token + 1])

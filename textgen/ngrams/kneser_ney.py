@@ -102,8 +102,7 @@ class KneserNeyModel(NamedTuple):
         Args:
             context: (n,) integers, everything since the document's start; empty at its start.
         """
-        # one token more than any level reads: of the last 0, which order 1 needs, [-0:] is all
-        before = [BOUNDARY, *(int(token) for token in context[-self.order :])]
+        before = [BOUNDARY, *map(int, context)][-self.order :]
         result = np.full(self.size, 1 / self.size)
         number = 0  # of the context
         for length, level in enumerate(self.levels):  # from short contexts to long
@@ -162,24 +161,26 @@ def _count(documents: Sequence[np.ndarray], order: int, size: int) -> list[_NGra
     """The n-grams with contexts of 0, 1, … order − 1 tokens."""
     result = list[_NGrams]()
     stream, preceding = _lay_out(documents, size)
-    places = np.arange(1, len(stream))  # of the last tokens of n-grams
-    context = np.zeros_like(places)  # the number of each one's context
-    gram = np.zeros_like(places)  # the number of the n-gram that ends there, of the length before
+    # by place in the stream: the numbers of the context before it and of the n-gram that ends
+    # there, for the length of context that was counted last
+    context_at = np.zeros(len(stream), dtype=np.int64)
+    gram_at = np.zeros(len(stream), dtype=np.int64)
+    places = np.arange(1, len(stream))
     for length in range(order):
-        reached = preceding[places - 1] >= length
-        places, context, gram = places[reached], context[reached], gram[reached]
-        key = context * size
-        if length:
-            key += stream[places - length]
-        contexts, context = np.unique(key, return_inverse=True)
-        grams, first, number, counts = np.unique(
-            context * size + stream[places],
+        places = places[preceding[places - 1] >= length]  # the others' documents begin too late
+        keys = context_at[places] * size
+        if length > 0:
+            keys += stream[places - length]
+        contexts, context_at[places] = np.unique(keys, return_inverse=True)
+        grams, first, gram_numbers, counts = np.unique(
+            context_at[places] * size + stream[places],
             return_index=True,
             return_inverse=True,
             return_counts=True,
         )
-        result.append(_NGrams(contexts, grams, counts, gram[first]))
-        gram = number
+        endings = gram_at[places[first]]  # each n-gram without its earliest token
+        result.append(_NGrams(contexts, grams, counts, endings))
+        gram_at[places] = gram_numbers
     return result
 
 
@@ -240,8 +241,9 @@ def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np
     for document in documents:
         parts += [document, boundary]
     stream = np.concatenate(parts).astype(np.int64)
-    inside = np.count_nonzero(stream == BOUNDARY) - len(documents) - 1  # boundaries that are tokens
-    if inside or stream.min() < BOUNDARY or stream.max() >= size:
+    boundaries = np.count_nonzero(stream == BOUNDARY)
+    holds_boundaries = boundaries != len(documents) + 1  # a document does, as tokens of its own
+    if holds_boundaries or stream.min() < BOUNDARY or stream.max() >= size:
         raise ValueError(f"tokens from 1 to {size - 1} expected, received others")
     lengths = np.array([len(document) + 1 for document in documents], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths

@@ -244,16 +244,19 @@ def _beside(lead: schema.Effect) -> str:
 
 def leads(reference: schema.ReferenceRow) -> str:
     """How far arms are ahead of a model that is none of them, or behind it."""
-    said = list[str]()
-    for arm, lead in reference.leads.items():
-        more = "fewer" if lead.difference < 0 else "more"
-        bounds = sorted(abs(bound) for bound in (lead.low, lead.high) if bound is not None)
-        within = lead.low is not None and lead.high is not None and lead.low * lead.high > 0
-        without = "the interval contains 0" if bounds else "too few documents for an interval"
-        sure = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if within else without
-        bits = f"{abs(lead.difference):.3f} {more} bits per character"
-        said.append(f"{needs(arm)} {bits} ({sure}).")
-    return " ".join(said)
+    return " ".join(lead(arm, found) for arm, found in reference.leads.items())
+
+
+def lead(arm: str, found: schema.Effect) -> str:
+    """How far an arm is ahead of a model that is none, or behind it."""
+    more = "fewer" if found.difference < 0 else "more"
+    bits = f"{abs(found.difference):.3f} {more} bits per character"
+    if found.low is None or found.high is None:
+        return f"{needs(arm)} {bits} (too few documents for an interval)."
+    if found.low * found.high <= 0:
+        return f"{needs(arm)} {bits} (the interval contains 0)."
+    nearer, farther = sorted([abs(found.low), abs(found.high)])
+    return f"{needs(arm)} {bits} ({nearer:.3f} to {farther:.3f})."
 
 
 def audits(report: schema.Report) -> list[tuple[str, str]]:

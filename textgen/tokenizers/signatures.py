@@ -13,7 +13,7 @@ Does not handle: case inside a word, as in ``McDonald``, which is spelled as it 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -180,20 +180,29 @@ def telling_beginnings(
         return [np.bincount(context[occurrences], minlength=OTHERS + 1) for context in contexts]
 
     while len(found) < number:
-        wholes = [counted(np.flatnonzero(belongs_to == i)) for i in range(len(found))]
-        highest_gain = 0.0
+        counts_of_found = [counted(np.flatnonzero(belongs_to == i)) for i in range(len(found))]
+        best: _Candidate | None = None
         for beginning, occurrences in candidates.items():
-            whole = longest_of(found, beginning)
-            members = occurrences[belongs_to[occurrences] == whole]
-            gain = sum(map(information_gain, counted(members), wholes[whole]))
-            if gain > highest_gain:  # of equals, the first is the shortest
-                highest_gain = gain
-                best, best_members = beginning, members
-        if highest_gain == 0.0:
+            longest = longest_of(found, beginning)
+            members = occurrences[belongs_to[occurrences] == longest]
+            gain = 0.0
+            for part, whole in zip(counted(members), counts_of_found[longest], strict=True):
+                gain += information_gain(part, whole)
+            if gain > (best.gain if best else 0.0):  # of equals, the first is the shortest
+                best = _Candidate(beginning, members, gain)
+        if best is None:
             break
-        belongs_to[best_members] = len(found)
-        found.append(best)
+        belongs_to[best.members] = len(found)
+        found.append(best.beginning)
     return found
+
+
+class _Candidate(NamedTuple):
+    """A beginning of spellings, the occurrences that would belong to it, and its gain in bits."""
+
+    beginning: str
+    members: np.ndarray
+    gain: float
 
 
 def frequent_beginnings(spellings: Sequence[str]) -> dict[str, np.ndarray]:
