@@ -341,3 +341,12 @@ def test_a_context_in_words_is_what_predictions_see(objective):
     if max(last) > 1:
         expected += bounds(last)
     assert [int(number) for number in re.findall(r"\d+", objective.context)] == expected
+
+
+def test_a_decoder_of_vectors_passes_on_the_last_tokens_of_its_encoder():
+    objective = EncoderDecoder(read=3, write=4, feedback=False)
+    backbone = LSTM(units=(8,), **EMBEDDED, ngrams=NGrams(orders=(2, 3), rows=30))
+    network = objective.build(backbone, 12)
+    carry = objective.begin(network, 2)
+    _, after = objective.next_features(network, carry)
+    tf.nest.assert_same_structure(carry, after)

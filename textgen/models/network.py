@@ -137,7 +137,7 @@ class LayeredNetwork(KerasNetwork):
         return state
 
     def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
-        after = []
+        after = list[State]()
         x = self._vectors(inputs)  # (B, T, n)
         if self.ngrams is not None:
             (last_tokens,) = state[-1]
@@ -153,6 +153,8 @@ class LayeredNetwork(KerasNetwork):
             after.append(tuple(states))
         if self.ngrams is not None:
             after.append((last_tokens,))
+        else:  # a decoder of vectors passes on the last tokens of its encoder, if it has n-grams
+            after += state[len(self.recurrent) :]
         x = self.dropouts[-1](x, training=training)
         if self.projection is not None:
             x = self.projection(x)
