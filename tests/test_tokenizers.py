@@ -414,6 +414,8 @@ def test_cuts_that_are_tailored():
 
 @dataclasses.dataclass(frozen=True)
 class EveryTwo(Segmenter):
+    """Two characters are a word."""
+
     def segment(self, stretch):
         return [stretch[i : i + 2] for i in range(0, len(stretch), 2)]
 
