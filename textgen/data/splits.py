@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 from typing import NamedTuple
 
 from textgen.core.errors import TextgenError
@@ -68,6 +68,10 @@ class Stretch(NamedTuple):
     part: str
     start: int
     end: int
+
+    def moved(self, characters: int) -> "Stretch":
+        """The same, so many characters further on."""
+        return Stretch(self.part, self.start + characters, self.end + characters)
 
 
 @dataclass(frozen=True)
@@ -353,58 +357,80 @@ def _shorten_at_random(division: Division, documents: list[Document], settings: 
     return replace(division, train=train, validation=validation)
 
 
+class Passage(NamedTuple):
+    """Some characters of a piece of text, from ``start`` to ``end``."""
+
+    piece: Document
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.piece.text[self.start : self.end]
+
+    def as_document(self) -> Document:
+        """The piece, or a document that says in its name which characters of the piece it has."""
+        if self.text == self.piece.text:
+            return self.piece
+        name = f"{self.piece.name} (characters {self.start + 1:,} to {self.end:,})"
+        return Document(name, self.text)
+
+
 def _random_subset(texts: Sequence[list[Document]], size: int, seed: int) -> list[Document]:
     """So many characters of the last of several texts, at random. Each text in turn takes what none
     before it has taken; only where too little of that is left, two share some."""
-    used = Counter[str]()
-    taken = list[Document]()
+    used = Counter[str]()  # of each piece, by its name: characters that texts have taken
+    passages = list[Passage]()
     for documents in texts:
-        taken = _take_at_random(documents, size, seed, used)
-    return taken
+        passages = _choose_passages(_shuffled_pieces(documents, size, seed), size, used)
+        for passage in passages:
+            used[passage.piece.name] += passage.end - passage.start
+    return [passage.as_document() for passage in passages]
 
 
-def _take_at_random(
-    documents: list[Document], size: int, seed: int, used: Counter[str]
-) -> list[Document]:
-    """So many characters of documents, or of pieces of those larger than a part of that.
-
-    Args:
-        documents: where they are taken from.
-        size: how many.
-        seed: of the order of the pieces.
-        used: characters of a piece that are taken, by its name; gets what is taken here.
-    """
+def _shuffled_pieces(documents: list[Document], size: int, seed: int) -> list[Document]:
+    """Documents of which a subset of so many characters is taken, the larger ones in pieces, in the
+    order of a hash."""
     pieces = list[Document]()
     for document in documents:
         count = max(1, math.ceil(SUBSET_PIECES * document.characters / size))
         pieces += numbered(document.name, cut_text(document.text, count))
-    pieces.sort(key=lambda piece: hash_of((piece.name,), seed))
-    unused = list[tuple[Document, int, int]]()  # each with where it starts and ends in its piece
-    used_whole = list[tuple[Document, int, int]]()
-    used_beginnings = list[tuple[Document, int, int]]()
+    return sorted(pieces, key=lambda piece: hash_of((piece.name,), seed))
+
+
+def _choose_passages(pieces: list[Document], size: int, used: Mapping[str, int]) -> list[Passage]:
+    """Passages of so many characters together. A piece is used from its beginning on:
+
+        | used | unused |
+
+    What is unused comes first, then pieces that are used up, at last the used beginnings of others.
+
+    Args:
+        pieces: in the order in which they are taken.
+        size: of all passages.
+        used: characters of each piece that were taken before, by its name.
+    """
+    unused = list[Passage]()
+    used_up = list[Passage]()
+    used_beginnings = list[Passage]()
     for piece in pieces:
-        taken_before = used[piece.name]
-        if taken_before >= piece.characters:
-            used_whole.append((piece, 0, piece.characters))
+        border = used.get(piece.name, 0)
+        if border >= piece.characters:
+            used_up.append(Passage(piece, 0, piece.characters))
         else:
-            unused.append((piece, taken_before, piece.characters))
-            used_beginnings.append((piece, 0, taken_before))
-    taken = list[Document]()
+            unused.append(Passage(piece, border, piece.characters))
+            used_beginnings.append(Passage(piece, 0, border))
+    chosen = list[Passage]()
     room = size
-    for piece, start, end in unused + used_whole + used_beginnings:
+    for passage in unused + used_up + used_beginnings:
         if room == 0:
             break
-        text = piece.text[start : min(end, start + room)]
-        if is_blank(text):
-            continue
-        if text == piece.text:
-            taken.append(piece)
-        else:
-            name = f"{piece.name} (characters {start + 1:,} to {start + len(text):,})"
-            taken.append(Document(name, text))
-        used[piece.name] += len(text)
-        room -= len(text)
-    return taken
+        end = min(passage.end, passage.start + room)
+        shortened = passage._replace(end=end)
+        if not is_blank(shortened.text):
+            chosen.append(shortened)
+            room -= end - passage.start
+    return chosen
 
 
 def hash_of(group: tuple[str, ...], seed: int) -> str:
@@ -425,24 +451,65 @@ def find_groups(settings: Split, names: Sequence[str], setting: str) -> Split:
 
 
 def _contiguous(pieces: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
-    """The beginning of a text for training, then validation, then test; validation comes first
-    where the settings say so. Joined together, the parts are the text, but for what is left out in
-    front of the test text where no validation text is drawn.
+    """One text, cut once into each of its parts, in one of these orders:
 
-    Shares count as the decimals that they are written as, so a test share of 0.1 leaves ``int(0.9 *
-    characters)`` before it. A text that comes in pieces is cut into pieces of about that size,
-    shorter where there would be fewer than MIN_TEST_DOCUMENTS in the last part.
+        | train | validation | test |
+        | validation | train | test |    first = "validation"
+        | train | left out | test |      where no validation text is drawn
+        | train | test |                 the same, exact
+        | train | validation |           where no test text is drawn
+
+    A text that comes in pieces is cut into pieces of about that size, shorter where there would be
+    fewer than MIN_TEST_DOCUMENTS in the last part.
     """
     text = "".join(piece.text for piece in pieces)
     stretches = _contiguous_stretches(text, settings, shares)
     if len(pieces) > 1:
-        last = stretches[-1]
-        size = min(len(text) / len(pieces), max(1, (last.end - last.start) / MIN_TEST_DOCUMENTS))
-        stretches = _cut_stretches(text, stretches, size)
+        _, start, end = stretches[-1]
+        most = max(1, (end - start) / MIN_TEST_DOCUMENTS)
+        stretches = _cut_stretches(text, stretches, min(len(text) / len(pieces), most))
+    stretches = [stretch for stretch in stretches if stretch.start < stretch.end]
     parts: Parts = {part: [] for part in ("train", *shares)}
     whole = Document(without_piece_number(pieces[0].name), text)
-    _add_stretches(parts, whole, [s for s in stretches if s.start < s.end])
+    _add_stretches(parts, whole, stretches)
     return parts
+
+
+def _contiguous_stretches(text: str, settings: Split, shares: Mapping[str, float]) -> list[Stretch]:
+    """One stretch of a text for each part and for what is left out, in their order.
+
+    Shares count as the decimals that they are written as, so a test share of 0.1 leaves ``int(0.9 *
+    characters)`` before it. Unless the settings say that it is exact, a boundary falls on the first
+    blank line (else line end, else space) at most BOUNDARY_REACH characters and a quarter of the
+    next part beyond.
+    """
+    sizes = {part: Fraction(str(share)) for part, share in shares.items()}
+    if _leaves_out(settings, shares):
+        sizes[LEFT_OUT] = sizes["test"] * LEFT_OUT_SHARE
+    sizes["train"] = 1 - sum(sizes.values(), Fraction())
+    order = ["train", "validation", LEFT_OUT, "test"]
+    if settings.first == "validation":
+        order = ["validation", "train", "test"]
+    order = [part for part in order if part in sizes]
+    shares_up_to = accumulate(sizes[part] for part in order)
+    exact_ends = [int(len(text) * share) for share in shares_up_to]
+    stretches = list[Stretch]()
+    start = 0
+    for part, (exact_end, end_of_next) in zip(order[:-1], pairwise(exact_ends), strict=True):
+        end = exact_end
+        if not settings.exact:
+            reach = min(BOUNDARY_REACH, (end_of_next - exact_end) // 4)
+            end = find_cut(text, exact_end, exact_end + reach) or exact_end
+        stretches.append(Stretch(part, start, end))
+        start = end
+    stretches.append(Stretch(order[-1], start, len(text)))
+    return stretches
+
+
+def _leaves_out(settings: Split, shares: Mapping[str, float]) -> bool:
+    """Whether text is left out between training and test text, as there is no validation text to
+    lie there. Cuts at the exact character are those of others, who left nothing out."""
+    return "test" in shares and "validation" not in shares and not settings.exact
 
 
 def _cut_stretches(text: str, stretches: Sequence[Stretch], size: float) -> list[Stretch]:
@@ -466,119 +533,96 @@ def _add_stretches(parts: Parts, document: Document, stretches: Sequence[Stretch
             parts[stretch.part].append(piece)
 
 
-def _leaves_out(settings: Split, shares: Mapping[str, float]) -> bool:
-    """Whether text is left out between training and test text, as there is no validation text to
-    lie there. Cuts at the exact character are those of others, who left nothing out."""
-    return "test" in shares and "validation" not in shares and not settings.exact
-
-
-def _contiguous_stretches(text: str, settings: Split, shares: Mapping[str, float]) -> list[Stretch]:
-    """The stretches of a text in their order.
-
-    Unless the settings say that it is exact, a boundary falls on the first blank line (else line
-    end, else space) at most BOUNDARY_REACH characters and a quarter of the next part beyond.
-    """
-    sizes = {part: Fraction(str(share)) for part, share in shares.items()}
-    if _leaves_out(settings, shares):
-        sizes[LEFT_OUT] = sizes["test"] * LEFT_OUT_SHARE
-    sizes["train"] = 1 - sum(sizes.values(), Fraction())
-    order = ["train", "validation", LEFT_OUT, "test"]
-    if settings.first == "validation":
-        order = ["validation", "train", LEFT_OUT, "test"]
-    order = [part for part in order if part in sizes]
-    shares_up_to = list(accumulate(sizes[part] for part in order))
-    ideal_ends = [int(len(text) * share) for share in shares_up_to]
-    stretches = list[Stretch]()
-    start = 0
-    for number, part in enumerate(order[:-1]):
-        end = ideal_ends[number]
-        next_part = ideal_ends[number + 1] - end  # its characters
-        if not settings.exact:
-            reach = min(BOUNDARY_REACH, next_part // 4)
-            end = find_cut(text, end, end + reach) or end
-        stretches.append(Stretch(part, start, end))
-        start = end
-    stretches.append(Stretch(order[-1], start, len(text)))
-    return stretches
-
-
 def _blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
-    """Equal rounds of blocks of the text, through all documents: each has a block of training, one
-    of validation, one of test and one of validation text. So no test text has a neighbour that is
-    trained on, and it comes from all over the corpus. Where no validation text is drawn, text is
-    left out in its place."""
+    """Equal rounds of blocks, through the text of all documents:
+
+        documents  | first       | second                      | third         | …
+        blocks     | train    |v|test|v| train    |v|test|v| train    |v|test|v| …
+                   |<---- a round ---->|
+
+    v is validation text, or text that is left out where no validation text is drawn. So no test
+    text has a neighbour that is trained on, and it comes from all over the corpus. Documents are
+    cut near the ends of blocks.
+    """
     total = count_characters(documents)
+    rounds = int(shares.get("test", 0) * total / BLOCK_CHARACTERS)
+    rounds = max(MIN_TEST_BLOCKS, min(MAX_TEST_BLOCKS, rounds))
     blocks_in_round = _blocks_in_round(shares)
-    count = min(MAX_TEST_BLOCKS, int(shares.get("test", 0) * total / BLOCK_CHARACTERS))
-    count = max(MIN_TEST_BLOCKS, count)
-    blocks = _block_stretches(blocks_in_round, count, total)
-    held_out = [share for part, share in blocks_in_round if part != "train" and share > 0]
-    reach = int(total / count * min(held_out) / 4)
+    blocks = _block_stretches(blocks_in_round, rounds, total)
+    smallest_held_out = min(share for part, share in blocks_in_round if part != "train")
+    reach = int(total / rounds * smallest_held_out / 4)  # a quarter of such a block
     parts: Parts = {part: [] for part in ("train", *shares)}
     start = 0
     for document in documents:
-        text = document.text
-        end = start + len(text)
-        inside = [block for block in blocks if block.start < end and block.end >= start]
-        stretches = _stretches_at_blocks(text, start, inside, reach)
-        kept = [s for s in stretches if not is_blank(text[s.start : s.end])]
-        _add_stretches(parts, document, kept)
+        end = start + len(document.text)
+        touching = [
+            block.moved(-start) for block in blocks if start <= block.end and block.start < end
+        ]
+        stretches = _cut_at_blocks(document.text, touching, reach)
+        with_text = [s for s in stretches if not is_blank(document.text[s.start : s.end])]
+        _add_stretches(parts, document, with_text)
         start = end
     return parts
 
 
 def _blocks_in_round(shares: Mapping[str, float]) -> list[tuple[str, float]]:
     """The part of each block of a round in their order, with its share of the round."""
-    test = shares.get("test", 0.0)
+    if "test" not in shares:
+        half = ("validation", shares["validation"] / 2)
+        return [("train", 1 - shares["validation"]), half, half]
+    test = shares["test"]
     if "validation" in shares:
-        beside_test, share = "validation", shares["validation"] / 2
+        beside_test = ("validation", shares["validation"] / 2)
     else:
-        beside_test, share = LEFT_OUT, test * LEFT_OUT_SHARE / 2
-    train = 1 - test - 2 * share
-    return [("train", train), (beside_test, share), ("test", test), (beside_test, share)]
+        beside_test = (LEFT_OUT, test * LEFT_OUT_SHARE / 2)
+    train = 1 - test - 2 * beside_test[1]
+    return [("train", train), beside_test, ("test", test), beside_test]
 
 
 def _block_stretches(
-    blocks_in_round: list[tuple[str, float]], count: int, total: int
+    blocks_in_round: list[tuple[str, float]], rounds: int, total: int
 ) -> list[Stretch]:
     """The blocks of so many rounds, as stretches of the text of all documents, joined."""
     blocks = list[Stretch]()
-    rounds = 0.0  # up to the end of a block
+    rounds_so_far = 0.0
     start = 0
-    for part, share in blocks_in_round * count:
-        rounds += share
-        end = int(total / count * rounds)
+    for part, share in blocks_in_round * rounds:
+        rounds_so_far += share
+        end = int(total / rounds * rounds_so_far)
         blocks.append(Stretch(part, start, end))
         start = end
     blocks[-1] = blocks[-1]._replace(end=total)
     return blocks
 
 
-def _stretches_at_blocks(
-    text: str, text_start: int, blocks: Sequence[Stretch], reach: int
-) -> list[Stretch]:
-    """The stretches of the text of a document, one of each block.
+def _cut_at_blocks(text: str, blocks: Sequence[Stretch], reach: int) -> list[Stretch]:
+    """The stretches of the text of a document, one for each block that it touches.
 
     Args:
-        text: which begins at the character ``text_start`` of the text of all documents.
-        text_start: see above.
-        blocks: that it is in; the last does not end inside it.
-        reach: how far beyond the end of a block a cut may fall, in characters, and how near to an
-            end of the document none falls.
+        text: of the document.
+        blocks: counted in characters of this text: the first may begin before it, the last ends
+            with it or behind it.
+        reach: as for :func:`_cut_near`.
     """
     stretches = list[Stretch]()
     start = 0
     for block in blocks[:-1]:
-        ideal = block.end - text_start
-        end = find_cut(text, ideal, min(ideal + reach, len(text))) or ideal
-        if end < reach:
-            end = 0
-        elif len(text) - end < reach:
-            end = len(text)
+        end = _cut_near(text, block.end, reach)
         stretches.append(Stretch(block.part, start, end))
         start = end
     stretches.append(Stretch(blocks[-1].part, start, len(text)))
     return stretches
+
+
+def _cut_near(text: str, place: int, reach: int) -> int:
+    """Where a text is cut that should be cut at a place: at most ``reach`` characters beyond, and
+    at its beginning or end rather than less than ``reach`` from that."""
+    cut = find_cut(text, place, min(place + reach, len(text))) or place
+    if cut < reach:
+        return 0
+    if len(text) - cut < reach:
+        return len(text)
+    return cut
 
 
 def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str, str], str]:
