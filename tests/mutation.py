@@ -27,6 +27,7 @@ MODULES = {
     "significance": "significance", "units": "likelihood", "counts": "cache", "pitman_yor": "cache",
     "model": "honesty golden", "signatures": "spelling", "likelihood": "likelihood honesty output",
     "sampler": "sampling", "surprisal": "word_surprisal", "splits": "splits",
+    "assigned": "splits", "drawn": "splits",
     "documents": "corpora", "formats": "corpora", "trying": "trying", "tuning": "tuning",
     "grid": "grid", "spending": "compare",
 }  # fmt: skip

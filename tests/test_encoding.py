@@ -16,9 +16,10 @@ from textgen.core import cache
 from textgen.core.errors import TextgenError
 from textgen.core.files import write_file
 from textgen.core.settings import Split
-from textgen.data import loading, splits
+from textgen.data import drawn, loading
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
+from textgen.data.splits import divide
 from textgen.evaluation import baselines
 from textgen.evaluation.baselines import KneserNey, baseline
 from textgen.models.batches import Windows
@@ -73,8 +74,8 @@ def test_baselines_read_the_tokens_of_a_run_on_a_large_corpus(tmp_path, small_li
 
 def test_what_is_held_out_of_a_large_corpus_is_bounded(monkeypatch):
     documents = [Document(f"d{i}", "x" * 100) for i in range(100)]
-    monkeypatch.setattr(splits, "HELD_OUT", {"test": 500, "validation": 300})
-    parts = splits.divide(documents, Split())
+    monkeypatch.setattr(drawn, "HELD_OUT", {"test": 500, "validation": 300})
+    parts = divide(documents, Split())
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [92, 3, 5]
 
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_text
 from textgen.core.settings import Split
+from textgen.data.assigned import customary_parts
 from textgen.data.documents import Document
+from textgen.data.drawn import MIN_TEST_DOCUMENTS
 from textgen.data.loading import corpus_warnings, load_corpus
-from textgen.data.splits import MIN_TEST_DOCUMENTS, customary_parts, divide
+from textgen.data.splits import divide
 from textgen.evaluation.significance import FEWEST
 
 pytestmark = pytest.mark.fast

@@ -25,9 +25,9 @@ from textgen.core.errors import DISK_FULL, CorpusUnavailable, TextgenError, writ
 from textgen.core.files import PathKind, found_at, kind_of
 from textgen.core.settings import Count, Sha256
 from textgen.core.terminal import visible
+from textgen.data.assigned import find_documents
 from textgen.data.documents import Document, check_sha256, file_size, read_documents, read_text
 from textgen.data.formats import CONVERTERS, is_text
-from textgen.data.splits import find_documents
 
 TABLE = {"lovecraft": "Lovecraft", "wikipedia": "Wikipedia", "folder": "Folder", "file": "File"}
 # Articles with fewer characters of prose are left out: redirects, disambiguation pages.
@@ -207,7 +207,7 @@ class File(OwnText):
 
 def default_pieces(size: int) -> int:
     """How many pieces a file of so many bytes is cut into. Held-out parts of a short text need
-    pieces, too, and those of a long one are limited (:data:`textgen.data.splits.HELD_OUT`)."""
+    pieces, too, and those of a long one are limited (:data:`textgen.data.drawn.HELD_OUT`)."""
     if size < 32_000:
         return 64
     if size < 64_000:

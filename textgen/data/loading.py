@@ -13,7 +13,7 @@ from typing import Any
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment
-from textgen.data import splits
+from textgen.data.assigned import find_groups, name_some
 from textgen.data.corpora import TextSource
 from textgen.data.documents import (
     Document,
@@ -22,8 +22,9 @@ from textgen.data.documents import (
     count_characters,
     without_piece_number,
 )
+from textgen.data.drawn import MIN_TEST_DOCUMENTS, hash_of
 from textgen.data.language import Language, find_language, foreign_language
-from textgen.data.splits import MIN_TEST_DOCUMENTS, PARTS, Division, name_some
+from textgen.data.splits import PARTS, Division, divide, shorten
 
 # Documents of a part, at most, that are named on the terminal.
 MAX_NAMED_DOCUMENTS = 12
@@ -79,7 +80,7 @@ class Corpus(Division):
             return self.train
         names = set[str]()
         room = FITTED
-        for document in sorted(self.train, key=lambda d: splits.hash_of((d.name,), 0)):
+        for document in sorted(self.train, key=lambda d: hash_of((d.name,), 0)):
             if document.characters <= room or not names:
                 names.add(document.name)
                 room -= document.characters
@@ -131,17 +132,17 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     kind = table["fallback"]["kind"] if warning else table["kind"]
     names = [d.name for d in documents]
     _check_distinct(names, kind)
-    split = splits.find_groups(experiment.split, names, "" if warning else "split.groups")
+    split = find_groups(experiment.split, names, "" if warning else "split.groups")
     if warning and split != experiment.split:
         warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
     documents = apply_edits(documents, experiment.options, config.one_text)
     # Of what is not kept in memory, this is the one reading before the training.
     sha256 = corpus_hash(document for document in documents if not document.is_blank)
-    division = splits.divide(documents, split, config.one_text)
+    division = divide(documents, split, config.one_text)
     if division.is_cut:  # the hash shows where
         sha256 = corpus_hash(division.train + division.validation + division.test)
     return Corpus(
-        **vars(splits.shorten(division, documents, split)),
+        **vars(shorten(division, documents, split)),
         kind=kind,
         origin=config.origin,
         licence=config.licence,

@@ -29,6 +29,7 @@ from textgen.core.experiment import Experiment
 from textgen.core.files import PathKind, csv_bytes, kind_of, write_file
 from textgen.core.progress import Moved, ignore
 from textgen.core.terminal import json_line, visible
+from textgen.data.assigned import name_some
 from textgen.data.documents import NotText, count_characters, read_text
 from textgen.data.language import Language
 from textgen.data.loading import (
@@ -37,7 +38,6 @@ from textgen.data.loading import (
     left_out_lines,
     split_lines,
 )
-from textgen.data.splits import name_some
 from textgen.evaluation.surprisal import find_words
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.models.types import Network
