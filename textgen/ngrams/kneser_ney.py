@@ -14,6 +14,7 @@ Does not handle: pruning, so memory grows with the order; discounts tuned on hel
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -36,13 +37,12 @@ def fit_kneser_ney(documents: Sequence[np.ndarray], order: int, size: int) -> "K
     Raises:
         ValueError: a token out of range.
     """
-    counted = _count(documents, order, size)
+    by_length = _count(documents, order, size)
     levels = list[Level]()
-    for length, n_grams in enumerate(counted):
-        counts = n_grams.counts
-        if length + 1 < order:
-            counts = _different_before(n_grams, counted[length + 1])
-        levels.append(_level(n_grams, counts, size))
+    for n_grams, longer in pairwise(by_length):
+        levels.append(_level(n_grams, _different_before(n_grams, longer), size))
+    longest = by_length[-1]
+    levels.append(_level(longest, longest.counts, size))
     return KneserNeyModel(order, size, tuple(levels))
 
 
@@ -122,23 +122,22 @@ class KneserNeyModel(NamedTuple):
 
     def _probabilities(self, documents: Sequence[np.ndarray]) -> np.ndarray:
         """P of every token and end mark, one document after another: (N,) float64."""
-        stream, preceding = _lay_out(documents, self.size)
-        tokens = stream[1:]
-        result = np.full(len(tokens), 1 / self.size)
-        rows = np.arange(len(tokens))  # the tokens whose context is known
-        context = np.zeros(len(tokens), dtype=np.int64)  # its number
+        text, preceding = _lay_out(documents, self.size)
+        result = np.full(len(text), 1 / self.size)
+        places = np.arange(1, len(text))  # the predicted tokens whose context is known
+        context = np.zeros(len(places), dtype=np.int64)  # its number
         for length, level in enumerate(self.levels):  # from short contexts to long
-            reached = preceding[rows] >= length
-            rows, context = rows[reached], context[reached]
+            reached = preceding[places] >= length
+            places, context = places[reached], context[reached]
             key = context * self.size
             if length:
-                key += stream[rows + 1 - length]
+                key += text[places - length]
             context, known = find(level.contexts, key)
-            rows, context = rows[known], context[known]  # no longer context is known either
-            gram, known = find(level.grams, context * self.size + tokens[rows])
-            result[rows] *= level.backoff[context]
-            result[rows[known]] += level.seen[gram[known]]
-        return result
+            places, context = places[known], context[known]  # no longer context is known either
+            gram, known = find(level.grams, context * self.size + text[places])
+            result[places] *= level.backoff[context]
+            result[places[known]] += level.seen[gram[known]]
+        return result[1:]
 
 
 class _NGrams(NamedTuple):
@@ -158,29 +157,43 @@ class _NGrams(NamedTuple):
 
 
 def _count(documents: Sequence[np.ndarray], order: int, size: int) -> list[_NGrams]:
-    """The n-grams with contexts of 0, 1, … order − 1 tokens."""
+    """The n-grams with contexts of 0, 1, … order − 1 tokens.
+
+    Of the document ``a b a b``, with contexts of one token:
+
+        place       0   1   2   3   4   5
+        token       ·   a   b   a   b   ·     · is BOUNDARY
+        context         ·   a   b   a   b
+        context_at      0   1   2   1   2     its number: its place in contexts
+        n-gram          ·a  ab  ba  ab  b·
+        gram_at         0   1   3   1   2     its number: its place in grams
+
+        contexts    ·   a   b
+        grams       ·a  ab  b·  ba
+        counts      1   2   1   1
+        ending      a   b   ·   a
+        endings     1   2   0   1             its number among the n-grams without context: ·  a  b
+    """
     result = list[_NGrams]()
-    stream, preceding = _lay_out(documents, size)
-    # by place in the stream: the numbers of the context before it and of the n-gram that ends
-    # there, for the length of context that was counted last
-    context_at = np.zeros(len(stream), dtype=np.int64)
-    gram_at = np.zeros(len(stream), dtype=np.int64)
-    places = np.arange(1, len(stream))
+    text, preceding = _lay_out(documents, size)
+    context_at = np.zeros(len(text), dtype=np.int64)  # the number of the context before each place
+    gram_at = np.zeros(len(text), dtype=np.int64)  # and of the n-gram that ends there
+    places = np.arange(1, len(text))
     for length in range(order):
-        places = places[preceding[places - 1] >= length]  # the others' documents begin too late
-        keys = context_at[places] * size
+        places = places[preceding[places] >= length]  # the others' documents begin too late
+        context_keys = context_at[places] * size  # of the context that is shorter by one
         if length > 0:
-            keys += stream[places - length]
-        contexts, context_at[places] = np.unique(keys, return_inverse=True)
+            context_keys += text[places - length]
+        contexts, context_numbers = np.unique(context_keys, return_inverse=True)
+        context_at[places] = context_numbers
+        gram_keys = context_numbers * size + text[places]
         grams, first, gram_numbers, counts = np.unique(
-            context_at[places] * size + stream[places],
-            return_index=True,
-            return_inverse=True,
-            return_counts=True,
+            gram_keys, return_index=True, return_inverse=True, return_counts=True
         )
-        endings = gram_at[places[first]]  # each n-gram without its earliest token
-        result.append(_NGrams(contexts, grams, counts, endings))
+        first_places = places[first]  # of each n-gram
+        endings = gram_at[first_places]  # as numbered for the length before this one
         gram_at[places] = gram_numbers
+        result.append(_NGrams(contexts, grams, counts, endings))
     return result
 
 
@@ -227,11 +240,14 @@ def discounts(counts: np.ndarray) -> tuple[float, float, float]:
 
 
 def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
-    """All documents in a row, a boundary before, between and behind them: (N + 1,) int64.
+    """All documents in one text, a boundary before, between and behind them. Of ``a b`` and ``c``:
+
+        text        ·  a  b  ·  c  ·
+        preceding   0  1  2  3  1  2
 
     Returns:
-        The row; and of each of its tokens but the first, how many tokens of its document precede
-        it, the boundary before that included: (N,) int64.
+        (N + 1,) int64 both: the text; and how many tokens of its document precede each token, the
+        boundary before that included.
 
     Raises:
         ValueError: a token out of range.
@@ -240,15 +256,16 @@ def _lay_out(documents: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np
     parts = [boundary]
     for document in documents:
         parts += [document, boundary]
-    stream = np.concatenate(parts).astype(np.int64)
-    boundaries = np.count_nonzero(stream == BOUNDARY)
+    text = np.concatenate(parts).astype(np.int64)
+    boundaries = np.count_nonzero(text == BOUNDARY)
     holds_boundaries = boundaries != len(documents) + 1  # a document does, as tokens of its own
-    if holds_boundaries or stream.min() < BOUNDARY or stream.max() >= size:
+    if holds_boundaries or text.min() < BOUNDARY or text.max() >= size:
         raise ValueError(f"tokens from 1 to {size - 1} expected, received others")
     lengths = np.array([len(document) + 1 for document in documents], dtype=np.int64)
-    starts = np.cumsum(lengths) - lengths
-    preceding = np.arange(1, len(stream)) - np.repeat(starts, lengths)
-    return stream, preceding
+    starts = np.cumsum(lengths) - lengths  # the place of the boundary before each document
+    preceding = np.arange(len(text))
+    preceding[1:] -= np.repeat(starts, lengths)
+    return text, preceding
 
 
 def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
