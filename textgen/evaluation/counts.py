@@ -79,23 +79,67 @@ class Continuations(NamedTuple):
     tokens: np.ndarray
     times: np.ndarray
 
+    def discounted(self, discounts: np.ndarray) -> np.ndarray:
+        """(n,): max(times − d, 0), from d of the contexts (contexts,)."""
+        return np.maximum(self.times - discounts[self.row], 0.0)
 
-class Share(NamedTuple):
-    """What a level adds to P after some contexts, by both processes: share · max(n(x) − d, 0).
+    def weighted_sums(self, discounts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """(contexts, m): Σ weight · max(times − d, 0) over what has followed each context, from d
+        (contexts,) and weights of all tokens (V, m)."""
+        masses = self.discounted(discounts)
+        sums = np.empty((len(discounts), weights.shape[1]))
+        for column in range(weights.shape[1]):
+            weighted = masses * weights[self.tokens, column]
+            sums[:, column] = np.bincount(self.row, weighted, len(discounts))
+        return sums
+
+
+class Known(NamedTuple):
+    """Those of some contexts, one a row, after which a level has counted something: r of them.
 
     Attributes:
-        level: which.
-        rows: (r,) those of the contexts that it knows.
+        number: of the level, from the lowest.
+        level: what it has counted.
+        rows: (r,) which they are.
         contexts: (r,) their numbers.
-        discounts: (2, r), d.
-        share: (2, r).
+        total, different, kind: (r,) what was counted after them, and their
+            :func:`textgen.ngrams.pitman_yor.context_kind`.
     """
 
+    number: int
     level: Level
     rows: np.ndarray
     contexts: np.ndarray
+    total: np.ndarray
+    different: np.ndarray
+    kind: np.ndarray
+
+
+class Distinct(NamedTuple):
+    """The c different ones among r contexts.
+
+    Attributes:
+        first: (c,) where each comes first among the r.
+        of_row: (r,) which of the c each of the r is.
+        followers: what has followed the c.
+    """
+
+    first: np.ndarray
+    of_row: np.ndarray
+    followers: Continuations
+
+
+class Share(NamedTuple):
+    """What a level adds to P(x) of a process after the r contexts that it knows: scale · max(n(x) −
+    d, 0).
+
+    Attributes:
+        scale: (r,).
+        discounts: (r,), d.
+    """
+
+    scale: np.ndarray
     discounts: np.ndarray
-    share: np.ndarray
 
 
 class TrainingCounts:
@@ -236,34 +280,46 @@ class TrainingCounts:
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
         alone."""
-        weights = np.array(self.weights)[self._known(contexts)]
+        found = self._known(contexts)
+        on_network, alone = self.processes
         if network is None:
-            weights[:] = (0.0, 0.0, 1.0)
-            network = np.zeros((len(weights), self._size))
-        shares, left = self._shares(contexts, weights[:, 1:].T)
-        from_all = (left[1] / self._size)[:, None]  # of nearly all tokens, from P_0 and level 0
-        added = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()  # of single tokens
-        for level, rows, known, discounts, share in shares:
-            if level.order == 0:  # one context, known to all rows, which most tokens have followed
-                masses = np.zeros((2, self._size))
-                masses[:, level.keys] = np.maximum(level.same - discounts[:, :1], 0.0)
-                from_all = from_all + share.T @ masses
-            else:
-                row, tokens, times = level.continuations(known, self._size)
-                masses = share[:, row] * np.maximum(times - discounts[:, row], 0.0)
-                added.append((rows[row], tokens, masses.sum(axis=0)))
+            shares, left = divide_among_levels(alone, found, np.ones(len(contexts[0])))
+            result = np.repeat((left / self._size)[:, None], self._size, axis=1)
+            for known, share in zip(found, shares, strict=True):
+                self._add(result, known, [share])
+            return result
+        by_network, with_counts, by_counts = self._weights_after(contexts, found).T
+        shares_on_network, left_to_network = divide_among_levels(on_network, found, with_counts)
+        shares_alone, left_to_uniform = divide_among_levels(alone, found, by_counts)
         result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        result *= (weights[:, 0] + left[0])[:, None]  # in place: rows of words are long
-        result += from_all
-        for rows, tokens, mass in added:
-            result[rows, tokens] += mass
+        result *= (by_network + left_to_network)[:, None]  # in place: rows of words are long
+        result += (left_to_uniform / self._size)[:, None]
+        for known, with_network, without in zip(
+            found, shares_on_network, shares_alone, strict=True
+        ):
+            self._add(result, known, [with_network, without])
         return result
+
+    def _add(self, result: np.ndarray, known: Known, shares: Sequence[Share]) -> None:
+        """Add to P, (rows, V), what a level adds to it by one process or by both."""
+        level = known.level
+        if level.order == 0:  # one context, known to all rows, which most tokens have followed
+            for share in shares:
+                masses = np.zeros(self._size)
+                masses[level.keys] = np.maximum(level.same - share.discounts[0], 0.0)
+                result += np.outer(share.scale, masses)
+        else:
+            followers = level.continuations(known.contexts, self._size)
+            added = np.zeros(len(followers.row))
+            for share in shares:
+                added += share.scale[followers.row] * followers.discounted(share.discounts)
+            result[known.rows[followers.row], followers.tokens] += added
 
     def sums(
         self, contexts: list[np.ndarray], network: np.ndarray | None, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Σ weight · P over all tokens after contexts, without P of each, from the network's and by
-        the counts alone: each process adds to such a sum what it adds to P.
+        the counts alone: a process adds to such a sum what it adds to P.
 
         Args:
             contexts: of every length, none included: (rows,) each.
@@ -273,73 +329,94 @@ class TrainingCounts:
         Returns:
             Two (rows, m) float64; the first is zero without a network.
         """
-        known = self._known(contexts)
-        rows, columns = len(known), weights.shape[1]
+        found = self._known(contexts)
+        # many rows share a context, such as that of a modifier: what follows it is looked up once
+        distinct = [self._distinct(known) for known in found]
+        rows = len(contexts[0])
+        on_network, alone = self.processes
+        uniform = np.tile(weights.mean(axis=0), (rows, 1))
+        sums_alone = sums_of_process(alone, found, distinct, uniform, weights)
         if network is None:
-            network = np.zeros((rows, columns))
+            return np.zeros_like(sums_alone), sums_alone
         network = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        shares, left = self._shares(contexts, np.ones((2, rows)))
-        on_network = left[0][:, None] * network
-        alone = left[1][:, None] * weights.mean(axis=0)
-        for level, there, numbers, discounts, share in shares:
-            # many rows share a context, such as that of a modifier
-            distinct, one, of_row = np.unique(numbers, return_index=True, return_inverse=True)
-            row, tokens, times = level.continuations(distinct, self._size)
-            for process, result in enumerate((on_network, alone)):
-                masses = np.maximum(times - discounts[process, one][row], 0.0)
-                added = np.empty((len(distinct), columns))
-                for column in range(columns):
-                    weighted = masses * weights[tokens, column]
-                    added[:, column] = np.bincount(row, weighted, len(distinct))
-                result[there] += share[process][:, None] * added[of_row]
-        trust = np.array(self.weights)[known]
-        with_counts = trust[:, :1] * network + trust[:, 1:2] * on_network + trust[:, 2:] * alone
-        return with_counts, alone
+        sums_on_network = sums_of_process(on_network, found, distinct, network, weights)
+        trust = self._weights_after(contexts, found)
+        mixed = trust[:, :1] * network + trust[:, 1:2] * sums_on_network + trust[:, 2:] * sums_alone
+        return mixed, sums_alone
 
-    def _known(self, contexts: list[np.ndarray]) -> np.ndarray:
-        """(rows,): how many levels know contexts."""
-        known = np.zeros(len(contexts[0]), dtype=np.int64)
-        for level in self._levels:
-            known += _at(level.total, contexts[level.order]) > 0
-        return known
-
-    def _shares(
-        self, contexts: list[np.ndarray], whole: np.ndarray
-    ) -> tuple[list[Share], np.ndarray]:
-        """What is added to P after contexts on the way down the levels.
-
-        A level's P(x) is (max(n(x) − d, 0) + (θ + d t) · P(x) of the level below) / (n + θ): it
-        keeps a share for its own counts, and leaves one to the levels below and at last to P_0.
-
-        Args:
-            contexts: of every length, none included: (rows,) each.
-            whole: (2, rows), of P, what both processes divide among their levels.
-
-        Returns:
-            Of each level, the highest first, what it adds; and (2, rows), what is left to P_0.
-        """
-        left = whole.copy()
-        shares = list[Share]()
+    def _known(self, contexts: list[np.ndarray]) -> list[Known]:
+        """What each level knows of contexts, the highest level first."""
+        found = list[Known]()
         for number in reversed(range(len(self._levels))):
             level = self._levels[number]
-            rows = np.flatnonzero(_at(level.total, contexts[level.order]))
-            known = contexts[level.order][rows]
-            total = level.total[known]
-            different = level.different[known]
-            discounts, strengths = self._trust(number, total, different)
-            share = left[:, rows] / (total + strengths)
-            left[:, rows] = share * (strengths + discounts * different)
-            shares.append(Share(level, rows, known, discounts, share))
-        return shares, left
+            of_level = contexts[level.order]
+            rows = np.flatnonzero(_at(level.total, of_level))
+            known = of_level[rows]
+            total, different = level.total[known], level.different[known]
+            kind = pitman_yor.context_kind(total, different)
+            found.append(Known(number, level, rows, known, total, different, kind))
+        return found
 
-    def _trust(
-        self, number: int, total: np.ndarray, different: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Discounts and strengths of contexts of a level, by both processes: (2, rows) each."""
-        kind = pitman_yor.context_kind(total, different)
-        discounts = np.array([process.discounts[number] for process in self.processes])
-        strengths = np.array([process.strengths[number] for process in self.processes])
-        return discounts[:, kind], strengths[:, kind]
+    def _distinct(self, known: Known) -> Distinct:
+        contexts, first, of_row = np.unique(known.contexts, return_index=True, return_inverse=True)
+        return Distinct(first, of_row, known.level.continuations(contexts, self._size))
+
+    def _weights_after(self, contexts: list[np.ndarray], found: Sequence[Known]) -> np.ndarray:
+        """(rows, 3): the weights after contexts, by how many levels know them."""
+        levels = np.zeros(len(contexts[0]), dtype=np.int64)
+        for known in found:
+            levels[known.rows] += 1
+        return np.array(self.weights)[levels]
+
+
+def divide_among_levels(
+    process: PitmanYor, found: Sequence[Known], whole: np.ndarray
+) -> tuple[list[Share], np.ndarray]:
+    """How a process divides P after contexts among its levels.
+
+    A level's P(x) is (max(n(x) − d, 0) + (θ + d t) · P(x) of the level below) / (n + θ): it keeps a
+    share for its own counts, and leaves one to the levels below and at last to P_0.
+
+    Args:
+        process: of counts.
+        found: what each level knows of the contexts, the highest first.
+        whole: (rows,), of P, what is divided.
+
+    Returns:
+        What each level adds, in the order of ``found``; and (rows,), what is left to P_0.
+    """
+    left = whole.copy()
+    shares = list[Share]()
+    for known in found:
+        discounts = np.array(process.discounts[known.number])[known.kind]
+        strengths = np.array(process.strengths[known.number])[known.kind]
+        scale = left[known.rows] / (known.total + strengths)
+        left[known.rows] = scale * (strengths + discounts * known.different)
+        shares.append(Share(scale, discounts))
+    return shares, left
+
+
+def sums_of_process(
+    process: PitmanYor,
+    found: Sequence[Known],
+    distinct: Sequence[Distinct],
+    below: np.ndarray,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Σ weight · P over all tokens by a process after contexts: (rows, m) float64.
+
+    Args:
+        process: of counts.
+        found, distinct: what each level knows of the contexts, the highest first.
+        below: (rows, m), the same sums of P_0.
+        weights: (V, m).
+    """
+    shares, left = divide_among_levels(process, found, np.ones(len(below)))
+    result = left[:, None] * below
+    for known, contexts, share in zip(found, distinct, shares, strict=True):
+        sums = contexts.followers.weighted_sums(share.discounts[contexts.first], weights)
+        result[known.rows] += share.scale[:, None] * sums[contexts.of_row]
+    return result
 
 
 def number_ngrams(
