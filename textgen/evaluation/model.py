@@ -178,48 +178,62 @@ class LanguageModel:
     def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> "LanguageModel":
         """The model whose counts and cache are trusted as these validation documents have it.
 
+        What is fitted to which text:
+
+            training text     the network's weights; what the training counts have counted
+            validation text   how far these counts are trusted beside the network; then how far the
+                              cache is trusted beside both
+            test text         nothing
+
         Args:
             observed: the documents, with bits of the network.
             limit: as for :func:`textgen.ngrams.pitman_yor.fit`.
         """
         model = self
         if self.counts:
-            counted = list[tuple[np.ndarray, ContextCounts]]()
-            for each in observed:
-                assert each.network is not None, "counts are fitted beside a network"
-                assert each.counts is not None
-                counted.append((each.network, each.counts))
-            model = replace(model, counts=self.counts.fitted(counted, limit))
+            beside_network = list[tuple[np.ndarray, ContextCounts]]()
+            for document in observed:
+                assert document.network is not None, "counts are fitted beside a network"
+                assert document.counts is not None
+                beside_network.append((document.network, document.counts))
+            model = replace(model, counts=self.counts.fitted(beside_network, limit))
         if self.cache:
-            counted = list[tuple[np.ndarray, ContextCounts]]()
-            for each in observed:
-                assert each.cache is not None
-                counted.append((model._below_cache(each), each.cache))
-            process = fit(self.cache.orders, counted, limit)
-            model = replace(model, cache=replace(self.cache, **vars(process)))
+            beside_both = list[tuple[np.ndarray, ContextCounts]]()
+            for document in observed:
+                assert document.cache is not None
+                beside_both.append((model._below_cache(document), document.cache))
+            process = fit(self.cache.orders, beside_both, limit)
+            trusted = replace(self.cache, discounts=process.discounts, strengths=process.strengths)
+            model = replace(model, cache=trusted)
         return model
 
     def cross_fitted(self, observed: Sequence[Observed]) -> list[dict[PartName, np.ndarray]]:
         """What each part charges for validation documents, as :meth:`mixed` has it, with counts and
-        cache fitted to the other half of them; of a single document, to its other half."""
-        if self.own_part == "network":
+        cache :meth:`fitted` to the other half of them:
+
+            documents, the shorter first     1   2   3   4   5   …
+            charged by a fit to 2, 4, …      x       x       x
+            charged by a fit to 1, 3, 5, …       x       x
+
+        A single document is cut in the middle, and its halves take the place of documents.
+        """
+        if self.own_part == "network":  # nothing is fitted
             return [self.mixed(document) for document in observed]
-        sizes = [len(each.network) for each in observed if each.network is not None]
-        if len(sizes) == 1:
+        if len(observed) == 1:
             (whole,) = observed
-            middle = sizes[0] // 2
+            middle = _length(whole) // 2
             halves = [whole.cut(slice(0, middle)), whole.cut(slice(middle, None))]
             first, second = self.cross_fitted(halves)
             return [{part: np.concatenate([first[part], second[part]]) for part in first}]
-        by_size = np.argsort(sizes, kind="stable").tolist()
-        one_half = by_size[::2]
-        other_half = by_size[1::2]
-        rows = dict[int, dict[PartName, np.ndarray]]()
+        shorter_first = sorted(range(len(observed)), key=lambda place: _length(observed[place]))
+        one_half = shorter_first[::2]
+        other_half = shorter_first[1::2]
+        charges = dict[int, dict[PartName, np.ndarray]]()  # by place in ``observed``
         for charged, fitted_to in ((one_half, other_half), (other_half, one_half)):
             model = self.fitted([observed[place] for place in fitted_to], CROSS_FITTED_TOKENS)
             for place in charged:
-                rows[place] = model.mixed(observed[place])
-        return [rows[place] for place in range(len(sizes))]
+                charges[place] = model.mixed(observed[place])
+        return [charges[place] for place in range(len(observed))]
 
     def score(
         self, documents: Sequence[Document], moved: Moved = ignore, encoded: Encoded | None = None
@@ -233,3 +247,9 @@ class LanguageModel:
         encoded = encoded or [self.tokenizer.encode(document.text) for document in documents]
         rows = [self.mixed(observed) for observed in self.observe(encoded, moved)]
         return scored_documents(documents, encoded, rows)
+
+
+def _length(document: Observed) -> int:
+    """Tokens and end mark of a document."""
+    assert document.network is not None, "counts and cache are fitted beside a network"
+    return len(document.network)
