@@ -214,46 +214,42 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
 
 
 def _with_earlier(progress: Progress, run: Run) -> Progress:
-    """The progress of both trainings: that of a run, and the one that went on from its weights."""
+    """The progress of two trainings as if they were one: of a run, and of this one, which has gone
+    on from its weights. Its intervals, updates and seconds follow those of the run."""
     earlier = run.metrics.training
-    before = len(run.history)
-    best = earlier.best_interval
-    if progress.best_interval:
-        best = before + progress.best_interval
-    cooled_from = earlier.cooled_from
-    cooling_start = earlier.cooling_start
-    cooling_updates = earlier.cooling_updates
-    if progress.cooling_updates:
-        cooled_from = earlier.updates + progress.cooled_from
-        cooling_start = earlier.updates + progress.cooling_start
-        cooling_updates = progress.cooling_updates
-    updates = earlier.updates + progress.updates
-    updates_planned = earlier.updates_planned + progress.updates_planned
-    intervals = earlier.intervals + progress.intervals
-    characters = earlier.characters + progress.updates * progress.characters_per_update
-    rows = [
-        row
-        | {
-            "interval": before + row["interval"],
+    earlier_rows = len(run.history)
+    rows = list[dict[str, float]]()
+    for row in progress.history:
+        later = {
+            "interval": earlier_rows + row["interval"],
             "updates": earlier.updates + row["updates"],
             "seconds": earlier.seconds + row["seconds"],
         }
-        for row in progress.history
-    ]
-    return replace(
+        rows.append(row | later)
+    both = replace(
         progress,
-        updates=updates,
-        intervals=intervals,
+        intervals=earlier.intervals + progress.intervals,
+        updates=earlier.updates + progress.updates,
         seconds=earlier.seconds + progress.seconds,
         validation_seconds=earlier.validation_seconds + progress.validation_seconds,
-        updates_per_interval=updates_planned / intervals,
-        characters_per_update=characters / updates,
-        best_interval=best,
-        cooled_from=cooled_from,
-        cooling_start=cooling_start,
-        cooling_updates=cooling_updates,
         history=[*run.history, *rows],
     )
+    updates_planned = earlier.updates_planned + progress.updates_planned
+    both.updates_per_interval = updates_planned / both.intervals
+    characters = earlier.characters + progress.updates * progress.characters_per_update
+    both.characters_per_update = characters / both.updates
+    if progress.best_interval:
+        both.best_interval = earlier_rows + progress.best_interval
+    else:  # nothing was gained: the best is that of the run
+        both.best_interval = earlier.best_interval
+    if progress.cooling_updates:
+        both.cooled_from = earlier.updates + progress.cooled_from
+        both.cooling_start = earlier.updates + progress.cooling_start
+    else:
+        both.cooled_from = earlier.cooled_from
+        both.cooling_start = earlier.cooling_start
+        both.cooling_updates = earlier.cooling_updates
+    return both
 
 
 def _evaluate(job: Job, prepared: Prepared, network: Network, progress: Progress) -> None:

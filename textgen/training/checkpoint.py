@@ -25,6 +25,11 @@ COOLED_SHARE = 0.2
 class Progress:
     """Where a training stands. Figures for people are in bits per character.
 
+    A cooling goes back to the best, and takes the batches after it once more:
+
+        updates   1 … cooled_from … cooling_start, cooling_start + 1 … + cooling_updates
+        batches   1 … cooled_from … cooling_start, cooled_from + 1 … + cooling_updates
+
     Attributes:
         updates_per_interval: between two validations, on average.
         intervals: that are planned.
@@ -84,26 +89,34 @@ class Progress:
     @property
     def position(self) -> int:
         """How many batches lie behind: those after the best lie ahead once more in a cooling."""
-        return self.updates - self.cooling_start + self.cooled_from
+        if self.cooling_updates:
+            return self.cooled_from + (self.updates - self.cooling_start)
+        return self.updates
 
     def is_over(self, patience: float) -> bool:
         """Whether all updates are made, or validations without a better figure are too many."""
         if self.updates == self.end:
             return True
-        without_gain = len(self.history) - self.best_interval
-        return not self.cooling_updates and without_gain >= patience
+        return not self.cooling_updates and self._validations_after_best >= patience
+
+    @property
+    def _validations_after_best(self) -> int:
+        return len(self.history) - self.best_interval
 
     def begin_cooling(self, patience: float) -> bool:
         """Plan a cooling if it is due and there are updates left; whether it was."""
         if self.cooling_updates or not self.best_interval or patience <= ABOVE_THE_BEST:
             return False
-        above_the_best = len(self.history) - self.best_interval
-        number = min(round(self.updates * COOLED_SHARE), self.updates_planned - self.updates)
-        if above_the_best != ABOVE_THE_BEST or number <= 0:
+        if self._validations_after_best != ABOVE_THE_BEST:
             return False
-        self.cooled_from = int(self.history[self.best_interval - 1]["updates"])
+        updates_left = self.updates_planned - self.updates
+        cooling_updates = min(round(self.updates * COOLED_SHARE), updates_left)
+        if cooling_updates <= 0:
+            return False
+        row_of_best = self.history[self.best_interval - 1]
+        self.cooled_from = int(row_of_best["updates"])
         self.cooling_start = self.updates
-        self.cooling_updates = number
+        self.cooling_updates = cooling_updates
         return True
 
 
