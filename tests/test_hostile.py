@@ -162,8 +162,12 @@ def path_cases():
     commands = cycle(["run", "generate", "study", "score", "baseline", "compare", "corpus", "play"])
     for path in (*PATHS, *(f"{{home}}/{path}" for path in PATHS if path)):
         for command in (next(commands), next(commands)):
-            if command != "corpus" or path[-1:] != ".":  # a folder of texts
-                yield [command, path, *["--text=a"] * (command == "score")], shown(path)
+            if command == "corpus" and path.endswith("."):  # a folder of texts
+                continue
+            arguments = [command, path]
+            if command == "score":
+                arguments.append("--text=a")
+            yield arguments, shown(path)
 
 
 # options of commands; with some, in a tuple, what is named in place of the option
