@@ -15,7 +15,7 @@ from textgen.core.errors import TextgenError
 from textgen.evaluation.significance import compare_arms, holm
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.contrast import Contrast
-from textgen.report.grid import CellRecord, Grid, compare_cells
+from textgen.report.grid import ArmRecord, CellRecord, Grid, compare_cells
 from textgen.runs.folder import write_experiment as write_settings
 from textgen.studies import execution
 from textgen.studies import study as studies
@@ -177,15 +177,15 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     assert all((cells / name / "index.html").exists() for name in grid.cells)
 
     cell, whole = grid.cells["others-2000"], grid.cells["others-all"]
-    char, run_of_it = cell.arms["char"], cell.arms["char"]["runs"][0]
-    assert (char["plan"]["updates"], run_of_it["updates"]) == (4, 4)
+    char, run_of_it = cell.arms["char"], cell.arms["char"].runs[0]
+    assert (char.plan["updates"], run_of_it.updates) == (4, 4)
     folder = tmp_path / "runs" / "trial" / cell.name / "char-1"
     metrics = json.loads((folder / "metrics.json").read_text())
     for split in ("validation", "test"):
         total = metrics[split]["parts"]["network"]["bits_per_character"]["total"]
         assert grid.curves(split)[cell.name, "char", "network"] == pytest.approx(total, abs=1e-5)
-    assert np.sum(char["where"], axis=2) == pytest.approx(cell.bits("char").sum(axis=2), abs=0.01)
-    subsets = [own.arms[arm]["runs"][0]["subset"] for own in (cell, whole) for arm in own.arms]
+    assert np.sum(char.where, axis=2) == pytest.approx(cell.bits("char").sum(axis=2), abs=0.01)
+    subsets = [own.arms[arm].runs[0].subset for own in (cell, whole) for arm in own.arms]
     assert subsets[0] == subsets[1] != subsets[2]
     assert compare_cells(cell, "slow", whole, "char").documents == len(cell.documents["test"])
 
@@ -230,7 +230,8 @@ def made_up_cell(name, size, gain, documents=5, seed=0):
     characters, arms = np.array([row[-1] for row in held]), {}
     for arm, less in (("char", 0.0), ("words", gain)):
         model = (2 - less + draw.normal(0, 0.01, len(held))) * characters
-        arms[arm] = {"test": {"network": [[[bits, 10.0] for bits in model.tolist()]]}}
+        test = {"network": [[[bits, 10.0] for bits in model.tolist()]]}
+        arms[arm] = ArmRecord(plan={}, runs=[], where=[], validation={}, test=test)
     about = {"name": name, "text": "tales", "size": size, "budget": ("seconds", 20.0)}
     return CellRecord(**about, sha256="0", documents={"test": held}, classes=[], arms=arms)
 
@@ -280,7 +281,8 @@ def test_a_curve_is_the_mean_over_seeds_of_the_bits_of_each_held_out_part(grid):
     documents = {split: [(1, "a", 9), (1, "b", 19)] for split in ("test", "validation")}
     bits = {"test": [[[10.0, 2.0], [20.0, 4.0]], [[14.0, 2.0], [22.0, 4.0]]],
             "validation": [[[30.0, 0.0], [30.0, 0.0]], [[60.0, 0.0], [60.0, 0.0]]]}  # fmt: skip
-    arm = {split: {"network": table} for split, table in bits.items()}
+    parts = {split: {"network": table} for split, table in bits.items()}
+    arm = ArmRecord(plan={}, runs=[], where=[], **parts)
     about = {"name": "small", "text": "tales", "size": 9, "budget": ("seconds", 20.0)}
     cell = CellRecord(**about, sha256="0", documents=documents, classes=[], arms={"char": arm})
     grid.cells = {"small": cell}

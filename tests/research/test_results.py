@@ -104,7 +104,13 @@ def test_both_programs_agree_on_the_quantities_of_a_study(size, seconds, number)
         return draw.uniform(500, 900, (1, len(documents), *shape)).tolist()
 
     arms = {
-        arm: {"test": {p: drawn(2) for p in ("network", "with_counts")}, "where": drawn(2)}
+        arm: {
+            "plan": {},
+            "runs": [],
+            "validation": {},
+            "test": {p: drawn(2) for p in ("network", "with_counts")},
+            "where": drawn(2),
+        }
         for arm in (
             *recompute.ARMS,
             "characters_64",

@@ -32,9 +32,42 @@ from textgen.runs.stored import TokenBits
 GRID_FILE, CELLS_FOLDER = "grid.json", "cells"
 PAGES = {"summary.md": "grid.txt", "index.html": "grid.html"}
 AGAIN = "restore the file, or delete it and repeat the study"
-SPLITS = ("validation", "test")
+HeldOut = Literal["validation", "test"]
+SPLITS: tuple[HeldOut, ...] = ("validation", "test")
 # Bits of a document, of which there are thousands, are recorded to so many decimals.
 DECIMALS = 3
+
+
+# Part of the model → bits of model and spelling, (seeds, documents, 2).
+BitsByPart = dict[PartName, list[list[list[float]]]]
+
+
+class RunRecord(Content):
+    """A run of a cell; ``subset`` is the sha256 of its training text."""
+
+    name: str
+    seed: int
+    fold: int | None
+    subset: str
+    updates: int
+    processor: str
+
+
+class ArmRecord(Content):
+    """An arm of a cell.
+
+    Attributes:
+        plan: see :class:`textgen.studies.study.ArmPlan`.
+        runs: in turn of each fold.
+        where: (seeds, documents, classes), the network's bits of test documents.
+        validation, test: bits of held-out parts; empty if they are no distribution over the text.
+    """
+
+    plan: Plan
+    runs: list[RunRecord]
+    where: list[list[list[float]]]
+    validation: BitsByPart
+    test: BitsByPart
 
 
 class CellRecord(Content):
@@ -47,11 +80,7 @@ class CellRecord(Content):
         documents: validation or test part → fold, name and characters of its documents, fold by
             fold.
         classes: of words.
-        arms: name → ``plan``, see :class:`textgen.studies.study.ArmPlan`; ``runs``, with ``name``,
-            ``seed``, ``fold``, ``updates``, ``processor`` and ``subset``, the sha256 of the
-            training text, in turn of each fold; ``validation`` and ``test``: part of the model →
-            bits (seeds, documents, 2) of model and spelling, unless they are no distribution over
-            the text; ``where``: the network's bits (seeds, documents, classes) of test documents.
+        arms: by their names.
     """
 
     name: str
@@ -61,13 +90,13 @@ class CellRecord(Content):
     sha256: str
     documents: dict[str, list[tuple[int, str, int]]]
     classes: list[str]
-    arms: dict[str, dict[str, Any]]
+    arms: dict[str, ArmRecord]
 
     def parts(self, arm: str) -> list[PartName]:
         """The parts of an arm's models that have bits; none if there is no such arm."""
-        return list(self.arms[arm]["test"]) if arm in self.arms else []
+        return list(self.arms[arm].test) if arm in self.arms else []
 
-    def bits(self, arm: str, part: PartName = "network", split: str = "test") -> np.ndarray:
+    def bits(self, arm: str, part: PartName = "network", split: HeldOut = "test") -> np.ndarray:
         """(seeds, documents, 2) float64: bits of model and spelling.
 
         Raises:
@@ -76,9 +105,10 @@ class CellRecord(Content):
         if part not in self.parts(arm):
             hint = f"arms: {', '.join(self.arms)}"
             raise TextgenError(f"{self.name}: no bits of {arm!r} under the part {part!r}", hint)
-        return np.array(self.arms[arm][split][part])
+        bits = self.arms[arm].test if split == "test" else self.arms[arm].validation
+        return np.array(bits[part])
 
-    def units(self, split: str = "test") -> np.ndarray:
+    def units(self, split: HeldOut = "test") -> np.ndarray:
         """(documents,) int64: characters and one end mark."""
         return np.array([characters + 1 for *_, characters in self.documents[split]])
 
@@ -114,23 +144,21 @@ def record_cell(
     )
 
 
-def _record_arm(arm: Arm, texts: Sequence[Corpus], plan: Plan, words: Words) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "plan": plan,
-        "runs": [
-            _run_row(run, text)
-            for runs in arm.repeats
-            for run, text in zip(runs, texts, strict=True)
-        ],
-        "where": class_bits(arm, words).round(DECIMALS).tolist(),
-    }
-    for split in SPLITS:
-        record[split] = _bits_by_part(arm, split) if arm.charged else {}
-    return record
+def _record_arm(arm: Arm, texts: Sequence[Corpus], plan: Plan, words: Words) -> ArmRecord:
+    runs = list[RunRecord]()
+    for repeat in arm.repeats:
+        for run, text in zip(repeat, texts, strict=True):
+            runs.append(_record_run(run, text))
+    return ArmRecord(
+        plan=plan,
+        runs=runs,
+        where=class_bits(arm, words).round(DECIMALS).tolist(),
+        validation=_bits_by_part(arm, "validation") if arm.charged else {},
+        test=_bits_by_part(arm, "test") if arm.charged else {},
+    )
 
 
-def _bits_by_part(arm: Arm, split: str) -> dict[PartName, list[list[list[float]]]]:
-    """Part → (seeds, documents, 2): bits of model and spelling."""
+def _bits_by_part(arm: Arm, split: HeldOut) -> BitsByPart:
     tables = [[run.read_token_bits(split) for run in runs] for runs in arm.repeats]
     return {
         part: [[_bits(document) for table in folds for document in table[part]] for folds in tables]
@@ -147,15 +175,15 @@ def _documents(texts: Sequence[Corpus], split: str) -> list[tuple[int, str, int]
     ]
 
 
-def _run_row(run: Run, text: Corpus) -> dict[str, Any]:
-    return {
-        "name": run.experiment.name,
-        "seed": run.experiment.seed,
-        "fold": run.experiment.split.fold,
-        "subset": corpus_hash(text.train),
-        "updates": run.metrics.training.updates,
-        "processor": run.manifest.processor,
-    }
+def _record_run(run: Run, text: Corpus) -> RunRecord:
+    return RunRecord(
+        name=run.experiment.name,
+        seed=run.experiment.seed,
+        fold=run.experiment.split.fold,
+        subset=corpus_hash(text.train),
+        updates=run.metrics.training.updates,
+        processor=run.manifest.processor,
+    )
 
 
 def _bits(document: TokenBits) -> list[float]:
@@ -234,7 +262,7 @@ class Grid:
                 found[name, first, second] = compare_cells(cell, first, cell, second, part)
         return tested(found, len(contrasts) * len(self.contents.cells))
 
-    def curves(self, split: str = "test") -> dict[tuple[str, str, PartName], float]:
+    def curves(self, split: HeldOut = "test") -> dict[tuple[str, str, PartName], float]:
         """(cell, arm, part) → bits per character of a held-out part, mean over seeds."""
         found = dict[tuple[str, str, PartName], float]()
         for name, cell in self.cells.items():

@@ -249,7 +249,7 @@ def _holds(
             return False
         message = f"{cell.name} was recorded with other settings, updates or text"
         raise TextgenError(message, "replace it with --overwrite")
-    recorded_runs = {run["name"] for arm in record.arms.values() for run in arm["runs"]}
+    recorded_runs = {run.name for arm in record.arms.values() for run in arm.runs}
     planned_runs = {name for arm in plans for name in cell.study.runs(arm)}
     return planned_runs <= recorded_runs
 
@@ -257,7 +257,7 @@ def _holds(
 def _same_plans(record: grids.CellRecord, plans: Mapping[str, Any]) -> bool:
     """Whether the arms that a record shares with plans were trained alike and as long."""
     for arm in record.arms.keys() & plans.keys():
-        recorded = record.arms[arm]["plan"]
+        recorded = record.arms[arm].plan
         planned = plans[arm]
         if recorded["experiment"] != planned["experiment"]:
             return False

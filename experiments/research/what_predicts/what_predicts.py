@@ -40,7 +40,7 @@ def _bits(cell: CellRecord, arms: str, part: str) -> np.ndarray:
     """(seeds, documents) of an arm, or midway between two; under a class of words, those that
     networks need there."""
     if part in cell.classes:
-        return np.array(cell.arms[arms]["where"])[..., cell.classes.index(part)]
+        return np.array(cell.arms[arms].where)[..., cell.classes.index(part)]
     return np.mean([cell.bits(arm, part).sum(axis=2) for arm in arms.split(" + ")], axis=0)
 
 
@@ -213,7 +213,7 @@ def finding(part: str = "network") -> str:
         said.append(f"{sum(ahead)} of {len(ahead)} texts (differences: {ends})")
     leads = zip(cells, *found, strict=True)
     shares = [s.difference / w.difference for text, w, s in leads if text in ENGLISH]
-    core = cells[SEEN[0]].arms[ARMS[0]]["plan"]["processor"]
+    core = cells[SEEN[0]].arms[ARMS[0]].plan["processor"]
     given = ", mixed with n-gram counts of the training text" * (part != "network")
     return (
         f"**After three minutes on one core ({core}){given}, word networks need fewer bits per "
