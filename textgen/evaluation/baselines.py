@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypedDict
 
 import numpy as np
 import pyppmd
@@ -338,9 +338,40 @@ def score_baseline(
     return result
 
 
+class BaselineRecord(TypedDict):
+    """A baseline on the test part of a text. What it does not have is None.
+
+    Attributes:
+        baseline: its kind.
+        order: of n-grams.
+        command: of a compressor that is a program.
+        experiment: name of the experiment whose ``tokenizer`` and ``seed`` it uses.
+        vocabulary_size: of the tokenizer.
+        extra_data: what the tokenizer knows from other texts.
+        unit: of the figures.
+        corpus: a description of the text.
+        seconds: to fit and to score.
+        test: the figures of :func:`textgen.evaluation.scores.summarise`, and ``published``, the
+            same in published units.
+    """
+
+    baseline: str
+    order: int | None
+    command: str | None
+    experiment: str
+    tokenizer: dict[str, Any] | None
+    seed: int
+    vocabulary_size: int | None
+    extra_data: list[str]
+    unit: str
+    corpus: dict[str, Any]
+    seconds: float
+    test: dict[str, Any]
+
+
 def baseline(
     kind: str, models: Sequence[Baseline], experiment: Experiment, corpus: Corpus
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[BaselineRecord]:
     """Fit baselines to the training split of an experiment, and score the test split.
 
     Args:
@@ -350,9 +381,7 @@ def baseline(
         corpus: its corpus.
 
     Yields:
-        One record per model: order, seconds to fit and score, settings, and ``test``, the figures
-        of :func:`textgen.evaluation.scores.summarise` and the same in published units. What a
-        baseline does not have (an order, a tokenizer, tokens) is None.
+        One record per model.
 
     Raises:
         TextgenError: too large a corpus.

@@ -38,6 +38,7 @@ from textgen.data.loading import (
     left_out_lines,
     split_lines,
 )
+from textgen.evaluation.baselines import BaselineRecord
 from textgen.evaluation.surprisal import find_words
 from textgen.evaluation.units import NOTHING, PART_LABELS, UNCHARGED
 from textgen.models.types import Network
@@ -208,7 +209,7 @@ class Screen:
             f"more text: textgen generate {folder} --prompt …"
         )
 
-    def baselines(self, loaded: Corpus, records: Sequence[dict[str, Any]]) -> None:
+    def baselines(self, loaded: Corpus, records: Sequence[BaselineRecord]) -> None:
         """The records of :func:`textgen.evaluation.baselines.baseline`, all of one kind."""
         first = records[0]
         name = first["command"] or first["baseline"]
