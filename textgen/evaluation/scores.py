@@ -6,7 +6,7 @@ token hides (an unseen character, a rare word) is charged as spelling bits besid
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -50,6 +50,26 @@ class DocumentBits:
         return (self.model + self.spelling_bits) / (self.characters + 1)
 
 
+class Bits(TypedDict):
+    """Of a model, of its spelling, and both together."""
+
+    model: float
+    spelling: float
+    total: float
+
+
+class Averages(TypedDict):
+    """Bits per character of documents.
+
+    Attributes:
+        bits_per_character: micro average.
+        mean_over_documents: of both together; gives every document the same weight.
+    """
+
+    bits_per_character: Bits
+    mean_over_documents: float
+
+
 # Part of a model → what it charges for each document.
 Scores = dict[str, list[DocumentBits]]
 
@@ -85,9 +105,8 @@ def scored_documents(
 def summarise(scores: Scores, charged: bool = True) -> dict[str, Any]:
     """The figures of one split as ``metrics.json`` holds them.
 
-    ``parts`` has the bits per character of each part: ``total`` is the micro average and always
-    ``model + spelling``; ``mean_over_documents`` gives every document the same weight. Where not
-    everything is ``charged`` for there is no figure.
+    ``parts`` has the :class:`Averages` of each part. Where not everything is ``charged`` for, both
+    are None.
     """
     documents = next(iter(scores.values()))
     characters = sum(d.characters for d in documents)
@@ -95,10 +114,11 @@ def summarise(scores: Scores, charged: bool = True) -> dict[str, Any]:
     pieces = sum(d.pieces for d in documents)
     replaced = sum(d.replaced for d in documents)
     parts = dict[str, Any]()
-    for part, own in scores.items():
-        parts[part] = averages([(d.characters, d.model, d.spelling_bits) for d in own])
-        if not charged:
-            parts[part] = dict.fromkeys(parts[part])
+    for part, costs in scores.items():
+        if charged:
+            parts[part] = average_bits(costs)
+        else:
+            parts[part] = {"bits_per_character": None, "mean_over_documents": None}
     return {
         "parts": parts,
         "documents": len(documents),
@@ -111,9 +131,13 @@ def summarise(scores: Scores, charged: bool = True) -> dict[str, Any]:
     }
 
 
-def averages(documents: Sequence[tuple[int, float, float]]) -> dict[str, Any]:
-    """Micro average and mean over documents: of the characters of each, its bits of model and of
-    spelling."""
+def average_bits(documents: Sequence[DocumentBits]) -> Averages:
+    """The averages over documents under one part of a model."""
+    return averages([(d.characters, d.model, d.spelling_bits) for d in documents])
+
+
+def averages(documents: Sequence[tuple[int, float, float]]) -> Averages:
+    """The averages over documents: of the characters of each, its bits of model and of spelling."""
     characters, model_bits, spelling_bits = np.array(documents, dtype=np.float64).T
     units = characters + 1
     model = float(model_bits.sum() / units.sum())

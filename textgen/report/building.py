@@ -22,7 +22,7 @@ from textgen.data.loading import Corpus, pool_folds, same_works
 from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, metric_labels
-from textgen.evaluation.scores import UNIT, DocumentBits, averages
+from textgen.evaluation.scores import UNIT, Averages, DocumentBits, averages
 from textgen.models.backbones import Backbone
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
@@ -31,7 +31,7 @@ from textgen.report.sentences import cautions, looping_cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
-from textgen.runs.results import Text, TrainingContent
+from textgen.runs.results import Figures, Text, TrainingContent
 from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.vocabulary import split_space
 
@@ -169,7 +169,9 @@ def arm_row(arm: Arm, described: str, same_text: bool, plan: Plan | None = None)
     validation = None
     if arm.charged:
         parts = {part: _test_bits(arm.with_part(part)) for part in arm.parts}
-        validation = _mean_bits([dict(run.metrics.validation.parts[arm.part]) for run in arm.runs])
+        validation = _mean_bits(
+            [_averages(run.metrics.validation.parts[arm.part]) for run in arm.runs]
+        )
     return schema.ArmRow(
         name=arm.name,
         described=described,
@@ -279,11 +281,26 @@ def _bits_of(
     return _mean_bits([averages(documents) for documents in rows], *ends)
 
 
+def _averages(figures: Figures) -> Averages:
+    bits = figures.bits_per_character
+    mean = figures.mean_over_documents
+    assert bits is not None, "of an arm that is charged for everything"
+    assert mean is not None
+    return {
+        "bits_per_character": {
+            "model": bits.model,
+            "spelling": bits.spelling,
+            "total": bits.total,
+        },
+        "mean_over_documents": mean,
+    }
+
+
 def _mean_bits(
-    runs: Sequence[Mapping[str, Any]], low: float = math.inf, high: float = math.inf
+    runs: Sequence[Averages], low: float = math.inf, high: float = math.inf
 ) -> schema.Bits:
     """The mean of the figures of each run, and the ends of an interval."""
-    rows = [dict(run["bits_per_character"]) for run in runs]
+    rows = [run["bits_per_character"] for run in runs]
     model = _mean([row["model"] for row in rows])
     spelling = _mean([row["spelling"] for row in rows])
     totals = [row["total"] for row in rows]

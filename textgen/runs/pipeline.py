@@ -15,7 +15,7 @@ from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
 from textgen.evaluation.model import LanguageModel, Observed
-from textgen.evaluation.scores import Scores, scored_documents, summarise
+from textgen.evaluation.scores import Scores, average_bits, scored_documents
 from textgen.models.types import Network
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
@@ -190,8 +190,8 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
         if not looked_up:
             looked_up.extend(model.look_up(encoded))
         rows = model.cross_fitted(model.observe(encoded, looked_up=looked_up))
-        figures = summarise(scored_documents(documents, encoded, rows))
-        return float(figures["parts"][part]["bits_per_character"]["total"])
+        scores = scored_documents(documents, encoded, rows)
+        return average_bits(scores[part])["bits_per_character"]["total"]
 
     by_network = part not in ("with_counts", "with_cache")  # which the loop scores by itself
     hooks = loop.Hooks(

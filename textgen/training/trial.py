@@ -12,7 +12,7 @@ from textgen.core.files import write_json
 from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import load_corpus
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.scores import summarise
+from textgen.evaluation.scores import average_bits
 from textgen.training import loop
 from textgen.training.preparation import prepare, subtract_preparation_time
 
@@ -76,7 +76,7 @@ def train_and_score(experiment: Experiment, span: int = 0) -> Figures:
             return figures
     model = LanguageModel(prepared.tokenizer, experiment.objective, network)
     scores = model.score(loaded.validation, encoded=prepared.encoded[1])
-    figures["bits"] = summarise(scores)["parts"]["network"]["bits_per_character"]["total"]
+    figures["bits"] = average_bits(scores["network"])["bits_per_character"]["total"]
     figures["updates"] = progress.updates
     figures["curve"] = [row["validation_bits_per_character"] for row in progress.history]
     return figures
