@@ -35,9 +35,10 @@ from textgen.models.settings import Adaptive, NGrams
 from textgen.testing import every_sequence
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.encoded import EncodedDocument
+from textgen.tokenizers.filling import Filling
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.segmentation import pretokenize
-from textgen.tokenizers.steps import Filling, follow, surface_bits
+from textgen.tokenizers.steps import follow, surface_bits
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.whitespace import Whitespace
 from textgen.tokenizers.words import Words

@@ -17,9 +17,10 @@ from textgen.testing import every_sequence
 from textgen.tokenizers import signatures, spelling
 from textgen.tokenizers.codes import as_arrays, fit_characters
 from textgen.tokenizers.encoded import CHARACTER_BITS
+from textgen.tokenizers.filling import Filling, draw_word, log_sum_of_powers, score_examples
 from textgen.tokenizers.signatures import SIGNS, Backwards, Endings, Signature
-from textgen.tokenizers.spelling import Speller
-from textgen.tokenizers.steps import Choice, Filling
+from textgen.tokenizers.spelling import Speller, load_speller, tuned_speller
+from textgen.tokenizers.steps import Choice
 from textgen.tokenizers.word_cache import (
     USUAL_CACHE,
     DocumentCounts,
@@ -61,23 +62,26 @@ def test_a_temperature_is_about_words_not_about_their_class():
     model, words = speller(), [*EXAMPLES["A"].elements()]
     for temperature in (0.5, 0.8):
         powers = [2 ** (-bits(model, word) * (1 / temperature - 1)) for word in words]
-        found = math.exp(model.log_tempered_mass("A", temperature))
+        found = math.exp(log_sum_of_powers(score_examples(model, "A"), temperature))
         assert found == pytest.approx(sum(powers) / len(words))
 
 
 def test_a_temperature_is_about_the_model_as_it_was_tuned():
+    def log_sum(model):
+        return log_sum_of_powers(score_examples(model, "A"), 0.5)
+
     model = speller()
-    before = model.log_tempered_mass("A", 0.5)
-    tuned = model.tuned([[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
-    again = Speller(alphabet="ab", vocabulary=lambda: VOCABULARY, **tuned.state())
-    assert tuned.log_tempered_mass("A", 0.5) == again.log_tempered_mass("A", 0.5) != before
-    assert model.log_tempered_mass("A", 0.5) == before
+    before = log_sum(model)
+    tuned = tuned_speller(model, [[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
+    again = load_speller(tuned.state(), alphabet="ab", vocabulary=lambda: VOCABULARY)
+    assert log_sum(tuned) == log_sum(again) != before
+    assert log_sum(model) == before
 
 
 def test_a_temperature_of_zero_takes_the_likeliest():
     coldest = Filling("scored", random.Random(1), temperature=0)
     assert coldest.draw(Choice(lambda: np.array([0.3, 0.4, 0.3]), None)) == 1
-    assert len({speller().draw("A", coldest) for _ in range(5)}) == 1
+    assert len({draw_word(speller(), "A", coldest) for _ in range(5)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -85,13 +89,13 @@ def test_a_temperature_of_zero_takes_the_likeliest():
     [*product(["A"], [True], BEFORE), ("A", False, None), ("not seen in training", True, None)],
 )
 def test_all_words_outside_the_vocabulary_sum_to_one(name, pooled, before):
-    model = speller(pooled=pooled, memory=(0.6, 2.0))
+    model = speller(pooled=pooled, cache=WordCache(0.6, 2.0))
     words = strings("ab☃", 6)
     costs = [bits(model, word, name, before) for word in words]
     assert 0.92 < mass(words, costs) <= 1 + 1e-9  # longer words have the rest
     short, long = (bits(model, "ab" * number, name, before) for number in (500, 5000))
     assert long == pytest.approx(10 * short, rel=0.05)
-    assert model.following("ab" * 2000, name)[1].sum() == pytest.approx(1)
+    assert model.next_letter_chances("ab" * 2000, name).sum() == pytest.approx(1)
 
 
 def mass(words, costs):
@@ -107,9 +111,9 @@ def assert_charged(model, word, name, document=None):
         model.remember(*each, earlier)
     spelling, cost = model.form.spelling(word), CHARACTER_BITS * word.count("☃")
     for i, letter in enumerate([*spelling, ""]):
-        options, chances = model.following(spelling[:i], name, earlier)
+        chances = model.next_letter_chances(spelling[:i], name, earlier)
         assert chances.sum() == pytest.approx(1)
-        cost -= math.log2(chances[options.index("\ufffd" if letter == "☃" else letter)])
+        cost -= math.log2(chances[model.letters.index("\ufffd" if letter == "☃" else letter)])
     costs = model.document_bits([*(document or ()), (word, name)])
     assert cost == pytest.approx(costs[document is not None][-1])
 
@@ -117,7 +121,7 @@ def assert_charged(model, word, name, document=None):
 @pytest.mark.parametrize("name", ["A", "B", "other"])
 @pytest.mark.parametrize("before", BEFORE)
 def test_character_by_character_costs_what_is_charged(name, before):
-    model = speller(order=4, memory=(0.5, 2.0), memory_weights={"": (0.2, 0.3, 0.5)})
+    model = speller(order=4, cache=WordCache(0.5, 2.0), new_word_weights={"": (0.2, 0.3, 0.5)})
     document = None if before is None else [(each, name) for each in before]
     for word in ("ab", "ba", "abab", "bbb", "bab", "", "a☃b", "ab" * 20):
         assert_charged(model, word, name, document)
@@ -131,7 +135,7 @@ def drawn_as_charged(model, name, words, number, before=None, temperature=1.0):
 
     earlier = None if before is None else after(model, before)
     filling = Filling("scored", random.Random(1), earlier, temperature)
-    drawn = Counter(model.draw(name, filling) for _ in range(number))
+    drawn = Counter(draw_word(model, name, filling) for _ in range(number))
     frequent = [word for word, count in drawn.most_common(9) if count > 9]
     expected = np.array([*map(chance, frequent)]) * number / sum(map(chance, words))
     observed = np.array([drawn[word] for word in frequent])
@@ -142,45 +146,46 @@ def drawn_as_charged(model, name, words, number, before=None, temperature=1.0):
 @pytest.mark.parametrize("temperature", [1.0, 0.8, 0.5])
 @pytest.mark.parametrize("before", [None, [], ["bab", "ab", "bab", "bab"]])
 def test_words_are_drawn_with_the_probability_that_is_charged(before, temperature):
-    drawn_as_charged(speller(memory=(0.2, 1.0)), "A", strings("ab", 8), 3000, before, temperature)
+    model = speller(cache=WordCache(0.2, 1.0))
+    drawn_as_charged(model, "A", strings("ab", 8), 3000, before, temperature)
     for cold in (1e-6, 0.1):  # only the likeliest
         fillings = (Filling("scored", random.Random(i), None, cold) for i in range(5))
-        assert len({speller().draw("A", filling) for filling in fillings}) == 1
+        assert len({draw_word(speller(), "A", filling) for filling in fillings}) == 1
 
 
 def test_the_vocabulary_gets_nothing_and_impossible_beginnings_end():
-    _, chances = speller().following("aab", "A")
+    chances = speller().next_letter_chances("aab", "A")
     assert chances[0] == pytest.approx(0, abs=1e-12)
     model = speller(weights={"": (1, 0, 0)})
-    options, chances = model.following("bb", "A")
-    assert (options, chances.tolist()) == (["", "\ufffd", "a", "b"], [1, 0, 0, 0])
-    assert model.following("a", "A")[1].tolist() == [0, 0, 0, 1]
+    assert model.letters == ["", "\ufffd", "a", "b"]
+    assert model.next_letter_chances("bb", "A").tolist() == [1, 0, 0, 0]
+    assert model.next_letter_chances("a", "A").tolist() == [0, 0, 0, 1]
 
 
 def test_tuning_chooses_by_the_likelihood_of_validation_words():
     repeated, new = speller(), speller()
-    repeated = repeated.tuned([[(word, "A") for word in ["ab", "abb", "ab", "ba"] * 20]])
-    new = new.tuned([[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
+    repeated = tuned_speller(repeated, [[(word, "A") for word in ["ab", "abb", "ab", "ba"] * 20]])
+    new = tuned_speller(new, [[(word, "A") for word in ["babab", "aaab", "bbab", "abaa"] * 20]])
     assert repeated.weights["A"][0] > 0.9
     assert new.weights["A"][0] < 0.1
     assert bits(repeated, "ab") < bits(new, "ab")
-    again = Speller(alphabet="ab", vocabulary=lambda: VOCABULARY, **repeated.state())
+    again = load_speller(repeated.state(), alphabet="ab", vocabulary=lambda: VOCABULARY)
     words = [("ab", "A"), ("bbb", "B"), ("abba", "A"), ("ab", "A"), ("☃", "A")]
     np.testing.assert_array_equal(again.document_bits(words), repeated.document_bits(words))
 
 
 def test_the_cache_is_tuned_on_whole_documents():
     again, never, usual = speller(), speller(), speller()
-    again = again.tuned([[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
-    never = never.tuned([[(word, "A") for word in strings("ab", 5)]])
+    again = tuned_speller(again, [[("babab", "A")] * 20, [("abba", "A"), ("baab", "A")] * 10])
+    never = tuned_speller(never, [[(word, "A") for word in strings("ab", 5)]])
     assert bits(again, "baba", "A", ["baba"]) < 3 < bits(never, "baba", "A", ["baba"])
     for documents in ([], [[("abab", "A")]] * 50):  # one rare word each: nothing could come again
-        assert usual.tuned(documents).memory == USUAL_CACHE
+        assert tuned_speller(usual, documents).cache == USUAL_CACHE
 
 
 def test_the_cache_by_hand():
     """Of 4 earlier words 3 were "bab" and 1 "abb": d = 0.5, θ = 2, t = 2."""
-    model, before = speller(memory=(0.5, 2.0)), ["bab", "abb", "bab", "bab"]
+    model, before = speller(cache=WordCache(0.5, 2.0)), ["bab", "abb", "bab", "bab"]
     for word, held in (("bab", 2.5 / 6), ("abb", 0.5 / 6), ("ba", 0.0)):
         expected = held + (2 + 0.5 * 2) / (4 + 2) * 2 ** -bits(model, word)
         assert bits(model, word, "A", before) == pytest.approx(-math.log2(expected))
@@ -214,7 +219,7 @@ def test_a_word_is_as_much_work_behind_many_rare_words_as_behind_few():
     def spell(number):
         earlier = after(model, words[:number])
         for place in range(len(words[0])):
-            model.following(words[0][:place], "A", earlier)
+            model.next_letter_chances(words[0][:place], "A", earlier)
 
     def remember(number):
         after(model, words[:number])
@@ -246,9 +251,8 @@ def test_known_words_with_a_letter_never_seen_take_nothing_from_other_words():
     words = strings("abé☃", 6, without=("é", "aé"))
     costs, _ = model.document_bits([(word, "A") for word in words])
     assert 0.9 < mass(words, costs) <= 1 + 1e-9
-    options, chances = model.following("☃", "A")
-    assert chances[0] > 0
-    assert "É" not in options
+    assert model.next_letter_chances("☃", "A")[0] > 0
+    assert "É" not in model.letters
 
 
 def test_a_class_of_many_words_has_n_grams_of_its_own():
@@ -266,7 +270,7 @@ def test_the_order_is_the_likeliest(best, monkeypatch):
 
     monkeypatch.setattr(spelling, "fit_characters", fitted)
     model = speller()
-    model = model.tuned([[("abab", "A"), ("baba", "A")], [("abab", "B")], []])
+    model = tuned_speller(model, [[("abab", "A"), ("baba", "A")], [("abab", "B")], []])
     assert model.order == best
 
 
@@ -341,8 +345,8 @@ def test_no_letter_is_paid_for_twice():
         differences = class_bits(whole, words, "all") - class_bits(parts, words, name)
         np.testing.assert_allclose(differences, differences[0], atol=1e-9)
         shares[name] = 2.0 ** -differences[0]
-    options, chances = whole.following("", "all")
-    signs = sum(chances[options.index(sign)] for sign in SIGNS)
+    chances = whole.next_letter_chances("", "all")
+    signs = sum(chances[whole.letters.index(sign)] for sign in SIGNS)
     assert sum(shares.values()) == pytest.approx(signs)
     assert min(shares.values()) < 0.1
 
@@ -350,7 +354,7 @@ def test_no_letter_is_paid_for_twice():
 @pytest.mark.parametrize("before", [None, [], ["ab", "bab", "ab", "a☃", "Ab", "bba"]])
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_class_costs_character_by_character_what_is_charged(name, before):
-    model = backwards(memory=(0.6, 2.0), related=KNOWN)
+    model = backwards(cache=WordCache(0.6, 2.0), related=KNOWN)
     words = [w for w in strings("abAB☃", 5, KNOWN) if class_of(w) == name]
     long = ["B" + "ab" * 40, *(end * 40 for end in ("BA", "ba", "ab", "bba", "bb"))]
     document = None if before is None else [(each, class_of(each)) for each in before]

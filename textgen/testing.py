@@ -26,8 +26,9 @@ from textgen.models.backbones import Backbone
 from textgen.models.graphs import restarted
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig, walk
 from textgen.tokenizers.encoded import EncodedDocument
+from textgen.tokenizers.filling import FILL
 from textgen.tokenizers.rare_words import Unk
-from textgen.tokenizers.steps import FILL, Choice, follow, take_known
+from textgen.tokenizers.steps import Choice, follow, take_known
 from textgen.tokenizers.word_cache import DocumentCounts
 from textgen.tokenizers.words import Words
 

@@ -30,7 +30,7 @@ from textgen.models.types import (
     WritingLoop,
 )
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.steps import MIN_TEMPERATURE
+from textgen.tokenizers.filling import MIN_TEMPERATURE
 
 # In place of the token that a text gains, while its prompt is still read.
 READING = -1

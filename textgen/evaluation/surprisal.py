@@ -325,7 +325,7 @@ class _Pass:
             for place in places:
                 if words := self._spelled.get(place):
                     for each in words:  # what is spelled is remembered
-                        letters = each.speller.choices(each.name, each.known, self._earlier)
+                        letters = each.speller.choices(each.class_name, each.known, self._earlier)
                         follow(letters, take_known)
                     self._remembering.changed()
                 remembered[place] = self._asked(self._remembering, place)

@@ -12,13 +12,11 @@ import numpy as np
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers.borders import Borders
 from textgen.tokenizers.encoded import EncodedDocument, Surface
+from textgen.tokenizers.filling import Filling
 from textgen.tokenizers.steps import (
     Choices,
-    Filling,
-    Result,
-    Steps,
     StepsOf,
-    Word,
+    letter_by_letter,
     next_token,
     unseen_character,
 )
@@ -201,6 +199,9 @@ def walk(
 ) -> Choices[EncodedDocument]:
     """All choices of a document, the last of which is the boundary at its end.
 
+    After every token come first the choices of the surface form that it leaves open, if it does,
+    and then that of the next token.
+
     Args:
         tokenizer: of the document.
         document: what is chosen, with its surface forms; None if others choose.
@@ -209,41 +210,20 @@ def walk(
     Returns:
         The document that was chosen, for ``tokenizer.decode``.
     """
+    known_tokens: Iterator[int | None] = repeat(None)
+    known_surfaces: Iterator[Surface | None] = repeat(None)
+    if document is not None:
+        known_tokens = iter([*document.tokens.tolist(), BOUNDARY])
+        known_surfaces = iter(document.surfaces)
     tokens = list[int]()
     surfaces = list[str]()
-    known_tokens, known_surfaces = _known(document)
     while True:
         steps_of = tokenizer.surface_steps(tokens)
         if steps_of is not None:
             steps = steps_of(next(known_surfaces))
-            surface = yield from _with_spelled_words(steps, earlier)
+            surface = yield from letter_by_letter(steps, earlier)
             surfaces.append(surface)
         token = yield from next_token(next(known_tokens))
         if token == BOUNDARY:
             return EncodedDocument(np.array(tokens, dtype=np.int64), tuple(surfaces))
         tokens.append(token)
-
-
-def _known(
-    document: EncodedDocument | None,
-) -> tuple[Iterator[int | None], Iterator[Surface | None]]:
-    """The tokens of a document and BOUNDARY, and its surface forms; if there is no document, None
-    again and again."""
-    if document is None:
-        return repeat(None), repeat(None)
-    return iter([*document.tokens.tolist(), BOUNDARY]), iter(document.surfaces)
-
-
-def _with_spelled_words(steps: Steps[Result], earlier: DocumentCounts | None) -> Choices[Result]:
-    """The steps of a surface form as choices alone: in place of every word come those of its
-    letters."""
-    chosen: Any = None  # begins a generator
-    while True:
-        try:
-            step = steps.send(chosen)
-        except StopIteration as end:
-            return end.value
-        if isinstance(step, Word):
-            chosen = yield from step.speller.choices(step.name, step.known, earlier)
-        else:
-            chosen = yield step

@@ -55,7 +55,7 @@ class Form:
         """The word that is spelled so; more than one spelling may lead to it."""
         return spelling
 
-    def beginnings(self, name: str) -> ClassBeginnings[str]:
+    def beginnings(self, class_name: str) -> ClassBeginnings[str]:
         """What the spellings of a class begin with."""
         return ClassBeginnings("")
 
@@ -82,22 +82,23 @@ class Coding:
         # str.translate asks for every code point: those that are not here have the number OTHER
         self._table = defaultdict(lambda: OTHER, numbers)
 
-    def codes(self, spelling: str) -> Codes:
+    def codes_of_spelling(self, spelling: str) -> Codes:
         """The codes of a spelling, or of its beginning."""
         return Codes(spelling.translate(self._table))
 
-    def word(self, word: str) -> Codes:
+    def codes_of_word(self, word: str) -> Codes:
         """The codes of a word's spelling."""
-        return self.codes(self._form.spelling(word))
+        return self.codes_of_spelling(self._form.spelling(word))
 
-    def beginnings(self, name: str) -> ClassBeginnings[Codes]:
+    def beginnings(self, class_name: str) -> ClassBeginnings[Codes]:
         """The codes of what :meth:`Form.beginnings` gives for a class."""
-        own, others = self._form.beginnings(name)
-        return ClassBeginnings(self.codes(own), tuple(self.codes(other) for other in others))
+        own, others = self._form.beginnings(class_name)
+        codes = self.codes_of_spelling
+        return ClassBeginnings(codes(own), tuple(codes(other) for other in others))
 
-    def number(self, letter: str) -> int:
+    def code_of_letter(self, letter: str) -> int:
         """The code of a character; of ``""`` it is END."""
-        return ord(self.codes(letter)) if letter else END
+        return ord(self.codes_of_spelling(letter)) if letter else END
 
 
 def fit_characters(words: Sequence[Codes], order: int, size: int) -> KneserNeyModel:

@@ -9,7 +9,8 @@ import numpy as np
 from textgen.core.tokens import BOUNDARY, ESCAPE
 from textgen.tokenizers.base import Rendered, Tokenizer, walk
 from textgen.tokenizers.encoded import UNSEEN, EncodedDocument, Surface, smallest_dtype, text_of
-from textgen.tokenizers.steps import Filling, StepsOf, follow, surface_bits, take_known
+from textgen.tokenizers.filling import Filling
+from textgen.tokenizers.steps import StepsOf, follow, surface_bits, take_known
 
 
 class Span(NamedTuple):

@@ -18,8 +18,9 @@ from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.casing import FIRST_OWN, JOIN
 from textgen.tokenizers.codes import Form
 from textgen.tokenizers.encoded import Surface
+from textgen.tokenizers.filling import ScoredWords, log_sum_of_powers, score_examples
 from textgen.tokenizers.placeholders import Span
-from textgen.tokenizers.spelling import Speller, fit_speller
+from textgen.tokenizers.spelling import Speller, fit_speller, load_speller
 from textgen.tokenizers.steps import Steps, StepsOf, chance, spelled
 from textgen.tokenizers.vocabulary import RareWord, Vocabulary, split_space
 from textgen.tokenizers.writing import WordWriter
@@ -242,8 +243,14 @@ class FittedClasses(FittedRareWords):
         return None if name is None else partial(spelled, self.speller, name, f"<{name}>")
 
     def temperature_offsets(self, temperature: float) -> dict[int, float]:
-        log_mass = self.speller.log_tempered_mass
-        return {token: log_mass(name, temperature) for name, token in self._tokens.items()}
+        return {
+            token: log_sum_of_powers(self._scored_examples[name], temperature)
+            for name, token in self._tokens.items()
+        }
+
+    @cached_property
+    def _scored_examples(self) -> dict[str, ScoredWords]:
+        return {name: score_examples(self.speller, name) for name in self._tokens}
 
     def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
         if self.classifier.looks_ahead:
@@ -306,7 +313,8 @@ class RareWords(ABC):
     def load(self, state: dict[str, Any], vocabulary: Vocabulary) -> FittedRareWords:
         """The fitted policy from its ``state()``."""
         classifier = self.load_classifier(state["learnt"])
-        speller = Speller(**state["speller"], **spelling_settings(classifier, vocabulary))
+        settings = spelling_settings(classifier, vocabulary)
+        speller = load_speller(state["speller"], **settings)
         return self.fitted_class(classifier, vocabulary, speller, self._name)
 
     def language_warnings(self, language: Language) -> list[str]:

@@ -56,8 +56,8 @@ class Backwards(Form):
         modifier = MODIFIERS.get(sign)
         return word if modifier is None else recase(word, modifier)
 
-    def beginnings(self, name: str) -> ClassBeginnings[str]:
-        first = self._classes[name]
+    def beginnings(self, class_name: str) -> ClassBeginnings[str]:
+        first = self._classes[class_name]
         longer = list[str]()
         for other in sorted(self._classes.values()):  # each before those that begin with it
             if other == first or not other.startswith(first):

@@ -8,7 +8,7 @@ character n-grams over all words, frequent ones included, for they are built ali
 (``word_distributions.py``). Words of the vocabulary are never spelled, so the n-grams are divided
 by the mass they leave to other strings. What remains open is small and on the safe side: strings
 that would be cut into two pieces keep their mass. With a document cache, rare words come back
-(``word_cache.py``).
+(``word_cache.py``). Words are drawn from the model in ``filling.py``.
 
 Does not handle: words longer than memory allows, agreement of a spelled word with its neighbours.
 A character that training never saw is charged in full each time, also in a word that comes back.
@@ -19,7 +19,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from textgen.ngrams.mixture import THIRDS, mixture_weights
 from textgen.tokenizers.borders import WHITE, white_escapes
 from textgen.tokenizers.codes import (
     END,
-    FIRST,
+    OTHER,
     UNSEEN_CODE,
     Codes,
     Coding,
@@ -37,8 +36,8 @@ from textgen.tokenizers.codes import (
     as_arrays,
     fit_characters,
 )
-from textgen.tokenizers.encoded import CHARACTER_BITS, UNSEEN
-from textgen.tokenizers.steps import Choices, Filling, one_of, unseen_character
+from textgen.tokenizers.encoded import CHARACTER_BITS
+from textgen.tokenizers.steps import Choices, one_of, unseen_character
 from textgen.tokenizers.word_cache import (
     USUAL_CACHE,
     CodedWords,
@@ -50,16 +49,15 @@ from textgen.tokenizers.word_cache import (
 from textgen.tokenizers.word_distributions import ClassDistributions, WordDistribution
 
 ORDERS = (4, 5, 6, 7)
-MAX_WORD_CHARACTERS = 200
-TRIES = 100
-DRAWN_WORDS = 200
-Classed = Sequence[tuple[str, str]]  # words, each with its class
-Weights = Mapping[str, Sequence[float]]
+UNLISTED = ""  # stands for all classes that have no weights of their own
+ClassedWords = Sequence[tuple[str, str]]  # words, each with the name of its class
+Weights = Mapping[str, Sequence[float]]  # class → weights of (pool, own n-grams, shared n-grams)
 
 
 @dataclass(frozen=True, eq=False)
 class Speller:
-    """P(word | class), and new words of a class. It never changes: tuning gives another one.
+    """P(word | class), for whole words and letter by letter. It never changes: tuning gives another
+    one.
 
     Args:
         examples: class → word → occurrences in the training split: the rare words.
@@ -68,10 +66,10 @@ class Speller:
         related: known words from which to learn how words are built.
         pooled: whether the examples can be met again, that is, are not in the vocabulary.
         order: of the character n-grams.
-        weights: class → weights of (pool, own n-grams, shared n-grams); the key ``""`` holds those
-            of a class that is not listed.
-        memory: (discount d, strength θ) of the document cache, by the name that it is stored under.
-        memory_weights: the weights behind that cache, where a word is new to its document.
+        weights: of what is mixed, without a document cache; :data:`UNLISTED` is among the classes.
+        cache: the document cache.
+        new_word_weights: the weights where there is a document cache, which leaves to the mixture
+            the words that are new to their document.
         form: how words are spelled.
     """
 
@@ -81,23 +79,21 @@ class Speller:
     related: Iterable[str] = ()
     pooled: bool = True
     order: int = 5
-    weights: Weights = field(default_factory=lambda: {"": THIRDS})
-    memory: Sequence[float] = USUAL_CACHE
-    memory_weights: Weights = field(default_factory=lambda: {"": THIRDS})
+    weights: Weights = field(default_factory=lambda: {UNLISTED: THIRDS})
+    cache: WordCache = USUAL_CACHE
+    new_word_weights: Weights = field(default_factory=lambda: {UNLISTED: THIRDS})
     form: Form = field(default_factory=Form)
 
     @cached_property
-    def _coding(self) -> Coding:
+    def coding(self) -> Coding:
+        """The codes of the alphabet."""
         return Coding(self.alphabet, self.form)
 
     @cached_property
-    def _cache(self) -> WordCache:
-        return WordCache(*self.memory)
-
-    @cached_property
-    def _distributions(self) -> ClassDistributions:
+    def distributions(self) -> ClassDistributions:
+        """What is mixed for each class."""
         return ClassDistributions(
-            self._coding,
+            self.coding,
             self.order,
             examples=self.examples,
             known=self.known,
@@ -106,217 +102,177 @@ class Speller:
         )
 
     @cached_property
-    def _log_examples(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """What :meth:`_score_examples` has given, by class."""
-        return {}
+    def known(self) -> frozenset[str]:
+        """The examples and the related words."""
+        return frozenset(self.related).union(*self.examples.values())
 
-    def document_bits(self, words: Classed) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def letters(self) -> Sequence[str]:
+        """(A,) what may come next in a spelling: ``""`` for the end, ``"\\ufffd"`` for a character
+        never seen, and the characters of the alphabet."""
+        return self.coding.letters
+
+    def document_bits(self, words: ClassedWords) -> tuple[np.ndarray, np.ndarray]:
         """−log2 P of each rare word of a document, given with its class: alone, and with a cache
         of those before it; both (n,) float64."""
-        coded = self._coded(words)
-        alone = self._log_masses(coded, self.weights)
-        new = self._log_masses(coded, self.memory_weights)
-        held, left = self._cache.shares(*seen_before(coded))
+        coded = self.coded(words)
+        alone = self.log_masses(coded, self.weights)
+        new = self.log_masses(coded, self.new_word_weights)
+        held, left = self.cache.shares(*seen_before(coded))
         with np.errstate(divide="ignore"):
             remembered = np.logaddexp(new + np.log(left), np.log(held))
         unseen = CHARACTER_BITS * np.array([codes.count(UNSEEN_CODE) for codes, _ in coded])
         return unseen - alone / math.log(2), unseen - remembered / math.log(2)
 
-    def following(
-        self, prefix: str, name: str, earlier: DocumentCounts | None = None
-    ) -> tuple[list[str], np.ndarray]:
-        """What may follow the first characters of the spelling of a word of a class; given what
-        came ``earlier`` in the document, with a cache of it.
+    def coded(self, words: ClassedWords) -> CodedWords:
+        """Words as codes."""
+        return [(self.coding.codes_of_word(word), class_name) for word, class_name in words]
+
+    def log_masses(self, words: CodedWords, weights: Weights) -> np.ndarray:
+        """(n,) float64: ln P(word | class) of words, whatever came earlier. A character never seen
+        counts as one character, whichever it is."""
+        found = dict[tuple[Codes, str], float]()
+        # all words of a class at once are faster than one by one
+        for class_name, codes in by_class(dict.fromkeys(words)).items():
+            mixture = self._mixture(class_name, weights)
+            logs = [math.log(weight) + part.log_masses(codes) for weight, part in mixture]
+            log_masses = np.logaddexp.reduce(logs)  # of the mixture: ln Σ exp over its components
+            for word, log_mass in zip(codes, log_masses, strict=True):
+                found[word, class_name] = log_mass
+        return np.array([found[word] for word in words])
+
+    def next_letter_chances(
+        self, spelling: str, class_name: str, earlier: DocumentCounts | None = None
+    ) -> np.ndarray:
+        """P(next letter | class, the letters of a spelling so far). The product along a word is
+        exactly what :meth:`document_bits` charges.
+
+        Args:
+            spelling: the letters so far.
+            class_name: of the word.
+            earlier: the rare words before it, for the probability with a document cache.
 
         Returns:
-            Characters, ``""`` for the end and ``"\\ufffd"`` for a character never seen first; and
-            (A,) float64, their probabilities, which sum to 1. The product along a word is exactly
-            what :meth:`document_bits` charges.
+            (A,) float64, one for each of :attr:`letters`; they sum to 1.
         """
-        codes = self._coding.codes(prefix)
-        size = self._coding.size
-        weights = self.weights if earlier is None else self.memory_weights
-        mixture = self._mixture(name, weights)
-        logs = [math.log(weight) + part.log_continuations(codes) for weight, part in mixture]
-        log_masses = np.logaddexp.reduce(logs)
-        if earlier is not None:
-            types, total = earlier.of_class(name)
-            occurrences, words = earlier.continuations(codes, name, size)
-            log_left = np.log(self._cache.left(types, total))
-            with np.errstate(divide="ignore"):
-                log_held = np.log(self._cache.held(occurrences, words, total))
-            log_masses = np.logaddexp(log_held, log_left + log_masses)
-        letters = self._coding.letters
+        codes = self.coding.codes_of_spelling(spelling)
+        if earlier is None:
+            log_masses = self._log_continuations(codes, class_name, self.weights)
+        else:
+            log_masses = self._log_continuations_with_cache(codes, class_name, earlier)
         highest = log_masses.max()
         if highest == -math.inf:  # no word outside the vocabulary begins so: it ends here
-            chances = np.zeros(size)
+            chances = np.zeros(self.coding.size)
             chances[END] = 1.0
-            return letters, chances
+            return chances
         masses = np.exp(log_masses - highest)
-        return letters, masses / masses.sum()
+        return masses / masses.sum()
 
-    def begins_white(self, name: str, earlier: DocumentCounts | None = None) -> float:
+    def _log_continuations(self, codes: Codes, class_name: str, weights: Weights) -> np.ndarray:
+        """(A,) float64: ln of the mass of all words that begin with some codes and then each code,
+        END for the word that ends there."""
+        mixture = self._mixture(class_name, weights)
+        logs = [math.log(weight) + part.log_continuations(codes) for weight, part in mixture]
+        return np.logaddexp.reduce(logs)
+
+    def _log_continuations_with_cache(
+        self, codes: Codes, class_name: str, earlier: DocumentCounts
+    ) -> np.ndarray:
+        """The same where earlier words come back."""
+        types, total = earlier.of_class(class_name)
+        occurrences, words = earlier.continuations(codes, class_name, self.coding.size)
+        with np.errstate(divide="ignore"):
+            log_held = np.log(self.cache.held(occurrences, words, total))
+        log_left = np.log(self.cache.left(types, total))
+        log_new = self._log_continuations(codes, class_name, self.new_word_weights)
+        return np.logaddexp(log_held, log_left + log_new)
+
+    def _mixture(self, class_name: str, weights: Weights) -> list[tuple[float, WordDistribution]]:
+        """What is mixed for a class, each with its weight; the weights sum to 1."""
+        components = self.distributions.of_class(class_name)
+        of_class = weights.get(class_name, weights[UNLISTED])
+        weighted = [
+            (weight, component)
+            for weight, component in zip(of_class, components, strict=True)
+            if component is not None and weight > 0
+        ]
+        if not weighted:
+            return [(1.0, components.shared)]
+        total = sum(weight for weight, _ in weighted)
+        return [(weight / total, component) for weight, component in weighted]
+
+    def begins_white(self, class_name: str, earlier: DocumentCounts | None = None) -> float:
         """P(a word of a class begins with white space). A word that does has nothing else, so its
         first character tells, whichever end the spelling begins at; a sign of case may come before
         that."""
         sign = self.form.spelling(" ").removesuffix(" ")
-        mass = 1.0
+        chance_of_sign = 1.0
         for place, letter in enumerate(sign):
-            letters, chances = self.following(sign[:place], name, earlier)
-            mass *= chances[letters.index(letter)]
-        letters_white = [float(letter in WHITE) for letter in self._coding.alphabet]
-        white = [0.0, white_escapes(self.alphabet), *letters_white]  # END is not, OTHER may be
-        _, chances = self.following(sign, name, earlier)
-        return mass * float(chances @ np.array(white))
+            chances = self.next_letter_chances(sign[:place], class_name, earlier)
+            chance_of_sign *= chances[self.coding.code_of_letter(letter)]
+        is_white = np.zeros(self.coding.size)
+        is_white[OTHER] = white_escapes(self.alphabet)
+        for letter in set(WHITE).intersection(self.alphabet):
+            is_white[self.coding.code_of_letter(letter)] = 1.0
+        chances = self.next_letter_chances(sign, class_name, earlier)
+        return chance_of_sign * float(chances @ is_white)
 
-    def choices(self, name: str, known: str | None, earlier: DocumentCounts | None) -> Choices[str]:
-        """A word of a class, one character after another and then the end, by their codes. It
-        becomes a part of what came earlier, if that is given."""
-        known_spelling = None if known is None else self.form.spelling(known)
+    def choices(
+        self, class_name: str, known: str | None, earlier: DocumentCounts | None
+    ) -> Choices[str]:
+        """A word of a class as steps: its letters one after another, and then the end.
+
+        Args:
+            class_name: of the word.
+            known: the word of a known document; None if others choose.
+            earlier: a document cache, to which the word is added.
+        """
+        known_letters: list[str] | None = None
+        if known is not None:
+            known_letters = [*self.form.spelling(known), ""]
         spelling = ""
         while True:
-            letter: str | None = None
-            number: int | None = None
-            if known_spelling is not None:
-                at_end = len(spelling) == len(known_spelling)
-                letter = "" if at_end else known_spelling[len(spelling)]
-                number = self._coding.number(letter)
-            code = yield from one_of(partial(self._chances, spelling, name, earlier), number)
+            known_letter: str | None = None
+            known_code: int | None = None
+            if known_letters is not None:
+                known_letter = known_letters[len(spelling)]
+                known_code = self.coding.code_of_letter(known_letter)
+            chances = partial(self.next_letter_chances, spelling, class_name, earlier)
+            code = yield from one_of(chances, known_code)
             if code == END:
                 break
-            if code >= FIRST:
-                spelling += self._coding.letters[code]
+            if code == OTHER:
+                spelling += yield from unseen_character(known_letter)
             else:
-                spelling += yield from unseen_character(letter)
+                spelling += self.letters[code]
         word = self.form.word(spelling)
-        self.remember(word, name, earlier)
+        self.remember(word, class_name, earlier)
         return word
 
-    def _chances(self, prefix: str, name: str, earlier: DocumentCounts | None) -> np.ndarray:
-        _, chances = self.following(prefix, name, earlier)
-        return chances
-
-    def remember(self, word: str, name: str, earlier: DocumentCounts | None) -> None:
+    def remember(self, word: str, class_name: str, earlier: DocumentCounts | None) -> None:
         """Add a word of a class to what came earlier, if that is given."""
         if earlier is not None:
-            earlier.add(self._coding.word(word), name)
-
-    def fill(self, name: str, filling: Filling) -> str:
-        """A word that fills a placeholder of a class."""
-        examples = self.examples.get(name)
-        if filling.fill == "pool" and examples:
-            return filling.random.choices([*examples], [*examples.values()])[0]
-        word = self.draw(name, filling)
-        self.remember(word, name, filling.earlier)
-        return word
-
-    def draw(self, name: str, filling: Filling) -> str:
-        """A word of a class with exactly the probability that :meth:`document_bits` charges, among
-        the words of known characters; with a cache of what came earlier, if given.
-
-        Below a temperature of 1 the probability is proportional to P(word)^(1 / temperature): each
-        letter is drawn with this power, and the word begun anew as often as the powers sum to less
-        than 1; after TRIES only the letters have the temperature. Above 1, where the sum over words
-        need not be finite, only the letters have it.
-
-        After TRIES that lead to a character never seen, or to a spelling that no word has, the last
-        one ends there.
-        """
-        if filling.temperature < 1:
-            for _ in range(TRIES):
-                whole = self._draw_tempered_word(name, filling)
-                if whole is not None and self._is_of_word(whole):
-                    return self.form.word(whole)
-        spelling = ""
-        for _ in range(TRIES):
-            spelling, ended = self._draw_letters(name, filling)
-            if ended and self._is_of_word(spelling):
-                break
-        return self.form.word(spelling)
-
-    def _is_of_word(self, spelling: str) -> bool:
-        """Whether a word is spelled so, and not only read so."""
-        return self.form.spelling(self.form.word(spelling)) == spelling
-
-    def _draw_letters(self, name: str, filling: Filling) -> tuple[str, bool]:
-        """A spelling, each letter drawn at the temperature, and whether it came to its end."""
-        spelling = ""
-        while len(spelling) < MAX_WORD_CHARACTERS:
-            letters, chances = self.following(spelling, name, filling.earlier)
-            (letter,) = filling.random.choices(letters, filling.powers(chances).tolist())
-            if letter == "":
-                return spelling, True
-            if letter == UNSEEN:
-                return spelling, False
-            spelling += letter
-        return spelling, False
-
-    def _draw_tempered_word(self, name: str, filling: Filling) -> str | None:
-        """The spelling of a word, drawn with P(word)^(1 / temperature) at a temperature below 1;
-        None where the word is to be begun anew.
-
-        This is rejection sampling: a letter x is drawn with P(x)^(1 / temperature) / Z, where Z ≤ 1
-        is the sum of these powers, and then kept with the probability Z.
-        """
-        spelling = ""
-        while len(spelling) < MAX_WORD_CHARACTERS:
-            letters, chances = self.following(spelling, name, filling.earlier)
-            powers = filling.powers(chances)
-            (letter,) = filling.random.choices(letters, powers.tolist())
-            kept = powers.sum() * chances.max() ** filling.power
-            if filling.random.random() >= kept or letter == UNSEEN:
-                return None
-            if letter == "":
-                return spelling
-            spelling += letter
-        return None
-
-    def log_tempered_mass(self, name: str, temperature: float) -> float:
-        """ln Σ P(word | class)^(1 / temperature) over the words of a class, at a temperature
-        below 1: the mean of P^(1 / temperature − 1) over the occurrences of its examples, or of a
-        class without any over words that are drawn."""
-        if name not in self._log_examples:
-            self._log_examples[name] = self._score_examples(name)
-        logs, numbers = self._log_examples[name]
-        powers = (1 / temperature - 1) * logs + np.log(numbers / numbers.sum())
-        return float(np.logaddexp.reduce(powers))
-
-    def tuned(self, documents: Sequence[Classed]) -> "Speller":
-        """This one with the order, the weights and the cache under which the rare words, each with
-        its class, of whole validation documents are likeliest."""
-        coded = [self._coded(words) for words in documents]
-        everything = [pair for words in coded for pair in words]
-        if not everything:
-            return self
-        arrays = as_arrays([codes for codes, _ in everything])
-        known = sorted({self._coding.word(word) for word in self.known})
-
-        def likelihood(order: int) -> float:
-            model = fit_characters(known, order, self._coding.size)
-            return float(model.log_masses(arrays).sum())
-
-        speller = replace(self, order=max(ORDERS, key=likelihood))
-        weights = speller._likeliest(everything)
-        # behind the cache, only the first occurrence in a document counts
-        first = [pair for words in coded for pair in dict.fromkeys(words)]
-        memory_weights = speller._likeliest(first)
-        masses = np.exp(speller._log_masses(everything, memory_weights))
-        memory = tuned_word_cache(coded, masses)
-        return replace(speller, weights=weights, memory=memory, memory_weights=memory_weights)
+            earlier.add(self.coding.codes_of_word(word), class_name)
 
     def state(self) -> dict[str, Any]:
-        """What the constructor takes beside alphabet, vocabulary and related words, as JSON."""
-        names = ("examples", "pooled", "order", "weights", "memory", "memory_weights")
-        return {name: getattr(self, name) for name in names}
+        """What :func:`load_speller` needs beside its other arguments, as JSON data."""
+        return {
+            "examples": self.examples,
+            "pooled": self.pooled,
+            "order": self.order,
+            "weights": self.weights,
+            "memory": self.cache,
+            "memory_weights": self.new_word_weights,
+        }
 
     def portable(self, classes: Iterable[str]) -> dict[str, Any]:
         """What ``textgen/interactive/spelling.js`` needs, as JSON data; ``beginnings`` as codes."""
         beginnings = dict[str, list[Codes]]()
-        for name in classes:
-            own, others = self._coding.beginnings(name)
-            beginnings[name] = [own, *others]
+        for class_name in classes:
+            own, others = self.coding.beginnings(class_name)
+            beginnings[class_name] = [own, *others]
         return {
-            "alphabet": self._coding.alphabet,
+            "alphabet": self.coding.alphabet,
             "examples": self.examples,
             "pooled": self.pooled,
             "order": self.order,
@@ -325,73 +281,18 @@ class Speller:
             "beginnings": beginnings,
         }
 
-    @cached_property
-    def known(self) -> frozenset[str]:
-        """The examples and the related words."""
-        return frozenset(self.related).union(*self.examples.values())
-
-    def _coded(self, words: Classed) -> CodedWords:
-        return [(self._coding.word(word), name) for word, name in words]
-
-    def _mixture(self, name: str, of_class: Weights) -> list[tuple[float, WordDistribution]]:
-        """The components of a class, each with its weight."""
-        components = self._distributions.of_class(name)
-        weights = of_class.get(name, of_class[""])
-        pairs = zip(weights, components, strict=True)
-        present = [(weight, part) for weight, part in pairs if part is not None]
-        total = sum(weight for weight, _ in present)
-        if not total:
-            return [(1.0, components.shared)]
-        return [(weight / total, part) for weight, part in present if weight]
-
-    def _log_masses(self, words: CodedWords, weights: Weights) -> np.ndarray:
-        """(n,) float64: ln P(word | class) of words, whatever came earlier. All words of a class at
-        once are faster than one by one."""
-        result = dict[tuple[Codes, str], float]()
-        for name, codes in by_class(dict.fromkeys(words)).items():
-            mixture = self._mixture(name, weights)
-            logs = [math.log(weight) + part.log_masses(codes) for weight, part in mixture]
-            log_masses = np.logaddexp.reduce(logs)  # of the mixture: ln Σ exp over its components
-            for word, log_mass in zip(codes, log_masses, strict=True):
-                result[word, name] = log_mass
-        return np.array([result[word] for word in words])
-
-    def _score_examples(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) float64 each: ln P(word | class) of the examples, or of words that are drawn where
-        there are none, and how often they occur."""
-        examples = self.examples.get(name) or self._drawn_words(name)
-        words = [(self._coding.word(word), name) for word in examples]
-        return self._log_masses(words, self.weights), np.array([*examples.values()], dtype=float)
-
-    def _drawn_words(self, name: str) -> Counter[str]:
-        filling = Filling("scored", Random(0))
-        return Counter(self.draw(name, filling) for _ in range(DRAWN_WORDS))
-
-    def _likeliest(self, words: CodedWords) -> Weights:
-        """The weights of each class that make its words most likely."""
-        masses = dict[str, np.ndarray]()
-        for name, codes in by_class(words).items():
-            columns = [
-                np.zeros(len(codes)) if part is None else np.exp(part.log_masses(codes))
-                for part in self._distributions.of_class(name)
-            ]
-            masses[name] = np.stack(columns, axis=1)
-        common = mixture_weights(np.concatenate(list(masses.values())))
-        of_class = {name: mixture_weights(rows, common) for name, rows in masses.items()}
-        return {"": common, **of_class}
-
 
 def by_class(words: Iterable[tuple[Text, str]]) -> dict[str, list[Text]]:
     """The words of each class in their order."""
     result = defaultdict[str, list[Text]](list)
-    for word, name in words:
-        result[name].append(word)
+    for word, class_name in words:
+        result[class_name].append(word)
     return result
 
 
 def fit_speller(
-    documents: Iterable[Classed],
-    tuning: Sequence[Classed],
+    documents: Iterable[ClassedWords],
+    tuning: Sequence[ClassedWords],
     *,
     alphabet: str,
     vocabulary: Callable[[], Iterable[str]],
@@ -402,6 +303,71 @@ def fit_speller(
     """A spelling model of the rare words of the training documents, each with its class, tuned on
     those of the validation documents; the other arguments are those of :class:`Speller`."""
     words = by_class(pair for document in documents for pair in document)
-    examples = {name: Counter(members) for name, members in words.items()}
+    examples = {class_name: Counter(members) for class_name, members in words.items()}
     speller = Speller(examples, alphabet, vocabulary, related, pooled, form=form or Form())
-    return speller.tuned(tuning)
+    return tuned_speller(speller, tuning)
+
+
+def load_speller(
+    state: Mapping[str, Any],
+    *,
+    alphabet: str,
+    vocabulary: Callable[[], Iterable[str]],
+    related: Iterable[str] = (),
+    form: Form | None = None,
+) -> Speller:
+    """A spelling model from its ``state()``; the other arguments as for :func:`fit_speller`."""
+    return Speller(
+        state["examples"],
+        alphabet,
+        vocabulary,
+        related,
+        state["pooled"],
+        order=state["order"],
+        weights=state["weights"],
+        cache=WordCache(*state["memory"]),
+        new_word_weights=state["memory_weights"],
+        form=form or Form(),
+    )
+
+
+def tuned_speller(speller: Speller, documents: Sequence[ClassedWords]) -> Speller:
+    """The spelling model with the order, the weights and the cache under which the rare words, each
+    with its class, of whole validation documents are likeliest; the same one if there are none."""
+    coded = [speller.coded(words) for words in documents]
+    words = [word for document in coded for word in document]
+    if not words:
+        return speller
+    speller = replace(speller, order=likeliest_order(speller, words))
+    weights = likeliest_weights(speller, words)
+    # behind the cache, only the first occurrence in a document counts
+    new_words = [word for document in coded for word in dict.fromkeys(document)]
+    new_word_weights = likeliest_weights(speller, new_words)
+    masses = np.exp(speller.log_masses(words, new_word_weights))
+    cache = tuned_word_cache(coded, masses)
+    return replace(speller, weights=weights, cache=cache, new_word_weights=new_word_weights)
+
+
+def likeliest_order(speller: Speller, words: CodedWords) -> int:
+    """Which of :data:`ORDERS` makes words likeliest under n-grams of all words that are known."""
+    arrays = as_arrays([codes for codes, _ in words])
+    known = sorted({speller.coding.codes_of_word(word) for word in speller.known})
+
+    def log_likelihood(order: int) -> float:
+        model = fit_characters(known, order, speller.coding.size)
+        return float(model.log_masses(arrays).sum())
+
+    return max(ORDERS, key=log_likelihood)
+
+
+def likeliest_weights(speller: Speller, words: CodedWords) -> Weights:
+    """The weights of each class that make its words likeliest, those of all classes by
+    :data:`UNLISTED`."""
+    masses = dict[str, np.ndarray]()  # class → (n, 3) float64, of words under each component
+    for class_name, codes in by_class(words).items():
+        masses[class_name] = speller.distributions.of_class(class_name).masses(codes)
+    common = mixture_weights(np.concatenate(list(masses.values())))
+    weights: dict[str, Sequence[float]] = {UNLISTED: common}
+    for class_name, masses_of_class in masses.items():
+        weights[class_name] = mixture_weights(masses_of_class, common)
+    return weights

@@ -28,8 +28,9 @@ import numpy as np
 from textgen.core.tokens import RESERVED
 from textgen.tokenizers.base import Tokenizer, with_characters_per_token
 from textgen.tokenizers.encoded import EncodedDocument, text_of
+from textgen.tokenizers.filling import ScoredWords, log_sum_of_powers, score_examples
 from textgen.tokenizers.placeholders import GrowingText, PlaceholderTokenizer, Span
-from textgen.tokenizers.spelling import Speller, fit_speller
+from textgen.tokenizers.spelling import Speller, fit_speller, load_speller
 from textgen.tokenizers.steps import StepsOf, spelled
 
 SPACING, SPELLED = RESERVED, RESERVED + 1
@@ -106,7 +107,7 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         spellers = dict[int, Speller]()
         for token, name in CLASSES.items():
             settings = spelling_settings(token, self.words, self.characters)
-            spellers[token] = Speller(**self.spelling[name], **settings)
+            spellers[token] = load_speller(self.spelling[name], **settings)
         return spellers
 
     @cached_property
@@ -135,10 +136,17 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
     def temperature_offsets(self, temperature: float) -> np.ndarray:
         offsets = super().temperature_offsets(temperature)
         if temperature < 1:
-            for token, name in CLASSES.items():
-                if token not in self.unwritable:
-                    offsets[token] = self.spellers[token].log_tempered_mass(name, temperature)
+            for token, examples in self._scored_examples.items():
+                offsets[token] = log_sum_of_powers(examples, temperature)
         return offsets
+
+    @cached_property
+    def _scored_examples(self) -> dict[int, ScoredWords]:
+        return {
+            token: score_examples(self.spellers[token], name)
+            for token, name in CLASSES.items()
+            if token not in self.unwritable
+        }
 
 
 def token_index(words: Sequence[str]) -> dict[str, int]:

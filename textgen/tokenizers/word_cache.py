@@ -50,9 +50,9 @@ class DocumentCounts:
     def __init__(self) -> None:
         self._classes = defaultdict[str, Beginning](Beginning)
 
-    def add(self, word: Codes, name: str) -> None:
-        """Count one more occurrence of a word of the class ``name``."""
-        beginnings = [self._classes[name]]
+    def add(self, word: Codes, class_name: str) -> None:
+        """Count one more occurrence of a word of a class."""
+        beginnings = [self._classes[class_name]]
         for code in word + chr(END):
             beginnings.append(beginnings[-1].longer.setdefault(code, Beginning()))
         is_new = beginnings[-1].occurrences == 0
@@ -61,22 +61,22 @@ class DocumentCounts:
             if is_new:
                 beginning.words += 1
 
-    def of_class(self, name: str) -> tuple[int, int]:
+    def of_class(self, class_name: str) -> tuple[int, int]:
         """How many different words of a class there were, and how many in all."""
-        every = self._classes[name]
+        every = self._classes[class_name]
         return every.words, every.occurrences
 
-    def continuations(self, prefix: Codes, name: str, size: int) -> np.ndarray:
+    def continuations(self, prefix: Codes, class_name: str, size: int) -> np.ndarray:
         """Of the words of a class that begin with a prefix and then each code, the occurrences, and
         how many different ones there are: (2, A) integers.
 
         Args:
             prefix: as codes.
-            name: of the class.
+            class_name: of the words.
             size: number of codes, A.
         """
         counts = np.zeros((2, size), dtype=np.int64)
-        beginning = self._classes[name]
+        beginning = self._classes[class_name]
         for code in prefix:
             if code not in beginning.longer:
                 return counts
@@ -119,14 +119,16 @@ USUAL_CACHE = WordCache(0.8, 32.0)  # where no validation words say otherwise
 def seen_before(words: Iterable[tuple[Codes, str]]) -> np.ndarray:
     """Of each word of a document, how often it came before, and how many different ones and all of
     its class came: (3, n) integers."""
-    counts, types, totals = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
+    counts = Counter[tuple[str, str]]()
+    types = Counter[str]()
+    totals = Counter[str]()
     rows = list[tuple[int, int, int]]()
-    for word, name in words:
-        rows.append((counts[word, name], types[name], totals[name]))
-        if (word, name) not in counts:
-            types[name] += 1
-        counts[word, name] += 1
-        totals[name] += 1
+    for word, class_name in words:
+        rows.append((counts[word, class_name], types[class_name], totals[class_name]))
+        if (word, class_name) not in counts:
+            types[class_name] += 1
+        counts[word, class_name] += 1
+        totals[class_name] += 1
     return np.array(rows, dtype=int).reshape(-1, 3).T
 
 

@@ -1,10 +1,9 @@
 """What a spelling model mixes: given words, and character n-grams of all words but known ones.
 
-:class:`ClassDistributions` has what is mixed for each class of words.
-
-A distribution over words says P(word) of whole words, and P of all words that begin in some way;
-the latter are the probabilities of the next character, which is drawn, coded and audited. All are
-natural logarithms, for words have no greatest length.
+:class:`ClassDistributions` has what is mixed for each class of words. Every distribution over words
+says P(word) of whole words, and P of all words that begin in some way; the latter are the
+probabilities of the next character, which is drawn, coded and audited. All are natural logarithms,
+for words have no greatest length.
 """
 
 import bisect
@@ -33,17 +32,25 @@ LEAST_LEFT = 1e-12  # of the mass of a class, what known words leave to others
 
 
 class OutOfVocabulary:
-    """A character model of the words of a class that are outside a vocabulary:
+    """A character model of the words of a class that are outside a vocabulary.
 
-        P(word) = P_n-grams(word) / (P_n-grams(class) − Σ_v P_n-grams(v))
+    With p(w) the n-grams' probability of a word w, and p(b…) that of all strings that begin with b:
 
-    over the words v of the vocabulary that are of the class. The words of a class are those that
-    begin in one way, but for longer beginnings, which other classes have.
+        P(w | class) = p(w) / (p(b…) · left)
+        left         = 1 − Σ_v p(v) / p(b…) − Σ_o p(o…) / p(b…)
+
+    where all words of the class begin with b, the v are those of the vocabulary that are of the
+    class, and the o are the longer beginnings that other classes have. All words that begin with
+    some codes x have together, if b is a beginning of x:
+
+        P(x… | class) = (p(x…) − Σ p(v) − Σ p(o…)) / (p(b…) · left)
+
+    over those v and o that begin with x.
 
     Args:
-        model: n-grams, a distribution over all strings.
+        model: n-grams, a distribution over all strings, p.
         vocabulary: the words that are never spelled.
-        beginnings: what the words of the class begin with.
+        beginnings: what the words of the class begin with, b, and the o.
     """
 
     def __init__(
@@ -53,68 +60,91 @@ class OutOfVocabulary:
         beginnings: ClassBeginnings[Codes],
     ) -> None:
         self._model = model
-        self._beginning, self._other_classes = beginnings
-        known = [
+        self._beginning = beginnings.own
+        self._other_classes = beginnings.others
+        self._known_words = [
             word
             for word in vocabulary
             if word.startswith(self._beginning) and not word.startswith(self._other_classes)
         ]
-        # what begins as the class does and is none of its words: known words, and other classes
-        self._excluded = sorted([*known, *self._other_classes])
-        rows = max(1, CACHED_NUMBERS // model.size)
-        self._cached_after = lru_cache(rows)(self._after_context)
-        self._cached_excluded = lru_cache(rows)(self._excluded_after)
+        cached_prefixes = max(1, CACHED_NUMBERS // model.size)
+        self._chances_behind = lru_cache(cached_prefixes)(self._compute_chances_behind)
+        self._excluded_behind = lru_cache(cached_prefixes)(self._compute_excluded_behind)
 
     def log_masses(self, words: Sequence[Codes]) -> np.ndarray:
-        """(n,) float64: ln P(word) of words of the class outside the vocabulary."""
-        log_class = self._log_steps(self._beginning) + math.log(self._left)
+        """(n,) float64: ln P(word | class) of words of the class outside the vocabulary."""
+        log_class = self._log_mass(self._beginning) + math.log(self._left)
         return self._model.log_masses(as_arrays(words)) - log_class
 
     def log_continuations(self, prefix: Codes) -> np.ndarray:
         """(A,) float64: ln of the mass of all words that begin with ``prefix`` and each code, END
         for the word that ends there."""
-        start = len(self._beginning)
+        if len(prefix) < len(self._beginning):
+            return self._log_only(self._beginning[len(prefix)])
+        # of p(x…) / (p(b…) left), which may be too small for a float64
+        log_prefix = self._log_mass(prefix, len(self._beginning)) - math.log(self._left)
         with np.errstate(divide="ignore"):
-            if len(prefix) < start:
-                only = np.zeros(self._model.size)
-                only[ord(self._beginning[len(prefix)])] = 1.0
-                return np.log(only)
-            log_prefix = self._log_steps(prefix, start) - math.log(self._left)
-            # relative to the mass of the prefix, which may be too small for a float64
-            excluded = np.exp(np.log(self._cached_excluded(prefix)) - log_prefix)
-            return log_prefix + np.log(np.maximum(self._after(prefix) - excluded, 0.0))
+            # what is excluded, as a share of that
+            excluded = np.exp(np.log(self._excluded_behind(prefix)) - log_prefix)
+            remaining = np.maximum(self._next_chances(prefix) - excluded, 0.0)
+            return log_prefix + np.log(remaining)
+
+    def _log_only(self, code: str) -> np.ndarray:
+        """(A,) float64: ln of the mass of each code where only one can come."""
+        logs = np.full(self._model.size, -math.inf)
+        logs[ord(code)] = 0.0
+        return logs
 
     @cached_property
-    def _excluded_masses(self) -> np.ndarray:
-        """(E,) float64: P_n-grams of what is excluded, given the beginning of the class."""
-        logs = self._model.log_masses(as_arrays(self._excluded)) - self._log_steps(self._beginning)
-        for other in self._other_classes:  # all words that begin so, not the one word
-            place = bisect.bisect_left(self._excluded, other)
-            logs[place] = self._log_steps(other, len(self._beginning))
-        return np.exp(logs)
+    def _excluded(self) -> "Excluded":
+        """What begins as the class does and is none of its words: the v and the o."""
+        log_known = self._model.log_masses(as_arrays(self._known_words))
+        log_known = log_known - self._log_mass(self._beginning)
+        logs = dict(zip(self._known_words, log_known.tolist(), strict=True))
+        for beginning in self._other_classes:
+            logs[beginning] = self._log_mass(beginning, len(self._beginning))
+        codes = sorted(logs)
+        return Excluded(codes, np.exp([logs[each] for each in codes]))
 
     @cached_property
     def _left(self) -> float:
         """The share of the class that is not excluded."""
-        return max(1.0 - float(self._excluded_masses.sum()), LEAST_LEFT)
+        return max(1.0 - float(self._excluded.masses.sum()), LEAST_LEFT)
 
-    def _excluded_after(self, prefix: Codes) -> np.ndarray:
-        masses = self._excluded_masses / self._left
-        return masses_by_next_code(self._excluded, masses, prefix, self._model.size)
+    def _compute_excluded_behind(self, prefix: Codes) -> np.ndarray:
+        """(A,) float64: what is excluded behind a prefix and each code, as a multiple of what is
+        left of the class."""
+        codes, masses = self._excluded
+        return masses_by_next_code(codes, masses / self._left, prefix, self._model.size)
 
-    def _log_steps(self, prefix: str, start: int = 0) -> float:
-        """ln P_n-grams of all strings that begin with a prefix, given its first ``start`` codes."""
-        log = 0.0
-        for place in range(start, len(prefix)):
-            log += math.log(self._after(prefix[:place])[ord(prefix[place])])
-        return log
+    def _log_mass(self, prefix: Codes, given: int = 0) -> float:
+        """ln p of all strings that begin with a prefix, given its first codes, as many as
+        ``given``."""
+        log_mass = 0.0
+        for place in range(given, len(prefix)):
+            chances = self._next_chances(Codes(prefix[:place]))
+            log_mass += math.log(chances[ord(prefix[place])])
+        return log_mass
 
-    def _after(self, prefix: str) -> np.ndarray:
-        """(A,) float64: P_n-grams(code | a prefix)."""
-        return self._cached_after(prefix[max(0, len(prefix) - self._model.order) :])
+    def _next_chances(self, prefix: Codes) -> np.ndarray:
+        """(A,) float64: p(code | a prefix)."""
+        context_start = max(0, len(prefix) - self._model.order)
+        return self._chances_behind(prefix[context_start:])
 
-    def _after_context(self, context: str) -> np.ndarray:
+    def _compute_chances_behind(self, context: str) -> np.ndarray:
         return self._model.distribution([ord(code) for code in context])
+
+
+class Excluded(NamedTuple):
+    """Known words, and the beginnings of other classes.
+
+    Attributes:
+        codes: sorted.
+        masses: (E,) float64, p(v) / p(b…) of each word and p(o…) / p(b…) of each beginning.
+    """
+
+    codes: Sequence[Codes]
+    masses: np.ndarray
 
 
 class Pool:
@@ -127,19 +157,21 @@ class Pool:
 
     def __init__(self, counts: Mapping[Codes, int], size: int) -> None:
         total = sum(counts.values())
-        self._masses = {word: counts[word] / total for word in sorted(counts)}
-        self._words = list(self._masses)
+        self._words = sorted(counts)
+        self._masses = [counts[word] / total for word in self._words]
+        self._mass_of_word = dict(zip(self._words, self._masses, strict=True))
         self._size = size
-        self.log_continuations = lru_cache(max(1, CACHED_NUMBERS // size))(self._log_continuations)
+        cached_prefixes = max(1, CACHED_NUMBERS // size)
+        self.log_continuations = lru_cache(cached_prefixes)(self._compute_log_continuations)
 
     def log_masses(self, words: Sequence[Codes]) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            return np.log([self._masses.get(word, 0.0) for word in words])
+            return np.log([self._mass_of_word.get(word, 0.0) for word in words])
 
-    def _log_continuations(self, prefix: Codes) -> np.ndarray:
-        masses = list(self._masses.values())
+    def _compute_log_continuations(self, prefix: Codes) -> np.ndarray:
+        masses = masses_by_next_code(self._words, self._masses, prefix, self._size)
         with np.errstate(divide="ignore"):
-            return np.log(masses_by_next_code(self._words, masses, prefix, self._size))
+            return np.log(masses)
 
 
 WordDistribution = OutOfVocabulary | Pool
@@ -157,6 +189,16 @@ class Components(NamedTuple):
     pool: Pool | None
     own: OutOfVocabulary | None
     shared: OutOfVocabulary
+
+    def masses(self, words: Sequence[Codes]) -> np.ndarray:
+        """(n, 3) float64: P(word | class) of words under each; 0 under one that is lacking."""
+        columns = list[np.ndarray]()
+        for distribution in self:
+            if distribution is None:
+                columns.append(np.zeros(len(words)))
+            else:
+                columns.append(np.exp(distribution.log_masses(words)))
+        return np.stack(columns, axis=1)
 
 
 class ClassDistributions:
@@ -188,27 +230,29 @@ class ClassDistributions:
         self._pooled = pooled
         # a form with a character never seen, such as the capital of an é, is spelled like any
         # other word that has one: its code stands for all of them
-        never_spelled = {coding.word(word) for word in vocabulary}
+        never_spelled = {coding.codes_of_word(word) for word in vocabulary}
         self._never_spelled = sorted(codes for codes in never_spelled if UNSEEN_CODE not in codes)
-        known_codes = sorted({coding.word(word) for word in known})
+        known_codes = sorted({coding.codes_of_word(word) for word in known})
         self._shared_model = fit_characters(known_codes, order, coding.size)
         self._shared = dict[ClassBeginnings[Codes], OutOfVocabulary]()
         self._components = dict[str, Components]()
 
-    def of_class(self, name: str) -> Components:
+    def of_class(self, class_name: str) -> Components:
         """What is mixed for a class."""
-        if name not in self._components:
-            self._components[name] = self._make_components(name)
-        return self._components[name]
+        if class_name not in self._components:
+            self._components[class_name] = self._make_components(class_name)
+        return self._components[class_name]
 
-    def _make_components(self, name: str) -> Components:
-        examples = self._examples.get(name, {})
-        members = {self._coding.word(word): number for word, number in examples.items()}
-        beginnings = self._coding.beginnings(name)
-        pool = Pool(members, self._coding.size) if members and self._pooled else None
-        own = None
-        if len(members) >= MIN_TYPES_FOR_OWN_MODEL:
-            model = fit_characters(sorted(members), self._order, self._coding.size)
+    def _make_components(self, class_name: str) -> Components:
+        examples = self._examples.get(class_name, {})
+        counts = {self._coding.codes_of_word(word): number for word, number in examples.items()}
+        beginnings = self._coding.beginnings(class_name)
+        pool: Pool | None = None
+        if counts and self._pooled:
+            pool = Pool(counts, self._coding.size)
+        own: OutOfVocabulary | None = None
+        if len(counts) >= MIN_TYPES_FOR_OWN_MODEL:
+            model = fit_characters(sorted(counts), self._order, self._coding.size)
             own = OutOfVocabulary(model, self._never_spelled, beginnings)
         return Components(pool, own, self._shared_by(beginnings))
 
@@ -221,9 +265,17 @@ class ClassDistributions:
 
 
 def masses_by_next_code(
-    words: Sequence[str], masses: Sequence[float] | np.ndarray, prefix: str, size: int
+    words: Sequence[Codes], masses: Sequence[float] | np.ndarray, prefix: Codes, size: int
 ) -> np.ndarray:
-    """(A,) float64: the mass of sorted words that begin with a prefix, by the code behind it."""
+    """(A,) float64: the mass of the words that begin with a prefix, by the code behind it; END for
+    the prefix itself.
+
+    Args:
+        words: sorted.
+        masses: of each word.
+        prefix: as codes.
+        size: number of codes, A.
+    """
     start = bisect.bisect_left(words, prefix)
     stop = bisect.bisect_left(words, prefix + chr(sys.maxunicode))
     result = np.zeros(size)

@@ -32,7 +32,7 @@ class WordWriter(GrowingText):
     Args:
         tokenizer: of words; its policy writes tokens of its own by means of this class.
         before: the text that is continued.
-        fill: one of :data:`textgen.tokenizers.steps.FILL`.
+        fill: one of :data:`textgen.tokenizers.filling.FILL`.
     """
 
     def __init__(self, tokenizer: "WordTokenizer", before: str, fill: str) -> None:
