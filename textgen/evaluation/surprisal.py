@@ -10,7 +10,8 @@ A model of words writes most words with the space before them and their end in o
 characters pays for the end in the next space; by these events each pays for it in the word itself
 (Pimentel & Meister 2024, arXiv:2406.14561; Oh & Schuler 2024, arXiv:2406.10851). With P(t) the
 probability of the tokens of a text t, and of what they hide, whatever comes behind them, and B and
-W those of a border and of g and a word, as :class:`textgen.tokenizers.borders.Borders` has them:
+W those of a border and of g and a word, sums over the openings that
+:class:`textgen.tokenizers.borders.Borders` gives:
 
     P(g, and then a word | border)  = P(u) W(u, g) / (P(u) B(u))
     P(w, and then a border | …)     = P(u g w) B(u g w) / (P(u) W(u, g))
@@ -174,7 +175,7 @@ def _positions(
             token_begin = index.begins[token]
             first = index.first_beginning_with(token)
             border = index.tokens_before(last)
-            opens = border if borders.whole else first
+            opens = border if borders.word_holds_gap else first
             after = index.tokens_before(end)
             gap = text[last:begin]
             lead = text[token_begin:begin]

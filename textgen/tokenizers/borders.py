@@ -1,9 +1,25 @@
 """Where words end and begin, as people who study reading count them: at white space.
 
 A word here may be several tokens, or a part of what another tokenizer calls one.
+
+An example, from a tokenizer of words. Behind h = "the cat", does white space come next? It does
+with every token that brings its own space, such as " sat", with white space that is a token of its
+own, such as a line end, and with the end of the text. ``<capital>`` alone does not tell: the token
+behind it may be " sat", which both write as " Sat", or a word without a space. So white space has
+two *openings*::
+
+    Opening(first=(), weights=w)           w(v) is 1 for " sat", a line end, the end …; 0 for ","
+    Opening(first=(CAPITAL,), weights=w')  w'(v) is 1 for " sat" …; 0 for ","
+
+and the probability that it comes is the sum of what they say::
+
+    Σ_v w(v) P(v | h)  +  P(<capital> | h) Σ_v w'(v) P(v | h, <capital>)
+
+A weight is between 0 and 1 where the token may or may not begin so, as the token of a rare word.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,24 +46,29 @@ class Opening(NamedTuple):
 Openings = Sequence[Opening]
 
 
-class Borders(NamedTuple):
+class Borders(ABC):
     """Which tokens begin with :data:`WHITE` space and which with a word, behind a word that ends.
 
-    With E the sum of an event's openings, Σ P(first | h) Σ_v weights(v) P(v | h, first), E(border)
-    is the probability that white space or the end comes after h, and E(word) that of some white
-    space and then a word, however this goes on.
-
     Attributes:
-        border: white space or the end comes.
-        word: from white space, and what of it belongs to the token that comes next, to the openings
-            of exactly this white space and a word behind it.
-        whole: whether the openings of a word are those after the last word, and have all of the
-            white space; else the tokens that stand for white space alone are known.
+        word_holds_gap: whether the openings of a word are those behind the last word, and begin
+            with the tokens of the white space before it; else they are those behind the tokens
+            that stand for white space alone.
     """
 
-    border: Callable[[], Openings]
-    word: Callable[[str, str], Openings]
-    whole: bool = False
+    word_holds_gap: bool = False
+
+    @abstractmethod
+    def border(self) -> Openings:
+        """White space or the end comes."""
+
+    @abstractmethod
+    def word(self, gap: str, lead: str) -> Openings:
+        """Exactly some white space and then a word comes, however this goes on.
+
+        Args:
+            gap: the white space.
+            lead: what of it belongs to the token that comes next.
+        """
 
 
 def white_escapes(alphabet: Iterable[str]) -> float:

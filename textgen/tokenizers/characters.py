@@ -12,7 +12,7 @@ import numpy as np
 
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.borders import WHITE, Borders, Opening, white_escapes
+from textgen.tokenizers.borders import WHITE, Borders, Opening, Openings, white_escapes
 from textgen.tokenizers.encoded import (
     EncodedDocument,
     document_with_escapes,
@@ -76,19 +76,30 @@ class CharacterTokenizer(Tokenizer):
         )
 
     def borders(self, earlier: DocumentCounts | None = None) -> Borders:
-        """A border is a white character or the end, a word begins with any other character::
-
-            P(border | h) = Σ_{c white} P(c | h) + P(end | h)        P(word | h) = 1 − P(border | h)
-
-        A character never seen may be white: P(escape | h) is divided by the code points.
-        """
-        white = np.zeros(self.size)
-        white[BOUNDARY] = 1.0
-        white[ESCAPE] = white_escapes(self.alphabet)
-        white[RESERVED:] = [letter in WHITE for letter in self.alphabet]
-        border = [Opening((), white)]
-        word = [Opening((), 1.0 - white)]
-        return Borders(lambda: border, lambda gap, lead: word)
+        return CharacterBorders(self)
 
     def portable(self) -> dict[str, Any]:
         return {"kind": "characters", "characters": self.alphabet}
+
+
+class CharacterBorders(Borders):
+    """A border is a white character or the end, a word begins with any other character::
+
+        P(border | h) = Σ_{c white} P(c | h) + P(end | h)        P(word | h) = 1 − P(border | h)
+
+    A character never seen may be white: P(escape | h) is divided by the code points.
+    """
+
+    def __init__(self, tokenizer: CharacterTokenizer) -> None:
+        white = np.zeros(tokenizer.size)
+        white[BOUNDARY] = 1.0
+        white[ESCAPE] = white_escapes(tokenizer.alphabet)
+        white[RESERVED:] = [letter in WHITE for letter in tokenizer.alphabet]
+        self._border = [Opening((), white)]
+        self._word = [Opening((), 1.0 - white)]
+
+    def border(self) -> Openings:
+        return self._border
+
+    def word(self, gap: str, lead: str) -> Openings:
+        return self._word

@@ -131,54 +131,12 @@ class SubwordTokenizer(Tokenizer):
         return self._live.decode_batch(numbers, skip_special_tokens=False)
 
     def borders(self, earlier: DocumentCounts | None = None) -> Borders:
-        """White space is ASCII, so the first byte of a subword tells whether a border comes::
+        return SubwordBorders(self)
 
-            P(border | h) = Σ_{v begins with a white byte} P(v | h) + P(end | h)
-
-        A space and what comes behind it are cut together, into ``" ab"`` or ``" "`` and ``"ab"``.
-        So white space g and a word have up to three openings, where t(…) are the tokens of a text
-        and g⁻ is g without its last character c: a subword that begins with a space and goes on
-        with something else (if c is one), and, behind all of g, one that is not white::
-
-            P(g, word | h) = P(t(g⁻) | h) Σ_{v = " x…"} P(v | h, t(g⁻))
-                           + Σ_{T = t(g⁻) t(c) or t(g)} P(T | h) Σ_{v not white} P(v | h, T)
-
-        t(g) is how g is cut before a character never seen, or a space of Unicode's beyond these
-        four. Where a subword joins such a space to white space it is known of neither to be a
-        border.
-        """
-        pieces = [self._live.id_to_token(number) for number in range(self.size - RESERVED)]
-        white = np.zeros(self.size)
-        white[BOUNDARY] = 1.0
-        white[ESCAPE] = white_escapes(self.alphabet)
-        white[RESERVED:] = [piece[0] in WHITE_BYTES for piece in pieces]
-        spaced = np.zeros(self.size)
-        spaced[RESERVED:] = [_is_space_and_more(piece) for piece in pieces]
-        border = [Opening((), white)]
-
-        def word(gap: str, lead: str) -> Openings:
-            before, last = gap[:-1], gap[-1:]
-            cut_apart, chance_apart = self._cut_white(before, last)
-            whole, chance_whole = self._cut_white(gap)
-            openings = [Opening(cut_apart, (1.0 - white) * chance_apart)]
-            if whole != cut_apart:
-                openings.append(Opening(whole, (1.0 - white) * chance_whole))
-            if last == " ":
-                before_space, chance_before = self._cut_white(before)
-                openings.append(Opening(before_space, spaced * chance_before))
-            return openings
-
-        return Borders(lambda: border, word, whole=True)
-
-    def _cut_white(self, *parts: str) -> tuple[tuple[int, ...], float]:
-        """The tokens of white space that is cut into parts, and P of what they hide."""
-        tokens = list[int]()
-        bits = 0.0
-        for part in parts:
-            encoded = self.encode(part)
-            tokens += encoded.tokens.tolist()
-            bits += float(encoded.spelling_bits.sum())
-        return tuple(tokens), 2.0**-bits
+    @property
+    def pieces(self) -> Sequence[str]:
+        """The subwords in their byte-level form, in which a space is :data:`SPACE`."""
+        return [self._live.id_to_token(number) for number in range(self.size - RESERVED)]
 
     def portable(self) -> dict[str, Any]:
         model = json.loads(self.tokenizer)["model"]
@@ -186,6 +144,72 @@ class SubwordTokenizer(Tokenizer):
             raise ValueError(f"{model['type']} subwords")
         learnt = {"vocabulary": model["vocab"], "merges": model["merges"]}
         return {"kind": "subwords", "alphabet": list(self.alphabet), **learnt}
+
+
+class SubwordBorders(Borders):
+    """White space is ASCII, so the first byte of a subword tells whether a border comes::
+
+        P(border | h) = Σ_{v begins with a white byte} P(v | h) + P(end | h)
+
+    A word and the white space before it may be cut in three ways. With the white space ``"\\n "``
+    these are the tokens of a line end and then one like ``" ab"``; of a line end, of a space, and
+    then one like ``"ab"``; or of both together, and then one like ``"ab"``. In general, where t(…)
+    are the tokens of a text, g is the white space and g⁻ is g without its last character c::
+
+        P(g, word | h) = P(t(g⁻) | h) Σ_{v = " x…"} P(v | h, t(g⁻))
+                       + P(t(g⁻) t(c) | h) Σ_{v not white} P(v | h, t(g⁻) t(c))
+                       + P(t(g) | h) Σ_{v not white} P(v | h, t(g))
+
+    The first line is there only if c is a space, the last only if t(g) is not t(g⁻) t(c).
+    White space is cut as t(g) before a character never seen, or a space of Unicode's beyond these
+    four. Where a subword joins such a space to white space it is known of neither to be a border.
+    """
+
+    word_holds_gap = True
+
+    def __init__(self, tokenizer: SubwordTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._white = np.zeros(tokenizer.size)
+        self._white[BOUNDARY] = 1.0
+        self._white[ESCAPE] = white_escapes(tokenizer.alphabet)
+        self._white[RESERVED:] = [piece[0] in WHITE_BYTES for piece in tokenizer.pieces]
+        self._spaced = np.zeros(tokenizer.size)
+        self._spaced[RESERVED:] = [_is_space_and_more(piece) for piece in tokenizer.pieces]
+        self._border = [Opening((), self._white)]
+
+    def border(self) -> Openings:
+        return self._border
+
+    def word(self, gap: str, lead: str) -> Openings:
+        before = gap[:-1]
+        last = gap[-1:]
+        cut_apart = self._cut_white(before, last)
+        cut_whole = self._cut_white(gap)
+        not_white = 1.0 - self._white
+        openings = [Opening(cut_apart.tokens, not_white * cut_apart.chance)]
+        if cut_whole.tokens != cut_apart.tokens:
+            openings.append(Opening(cut_whole.tokens, not_white * cut_whole.chance))
+        if last == " ":
+            cut_before = self._cut_white(before)
+            openings.append(Opening(cut_before.tokens, self._spaced * cut_before.chance))
+        return openings
+
+    def _cut_white(self, *parts: str) -> "_CutWhite":
+        """White space in parts, each of which is cut by itself."""
+        tokens = list[int]()
+        bits = 0.0
+        for part in parts:
+            encoded = self._tokenizer.encode(part)
+            tokens += encoded.tokens.tolist()
+            bits += float(encoded.spelling_bits.sum())
+        return _CutWhite(tuple(tokens), 2.0**-bits)
+
+
+class _CutWhite(NamedTuple):
+    """The tokens of white space, and P of what they hide."""
+
+    tokens: tuple[int, ...]
+    chance: float
 
 
 def _is_space_and_more(piece: str) -> bool:

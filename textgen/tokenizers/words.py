@@ -16,7 +16,7 @@ Languages written without spaces need a segmenter; without one their words are s
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import chain
 from sys import intern
 from typing import Annotated, Any, NamedTuple
@@ -121,20 +121,6 @@ class Words:
         )
 
 
-class WhiteBeginnings(NamedTuple):
-    """What tokens begin with, (V,) float64 each, 1 or 0.
-
-    Attributes:
-        white: white space, or the end.
-        spaced: a space, behind which they go on as a word.
-        known_spaced: the same of the vocabulary's words, which may stand behind a case modifier.
-    """
-
-    white: np.ndarray
-    spaced: np.ndarray
-    known_spaced: np.ndarray
-
-
 @dataclass(frozen=True)
 class WordTokenizer(PlaceholderTokenizer):
     """Token ids in this order: the two reserved ones, the modifiers, those of the rare-word policy,
@@ -192,75 +178,28 @@ class WordTokenizer(PlaceholderTokenizer):
                 offsets[token] = offset
         return offsets
 
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """As :meth:`textgen.tokenizers.base.Tokenizer.borders`.
+
+        Raises:
+            ValueError: a policy by which the tokens of a text depend on what comes behind it.
+        """
+        return WordBorders(self, self.white_beginnings, earlier)
+
     @cached_property
-    def _white_beginnings(self) -> WhiteBeginnings:
+    def white_beginnings(self) -> "WhiteBeginnings":
+        """What each token begins with."""
         white = np.zeros(self.size)
         known_spaced = np.zeros(self.size)
         for token, text in enumerate(self.vocabulary.words, self.policy.first_word):
             white[token] = text[0] in WHITE
             known_spaced[token] = text[0] == " " and len(text) > 1 and text[1] not in WHITE
+        of_rare_words = list(self.policy.rare_openings(lambda class_name: 0.0))  # which tokens
         spaced = known_spaced.copy()
-        of_rare_words = list(self.policy.rare_openings(lambda name: 0.0))  # which tokens they are
         spaced[of_rare_words] = 1.0
         white[of_rare_words] = 1.0
         white[BOUNDARY] = 1.0
         return WhiteBeginnings(white, spaced, known_spaced)
-
-    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
-        """A single space belongs to the word behind it, other white space is a piece of its own. So
-        a border is a word with its space, a piece of white space, or the end; behind a case
-        modifier m the next token tells. A rare word has its space unless ``<join>`` stands before
-        it, and is then white where the policy says so, with probability w(v)::
-
-            S(h) = Σ_{v with a space} P(v | h) + Σ_m P(m | h) Σ_{v with a space} P(v | h, m)
-            P(border | h) = S(h) + Σ_{v white} P(v | h) + P(end | h)
-                          + P(join | h) Σ_v P(v | h, join) w(v)
-
-        Behind the pieces of white space before it, h', a word with a space opens with S(h') and one
-        without with 1 − P(border | h').
-
-        Raises:
-            ValueError: a policy by which the tokens of a text depend on what comes behind it.
-        """
-        policy = self.policy
-
-        @cache
-        def begins_white(name: str, counted: tuple[int, int]) -> float:
-            """Asked anew where more words of the class were counted since; else it is the same."""
-            return policy.speller.begins_white(name, earlier)
-
-        def joined_white() -> np.ndarray:
-            """(V,) float64: P(the token begins with white space) behind <join>."""
-            counts = DocumentCounts() if earlier is None else earlier
-            chances = policy.rare_openings(lambda name: begins_white(name, counts.of_class(name)))
-            result = np.zeros(self.size)
-            for token, chance in chances.items():
-                result[token] = chance
-            return result
-
-        white, spaced, known_spaced = self._white_beginnings
-        cased = [Opening((modifier,), known_spaced) for modifier in (CAPITAL, UPPER)]
-
-        def border() -> Openings:
-            return [Opening((), white), *cased, Opening((JOIN,), joined_white())]
-
-        def word_with_space() -> Openings:
-            return [Opening((), spaced), *cased]
-
-        def word_without_space() -> Openings:
-            at_once = 1.0 - white
-            at_once[[JOIN, CAPITAL, UPPER]] = 0.0  # the token behind a modifier tells
-            behind_case = [Opening(first, 1.0 - weights) for first, weights in cased]
-            return [Opening((), at_once), *behind_case, Opening((JOIN,), 1.0 - joined_white())]
-
-        def word(gap: str, lead: str) -> Openings:
-            if lead == " ":
-                return word_with_space()
-            if lead == "":
-                return word_without_space()
-            return []  # a word that begins with other white space, which a mark has joined
-
-        return Borders(border, word)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -280,3 +219,92 @@ class WordTokenizer(PlaceholderTokenizer):
             "own": self.policy.names,
             **self.policy.portable(),
         }
+
+
+class WhiteBeginnings(NamedTuple):
+    """What tokens begin with, (V,) float64 each, 1 or 0.
+
+    Attributes:
+        white: white space, or the end.
+        spaced: a space, behind which they go on as a word.
+        known_spaced: the same of the vocabulary's words alone, which may stand behind a case
+            modifier.
+    """
+
+    white: np.ndarray
+    spaced: np.ndarray
+    known_spaced: np.ndarray
+
+
+class WordBorders(Borders):
+    """A single space belongs to the word behind it, other white space is a piece of its own. So a
+    border is a word with its space, a piece of white space, or the end; behind a case modifier m
+    the next token tells. A rare word has its space unless ``<join>`` stands before it, and is then
+    white where the policy says so, with probability w(v)::
+
+        S(h) = Σ_{v with a space} P(v | h) + Σ_m P(m | h) Σ_{v with a space} P(v | h, m)
+        P(border | h) = S(h) + Σ_{v white} P(v | h) + P(end | h)
+                      + P(join | h) Σ_v P(v | h, join) w(v)
+
+    Behind the pieces of white space before it, h', a word with a space opens with S(h') and one
+    without with 1 − P(border | h').
+
+    Args:
+        tokenizer: of the text.
+        beginnings: what its tokens begin with.
+        earlier: a document cache, which may go on growing; None without one.
+    """
+
+    def __init__(
+        self,
+        tokenizer: WordTokenizer,
+        beginnings: WhiteBeginnings,
+        earlier: DocumentCounts | None,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._earlier = earlier
+        self._white = beginnings.white
+        self._spaced = beginnings.spaced
+        self._spaced_behind_case = [
+            Opening((modifier,), beginnings.known_spaced) for modifier in (CAPITAL, UPPER)
+        ]
+        # by class, and how many of its words were counted when this was asked
+        self._chances_of_white = dict[tuple[str, tuple[int, int]], float]()
+
+    def border(self) -> Openings:
+        behind_join = Opening((JOIN,), self._white_behind_join())
+        return [Opening((), self._white), *self._spaced_behind_case, behind_join]
+
+    def word(self, gap: str, lead: str) -> Openings:
+        if lead == " ":
+            return [Opening((), self._spaced), *self._spaced_behind_case]
+        if lead == "":
+            return self._word_without_space()
+        return []  # a word that begins with other white space, which a mark has joined
+
+    def _word_without_space(self) -> Openings:
+        at_once = 1.0 - self._white
+        at_once[[JOIN, CAPITAL, UPPER]] = 0.0  # the token behind a modifier tells
+        openings = [Opening((), at_once)]
+        for first, spaced in self._spaced_behind_case:
+            openings.append(Opening(first, 1.0 - spaced))
+        openings.append(Opening((JOIN,), 1.0 - self._white_behind_join()))
+        return openings
+
+    def _white_behind_join(self) -> np.ndarray:
+        """(V,) float64: w, P(the token begins with white space) behind ``<join>``."""
+        weights = np.zeros(self._tokenizer.size)
+        chances = self._tokenizer.policy.rare_openings(self._chance_of_white)
+        for token, chance in chances.items():
+            weights[token] = chance
+        return weights
+
+    def _chance_of_white(self, class_name: str) -> float:
+        """P(a rare word of a class begins with white space). With a cache it changes only when a
+        word of the class is counted."""
+        counted = (0, 0) if self._earlier is None else self._earlier.of_class(class_name)
+        key = (class_name, counted)
+        if key not in self._chances_of_white:
+            speller = self._tokenizer.policy.speller
+            self._chances_of_white[key] = speller.begins_white(class_name, self._earlier)
+        return self._chances_of_white[key]
