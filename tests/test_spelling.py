@@ -1,5 +1,6 @@
 """P(word | token) is a distribution over the words that are not known, however it is spelled."""
 
+import gc
 import math
 import random
 import sys
@@ -196,6 +197,7 @@ def test_the_cache_by_hand():
 def lines_run(function):
     """How many lines of Python a function runs."""
     number, before = 0, sys.gettrace()
+    gc.disable()  # a collection may run lines of others
 
     def trace(frame, event, argument):
         nonlocal number
@@ -208,6 +210,7 @@ def lines_run(function):
         function()
     finally:
         sys.settrace(before)
+        gc.enable()
     return number
 
 
