@@ -86,10 +86,10 @@ class PartsOfSpeech(Classifier):
             return NOUN if tag in NOUNS else REST
         return tag if tag in self.classes else REST
 
-    def proper(self, name: str) -> bool | None:
-        if self.tags == "noun" and name == NOUN:
+    def proper(self, class_name: str) -> bool | None:
+        if self.tags == "noun" and class_name == NOUN:
             return None
-        return name in NAMES
+        return class_name in NAMES
 
     def state(self) -> dict[str, str]:
         return {"model": self.model, "language": self.language}

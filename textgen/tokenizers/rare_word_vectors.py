@@ -103,9 +103,13 @@ class Clusters(Classifier):
 
     @cached_property
     def _guess(self) -> "Guess":
-        members = zip(self.classes, self.words, strict=True)
-        known = {word: name for name, words in members for word in words}
-        return Guess(known or {"": self.classes[0]})
+        cluster_of_word = dict[str, str]()
+        for class_name, words in zip(self.classes, self.words, strict=True):
+            for word in words:
+                cluster_of_word[word] = class_name
+        if not cluster_of_word:
+            cluster_of_word[""] = self.classes[0]
+        return Guess(cluster_of_word)
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [self._guess(word.core) for word in rare]
@@ -200,9 +204,9 @@ class FittedNeighbour(FittedRareWords):
     def _words(self) -> dict[int, str]:
         return {token: word for word, token in self._tokens.items()}
 
-    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
         space, word = split_space(piece)
-        return [*join_unless(space), (self._tokens[name], word)]
+        return [*join_unless(space), (self._tokens[class_name], word)]
 
     def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
         word = self.first_word + number
@@ -234,9 +238,9 @@ class FittedNeighbour(FittedRareWords):
             return literal
         return (yield from spelled(self.speller, literal, literal, known))
 
-    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
         chances = self.classifier.chances
-        return {token: chances[word] * white(word) for word, token in self._tokens.items()}
+        return {token: chances[word] * begins_white(word) for word, token in self._tokens.items()}
 
 
 def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:

@@ -90,7 +90,7 @@ class Classifier(ABC):
     def state(self) -> Any:
         """What :meth:`RareWords.load_classifier` needs beside the settings, as JSON data."""
 
-    def proper(self, name: str) -> bool | None:
+    def proper(self, class_name: str) -> bool | None:
         """Whether a class consists of proper names; None where that is not known."""
         return None
 
@@ -108,15 +108,17 @@ class Classifier(ABC):
         Raises:
             ValueError: a class that is not among :attr:`classes`, or not one for each word.
         """
-        names = self.classify(pieces, rare) if rare else ()
-        if len(names) != len(rare) or not set(names) <= set(self.classes):
-            expected = f"{len(rare)} of {list(self.classes)} expected, received {list(names)}"
+        if not rare:
+            return []
+        class_names = self.classify(pieces, rare)
+        if len(class_names) != len(rare) or not set(class_names) <= set(self.classes):
+            expected = f"{len(rare)} of {list(self.classes)} expected, received {list(class_names)}"
             raise ValueError(f"{type(self).__name__}.classify: {expected}")
-        return list(zip(rare, names, strict=True))
+        return list(zip(rare, class_names, strict=True))
 
-    def named_cores(self, pieces: Pieces, rare: Sequence[RareWord]) -> list[tuple[str, str]]:
-        """The same, each word without its space."""
-        return [(word.core, name) for word, name in self.classified(pieces, rare)]
+    def classified_cores(self, pieces: Pieces, rare: Sequence[RareWord]) -> list[tuple[str, str]]:
+        """The same, each word without the space before it."""
+        return [(word.core, class_name) for word, class_name in self.classified(pieces, rare)]
 
 
 @dataclass(frozen=True)
@@ -155,20 +157,21 @@ class FittedRareWords(ABC):
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
         """The spans of a document, of which some pieces are rare."""
-        names = {word.place: name for word, name in self.classifier.classified(pieces, rare)}
+        classified = self.classifier.classified(pieces, rare)
+        class_at = {word.place: class_name for word, class_name in classified}
         end = 0
         for place, piece in enumerate(pieces):
             start = end
             end = start + len(piece)
             known = self.vocabulary.parts(piece)
             if known is None:
-                tokens = self.encode_rare(piece, names[place])
+                tokens = self.encode_rare(piece, class_at[place])
             else:
                 tokens = self.encode_known(*known)
             yield from spans_of_piece(tokens, start, end)
 
     @abstractmethod
-    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
         """The tokens of a rare word of a class, and what they hide; none where words leave gaps."""
 
     def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
@@ -188,9 +191,9 @@ class FittedRareWords(ABC):
         below 1: each stands for many words, and it is these that the temperature is about."""
         return {}
 
-    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
         """The tokens that rare words begin with, each with the probability that what it stands for
-        begins with white space; ``white`` gives that of a word of a class.
+        begins with white space; ``begins_white`` gives that of a word of a class.
 
         Raises:
             ValueError: the tokens of a text depend on what comes behind it.
@@ -227,20 +230,22 @@ class FittedClasses(FittedRareWords):
     def _class_names(self) -> dict[int, str]:
         return {token: name for name, token in self._tokens.items()}
 
-    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
         space, word = split_space(piece)
-        return [*join_unless(space), (self._tokens[name], word)]
+        return [*join_unless(space), (self._tokens[class_name], word)]
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
-        name = self._class_names.get(token)
-        if name is None:
+        class_name = self._class_names.get(token)
+        if class_name is None:
             writer.add_token(token)
         else:
-            writer.add_filled(surface or "", name)
+            writer.add_filled(surface or "", class_name)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        name = self._class_names.get(tokens[-1]) if len(tokens) else None
-        return None if name is None else partial(spelled, self.speller, name, f"<{name}>")
+        class_name = self._class_names.get(tokens[-1]) if len(tokens) else None
+        if class_name is None:
+            return None
+        return partial(spelled, self.speller, class_name, f"<{class_name}>")
 
     def temperature_offsets(self, temperature: float) -> dict[int, float]:
         return {
@@ -252,10 +257,10 @@ class FittedClasses(FittedRareWords):
     def _scored_examples(self) -> dict[str, ScoredWords]:
         return {name: score_examples(self.speller, name) for name in self._tokens}
 
-    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
         if self.classifier.looks_ahead:
-            return super().rare_openings(white)
-        return {token: white(name) for name, token in self._tokens.items()}
+            return super().rare_openings(begins_white)
+        return {token: begins_white(name) for name, token in self._tokens.items()}
 
     def portable(self) -> dict[str, Any]:
         return {"speller": self.speller.portable(self.classifier.classes)}
@@ -304,8 +309,8 @@ class RareWords(ABC):
     def fit(self, data: PolicyTrainingData) -> FittedRareWords:
         """The fitted policy, which has learnt the classes and to spell the words of each."""
         classifier = self.learn(data)
-        training = [classifier.named_cores(*document) for document in data.training]
-        tuning = [classifier.named_cores(*document) for document in data.tuning]
+        training = [classifier.classified_cores(*document) for document in data.training]
+        tuning = [classifier.classified_cores(*document) for document in data.tuning]
         settings = spelling_settings(classifier, data.vocabulary)
         speller = fit_speller(training, tuning, pooled=self.recall, **settings)
         return self.fitted_class(classifier, data.vocabulary, speller, self._name)
@@ -364,9 +369,22 @@ class OneClass(Classifier):
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [UNK] * len(rare)
 
+    def state(self) -> Any:
+        return None
+
+
+class OneClassPolicy(RareWords):
+    """The base of policies that tell no rare words apart."""
+
+    def learn(self, data: PolicyTrainingData) -> Classifier:
+        return OneClass()
+
+    def load_classifier(self, state: None) -> Classifier:
+        return OneClass()
+
 
 @dataclass(frozen=True)
-class Unk(OneClass, ClassPolicy):
+class Unk(OneClassPolicy):
     """One token for every rare word, whose spelling is charged.
 
     Args:
@@ -442,7 +460,7 @@ class FittedDrop(FittedRareWords):
     def charged(self) -> bool:
         return self.classifier.charged
 
-    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
         return []
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
@@ -497,7 +515,7 @@ class FittedDrop(FittedRareWords):
 
 
 @dataclass(frozen=True)
-class Spell(OneClass, ClassPolicy):
+class Spell(OneClassPolicy):
     """The network itself spells rare words, by tokens for characters and one for the end of a
     word. Only characters that training text lacks are charged separately."""
 
@@ -525,7 +543,7 @@ class FittedSpell(FittedRareWords):
     def _letters(self) -> dict[int, str]:
         return {token: letter for letter, token in self._tokens.items()}
 
-    def encode_rare(self, piece: str, name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
         space, word = split_space(piece)
         tokens = join_unless(space)
         for letter in word:
@@ -548,7 +566,7 @@ class FittedSpell(FittedRareWords):
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return None
 
-    def rare_openings(self, white: Callable[[str], float]) -> dict[int, float]:
+    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
         letters = {token: float(letter in WHITE) for letter, token in self._tokens.items()}
         return letters | {ESCAPE: white_escapes(self._tokens)}
 
