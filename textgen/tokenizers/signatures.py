@@ -31,7 +31,7 @@ SHAPES = {AS_IT_IS: "", CAPITALISED: "Aa", UPPER_CASED: "AA"}
 MAX_LETTERS = 4  # of an ending
 LEAST = 30  # occurrences that should have it
 OTHERS = 1000  # the number of words that are contexts by themselves, and of the context of others
-STRENGTH = 20.0  # see information_gain
+STRENGTH = 20.0  # K of information_gain
 
 
 class Backwards(Form):
@@ -82,7 +82,7 @@ def backwards(text: str) -> str:
     return "".join(reversed(text))
 
 
-def class_name(beginning: str) -> str:
+def readable_name(beginning: str) -> str:
     """A class as it is read, such as ``Aa…ing``, from what the spellings of its words begin
     with."""
     sign, letters = beginning[0], beginning[1:]
@@ -111,7 +111,7 @@ class Signature(RareWords):
                 behind.append(_context(pieces, word.place + 1, data.vocabulary))
         contexts = [np.array(before, int), np.array(behind, int)]
         beginnings = telling_beginnings(spellings, contexts, self.signatures)
-        return Endings({class_name(beginning): beginning for beginning in beginnings})
+        return Endings({readable_name(beginning): beginning for beginning in beginnings})
 
     def load_classifier(self, state: dict[str, str]) -> Classifier:
         return Endings(state)
@@ -160,49 +160,74 @@ class Endings(Classifier):
 def telling_beginnings(
     spellings: Sequence[str], contexts: Sequence[np.ndarray], number: int
 ) -> list[str]:
-    """Up to so many beginnings of spellings, the three signs first, then one after another that
-    which context tells the most bits of.
+    """The beginnings of spellings that make the classes: the three signs, and then, one after
+    another, the beginning of which the contexts tell most.
 
-    Every occurrence belongs to the longest beginning that it has. A new one takes those that have
-    it from the beginning that they belonged to; it is worth what :func:`information_gain` says.
+    Every occurrence of a rare word is of the class with the longest beginning that it has. So a new
+    class takes its members from one that was found before, and is worth what
+    :func:`information_gain` says of these two.
 
     Args:
-        spellings: of every occurrence of a rare word.
-        contexts: (n,) integers each, of a piece near every occurrence.
+        spellings: (n,) of every occurrence of a rare word.
+        contexts: (n,) integers each, the number of a piece near every occurrence.
         number: of beginnings, at most.
     """
     found = list(SIGNS)
-    belongs_to = np.array([found.index(spelling[0]) for spelling in spellings], int)
+    # of every occurrence, the place in ``found`` of the class that it is of
+    class_of = np.array([found.index(spelling[0]) for spelling in spellings], int)
     candidates = frequent_beginnings(spellings)
-
-    def counted(occurrences: np.ndarray) -> list[np.ndarray]:
-        """How often some occurrences have each context."""
-        return [np.bincount(context[occurrences], minlength=OTHERS + 1) for context in contexts]
-
     while len(found) < number:
-        counts_of_found = [counted(np.flatnonzero(belongs_to == i)) for i in range(len(found))]
-        best: _Candidate | None = None
-        for beginning, occurrences in candidates.items():
-            longest = longest_of(found, beginning)
-            members = occurrences[belongs_to[occurrences] == longest]
-            gain = 0.0
-            for part, whole in zip(counted(members), counts_of_found[longest], strict=True):
-                gain += information_gain(part, whole)
-            if gain > (best.gain if best else 0.0):  # of equals, the first is the shortest
-                best = _Candidate(beginning, members, gain)
+        best = _best_class(candidates, found, class_of, contexts)
         if best is None:
             break
-        belongs_to[best.members] = len(found)
+        class_of[best.members] = len(found)
         found.append(best.beginning)
     return found
 
 
-class _Candidate(NamedTuple):
-    """A beginning of spellings, the occurrences that would belong to it, and its gain in bits."""
+class _NewClass(NamedTuple):
+    """A beginning of spellings, the occurrences that would be of its class, and its gain in
+    bits."""
 
     beginning: str
     members: np.ndarray
     gain: float
+
+
+def _best_class(
+    candidates: Mapping[str, np.ndarray],
+    found: Sequence[str],
+    class_of: np.ndarray,
+    contexts: Sequence[np.ndarray],
+) -> _NewClass | None:
+    """The beginning that gains most, of equals the first; None where none gains anything.
+
+    Args:
+        candidates: beginning → the occurrences that have it.
+        found: the beginnings of classes so far.
+        class_of: (n,) integers, which of these each occurrence is of.
+        contexts: (n,) integers each.
+    """
+    counts_of_class = list[list[np.ndarray]]()
+    for place in range(len(found)):
+        members = np.flatnonzero(class_of == place)
+        counts_of_class.append(_count_contexts(contexts, members))
+    best: _NewClass | None = None
+    for beginning, occurrences in candidates.items():
+        old_class = longest_of(found, beginning)
+        members = occurrences[class_of[occurrences] == old_class]
+        counts = _count_contexts(contexts, members)
+        gain = 0.0  # it stays so for a beginning that was found: it takes all members, from itself
+        for part, whole in zip(counts, counts_of_class[old_class], strict=True):
+            gain += information_gain(part, whole)
+        if gain > 0 and (best is None or gain > best.gain):
+            best = _NewClass(beginning, members, gain)
+    return best
+
+
+def _count_contexts(contexts: Sequence[np.ndarray], occurrences: np.ndarray) -> list[np.ndarray]:
+    """How often some occurrences have each piece near them: (OTHERS + 1,) integers each."""
+    return [np.bincount(context[occurrences], minlength=OTHERS + 1) for context in contexts]
 
 
 def frequent_beginnings(spellings: Sequence[str]) -> dict[str, np.ndarray]:
@@ -213,28 +238,43 @@ def frequent_beginnings(spellings: Sequence[str]) -> dict[str, np.ndarray]:
         longest = min(len(spelling), 1 + MAX_LETTERS)
         for length in range(2, longest + 1):
             places[spelling[:length]].append(place)
-    return {b: np.array(found) for b, found in places.items() if len(found) >= LEAST}
+    return {
+        beginning: np.array(found) for beginning, found in places.items() if len(found) >= LEAST
+    }
 
 
 def longest_of(beginnings: Sequence[str], spelling: str) -> int:
-    """The number of the longest beginning that a spelling has."""
-    numbers = [i for i, beginning in enumerate(beginnings) if spelling.startswith(beginning)]
-    return max(numbers, key=lambda i: len(beginnings[i]))
+    """The place of the longest beginning that a spelling has."""
+    places = [i for i, beginning in enumerate(beginnings) if spelling.startswith(beginning)]
+    return max(places, key=lambda place: len(beginnings[place]))
 
 
 def information_gain(part: np.ndarray, whole: np.ndarray) -> float:
     """By how many bits it is shorter to say which words are of a part if their contexts are known.
-    Each word is predicted from all others, the share in its context drawn towards that in the
-    whole as by :data:`STRENGTH` words.
+
+    Let s be the share of all words that are of the part. Without contexts a word of the part costs
+    −log2 s. With them it is predicted from all others: of the n words in its context c are of the
+    part, itself not counted, and c / n is drawn towards s as by K = :data:`STRENGTH` words::
+
+        P(of the part | context) = (c + K s) / (n + K)
+
+    The gain is the sum of log2(P / s) over the words of the part; and the same over all others,
+    which are a part as well.
 
     Args:
         part: (C,) integers, words of the part in each context.
         whole: (C,) integers, all words.
     """
-    bits = 0.0
-    for words in (part, whole - part):
-        share = words.sum() / whole.sum()
-        seen = words > 0
-        chances = (words[seen] - 1 + STRENGTH * share) / (whole[seen] - 1 + STRENGTH)
-        bits += float(words[seen] @ np.log2(chances / share))
-    return bits
+    others = whole - part
+    return _gain_of_words(part, whole) + _gain_of_words(others, whole)
+
+
+def _gain_of_words(words: np.ndarray, whole: np.ndarray) -> float:
+    """Σ log2(P / s) over some of all words, given by how many are in each context."""
+    has_words = words > 0
+    words_there = words[has_words]
+    all_there = whole[has_words]
+    share = words.sum() / whole.sum()
+    # each word is predicted from the others: one less
+    chances = (words_there - 1 + STRENGTH * share) / (all_there - 1 + STRENGTH)
+    return float(words_there @ np.log2(chances / share))
