@@ -5,10 +5,14 @@ Mielke & Eisner, "Spell Once, Summon Anywhere: A Two-Level Open-Vocabulary Langu
 2019. Here the spelling comes from counts: a mixture of up to three distributions, which are the
 training words of the placeholder's class (the pool), character n-grams over those words, and
 character n-grams over all words, frequent ones included, for they are built alike
-(``word_distributions.py``). Words of the vocabulary are never spelled, so the n-grams are divided
-by the mass they leave to other strings. What remains open is small and on the safe side: strings
-that would be cut into two pieces keep their mass. With a document cache, rare words come back
-(``word_cache.py``). Words are drawn from the model in ``filling.py``.
+(``word_distributions.py``)::
+
+    P(word | class) = w₁ P(word | pool) + w₂ P(word | own n-grams) + w₃ P(word | shared n-grams)
+
+Words of the vocabulary are never spelled, so the n-grams are divided by the mass they leave to
+other strings. What remains open is small and on the safe side: strings that would be cut into two
+pieces keep their mass. With a document cache, rare words come back (``word_cache.py``). Words are
+drawn from the model in ``filling.py``.
 
 Does not handle: words longer than memory allows, agreement of a spelled word with its neighbours.
 A character that training never saw is charged in full each time, also in a word that comes back.

@@ -81,10 +81,10 @@ class OutOfVocabulary:
         for the word that ends there."""
         if len(prefix) < len(self._beginning):
             return self._log_only(self._beginning[len(prefix)])
-        # of p(x…) / (p(b…) left), which may be too small for a float64
+        # x is the prefix and a a code: P(xa… | class) is the product of p(x…) / (p(b…) left), of
+        # which only the logarithm is always a float64, and p(a | x) less what is excluded behind xa
         log_prefix = self._log_mass(prefix, len(self._beginning)) - math.log(self._left)
         with np.errstate(divide="ignore"):
-            # what is excluded, as a share of that
             excluded = np.exp(np.log(self._excluded_behind(prefix)) - log_prefix)
             remaining = np.maximum(self._next_chances(prefix) - excluded, 0.0)
             return log_prefix + np.log(remaining)
@@ -108,12 +108,12 @@ class OutOfVocabulary:
 
     @cached_property
     def _left(self) -> float:
-        """The share of the class that is not excluded."""
+        """What is left of the class where the v and o are excluded."""
         return max(1.0 - float(self._excluded.masses.sum()), LEAST_LEFT)
 
     def _compute_excluded_behind(self, prefix: Codes) -> np.ndarray:
-        """(A,) float64: what is excluded behind a prefix and each code, as a multiple of what is
-        left of the class."""
+        """(A,) float64: (Σ p(v) + Σ p(o…)) / (p(b…) left), over the v and o that begin with a
+        prefix and each code."""
         codes, masses = self._excluded
         return masses_by_next_code(codes, masses / self._left, prefix, self._model.size)
 
