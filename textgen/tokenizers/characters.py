@@ -83,7 +83,9 @@ class CharacterTokenizer(Tokenizer):
 
 
 class CharacterBorders(Borders):
-    """A border is a white character or the end, a word begins with any other character::
+    """Where words end and begin among characters.
+
+    A border is a white character or the end, a word begins with any other character::
 
         P(border | h) = Σ_{c white} P(c | h) + P(end | h)        P(word | h) = 1 − P(border | h)
 

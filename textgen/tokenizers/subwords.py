@@ -147,7 +147,9 @@ class SubwordTokenizer(Tokenizer):
 
 
 class SubwordBorders(Borders):
-    """White space is ASCII, so the first byte of a subword tells whether a border comes::
+    """Where words end and begin among subwords.
+
+    White space is ASCII, so the first byte of a subword tells whether a border comes::
 
         P(border | h) = Σ_{v begins with a white byte} P(v | h) + P(end | h)
 

@@ -194,7 +194,8 @@ class WordTokenizer(PlaceholderTokenizer):
         for token, text in enumerate(self.vocabulary.words, self.policy.first_word):
             white[token] = text[0] in WHITE
             known_spaced[token] = text[0] == " " and len(text) > 1 and text[1] not in WHITE
-        of_rare_words = list(self.policy.rare_openings(lambda class_name: 0.0))  # which tokens
+        # only which tokens they are: whether a rare word is white is asked for by WordBorders
+        of_rare_words = list(self.policy.rare_openings(lambda class_name: 0.0))
         spaced = known_spaced.copy()
         spaced[of_rare_words] = 1.0
         white[of_rare_words] = 1.0
@@ -237,7 +238,9 @@ class WhiteBeginnings(NamedTuple):
 
 
 class WordBorders(Borders):
-    """A single space belongs to the word behind it, other white space is a piece of its own. So a
+    """Where the words of a tokenizer of words end and begin.
+
+    A single space belongs to the word behind it, other white space is a piece of its own. So a
     border is a word with its space, a piece of white space, or the end; behind a case modifier m
     the next token tells. A rare word has its space unless ``<join>`` stands before it, and is then
     white where the policy says so, with probability w(v)::
