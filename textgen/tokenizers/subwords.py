@@ -171,12 +171,13 @@ class SubwordBorders(Borders):
 
     def __init__(self, tokenizer: SubwordTokenizer) -> None:
         self._tokenizer = tokenizer
+        pieces = tokenizer.pieces
         self._white = np.zeros(tokenizer.size)
         self._white[BOUNDARY] = 1.0
         self._white[ESCAPE] = white_escapes(tokenizer.alphabet)
-        self._white[RESERVED:] = [piece[0] in WHITE_BYTES for piece in tokenizer.pieces]
+        self._white[RESERVED:] = [piece[0] in WHITE_BYTES for piece in pieces]
         self._spaced = np.zeros(tokenizer.size)
-        self._spaced[RESERVED:] = [_is_space_and_more(piece) for piece in tokenizer.pieces]
+        self._spaced[RESERVED:] = [_is_space_and_more(piece) for piece in pieces]
         self._border = [Opening((), self._white)]
 
     def border(self) -> Openings:
