@@ -155,8 +155,7 @@ NETWORKS = [
     ids=repr,
 )
 def test_in_passes_words_cost_what_they_do_token_by_token(config, network, monkeypatch):
-    for name in ("PLACES_AT_ONCE", "FEW_PLACES"):
-        monkeypatch.setattr(passes, name, 7)  # words lie across windows
+    monkeypatch.setattr(passes, "PLACES_AT_ONCE", (7,))  # words lie across windows
     model = toy_model(config, **network)
     text = f"{TEXT} x\u00e9 abba\n\n\n abba xab\u00e9 xab\u00e9\tab AB"
     found = word_bits(model, text)
@@ -176,8 +175,8 @@ def test_in_passes_words_cost_what_they_do_token_by_token(config, network, monke
 
 def test_how_far_the_reading_is_is_told():
     told = []
-    word_bits(toy_model(Characters()), "ab ba " * 100, moved=lambda *far: told.append(far))
-    assert told[0] == (0, 601)
+    word_bits(toy_model(Characters()), "ab ba " * 200, moved=lambda *far: told.append(far))
+    assert told[0] == (0, 1201)
     assert len(told) > 1
     assert [done for done, _ in told] == sorted({done for done, _ in told})
 

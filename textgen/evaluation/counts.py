@@ -522,25 +522,24 @@ class CacheMixture(NamedTuple):
 
     Attributes:
         share: of the distribution.
-        added: of each level, tokens (n,) and their masses (n,).
+        tokens: (n,) int64, that get masses; one may come several times, once a level.
+        masses: (n,) float64.
     """
 
     share: float
-    added: list[tuple[np.ndarray, np.ndarray]]
+    tokens: np.ndarray
+    masses: np.ndarray
 
     def probabilities(self, below: np.ndarray) -> np.ndarray:
         """P of every token, (V,) float64, from that of the distribution."""
         result = np.maximum(below, pitman_yor.MIN_PROBABILITY) * self.share
-        for tokens, masses in self.added:
-            result[tokens] += masses
+        np.add.at(result, self.tokens, self.masses)
         return result
 
     def sum(self, below: float, weights: np.ndarray) -> float:
         """Σ weight · P over all tokens, from that of the distribution; ``weights`` is (V,)."""
-        result = max(below, pitman_yor.MIN_PROBABILITY) * self.share
-        for tokens, masses in self.added:
-            result += float(weights[tokens] @ masses)
-        return result
+        added = float(weights[self.tokens] @ self.masses)
+        return max(below, pitman_yor.MIN_PROBABILITY) * self.share + added
 
 
 class CacheState:
@@ -571,7 +570,8 @@ class CacheState:
         """What the cache makes of a distribution of the next token."""
         cache = self._cache
         left = 1.0
-        added = list[tuple[np.ndarray, np.ndarray]]()
+        tokens = [np.zeros(0, dtype=np.int64)]
+        masses = [np.zeros(0)]
         contexts = self._contexts()
         for number in reversed(range(len(contexts))):
             followers = self._table.get(contexts[number])
@@ -584,11 +584,10 @@ class CacheState:
                 discount = cache.discounts[number][kind]
                 strength = cache.strengths[number][kind]
                 share = left / (total + strength)
-                times = np.frombuffer(followers.times, dtype=np.int64)
-                tokens = np.array(followers.tokens, dtype=np.int64)
-                added.append((tokens, (times - discount) * share))
+                tokens.append(np.array(followers.tokens, dtype=np.int64))
+                masses.append((np.array(followers.times, dtype=np.int64) - discount) * share)
                 left = share * (strength + discount * different)
-        return CacheMixture(left, added)
+        return CacheMixture(left, np.concatenate(tokens), np.concatenate(masses))
 
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:
         """P(x | the document so far) from the network's: (V,) float64 → (V,) float64."""

@@ -16,11 +16,12 @@ from textgen.models.graphs import compilable
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Network, OutputStep, State, Tensor, Tensors
 
-PLACES_AT_ONCE = 256  # tokens of a window: enough that calls cost little
-FEW_PLACES = 32  # the same of a short text
+# Tokens of a window, by the length of a text: the smallest that holds it, or else the last, which is
+# large enough that calls cost little.
+PLACES_AT_ONCE = (32, 256, 1024)
 ROWS_AT_ONCE = 256  # rows whose sums are taken together
 FEW_ROWS = 64  # the same where there are no more than these
-COLUMNS = 8  # sums of a row are taken in multiples of these
+FEW_COLUMNS = 16  # sums of a row: so many, or twice, four times, … as many
 # ln of a probability over the highest one for which float32 has room with all of its digits.
 LOWEST = -75.0
 # Numbers in the states of a window at most, which those of a transformer would exceed: 134 MB.
@@ -68,8 +69,7 @@ def branch_step(objective: Objective, network: Network) -> BranchStep:
 
 @compiled_once
 def sum_step(objective: Objective, network: Network) -> Callable[[Tensor, Tensor], Tensors]:
-    """Features (B, n) and weights (V, m) float32 → Σ weight · P over all tokens (B, m) float32, and
-    the logarithm of the lowest P over the highest of a row, () float32.
+    """:meth:`textgen.models.types.OutputLayer.sums`, compiled.
 
     P stays where it was computed: it is large, and the threads of NumPy's library wait for such
     products in busy loops.
@@ -78,9 +78,7 @@ def sum_step(objective: Objective, network: Network) -> Callable[[Tensor, Tensor
 
     @tf.function(autograph=False, jit_compile=True)
     def add_up(features: Tensor, weights: Tensor) -> Tensors:
-        logits = network.output_layer(features)
-        below = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
-        return tf.matmul(tf.nn.softmax(below), weights), tf.reduce_min(below)
+        return network.output_layer.sums(features, weights)
 
     return add_up
 
@@ -119,7 +117,7 @@ class TextReader:
     def __init__(self, objective: Objective, network: Network, length: int) -> None:
         import tensorflow as tf
 
-        self.window = FEW_PLACES if length <= FEW_PLACES else PLACES_AT_ONCE
+        self.window = next((n for n in PLACES_AT_ONCE if length <= n), PLACES_AT_ONCE[-1])
         state = tf.nest.flatten(network.initial_state(1))
         numbers = sum(int(np.prod(tensor.shape)) for tensor in state)
         self.window = max(1, min(self.window, MAX_STATES // numbers))
@@ -178,9 +176,12 @@ class TextReader:
         float64. Rows and columns are filled up to few sizes, each of which is compiled."""
         rows, columns = len(features), weights.shape[1]
         size = FEW_ROWS if rows <= FEW_ROWS else ROWS_AT_ONCE
-        padded = np.zeros((_rounded(rows, size), features.shape[1]), dtype=np.float32)
+        padded = np.zeros((ceil_div(rows, size) * size, features.shape[1]), dtype=np.float32)
         padded[:rows] = features
-        padded_weights = np.zeros((len(weights), _rounded(columns, COLUMNS)), dtype=np.float32)
+        padded_columns = FEW_COLUMNS
+        while padded_columns < columns:
+            padded_columns *= 2
+        padded_weights = np.zeros((len(weights), padded_columns), dtype=np.float32)
         padded_weights[:, :columns] = weights
         result = np.empty((rows, columns))
         for start in range(0, rows, size):
@@ -189,8 +190,3 @@ class TextReader:
                 return self.probabilities(features) @ weights
             result[start : start + size] = found.numpy()[: rows - start, :columns]
         return result
-
-
-def _rounded(number: int, size: int) -> int:
-    """The next multiple of a size."""
-    return ceil_div(number, size) * size

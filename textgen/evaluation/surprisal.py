@@ -291,7 +291,7 @@ class _Pass:
         self._answers = {part: Answers({0: 0.0}, {}, {}) for part in model.parts}
         self._single = cache(self._single_token)
         self._events = _Events(model.tokenizer)
-        self._window = PLACES_AT_ONCE
+        self._window = PLACES_AT_ONCE[-1]
         if model.network is not None:
             self._reader = TextReader(model.objective, model.network, len(encoded.tokens))
             self._window = self._reader.window
@@ -414,9 +414,10 @@ class _Pass:
         columns = dict[int, np.ndarray]()
         for path in paths:
             columns.update(wanted[path])
-        weights = np.zeros((self._model.tokenizer.size, len(columns)))
-        for column, values in enumerate(columns.values()):
-            weights[:, column] = values
+        if not columns:  # only entropies are wanted there
+            return
+        column_of = {key: column for column, key in enumerate(columns)}
+        weights = np.stack(list(columns.values()), axis=1)  # (V, columns)
         rows = dict[PartName, np.ndarray]()  # (paths, columns)
         if features is not None:
             rows["network"] = rows["with_counts"] = self._reader.sums(features, weights)
@@ -430,8 +431,8 @@ class _Pass:
                 rows["with_counts"] = with_counts
         for part, found in rows.items():
             for path, row in zip(paths, found.tolist(), strict=True):
-                for key, value in zip(columns, row, strict=True):
-                    sums[part][path, key] = value
+                for key in wanted[path]:
+                    sums[part][path, key] = row[column_of[key]]
 
     def _read_entropies(
         self, paths: Sequence[Path], features: np.ndarray | None

@@ -15,7 +15,7 @@ from keras.saving import (
 
 from textgen.core.numbers import ceil_div
 from textgen.models.settings import Adaptive
-from textgen.models.types import Config, Tensor
+from textgen.models.types import Config, Tensor, Tensors
 
 
 class Output:
@@ -26,6 +26,9 @@ class Output:
     width: int
     has_logits = False
     __call__: Callable[..., Tensor]
+
+    def sums(self, features: Tensor, weights: Tensor) -> Tensors:
+        return softmax_sums(self(features), weights)
 
     def nats(self, features: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(self(features), labels)
@@ -139,6 +142,16 @@ class AdaptiveSoftmax(Output, Layer):
         head = tf.nn.log_softmax(self._head_logits(features))
         tail = tf.nn.log_softmax(self._tail_logits(features))
         return tf.concat([head[..., :-1], head[..., -1:] + tail], axis=-1)
+
+    def sums(self, features: Tensor, weights: Tensor) -> Tensors:
+        """Of the head and of the tail by itself: Σ_head weight · P + P_head(tail) · Σ_tail weight ·
+        P_tail."""
+        of_head, of_tail = weights[: self.head_size], weights[self.head_size :]
+        tail_alone = tf.one_hot([self.head_size], self.head_size + 1, axis=0)  # (head + 1, 1)
+        head_columns = tf.concat([tf.pad(of_head, [[0, 1], [0, 0]]), tail_alone], axis=1)
+        head, lowest_of_head = softmax_sums(self._head_logits(features), head_columns)
+        tail, lowest_of_tail = softmax_sums(self._tail_logits(features), of_tail)
+        return head[:, :-1] + head[:, -1:] * tail, lowest_of_head + lowest_of_tail
 
     def nats(self, features: Tensor, labels: Tensor) -> Tensor:
         """Where at most a quarter of the targets is in the tail, as is usual, it is computed for so
@@ -274,6 +287,15 @@ def dense_layer(
     layer = Dense(size, name=name, use_bias=use_bias, kernel_initializer=kernel_initializer)
     layer.build((None, width))
     return layer
+
+
+def softmax_sums(logits: Tensor, weights: Tensor) -> Tensors:
+    """Σ weight · softmax(logits): (B, V), (V, m) float32 → (B, m); and the lowest logit below the
+    highest of its row, ()."""
+    below_highest = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
+    ones = tf.ones_like(weights[:, :1])
+    sums = tf.matmul(tf.exp(below_highest), tf.concat([weights, ones], axis=1))
+    return sums[:, :-1] / sums[:, -1:], tf.reduce_min(below_highest)
 
 
 @tf.function(autograph=False, jit_compile=True)

@@ -81,6 +81,18 @@ class OutputLayer(Protocol):
     def __call__(self, features: Tensor) -> Tensor:
         """(…, n) float32 → (…, V) float32: logits or log-probabilities."""
 
+    def sums(self, features: Tensor, weights: Tensor) -> Tensors:
+        """Σ weight · P over all tokens, without a row of V probabilities leaving the layer.
+
+        Args:
+            features: (B, n) float32.
+            weights: (V, m) float32.
+
+        Returns:
+            (B, m) float32; and ln of the lowest P over the highest of any row, or less, ()
+            float32: below about −80 float32 has lost digits of P.
+        """
+
     def nats(self, features: Tensor, labels: Tensor) -> Tensor:
         """−ln P(label): (B, T, n) float32, (B, T) int32 in 0 … V − 1 → (B, T) float32."""
 
