@@ -16,8 +16,8 @@ from textgen.models.graphs import compilable
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Network, OutputStep, State, Tensor, Tensors
 
-# Tokens of a window, by the length of a text: the smallest that holds it, or else the last, which is
-# large enough that calls cost little.
+# Tokens of a window: the smallest number that holds the text, or else the last, which is so large
+# that calls cost little.
 PLACES_AT_ONCE = (32, 256, 1024)
 ROWS_AT_ONCE = 256  # rows whose sums are taken together
 FEW_ROWS = 64  # the same where there are no more than these
