@@ -570,8 +570,8 @@ class CacheState:
         """What the cache makes of a distribution of the next token."""
         cache = self._cache
         left = 1.0
-        tokens = [np.zeros(0, dtype=np.int64)]
-        masses = [np.zeros(0)]
+        tokens: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
+        masses: list[np.ndarray] = [np.zeros(0)]
         contexts = self._contexts()
         for number in reversed(range(len(contexts))):
             followers = self._table.get(contexts[number])
