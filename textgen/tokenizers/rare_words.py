@@ -347,8 +347,9 @@ class ClassPolicy(RareWords, Classifier):
     gives :attr:`classes` and :meth:`classify`.
 
     Each rare word is replaced by the token of its class. Fitting, charging, generation, saving and
-    loading are done here. The settings are all there is to know of the classes, so that the same
-    object, which never changes, is also the classifier, and there is nothing to be stored.
+    loading are done here. Other policies learn a :class:`Classifier`. Here the settings are all
+    there is to know of the classes: nothing is learnt or stored, and the policy itself is the
+    classifier, so that a policy of another package is a single class.
     """
 
     def learn(self, data: PolicyTrainingData) -> Classifier:
