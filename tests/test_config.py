@@ -10,6 +10,7 @@ from conftest import ROOT
 
 from textgen.core import experiment as config
 from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.settings import Growth
 from textgen.core.reading import SettingsReader
 from textgen.models.backbones import LSTM
 
@@ -128,6 +129,15 @@ def test_a_table_with_a_kind_is_all_there_is_and_one_without_changes_what_it_hol
     changed = load(tmp_path, own, "backbone={units=[4],embedding_size=6}").backbone
     assert (changed.units, changed.input, changed.embedding_size) == ((4,), "embedding", 6)
     assert load(tmp_path, own, "backbone={kind='lstm'}").backbone == LSTM()
+
+
+def test_windows_grow_in_stages_that_end_in_turn_where_a_state_is_carried(tmp_path):
+    growth = "training.growth=[{until=0.1,window=8},{until=0.4,batch=4}]"
+    stages = load(tmp_path, BASE, growth).training.growth
+    assert stages == (Growth(0.1, window=8), Growth(0.4, batch=4))
+    for ends in ("[{until=0.4},{until=0.4}]", "[{until=0.4},{until=0.2}]", "[{until=1.0}]"):
+        assert "growth" in complaint(tmp_path, BASE, f"training.growth={ends}")
+    assert "training.growth" in complaint(tmp_path, BASE, growth, "objective.kind=shifted")
 
 
 def test_a_date_is_text_on_the_command_line_and_refused_in_a_file(tmp_path):

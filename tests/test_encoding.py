@@ -28,6 +28,7 @@ from textgen.runs.pipeline import train
 from textgen.tokenizers import fitting, stored
 from textgen.training import encoding
 from textgen.training.preparation import prepare
+from textgen.training.stream import Stage, Stream
 
 TOKENIZERS = [
     {"kind": "characters"}, {"kind": "words", "minimum_count": 1, "rare_words": "drop"},
@@ -96,8 +97,9 @@ def test_the_file_holds_the_tokens_that_encode_gives(corpus_folder, tokenizer, s
         stored[len(expected)]
     seen = Windows(stored, NextToken(8)), Windows(expected, NextToken(8))
     assert seen[0].share(40) == seen[1].share(40) == np.mean(seen[1].flat >= 40)
-    for _, a, b in zip(range(50), *(w.training(4, seed=1) for w in seen), strict=False):
-        np.testing.assert_array_equal(a[0], b[0])
+    streams = [Stream(windows, [Stage(1.0, 4, 8)], seed=1).batches() for windows in seen]
+    for _, a, b in zip(range(50), *streams, strict=False):
+        np.testing.assert_array_equal(a.spans, b.spans)
 
 
 def test_the_alphabet_is_that_of_all_training_text(tmp_path, small_limits, monkeypatch):

@@ -21,6 +21,7 @@ from textgen.models.backbones import GRU, LSTM
 from textgen.models.batches import Windows
 from textgen.runs.finished import Run
 from textgen.training.loop import new_step
+from textgen.training.stream import Stream, stages_of
 
 pytestmark = [pytest.mark.xla, pytest.mark.slow]
 SIZE = 12
@@ -87,8 +88,8 @@ def run_everything(backbone, objective):
     windows = Windows([document] * 6, objective)
     experiment = tiny_experiment(objective, network, Training(updates=2, batch=3))
     step = new_step(network, experiment, windows, threads=2)
-    assert step.shards == [3]  # a GPU is kept busy by many rows at once
-    step.update(*next(windows.training(3, 1)))
+    stream = Stream(windows, stages_of(experiment.training, objective), seed=1)
+    step.update(*next(stream.batches()))
     token_bits(objective, network, [document])
     number = len(network.trainable_variables)
     settings = DynamicEvaluation((0.1,) * number, (1.0,) * number)

@@ -153,7 +153,8 @@ def gradients(network, objective):
     step = Step(network, objective, Training(updates=1, batch=6), tail_share=0.9)
     states = tf.nest.flatten(network.initial_state(6))
     counted = tf.constant(0), tf.constant(24.0), tf.constant(0)
-    return [g.numpy() for g in step.gradients(*counted, spans, np.ones(6, bool), *states)[2]]
+    result = step.gradients(*counted, spans, np.ones(6, bool), states)
+    return [gradient.numpy() for gradient in result.gradients]
 
 
 @pytest.mark.parametrize(("members", "model"), [(3, EMBEDDED), (2, TIED), (2, ADAPTIVE)])

@@ -32,13 +32,12 @@ from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.files import read_arrays
 from textgen.core.randomness import seeded
-from textgen.core.settings import Training
+from textgen.core.settings import Growth, Training
 from textgen.core.tensorflow import start_tensorflow
 from textgen.core.tokens import BOUNDARY
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import LSTM
-from textgen.models.batches import Windows
 from textgen.models.network import set_embedding
 from textgen.models.objectives import EncoderDecoder, NextToken, Shifted
 from textgen.models.settings import Adaptive, NGrams
@@ -51,6 +50,7 @@ from textgen.training.loop import Hooks, new_network, train
 from textgen.training.planning import Validation, characters_per_update, updates_of
 from textgen.training.preparation import prepare, subtract_preparation_time
 from textgen.training.step import Schedule, Step, shards_of
+from textgen.training.stream import Stage, Stream
 
 pytestmark = pytest.mark.long
 
@@ -86,7 +86,8 @@ def fit(
 
     hooks = Hooks(on_update=on_update, on_validation=validated.append, score=score)
     experiment = tiny_experiment(objective, network, settings)
-    return network, train(folder, network, experiment, ENCODED, threads, hooks, first)
+    with mock.patch.object(loop, "CHECKPOINT_SECONDS", 0.0):  # after every validation
+        return network, train(folder, network, experiment, ENCODED, threads, hooks, first)
 
 
 NORMALISED = {"normalisation": "batch"}
@@ -216,14 +217,14 @@ FIGURES = [3.0, 1.0, 2.0, 2.5]  # the second is the best
 @pytest.mark.parametrize("last", [0.5, 1.5])
 def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, last):
     """The better of both is kept, and a training that is killed meanwhile ends with the same."""
-    figures, seen, starts, inner = [], [], [], Windows.training
+    figures, seen, starts, inner = [], [], [], Stream.batches
 
     def bits_per_character(validation, share):
         seen.append(validation._network.get_weights())
         return figures.pop(0)
 
     monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
-    monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3]) or inner(*a))
+    monkeypatch.setattr(Stream, "batches", lambda *a: starts.append(a[1]) or inner(*a))
     settings, model = replace(SETTINGS, updates=100, validations=10), {"dropout": 0.3}
     figures += [*FIGURES, last]
     whole, progress = fit(tmp_path / "a", settings, **model)
@@ -241,6 +242,54 @@ def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, la
     np.testing.assert_equal(whole.get_weights(), again.get_weights())
     for a, b in zip(history, later.history, strict=True):
         assert a == {**b, "seconds": a["seconds"]}
+
+
+def test_a_training_cools_after_a_sixth_of_its_updates_without_a_better_validation():
+    progress = Progress(updates_per_interval=10, intervals=20)
+    cooled = []
+    for figure in (3.0, 1.0, 2.0, 2.0, 0.9, 2.0, 2.0, 2.0, 2.0):  # the fifth is the best
+        progress.updates += 10
+        progress.history.append({"updates": progress.updates})
+        progress.note(figure)
+        cooled.append(progress.begin_cooling(math.inf))
+    assert cooled == [False] * 8 + [True]  # 40 of 200 updates after it
+    assert (progress.cooled_from, progress.cooling_start) == (50, 90)
+    progress = Progress(updates_per_interval=10, intervals=20)
+    progress.updates = 90
+    progress.history += [{"updates": 10.0 * i} for i in range(1, 10)]
+    progress.best_interval = 5
+    assert not progress.begin_cooling(patience=4)  # it ends
+
+
+GROWING = (Growth(until=0.3, window=3), Growth(until=0.6, window=5, batch=2))
+
+
+def test_a_training_whose_windows_and_rows_grow_goes_on_bit_for_bit(tmp_path):
+    settings, model = replace(SETTINGS, growth=GROWING), {"dropout": 0.3}
+    whole, progress = fit(tmp_path / "a", settings, copy=tmp_path / "b", **model)
+    again, _ = fit(tmp_path / "b", settings, **model)
+    plain, _ = fit(tmp_path / "c", SETTINGS, **model)
+    np.testing.assert_equal(whole.get_weights(), again.get_weights())
+    assert not np.array_equal(whole.get_weights()[0], plain.get_weights()[0])
+    assert progress.updates == 32
+
+
+def test_a_budget_in_seconds_times_the_updates_of_every_stage(tmp_path, monkeypatch):
+    seen = set()
+
+    def median_seconds(step, batches, seconds):
+        spans = next(batches).spans
+        seen.add(spans.shape)
+        return spans.size / 1000
+
+    monkeypatch.setattr(Step, "_median_seconds", median_seconds)
+
+    settings = Training(seconds=1.0, batch=4, validations=1, growth=GROWING)
+    _, progress = fit(tmp_path, settings)
+    assert seen == {(4, 1 + 3), (2, 1 + 5), (4, 1 + 8)}
+    mean = (0.3 * 16 + 0.3 * 12 + 0.4 * 36) / 1000
+    assert progress.calibration_seconds_per_update == pytest.approx(mean)
+    assert progress.updates_planned == int(1.0 / mean)
 
 
 @in_turn(objective=[NEXT, EncoderDecoder(4, 6)], model=[ADAPTIVE, TIED])
@@ -272,11 +321,16 @@ def test_a_budget_in_characters_counts_those_that_windows_show():
     documents = [CODEC.encode("The tide."), CODEC.encode("Left"), CODEC.encode("at noon, they say")]
     windows = loop.windows_of(documents, NextToken(window=8))
     characters = sum(e.characters + 1 for e in documents)
-    assert windows.per_document().tolist() == [2, 1, 3]
-    assert characters_per_update(windows, 2, documents) * 3 == characters < 3 * 2 * 8
-    assert updates_of(Training(characters=5 * characters, batch=2), windows, documents) == 15
+    assert windows.span_counts(8).tolist() == [2, 1, 3]
+    stages = [Stage(1.0, 2, 8)]
+    assert characters_per_update(windows, documents, stages) * 3 == characters < 3 * 2 * 8
+    budget = Training(characters=5 * characters, batch=2)
+    assert updates_of(budget, windows, documents, stages) == 15
     longer = [replace(e, characters=5 * e.characters + 4) for e in documents]
-    assert updates_of(Training(characters=5 * characters, batch=2), windows, longer) == 3
+    assert updates_of(budget, windows, longer, stages) == 3
+    growing = [Stage(0.5, 1, 8), Stage(0.5, 2, 8)]
+    mean = characters_per_update(windows, documents, growing)
+    assert mean == pytest.approx(characters * (1 / 6 + 2 / 6) / 2)
     with pytest.raises(TextgenError, match="more than one window of 64"):
         loop.windows_of(documents, NextToken(64))
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from textgen.models.batches import Windows
+from textgen.training.stream import Stage, Stream
 
 ROWS = 16  # documents that are scored at once
 
@@ -79,7 +80,8 @@ class Trainer:
         """For so many seconds of the processor, by which the rate falls; the number of updates."""
         self.network.train()
         begin, updates, warmup = time.process_time(), 0, self.settings.warmup
-        batches = windows.training(self.settings.batch, seed)
+        stage = Stage(1.0, self.settings.batch, windows.length)
+        batches = Stream(windows, [stage], seed).batches()
         while (part := (time.process_time() - begin) / seconds) < 1:
             rise = min(1.0, part / warmup) if warmup else 1.0
             fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (part - warmup) / (1 - warmup))))

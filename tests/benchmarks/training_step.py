@@ -30,7 +30,10 @@ def setting(arm):
 
 def seconds_of(update, experiment, windows):
     """What measures the seconds of an update, which waits for its result."""
-    batches = windows.training(experiment.training.batch, 0)
+    from textgen.training.stream import Stream, stages_of
+
+    stages = stages_of(experiment.training, experiment.objective)
+    batches = Stream(windows, stages, seed=0).batches()
 
     def work():
         results = [update(*next(batches)) for _ in range(UPDATES)]

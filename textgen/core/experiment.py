@@ -67,6 +67,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_one_budget("training", self.training, BUDGETS)
+        if self.training.growth and not self.objective.carries_state:
+            raise ValueError("training.growth: only windows of next_token grow; leave it out")
         if self.sampling.part not in self.parts:
             raise ValueError(f"sampling.{self._missing_part(self.sampling.part)}")
 

@@ -198,12 +198,27 @@ class CacheSettings:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """The first updates of a training, with smaller windows or fewer rows than the rest.
+
+    Args:
+        until: the share of all updates after which they end.
+        window: tokens of a window; 0: as in ``[objective]``.
+        batch: windows per update; 0: as in ``[training]``.
+    """
+
+    until: Annotated[float, Field(gt=0, lt=1)]
+    window: Whole = 0
+    batch: Whole = 0
+
+
+@dataclass(frozen=True)
 class Training:
     """How the backbone is trained. Exactly one of the four budgets is given.
 
-    After two validation figures in a row above the best, a training that watches validation text
-    returns to the best weights and cools: the learning rate falls to zero over a fifth of the
-    updates made, or over those that are left. Then the training ends.
+    After a sixth of the planned updates without a better validation figure, a training that watches
+    validation text returns to the best weights and cools: the learning rate falls to zero over a
+    fifth of the updates made, or over those that are left. Then the training ends.
 
     Args:
         seconds: training time, converted into a number of updates after a short calibration.
@@ -214,6 +229,9 @@ class Training:
             continues from the best weights of that run, with the batches after its last one. The
             learning rate rises and falls once more, and the figures include what that run spent.
         batch: windows per update, each from a different place in the training text.
+        growth: stages at the beginning with smaller windows or fewer of them, such as
+            ``[{until = 0.1, window = 32}, {until = 0.4, window = 64}]``; only where the state is
+            carried from window to window.
         optimizer: the Keras optimizer of this name.
         learning_rate: the highest learning rate.
         table_rate: ratio of the learning rate of a backbone's tables (``ngrams``) to that of its
@@ -226,10 +244,11 @@ class Training:
         clip_norm: largest norm of the gradient over all weights; 0: no clipping.
         loss: ``"binary"`` is the article's: a binary cross-entropy for each token.
         validations: number of validations within the budget, or one per epoch if that is more.
-            Each validation writes a checkpoint and keeps the best weights. Intervals are as even as
+            Each keeps the best weights; a checkpoint is written after it, but at most every 30
+            seconds. Intervals are as even as
             possible; a training too short for ten updates per validation has fewer validations.
-        patience: number of validations without a better figure after which training ends early;
-            with one or two, training does not cool. 0: only the end of cooling ends training early.
+        patience: number of validations without a better figure after which training ends early, if
+            it does not cool before. 0: only the end of cooling ends training early.
         watch: the figure that picks the weights: bits per character of the validation text, or the
             loss on the training text.
         threads: threads of TensorFlow; 0: one per core. An update gives at least four rows to each
@@ -243,6 +262,7 @@ class Training:
     epochs: Positive | None = None
     start: Path | None = None
     batch: Count = 16
+    growth: tuple[Growth, ...] = ()
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
     learning_rate: Positive = 4e-3
     table_rate: Positive = 30.0
@@ -256,6 +276,13 @@ class Training:
     watch: Literal["validation", "training"] = "validation"
     threads: Whole = 0
     deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        ends = [stage.until for stage in self.growth]
+        if ends != sorted(set(ends)):
+            raise ValueError(
+                f"growth: stages end at {ends}, and each must end after the one before"
+            )
 
 
 @dataclass(frozen=True)

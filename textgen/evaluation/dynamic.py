@@ -127,7 +127,8 @@ class AdaptingNetwork:
             start = len(self._tokens) - length
             windows = Windows([np.array(self._tokens)], self._objective)
             fresh = np.array([start == 0 or not self._objective.carries_state])
-            self.read(windows.spans(np.zeros(1, np.int64), np.array([start])), fresh)
+            spans = windows.spans(np.zeros(1, np.int64), np.array([start]), length)
+            self.read(spans, fresh)
 
     def read(self, spans: np.ndarray, fresh: np.ndarray) -> np.ndarray:
         """Learn from a window.

@@ -50,7 +50,7 @@ def token_bits(
     scored, and how many there are.
     """
     windows = Windows(documents, objective)
-    spans = windows.per_document()
+    spans = windows.span_counts(windows.length)
     total = int(spans.sum())
     rows = rows_at_once(network, objective.length, min(MAX_ROWS, total))
     if objective.carries_state:  # more rows than the longest document lets end sooner would idle

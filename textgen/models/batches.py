@@ -1,12 +1,12 @@
-"""Documents → batches of spans, without ever copying the corpus.
+"""Documents → spans, without ever copying the corpus.
 
-All tokens of a split stand in one flat array of the narrowest integer type; a batch is gathered
-from it when it is needed.
+All tokens of a split stand in one flat array of the narrowest integer type; spans are gathered from
+it when they are needed.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,9 +16,36 @@ from textgen.tokenizers.encoded import Encoded, EncodedDocument
 from textgen.tokenizers.stored import Stored
 
 NO_TARGET = -1  # in place of a target behind the end of a document or before its beginning
+IDLE = -1  # in place of a document: a row that has nothing to do
 TOKENS_PER_COUNT = 1 << 22
-Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # spans, and which rows begin afresh
 Documents: TypeAlias = Encoded | Sequence[np.ndarray]
+
+
+class Batch(NamedTuple):
+    """What an update reads.
+
+    Attributes:
+        spans: (B, before + length) int32.
+        fresh: (B,) bool, rows whose states begin at zero.
+    """
+
+    spans: np.ndarray
+    fresh: np.ndarray
+
+
+class ScoringBatch(NamedTuple):
+    """Some of the spans that hold every target once.
+
+    Attributes:
+        spans, fresh: as of :class:`Batch`.
+        documents: (B,) int64, whose span each is; IDLE for a row that has nothing to do.
+        starts: (B,) int64, the place of the first target in its document.
+    """
+
+    spans: np.ndarray
+    fresh: np.ndarray
+    documents: np.ndarray
+    starts: np.ndarray
 
 
 class Windows:
@@ -28,13 +55,22 @@ class Windows:
         documents: encoded, or their tokens (n,), in memory, each of which gets its end mark here;
             or encoded training documents in a file, which is read where it is looked at.
         objective: gives ``before``, ``length`` and ``carries_state``.
+
+    Attributes:
+        sizes: (D,) int64, tokens of each document with its end mark.
+        offsets: (D + 1,) int64, where each document begins in ``flat``.
+        flat: (T,) integers, the tokens of all documents.
     """
 
     def __init__(self, documents: Documents, objective: Objective) -> None:
-        self.before, self.length = objective.before, objective.length
-        self.carries_state, self._fixed = objective.carries_state, objective.fixed_windows
+        self.before = objective.before
+        self.length = objective.length
+        self.carries_state = objective.carries_state
+        self.fixed = objective.fixed_windows
         if isinstance(documents, Stored):
-            self.offsets, self.flat, self.sizes = documents.offsets, documents.flat, documents.sizes
+            self.offsets = documents.offsets
+            self.flat = documents.flat
+            self.sizes = documents.sizes
             return
         tokens = [d.tokens if isinstance(d, EncodedDocument) else d for d in documents]
         self.sizes = np.array([len(document) + 1 for document in tokens], dtype=np.int64)
@@ -49,77 +85,60 @@ class Windows:
         parts = (self.flat[start : start + TOKENS_PER_COUNT] for start in starts)
         return sum(int(np.count_nonzero(part >= least)) for part in parts) / len(self.flat)
 
-    def spans(self, documents: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Spans whose targets begin at ``starts`` (B,) of ``documents`` (B,); −1 is an idle row.
+    def spans(self, documents: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+        """Spans of some documents.
+
+        Args:
+            documents: (B,) integers; IDLE gives a span without targets.
+            starts: (B,) integers, the place of the first target in its document; may be negative.
+            length: targets of a span.
 
         Returns:
             (B, before + length) int32.
         """
-        columns = np.arange(-self.before, self.length)
-        positions = starts[:, None] + columns
-        limits = np.where(documents >= 0, self.sizes[documents], 0)[:, None]
-        inside = (positions >= 0) & (positions < limits)
-        index = self.offsets[documents][:, None] + positions
-        spans = self.flat[np.where(inside, index, 0)]
-        outside = np.where((positions < 0) & (columns < 0), BOUNDARY, NO_TARGET)
-        return np.where(inside, spans, outside).astype(np.int32)
+        columns = np.arange(-self.before, length)
+        places = starts[:, None] + columns  # (B, before + length), in the documents
+        sizes = np.where(documents == IDLE, 0, self.sizes[documents])
+        is_inside = (places >= 0) & (places < sizes[:, None])
+        places_in_flat = self.offsets[documents][:, None] + places
+        tokens = self.flat[np.where(is_inside, places_in_flat, 0)]
+        is_context = columns < 0  # a target, too, lies before its document if ``starts`` does
+        padding = np.where(is_context & (places < 0), BOUNDARY, NO_TARGET)
+        return np.where(is_inside, tokens, padding).astype(np.int32)
 
-    def per_document(self, phase: int = 0) -> np.ndarray:
+    def span_counts(self, length: int, phase: int = 0) -> np.ndarray:
         """(D,) number of spans of each document when the first begins ``phase`` early."""
-        return -(-(self.sizes + phase) // self.length)
+        return (self.sizes + phase + length - 1) // length
 
-    def updates_per_epoch(self, batch: int) -> int:
-        """Batches that show every token about once; at least one."""
-        return max(1, int(self.per_document().sum()) // batch)
-
-    def training(self, batch: int, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Endless batches (spans (B, before + length), fresh (B,) bool), from update ``start`` on.
-
-        ``fresh`` marks rows whose states begin at zero. With carried states each row reads on in
-        its own stream of the shuffled documents; without, windows are shuffled and their phase in
-        the text is drawn for each epoch, unless they are fixed. The order depends on (seed, epoch)
-        alone.
-        """
-        carried, count = self.carries_state, len(self.sizes)
-        updates = self.updates_per_epoch(batch)
-        first = start % updates
-        for epoch in itertools.count(start // updates):
-            random = np.random.default_rng([seed, epoch])
-            documents = random.permutation(count) if carried else np.arange(count)
-            phase = 0 if carried or self._fixed else int(random.integers(self.length))
-            ends = np.cumsum(self.per_document(phase)[documents])
-            number = int(ends[-1])
-            order = random.permutation(0 if carried else number)
-            for step in range(first, updates):
-                if carried:
-                    window = np.minimum(np.arange(batch) * number // batch + step, number - 1)
-                else:
-                    window = order[np.arange(step * batch, (step + 1) * batch) % number]
-                place = np.searchsorted(ends, window, side="right")
-                within = window - np.where(place > 0, ends[place - 1], 0)
-                fresh = (within == 0) | (step == 0) | (not carried)
-                yield self.spans(documents[place], within * self.length - phase), fresh
-            first = 0
-
-    def scoring(self, batch: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """All spans once: (spans, fresh, documents (B,), starts (B,)); document −1 is an idle row.
+    def scoring(self, batch: int) -> Iterator[ScoringBatch]:
+        """All spans once.
 
         With carried states whole documents are dealt to rows, longest first to the row with the
         least to do; without, the spans simply fill the rows.
         """
-        counts = self.per_document()
+        counts = self.span_counts(self.length)
         documents = np.repeat(np.arange(len(counts)), counts)
-        starts = (np.arange(len(documents)) - (np.cumsum(counts) - counts)[documents]) * self.length
-        row = np.arange(len(documents)) % batch
+        first_spans = np.cumsum(counts) - counts  # of each document, among all
+        number_in_document = np.arange(len(documents)) - first_spans[documents]
+        places = np.stack([documents, number_in_document * self.length], axis=1)
         if self.carries_state:
-            dealt, load = np.zeros(len(counts), int), np.zeros(batch, int)
-            for document in np.argsort(-counts, kind="stable"):
-                dealt[document] = load.argmin()
-                load[dealt[document]] += counts[document]
-            row = dealt[documents]
-        places = np.stack([documents, starts], axis=1)
-        streams = [places[row == number] for number in range(batch)]
-        for at_step in itertools.zip_longest(*streams, fillvalue=(NO_TARGET, 0)):
-            documents, starts = np.transpose(at_step)
+            rows = _deal(counts, batch)[documents]
+        else:
+            rows = np.arange(len(documents)) % batch
+        places_of_rows = [places[rows == row] for row in range(batch)]
+        for at_once in itertools.zip_longest(*places_of_rows, fillvalue=(IDLE, 0)):
+            documents_of_batch, starts = np.transpose(at_once)
             fresh = (starts == 0) | (not self.carries_state)
-            yield self.spans(documents, starts), fresh, documents, starts
+            spans = self.spans(documents_of_batch, starts, self.length)
+            yield ScoringBatch(spans, fresh, documents_of_batch, starts)
+
+
+def _deal(counts: np.ndarray, rows: int) -> np.ndarray:
+    """(D,) the row of each document, by its number of spans: the longest first, to the row with the
+    least to do."""
+    row_of = np.zeros(len(counts), dtype=np.int64)
+    load = np.zeros(rows, dtype=np.int64)
+    for document in np.argsort(-counts, kind="stable"):
+        row_of[document] = load.argmin()
+        load[row_of[document]] += counts[document]
+    return row_of

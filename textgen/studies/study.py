@@ -652,6 +652,7 @@ def measure(
         TextgenError: an unusable corpus.
     """
     from textgen.training.loop import new_network, new_step, windows_of
+    from textgen.training.stream import stages_of
 
     settings = experiment.training
     prepared = prepare(experiment, load_corpus(experiment))
@@ -661,12 +662,13 @@ def measure(
     if seconds:
         windows = windows_of(prepared.encoded[0], experiment.objective)
         step = new_step(network, experiment, windows, threads)
-        batches = windows.training(settings.batch, experiment.seed)
-        step.seconds_per_update(batches, 0.0)  # compiles
+        stages = stages_of(settings, experiment.objective)
+        step.compile(stages)
         paces = list[float]()
         for _ in range(TURNS):
             wait_for_turn()
-            paces.append(step.seconds_per_update(batches, seconds / TURNS))
+            pace = step.seconds_per_update(windows, stages, experiment.seed, seconds / TURNS)
+            paces.append(pace)
         measured["seconds_per_update"] = min(paces)
     return measured
 

@@ -15,8 +15,8 @@ from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, read_arrays, write_file
 
 CHECKPOINT_FILE = "checkpoint.npz"
-# A cooling begins after so many validations in a row that are above the best,
-ABOVE_THE_BEST = 2
+# A cooling begins after this share of the planned updates without a better validation,
+COOLING_WAIT = 1 / 6
 # and takes at most this share of the updates that were made before it.
 COOLED_SHARE = 0.2
 
@@ -34,6 +34,7 @@ class Progress:
         updates_per_interval: between two validations, on average.
         intervals: that are planned.
         updates: made so far.
+        saved_updates: of these, those before the last checkpoint.
         seconds, validation_seconds: spent on updates, and on validations.
         validation_share: how much of the validation split a validation looks at, the beginning of
             each of its parallel streams.
@@ -49,6 +50,7 @@ class Progress:
     updates_per_interval: float = 0
     intervals: int = 0
     updates: int = 0
+    saved_updates: int = 0
     seconds: float = 0.0
     validation_seconds: float = 0.0
     validation_share: float = 1.0
@@ -68,8 +70,8 @@ class Progress:
 
     @property
     def seconds_per_update(self) -> float | None:
-        """The median over all intervals but the first, which compiles; None without others."""
-        return statistics.median(self.paces[1:]) if self.paces[1:] else None
+        """The median over all intervals; None before the first."""
+        return statistics.median(self.paces) if self.paces else None
 
     def end_of(self, interval: int) -> int:
         """The number of updates after an interval, counted from 0."""
@@ -103,18 +105,28 @@ class Progress:
     def _validations_after_best(self) -> int:
         return len(self.history) - self.best_interval
 
+    def note(self, figure: float) -> bool:
+        """Keep the figure of the validation that was made last if it is the best so far; whether
+        it is."""
+        is_best = figure < self.best
+        if is_best:
+            self.best = figure
+            self.best_interval = len(self.history)
+        return is_best
+
     def begin_cooling(self, patience: float) -> bool:
         """Plan a cooling if it is due and there are updates left; whether it was."""
-        if self.cooling_updates or not self.best_interval or patience <= ABOVE_THE_BEST:
+        if self.cooling_updates or not self.best_interval or self.is_over(patience):
             return False
-        if self._validations_after_best != ABOVE_THE_BEST:
+        row_of_best = self.history[self.best_interval - 1]
+        updates_of_best = int(row_of_best["updates"])
+        if self.updates - updates_of_best < COOLING_WAIT * self.updates_planned:
             return False
         updates_left = self.updates_planned - self.updates
         cooling_updates = min(round(self.updates * COOLED_SHARE), updates_left)
         if cooling_updates <= 0:
             return False
-        row_of_best = self.history[self.best_interval - 1]
-        self.cooled_from = int(row_of_best["updates"])
+        self.cooled_from = updates_of_best
         self.cooling_start = self.updates
         self.cooling_updates = cooling_updates
         return True
@@ -126,6 +138,7 @@ def save_checkpoint(run: Path, arrays: Mapping[str, np.ndarray], progress: Progr
     Raises:
         TextgenError: the disk is full or cannot be written.
     """
+    progress.saved_updates = progress.updates
     content: dict[str, Any] = {**arrays, "progress": np.array(json.dumps(asdict(progress)))}
     write_file(
         run / CHECKPOINT_FILE,

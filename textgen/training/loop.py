@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,10 @@ from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoi
 from textgen.training.planning import Validation, planned
 from textgen.training.preparation import Prepared
 from textgen.training.step import UPDATES_PER_CHECK, Step, check_trainable, shards_of
+from textgen.training.stream import Stream, stages_of
+
+CHECKPOINT_SECONDS = 30.0  # between two checkpoints, at least
+BEST = "best_"  # before the names of arrays that a checkpoint has of the best validation
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ def train(
     """Train ``network`` in place and leave the best weights by validation in it.
 
     Weights that are best at a high learning rate have never been cooled. So where validation text
-    has two figures above the best, running, the training goes back to the best, in everything that
-    it consists of, and on from there with a rate that falls to zero; then it ends.
+    has had no better figure for a while, the training goes back to the best, in everything that it
+    consists of, and on from there with a rate that falls to zero; then it ends.
 
     Args:
         run: the run folder, which has the checkpoint.
@@ -68,40 +72,45 @@ def train(
         threads: rows of a batch are dealt out to so many.
         hooks: called meanwhile.
         first_update: the number of the first update: batches and masks go on in the order in which
-            a training before this one ended.
+            a training before this one ended. Windows do not grow once more.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
         Diverged: the loss is no longer a number. The last checkpoint stays.
     """
-    (training, documents), settings = encoded, experiment.training
+    training, documents = encoded
+    settings = experiment.training
+    stages = stages_of(settings, experiment.objective)
+    if first_update:
+        stages = [replace(stages[-1], share=1.0)]
     windows = windows_of(training, experiment.objective)
-    step = new_step(network, experiment, windows, threads)
-    step.first_update = first_update
+    step = new_step(network, experiment, windows, threads, first_update)
     validation = Validation(experiment.objective, network, documents)
-    score = hooks.score or (lambda: validation.bits_per_character(progress.validation_share))
-    best = step.arrays()
-    shapes = {key: array.shape for key, array in {**best, **_named_best(best)}.items()}
-    if stored := load_checkpoint(run, shapes):
+    if stored := load_checkpoint(run, _shapes(step.arrays())):
         arrays, progress = stored
         step.restore(arrays)
-        best = {key: arrays[name] for key, name in zip(best, _named_best(best), strict=True)}
+        best = _best_of(arrays)
     else:
-        progress = planned(experiment, windows, training, step, validation)
-        if settings.start and settings.watch == "validation":  # whose weights may stay the best
-            progress.best = score()
-    if hooks.score:  # by all documents
+        progress = planned(experiment, windows, training, stages, step, validation)
+        best = step.arrays()
+    score = hooks.score
+    if score is None:
+
+        def score() -> float:
+            return validation.bits_per_character(progress.validation_share)
+    else:
         progress.validation_share = 1.0
-    step.schedule.updates.assign(progress.updates_planned)
+    watches_validation = settings.watch == "validation"
+    if settings.start and watches_validation and progress.updates == 0:
+        progress.best = score()  # the weights that it starts from may stay the best
     patience = settings.patience or math.inf
+    stream = Stream(windows, stages, experiment.seed, progress.updates_planned)
+    step.schedule.plan(progress)
+    step.compile(stages)
     hooks.on_start(progress)
 
-    def batches_from_here() -> Iterator[Batch]:
-        if progress.cooling_updates:
-            step.schedule.cooling.assign([progress.cooled_from, progress.cooling_updates])
-        return windows.training(settings.batch, experiment.seed, first_update + progress.position)
-
-    batches = batches_from_here()
+    batches = stream.batches(first_update + progress.position)
+    written = time.perf_counter()
     while not progress.is_over(patience):
         loss, bits_per_token = _make_updates(step, batches, progress, hooks)
         start = time.perf_counter()
@@ -117,25 +126,35 @@ def train(
             "learning_rate": float(step.optimizer.learning_rate),
         }
         progress.history.append(row)
-        watched = bits if settings.watch == "validation" else loss
-        if is_best := watched < progress.best:
-            progress.best = watched
-            progress.best_interval = len(progress.history)
-        cools = settings.watch == "validation" and progress.begin_cooling(patience)
+        if progress.note(bits if watches_validation else loss):
+            best = step.arrays()
+        cools = watches_validation and progress.begin_cooling(patience)
         hooks.on_validation(progress)
         if cools:
             step.restore(best)
-            batches = batches_from_here()
-        arrays = step.arrays()
-        best = arrays if is_best else best
-        save_checkpoint(run, {**arrays, **_named_best(best)}, progress)
+            step.schedule.plan(progress)
+            batches = stream.batches(first_update + progress.position)
+        is_over = progress.is_over(patience)
+        if is_over or time.perf_counter() - written >= CHECKPOINT_SECONDS:
+            save_checkpoint(run, {**step.arrays(), **_named_best(best)}, progress)
+            written = time.perf_counter()
     step.restore(best)
     return progress
 
 
+def _shapes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Of all arrays of a checkpoint, by those that an update reads and writes."""
+    return {key: array.shape for key, array in {**arrays, **_named_best(arrays)}.items()}
+
+
 def _named_best(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What a training had at its best validation, as a checkpoint names it."""
-    return {f"best_{key}": array for key, array in arrays.items()}
+    return {BEST + key: array for key, array in arrays.items()}
+
+
+def _best_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of the best validation from those of a checkpoint."""
+    return {key.removeprefix(BEST): array for key, array in arrays.items() if key.startswith(BEST)}
 
 
 def _make_updates(
@@ -146,25 +165,34 @@ def _make_updates(
     Raises:
         Diverged: the loss is no longer a number.
     """
-    sums, start, begin = tf.zeros(3, tf.float64), time.perf_counter(), step.clock()
-    first, end = progress.updates, progress.next_validation
+    sums = tf.zeros(3, tf.float64)  # loss, bits, targets
+    start = time.perf_counter()
+    clock = step.clock()
+    first = progress.updates
+    end = progress.next_validation
     while progress.updates < end:
         sums += step.update(*next(batches))
         progress.updates += 1
-        if progress.updates % UPDATES_PER_CHECK and progress.updates != end:
-            continue
-        loss, bits_per_token = (float(sums[i] / sums[2]) for i in (0, 1))
-        if not math.isfinite(loss):
-            message = f"training: the loss is {loss} at update {progress.updates}"
-            hint = "lower training.learning_rate or training.clip_norm"
-            if progress.history:
-                saved = int(progress.history[-1]["updates"])
-                hint += f"; the checkpoint of update {saved} is kept"
-            raise Diverged(message, hint)
-        hooks.on_update(progress.updates, bits_per_token)
+        if progress.updates % UPDATES_PER_CHECK == 0 or progress.updates == end:
+            loss_sum, bits_sum, targets = sums.numpy()
+            loss = float(loss_sum / targets)
+            bits_per_token = float(bits_sum / targets)
+            _check_finite(loss, progress)
+            hooks.on_update(progress.updates, bits_per_token)
     progress.seconds += time.perf_counter() - start
-    progress.paces.append((step.clock() - begin) / (end - first))
+    progress.paces.append((step.clock() - clock) / (end - first))
     return loss, bits_per_token
+
+
+def _check_finite(loss: float, progress: Progress) -> None:
+    """Stop a training that has diverged."""
+    if math.isfinite(loss):
+        return
+    message = f"training: the loss is {loss} at update {progress.updates}"
+    hint = "lower training.learning_rate or training.clip_norm"
+    if progress.saved_updates:
+        hint += f"; the checkpoint of update {progress.saved_updates} is kept"
+    raise Diverged(message, hint)
 
 
 def new_network(experiment: Experiment, prepared: Prepared, threads: int = 1) -> Network:
@@ -233,8 +261,14 @@ def windows_of(training: Encoded, objective: Objective) -> Windows:
     return windows
 
 
-def new_step(network: Network, experiment: Experiment, windows: Windows, threads: int = 1) -> Step:
-    """The update of a network whose training begins."""
+def new_step(
+    network: Network,
+    experiment: Experiment,
+    windows: Windows,
+    threads: int = 1,
+    first_update: int = 0,
+) -> Step:
+    """The update of a network whose training begins, with the number of its first update."""
     output = network.output_layer
     tail = windows.share(output.head_size) if output.head_size < output.size else 0.0
-    return Step(network, experiment.objective, experiment.training, tail, threads)
+    return Step(network, experiment.objective, experiment.training, tail, threads, first_update)

@@ -4,6 +4,8 @@ split as far as there is time for it."""
 import itertools
 import math
 import time
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -16,6 +18,7 @@ from textgen.models.types import Network
 from textgen.tokenizers.encoded import Encoded
 from textgen.training.checkpoint import Progress
 from textgen.training.step import UPDATES_PER_CHECK, Step
+from textgen.training.stream import Stage, Stream, mean_of, updates_per_epoch
 
 CALIBRATION_SECONDS = 4.0
 VALIDATION_SHARE = 0.04  # of a budget in seconds that its validations may take on top of it, about
@@ -23,24 +26,30 @@ MAX_STREAMS = 64  # of a validation, side by side
 MIN_STREAM_TOKENS = 2000
 TIMED_BATCHES = 3
 MIN_BATCHES = 4  # of a validation
+Stages: TypeAlias = Sequence[Stage]
 
 
-def updates_of(settings: Training, windows: Windows, training: Encoded) -> int:
+def updates_of(settings: Training, windows: Windows, training: Encoded, stages: Stages) -> int:
     """Updates of a budget in characters, epochs or updates; at least one."""
     if settings.characters:
-        updates = settings.characters / characters_per_update(windows, settings.batch, training)
+        updates = settings.characters / characters_per_update(windows, training, stages)
     elif settings.epochs:
-        updates = settings.epochs * windows.updates_per_epoch(settings.batch)
+        epochs_per_update = mean_of(stages, lambda stage: 1 / updates_per_epoch(windows, stage))
+        updates = settings.epochs / epochs_per_update
     else:
         updates = settings.updates or 0
     return max(1, round(updates))
 
 
-def characters_per_update(windows: Windows, batch: int, training: Encoded) -> float:
+def characters_per_update(windows: Windows, training: Encoded, stages: Stages) -> float:
     """Characters and end marks that an update sees, on average: of windows that documents do not
     fill, only what they fill."""
-    number = int(windows.per_document().sum())
-    return sum(e.characters + 1 for e in training) * min(1.0, batch / number)
+    characters = sum(document.characters + 1 for document in training)
+
+    def share_of_text(stage: Stage) -> float:
+        return min(1.0, stage.rows / int(windows.span_counts(stage.window).sum()))
+
+    return characters * mean_of(stages, share_of_text)
 
 
 class Validation:
@@ -59,7 +68,9 @@ class Validation:
         tokens = len(self._windows.flat)
         streams = max(1, min(MAX_STREAMS, tokens // MIN_STREAM_TOKENS))
         self._rows = rows_at_once(network, objective.length, streams)
-        self._batches = self._windows.updates_per_epoch(self._rows)
+        stage = Stage(1.0, self._rows, objective.length)
+        self._stream = Stream(self._windows, [stage], seed=0)
+        self._batches = updates_per_epoch(self._windows, stage)
         characters = sum(document.characters + 1 for document in documents)
         spelling = sum(float(document.spelling_bits.sum()) for document in documents)
         self._tokens_per_character = tokens / characters
@@ -75,10 +86,10 @@ class Validation:
         state = self._network.initial_state(self._rows)
         total = 0.0  # bits
         count = 0  # tokens
-        for spans, fresh in itertools.islice(self._windows.training(self._rows, 0), batches):
-            bits, state = self._score(spans, fresh, state)
+        for batch in itertools.islice(self._stream.batches(), batches):
+            bits, state = self._score(batch.spans, batch.fresh, state)
             total += float(tf.reduce_sum(bits))
-            count += int((spans[:, self._windows.before :] >= 0).sum())
+            count += int((batch.spans[:, self._windows.before :] >= 0).sum())
         return total / count
 
     def share_within(self, seconds: float) -> float:
@@ -92,21 +103,25 @@ class Validation:
 
 
 def planned(
-    experiment: Experiment, windows: Windows, training: Encoded, step: Step, validation: Validation
+    experiment: Experiment,
+    windows: Windows,
+    training: Encoded,
+    stages: Stages,
+    step: Step,
+    validation: Validation,
 ) -> Progress:
     """The progress of a training before its first update: a budget in seconds is turned into
-    updates by timing some."""
+    updates by timing some of every stage."""
     settings = experiment.training
     progress = Progress()
-    progress.characters_per_update = characters_per_update(windows, settings.batch, training)
+    progress.characters_per_update = characters_per_update(windows, training, stages)
     if settings.seconds:
-        batches = windows.training(settings.batch, experiment.seed)
-        per_update = step.seconds_per_update(batches, CALIBRATION_SECONDS)
+        per_update = step.seconds_per_update(windows, stages, experiment.seed, CALIBRATION_SECONDS)
         progress.calibration_seconds_per_update = per_update
         updates = max(UPDATES_PER_CHECK, int(settings.seconds / per_update))
     else:
-        updates = updates_of(settings, windows, training)
-    epochs = updates / windows.updates_per_epoch(settings.batch)
+        updates = updates_of(settings, windows, training, stages)
+    epochs = updates * mean_of(stages, lambda stage: 1 / updates_per_epoch(windows, stage))
     wanted = max(settings.validations, math.ceil(epochs))
     progress.intervals = max(1, min(wanted, updates // UPDATES_PER_CHECK))
     progress.updates_per_interval = updates / progress.intervals

@@ -5,7 +5,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -14,11 +14,13 @@ from keras import optimizers
 
 from textgen.core.errors import TextgenError
 from textgen.core.settings import Training
-from textgen.models.batches import Batch
+from textgen.models.batches import Batch, Windows
 from textgen.models.graphs import compilable, restarted
 from textgen.models.layers import dropout_key
 from textgen.models.objectives import Objective
 from textgen.models.types import Network, Tensor, Tensors, UpdateStep, Variable
+from textgen.training.checkpoint import Progress
+from textgen.training.stream import Stage, Stream, mean_of, stages_of
 
 UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
 # Rows of a thread. Fewer take hardly less time: each thread reads all weights and has gradients for
@@ -50,6 +52,35 @@ def shards_of(batch: int, threads: int) -> list[int]:
     return [(batch + i) // number for i in range(number)]
 
 
+class TableGradient(NamedTuple):
+    """The gradient of a table.
+
+    Attributes:
+        places: (n,) int32, the rows of the table that were read; a row may come several times.
+        values: (n, size) float32.
+    """
+
+    places: Tensor
+    values: Tensor
+
+
+class ShardResult(NamedTuple):
+    """What some rows of a batch give.
+
+    Attributes:
+        loss, nats: () float32, their shares in the means over all targets of the batch.
+        gradients: of the share in the loss, by each dense weight.
+        table_gradients: of the same, by each table.
+        states: after the rows, as a flat list.
+    """
+
+    loss: Tensor
+    nats: Tensor
+    gradients: Tensors
+    table_gradients: Sequence[TableGradient]
+    states: Tensors
+
+
 class Step:
     """The network, optimizer and carried states of a training.
 
@@ -58,9 +89,9 @@ class Step:
         settings: of the training.
         tail_share: of an adaptive softmax, how much of the training text is in the tail.
         threads: see :func:`shards_of`.
+        first_update: the number of the first update, with which masks begin.
 
     Attributes:
-        first_update: its number, with which masks begin; to be set before that update.
         update: makes one update from (spans (B, before + length) int32, fresh (B,) bool) and
             returns (3,) float64: loss and bits, both summed over the targets, and how many targets
             there were. A compiled function; it need not have finished when it returns.
@@ -73,21 +104,30 @@ class Step:
         settings: Training,
         tail_share: float = 0.25,
         threads: int = 1,
+        first_update: int = 0,
     ) -> None:
-        self.network, self.first_update = network, 0
-        self.objective, self.settings = objective, settings
-        self._output, self._tail_share = network.output_layer, tail_share
+        self.network = network
+        self.objective = objective
+        self.settings = settings
+        self.clock = work_clock(threads)
+        self._output = network.output_layer
+        self._tail_share = tail_share
+        self._first_update = first_update
         tables = [table for part in network.parts() for table in part.tables]
-        weights = network.trainable_variables
         self.tables = [RowAdagrad(table) for table in tables]
-        self.weights = [w for w in weights if not any(w is table for table in tables)]
+        self.weights = [
+            weight
+            for weight in network.trainable_variables
+            if not any(weight is table for table in tables)
+        ]
         self.schedule = Schedule(settings)
         self.optimizer = optimizer_of(settings, self.schedule)
         self.optimizer.build(self.weights)
-        whole = any("moving_mean" in w.path for w in network.weights)  # of the whole batch
-        self.shards = shards_of(settings.batch, 1 if whole else threads)
-        self.clock = work_clock(threads)
-        self._initial = network.initial_state(settings.batch)
+        # a normalisation by means of the batch needs all rows together
+        needs_all_rows = any("moving_mean" in weight.path for weight in network.weights)
+        self._threads = 1 if needs_all_rows else threads
+        rows = max(stage.rows for stage in stages_of(settings, objective))
+        self._initial = network.initial_state(rows)
         self._states = [tf.Variable(state) for state in tf.nest.flatten(self._initial)]
         compiled = compilable(network, gradients=True)
         self.gradients = tf.function(self._gradients, autograph=False, jit_compile=compiled)
@@ -95,24 +135,31 @@ class Step:
         self.update: UpdateStep = tf.function(self._update, autograph=False)
 
     def _update(self, spans: Tensor, fresh: Tensor) -> Tensor:
-        targets = tf.cast(spans[:, self.objective.before :] >= 0, tf.float32)
-        count = tf.maximum(tf.reduce_sum(targets), 1.0)
-        number = tf.convert_to_tensor(self.optimizer.iterations) + self.first_update
-        first_rows = tf.unstack(np.cumsum([0, *self.shards[:-1]], dtype=np.int32))
-        rows = [tf.split(rows, self.shards) for rows in (spans, fresh, *self._states)]
-        shards = zip(first_rows, *rows, strict=True)
-        computed = [self.gradients(number, count, *shard) for shard in shards]
-        loss, nats, gradients, states = zip(*computed, strict=True)
-        for variable, state in zip(self._states, zip(*states, strict=True), strict=True):
-            variable.assign(tf.concat(state, axis=0))
-        parts = [*zip(*gradients, strict=True)]  # of each gradient, to be added up
-        of_tables = iter(parts[len(self.weights) :])
+        rows = spans.shape[0]
+        targets = spans[:, self.objective.before :]
+        count = tf.maximum(tf.reduce_sum(tf.cast(targets >= 0, tf.float32)), 1.0)
+        number = tf.convert_to_tensor(self.optimizer.iterations) + self._first_update
+        shards = list[ShardResult]()
+        first = 0
+        for size in shards_of(rows, self._threads):
+            part = slice(first, first + size)
+            states = [state[part] for state in self._states]
+            shards.append(
+                self.gradients(number, count, tf.constant(first), spans[part], fresh[part], states)
+            )
+            first += size
+        for i, variable in enumerate(self._states):
+            after = tf.concat([shard.states[i] for shard in shards], axis=0)
+            variable[:rows].assign(after)
         rate = self.optimizer.learning_rate * self.settings.table_rate
-        for table, places, values in zip(self.tables, of_tables, of_tables, strict=True):
-            table.apply(tf.concat(places, axis=0), tf.concat(values, axis=0), rate)
-        self._apply(parts[: len(self.weights)])
-        sums = tf.stack([tf.add_n(loss) * count, tf.add_n(nats) * count * BITS_PER_NAT, count])
-        return tf.cast(sums, tf.float64)
+        for i, table in enumerate(self.tables):
+            places = tf.concat([shard.table_gradients[i].places for shard in shards], axis=0)
+            values = tf.concat([shard.table_gradients[i].values for shard in shards], axis=0)
+            table.apply(places, values, rate)
+        self._apply([shard.gradients for shard in shards])
+        loss = tf.add_n([shard.loss for shard in shards]) * count
+        bits = tf.add_n([shard.nats for shard in shards]) * count * BITS_PER_NAT
+        return tf.cast(tf.stack([loss, bits, count]), tf.float64)
 
     def _gradients(
         self,
@@ -121,42 +168,88 @@ class Step:
         first_row: Tensor,
         spans: Tensor,
         fresh: Tensor,
-        *states: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensors, Tensors]:
-        """Some rows' share in the mean loss and nats over ``count`` targets, its gradients, and the
-        states after them. Of a table, the gradients are places and values."""
+        states: Tensors,
+    ) -> ShardResult:
+        """What some rows give.
+
+        Args:
+            number: () of the update.
+            count: () float32, targets of the whole batch.
+            first_row: () int32, the number of the first of these rows in the batch.
+            spans, fresh: as of :attr:`update`, of these rows.
+            states: before the rows, as a flat list.
+        """
         carried = tf.nest.pack_sequence_as(self._initial, states)
         state = restarted(self.network, carried, fresh)
         targets = spans[:, self.objective.before :]
-        labels, there = tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
+        labels = tf.maximum(targets, 0)
+        is_target = tf.cast(targets >= 0, tf.float32)
         with tf.GradientTape() as tape, dropout_key(number, first_row):
             features, after = self.objective.features(self.network, spans, state, training=True)
-            losses = nats = self._output.loss(features, labels, self._tail_share)
+            nats = self._output.loss(features, labels, self._tail_share)
             if self.settings.loss == "binary":
-                chances = tf.nn.softmax(self._output(features))
-                hits = tf.one_hot(labels, self._output.size)
-                losses = keras.losses.binary_crossentropy(hits, chances)
-            loss = tf.reduce_sum(losses * there) / count
-        weights = [w.value for w in self.weights], [rows.table.value for rows in self.tables]
-        dense, sparse = tape.gradient(loss, weights, unconnected_gradients="zero")
-        # rows of a repeated token are added up: Keras' norm would take each for a row of its own
-        gradients = [tf.convert_to_tensor(gradient) for gradient in dense]
-        for gradient in sparse:
-            gradients += [gradient.indices, gradient.values]
-        return loss, tf.reduce_sum(nats * there) / count, gradients, tf.nest.flatten(after)
+                losses = self._binary_losses(features, labels)
+            else:
+                losses = nats
+            loss = tf.reduce_sum(losses * is_target) / count
+        weights = [weight.value for weight in self.weights]
+        tables = [rows.table.value for rows in self.tables]
+        dense, sparse = tape.gradient(loss, (weights, tables), unconnected_gradients="zero")
+        return ShardResult(
+            loss=loss,
+            nats=tf.reduce_sum(nats * is_target) / count,
+            # rows of a repeated token are added up: Keras' norm would take each for its own row
+            gradients=[tf.convert_to_tensor(gradient) for gradient in dense],
+            table_gradients=[TableGradient(each.indices, each.values) for each in sparse],
+            states=tf.nest.flatten(after),
+        )
+
+    def _binary_losses(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(B, T, n) float32, (B, T) int32 → (B, T) float32."""
+        probabilities = tf.nn.softmax(self._output(features))
+        hits = tf.one_hot(labels, self._output.size)
+        return keras.losses.binary_crossentropy(hits, probabilities)
 
     def _apply_dense(self, gradients: Sequence[Tensors]) -> None:
-        self.optimizer.apply([tf.add_n(parts) for parts in gradients], self.weights)
+        """One update of the dense weights by the sum of gradients that shards give, each a list
+        over the weights."""
+        summed = [tf.add_n(of_weight) for of_weight in zip(*gradients, strict=True)]
+        self.optimizer.apply(summed, self.weights)
 
-    def seconds_per_update(self, batches: Iterator[Batch], seconds: float) -> float:
-        """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
-        has held up does not count. Everything is put back afterwards.
+    def compile(self, stages: Sequence[Stage]) -> None:
+        """Compile the updates of batches of all shapes."""
+        before = self.arrays()
+        for stage in stages:
+            spans = np.zeros((stage.rows, self.objective.before + stage.window), dtype=np.int32)
+            float(self.update(spans, np.ones(stage.rows, dtype=bool))[0])
+        self.restore(before)
+
+    def seconds_per_update(
+        self, text: Windows, stages: Sequence[Stage], seed: int, seconds: float
+    ) -> float:
+        """The mean over all updates of a training, by timing some of each stage. Everything is put
+        back afterwards.
 
         Args:
-            batches: endless.
-            seconds: of timed updates, at least; one group however long it takes.
+            text: the training text.
+            stages: of the training.
+            seed: of the order of batches.
+            seconds: of timed updates in all stages together, at least; one group of
+                UPDATES_PER_CHECK in each however long it takes.
         """
         before = self.arrays()
+
+        def timed(stage: Stage) -> float:
+            batches = Stream(text, [stage], seed).batches()
+            return self._median_seconds(batches, seconds / len(stages))
+
+        mean = mean_of(stages, timed)
+        self.restore(before)
+        return mean
+
+    def _median_seconds(self, batches: Iterator[Batch], seconds: float) -> float:
+        """The median over groups of UPDATES_PER_CHECK: an update that something else on the machine
+        has held up does not count."""
         float(self.update(*next(batches))[0])  # compiles
         groups = list[float]()
         end = time.perf_counter() + seconds
@@ -166,7 +259,6 @@ class Step:
                 sums = self.update(*next(batches))
             float(sums[0])  # waits for them
             groups.append(self.clock() - begin)
-        self.restore(before)
         return statistics.median(groups) / UPDATES_PER_CHECK
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -194,6 +286,12 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
         self.cooling = tf.Variable([math.inf, 1.0], trainable=False)
+
+    def plan(self, progress: Progress) -> None:
+        """Take over how many updates a training has, and where it cools."""
+        self.updates.assign(progress.updates_planned)
+        if progress.cooling_updates:
+            self.cooling.assign([progress.cooled_from, progress.cooling_updates])
 
     def __call__(self, step: Tensor) -> Tensor:
         step = tf.cast(step, tf.float32)
