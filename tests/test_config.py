@@ -10,8 +10,8 @@ from conftest import ROOT
 
 from textgen.core import experiment as config
 from textgen.core.errors import RefusedText, TextgenError
-from textgen.core.settings import Growth
 from textgen.core.reading import SettingsReader
+from textgen.core.settings import Growth
 from textgen.models.backbones import LSTM
 
 pytestmark = pytest.mark.fast
