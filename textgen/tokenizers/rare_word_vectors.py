@@ -79,9 +79,11 @@ class Cluster(VectorPolicy):
             return Clusters([[]])
         points = directions(self.word_vectors(data), words).astype(np.float64)
         number = min(self.clusters, len(words))
-        _, numbers = kmeans2(points, number, minit="++", seed=data.seed, missing="warn")
-        types = np.array(words, dtype=object)
-        return Clusters([types[numbers == n].tolist() for n in np.unique(numbers)])
+        _, cluster_of = kmeans2(points, number, minit="++", seed=data.seed, missing="warn")
+        members = dict[int, list[str]]()
+        for word, cluster in zip(words, cluster_of.tolist(), strict=True):
+            members.setdefault(cluster, []).append(word)
+        return Clusters([members[cluster] for cluster in sorted(members)])  # without empty ones
 
     def load_classifier(self, state: list[list[str]]) -> Classifier:
         return Clusters(state)
@@ -107,7 +109,7 @@ class Clusters(Classifier):
         for class_name, words in zip(self.classes, self.words, strict=True):
             for word in words:
                 cluster_of_word[word] = class_name
-        if not cluster_of_word:
+        if not cluster_of_word:  # training has no rare word: every new one is of the only cluster
             cluster_of_word[""] = self.classes[0]
         return Guess(cluster_of_word)
 
@@ -151,7 +153,8 @@ class Neighbour(VectorPolicy):
             hint = "lower tokenizer.minimum_count, or use another policy or more text"
             raise TextgenError(f"tokenizer.rare_words: {message}", hint)
         if not rare:
-            return {known[0]: known[0]}
+            most_frequent = known[0]  # stands in for the new words of other texts
+            return {most_frequent: most_frequent}
         vectors = self.word_vectors(data)
         targets = directions(vectors, known)
         nearest = list[int]()
@@ -211,10 +214,10 @@ class FittedNeighbour(FittedRareWords):
     def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
         word = self.first_word + number
         before: list[Hidden] = [(modifier, None) for modifier in modifiers]
-        return [*before, (word, self._literal([*modifiers, word]))]
+        return [*before, (word, self._word_that_may_stand_in([*modifiers, word]))]
 
-    def _literal(self, tokens: Sequence[int]) -> str | None:
-        """The word of the last token, if that may stand in for another one."""
+    def _word_that_may_stand_in(self, tokens: Sequence[int]) -> str | None:
+        """The word of the last token, if it may stand in for another one there."""
         if not len(tokens):
             return None
         if len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER):
@@ -229,7 +232,7 @@ class FittedNeighbour(FittedRareWords):
             writer.add_filled(surface, literal)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        literal = self._literal(tokens)
+        literal = self._word_that_may_stand_in(tokens)
         return None if literal is None else partial(self._chosen, literal)
 
     def _chosen(self, literal: str, known: Surface | None) -> Steps[str]:
@@ -238,9 +241,12 @@ class FittedNeighbour(FittedRareWords):
             return literal
         return (yield from spelled(self.speller, literal, literal, known))
 
+    def rare_tokens(self) -> list[int]:
+        return list(self._words)
+
     def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
         chances = self.classifier.chances
-        return {token: chances[word] * begins_white(word) for word, token in self._tokens.items()}
+        return {token: chances[word] * begins_white(word) for token, word in self._words.items()}
 
 
 def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
@@ -252,8 +258,12 @@ def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
     numbers = [vocabulary.index[" " + word] for word in words]
     stood_in = Counter(guess(word.core) for _, rare in data.training for word in rare)
     new_stood_in = Counter(guess(word.core) for _, rare in data.tuning for word in rare)
-    parts = (vocabulary.parts(piece) for pieces, _ in data.tuning for piece in pieces)
-    new_known = Counter(known[1] for known in parts if known is not None)
+    new_known = Counter[int]()
+    for pieces, _ in data.tuning:
+        for piece in pieces:
+            known = vocabulary.parts(piece)
+            if known is not None:
+                new_known[known.number] += 1
     # how often each word stood for itself, and for another one, in training and in validation
     literal = np.array([vocabulary.counts[number] for number in numbers], dtype=np.float64)
     replacing = np.array([stood_in[word] for word in words], dtype=np.float64)
@@ -287,8 +297,10 @@ def directions(vectors: Any, words: Sequence[str]) -> np.ndarray:
 
 def known_form(piece: str, vocabulary: Vocabulary) -> str:
     """The vocabulary's word for a piece, or a rare piece itself, without the leading space."""
-    parts = vocabulary.parts(piece)
-    return split_space(piece if parts is None else vocabulary.words[parts[1]])[1]
+    known = vocabulary.parts(piece)
+    word = piece if known is None else vocabulary.words[known.number]
+    _, core = split_space(word)
+    return core
 
 
 class Guess:

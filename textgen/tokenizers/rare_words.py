@@ -167,7 +167,7 @@ class FittedRareWords(ABC):
             if known is None:
                 tokens = self.encode_rare(piece, class_at[place])
             else:
-                tokens = self.encode_known(*known)
+                tokens = self.encode_known(known.modifiers, known.number)
             yield from spans_of_piece(tokens, start, end)
 
     @abstractmethod
@@ -191,14 +191,21 @@ class FittedRareWords(ABC):
         below 1: each stands for many words, and it is these that the temperature is about."""
         return {}
 
-    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
-        """The tokens that rare words begin with, each with the probability that what it stands for
-        begins with white space; ``begins_white`` gives that of a word of a class.
+    def rare_tokens(self) -> list[int]:
+        """The tokens that rare words begin with.
 
         Raises:
             ValueError: the tokens of a text depend on what comes behind it.
         """
-        raise ValueError(f"the rare-word policy {self.kind}")
+        raise self._depends_on_what_follows()
+
+    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
+        """Each of :meth:`rare_tokens`, with the probability that what it stands for begins with
+        white space; ``begins_white`` gives that of a word of a class. Raises as that does."""
+        raise self._depends_on_what_follows()
+
+    def _depends_on_what_follows(self) -> ValueError:
+        return ValueError(f"the rare-word policy {self.kind}")
 
     def state(self) -> dict[str, Any]:
         """Everything :meth:`RareWords.load` needs, as JSON data."""
@@ -257,10 +264,13 @@ class FittedClasses(FittedRareWords):
     def _scored_examples(self) -> dict[str, ScoredWords]:
         return {name: score_examples(self.speller, name) for name in self._tokens}
 
-    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
+    def rare_tokens(self) -> list[int]:
         if self.classifier.looks_ahead:
-            return super().rare_openings(begins_white)
-        return {token: begins_white(name) for name, token in self._tokens.items()}
+            raise self._depends_on_what_follows()
+        return list(self._class_names)
+
+    def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
+        return {token: begins_white(self._class_names[token]) for token in self.rare_tokens()}
 
     def portable(self) -> dict[str, Any]:
         return {"speller": self.speller.portable(self.classifier.classes)}
@@ -268,10 +278,10 @@ class FittedClasses(FittedRareWords):
 
 def spans_of_piece(tokens: Sequence[Hidden], start: int, end: int) -> Iterator[Span]:
     """The spans of one piece: its last token stands for the text, those before it for none."""
-    *before, (last, hidden) = tokens
-    for token, surface in before:
+    for token, surface in tokens[:-1]:
         yield Span(token, surface, start, start)
-    yield Span(last, hidden, start, end)
+    last_token, last_surface = tokens[-1]
+    yield Span(last_token, last_surface, start, end)
 
 
 def join_unless(space: str) -> list[Hidden]:
@@ -416,10 +426,12 @@ class Drop(RareWords):
 
     def learn(self, data: PolicyTrainingData) -> Classifier:
         """Counts on validation, which new text is like."""
-        missing = spaced = gaps = 0
+        missing = 0
+        spaced = 0
+        gaps = 0
         for pieces, rare in data.tuning:
             missing += len(rare)
-            spaced += sum(word.piece != word.core for word in rare)
+            spaced += sum(word.has_space for word in rare)
             tokens = len(pieces) - len(rare)
             gaps += tokens + 1  # one before every token and one at the end
         # of all choices "one more word" or "no more", half a count added to each answer
@@ -475,9 +487,12 @@ class FittedDrop(FittedRareWords):
             if known is None:
                 missing.append(piece)
                 continue
-            for span in spans_of_piece(self.encode_known(*known), start, end):
-                yield span._replace(surface=tuple(missing))
-                missing = []  # the other tokens of this piece have nothing before them
+            tokens = self.encode_known(known.modifiers, known.number)
+            first, *others = spans_of_piece(tokens, start, end)
+            yield first._replace(surface=tuple(missing))
+            missing = []
+            for other in others:  # nothing is missing between the tokens of a piece
+                yield other._replace(surface=())
         yield Span(BOUNDARY, tuple(missing), end, end)
 
     def write(self, writer: WordWriter, token: int, surface: str | None) -> None:
@@ -567,9 +582,13 @@ class FittedSpell(FittedRareWords):
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         return None
 
+    def rare_tokens(self) -> list[int]:
+        return [*self._letters, ESCAPE]
+
     def rare_openings(self, begins_white: Callable[[str], float]) -> dict[int, float]:
-        letters = {token: float(letter in WHITE) for letter, token in self._tokens.items()}
-        return letters | {ESCAPE: white_escapes(self._tokens)}
+        openings = {token: float(letter in WHITE) for token, letter in self._letters.items()}
+        openings[ESCAPE] = white_escapes(self._tokens)
+        return openings
 
     def portable(self) -> dict[str, Any]:
         return {"speller": None}

@@ -62,7 +62,7 @@ class Backwards(Form):
         for other in sorted(self._classes.values()):  # each before those that begin with it
             if other == first or not other.startswith(first):
                 continue
-            if not other.startswith(tuple(longer)):
+            if not any(other.startswith(shorter) for shorter in longer):
                 longer.append(other)
         return ClassBeginnings(first, tuple(longer))
 
@@ -119,8 +119,12 @@ class Signature(RareWords):
 
 def _context(pieces: Pieces, place: int, vocabulary: Vocabulary) -> int:
     """The number of the known word at a place if it is frequent, else OTHERS."""
-    known = vocabulary.parts(pieces[place]) if 0 <= place < len(pieces) else None
-    return OTHERS if known is None else min(known[1], OTHERS)
+    if not 0 <= place < len(pieces):
+        return OTHERS
+    known = vocabulary.parts(pieces[place])
+    if known is None:
+        return OTHERS
+    return min(known.number, OTHERS)
 
 
 @dataclass(frozen=True)
@@ -214,10 +218,12 @@ def _best_class(
         counts_of_class.append(_count_contexts(contexts, members))
     best: _NewClass | None = None
     for beginning, occurrences in candidates.items():
+        if beginning in found:
+            continue
         old_class = longest_of(found, beginning)
         members = occurrences[class_of[occurrences] == old_class]
         counts = _count_contexts(contexts, members)
-        gain = 0.0  # it stays so for a beginning that was found: it takes all members, from itself
+        gain = 0.0
         for part, whole in zip(counts, counts_of_class[old_class], strict=True):
             gain += information_gain(part, whole)
         if gain > 0 and (best is None or gain > best.gain):

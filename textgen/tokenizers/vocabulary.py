@@ -19,6 +19,23 @@ class RareWord(NamedTuple):
         """The piece without its leading space."""
         return split_space(self.piece)[1]
 
+    @property
+    def has_space(self) -> bool:
+        """Whether the piece has a leading space."""
+        return self.piece != self.core
+
+
+class KnownWord(NamedTuple):
+    """A piece as the vocabulary has it.
+
+    Attributes:
+        modifiers: tokens in front of the word; empty where the piece is the word itself.
+        number: of the word.
+    """
+
+    modifiers: tuple[int, ...]
+    number: int
+
 
 CACHED_PIECES = 500_000  # whose parts are cached, at most
 
@@ -41,33 +58,35 @@ class Vocabulary:
     def index(self) -> dict[str, int]:
         return {word: i for i, word in enumerate(self.words)}
 
-    def parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
-        """The modifiers and the index of the word that together are a piece; None if it is
+    def parts(self, piece: str) -> KnownWord | None:
+        """The modifiers and the number of the word that together are a piece; None if it is
         rare."""
         return self._cached_parts(piece)
 
     @cached_property
-    def _cached_parts(self) -> Callable[[str], tuple[tuple[int, ...], int] | None]:
+    def _cached_parts(self) -> Callable[[str], KnownWord | None]:
         return lru_cache(CACHED_PIECES)(self._find_parts)
 
-    def _find_parts(self, piece: str) -> tuple[tuple[int, ...], int] | None:
+    def _find_parts(self, piece: str) -> KnownWord | None:
         space, core = split_space(piece)
-        if (found := self._known(space, core)) is not None:
-            return found
-        if (lower_case := folded(core)) is None:
+        as_it_is = self._find_spaced(space, core)
+        if as_it_is is not None:
+            return as_it_is
+        lower_case = folded(core)
+        if lower_case is None:
             return None
         modifier, word = lower_case
-        if (found := self._known(space, word)) is None:
+        known = self._find_spaced(space, word)
+        if known is None:
             return None
-        joins, number = found
-        return (*joins, modifier), number
+        return KnownWord((*known.modifiers, modifier), known.number)
 
-    def _known(self, space: str, core: str) -> tuple[tuple[int, ...], int] | None:
+    def _find_spaced(self, space: str, core: str) -> KnownWord | None:
         """A word as it is known behind a space, or else the one with a space that is joined."""
-        if (number := self.index.get(space + core)) is not None:
-            return (), number
-        if not space and (number := self.index.get(" " + core)) is not None:
-            return (JOIN,), number
+        if space + core in self.index:
+            return KnownWord((), self.index[space + core])
+        if not space and " " + core in self.index:
+            return KnownWord((JOIN,), self.index[" " + core])
         return None
 
     def rare(self, pieces: Sequence[str]) -> list[RareWord]:
@@ -83,9 +102,15 @@ class Vocabulary:
     def never_spelled(self) -> frozenset[str]:
         """The strings, without leading space, that are never rare, with or without a space."""
         forms = {form for w in self.cores for form in (w, recase(w, CAPITAL), recase(w, UPPER))}
-        return frozenset(w for w in forms if self.parts(w) and self.parts(" " + w))
+        return frozenset(
+            form
+            for form in forms
+            if self.parts(form) is not None and self.parts(" " + form) is not None
+        )
 
 
 def split_space(piece: str) -> tuple[str, str]:
     """The leading space of a piece, if it has one, and the rest; a space alone is all rest."""
-    return (" ", piece[1:]) if piece[:1] == " " and piece[1:] else ("", piece)
+    if piece.startswith(" ") and piece != " ":
+        return " ", piece[1:]
+    return "", piece
