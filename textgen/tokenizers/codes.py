@@ -16,8 +16,8 @@ from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
 from textgen.tokenizers.encoded import UNSEEN
 
-# A string whose characters are codes: ``ord(codes[0])`` is the first. It compares, begins and
-# sorts as any other string, and is no text.
+# A string whose characters are codes, and no text: ``"ab"`` may be ``"\x02\x03"``, where a has the
+# code 2 and b the code 3. It compares, begins and sorts as any other string.
 Codes = NewType("Codes", str)
 Text = TypeVar("Text", bound=str)
 END, OTHER, FIRST = BOUNDARY, ESCAPE, RESERVED
@@ -46,6 +46,11 @@ class Form:
     """
 
     signs = ""
+
+    @property
+    def sign_as_it_is(self) -> str:
+        """What the spelling of a word as it is begins with; ``""`` if that is the word."""
+        return self.signs[:1]
 
     def spelling(self, word: str) -> str:
         """How a word is spelled."""
@@ -79,7 +84,7 @@ class Coding:
         self.size = len(self.letters)
         self._form = form
         numbers = {ord(letter): number for number, letter in enumerate(self.alphabet, FIRST)}
-        # str.translate asks for every code point: those that are not here have the number OTHER
+        # code point → code, for str.translate: code points that are not here have the code OTHER
         self._table = defaultdict(lambda: OTHER, numbers)
 
     def codes_of_spelling(self, spelling: str) -> Codes:
@@ -92,9 +97,10 @@ class Coding:
 
     def beginnings(self, class_name: str) -> ClassBeginnings[Codes]:
         """The codes of what :meth:`Form.beginnings` gives for a class."""
-        own, others = self._form.beginnings(class_name)
-        codes = self.codes_of_spelling
-        return ClassBeginnings(codes(own), tuple(codes(other) for other in others))
+        spellings = self._form.beginnings(class_name)
+        own = self.codes_of_spelling(spellings.own)
+        others = [self.codes_of_spelling(other) for other in spellings.others]
+        return ClassBeginnings(own, tuple(others))
 
     def code_of_letter(self, letter: str) -> int:
         """The code of a character; of ``""`` it is END."""

@@ -122,8 +122,8 @@ class Speller:
         coded = self.coded(words)
         alone = self.log_masses(coded, self.weights)
         new = self.log_masses(coded, self.new_word_weights)
-        held, left = self.cache.shares(*seen_before(coded))
-        with np.errstate(divide="ignore"):
+        held, left = self.cache.shares(seen_before(coded))
+        with np.errstate(divide="ignore"):  # of words that did not come before
             remembered = np.logaddexp(new + np.log(left), np.log(held))
         unseen = CHARACTER_BITS * np.array([codes.count(UNSEEN_CODE) for codes, _ in coded])
         return unseen - alone / math.log(2), unseen - remembered / math.log(2)
@@ -183,11 +183,13 @@ class Speller:
         self, codes: Codes, class_name: str, earlier: DocumentCounts
     ) -> np.ndarray:
         """The same where earlier words come back."""
-        types, total = earlier.of_class(class_name)
-        occurrences, words = earlier.continuations(codes, class_name, self.coding.size)
-        with np.errstate(divide="ignore"):
-            log_held = np.log(self.cache.held(occurrences, words, total))
-        log_left = np.log(self.cache.left(types, total))
+        of_class = earlier.of_class(class_name)
+        continuations = earlier.continuations(codes, class_name, self.coding.size)
+        total = of_class.occurrences
+        with np.errstate(divide="ignore"):  # of codes that no earlier word goes on with
+            held = self.cache.held(continuations.occurrences, continuations.types, total)
+            log_held = np.log(held)
+        log_left = np.log(self.cache.left(of_class.types, total))
         log_new = self._log_continuations(codes, class_name, self.new_word_weights)
         return np.logaddexp(log_held, log_left + log_new)
 
@@ -209,7 +211,7 @@ class Speller:
         """P(a word of a class begins with white space). A word that does has nothing else, so its
         first character tells, whichever end the spelling begins at; a sign of case may come before
         that."""
-        sign = self.form.spelling(" ").removesuffix(" ")
+        sign = self.form.sign_as_it_is
         chance_of_sign = 1.0
         for place, letter in enumerate(sign):
             chances = self.next_letter_chances(sign[:place], class_name, earlier)
@@ -273,8 +275,8 @@ class Speller:
         """What ``textgen/interactive/spelling.js`` needs, as JSON data; ``beginnings`` as codes."""
         beginnings = dict[str, list[Codes]]()
         for class_name in classes:
-            own, others = self.coding.beginnings(class_name)
-            beginnings[class_name] = [own, *others]
+            of_class = self.coding.beginnings(class_name)
+            beginnings[class_name] = [of_class.own, *of_class.others]
         return {
             "alphabet": self.coding.alphabet,
             "examples": self.examples,

@@ -11,7 +11,7 @@ after n rare words of the class, n(w) of them w and t different ones.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product, starmap
 from typing import NamedTuple
@@ -34,13 +34,27 @@ class Beginning:
 
     Attributes:
         occurrences: of words that begin so.
-        words: how many different ones there are.
+        types: how many different ones there are.
         longer: code that follows, END included → the beginning with that code.
     """
 
     occurrences: int = 0
-    words: int = 0
+    types: int = 0
     longer: dict[str, "Beginning"] = field(default_factory=dict)
+
+
+class ClassCounts(NamedTuple):
+    """How many words of a class there were: different ones, and in all."""
+
+    types: int
+    occurrences: int
+
+
+class Continuations(NamedTuple):
+    """How many words go on with each code, (A,) integers: in all, and different ones."""
+
+    occurrences: np.ndarray
+    types: np.ndarray
 
 
 class DocumentCounts:
@@ -54,36 +68,53 @@ class DocumentCounts:
         """Count one more occurrence of a word of a class."""
         beginnings = [self._classes[class_name]]
         for code in word + chr(END):
-            beginnings.append(beginnings[-1].longer.setdefault(code, Beginning()))
+            longer = beginnings[-1].longer
+            if code not in longer:
+                longer[code] = Beginning()
+            beginnings.append(longer[code])
         is_new = beginnings[-1].occurrences == 0
         for beginning in beginnings:
             beginning.occurrences += 1
             if is_new:
-                beginning.words += 1
+                beginning.types += 1
 
-    def of_class(self, class_name: str) -> tuple[int, int]:
-        """How many different words of a class there were, and how many in all."""
+    def of_class(self, class_name: str) -> ClassCounts:
+        """How many words of a class there were."""
         every = self._classes[class_name]
-        return every.words, every.occurrences
+        return ClassCounts(every.types, every.occurrences)
 
-    def continuations(self, prefix: Codes, class_name: str, size: int) -> np.ndarray:
-        """Of the words of a class that begin with a prefix and then each code, the occurrences, and
-        how many different ones there are: (2, A) integers.
+    def continuations(self, prefix: Codes, class_name: str, size: int) -> Continuations:
+        """How many words of a class begin with a prefix and then each code.
 
         Args:
             prefix: as codes.
             class_name: of the words.
             size: number of codes, A.
         """
-        counts = np.zeros((2, size), dtype=np.int64)
+        counts = Continuations(np.zeros(size, np.int64), np.zeros(size, np.int64))
         beginning = self._classes[class_name]
         for code in prefix:
             if code not in beginning.longer:
                 return counts
             beginning = beginning.longer[code]
         for code, longer in beginning.longer.items():
-            counts[:, ord(code)] = longer.occurrences, longer.words
+            counts.occurrences[ord(code)] = longer.occurrences
+            counts.types[ord(code)] = longer.types
         return counts
+
+
+class Seen(NamedTuple):
+    """What came before each word of a document, (n,) integers each.
+
+    Attributes:
+        occurrences: of the word itself.
+        types: different words of its class.
+        total: words of its class in all.
+    """
+
+    occurrences: np.ndarray
+    types: np.ndarray
+    total: np.ndarray
 
 
 class WordCache(NamedTuple):
@@ -92,10 +123,10 @@ class WordCache(NamedTuple):
     discount: float
     strength: float
 
-    def held(self, occurrences: ArrayLike, words: ArrayLike, total: ArrayLike) -> np.ndarray:
+    def held(self, occurrences: ArrayLike, types: ArrayLike, total: ArrayLike) -> np.ndarray:
         """The mass that earlier words have for having come, where ``total`` words of their class
-        came: together ``occurrences`` times, ``words`` different ones."""
-        discounted = np.asarray(occurrences) - self.discount * np.asarray(words)
+        came: together ``occurrences`` times, ``types`` different ones."""
+        discounted = np.asarray(occurrences) - self.discount * np.asarray(types)
         return discounted / (np.asarray(total) + self.strength)
 
     def left(self, types: ArrayLike, total: ArrayLike) -> np.ndarray:
@@ -104,32 +135,32 @@ class WordCache(NamedTuple):
         remaining = self.strength + self.discount * np.asarray(types)
         return remaining / (np.asarray(total) + self.strength)
 
-    def shares(
-        self, count: ArrayLike, types: ArrayLike, total: ArrayLike
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def shares(self, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
         """The mass that single words have for having come earlier, and the mass that all earlier
-        ones leave; arguments as :func:`seen_before` gives them."""
-        is_known = np.minimum(count, 1)  # one word if it came at all, else none
-        return self.held(count, is_known, total), self.left(types, total)
+        ones leave, (n,) float64 each."""
+        words = np.minimum(seen.occurrences, 1)  # one if it came at all, else none
+        return self.held(seen.occurrences, words, seen.total), self.left(seen.types, seen.total)
 
 
 USUAL_CACHE = WordCache(0.8, 32.0)  # where no validation words say otherwise
 
 
-def seen_before(words: Iterable[tuple[Codes, str]]) -> np.ndarray:
-    """Of each word of a document, how often it came before, and how many different ones and all of
-    its class came: (3, n) integers."""
+def seen_before(words: CodedWords) -> Seen:
+    """What came before each word of a document."""
     counts = Counter[tuple[str, str]]()
-    types = Counter[str]()
-    totals = Counter[str]()
-    rows = list[tuple[int, int, int]]()
-    for word, class_name in words:
-        rows.append((counts[word, class_name], types[class_name], totals[class_name]))
-        if (word, class_name) not in counts:
-            types[class_name] += 1
+    types_of_class = Counter[str]()
+    total_of_class = Counter[str]()
+    size = len(words)
+    seen = Seen(np.zeros(size, int), np.zeros(size, int), np.zeros(size, int))
+    for place, (word, class_name) in enumerate(words):
+        seen.occurrences[place] = counts[word, class_name]
+        seen.types[place] = types_of_class[class_name]
+        seen.total[place] = total_of_class[class_name]
+        if counts[word, class_name] == 0:
+            types_of_class[class_name] += 1
         counts[word, class_name] += 1
-        totals[class_name] += 1
-    return np.array(rows, dtype=int).reshape(-1, 3).T
+        total_of_class[class_name] += 1
+    return seen
 
 
 def tuned_word_cache(documents: Sequence[CodedWords], masses: np.ndarray) -> WordCache:
@@ -141,12 +172,17 @@ def tuned_word_cache(documents: Sequence[CodedWords], masses: np.ndarray) -> Wor
     """
     from scipy.special import logit
 
-    seen = np.concatenate([seen_before(document) for document in documents], axis=1)
+    of_documents = [seen_before(document) for document in documents]
+    seen = Seen(
+        occurrences=np.concatenate([each.occurrences for each in of_documents]),
+        types=np.concatenate([each.types for each in of_documents]),
+        total=np.concatenate([each.total for each in of_documents]),
+    )
 
     def cost(cache: WordCache) -> float:
         distance = math.log(cache.strength / USUAL_CACHE.strength) ** 2
         distance += (logit(cache.discount) - logit(USUAL_CACHE.discount)) ** 2
-        held, left = cache.shares(*seen)
+        held, left = cache.shares(seen)
         return CACHE_PRIOR * distance - np.log(np.maximum(held + left * masses, 1e-300)).sum()
 
     return min(starmap(WordCache, product(DISCOUNTS, STRENGTHS)), key=cost)

@@ -37,7 +37,7 @@ from textgen.tokenizers.rare_words import FittedRareWords, PolicyTrainingData, R
 from textgen.tokenizers.segmentation import Segmenter, pretokenize
 from textgen.tokenizers.steps import StepsOf
 from textgen.tokenizers.vocabulary import Vocabulary
-from textgen.tokenizers.word_cache import DocumentCounts
+from textgen.tokenizers.word_cache import ClassCounts, DocumentCounts
 from textgen.tokenizers.writing import WordWriter
 
 
@@ -194,8 +194,7 @@ class WordTokenizer(PlaceholderTokenizer):
         for token, text in enumerate(self.vocabulary.words, self.policy.first_word):
             white[token] = text[0] in WHITE
             known_spaced[token] = text[0] == " " and len(text) > 1 and text[1] not in WHITE
-        # only which tokens they are: whether a rare word is white is asked for by WordBorders
-        of_rare_words = list(self.policy.rare_openings(lambda class_name: 0.0))
+        of_rare_words = self.policy.rare_tokens()
         spaced = known_spaced.copy()
         spaced[of_rare_words] = 1.0
         white[of_rare_words] = 1.0
@@ -272,7 +271,7 @@ class WordBorders(Borders):
             Opening((modifier,), beginnings.known_spaced) for modifier in (CAPITAL, UPPER)
         ]
         # by class, and how many of its words were counted when this was asked
-        self._chances_of_white = dict[tuple[str, tuple[int, int]], float]()
+        self._chances_of_white = dict[tuple[str, ClassCounts], float]()
 
     def border(self) -> Openings:
         behind_join = Opening((JOIN,), self._white_behind_join())
@@ -287,7 +286,8 @@ class WordBorders(Borders):
 
     def _word_without_space(self) -> Openings:
         at_once = 1.0 - self._white
-        at_once[[JOIN, CAPITAL, UPPER]] = 0.0  # the token behind a modifier tells
+        # behind a modifier the next token tells: <capital> comes before " sat" and before "sat"
+        at_once[[JOIN, CAPITAL, UPPER]] = 0.0
         openings = [Opening((), at_once)]
         for first, spaced in self._spaced_behind_case:
             openings.append(Opening(first, 1.0 - spaced))
@@ -305,7 +305,9 @@ class WordBorders(Borders):
     def _chance_of_white(self, class_name: str) -> float:
         """P(a rare word of a class begins with white space). With a cache it changes only when a
         word of the class is counted."""
-        counted = (0, 0) if self._earlier is None else self._earlier.of_class(class_name)
+        counted = ClassCounts(0, 0)
+        if self._earlier is not None:
+            counted = self._earlier.of_class(class_name)
         key = (class_name, counted)
         if key not in self._chances_of_white:
             speller = self._tokenizer.policy.speller
