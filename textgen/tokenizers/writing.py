@@ -17,7 +17,8 @@ SENTENCE_END = regex.compile(r"(?:^|\n\s*\n|[.!?])[\s\"'“”‘’()\[\]-]*$")
 VOWEL_SOUND = regex.compile(
     r"(?i)(?!uni(?![dmn])|u[bcfhjkqrst][aeiou]|eu|onc?e\b)[aeiou]|hour|honest|honou?r|heir"
 )
-TAIL_CHARACTERS = 40
+TAIL_CHARACTERS = 40  # of the text so far, at most, that tell whether a sentence begins
+TAIL_PARTS = 40  # that they are looked for in
 
 
 class WordWriter(GrowingText):
@@ -42,14 +43,15 @@ class WordWriter(GrowingText):
         self._adapts = fill == "pool"
         self._english = tokenizer.language == "en"
         self._before = before
-        self._names = dict[tuple[str, int], str]()
-        self._names_in_a_row = list[str]()
-        # what is said of the next word: it has no space before it; its case modifier, if any; the
-        # last word is an indefinite article
-        self._joined = False
-        self._case = 0
-        self._article = False
-        self._spelled_from = -1  # where the word begins that the network spells
+        # the classes of the names that stand side by side here
+        self._classes_in_row = list[str]()
+        # the name that serves the passage, by its class and how many of the class stand in the row
+        self._name_in_use = dict[tuple[str, int], str]()
+        # what the modifiers so far say of the next word
+        self._next_is_joined = False
+        self._next_case: int | None = None
+        self._last_is_article = False  # "a" or "an"
+        self._spelled_from: int | None = None  # where the word begins that the network spells
 
     def write(self, token: int, surface: str | None) -> None:
         self._policy.write(self, token, surface)
@@ -57,28 +59,32 @@ class WordWriter(GrowingText):
     def add_token(self, token: int) -> None:
         """Append a word of the vocabulary; a modifier waits for its word."""
         self.end_letters()
-        self._names_in_a_row.clear()
-        if token < FIRST_OWN:
-            if token == JOIN:
-                self._joined = True
-            elif token in (CAPITAL, UPPER):
-                self._case = token
-            return
-        space, core = split_space(self._words[token - self._policy.first_word])
-        if self._case:
-            core = recase(core, self._case)
-        self._append(core if self._joined else space + core)
-        self._article = core in ("a", "an", "A", "An")
+        self._classes_in_row.clear()
+        if token == JOIN:
+            self._next_is_joined = True
+        elif token in (CAPITAL, UPPER):
+            self._next_case = token
+        elif token >= FIRST_OWN:
+            self._add_word(self._words[token - self._policy.first_word])
 
-    def add_filled(self, word: str, name: str, *, joined: bool = False) -> None:
-        """Append a word in the place of a placeholder called ``name``."""
-        space = "" if joined or self._joined or not word else " "
+    def _add_word(self, word: str) -> None:
+        space, core = split_space(word)
+        if self._next_is_joined:
+            space = ""
+        if self._next_case is not None:
+            core = recase(core, self._next_case)
+        self._append(space + core)
+        self._last_is_article = core in ("a", "an", "A", "An")
+
+    def add_filled(self, word: str, class_name: str, *, joined: bool = False) -> None:
+        """Append a word in the place of the placeholder of a class."""
+        needs_space = word != "" and not joined and not self._next_is_joined
         if word and self._adapts:
-            word = self._adapted(word, name)
-            if self._article and self._english and space and word[0].isalpha():
+            word = self._adapted(word, class_name)
+            if self._last_is_article and self._english and needs_space and word[0].isalpha():
                 self._correct_article(word)
-        self._append(space)
-        self.append_filled(word, name)
+        self._append(" " if needs_space else "")
+        self.append_filled(word, class_name)
 
     def _correct_article(self, word: str) -> None:
         """Make the article that was written last fit the word behind it."""
@@ -89,40 +95,44 @@ class WordWriter(GrowingText):
 
     def _append(self, text: str) -> None:
         self.append(text)
-        self._joined = False
-        self._case = 0
-        self._article = False
+        self._next_is_joined = False
+        self._next_case = None
+        self._last_is_article = False
 
     def add_letter(self, letter: str) -> None:
         """Append a character of a word that the network spells."""
-        if self._spelled_from < 0:
-            self._append("" if self._joined else " ")
+        if self._spelled_from is None:
+            self._append("" if self._next_is_joined else " ")
             self._spelled_from = self.length
         self.append(letter)
 
     def end_letters(self) -> None:
         """End a word that the network has spelled."""
-        if self._spelled_from >= 0:
+        if self._spelled_from is not None:
             self.filled.append((self._spelled_from, self.length, "spelled"))
-            self._spelled_from = -1
-            self._joined = False
+            self._spelled_from = None
+            self._next_is_joined = False
 
     def rendered(self) -> Rendered:
         self.end_letters()
         return super().rendered()
 
-    def _adapted(self, word: str, name: str) -> str:
-        is_name = self._policy.classifier.proper(name)
+    def _adapted(self, word: str, class_name: str) -> str:
+        """What is written for a word of a class so that the text reads well."""
+        is_name = self._policy.classifier.proper(class_name)
         if is_name:
-            self._names_in_a_row.append(name)
-            place = (name, self._names_in_a_row.count(name))
-            word = self._names.setdefault(place, word)  # the first word there stays
+            self._classes_in_row.append(class_name)
+            count = self._classes_in_row.count(class_name)
+            word = self._name_in_use.setdefault((class_name, count), word)
         else:
-            self._names_in_a_row.clear()
-        written = "".join((self._before, *self.parts[-TAIL_CHARACTERS:]))[-TAIL_CHARACTERS:]
-        if SENTENCE_END.search(written):
+            self._classes_in_row.clear()
+        if self._begins_sentence():
             return word[:1].upper() + word[1:]
         lower = word[:1].lower() + word[1:]
-        if is_name is False and lower in self._policy.speller.known:
+        if is_name is False and lower in self._policy.speller.known:  # None: it may be a name
             return lower
         return word
+
+    def _begins_sentence(self) -> bool:
+        text = self._before + "".join(self.parts[-TAIL_PARTS:])
+        return SENTENCE_END.search(text[-TAIL_CHARACTERS:]) is not None
