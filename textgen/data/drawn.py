@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 from textgen.core.errors import TextgenError
@@ -53,6 +53,9 @@ class Stretch(NamedTuple):
         return Stretch(self.part, self.start + characters, self.end + characters)
 
 
+Group = list[Document]
+
+
 def by_hash(documents: list[Document], settings: Split, shares: Mapping[str, float]) -> Parts:
     """Groups of documents are taken in the order of a hash of their names and the seed. Each
     becomes part of the test if it still fits into the test's share of all characters, else of the
@@ -60,7 +63,7 @@ def by_hash(documents: list[Document], settings: Split, shares: Mapping[str, flo
     therefore trained on, unless a part would stay empty."""
     total = count_characters(documents)
     room = {part: min(share * total, HELD_OUT[part]) for part, share in shares.items()}
-    drawn: dict[str, list[list[Document]]] = {part: [] for part in ("train", *shares)}
+    drawn: dict[str, list[Group]] = {part: [] for part in ("train", *shares)}
     for group in _grouped(documents, settings):
         size = count_characters(group)
         fitting = [part for part in shares if size <= room[part]]
@@ -73,7 +76,7 @@ def by_hash(documents: list[Document], settings: Split, shares: Mapping[str, flo
     return {part: list(chain.from_iterable(groups)) for part, groups in drawn.items()}
 
 
-def _fill_empty_parts(drawn: dict[str, list[list[Document]]]) -> None:
+def _fill_empty_parts(drawn: dict[str, list[Group]]) -> None:
     """A part without a group gets one of the first part that has several: a held-out part the
     smallest, the training text the largest."""
     for part in ("test", "validation", "train"):
@@ -102,7 +105,8 @@ def fold_documents(
     dealt: list[list[Document]] = [[] for _ in range(folds)]
     sizes = [0] * folds
     limit = count_characters(documents) / (4 * folds)
-    large, small = list[list[Document]](), list[list[Document]]()
+    large = list[Group]()
+    small = list[Group]()
     for group in groups:
         if count_characters(group) >= limit:
             large.append(group)
@@ -115,7 +119,7 @@ def fold_documents(
     return dealt[fold - 1]
 
 
-def _grouped(documents: Iterable[Document], settings: Split) -> list[list[Document]]:
+def _grouped(documents: Iterable[Document], settings: Split) -> list[Group]:
     """The documents by groups, in the order of a hash. Groups that share a document are one; a
     document outside all groups is a group of its own."""
     group_of: dict[str, tuple[str, ...]] = {}
@@ -182,11 +186,12 @@ def _contiguous_stretches(text: str, settings: Split, shares: Mapping[str, float
     exact_ends = [int(len(text) * share) for share in shares_up_to]
     stretches = list[Stretch]()
     start = 0
-    for part, (exact_end, end_of_next) in zip(order[:-1], pairwise(exact_ends), strict=True):
-        end = exact_end
+    for number, part in enumerate(order[:-1]):
+        end = exact_ends[number]
         if not settings.exact:
-            reach = min(BOUNDARY_REACH, (end_of_next - exact_end) // 4)
-            end = find_cut(text, exact_end, exact_end + reach) or exact_end
+            size_of_next = exact_ends[number + 1] - end
+            reach = min(BOUNDARY_REACH, size_of_next // 4)
+            end = find_cut(text, end, end + reach) or end
         stretches.append(Stretch(part, start, end))
         start = end
     stretches.append(Stretch(order[-1], start, len(text)))
@@ -242,8 +247,9 @@ def in_blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     start = 0
     for document in documents:
         end = start + len(document.text)
+        # also a block that ends where the document starts: its end may move into the document
         touching = [
-            block.moved(-start) for block in blocks if start <= block.end and block.start < end
+            block.moved(-start) for block in blocks if block.end >= start and block.start < end
         ]
         stretches = _cut_at_blocks(document.text, touching, reach)
         with_text = [s for s in stretches if not is_blank(document.text[s.start : s.end])]
@@ -255,6 +261,7 @@ def in_blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
 def _blocks_in_round(shares: Mapping[str, float]) -> list[tuple[str, float]]:
     """The part of each block of a round in their order, with its share of the round."""
     if "test" not in shares:
+        # two halves, as on both sides of a test block
         half = ("validation", shares["validation"] / 2)
         return [("train", 1 - shares["validation"]), half, half]
     test = shares["test"]
@@ -278,7 +285,7 @@ def _block_stretches(
         end = int(total / rounds * rounds_so_far)
         blocks.append(Stretch(part, start, end))
         start = end
-    blocks[-1] = blocks[-1]._replace(end=total)
+    blocks[-1] = blocks[-1]._replace(end=total)  # rounding may have ended it before
     return blocks
 
 

@@ -65,29 +65,21 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
     documents = [d for d in documents if (contiguous and one_text) or not d.is_blank]
     if all(d.is_blank for d in documents):
         raise TextgenError("corpus: every document is empty or left out")
-    assigned, how = assigned_parts(documents, settings)
+    assigned, how_assigned = assigned_parts(documents, settings)
     parts: Parts = {part: [] for part in PARTS}
     for document in documents:
         parts[assigned.get(document.name, "train")].append(document)
     shares = _drawn_shares(documents, parts, settings)
-    is_cut = False
-    if shares:
-        method = _method(parts["train"], bool(assigned), settings)
-        is_cut = method != "hash"
-        if method == "hash":
-            drawn = by_hash(parts["train"], settings, shares)
-            how_drawn = "by a hash of the names" if assigned else ""
-        elif method == "blocks":
-            drawn = in_blocks(parts["train"], shares)
-            how_drawn = _how_in_blocks(settings, shares)
-        else:
+    method = _method(parts["train"], bool(assigned), settings)
+    if not shares:
+        how = how_assigned
+        is_cut = False
+    else:
+        if method == "contiguous":
             _check_one_text(parts["train"], one_text)
-            drawn = contiguous_parts(parts["train"], settings, shares)
-            how_drawn = _how_contiguous(settings, shares)
-        parts |= drawn
-        if assigned:
-            how_drawn = f"; {' and '.join(shares)} from the training text, {how_drawn}"
-        how += how_drawn
+        parts |= _draw(parts["train"], method, settings, shares)
+        how = _how(how_assigned, method, settings, shares)
+        is_cut = method in ("contiguous", "blocks")
     _check_parts(documents, parts)
     _check_groups(parts, settings)
     unit = "pieces" if one_text or settings.method == "blocks" else "documents"
@@ -119,6 +111,33 @@ def _method(train: list[Document], some_assigned: bool, settings: Split) -> str:
     if some_assigned and len(train) == 1:
         return "contiguous"
     return settings.method or "hash"
+
+
+def _draw(
+    train: list[Document], method: str, settings: Split, shares: Mapping[str, float]
+) -> Parts:
+    """What is left of a training text, and the parts that are drawn from it."""
+    if method == "hash":
+        return by_hash(train, settings, shares)
+    if method == "blocks":
+        return in_blocks(train, shares)
+    return contiguous_parts(train, settings, shares)
+
+
+def _how(how_assigned: str, method: str, settings: Split, shares: Mapping[str, float]) -> str:
+    """In words, how documents were divided, some of which were drawn; empty if all were drawn by a
+    hash of their names, which is usual."""
+    if method == "hash" and not how_assigned:
+        return ""
+    if method == "hash":
+        how_drawn = "by a hash of the names"
+    elif method == "blocks":
+        how_drawn = _how_in_blocks(settings, shares)
+    else:
+        how_drawn = _how_contiguous(settings, shares)
+    if not how_assigned:
+        return how_drawn
+    return f"{how_assigned}; {' and '.join(shares)} from the training text, {how_drawn}"
 
 
 def _check_one_text(train: list[Document], one_text: bool) -> None:
@@ -165,10 +184,13 @@ def _check_groups(parts: Parts, settings: Split) -> None:
     for group in settings.groups:
         divided = list[str]()
         for part in PARTS:
-            names = [d.name for d in parts[part]]
-            found = [n for n in names if n in group or n.rpartition("#")[0] in group]
-            if found:
-                divided.append(f"{name_some(found)} in the {part} part")
+            members = list[str]()
+            for document in parts[part]:
+                cut_from, _, _ = document.name.rpartition("#")
+                if document.name in group or cut_from in group:
+                    members.append(document.name)
+            if members:
+                divided.append(f"{name_some(members)} in the {part} part")
         if len(divided) > 1:
             message = f"split.groups: one group is divided: {', '.join(divided)}"
             raise TextgenError(message, "keep its documents whole, in one part, or drop the group")
@@ -198,22 +220,31 @@ def shorten(division: Division, documents: list[Document], settings: Split) -> D
         return _shorten_at_random(division, documents, settings)
     if size is None:
         return division
-    return replace(division, train=nested_subset(train, size, settings.seed + (settings.fold or 0)))
+    seed = settings.seed
+    if settings.fold:
+        seed += settings.fold
+    return replace(division, train=nested_subset(train, size, seed))
 
 
 def _shorten_at_random(division: Division, documents: list[Document], settings: Split) -> Division:
     train = division.train
     if settings.train_characters:
-        texts = list[list[Document]]()
-        for fold in range(1, settings.fold or 1):
-            texts.append(divide(documents, replace(settings, fold=fold)).train)
-        texts.append(train)
+        texts = [*_training_texts_of_earlier_folds(documents, settings), train]
         train = random_subset(texts, settings.train_characters, settings.seed)
     validation = division.validation
     tenth = max(1, count_characters(train) // 10)
     if count_characters(validation) > tenth:
         validation = random_subset([validation], tenth, settings.seed)
     return replace(division, train=train, validation=validation)
+
+
+def _training_texts_of_earlier_folds(
+    documents: list[Document], settings: Split
+) -> list[list[Document]]:
+    if settings.fold is None:
+        return []
+    folds = range(1, settings.fold)
+    return [divide(documents, replace(settings, fold=fold)).train for fold in folds]
 
 
 def assigned_parts(documents: list[Document], settings: Split) -> tuple[dict[str, str], str]:
