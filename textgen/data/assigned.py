@@ -33,9 +33,10 @@ def listed_parts(names: Sequence[str], settings: Split) -> dict[str, str]:
     for part, entries in settings.lists.items():
         for entry, found in find_documents(entries, names, f"split.{part}").items():
             for name in found:
-                if parts.setdefault(name, part) != part:
+                if parts.get(name, part) != part:
                     message = f"split.{part}: {entry!r} names {name}, as split.{parts[name]} does"
                     raise TextgenError(message)
+                parts[name] = part
     return parts
 
 
@@ -48,6 +49,7 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
     Raises:
         TextgenError: there are such names and others, or several sets of them.
     """
+    # by what files that are otherwise called alike share of their names, or of the folders
     sets: dict[tuple[str, ...], dict[str, str]] = {}
     for name in names:
         file = without_piece_number(name).lower()
@@ -57,7 +59,7 @@ def customary_parts(names: Sequence[str]) -> dict[str, str]:
             called_alike = sets.setdefault((match["before"], match["after"]), {})
             called_alike[name] = CONVENTIONAL_NAMES[match["name"]]
         elif slash and folder in CONVENTIONAL_NAMES:
-            in_folders = sets.setdefault((), {})
+            in_folders = sets.setdefault(("folders",), {})
             in_folders[name] = CONVENTIONAL_NAMES[folder]
     for parts in sets.values():
         found = set(parts.values())
@@ -77,7 +79,7 @@ def _check_all_named(names: Sequence[str], parts: Mapping[str, str]) -> None:
         raise TextgenError(message, hint=hint)
 
 
-def find_groups(settings: Split, names: Sequence[str], setting: str) -> Split:
+def find_groups(settings: Split, names: Sequence[str], setting: str = "") -> Split:
     """The settings with groups of these documents; arguments and errors as for
     :func:`find_documents`."""
     found = find_documents(chain.from_iterable(settings.groups), names, setting)

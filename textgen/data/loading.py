@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment
@@ -43,7 +43,8 @@ class Corpus(Division):
     Attributes:
         kind, origin, licence: of the corpus that was really used.
         sha256: of names and texts of all documents, before the training text is shortened.
-        warning: says so if the fallback was used; else empty.
+        is_fallback: whether it is the fallback of the experiment's corpus.
+        warning: says so if it is; else empty.
         stated_language: its code, if the experiment says so.
         left_out_patterns: names or patterns of the files that the experiment leaves out.
         blank: names of documents without text, which are in no part.
@@ -53,6 +54,7 @@ class Corpus(Division):
     origin: str
     licence: str
     sha256: str
+    is_fallback: bool
     warning: str
     stated_language: str | None = None
     left_out_patterns: Sequence[str] = ()
@@ -108,7 +110,7 @@ class Corpus(Division):
             "licence": self.licence,
             "sha256": self.sha256,
             "split_sha256": hashlib.sha256(repr(names).encode()).hexdigest(),
-            "fallback": bool(self.warning),
+            "fallback": self.is_fallback,
             "unit": self.unit,
             "language": asdict(self.language),
             **sizes,
@@ -127,53 +129,67 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
         CorpusUnavailable: it cannot be fetched and there is no fallback.
         TextgenError: no text, or too few documents for three parts.
     """
-    config, documents, warning = _documents_or_fallback(experiment, fallback)
-    table = experiment.resolved["corpus"]
-    kind = table["fallback"]["kind"] if warning else table["kind"]
-    names = [d.name for d in documents]
-    _check_distinct(names, kind)
-    split = find_groups(experiment.split, names, "" if warning else "split.groups")
-    if warning and split != experiment.split:
-        warning += "\nThe fallback lacks documents of split.groups, so these groups do not apply."
-    documents = apply_edits(documents, experiment.options, config.one_text)
+    found = _documents_or_fallback(experiment, fallback)
+    names = [d.name for d in found.documents]
+    _check_distinct(names, found.kind)
+    warning = found.warning
+    if found.is_fallback:
+        split = find_groups(experiment.split, names)
+        if split != experiment.split:
+            warning += (
+                "\nThe fallback lacks documents of split.groups, so these groups do not apply."
+            )
+    else:
+        split = find_groups(experiment.split, names, "split.groups")
+    one_text = found.source.one_text
+    documents = apply_edits(found.documents, experiment.options, one_text)
     # Of what is not kept in memory, this is the one reading before the training.
     sha256 = corpus_hash(document for document in documents if not document.is_blank)
-    division = divide(documents, split, config.one_text)
+    division = divide(documents, split, one_text)
     if division.is_cut:  # the hash shows where
         sha256 = corpus_hash(division.train + division.validation + division.test)
     return Corpus(
         **vars(shorten(division, documents, split)),
-        kind=kind,
-        origin=config.origin,
-        licence=config.licence,
+        kind=found.kind,
+        origin=found.source.origin,
+        licence=found.source.licence,
         sha256=sha256,
+        is_fallback=found.is_fallback,
         warning=warning,
         stated_language=experiment.language,
-        left_out_patterns=config.leave_out,
+        left_out_patterns=found.source.leave_out,
         blank=[d.name for d in documents if d.is_blank],
     )
 
 
-def _documents_or_fallback(
-    experiment: Experiment, fallback: bool
-) -> tuple[TextSource, list[Document], str]:
-    """The corpus of an experiment, or its fallback: the source, its documents, and a warning if it
-    is the fallback; arguments and errors as for :func:`load_corpus`."""
+class _Found(NamedTuple):
+    """The corpus of an experiment, or its fallback, and what :class:`Corpus` says of it."""
+
+    kind: str
+    source: TextSource
+    documents: list[Document]
+    is_fallback: bool
+    warning: str
+
+
+def _documents_or_fallback(experiment: Experiment, fallback: bool) -> _Found:
+    """Arguments and errors as for :func:`load_corpus`."""
+    table = experiment.resolved["corpus"]
+    wanted = table["kind"]
     source: TextSource = experiment.corpus
     problem = CorpusUnavailable("this run was trained on the fallback")
     if not fallback:
         try:
-            return source, source.documents(), ""
+            return _Found(wanted, source, source.documents(), is_fallback=False, warning="")
         except CorpusUnavailable as error:
             problem = error
     if experiment.options.fallback is None:
         raise problem
-    table = experiment.resolved["corpus"]
-    wanted, used = table["kind"], table["fallback"]["kind"]
+    used = table["fallback"]["kind"]
     warning = f"COULD NOT FETCH THE CORPUS {wanted!r}: these results are for its fallback "
     warning += f"{used!r}; no figure is for {wanted!r}.\n{problem}"
     source = experiment.options.fallback
-    return source, source.documents(), warning
+    return _Found(used, source, source.documents(), is_fallback=True, warning=warning)
 
 
 def _check_distinct(names: Sequence[str], kind: str) -> None:
@@ -218,7 +234,11 @@ def same_works(corpus: Corpus) -> str:
         only = "The result says nothing about other texts."
         return f"Test and training text are pieces of the same texts. {only}"
     names = list(itertools.chain(*corpus.names.values()))
-    numbers = {int(match[0]) for name in names if (match := re.search(r"\d+", name))}
+    numbers = set[int]()
+    for name in names:
+        match = re.search(r"\d+", name)
+        if match:
+            numbers.add(int(match[0]))
     if len(numbers) == len(names) and max(numbers) <= NUMBERED * len(names):
         chapters = "The texts are numbered. If they are chapters of one book"
         return f"{chapters}, the result says nothing about other books."
@@ -268,13 +288,14 @@ def corpus_warnings(experiment: Experiment, corpus: Corpus) -> list[str]:
         )
     detected = find_language(corpus.sample)
     step = math.ceil(len(corpus.train) / EXAMINED_DOCUMENTS)
-    held_out = [(d, part) for part in ("test", "validation") for d in corpus.parts[part]]
+    held_out = [(d, "test") for d in corpus.test] + [(d, "validation") for d in corpus.validation]
     examined = held_out[:EXAMINED_DOCUMENTS] + [(d, "train") for d in corpus.train[::step]]
-    foreign = [
-        f"{document.name} in the {part} part ({language.name}, {language.script} script)"
-        for document, part in examined
-        if (language := foreign_language(document, detected))
-    ]
+    foreign = list[str]()
+    for document, part in examined:
+        language = foreign_language(document, detected)
+        if language:
+            place = f"{document.name} in the {part} part"
+            foreign.append(f"{place} ({language.name}, {language.script} script)")
     if 0 < len(foreign) <= len(examined) / 2:
         warnings.append(
             f"Documents not in the main language ({detected.name}, {detected.script} script): "
