@@ -110,7 +110,8 @@ class Tokenizer(ABC):
         return self.written(np.asarray(tokens), before, filling)
 
     def written(self, tokens: np.ndarray, before: str, filling: Filling) -> Rendered:
-        """As :meth:`render`; what is ``earlier`` in the filling is still to be read."""
+        """As :meth:`render`. The document cache of the filling is empty, if there is one: the text
+        before is still to be added to it."""
         return Rendered(self.decode(EncodedDocument(tokens[tokens >= RESERVED])))
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:

@@ -57,7 +57,8 @@ class CharacterTokenizer(Tokenizer):
         """Token ids of all code points up to the highest of the alphabet; the last entry stands for
         the rest."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
-        table = np.full(int(points.max(initial=-1)) + 2, ESCAPE, smallest_dtype(self.size))
+        beyond_highest = 1 + int(points.max(initial=-1))  # 0 of an empty alphabet
+        table = np.full(beyond_highest + 1, ESCAPE, smallest_dtype(self.size))
         table[points] = np.arange(RESERVED, self.size)
         return table
 

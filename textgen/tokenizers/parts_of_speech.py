@@ -6,7 +6,7 @@ from typing import Literal
 
 from textgen.data.language import Language, is_same_language, language_name
 from textgen.tokenizers.rare_words import Classifier, Pieces, PolicyTrainingData, RareWords
-from textgen.tokenizers.tagging import describe_tagger, find_tagger, tag_pieces
+from textgen.tokenizers.tagging import describe_tagger, find_tagger, language_of_model, tag_pieces
 from textgen.tokenizers.vocabulary import RareWord
 
 NOUN, REST = "NOUN", "other"
@@ -39,14 +39,14 @@ class Pos(RareWords):
         return PartsOfSpeech(state["model"], state["language"], self.tags)
 
     def language_warnings(self, language: Language) -> list[str]:
-        tagger = self.model.partition("_")[0]
-        if self.model == "auto" or is_same_language(tagger, language.code):
+        tagger_language = language_of_model(self.model)
+        if self.model == "auto" or is_same_language(tagger_language, language.code):
             return []
         advice = "choose a tagger for that language or another policy"
         if not language.stated:
-            advice += f'; if the text is not, state language = "{tagger}"'
+            advice += f'; if the text is not, state language = "{tagger_language}"'
         return [
-            f"The tagger {self.model} is for {language_name(tagger)}, but the text is in "
+            f"The tagger {self.model} is for {language_name(tagger_language)}, but the text is in "
             f"{language.name}: {advice}."
         ]
 

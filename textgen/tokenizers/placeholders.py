@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from textgen.tokenizers.base import Rendered, Tokenizer, walk
 from textgen.tokenizers.encoded import UNSEEN, EncodedDocument, Surface, smallest_dtype, text_of
 from textgen.tokenizers.filling import Filling
 from textgen.tokenizers.steps import StepsOf, follow, surface_bits, take_known
+from textgen.tokenizers.word_cache import DocumentCounts
 
 
 class Span(NamedTuple):
@@ -77,14 +79,14 @@ class PlaceholderTokenizer(Tokenizer):
         tokens = [span.token for span in written]
         surfaces = tuple(span.surface for span in spans if span.surface is not None)
         ids = np.array(tokens, dtype=smallest_dtype(self.size))
+        characters, pieces, replaced = counts
+        unlocated = EncodedDocument(ids, surfaces, characters, pieces, replaced)
         if training:
-            return EncodedDocument(ids, surfaces, *counts)
+            return unlocated
         opened = [steps_of for _, steps_of in self.steps_at(tokens) if steps_of is not None]
         alone, remembered = surface_bits(opened, surfaces)
-        return EncodedDocument(
-            ids,
-            surfaces,
-            *counts,
+        return replace(
+            unlocated,
             spelling_bits=alone,
             remembered_bits=remembered,
             ends=np.array([span.end for span in written], dtype=np.int64),
@@ -107,10 +109,14 @@ class PlaceholderTokenizer(Tokenizer):
             writer.write(token, surface)
         return writer.rendered().text
 
+    def _remember(self, text: str, earlier: DocumentCounts) -> None:
+        """Add the rare words of a text to a document cache."""
+        follow(walk(self, self.encode(text), earlier), take_known)
+
     def written(self, tokens: np.ndarray, before: str, filling: Filling) -> Rendered:
         before = before.removesuffix(" ")  # the next token brings its own
         if filling.earlier is not None:
-            follow(walk(self, self.encode(before), filling.earlier), take_known)
+            self._remember(before, filling.earlier)
         writer = self.writer(before, filling.fill)
         for token, steps_of in self.steps_at(tokens.tolist()):
             if steps_of is None or (self.gaps and filling.fill != "scored"):

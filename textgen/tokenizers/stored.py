@@ -64,8 +64,15 @@ class Stored(Sequence[EncodedDocument]):
 
     def __getitem__(self, place: int | slice) -> EncodedDocument | Sequence[EncodedDocument]:
         if isinstance(place, slice):
-            return [self[number] for number in range(len(self))[place]]
-        number = range(len(self))[place]  # of -1, the last one
+            return [self._read(number) for number in range(len(self))[place]]
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"document {place} of {len(self)}")
+        if place < 0:
+            return self._read(len(self) + place)
+        return self._read(place)
+
+    def _read(self, number: int) -> EncodedDocument:
+        """The document of a number from 0 on."""
         start, stop = self.offsets[number], self.offsets[number + 1]
         tokens = self.flat[start : stop - 1]  # without the end mark
         _, characters, pieces, replaced = self._index[number].tolist()

@@ -113,18 +113,25 @@ class SubwordTokenizer(Tokenizer):
         encode = self._live.encode_batch_fast if training else self._live.encode_batch
         encodings = encode(parts.known, add_special_tokens=False)
         known = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64) + RESERVED
-        # how many known tokens come before each unknown character
+        # how many known tokens come before each unknown character: of parts of 3, 0 and 2 tokens
+        # with an unknown character behind the first and the second, 3 and 3
         escapes = np.cumsum([len(e.ids) for e in encodings])[:-1]
         tokens = np.insert(known, escapes, ESCAPE).astype(smallest_dtype(self.size))
         ends = None if training else _ends(parts, encodings)
         return document_with_escapes(text, tokens, parts.unknown, ends)
 
     def decode(self, encoded: EncodedDocument) -> str:
-        parts = np.split(encoded.tokens, np.flatnonzero(encoded.tokens == ESCAPE))
-        known = [part[part >= RESERVED].astype(np.int64) - RESERVED for part in parts]
-        first, *rest = self._texts([numbers.tolist() for numbers in known])
-        unseen = map(text_of, encoded.surfaces)
-        return first + "".join(chain(*zip(unseen, rest, strict=True)))
+        numbers: list[list[int]] = [[]]  # of the subwords before, between and behind escapes
+        for token in encoded.tokens.tolist():
+            if token == ESCAPE:
+                numbers.append([])
+            elif token >= RESERVED:
+                numbers[-1].append(token - RESERVED)
+        first, *others = self._texts(numbers)
+        pieces = [first]
+        for surface, known in zip(encoded.surfaces, others, strict=True):
+            pieces += [text_of(surface), known]
+        return "".join(pieces)
 
     def _texts(self, numbers: list[list[int]]) -> list[str]:
         """Numbers of subwords as text; bytes that are not UTF-8 become U+FFFD, nothing fails."""
@@ -242,7 +249,7 @@ def _split(text: str, known: frozenset[str]) -> _Parts:
     if not unknown:
         return _Parts([text], [])
     parts = re.split(f"([{re.escape(''.join(unknown))}])", text)
-    return _Parts(parts[0::2], parts[1::2])
+    return _Parts(known=parts[0::2], unknown=parts[1::2])  # re.split gives them in turn
 
 
 def _ends(parts: _Parts, encodings: Sequence[Any]) -> np.ndarray:

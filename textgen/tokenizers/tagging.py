@@ -70,13 +70,20 @@ def find_tagger(model: str, language: str) -> tuple[str, str]:
         names = [f"{code}_core_{kind}_{size}" for size in SIZES]
     for name in names:
         if find_package(name):
-            return name, name.partition("_")[0]  # with which spaCy has its name begin
-    known = language if model in ("auto", *MODELS) else ""
-    hint = HINTS.get(known, f"python -m spacy download {names[0]}, if there is one")
+            return name, language_of_model(name)
+    hint = f"python -m spacy download {names[0]}, if there is one"
+    if model in ("auto", *MODELS):
+        hint = HINTS.get(language, hint)
     hint += '; or take another policy, e.g. [tokenizer.rare_words] kind = "unk"'
     message = f"no spaCy model {' or '.join(names)} is installed to tag parts of speech"
     message = f"tokenizer.rare_words.model: {message} in {language_name(language)}"
     raise TextgenError(message, hint)
+
+
+def language_of_model(name: str) -> str:
+    """The code of a model's language, with which spaCy has its name begin."""
+    code, _, _ = name.partition("_")
+    return code
 
 
 def find_package(name: str) -> Path | None:
@@ -98,7 +105,7 @@ def _has_version(name: str) -> bool:
 
 def _check_installed(name: str) -> None:
     """Raises :class:`TextgenError` if a model is not installed."""
-    find_tagger(name, name.partition("_")[0])
+    find_tagger(name, language_of_model(name))
 
 
 @cache
@@ -157,8 +164,9 @@ def _tag(pipeline: Any, pieces: Sequence[str]) -> list[str]:
     for start in range(0, len(pieces), CHUNK):
         chunk = pieces[start : start + CHUNK]
         words = [_encodable(split_space(piece)[1]) for piece in chunk]
-        spaces = [after.startswith(" ") for after in (*chunk[1:], "")]
-        documents.append(Doc(pipeline.vocab, words=words, spaces=spaces))
+        has_space_behind = [following.startswith(" ") for following in chunk[1:]]
+        has_space_behind.append(False)
+        documents.append(Doc(pipeline.vocab, words=words, spaces=has_space_behind))
     tagged = [word for document in pipeline.pipe(documents, batch_size=8) for word in document]
     if pipeline.lang == "en":
         return [word.tag_ for word in tagged]

@@ -37,8 +37,12 @@ SPACING, SPELLED = RESERVED, RESERVED + 1
 FIRST = RESERVED + 2  # the token of the vocabulary's first word
 CLASSES = {SPACING: "spacing", SPELLED: "word"}  # what their spelling models call them
 MARKS = {SPACING: " ", SPELLED: "<spelled>"}
-# places between two pieces: whether a word stands before, and behind
-PLACES = ((False, False), (False, True), (True, False), (True, True))
+# Places between two pieces. A line end is no word, nor is the beginning or the end of a text.
+NUMBER_OF_PLACES = 4
+BETWEEN_NO_WORDS = 0
+BEFORE_WORD = 1
+BEHIND_WORD = 2
+BETWEEN_WORDS = 3
 PIECE = re.compile(r"\n|\S+")
 
 
@@ -116,8 +120,10 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
 
     @property
     def unwritable(self) -> tuple[int, ...]:  # type: ignore[override]  # the training text decides
-        known = self.spelling[CLASSES[SPACING]]["examples"]
-        return Tokenizer.unwritable if known else (*Tokenizer.unwritable, SPACING)
+        seen_spacings = self.spelling[CLASSES[SPACING]]["examples"]
+        if seen_spacings:
+            return Tokenizer.unwritable
+        return (*Tokenizer.unwritable, SPACING)
 
     def encode(self, text: str, *, training: bool = False) -> EncodedDocument:
         spans = list(spans_of(text, self._index, self.usual))
@@ -202,21 +208,21 @@ class _Writer(GrowingText):
         super().__init__()
         self._tokenizer = tokenizer
         self._before = before.rpartition("\n")[2]
-        self._spaced = self._before[-1:].isspace()  # the last token was <spacing>
+        self._is_spaced = self._before[-1:].isspace()  # the next word brings no usual white space
 
     def write(self, token: int, surface: str | None) -> None:
         if token == SPACING:
             self.append(surface or "")
         elif token >= SPELLED:
-            piece = surface if surface is not None else self._tokenizer.words[token - FIRST]
-            if not self._spaced:
+            piece = self._tokenizer.words[token - FIRST] if surface is None else surface
+            if not self._is_spaced:
                 self.append(self._tokenizer.usual[place_of(self._before, piece)])
             if surface is None:
                 self.append(piece)
             else:
                 self.append_filled(piece, "spelled")
             self._before = piece
-        self._spaced = token == SPACING
+        self._is_spaced = token == SPACING
 
 
 def pieces_of(text: str) -> Iterator[tuple[str, str, int]]:
@@ -233,19 +239,24 @@ def pieces_of(text: str) -> Iterator[tuple[str, str, int]]:
 
 
 def place_of(before: str, piece: str) -> int:
-    """The number of a place between two pieces, in :data:`PLACES`: is the first a word, and the
-    second? A line end is none, nor is the beginning."""
-    behind_word = before not in ("", "\n")
-    before_word = piece not in ("", "\n")
-    return PLACES.index((behind_word, before_word))
+    """The number of the place between two pieces; ``""`` is the beginning or the end."""
+    is_behind_word = before not in ("", "\n")
+    is_before_word = piece not in ("", "\n")
+    if is_behind_word and is_before_word:
+        return BETWEEN_WORDS
+    if is_behind_word:
+        return BEHIND_WORD
+    if is_before_word:
+        return BEFORE_WORD
+    return BETWEEN_NO_WORDS
 
 
 def count_pieces(texts: Sequence[str]) -> tuple[Counter[str], list[str]]:
     """How often each word and the line end occurs in some texts, and the most common white space
     at each place."""
     counts = Counter({"\n": 0})
-    spaces = [Counter[str]() for _ in PLACES]
-    spaces[PLACES.index((True, True))][" "] = 0  # usual between two words that never meet
+    spaces = [Counter[str]() for _ in range(NUMBER_OF_PLACES)]
+    spaces[BETWEEN_WORDS][" "] = 0  # usual between two words that never meet
     for text in texts:
         for space, piece, place in pieces_of(text):
             if piece:
