@@ -1,11 +1,11 @@
 """What a network predicts along a text, and behind tokens that might have come there instead.
 
-A text is read once, window by window, and every place keeps the state of the network behind it. So
-what might come is read from there, all places of a window at once: a step for each token of the
-longest of such paths.
+A text is read once, window by window, and the state of the network at every place of a window is
+kept. What might have come at a place is read from the state there. The first tokens of what might
+come are read in one step for all places of the window, then the second tokens, and so on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -46,7 +46,8 @@ def places_step(objective: Objective, network: Network) -> PlacesStep:
             return features[:, 0], state
 
         def with_first(first: Tensor, rest: Tensor) -> Tensor:
-            return tf.concat([first[None], rest], axis=0)[:, 0]
+            steps = tf.concat([first[None], rest], axis=0)  # (T + 1, 1, …)
+            return steps[:, 0]
 
         start = features, state
         return tf.nest.map_structure(with_first, start, tf.scan(step, tokens, start))
@@ -102,6 +103,22 @@ class Path(NamedTuple):
     first: tuple[int, ...] = ()
 
 
+class Features(NamedTuple):
+    """What the output layer reads behind some paths.
+
+    Attributes:
+        values: (paths, n) float32.
+        row_of: path → its row.
+    """
+
+    values: np.ndarray
+    row_of: Mapping[Path, int]
+
+    def behind(self, paths: Iterable[Path]) -> np.ndarray:
+        """(k, n): those behind k of the paths, in their order."""
+        return self.values[[self.row_of[path] for path in paths]]
+
+
 class TextReader:
     """A network that reads a text in windows.
 
@@ -135,8 +152,10 @@ class TextReader:
         the one behind them."""
         import tensorflow as tf
 
-        if self._end:
-            last = slice(self._end - self._start, self._end - self._start + 1)
+        is_first_window = self._end == 0
+        if not is_first_window:  # go on from the place behind the last window
+            last_place = self._end - self._start
+            last = slice(last_place, last_place + 1)
             self._features = self._features[last]
             self._state = tf.nest.map_structure(lambda tensor: tensor[last], self._state)
         padded = np.zeros(self.window, dtype=np.int32)
@@ -145,27 +164,33 @@ class TextReader:
         self._start = self._end
         self._end += len(tokens)
 
-    def features(self, paths: Sequence[Path]) -> np.ndarray:
-        """What the output layer reads behind each path that begins in the window: (paths, n).
+    def features(self, paths: Sequence[Path]) -> Features:
+        """What the output layer reads behind paths that begin in the window.
 
         Args:
-            paths: no path comes before the one that it goes on from, and shorter ones come first.
+            paths: at least one, in any order. With a path on which tokens come first, the path
+                without the last of these must be among them.
         """
         import tensorflow as tf
 
-        behind = {Path(place): place - self._start for place in range(self._start, self._end + 1)}
         level = [path for path in paths if not path.first]
-        found = [tf.gather(self._features, [behind[path] for path in level])]
+        found = [tf.gather(self._features, [path.place - self._start for path in level])]
+        ordered = level
         states = self._state
+        row_of_state = {
+            Path(place): place - self._start for place in range(self._start, self._end + 1)
+        }
         longest = max(len(path.first) for path in paths)
-        for depth in range(1, longest + 1):
-            level = [path for path in paths if len(path.first) == depth]
-            rows = [behind[Path(path.place, path.first[:-1])] for path in level]
+        for length in range(1, longest + 1):
+            level = [path for path in paths if len(path.first) == length]
+            rows = [row_of_state[Path(path.place, path.first[:-1])] for path in level]
             tokens = [path.first[-1] for path in level]
             features, states = self._branch(states, tf.constant(rows), tf.constant(tokens))
             found.append(features)
-            behind = {path: row for row, path in enumerate(level)}
-        return tf.concat(found, axis=0).numpy()
+            ordered = ordered + level
+            row_of_state = {path: row for row, path in enumerate(level)}
+        row_of = {path: row for row, path in enumerate(ordered)}
+        return Features(tf.concat(found, axis=0).numpy(), row_of)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """P(next token) (rows, V) float64 by features (rows, n)."""

@@ -22,13 +22,12 @@ the model leaves to tokens that no text has: words and subwords are read on thei
 and the bits of a text are an upper bound.
 """
 
+import math
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -37,13 +36,13 @@ from textgen.core.progress import Moved, ignore, raise_if_cancelled
 from textgen.core.settings import PartName
 from textgen.core.tokens import BOUNDARY
 from textgen.data.documents import Document
-from textgen.evaluation.counts import CacheState
 from textgen.evaluation.model import LanguageModel
-from textgen.evaluation.passes import PLACES_AT_ONCE, Path, TextReader
+from textgen.evaluation.passes import Path
+from textgen.evaluation.predictions import Predicted, Predictions, Sum, Weights
 from textgen.evaluation.scores import DocumentBits
 from textgen.ngrams.pitman_yor import MIN_PROBABILITY
 from textgen.tokenizers.base import Tokenizer
-from textgen.tokenizers.borders import WHITE, Openings
+from textgen.tokenizers.borders import WHITE, Borders, Openings
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.steps import Choice, Chosen, Word, follow, take_known
 from textgen.tokenizers.word_cache import DocumentCounts
@@ -135,9 +134,11 @@ def word_bits(
     positions = _positions(model.tokenizer, encoded, text, start)
     scores = model.score([Document("text", text)], encoded=[encoded])
     found = answers(model, encoded, positions, entropy, moved)
-    return {
-        part: _bits_of_words(found[part], encoded, positions, *scores[part]) for part in model.parts
-    }
+    words = dict[PartName, list[WordBits]]()
+    for part in model.parts:
+        (bits,) = scores[part]  # of the one document
+        words[part] = _bits_of_words(found[part], encoded, positions, bits)
+    return words
 
 
 def answers(
@@ -155,7 +156,22 @@ def answers(
         positions: of its words.
         entropy, moved: as for :func:`word_bits`.
     """
-    return _Pass(model, encoded, positions, entropy).answers(moved)
+    questions = _Questions(model, encoded, positions)
+    predictions = Predictions(model, encoded.tokens)
+    found = {part: Answers(border={0: 0.0}, word={}, entropy={}) for part in model.parts}
+    first_tokens = {p.first for p in positions}
+    end = len(encoded.tokens) + 1  # of the places
+    for start in range(0, end, predictions.window):
+        raise_if_cancelled()
+        moved(start, end)
+        places = range(start, min(start + predictions.window, end))
+        without_cache = questions.without_cache(places)
+        with_cache = questions.with_cache(places) if model.cache else []
+        sums = _sums_of([*without_cache, *with_cache])
+        entropies = [place for place in places if place in first_tokens] if entropy else []
+        for part, predicted in predictions.read(places, sums, entropies).items():
+            _answer(with_cache if part == "with_cache" else without_cache, predicted, found[part])
+    return found
 
 
 def _positions(
@@ -180,8 +196,8 @@ def _positions(
             gap = text[last:begin]
             lead = text[token_begin:begin]
             aligned = token_begin >= last and encoded.ends[after - 1] == end
-            opened = aligned and _come(word_openings(gap, lead), tokens, opens)
-            if not (opened and _come(border_openings, tokens, after)):
+            opened = aligned and _any_opening_at(word_openings(gap, lead), tokens, opens)
+            if not (opened and _any_opening_at(border_openings, tokens, after)):
                 message = f"{text[last:end]!r}: a token holds white space and other characters"
                 raise TextgenError(message, "replace unusual white space or marks there")
             positions.append(Position(gap, lead, border, opens, first, after))
@@ -222,7 +238,7 @@ class _TokenIndex:
         return int(self._starts.searchsorted(self.begins[token]))
 
 
-def _come(openings: Openings, tokens: Sequence[int], place: int) -> bool:
+def _any_opening_at(openings: Openings, tokens: Sequence[int], place: int) -> bool:
     """Whether one of some openings comes at a place among tokens."""
     for first, weights in openings:
         behind = place + len(first)
@@ -251,244 +267,151 @@ def _bits_of_words(
     ]
 
 
-class _Events:
-    """What a text may go on with, by what was spelled in it so far if a cache remembers that."""
+class _Factor(NamedTuple):
+    """Σ weight · P over all tokens that may come behind some that come first at a place."""
 
-    def __init__(self, tokenizer: Tokenizer, earlier: DocumentCounts | None = None) -> None:
-        self._borders = tokenizer.borders(earlier)
+    first: tuple[int, ...]
+    weights: Weights
+
+
+# The chance that something comes, as a sum of products: of each opening, the sum of its weights
+# behind its first tokens, and the chance of each of these.
+Chance = Sequence[Sequence[_Factor]]
+
+
+class _Question(NamedTuple):
+    """The chance of what may come at a place.
+
+    Attributes:
+        place: in tokens before it.
+        event: what may come.
+        products: the sums there whose products are added.
+    """
+
+    place: int
+    event: Literal["border", "word"]
+    products: Sequence[Sequence[Sum]]
+
+    def log_chance(self, sums: Mapping[Sum, float]) -> float:
+        """log2 of the chance, by one part's sums."""
+        chance = 0.0
+        for product in self.products:
+            chance += math.prod(sums[each] for each in product)
+        return float(np.log2(max(chance, MIN_PROBABILITY)))
+
+
+class _Events:
+    """What a text may go on with.
+
+    Args:
+        borders: these change with what a cache remembers, if there is one.
+        only: token → weights by which it alone counts.
+    """
+
+    def __init__(self, borders: Borders, only: Callable[[int], Weights]) -> None:
+        self._borders = borders
+        self._only = only
         self.changed()
 
     def changed(self) -> None:
         """A word was spelled."""
-        self.border = self._borders.border()
-        self.word = cache(self._borders.word)
+        self.border = self._chance(self._borders.border())
+        self.word = cache(self._chance_of_word)
+
+    def _chance_of_word(self, gap: str, lead: str) -> Chance:
+        return self._chance(self._borders.word(gap, lead))
+
+    def _chance(self, openings: Openings) -> Chance:
+        products = list[list[_Factor]]()
+        for first, weights in openings:
+            product = [_Factor(first, Weights(weights))]
+            for length, token in enumerate(first):
+                product.append(_Factor(first[:length], self._only(token)))
+            products.append(product)
+        return products
 
 
-# Where probabilities are weighted and summed: a path, and the identity of the weights (V,), which
-# whatever is wanted in a window holds as long as its sums are read.
-Sums = dict[tuple[Path, int], float]
+class _Questions:
+    """What is asked at the places of a text: the chance of a border before and behind words, and
+    that of the white space and a word where a word's openings are.
 
-
-class _Pass:
-    """One pass over a text, under all parts of a model: the network reads it once.
-
-    Openings are sums over tokens, Σ weight · P. Those of the network are taken of its predictions;
-    what counts and a cache make of a sum follows from that, without their P of every token.
+    Args:
+        model: whose tokenizer says how borders and words open.
+        encoded: the text.
+        positions: of its words.
     """
 
     def __init__(
-        self,
-        model: LanguageModel,
-        encoded: EncodedDocument,
-        positions: Sequence[Position],
-        entropy: bool,
+        self, model: LanguageModel, encoded: EncodedDocument, positions: Sequence[Position]
     ) -> None:
-        self._model = model
-        self._tokens = encoded.tokens.astype(np.int64)
-        self._behind = {place for p in positions for place in (p.border, p.end)} - {0}
+        before_words = {p.border for p in positions if p.border > 0}  # a text begins behind one
+        behind_words = {p.end for p in positions}
+        self._border_places = before_words | behind_words
         self._gaps = {p.opens: (p.gap, p.lead) for p in positions}
-        self._firsts = {p.first for p in positions} if entropy else set[int]()
-        self._answers = {part: Answers({0: 0.0}, {}, {}) for part in model.parts}
-        self._single = cache(self._single_token)
-        self._events = _Events(model.tokenizer)
-        self._window = PLACES_AT_ONCE[-1]
-        if model.network is not None:
-            self._reader = TextReader(model.objective, model.network, len(encoded.tokens))
-            self._window = self._reader.window
-        if model.counts:
-            self._contexts = model.counts.contexts(self._tokens)
+        self._size = model.tokenizer.size
+        only = cache(self._only_token)
+        self._events = _Events(model.tokenizer.borders(), only)
         if model.cache:
-            self._cache = CacheState(model.cache)
             self._earlier = DocumentCounts()
-            self._remembering = _Events(model.tokenizer, self._earlier)
+            self._events_with_cache = _Events(model.tokenizer.borders(self._earlier), only)
             self._spelled = _spelled_words(model.tokenizer, encoded)
 
-    def answers(self, moved: Moved) -> dict[PartName, Answers]:
-        """Part of the model → what it says at all places."""
-        end = len(self._tokens) + 1  # of the places
-        for start in range(0, end, self._window):
-            raise_if_cancelled()
-            moved(start, end)
-            self._answer(range(start, min(start + self._window, end)))
-        return self._answers
+    def _only_token(self, token: int) -> Weights:
+        values = np.zeros(self._size)
+        values[token] = 1.0
+        return Weights(values)
 
-    def _single_token(self, token: int) -> np.ndarray:
-        """Weights (V,) by which only one token counts."""
-        weights = np.zeros(self._model.tokenizer.size)
-        weights[token] = 1.0
-        return weights
+    def without_cache(self, places: range) -> list[_Question]:
+        """Those at the places of a window, where what was spelled is not remembered."""
+        return [question for place in places for question in self._asked(self._events, place)]
 
-    def _answer(self, places: range) -> None:
-        """What is asked at the places of a window."""
-        plain = {place: self._asked(self._events, place) for place in places}
-        remembered = dict[int, tuple[Openings, Openings]]()
-        if self._model.cache:
-            for place in places:
-                if words := self._spelled.get(place):
-                    for each in words:  # what is spelled is remembered
-                        letters = each.speller.choices(each.class_name, each.known, self._earlier)
-                        follow(letters, take_known)
-                    self._remembering.changed()
-                remembered[place] = self._asked(self._remembering, place)
-        wanted = defaultdict[Path, dict[int, np.ndarray]](dict)
-        for asked in (plain, remembered):
-            for place, (border, word) in asked.items():
-                self._want(wanted, border, place)
-                self._want(wanted, word, place)
-        for place in self._firsts.intersection(places):
-            wanted.setdefault(Path(place), {})
-        sums = self._sums(places, wanted)
-        for part, found in self._answers.items():
-            asked = remembered if part == "with_cache" else plain
-            for place, (border, word) in asked.items():
-                if border:
-                    found.border[place] = self._log_chance(border, place, sums[part])
-                if word:
-                    found.word[place] = self._log_chance(word, place, sums[part])
-
-    def _asked(self, events: _Events, place: int) -> tuple[Openings, Openings]:
-        """The openings of a border and of a word that are asked for at a place, or none."""
-        border = events.border if place in self._behind else ()
-        word = events.word(*self._gaps[place]) if place in self._gaps else ()
-        return border, word
-
-    def _want(
-        self, wanted: dict[Path, dict[int, np.ndarray]], openings: Openings, place: int
-    ) -> None:
-        """Add the sums that openings at a place consist of: of the tokens that come first, each by
-        itself, and of the weights behind them."""
-        for first, weights in openings:
-            for length, token in enumerate(first):
-                single = self._single(token)
-                wanted[Path(place, first[:length])][id(single)] = single
-            wanted[Path(place, first)][id(weights)] = weights
-
-    def _log_chance(self, openings: Openings, place: int, sums: Sums) -> float:
-        """log2 of the chance of openings at a place."""
-        chance = 0.0
-        for first, weights in openings:
-            product = sums[Path(place, first), id(weights)]
-            for length, token in enumerate(first):
-                product *= sums[Path(place, first[:length]), id(self._single(token))]
-            chance += product
-        return float(np.log2(max(chance, MIN_PROBABILITY)))
-
-    def _sums(
-        self, places: range, wanted: Mapping[Path, Mapping[int, np.ndarray]]
-    ) -> dict[PartName, Sums]:
-        """Part of the model → the sums that are wanted; the entropies are kept on the way.
-
-        Args:
-            places: of a window.
-            wanted: path → weights (V,) by identity.
-        """
-        model = self._model
-        sums: dict[PartName, Sums] = {part: {} for part in model.parts}
-        paths = sorted(wanted, key=lambda path: (len(path.first), path.first, path.place))
-        features: np.ndarray | None = None
-        if model.network is not None:
-            self._reader.read(self._tokens[places.start : places.start + self._window])
-            if paths:
-                features = self._reader.features(paths)
-        row = 0
-        for first, group in groupby(paths, key=lambda path: path.first):
-            same = list(group)
-            of_group = None if features is None else features[row : row + len(same)]
-            row += len(same)
-            self._sum_group(first, same, of_group, wanted, sums)
-        below_cache = self._read_entropies(paths, features)
-        if model.cache:
-            self._read_cache(places, wanted, sums, below_cache)
-        return sums
-
-    def _sum_group(
-        self,
-        first: tuple[int, ...],
-        paths: Sequence[Path],
-        features: np.ndarray | None,
-        wanted: Mapping[Path, Mapping[int, np.ndarray]],
-        sums: Mapping[PartName, Sums],
-    ) -> None:
-        """The sums behind paths on which the same tokens come first, but for those of a cache;
-        ``features`` are the network's, (paths, n)."""
-        columns = dict[int, np.ndarray]()
-        for path in paths:
-            columns.update(wanted[path])
-        if not columns:  # only entropies are wanted there
-            return
-        column_of = {key: column for column, key in enumerate(columns)}
-        weights = np.stack(list(columns.values()), axis=1)  # (V, columns)
-        rows = dict[PartName, np.ndarray]()  # (paths, columns)
-        if features is not None:
-            rows["network"] = rows["with_counts"] = self._reader.sums(features, weights)
-        if counts := self._model.counts:
-            places = [path.place for path in paths]
-            contexts = [numbers[places] for numbers in self._contexts]
-            for token in first:
-                contexts = counts.after(contexts, np.full(len(paths), token))
-            with_counts, rows["counts"] = counts.sums(contexts, rows.get("network"), weights)
-            if features is not None:
-                rows["with_counts"] = with_counts
-        for part, found in rows.items():
-            for path, row in zip(paths, found.tolist(), strict=True):
-                for key in wanted[path]:
-                    sums[part][path, key] = row[column_of[key]]
-
-    def _read_entropies(
-        self, paths: Sequence[Path], features: np.ndarray | None
-    ) -> dict[int, np.ndarray]:
-        """The entropies of a window, but for those of a cache. Returns what a cache is mixed with
-        there: P of every token (V,), by place."""
-        rows = [
-            row for row, path in enumerate(paths) if not path.first and path.place in self._firsts
-        ]
-        places = [paths[row].place for row in rows]
-        counts = self._model.counts
-        if not places:
-            return {}
-        if counts:
-            contexts = [numbers[places] for numbers in self._contexts]
-            self._keep_entropies("counts", places, counts.mixed(contexts, None))
-        if features is None:
-            return {}
-        chances = self._reader.probabilities(features[rows])
-        self._keep_entropies("network", places, chances)
-        if counts:
-            chances = counts.mixed(contexts, chances)
-        self._keep_entropies("with_counts", places, chances)
-        return dict(zip(places, chances, strict=True))
-
-    def _keep_entropies(
-        self, part: PartName, places: Sequence[int], chances: Iterable[np.ndarray]
-    ) -> None:
-        for place, row in zip(places, chances, strict=True):
-            positive = np.maximum(row, 1e-300)
-            self._answers[part].entropy[place] = -float(row @ np.log2(positive))
-
-    def _read_cache(
-        self,
-        places: range,
-        wanted: Mapping[Path, Mapping[int, np.ndarray]],
-        sums: Mapping[PartName, Sums],
-        below_cache: Mapping[int, np.ndarray],
-    ) -> None:
-        """The sums and entropies under the cache, which reads the text token by token."""
-        below = sums["with_counts"]
-        found = sums["with_cache"]
-        paths = defaultdict[int, list[Path]](list)
-        for path in wanted:
-            paths[path.place].append(path)
+    def with_cache(self, places: range) -> list[_Question]:
+        """The same where it is remembered; of windows, one after another."""
+        questions = list[_Question]()
         for place in places:
-            for path in paths[place]:
-                with self._cache.going_on(path.first):
-                    mixture = self._cache.mixture()
-                for key, weights in wanted[path].items():
-                    found[path, key] = mixture.sum(below[path, key], weights)
-                if not path.first and place in below_cache:
-                    chances = mixture.probabilities(below_cache[place])
-                    self._keep_entropies("with_cache", [place], [chances])
-            if place < len(self._tokens):
-                self._cache.add(int(self._tokens[place]))
+            words = self._spelled.get(place, [])
+            for word in words:  # what is spelled is remembered
+                letters = word.speller.choices(word.class_name, word.known, self._earlier)
+                follow(letters, take_known)
+            if words:
+                self._events_with_cache.changed()
+            questions += self._asked(self._events_with_cache, place)
+        return questions
+
+    def _asked(self, events: _Events, place: int) -> list[_Question]:
+        """What is asked at a place."""
+        questions = list[_Question]()
+        if place in self._border_places:
+            questions.append(_Question(place, "border", _at(place, events.border)))
+        if place in self._gaps:
+            gap, lead = self._gaps[place]
+            questions.append(_Question(place, "word", _at(place, events.word(gap, lead))))
+        return questions
+
+
+def _at(place: int, chance: Chance) -> list[list[Sum]]:
+    return [[Sum(Path(place, first), weights) for first, weights in product] for product in chance]
+
+
+def _sums_of(questions: Iterable[_Question]) -> list[Sum]:
+    """The sums that some questions consist of, each once."""
+    sums = dict[Sum, None]()  # a set that keeps their order
+    for question in questions:
+        for product in question.products:
+            for each in product:
+                sums[each] = None
+    return list(sums)
+
+
+def _answer(questions: Iterable[_Question], predicted: Predicted, answers: Answers) -> None:
+    """Add what one part of a model says in a window to its answers."""
+    for question in questions:
+        log_chance = question.log_chance(predicted.sums)
+        if question.event == "border":
+            answers.border[question.place] = log_chance
+        else:
+            answers.word[question.place] = log_chance
+    answers.entropy.update(predicted.entropies)
 
 
 def _spelled_words(tokenizer: Tokenizer, encoded: EncodedDocument) -> dict[int, list[Word]]:
@@ -498,6 +421,7 @@ def _spelled_words(tokenizer: Tokenizer, encoded: EncodedDocument) -> dict[int, 
     found = dict[int, list[Word]]()
     for token, surface in zip(encoded.places.tolist(), encoded.surfaces, strict=True):
         words = list[Word]()
+        # a tokenizer tells by the last two tokens what they leave open
         steps_of = tokenizer.surface_steps(tokens[max(0, token - 1) : token + 1])
         assert steps_of, "a surface form belongs to a token that leaves something open"
 
