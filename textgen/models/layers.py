@@ -181,7 +181,8 @@ class NGramEmbedding(keras.layers.Layer):
             rows = tf.cast(hashed % np.uint32(self.rows), tf.int32)
             vectors = tf.gather(self.table.value, rows)
             if training and self.dropout:
-                kept = drop(tf.ones_like(vectors[..., :1]), self.seed + order, self.dropout)
-                vectors *= kept  # (B, T, 1): an n-gram has all of its vector or nothing
+                # (B, T, 1): an n-gram has all of its vector or nothing
+                mask = drop(tf.ones_like(vectors[..., :1]), self.seed + order, self.dropout)
+                vectors *= mask
             found.append(vectors)
         return tf.add_n(found), tf.cast(text[:, length:], tf.float32)

@@ -71,6 +71,7 @@ class LayeredNetwork(KerasNetwork):
         self.ngrams: NGramEmbedding | None = None
         self.projection: keras.layers.Dense | None = None
         self.dropouts = list[HashedDropout]()
+        # recurrent layers, or blocks of a transformer: stored weights have the name of the first
         self.recurrent = list[keras.layers.Layer]()
         self.normalisations = list[keras.layers.Layer | None]()
         # layers are made in the order in which they are passed: a seed gives the same weights
@@ -153,8 +154,11 @@ class LayeredNetwork(KerasNetwork):
             after.append(tuple(states))
         if self.ngrams is not None:
             after.append((last_tokens,))
-        else:  # a decoder of vectors passes on the last tokens of its encoder, if it has n-grams
-            after += state[len(self.recurrent) :]
+        else:
+            # what is left of the state: of a decoder of vectors, the last tokens that its encoder
+            # read, if that has n-grams
+            passed_on = state[len(self.recurrent) :]
+            after += passed_on
         x = self.dropouts[-1](x, training=training)
         if self.projection is not None:
             x = self.projection(x)

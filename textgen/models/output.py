@@ -146,12 +146,18 @@ class AdaptiveSoftmax(Output, Layer):
     def sums(self, features: Tensor, weights: Tensor) -> Tensors:
         """Of the head and of the tail by itself: Σ_head weight · P + P_head(tail) · Σ_tail weight ·
         P_tail."""
-        of_head, of_tail = weights[: self.head_size], weights[self.head_size :]
-        tail_alone = tf.one_hot([self.head_size], self.head_size + 1, axis=0)  # (head + 1, 1)
-        head_columns = tf.concat([tf.pad(of_head, [[0, 1], [0, 0]]), tail_alone], axis=1)
-        head, lowest_of_head = softmax_sums(self._head_logits(features), head_columns)
-        tail, lowest_of_tail = softmax_sums(self._tail_logits(features), of_tail)
-        return head[:, :-1] + head[:, -1:] * tail, lowest_of_head + lowest_of_tail
+        of_frequent = weights[: self.head_size]
+        of_rare = weights[self.head_size :]
+        # the head has a row more, for the tail as a whole: of weight 0 in the columns given
+        given_columns = tf.pad(of_frequent, [[0, 1], [0, 0]])  # (head + 1, m)
+        tail_column = tf.one_hot([self.head_size], self.head_size + 1, axis=0)  # (head + 1, 1)
+        # the last column sums to P_head(tail)
+        of_head = tf.concat([given_columns, tail_column], axis=1)
+        head_sums, lowest_of_head = softmax_sums(self._head_logits(features), of_head)
+        tail_sums, lowest_of_tail = softmax_sums(self._tail_logits(features), of_rare)
+        frequent_sums = head_sums[:, :-1]  # (B, m)
+        tail_probability = head_sums[:, -1:]  # (B, 1)
+        return frequent_sums + tail_probability * tail_sums, lowest_of_head + lowest_of_tail
 
     def nats(self, features: Tensor, labels: Tensor) -> Tensor:
         """Where at most a quarter of the targets is in the tail, as is usual, it is computed for so
@@ -175,10 +181,11 @@ class AdaptiveSoftmax(Output, Layer):
         expected = number * tail_share
         most = expected + 4 * (expected * (1 - tail_share)) ** 0.5 + 16
         in_sixteens = 16 * ceil_div(int(most), 16)
-        # the order of tail targets depends on the batch alone, so a resumed training repeats it
+        # the choice depends on the batch alone, so a resumed training repeats it
         seed = tf.stack([tf.reduce_sum(labels), tf.reduce_max(labels)])
-        order = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
-        tail = self._tail_nats(features, labels, order, min(number, in_sixteens))
+        # rare targets first, in random order
+        priority = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
+        tail = self._tail_nats(features, labels, priority, min(number, in_sixteens))
         return self._head_nats(features, labels) + tail
 
     def start_at(self, logits: np.ndarray) -> None:
@@ -198,23 +205,25 @@ class AdaptiveSoftmax(Output, Layer):
         return tf.reshape(tf.cast(labels >= self.head_size, tf.float32), [-1])
 
     def _head_nats(self, features: Tensor, labels: Tensor) -> Tensor:
-        """(B, T, n) float32, (B, T) int32 → (B, T) float32: of a target, or of its being rare."""
+        """−ln of what the head gives to each target, by itself if it is frequent, as one of the
+        tail if it is rare: (B, T, n) float32, (B, T) int32 → (B, T) float32."""
         return cross_entropy(self._head_logits(features), tf.minimum(labels, self.head_size))
 
-    def _tail_nats(self, features: Tensor, labels: Tensor, order: Tensor, most: int) -> Tensor:
-        """Of rare targets, given that they are rare; 0 of all others. Where more targets are rare
-        than are computed, those that are computed stand for all of them.
+    def _tail_nats(self, features: Tensor, labels: Tensor, priority: Tensor, most: int) -> Tensor:
+        """−ln P_tail of each rare target, and 0 of each frequent one. Where more targets are rare
+        than are computed, those that are not get 0, too, and the others are scaled up, so that the
+        sum over the batch stands for all of them.
 
         Args:
             features: (B, T, n) float32.
             labels: (B, T) int32.
-            order: (B · T,) float32, higher of rare targets than of others.
-            most: how many targets are computed, the highest in this order.
+            priority: (B · T,) float32, of every rare target above that of every frequent one.
+            most: how many targets are computed, those of the highest priority.
 
         Returns:
             (B, T) float32.
         """
-        _, places = tf.math.top_k(order, most)  # (most,), in (B · T,)
+        _, places = tf.math.top_k(priority, most)  # (most,), in (B · T,)
         chosen_features = tf.gather(tf.reshape(features, [-1, features.shape[-1]]), places)
         in_tail = tf.gather(tf.reshape(labels, [-1]), places) - self.head_size
         are_rare = tf.cast(in_tail >= 0, tf.float32)  # (most,)
@@ -294,8 +303,10 @@ def softmax_sums(logits: Tensor, weights: Tensor) -> Tensors:
     highest of its row, ()."""
     below_highest = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
     ones = tf.ones_like(weights[:, :1])
+    # the last column sums to the divisor
     sums = tf.matmul(tf.exp(below_highest), tf.concat([weights, ones], axis=1))
-    return sums[:, :-1] / sums[:, -1:], tf.reduce_min(below_highest)
+    divisor = sums[:, -1:]
+    return sums[:, :-1] / divisor, tf.reduce_min(below_highest)
 
 
 @tf.function(autograph=False, jit_compile=True)

@@ -144,9 +144,9 @@ Cell: TypeAlias = LSTMCell | GRUCell
 
 
 class _Unrolled(keras.layers.RNN):
-    """Chooses the kernel of a layer of Keras'."""
+    """A layer of Keras' that reads a window by :func:`unroll` where a CPU needs gradients."""
 
-    kind: Cell
+    unrolled_cell: Cell
 
     def __init__(self, units: int, **options: Any) -> None:
         options |= {"return_sequences": True, "return_state": True}
@@ -160,7 +160,7 @@ class _Unrolled(keras.layers.RNN):
         gpu = tf.config.list_logical_devices("GPU")
         if not gpu and (training or _gradients_wanted.get()):
             weights = [tf.convert_to_tensor(weight) for weight in self.cell.weights]
-            outputs, *state = unroll(self.kind, sequences, weights, initial_state)
+            outputs, *state = unroll(self.unrolled_cell, sequences, weights, initial_state)
         elif sequences.shape[1] == 1 and not gpu:
             output, state = self.cell(sequences[:, 0], initial_state)
             outputs = output[:, None]
@@ -173,14 +173,14 @@ class _Unrolled(keras.layers.RNN):
 class UnrolledLSTM(_Unrolled, keras.layers.LSTM):
     """``keras.layers.LSTM`` with the same weights and results."""
 
-    kind = LSTMCell()
+    unrolled_cell = LSTMCell()
 
 
 @keras.saving.register_keras_serializable(package="textgen")
 class UnrolledGRU(_Unrolled, keras.layers.GRU):
     """``keras.layers.GRU`` with the same weights and results."""
 
-    kind = GRUCell()
+    unrolled_cell = GRUCell()
 
 
 def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tensors:

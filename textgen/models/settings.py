@@ -24,8 +24,10 @@ class Adaptive:
 
 @dataclass(frozen=True)
 class NGrams:
-    """Vectors of the last n tokens (see :class:`textgen.models.layers.NGramEmbedding`). A decoder's
-    first ones repeat a token.
+    """Vectors of the last n tokens (see :class:`textgen.models.layers.NGramEmbedding`).
+
+    A decoder that reads tokens begins with the one that its encoder read last. It stands twice in
+    the decoder's first n-grams: as the encoder's last token and as the decoder's first.
 
     Args:
         orders: the numbers n of tokens.

@@ -105,8 +105,9 @@ class Block(keras.layers.Layer):
         scores = tf.matmul(turned_queries, turned_keys, transpose_b=True) / math.sqrt(self.size)
         distance = places[back:, None] - places[None]  # (T, back + T)
         near = (distance >= 0) & (distance <= back)
-        there = tf.cast(places, tf.float32) >= back - seen[:, None, None]  # (B, 1, 1, back + T)
-        shares = tf.nn.softmax(tf.where(near & there, scores, -1e9))  # (B, heads, T, back + T)
+        # only the last `seen` of the earlier places are filled
+        was_read = tf.cast(places, tf.float32) >= back - seen[:, None, None]  # (B, 1, 1, back + T)
+        shares = tf.nn.softmax(tf.where(near & was_read, scores, -1e9))  # (B, heads, T, back + T)
         mixed = tf.transpose(tf.matmul(shares, values), [0, 2, 1, 3])  # (B, T, heads, size)
         mixed = tf.reshape(mixed, [-1, steps, self.heads * self.size])
         seen = tf.minimum(seen + float(steps), float(back))

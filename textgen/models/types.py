@@ -89,8 +89,8 @@ class OutputLayer(Protocol):
             weights: (V, m) float32.
 
         Returns:
-            (B, m) float32; and ln of the lowest P over the highest of any row, or less, ()
-            float32: below about −80 float32 has lost digits of P.
+            (B, m) float32; and a lower bound of ln(P / highest P of its row) of all tokens in all
+            rows, () float32: where it is below about −80, float32 has lost digits of P.
         """
 
     def nats(self, features: Tensor, labels: Tensor) -> Tensor:
