@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ from textgen.auditing.claims import (
 )
 from textgen.auditing.coder import Decoder, Encoder
 from textgen.core.errors import TextgenError
+from textgen.core.numbers import common_length
 from textgen.data.documents import Document
 from textgen.evaluation.units import UNITS, count, denominator, format_number, in_all_units
 
@@ -275,7 +275,7 @@ def no_look_ahead(case: Case) -> Result:
     for cut, edited in _edits(case.text):
         tokens = tokens_of(case.model, case.text)
         others = tokens_of(case.twin, edited)
-        same = len(commonprefix([tokens, others]))  # noqa: RUF071 - of tokens
+        same = common_length(tokens, others)
         both = zip(read(case.model, tokens), read(case.twin, others), strict=False)
         for place, (one, other) in enumerate(itertools.islice(both, same + 1)):
             compared += 1
@@ -373,7 +373,7 @@ def encode_and_decode(case: Case) -> Result:
     for sent in (case.text, *others):
         back = case.twin.decode(case.model.encode(sent))
         if back != sent:
-            place = len(commonprefix([sent, back]))  # noqa: RUF071 - of characters
+            place = common_length(sent, back)
             wrong.append(f"{_excerpt(sent, place)} comes back as {_excerpt(back, place)}")
     if wrong:
         return "FAILED", f"{len(wrong)} of {len(others) + 1} texts are not restored: {wrong[0]}"

@@ -3,13 +3,13 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from textgen.core.errors import RefusedText, TextgenError
+from textgen.core.numbers import common_length
 from textgen.core.progress import raise_if_cancelled
 from textgen.core.settings import Sampling
 from textgen.core.terminal import visible
@@ -110,7 +110,7 @@ class PlayModel:
         if part not in self._kept:
             self._kept[part] = [], [Stepper(self.run.part(part))]
         before, places = self._kept[part]
-        shared = len(commonprefix([before, tokens]))  # noqa: RUF071 - of tokens
+        shared = common_length(before, tokens)
         del places[shared // KEPT_EVERY + 1 :]
         self._kept[part] = tokens, places
         stepper, start = places[-1].copy(), (len(places) - 1) * KEPT_EVERY

@@ -3,7 +3,6 @@ temperatures that a comparison reads; the article's read-out."""
 
 import contextlib
 import math
-import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textgen.core.errors import RefusedText
+from textgen.core.numbers import common_length
 from textgen.core.progress import Moved, ignore
 from textgen.core.settings import PartName, Sampling
 from textgen.data.language import UNSPACED
@@ -127,7 +127,7 @@ class Writer:
         it."""
         before = self.continuation(request, tokens[:-1])
         after = self.continuation(request, tokens)
-        same = os.path.commonprefix([before.text, after.text])  # noqa: RUF071 - of characters
+        same = after.text[: common_length(before.text, after.text)]
         whole = len(same.rstrip(BROKEN_CHARACTER))
         return _part(after, 0, min(whole, self.settings.length))
 
