@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from report_sample import contrast, sample
 
 import textgen as package
-from textgen.auditing.sources import RUN
+from textgen.auditing.sources import kind_of_run
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.documents import Document
@@ -55,7 +55,7 @@ def trained(tmp_path_factory, finished_run) -> Path:
     first = shutil.copytree(finished_run("char"), home / "char-1")
     shutil.copytree(finished_run("char", "seed=2", name="char-2"), home / "char-2")
     shutil.copytree(finished_run("word", "tokenizer.minimum_count=74"), home / "word")
-    own = {"model": str(first), "kind": RUN + "network", "sha256": checksums(first)}
+    own = {"model": str(first), "kind": kind_of_run("network"), "sha256": checksums(first)}
     replace(package.audit_model(Honest, "A passage."), **own).save()
     return home
 

@@ -26,7 +26,7 @@ from textgen.auditing.claims import (
     replaced,
 )
 from textgen.auditing.coder import check_coder
-from textgen.auditing.sources import RUN, open_source
+from textgen.auditing.sources import kind_of_run, open_source
 from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, sha256_of, write_json
 from textgen.core.progress import Say, ignore
@@ -121,7 +121,7 @@ class Audit:
     @property
     def part(self) -> PartName | None:
         """The part of a run that was audited; None of another model."""
-        parts: dict[str, PartName] = {RUN + part: part for part in PARTS}
+        parts: dict[str, PartName] = {kind_of_run(part): part for part in PARTS}
         return parts.get(self.kind)
 
     def _file_in_run(self) -> Path | None:

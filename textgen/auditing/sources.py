@@ -29,14 +29,14 @@ from textgen.tokenizers.word_cache import DocumentCounts
 DEFAULT_CONTEXT_TOKENS = 1024
 # At most: what a large vocabulary predicts at so many places takes gigabytes.
 MAX_CONTEXT_TOKENS = 2048
-# Kinds of sources; that of a run ends with the part.
-IN_PYTHON, RUN = "a class in Python", "a run of textgen, part "
+IN_PYTHON = "a class in Python"
 OTHERS = "give a Hugging Face model's folder (none is downloaded), or file.py:Class"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model that can be opened any number of times, and the files that it is read from."""
+    """A model that can be opened any number of times, and the files that it is read from; the kind
+    is in words."""
 
     name: str
     kind: str
@@ -70,7 +70,12 @@ def open_source(model: str | Path | ModelFactory, part: PartName, end: bool) -> 
     check_folder(folder, OTHERS)
     load_run(folder).experiment.check_part(part)
     files = [folder / checked for checked in CHECKED if (folder / checked).exists()]
-    return Source(name, RUN + part, lambda: RunModel(load_run(folder).part(part)), files)
+    return Source(name, kind_of_run(part), lambda: RunModel(load_run(folder).part(part)), files)
+
+
+def kind_of_run(part: PartName) -> str:
+    """The kind of a source that is a part of a run."""
+    return f"a run of textgen, part {part}"
 
 
 def load_class(path: Path, name: str) -> ModelFactory:
