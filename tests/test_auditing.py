@@ -300,6 +300,14 @@ def test_a_hugging_face_folder_passes_but_for_attention_without_a_mask(folder, m
     assert {"no look-ahead", "every character charged"} <= set(failed)
 
 
+@pytest.mark.parametrize("context", [1, 2, 3])
+def test_a_context_of_few_tokens_is_never_exceeded(folder, monkeypatch, context):
+    monkeypatch.setattr(Network, "config", SimpleNamespace(max_position_embeddings=context))
+    audit = package.audit_model(lambda: HuggingFaceModel(folder), TEXT[:40])
+    assert audit.failed == [], str(audit)
+    assert audit.claim["bits"] == pytest.approx(audit.bits)
+
+
 def test_a_model_from_elsewhere_is_compared_on_the_same_text(folder, finished_run, tmp_path):
     run, where = finished_run("char"), {"reports_folder": tmp_path / "reports", "quiet": True}
     report = package.compare_runs([run, f"hf:{folder}"], **where).report

@@ -222,6 +222,7 @@ class HuggingFaceModel:
             self.end = None
         limit = getattr(network.config, "max_position_embeddings", None)
         self.context = min(int(limit or DEFAULT_CONTEXT_TOKENS), MAX_CONTEXT_TOKENS)
+        self._kept = max(1, self.context // 2)  # tokens that are left of a context that is full
 
     def start(self) -> None:
         self._tokens = [self._begin]
@@ -237,7 +238,8 @@ class HuggingFaceModel:
 
     def next_log_probabilities(self) -> np.ndarray:
         if len(self._tokens) > self.context:
-            del self._tokens[: -(self.context // 2)]
+            first_kept = len(self._tokens) - self._kept
+            self._tokens = self._tokens[first_kept:]
             self._forget()
         logs, self._past = self._logs(self._tokens[self._read :], self._past)
         self._read = len(self._tokens)
@@ -274,5 +276,7 @@ class HuggingFaceModel:
             for place in range(first, end):
                 log = float(logs[place - start, tokens[place + 1]])
                 parts.append(-log / math.log(2))
-            start = len(parts) + 1 - self.context // 2
+            # stretches overlap: where the next one has its first new place, it has read `_kept`
+            # tokens, most of them of this one
+            start = len(parts) + 1 - self._kept
         return Claim(bits=sum(parts), parts=parts)
