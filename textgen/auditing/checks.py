@@ -39,16 +39,24 @@ AWKWARD_TEXTS = (
 )
 # Stands in the middle of the audited text: words that a model may not know.
 UNKNOWN_WORDS = " Zxqwv, ypsilanti "
-# Texts that the model writes, and tokens of each: places that the audited text does not reach.
-WRITTEN_TEXTS, WRITTEN_TOKENS = 4, 24
-# Letters of the short texts whose probabilities are added up, and places in all of them, at most.
-SHORT_TEXT_LETTERS, SHORT_TEXT_PLACES = 3, 600
+# Texts that the model writes, to get to places that the audited text does not reach.
+WRITTEN_TEXTS = 4
+# Tokens of each, at most.
+WRITTEN_TOKENS = 24
+# Letters of the short texts whose probabilities are added up, at most.
+SHORT_TEXT_LETTERS = 3
+# Places in all of these texts together, at most.
+SHORT_TEXT_PLACES = 600
 # Bits that a text has to cost: a shorter one can be coded as claimed by chance.
 MIN_BITS = 2000.0
-# Up to these differences, relative but for that of a token's bits, something is as claimed.
-TOLERANCE, TOKEN_TOLERANCE_BITS = 1e-3, 0.01
-# How far two predictions of one place may be apart, relative and absolute.
-SAME_RELATIVE, SAME_ABSOLUTE = 1e-5, 1e-9
+# Up to this relative difference, a figure or a size is as claimed.
+TOLERANCE = 1e-3
+# Up to this difference, the bits of a token are.
+TOKEN_TOLERANCE_BITS = 0.01
+# Two predictions of one place may be apart by this share of the probability,
+SAME_RELATIVE = 1e-5
+# and by this much more.
+SAME_ABSOLUTE = 1e-9
 # Characters after which the text is changed; in a shorter text, the same share of it.
 CHANGED_FROM = (40, 150, 400)
 # Tokens of a text whose wrong bits are named.
@@ -163,7 +171,8 @@ def tokens_of(model: Model, text: str) -> list[int]:
 
 
 def own_tokens(model: Model, text: str) -> list[int] | None:
-    """The same; None for a text that has no probability of its own."""
+    """The tokens of a text, with the one that ends it if there is one; None if the model cannot
+    encode the text, or only by the token for everything unknown."""
     try:
         tokens = tokens_of(model, text)
     except ValueError:
@@ -249,12 +258,19 @@ def _frequent_letters(text: str) -> str:
 def _longest_short_texts(letters: int) -> int:
     """Up to what length all texts of so many letters are read, within SHORT_TEXT_PLACES places;
     at least 1."""
-    longest, places = 1, 1 + 2 * letters
-    while True:
-        places += letters ** (longest + 1) * (longest + 2)
-        if places > SHORT_TEXT_PLACES:
-            return longest
+    longest = 1
+    while _places_in_texts(letters, longest + 1) <= SHORT_TEXT_PLACES:
         longest += 1
+    return longest
+
+
+def _places_in_texts(letters: int, longest: int) -> int:
+    """Those in all texts of so many letters up to a length: each character, and each end."""
+    places = 0
+    for length in range(longest + 1):
+        texts = letters**length
+        places += texts * (length + 1)
+    return places
 
 
 def _short_texts(model: Model, letters: str, longest: int) -> Iterator[list[int]]:
@@ -307,25 +323,37 @@ def _edits(text: str) -> list[tuple[int, str]]:
     for place in CHANGED_FROM:
         in_proportion = len(text) * place // CHANGED_FROM[-1]  # of a text that is shorter
         places.append(min(place, max(1, in_proportion)))
-    first = text[: places[0]]
-    whole_words = first.rpartition(" ")[0] or first
-    edits = [(len(whole_words), whole_words)]
+    shortened = text[: places[0]]
+    whole_words, _, _ = shortened.rpartition(" ")
+    if whole_words:
+        shortened = whole_words
+    edits = [(len(shortened), shortened)]
     for place in dict.fromkeys(places):
         edits.append(_with_change(text, place))
     return edits
 
 
 def _with_change(text: str, near: int) -> tuple[int, str]:
-    """Where a word begins, and the text continued from there by others of its own words, for a
-    model may know no others, and ended otherwise. A text of a single word is continued backwards.
+    """Where a text is changed, near a place, and the text after the change.
+
+    It goes on with words of its own, for a model may know no others: "the cat sat" is cut before
+    the word that is near, "cat", and continued from the first word with another letter, "the cat
+    sat", but for the last word: "the the cat". Where all words begin with the same letter, it is
+    cut at the place itself and continued by another letter and backwards: "cat" at 1 gives "ccta".
     """
     starts = [match.start() for match in re.finditer(r"(?<!\S)\S", text)]
-    cut = max((start for start in starts if start <= near), default=0)
+    cut = 0
+    for start in starts:
+        if start <= near:
+            cut = start
     for start in starts:
         if text[start] != text[cut]:
-            return cut, text[:cut] + text[start:].rsplit(maxsplit=1)[0]
-    letter = next(c for c in text + "ab" if c != text[near : near + 1])
-    return near, text[:near] + letter + text[near:][::-1]
+            other_words = text[start:]
+            without_the_last = other_words.rsplit(maxsplit=1)[0]  # or that, if it is the only one
+            return cut, text[:cut] + without_the_last
+    rest = text[near:]
+    other_letters = [letter for letter in text + "ab" if not rest.startswith(letter)]
+    return near, text[:near] + other_letters[0] + rest[::-1]
 
 
 def every_character_charged(case: Case) -> Result:
@@ -413,9 +441,12 @@ def codes_as_claimed(case: Case) -> Result:
     """The text compresses to the claimed size, and another instance decompresses it exactly."""
     if case.words is None:
         return "FAILED", "a token of the text has no probability"
-    expected, origin = case.total, "measured"
-    if case.claim.bits is not None:
-        expected, origin = case.claim.bits, "claimed"
+    if case.claim.bits is None:
+        expected = case.total
+        origin = "measured"
+    else:
+        expected = case.claim.bits
+        origin = "claimed"
     is_too_large = case.size > (1 + TOLERANCE) * expected
     found = f"{expected:,.1f} bits are {origin}, {case.size:,.1f} are written"
     if is_too_large:

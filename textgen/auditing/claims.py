@@ -11,9 +11,10 @@ import numpy as np
 from textgen.core.errors import TextgenError
 from textgen.evaluation.units import UNITS
 
-# How far probabilities may be from adding up to one, where a model does not state it, and the most
-# that it may state: what they add up to beyond one is bits that nobody pays.
-SUM_TOLERANCE, MAX_TOLERANCE = 1e-6, 1e-3
+# How far probabilities may be from adding up to one, where a model does not state it.
+SUM_TOLERANCE = 1e-6
+# The most that it may state: what they add up to beyond one is bits that nobody pays.
+MAX_TOLERANCE = 1e-3
 
 
 class Model(Protocol):
