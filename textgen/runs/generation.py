@@ -72,10 +72,20 @@ class Writer:
         """The texts, written side by side."""
         if not wanted:
             return []
-        if len(wanted) > 1 and self.model.cache and self.model.cache.dynamic:  # learns from each
-            return [text for request in wanted for text in self.write([request], moved)]
+        cache = self.model.cache
+        learns_from_each = cache is not None and cache.dynamic is not None
+        if not learns_from_each:
+            return self._write_together(wanted, moved)
+        texts = list[Rendered]()
+        for request in wanted:
+            texts += self._write_together([request], moved)
+        return texts
+
+    def _write_together(self, wanted: Sequence[Request], moved: Moved) -> list[Rendered]:
         tokens = self.settings.length / self.model.tokenizer.characters_per_token * LENGTH_MARGIN
-        *_, texts = self._grow(wanted, math.ceil(tokens), moved)
+        texts = list[Rendered]()
+        for grown in self._grow(wanted, math.ceil(tokens), moved):
+            texts = grown  # longer than before
         return texts
 
     def stream(self, request: Request) -> Iterator[str]:
