@@ -4,7 +4,6 @@ bits of every token of its test documents.
 Every file is checked against its checksum when it is read.
 """
 
-import contextlib
 import csv
 import difflib
 import json
@@ -124,11 +123,14 @@ class Run:
     def _path(self, name: str) -> Path:
         """The path of a file of the run, which is as the run has written it."""
         path = self.folder / name
+        reason = ""
         try:
             if sha256_of(path) != self.metrics.sha256.get(name):
-                raise ValueError(f"not the sha256 that {results.METRICS_FILE} has")
+                reason = f"not the sha256 that {results.METRICS_FILE} has"
         except UNREADABLE as error:
-            raise results.damaged_error(path, error) from error
+            reason = results.reason_of(error)
+        if reason:
+            raise results.damaged_error(path, reason)
         return path
 
     @cached_property
@@ -345,13 +347,17 @@ class Run:
         Raises:
             TextgenError: it cannot; the message says why.
         """
-        try:
-            if type(self.experiment.objective) is not NextToken:
-                raise ValueError(f"the objective {self.experiment.resolved['objective']['kind']}")
-            self.tokenizer.borders()
-        except ValueError as error:
-            message = f"{self.folder}: word surprisal is not defined for {error}"
-            raise TextgenError(message, "use a next_token run with another policy") from None
+        reason = ""
+        if type(self.experiment.objective) is not NextToken:
+            reason = f"the objective {self.experiment.resolved['objective']['kind']}"
+        else:
+            try:
+                self.tokenizer.borders()
+            except ValueError as error:
+                reason = str(error)
+        if reason:
+            message = f"{self.folder}: word surprisal is not defined for {reason}"
+            raise TextgenError(message, "use a next_token run with another policy")
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -375,9 +381,10 @@ class Run:
     @cached_property
     def _known_words(self) -> Counter[str] | None:
         """The words of the training text, if that is at hand."""
-        with contextlib.suppress(TextgenError):
+        try:
             return self.training_words
-        return None
+        except TextgenError:
+            return None
 
     def seen_in_training(self, text: str) -> dict[str, Any]:
         """Which parts of a passage occur in the training text; the bits alone do not show this.
@@ -539,12 +546,20 @@ def read_metrics(folder: Path) -> results.Metrics:
     """
     path = folder / results.METRICS_FILE
     known = results.FORMAT
-    with contextlib.suppress(*UNREADABLE, AttributeError):  # which is said below
-        found = json.loads(path.read_bytes()).get("format", 1)
-        if found != known:
-            message = f"{path}: format {found}, but this version of textgen reads format {known}"
-            raise TextgenError(message, results.TRAIN_AGAIN)
+    found = _stored_format(path)
+    if found not in (None, known):
+        message = f"{path}: format {found}, but this version of textgen reads format {known}"
+        raise TextgenError(message, results.TRAIN_AGAIN)
     return results.read_content(path, results.Metrics)
+
+
+def _stored_format(path: Path) -> object:
+    """The format that a file of JSON says it has, 1 if it says nothing; None of a damaged file."""
+    try:
+        content = json.loads(path.read_bytes())
+    except UNREADABLE:
+        return None
+    return content.get("format", 1) if isinstance(content, dict) else None
 
 
 def load_run(run: str | Path | Run) -> Run:

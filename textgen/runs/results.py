@@ -188,18 +188,22 @@ def read_content(path: Path, kind: type[Read], hint: str = TRAIN_AGAIN) -> Read:
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
     except UNREADABLE as error:  # pydantic's own error is a ValueError
-        raise damaged_error(path, error, hint) from error
+        raise damaged_error(path, reason_of(error), hint) from error
 
 
-def damaged_error(path: Path, error: Exception, hint: str = TRAIN_AGAIN) -> TextgenError:
+def damaged_error(path: Path, reason: str, hint: str = TRAIN_AGAIN) -> TextgenError:
     """The error for a file of a finished run that cannot be what the run has written."""
+    return TextgenError(f"{path}: damaged, or of another version ({reason})", hint)
+
+
+def reason_of(error: Exception) -> str:
+    """What reading a file has raised, in a line."""
     reason = str(error).partition("\n")[0][:200]
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         reason = f"{place}: {first['msg']}" if place else first["msg"]
-    message = f"{path}: damaged, or of another version ({type(error).__name__}: {reason})"
-    return TextgenError(message, hint)
+    return f"{type(error).__name__}: {reason}"
 
 
 def describe_run(experiment: Experiment, loaded: Corpus, folder: Path) -> dict[str, Any]:
