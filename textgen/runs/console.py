@@ -460,8 +460,15 @@ def word_rows(
 
 
 def _moved_on(moved: Moved, read: int, size: int, total: int) -> Moved:
-    """What is called with tokens of a passage of a size, where so many characters of the total were
-    read before it."""
+    """What reads one of several passages calls with how many of its tokens are read, and how many
+    it has; it tells ``moved`` how many characters are read of all passages.
+
+    Args:
+        moved: is told.
+        read: characters of the passages before.
+        size: characters of the passage.
+        total: characters of all passages.
+    """
 
     def of_passage(done: int, tokens: int) -> None:
         moved(read + size * done // tokens, total)

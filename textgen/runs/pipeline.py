@@ -1,5 +1,6 @@
 """One run from its experiment to a finished folder: load, prepare, train, evaluate, write."""
 
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -94,7 +95,8 @@ def _continuation(
         run_name = load_experiment(path).name if path.suffix == ".toml" else path.name
         path = runs_folder / run_name
     run = Run(path)
-    budget = next(name for name in BUDGETS if getattr(run.experiment.training, name) is not None)
+    stated = vars(run.experiment.training)
+    budget = next(key for key in BUDGETS if stated[key] is not None)
     amount = int(more) if float(more).is_integer() else more
     changes = [f"training.{budget}={amount}", f"training.start={json.dumps(str(run.folder))}"]
     name = name or f"{run.experiment.name}-more{amount}"
@@ -184,12 +186,12 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     documents = job.loaded.validation
     encoded = prepared.encoded[1]
 
-    looked_up = list[Observed]()  # one for each document, from the first validation on
+    @functools.cache  # at the first validation, for all of them
+    def looked_up() -> list[Observed]:
+        return model.look_up(encoded)
 
     def score() -> float:
-        if not looked_up:
-            looked_up.extend(model.look_up(encoded))
-        rows = model.cross_fitted(model.observe(encoded, looked_up=looked_up))
+        rows = model.cross_fitted(model.observe(encoded, looked_up=looked_up()))
         scores = scored_documents(documents, encoded, rows)
         return average_bits(scores[part])["bits_per_character"]["total"]
 
