@@ -361,12 +361,13 @@ def _next_tokens(
 ) -> np.ndarray:
     """(1, B) int32: the next token of each text, forced (1, B) or drawn."""
     drawn = forced == DRAWN
-    numbers = drawing.numbers(drawn)[drawn]
+    numbers = drawing.numbers(drawn)  # (1, B)
     tokens = forced.copy()
     if drawn.any():
         texts = drawn[0]
         scaled = stepper.logits()[texts] / drawing.temperatures[texts, None]
-        tokens[drawn] = draw(shaped(scaled + drawing.offsets[texts], settings), numbers)
+        masses = shaped(scaled + drawing.offsets[texts], settings)
+        tokens[drawn] = draw(masses, numbers[drawn])
     return tokens
 
 
