@@ -214,7 +214,7 @@ def finding(part: str = "network") -> str:
     leads = zip(cells, *found, strict=True)
     shares = [s.difference / w.difference for text, w, s in leads if text in ENGLISH]
     core = cells[SEEN[0]].arms[ARMS[0]].plan["processor"]
-    given = ", mixed with n-gram counts of the training text" * (part != "network")
+    given = "" if part == "network" else ", mixed with n-gram counts of the training text"
     return (
         f"**After three minutes on one core ({core}){given}, word networks need fewer bits per "
         f"character, by 95% intervals, than character networks on {said[0]}.** Word networks that "
