@@ -244,8 +244,8 @@ class Training:
         clip_norm: largest norm of the gradient over all weights; 0: no clipping.
         loss: ``"binary"`` is the article's: a binary cross-entropy for each token.
         validations: number of validations within the budget, or one per epoch if that is more.
-            Each keeps the best weights; a checkpoint is written after it, but at most every 30
-            seconds. Intervals are as even as
+            Each keeps the best weights; a checkpoint is written after the first, and then at
+            most every 30 seconds. Intervals are as even as
             possible; a training too short for ten updates per validation has fewer validations.
         patience: number of validations without a better figure after which training ends early, if
             it does not cool before. 0: only the end of cooling ends training early.

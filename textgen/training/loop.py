@@ -110,7 +110,7 @@ def train(
     hooks.on_start(progress)
 
     batches = stream.batches(first_update + progress.position)
-    written = time.perf_counter()
+    written = -math.inf  # when the last checkpoint was; the first validation writes one
     while not progress.is_over(patience):
         loss, bits_per_token = _make_updates(step, batches, progress, hooks)
         start = time.perf_counter()
