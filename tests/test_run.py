@@ -35,13 +35,13 @@ from textgen.core.tensorflow import tensorflow_in_effect
 from textgen.core.terminal import json_line, visible
 from textgen.data.loading import load_corpus
 from textgen.models.backbones import TABLE
-from textgen.models.batches import Windows
 from textgen.runs import console, pipeline, results
 from textgen.runs import folder as run_folder
 from textgen.runs.console import print_passage
 from textgen.runs.finished import Run, score_split
 from textgen.training import loop
 from textgen.training.checkpoint import Progress
+from textgen.training.stream import Stream
 
 pytestmark = pytest.mark.long
 
@@ -383,8 +383,8 @@ def test_a_terminal_never_stands_still_and_a_pipe_gets_lines(textgen, experiment
 
 @pytest.mark.parametrize("arm", ["char", "word"])
 def test_training_on_adds_to_what_a_run_has_learnt(finished_run, tmp_path, arm, monkeypatch):
-    before, starts, inner = Run(finished_run(arm)), [], Windows.training
-    monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3:]) or inner(*a))
+    before, starts, inner = Run(finished_run(arm)), [], Stream.batches
+    monkeypatch.setattr(Stream, "batches", lambda *a: starts.append(a[1:]) or inner(*a))
     after = package.train(before.folder, more=40, runs_folder=tmp_path, quiet=True)
     assert after.folder.name == f"{arm}-more40"
     now, then = after.metrics.training, before.metrics.training
@@ -407,8 +407,8 @@ def test_training_on_counts_a_cooling_from_the_first_update_of_all(
     metrics = json.loads((kept / "metrics.json").read_text("utf-8"))
     metrics["training"] |= {"cooled_from": 20, "cooling_start": 30, "cooling_updates": 10}
     (kept / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    starts, inner, train = [], Windows.training, loop.train
-    monkeypatch.setattr(Windows, "training", lambda *a: starts.append(a[3:]) or inner(*a))
+    starts, inner, train = [], Stream.batches, loop.train
+    monkeypatch.setattr(Stream, "batches", lambda *a: starts.append(a[1:]) or inner(*a))
     on = {"more": 2, "runs_folder": tmp_path, "quiet": True}
     now = package.train(kept, **on).metrics.training
     assert (30,) in starts  # ten of the 40 updates have read once more what came after the 20th
