@@ -10,12 +10,11 @@ Does not handle: files in several encodings; EBCDIC.
 """
 
 import codecs
-import itertools
 import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 from charset_normalizer import from_bytes
@@ -60,6 +59,8 @@ USUAL = tuple(f"cp{number}" for number in (1252, 1250, 1251, 1253, 1254, 1257, 1
 # there by no chance: the file is damaged UTF-8.
 MAX_CONTINUATION_BYTES = 16
 EXAMPLE_CHARACTERS = 60
+Announcement = tuple[tuple[tuple[Path, str, int], ...], int, str]
+_announced = set[Announcement]()  # in this process
 # What to do where the guess for a file of a corpus is wrong.
 STATE_ENCODING = "state corpus.encoding"
 
@@ -128,8 +129,11 @@ def _joined(evidence: Sequence[Evidence]) -> Evidence:
     """That of several files, about as much of each."""
     share = PASSAGE_BYTES // len(evidence)
     passage = b"\n".join(_whole_lines(each.passage, share) for each in evidence)
-    in_turn = itertools.chain(*itertools.zip_longest(*(each.words for each in evidence)))
-    words = dict.fromkeys(word for word in in_turn if word is not None)
+    words = dict[bytes, None]()
+    for number in range(MAX_WORDS):  # the first word of each file, the second of each, …
+        for each in evidence:
+            if number < len(each.words):
+                words[each.words[number]] = None
     return Evidence(passage, tuple(words)[:MAX_WORDS])
 
 
@@ -147,9 +151,9 @@ def _rate(evidence: Evidence, encoding: str) -> float | None:
     """The mean chance that a word, read in an encoding, is one of the language that the passage
     then is in; None if they are no text in it."""
     passage = evidence.passage.decode(encoding, "ignore")
-    decoder = codecs.getincrementaldecoder(encoding)
+    new_decoder = codecs.getincrementaldecoder(encoding)  # passes over half a character at the end
     try:
-        words = [decoder().decode(word) for word in evidence.words]  # the last character may be cut
+        words = [new_decoder().decode(word) for word in evidence.words]
     except UnicodeDecodeError:
         return None
     language = likeliest_language(passage)
@@ -285,8 +289,7 @@ class Guesses:
             if is_mixed:
                 which = "this file" if len(guessed) == 1 else "these files"
                 cure = f"convert {which} to UTF-8 (corpus.encoding is for all files)"
-            changed = tuple(path.stat().st_mtime_ns for path in guessed)
-            _announce(tuple(guessed.items()), len(self._paths), cure, _cache_key=changed)
+            _announce_once(guessed, len(self._paths), cure)
         return guessed
 
 
@@ -300,20 +303,25 @@ def _bytes_of(path: Path) -> bytes:
         return b""
 
 
-@cache  # once a process for the same files
-def _announce(
-    guessed: tuple[tuple[Path, str], ...], files: int, cure: str, *, _cache_key: tuple[int, ...]
-) -> None:
+def _announce_once(guessed: Mapping[Path, str], files: int, cure: str) -> None:
+    """As :func:`_announce`, once a process for the same files, until one of them is changed."""
+    as_read = tuple((path, name, path.stat().st_mtime_ns) for path, name in guessed.items())
+    announcement = (as_read, files, cure)
+    if announcement not in _announced:
+        _announced.add(announcement)
+        _announce(guessed, files, cure)
+
+
+def _announce(guessed: Mapping[Path, str], files: int, cure: str) -> None:
     """Say what files are read as, with a line of each encoding as evidence.
 
     Args:
-        guessed: files, each with its encoding.
+        guessed: file → its encoding.
         files: how many were looked at.
         cure: what to do if a guess is wrong.
-        _cache_key: when the files were changed: those that were changed since are said again.
     """
     by_encoding = dict[str, list[Path]]()
-    for path, encoding in guessed:
+    for path, encoding in guessed.items():
         by_encoding.setdefault(encoding, []).append(path)
     sentences = list[str]()
     for encoding, paths in by_encoding.items():
