@@ -138,9 +138,10 @@ class Folder(OwnText):
         reasons = dict[str, str]()
         for name, path in replace(self, pattern="*").files().items():
             if not is_text(path):
+                reasons[name] = "save it as text"
                 converter = CONVERTERS.get(path.suffix.lower())
-                how = f"convert it first: {converter.format('FILE')}" if converter else ""
-                reasons[name] = how or "save it as text"
+                if converter is not None:
+                    reasons[name] = f"convert it first: {converter.format('FILE')}"
         return reasons
 
     def documents(self) -> list[Document]:
@@ -317,8 +318,10 @@ class Wikipedia(Published):
 
 def _clean_articles(name: str, sha256: str) -> list[tuple[str, str]]:
     """Title and prose of each article of the excerpt."""
+    path = Path(name)
     gensim = find_spec("gensim")
-    path = Path(gensim.origin or "").parent / "test/test_data" / name if gensim else Path(name)
+    if gensim is not None and gensim.origin is not None:
+        path = Path(gensim.origin).parent / "test/test_data" / name
     hint = "install gensim from its wheel: pip install --force-reinstall gensim"
     if not path.exists():
         raise CorpusUnavailable(f"{path}: no such file in the gensim package", hint=hint)

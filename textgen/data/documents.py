@@ -213,11 +213,14 @@ def apply_edits(
         text = edit("".join(d.text for d in documents), edits)
         name = without_piece_number(documents[0].name)
         return numbered(name, cut_text(text, len(documents)))
-    contents = (
-        edit(d.content, edits) if isinstance(d.content, str) else replace(d.content, edits=edits)
-        for d in documents
-    )
-    return [Document(d.name, content) for d, content in zip(documents, contents, strict=True)]
+    edited = list[Document]()
+    for document in documents:
+        content = document.content
+        if isinstance(content, str):
+            edited.append(Document(document.name, edit(content, edits)))
+        else:
+            edited.append(Document(document.name, replace(content, edits=edits)))
+    return edited
 
 
 def read_text(path: Path, encoding: str = "auto", cure: str = STATE_ENCODING) -> str:
@@ -270,7 +273,7 @@ def _decode_as(path: Path, data: bytes, encoding: str) -> str:
     try:
         return data.decode("utf-8-sig" if is_utf8 else encoding)
     except UnicodeDecodeError as error:
-        mark_bytes = len(data) - len(error.object)
+        mark_bytes = len(data) - len(error.object)  # what is decoded is without the mark
         raise _not_text(path, data, encoding, mark_bytes + error.start) from None
 
 
@@ -386,7 +389,7 @@ def read_documents(
             else:
                 found = _read_file(name, path, encoding, guesses, pieces)
             if refused is not None:
-                count_characters(found)  # what is unread is read, and refused here
+                _read_unread(found)  # what is not text is then refused here
         except NotText:
             if refused is None:
                 raise
@@ -394,10 +397,20 @@ def read_documents(
         except TextgenError as error:
             if refused is None:
                 raise
-            refused[name] = f"{error.message.partition(': ')[2]}; {error.hint}"
+            _, _, reason = error.message.partition(": ")  # behind the path
+            refused[name] = f"{reason}; {error.hint}"
         else:
             documents += found
     return documents
+
+
+def _read_unread(documents: Iterable[Document]) -> None:
+    """Raises:
+    TextgenError: the text of a document cannot be read.
+    """
+    for document in documents:
+        if isinstance(document.content, UnreadText):
+            document.content.read()
 
 
 def _read_file(
@@ -417,9 +430,12 @@ def _read_large(name: str, path: Path, encoding: str, guesses: Guesses) -> list[
     check_file(path)
     unread = UnreadText(path, encoding, guesses, path.stat().st_mtime_ns)
     may_be_long = is_formatted(path) or file_size(path) > MAX_UNCUT
-    if may_be_long and len(text := unread.read()) > MAX_UNCUT:
-        return numbered(name, cut_text(text, math.ceil(len(text) / LARGE_PIECE)))
-    return [Document(name, unread)]
+    if not may_be_long:
+        return [Document(name, unread)]
+    text = unread.read()
+    if len(text) <= MAX_UNCUT:
+        return [Document(name, unread)]
+    return numbered(name, cut_text(text, math.ceil(len(text) / LARGE_PIECE)))
 
 
 def file_size(path: Path) -> int:

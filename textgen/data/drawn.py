@@ -237,8 +237,8 @@ def in_blocks(documents: list[Document], shares: Mapping[str, float]) -> Parts:
     cut near the ends of blocks.
     """
     total = count_characters(documents)
-    rounds = int(shares.get("test", 0) * total / BLOCK_CHARACTERS)
-    rounds = max(MIN_TEST_BLOCKS, min(MAX_TEST_BLOCKS, rounds))
+    full_test_blocks = int(shares.get("test", 0) * total / BLOCK_CHARACTERS)
+    rounds = max(MIN_TEST_BLOCKS, min(MAX_TEST_BLOCKS, full_test_blocks))
     blocks_in_round = _blocks_in_round(shares)
     blocks = _block_stretches(blocks_in_round, rounds, total)
     smallest_held_out = min(share for part, share in blocks_in_round if part != "train")

@@ -113,7 +113,10 @@ def word_list(code: str) -> str | None:
     from wordfreq import available_languages
 
     code = SAME_AS.get(code, code)
-    return code if code in available_languages("small").keys() - {"ja", "ko", "zh"} else None
+    take_segmenter = {"ja", "ko", "zh"}
+    if code in available_languages("small") and code not in take_segmenter:
+        return code
+    return None
 
 
 def find_language(documents: Sequence["Document"], stated: str | None = None) -> Language:
@@ -188,13 +191,19 @@ def _classifier() -> "LanguageIdentifier":
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
+def _script_of(letter: str) -> str:
+    """The first word of a letter's name in Unicode: of LATIN SMALL LETTER A, Latin."""
+    name = unicodedata.name(letter, "other").replace("-", " ")
+    name = name.removeprefix("HALFWIDTH ").removeprefix("FULLWIDTH ")
+    first, _, _ = name.partition(" ")
+    if first == "CJK":
+        return "Han"
+    return first.title()
+
+
 def main_script(text: str) -> str:
     """The script of most letters of a text, as Unicode names it; empty if it has none."""
     scripts = Counter[str]()
     for letter, count in Counter(filter(str.isalpha, text)).items():
-        name = unicodedata.name(letter, "other").replace("-", " ")
-        for width in ("HALFWIDTH ", "FULLWIDTH "):
-            name = name.removeprefix(width)
-        first = name.partition(" ")[0]
-        scripts["Han" if first == "CJK" else first.title()] += count
+        scripts[_script_of(letter)] += count
     return max(scripts, key=lambda script: (scripts[script], script), default="")
