@@ -46,13 +46,18 @@ class Stopwatch:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.making = dict[str, float]()
-        self.clock, self.start = clock, clock()
+        self.clock = clock
+        self.start = clock()
 
     def counting(self) -> contextlib.AbstractContextManager[None]:
         return temporarily(_stopwatch, self)
 
+    def outside(self) -> float:
+        """The seconds outside of the cache."""
+        return self.clock() - self.start
+
     def seconds(self) -> float:
-        return self.clock() - self.start + sum(self.making.values())
+        return self.outside() + sum(self.making.values())
 
     def count(self, folder: Path) -> None:
         """Add what a folder in the cache, and whatever there it was made from, once took."""
@@ -72,7 +77,7 @@ def _paused() -> Iterator[None]:
     try:
         yield
     finally:
-        watch.start += watch.clock() - before
+        watch.start += watch.clock() - before  # as if it had started so much later
 
 
 def cache_folder() -> Path:
@@ -139,8 +144,9 @@ def cached_folder(
         return content
     except OSError as error:
         place = Path(os.fsdecode(error.filename or folder))
-        if not (place.is_relative_to(folder.parent) or folder.is_relative_to(place)):
-            raise  # of what is read to fill it
+        is_of_cache = place.is_relative_to(folder.parent) or folder.is_relative_to(place)
+        if not is_of_cache:  # but of what is read to fill it
+            raise
         message = f"the cache cannot be written: {place}: {error.strerror or error}"
         raise TextgenError(message, "set TEXTGEN_CACHE to another folder") from None
 
@@ -151,7 +157,7 @@ def _fill(new: Path, folder: Path, write: Callable[[Path], object]) -> None:
     watch = Stopwatch(time.process_time)
     with watch.counting():
         write(new)
-    making = {**watch.making, str(folder): watch.clock() - watch.start}
+    making = {**watch.making, str(folder): watch.outside()}
     (new / MAKING_FILE).write_text(json.dumps(making), encoding="utf-8")
     (new / CHECKSUMS).write_text(json.dumps(_file_hashes(new)), encoding="utf-8")
 

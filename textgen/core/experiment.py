@@ -182,7 +182,8 @@ def _tables_with(name: str) -> list[str]:
             classes = [hints[table]]
         if table == "corpus":
             classes.append(CorpusOptions)
-        if any(name == setting.name for cls in classes for setting in fields(cls) if setting.init):
+        names = {setting.name for cls in classes for setting in fields(cls) if setting.init}
+        if name in names:
             found.append(table)
     return found
 
@@ -208,9 +209,10 @@ def json_schema(cls: Any = Experiment) -> dict[str, Any]:
     settings = root["properties"]
     for name in ("options", "left_out", "path"):
         settings.pop(name, None)
-    for table in settings.get("corpus", {"anyOf": []})["anyOf"]:
-        if "properties" in table:
-            table["properties"] |= definitions["CorpusOptions"]["properties"]
+    if "corpus" in settings:
+        for choice in settings["corpus"]["anyOf"]:
+            if "properties" in choice:  # not the mere name of a kind
+                choice["properties"] |= definitions["CorpusOptions"]["properties"]
     settings["include"] = {"type": "string", "description": "a file to start from"}
     draft = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": draft, **root, "$defs": definitions}

@@ -20,8 +20,16 @@ from textgen.core.errors import TextgenError, write_failed
 # What reading and checking a damaged file raises. A bug raises others, such as KeyError: what is
 # read is checked before it is used.
 UNREADABLE = (
-    *(OSError, EOFError, ValueError, OverflowError, RecursionError, MemoryError),
-    *(csv.Error, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    csv.Error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
 )
 
 

@@ -43,7 +43,8 @@ def cores() -> int:
     for group in _control_groups("cpu"):
         limit = _system_file(group / "cpu.max").split()  # of version 2
         if not limit:
-            limit = [_system_file(group / f"cpu.cfs_{n}_us").strip() for n in ("quota", "period")]
+            files = [group / "cpu.cfs_quota_us", group / "cpu.cfs_period_us"]
+            limit = [_system_file(file).strip() for file in files]
         quota, period = limit
         if quota.isdigit():  # neither "max" nor -1
             number = min(number, math.ceil(int(quota) / int(period)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 def ceil_div(number: int, size: int) -> int:
     """How many parts of a size hold so many things, the last of them perhaps not full."""
-    return -(-number // size)
+    return (number + size - 1) // size
 
 
 def common_length(one: Sequence[object], other: Sequence[object]) -> int:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -150,8 +151,9 @@ def check_rising(name: str, values: Sequence[Any]) -> None:
         ValueError: one is not.
     """
     numbers = [math.inf if value == "all" else value for value in values]
-    if numbers != sorted({*numbers}):
-        raise ValueError(f"{name} must be ascending: {list(values)}")
+    for number, following in pairwise(numbers):
+        if number >= following:
+            raise ValueError(f"{name} must be ascending: {list(values)}")
 
 
 @dataclass(frozen=True)

@@ -116,20 +116,24 @@ def _settings_error(
     """pydantic's words for the setting at fault, with its full name: a misspelt name before the
     setting that is missing because of it; of a union what was wrong with each kind of value."""
     misspelt = [error for error in errors if error["type"] == UNKNOWN]
-    first = max(misspelt or errors, key=lambda error: len(error["loc"]))
-    path = _path(first, values)
-    messages = [error["msg"] for error in errors if _path(error, values) == path]
+    deepest = max(misspelt or errors, key=lambda error: len(error["loc"]))
+    path = _path_of(deepest, values)
+    messages = [error["msg"] for error in errors if _path_of(error, values) == path]
     message = " or ".join(dict.fromkeys(messages)).removeprefix("Value error, ")
-    parts = [str(part + 1) if isinstance(part, int) else part for part in path]
-    place = ".".join([table, *parts] if table else parts)
+    names = [str(key + 1) if isinstance(key, int) else key for key in path]  # lists count from 1
+    place = ".".join(names)
+    if table:
+        place = ".".join([table, *names])
     hint = None
-    match first["type"]:
+    match deepest["type"]:
         case "unexpected_keyword_argument":
             message = "unknown setting"
-            known = [*_known(cls, path[:-1], values), *beside.get(".".join(parts[:-1]), ())]
+            holder = ".".join(names[:-1])
+            known = [*_settings_at(cls, path[:-1], values), *beside.get(holder, ())]
             hint = suggestion(str(path[-1]), known) if known else "this kind has no settings"
         case "plug-in":
-            message, hint = first["ctx"]["message"], first["ctx"]["hint"]
+            message = deepest["ctx"]["message"]
+            hint = deepest["ctx"]["hint"]
         case "missing":
             if path[-1] in POINTS:
                 hint = suggestion("", plugin_table(str(path[-1])))
@@ -138,11 +142,11 @@ def _settings_error(
         case "value_error":
             pass
         case "tuple_type":
-            message += f", not {first['input']!r}"
-            example = _as_list(first["input"])
+            message += f", not {deepest['input']!r}"
+            example = _as_list(deepest["input"])
             hint = f"{path[-1]} = {example} in a file, --set '{place}={example}' on a command line"
         case _:
-            message += f", not {first['input']!r}"
+            message += f", not {deepest['input']!r}"
     return TextgenError(": ".join(filter(None, (where, place, message))), hint)
 
 
@@ -155,7 +159,7 @@ def _as_list(value: Any) -> str:
     return json.dumps([value], ensure_ascii=False)
 
 
-def _path(error: Any, values: Any) -> list[str | int]:
+def _path_of(error: Any, values: Any) -> list[str | int]:
     """Where in nested data an error is: pydantic's location without the branches of unions."""
     path: list[str | int] = []
     for part in error["loc"][1:]:
@@ -171,7 +175,7 @@ def _path(error: Any, values: Any) -> list[str | int]:
     return path
 
 
-def _known(cls: Any, path: Sequence[str | int], values: Any) -> list[str]:
+def _settings_at(cls: Any, path: Sequence[str | int], values: Any) -> list[str]:
     """The settings of the table at a path in nested data."""
     for part in path:
         values = values[part]
