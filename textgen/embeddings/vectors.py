@@ -263,8 +263,9 @@ def starting_matrix(known: dict[int, np.ndarray], width: int, size: int, seed: i
     if known:
         vectors = np.stack([*known.values()])
         rms = float(np.sqrt(np.mean(np.square(vectors, dtype=np.float64))))
-        scaled = rms > np.finfo(np.float32).tiny  # below it the factor is no float32
-        matrix[[*known]] = vectors * (SCALE / rms) if scaled else vectors
+        if rms > np.finfo(np.float32).tiny:  # below it the factor is no float32
+            vectors = vectors * (SCALE / rms)
+        matrix[[*known]] = vectors
     return matrix
 
 
@@ -292,6 +293,8 @@ def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarr
     found = 0
     for line in lines:
         found += 1
+        # Words may have spaces in them, so numbers are counted from the end. Of the first line the
+        # word has none, else any file of wider vectors could be read: as words with spaces.
         word, *numbers = line.rsplit(" ", width)
         if len(numbers) < width or (found == 1 and line.count(" ") != width):
             raise ValueError(f"a vector of {line.count(' ')} numbers: {line[:40]!r}")
@@ -317,4 +320,7 @@ def _lines(path: Path) -> Iterator[str]:
     from gensim.utils import open as read  # decompresses, but takes `a:b.vec` for a URL
 
     with read(str(path.absolute()), "rt", encoding="utf-8-sig", errors="backslashreplace") as lines:
-        yield from (stripped for line in lines if (stripped := line.rstrip()))
+        for line in lines:
+            stripped = line.rstrip()
+            if stripped:
+                yield stripped

@@ -42,7 +42,8 @@ class Opening(NamedTuple):
     weights: np.ndarray
 
 
-# All ways in which something begins; no continuation of a text is of two of them.
+# All ways in which something begins. No continuation of a text is of two of them, so their
+# probabilities add up: one that begins with <capital> is of the second opening above alone.
 Openings = Sequence[Opening]
 
 

@@ -280,6 +280,8 @@ def masses_by_next_code(
     stop = bisect.bisect_left(words, prefix + chr(sys.maxunicode))
     result = np.zeros(size)
     for word, mass in zip(words[start:stop], masses[start:stop], strict=True):
-        code = ord(word[len(prefix)]) if len(word) > len(prefix) else END
+        code = END
+        if word != prefix:
+            code = ord(word[len(prefix)])
         result[code] += mass
     return result
