@@ -55,13 +55,28 @@ class Level(NamedTuple):
     different: np.ndarray
 
     def continuations(self, contexts: np.ndarray, size: int) -> "Continuations":
-        """The n-grams that begin with some contexts (rows,), which lie side by side in the keys;
-        ``size`` is V."""
-        first = np.searchsorted(self.keys, contexts * size)
-        sizes = np.searchsorted(self.keys, (contexts + 1) * size) - first
+        """The n-grams that begin with some contexts (rows,); ``size`` is V.
+
+        Those of one context lie side by side in the keys. With V = 10, contexts 4, 7 and 2, and
+
+            number of n-gram    0   1   2   3   4   5
+            keys                21  25  41  43  48  90
+
+        they are numbers 2, 3, 4 of context 4, none of context 7, and 0, 1 of context 2:
+
+            place     0  1  2  3  4
+            row       0  0  0  2  2     of which of the contexts: repeated as often as it has any
+            within    0  1  2  0  1     which of the n-grams of that context
+            gram      2  3  4  0  1     its number: that of the context's first one + within
+            tokens    1  3  8  1  5
+        """
+        first_gram = np.searchsorted(self.keys, contexts * size)  # (rows,): 2 5 0
+        after_last = np.searchsorted(self.keys, (contexts + 1) * size)  # (rows,): 5 5 2
+        sizes = after_last - first_gram  # (rows,): 3 0 2
         row = np.repeat(np.arange(len(contexts)), sizes)
-        begins = np.cumsum(sizes) - sizes
-        gram = first[row] + np.arange(len(row)) - begins[row]
+        first_place = np.cumsum(sizes) - sizes  # (rows,): 0 3 3
+        within = np.arange(len(row)) - first_place[row]
+        gram = first_gram[row] + within
         tokens = self.keys[gram] - contexts[row] * size
         return Continuations(row, tokens, self.same[gram])
 
@@ -94,14 +109,15 @@ class Continuations(NamedTuple):
         return sums
 
 
-class Known(NamedTuple):
-    """Those of some contexts, one a row, after which a level has counted something: r of them.
+class LevelRows(NamedTuple):
+    """The rows, of some that each have a context, in which a level knows the context, as it has
+    counted something after it: r of them.
 
     Attributes:
         number: of the level, from the lowest.
         level: what it has counted.
-        rows: (r,) which they are.
-        contexts: (r,) their numbers.
+        rows: (r,) their numbers.
+        contexts: (r,) the numbers of their contexts.
         total, different, kind: (r,) what was counted after them, and their
             :func:`textgen.ngrams.pitman_yor.context_kind`.
     """
@@ -154,8 +170,8 @@ class TrainingCounts:
     Attributes:
         processes: of counts whose P_0 is the network, and of those whose P_0 is uniform. These two
             and the weights say how far counts are trusted, once that is fitted or read.
-        weights: of the network, of counts on top of it, and of counts alone, for each number of
-            levels that know the context, from none to all.
+        weights: for each number of levels that know the context, from none to all, three: of the
+            network, of counts on top of it, and of counts alone.
     """
 
     processes: Sequence[PitmanYor]
@@ -198,8 +214,8 @@ class TrainingCounts:
     def _number(self, before: np.ndarray, tokens: np.ndarray, length: int) -> np.ndarray:
         """Numbers of n-grams of a length, from those of all but their last tokens."""
         wanted = np.where(before == UNSEEN, UNSEEN, before * self._size + tokens)
-        places, known = find(self._keys[length - 1], wanted)
-        return np.where(known, places, UNSEEN)
+        places, is_known = find(self._keys[length - 1], wanted)
+        return np.where(is_known, places, UNSEEN)
 
     def contexts(self, tokens: np.ndarray) -> list[np.ndarray]:
         """The contexts of every length, none included, of (n,) tokens of a document and of its end
@@ -238,11 +254,11 @@ class TrainingCounts:
         trusted = copy.copy(self)
         trusted.processes = [on_network, alone]
         parts = [trusted._components(bits, counts) for bits, counts in documents]
-        masses = np.concatenate([masses for masses, _ in parts])
-        known = np.concatenate([known for _, known in parts])
-        common = mixture_weights(masses)
+        chances = np.concatenate([of_document for of_document, _ in parts])
+        levels_knowing = np.concatenate([of_document for _, of_document in parts])
+        common = mixture_weights(chances)
         trusted.weights = [
-            mixture_weights(masses[known == number], common)
+            mixture_weights(chances[levels_knowing == number], common)
             for number in range(len(self._orders) + 1)
         ]
         return trusted
@@ -255,15 +271,16 @@ class TrainingCounts:
         on_network, alone = self.processes
         with_counts = on_network.mixed(by_network, counts)
         by_counts = alone.mixed(uniform, counts)
-        known = (counts.total > 0).sum(axis=0)
-        return np.stack([by_network, with_counts, by_counts], axis=1), known
+        levels_knowing = (counts.total > 0).sum(axis=0)
+        return np.stack([by_network, with_counts, by_counts], axis=1), levels_knowing
 
     def bits(self, network_bits: np.ndarray, counts: ContextCounts) -> np.ndarray:
         """What tokens cost: (n,) bits of the network → (2, n) float32, of the network with counts,
         and of the counts alone."""
-        masses, known = self._components(network_bits, counts)
-        mixed = (np.array(self.weights)[known] * masses).sum(axis=1)
-        return (-np.log2([mixed, masses[:, 2]])).astype(np.float32)
+        chances, levels_knowing = self._components(network_bits, counts)
+        mixed = (np.array(self.weights)[levels_knowing] * chances).sum(axis=1)
+        by_counts = chances[:, 2]
+        return (-np.log2([mixed, by_counts])).astype(np.float32)
 
     def start(self, rows: int) -> list[np.ndarray]:
         """Contexts of every length, none included, at the beginning of documents: (rows,) each."""
@@ -280,40 +297,43 @@ class TrainingCounts:
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
         alone."""
-        found = self._known(contexts)
+        levels = self._rows_of_levels(contexts)
         on_network, alone = self.processes
         if network is None:
-            shares, left = divide_among_levels(alone, found, np.ones(len(contexts[0])))
+            shares, left = divide_among_levels(alone, levels, np.ones(len(contexts[0])))
             result = np.repeat((left / self._size)[:, None], self._size, axis=1)
-            for known, share in zip(found, shares, strict=True):
-                self._add(result, known, [share])
+            for level_rows, share in zip(levels, shares, strict=True):
+                self._add(result, level_rows, [share])
             return result
-        by_network, with_counts, by_counts = self._weights_after(contexts, found).T
-        shares_on_network, left_to_network = divide_among_levels(on_network, found, with_counts)
-        shares_alone, left_to_uniform = divide_among_levels(alone, found, by_counts)
+        weights = self._weights_after(contexts, levels)
+        network_weight, with_counts_weight, counts_weight = weights.T  # (rows,) each
+        shares_on_network, left_to_network = divide_among_levels(
+            on_network, levels, with_counts_weight
+        )
+        shares_alone, left_to_uniform = divide_among_levels(alone, levels, counts_weight)
         result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        result *= (by_network + left_to_network)[:, None]  # in place: rows of words are long
+        result *= (network_weight + left_to_network)[:, None]  # in place: rows of words are long
         result += (left_to_uniform / self._size)[:, None]
-        for known, with_network, without in zip(
-            found, shares_on_network, shares_alone, strict=True
+        for level_rows, with_network, without in zip(
+            levels, shares_on_network, shares_alone, strict=True
         ):
-            self._add(result, known, [with_network, without])
+            self._add(result, level_rows, [with_network, without])
         return result
 
-    def _add(self, result: np.ndarray, known: Known, shares: Sequence[Share]) -> None:
+    def _add(self, result: np.ndarray, level_rows: LevelRows, shares: Sequence[Share]) -> None:
         """Add to P, (rows, V), what a level adds to it by one process or by both."""
-        level = known.level
+        level = level_rows.level
         if level.order == 0:  # one context, known to all rows, which most tokens have followed
             for share in shares:
                 masses = np.zeros(self._size)
                 masses[level.keys] = np.maximum(level.same - share.discounts[0], 0.0)
                 result += np.outer(share.scale, masses)
         else:
-            followers = level.continuations(known.contexts, self._size)
+            followers = level.continuations(level_rows.contexts, self._size)
             added = np.zeros(len(followers.row))
             for share in shares:
                 added += share.scale[followers.row] * followers.discounted(share.discounts)
-            result[known.rows[followers.row], followers.tokens] += added
+            result[level_rows.rows[followers.row], followers.tokens] += added
 
     def sums(
         self, contexts: list[np.ndarray], network: np.ndarray | None, weights: np.ndarray
@@ -329,24 +349,27 @@ class TrainingCounts:
         Returns:
             Two (rows, m) float64; the first is zero without a network.
         """
-        found = self._known(contexts)
+        levels = self._rows_of_levels(contexts)
         # many rows share a context, such as that of a modifier: what follows it is looked up once
-        distinct = [self._distinct(known) for known in found]
+        distinct = [self._distinct(level_rows) for level_rows in levels]
         rows = len(contexts[0])
         on_network, alone = self.processes
         uniform = np.tile(weights.mean(axis=0), (rows, 1))
-        sums_alone = sums_of_process(alone, found, distinct, uniform, weights)
+        sums_alone = sums_of_process(alone, levels, distinct, uniform, weights)
         if network is None:
             return np.zeros_like(sums_alone), sums_alone
         network = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        sums_on_network = sums_of_process(on_network, found, distinct, network, weights)
-        trust = self._weights_after(contexts, found)
-        mixed = trust[:, :1] * network + trust[:, 1:2] * sums_on_network + trust[:, 2:] * sums_alone
+        sums_on_network = sums_of_process(on_network, levels, distinct, network, weights)
+        of_parts = self._weights_after(contexts, levels)
+        network_weight, with_counts_weight, counts_weight = of_parts.T[:, :, None]  # (rows, 1) each
+        mixed = network_weight * network
+        mixed += with_counts_weight * sums_on_network
+        mixed += counts_weight * sums_alone
         return mixed, sums_alone
 
-    def _known(self, contexts: list[np.ndarray]) -> list[Known]:
-        """What each level knows of contexts, the highest level first."""
-        found = list[Known]()
+    def _rows_of_levels(self, contexts: list[np.ndarray]) -> list[LevelRows]:
+        """Where each level knows the context, the highest level first."""
+        found = list[LevelRows]()
         for number in reversed(range(len(self._levels))):
             level = self._levels[number]
             of_level = contexts[level.order]
@@ -354,23 +377,25 @@ class TrainingCounts:
             known = of_level[rows]
             total, different = level.total[known], level.different[known]
             kind = pitman_yor.context_kind(total, different)
-            found.append(Known(number, level, rows, known, total, different, kind))
+            found.append(LevelRows(number, level, rows, known, total, different, kind))
         return found
 
-    def _distinct(self, known: Known) -> Distinct:
-        contexts, first, of_row = np.unique(known.contexts, return_index=True, return_inverse=True)
-        return Distinct(first, of_row, known.level.continuations(contexts, self._size))
+    def _distinct(self, level_rows: LevelRows) -> Distinct:
+        contexts, first, of_row = np.unique(
+            level_rows.contexts, return_index=True, return_inverse=True
+        )
+        return Distinct(first, of_row, level_rows.level.continuations(contexts, self._size))
 
-    def _weights_after(self, contexts: list[np.ndarray], found: Sequence[Known]) -> np.ndarray:
+    def _weights_after(self, contexts: list[np.ndarray], levels: Sequence[LevelRows]) -> np.ndarray:
         """(rows, 3): the weights after contexts, by how many levels know them."""
-        levels = np.zeros(len(contexts[0]), dtype=np.int64)
-        for known in found:
-            levels[known.rows] += 1
-        return np.array(self.weights)[levels]
+        levels_knowing = np.zeros(len(contexts[0]), dtype=np.int64)
+        for level_rows in levels:
+            levels_knowing[level_rows.rows] += 1
+        return np.array(self.weights)[levels_knowing]
 
 
 def divide_among_levels(
-    process: PitmanYor, found: Sequence[Known], whole: np.ndarray
+    process: PitmanYor, levels: Sequence[LevelRows], whole: np.ndarray
 ) -> tuple[list[Share], np.ndarray]:
     """How a process divides P after contexts among its levels.
 
@@ -379,26 +404,27 @@ def divide_among_levels(
 
     Args:
         process: of counts.
-        found: what each level knows of the contexts, the highest first.
+        levels: where each knows the contexts, the highest first.
         whole: (rows,), of P, what is divided.
 
     Returns:
-        What each level adds, in the order of ``found``; and (rows,), what is left to P_0.
+        What each level adds, in the order of ``levels``; and (rows,), what is left to P_0.
     """
     left = whole.copy()
     shares = list[Share]()
-    for known in found:
-        discounts = np.array(process.discounts[known.number])[known.kind]
-        strengths = np.array(process.strengths[known.number])[known.kind]
-        scale = left[known.rows] / (known.total + strengths)
-        left[known.rows] = scale * (strengths + discounts * known.different)
+    for level_rows in levels:
+        rows = level_rows.rows
+        discounts = np.array(process.discounts[level_rows.number])[level_rows.kind]
+        strengths = np.array(process.strengths[level_rows.number])[level_rows.kind]
+        scale = left[rows] / (level_rows.total + strengths)
+        left[rows] = scale * (strengths + discounts * level_rows.different)
         shares.append(Share(scale, discounts))
     return shares, left
 
 
 def sums_of_process(
     process: PitmanYor,
-    found: Sequence[Known],
+    levels: Sequence[LevelRows],
     distinct: Sequence[Distinct],
     below: np.ndarray,
     weights: np.ndarray,
@@ -407,15 +433,16 @@ def sums_of_process(
 
     Args:
         process: of counts.
-        found, distinct: what each level knows of the contexts, the highest first.
+        levels: where each knows the contexts, the highest first.
+        distinct: of each level, the different contexts that it knows.
         below: (rows, m), the same sums of P_0.
         weights: (V, m).
     """
-    shares, left = divide_among_levels(process, found, np.ones(len(below)))
+    shares, left = divide_among_levels(process, levels, np.ones(len(below)))
     result = left[:, None] * below
-    for known, contexts, share in zip(found, distinct, shares, strict=True):
+    for level_rows, contexts, share in zip(levels, distinct, shares, strict=True):
         sums = contexts.followers.weighted_sums(share.discounts[contexts.first], weights)
-        result[known.rows] += share.scale[:, None] * sums[contexts.of_row]
+        result[level_rows.rows] += share.scale[:, None] * sums[contexts.of_row]
     return result
 
 
@@ -452,7 +479,7 @@ def one_place_each(grams: np.ndarray, places: np.ndarray) -> np.ndarray:
     """One of some places for each n-gram that ends there; ``grams`` (N,) are the n-grams of all
     places."""
     place_of = np.full(int(grams.max()) + 1, UNSEEN)
-    place_of[grams[places]] = places
+    place_of[grams[places]] = places  # of an n-gram that ends at several, one stays: any will do
     return place_of[place_of != UNSEEN]
 
 
@@ -646,6 +673,16 @@ class CacheState:
 def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
     """What a :class:`CacheState` counts along a document and its end mark, all at once.
 
+    Of the document ``a b a b``, with contexts of one token (· is BOUNDARY):
+
+        token                 a   b   a   b   ·
+        context before it     ·   a   b   a   b
+        n-gram                ·a  ab  ba  ab  b·
+        is it the first       1   1   1   0   1
+        same                  0   0   0   1   0     earlier tokens that made this n-gram
+        total                 0   0   0   1   1     earlier tokens after this context
+        different             0   0   0   1   1     of these, those that were the first
+
     Args:
         tokens: (n,) integers, without boundaries.
         orders: rising.
@@ -654,27 +691,37 @@ def count(tokens: np.ndarray, orders: Sequence[int]) -> ContextCounts:
     _, text = np.unique(marked, return_inverse=True)  # BOUNDARY stays the smallest
     _, grams = number_ngrams(text, len(text), max(orders) + 1)
     everything = np.ones(len(text) - 1, dtype=bool)
-    counted = everything
+    is_counted = everything  # whether a level counts the token: the highest counts all
     same = list[np.ndarray]()  # of each level, the highest first, as the next two
     total = list[np.ndarray]()
     different = list[np.ndarray]()
     for order in reversed(orders):
-        context = grams[order][:-1]
-        whole = grams[order + 1][1:]
-        new = _earlier(whole, everything) == 0
-        same.append(_earlier(whole, counted))
-        total.append(_earlier(context, counted))
-        different.append(_earlier(context, new))
-        counted = new
+        context_before_token = grams[order][:-1]
+        gram_ending_here = grams[order + 1][1:]
+        is_first_occurrence = _earlier(gram_ending_here, everything) == 0
+        same.append(_earlier(gram_ending_here, is_counted))
+        total.append(_earlier(context_before_token, is_counted))
+        different.append(_earlier(context_before_token, is_first_occurrence))
+        is_counted = is_first_occurrence  # the next level counts what was new to this one
     return ContextCounts(np.stack(same[::-1]), np.stack(total[::-1]), np.stack(different[::-1]))
 
 
-def _earlier(groups: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """How many earlier places of the same group are counted: (n,) int32, from (n,) bool."""
-    order = np.argsort(groups, kind="stable")  # the places, group by group
-    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
+def _earlier(groups: np.ndarray, is_counted: np.ndarray) -> np.ndarray:
+    """How many earlier places of the same group are counted: (n,) int32, from (n,) bool.
+
+    place            0  1  2  3  4
+    groups           7  3  7  3  7
+    is_counted       1  1  0  1  1
+    order            1  3  0  2  4     the places, group by group
+    counted there    1  1  1  0  1
+    before           0  1  2  3  3     in this and in earlier groups
+    before           0  1  0  1  1     less those of earlier groups
+    result           0  0  1  1  1     the same in the order of places
+    """
+    order = np.argsort(groups, kind="stable")
+    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))  # of the groups in that order
     sizes = np.diff(np.append(begins, len(groups)))
-    before = np.cumsum(counted[order]) - counted[order]  # in this and in earlier groups
+    before = np.cumsum(is_counted[order]) - is_counted[order]
     before -= np.repeat(before[begins], sizes)
     result = np.empty(len(groups), dtype=np.int32)
     result[order] = before
@@ -683,9 +730,9 @@ def _earlier(groups: np.ndarray, counted: np.ndarray) -> np.ndarray:
 
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The values at some places; 0 for UNSEEN."""
-    known = places != UNSEEN
+    is_known = places != UNSEEN
     result = np.zeros(len(places), dtype=values.dtype)
-    result[known] = values[places[known]]
+    result[is_known] = values[places[is_known]]
     return result
 
 
