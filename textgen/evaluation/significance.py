@@ -67,12 +67,20 @@ ENOUGH_FOLDS = 5
 class Verdict(StrEnum):
     """What can be said of the first of two arms."""
 
-    BETTER, WORSE, EQUAL, TOO_CLOSE = "better", "worse", "equal", "too close to call"
+    BETTER = "better"
+    WORSE = "worse"
+    EQUAL = "equal"
+    TOO_CLOSE = "too close to call"
 
 
 class Needed(NamedTuple):
-    """What would settle a difference that is too close to call: so many of something in all, and
-    whether seeds are needed besides. No number of seeds: more."""
+    """What would settle a difference that is too close to call.
+
+    Attributes:
+        what: of which more are needed.
+        number: how many of them in all; 0 of seeds, of which it is not known how many.
+        seeds_besides: whether more seeds are needed, too.
+    """
 
     what: Literal["documents", "folds", "seeds"]
     number: int = 0
@@ -318,41 +326,44 @@ def _subset_sums(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     if 2 ** len(values) <= RESAMPLES:
         sums = np.zeros((1, values.shape[1]))
-        for row in values:
+        for row in values:  # each subset of the rows before, without this one and with it
             sums = np.concatenate([sums, sums + row])
         return sums
     sums = np.zeros((RESAMPLES, values.shape[1]))
     rows = max(1, MAX_SUBSET_NUMBERS // len(values))
     for start in range(1, RESAMPLES, rows):
-        part = sums[start : start + rows]
-        chosen = rng.integers(0, 2, (len(part), len(values)), dtype=np.int8)
-        part[:] = chosen.astype(np.float64) @ values
+        end = min(start + rows, RESAMPLES)
+        chosen = rng.integers(0, 2, (end - start, len(values)), dtype=np.int8)
+        sums[start:end] = chosen.astype(np.float64) @ values
     return sums
 
 
 def _other_seeds(arms: Sequence[np.ndarray], total: np.ndarray, units: np.ndarray) -> _Chance:
     """What the choice of seeds adds to the error of Σ total / Σ units, and degrees of freedom."""
     share = units / units.sum()
-    variances = list[float]()
-    noise = 0.0
+    seed_variances = list[float]()  # of each arm, the noise of its documents included
+    noise_variance = 0.0
     for bits in arms:
         parts = (bits - bits.mean(axis=0)) / units.sum()
         shifts = parts.sum(axis=1)
         number = len(bits) * (len(bits) - 1)
-        variances.append(float(np.sum(shifts**2) / number))
-        noise += float(np.sum((parts - shifts[:, None] * share) ** 2) / number)
-    between = sum(variances) - noise
-    if between <= 0:
+        seed_variances.append(float(np.sum(shifts**2) / number))
+        noise_variance += float(np.sum((parts - shifts[:, None] * share) ** 2) / number)
+    between_seeds = sum(seed_variances) - noise_variance
+    if between_seeds <= 0:
         return _Chance(0.0, 1.0)
-    pairs = zip(variances, arms, strict=True)
+    pairs = zip(seed_variances, arms, strict=True)
     squares = sum(variance**2 / (len(bits) - 1) for variance, bits in pairs)
-    welch = sum(variances) ** 2 / squares
-    documents = float(np.sum((total / units.sum() - share * total.sum() / units.sum()) ** 2))
-    equal = 1 / float(np.sum(share**2))  # documents of one length that would say as much (Kish)
-    seeds = SEED_VARIANCE_WEIGHT * between
-    satterthwaite = (seeds + documents) ** 2
-    satterthwaite /= seeds**2 / welch + documents**2 / max(equal - 1, 1.0)
-    return _Chance(float(np.sqrt(between)), max(welch, satterthwaite))
+    welch = sum(seed_variances) ** 2 / squares
+    errors = total / units.sum() - share * total.sum() / units.sum()  # of the documents
+    documents_variance = float(np.sum(errors**2))
+    # documents of one length that would say as much (Kish)
+    equal_documents = 1 / float(np.sum(share**2))
+    weighted_variance = SEED_VARIANCE_WEIGHT * between_seeds
+    documents_freedom = max(equal_documents - 1, 1.0)
+    satterthwaite = (weighted_variance + documents_variance) ** 2
+    satterthwaite /= weighted_variance**2 / welch + documents_variance**2 / documents_freedom
+    return _Chance(float(np.sqrt(between_seeds)), max(welch, satterthwaite))
 
 
 def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> _Chance:
@@ -360,18 +371,18 @@ def _other_folds(total: np.ndarray, units: np.ndarray, folds: np.ndarray) -> _Ch
     vary, by a jackknife over folds, and degrees of freedom."""
     errors = (total - units * total.sum() / units.sum()) / units.sum()
     names = np.unique(folds)
-    between = 0.0
-    documents = 0.0
+    between_folds = 0.0
+    documents_variance = 0.0
     for name in names:
         there = folds == name
         error = errors[there]
         part = units[there]
-        between += float((error.sum() / (1 - part.sum() / units.sum())) ** 2)
-        documents += float(np.sum((error - part * error.sum() / part.sum()) ** 2))
+        between_folds += float((error.sum() / (1 - part.sum() / units.sum())) ** 2)
+        documents_variance += float(np.sum((error - part * error.sum() / part.sum()) ** 2))
     freedom = len(names) - 1
-    between *= freedom / len(names)
-    networks = max(between - documents, between / freedom)
-    return _Chance(math.sqrt(networks * (1 + len(names) / freedom)), float(freedom))
+    between_folds *= freedom / len(names)
+    networks_variance = max(between_folds - documents_variance, between_folds / freedom)
+    return _Chance(math.sqrt(networks_variance * (1 + len(names) / freedom)), float(freedom))
 
 
 def what_would_tell(difference: Difference, contrasts: int = 1) -> Needed:
