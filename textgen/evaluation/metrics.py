@@ -86,8 +86,13 @@ class Sample:
 
 
 def count_letters(texts: Iterable[str]) -> Counter[str]:
-    counts = Counter(itertools.chain.from_iterable(text.lower() for text in texts)).items()
-    return Counter({c: n for c, n in counts if unicodedata.category(c)[0] in "LM"})
+    characters = Counter(itertools.chain.from_iterable(text.lower() for text in texts))
+    letters = Counter[str]()
+    for character, times in characters.items():
+        major_category = unicodedata.category(character)[0]
+        if major_category in ("L", "M"):  # letters and marks
+            letters[character] = times
+    return letters
 
 
 class Human:
@@ -363,15 +368,22 @@ def copies(sample: Sample, human: Human) -> Parts:
 def copied_spans(text: str, human: Human) -> list[tuple[int, int]]:
     """(start, end) of the stretches of a text in which any 30 characters in a row stand in the
     training text. Where two overlap, the later one starts where the earlier ends."""
-    hits = human.contains(Sample(text), COPY_LENGTH, by_words=False).astype(np.int8)
-    edges = np.flatnonzero(np.diff(hits, prepend=0, append=0)).tolist()
+    begins_copy = human.contains(Sample(text), COPY_LENGTH, by_words=False)
     spans = list[tuple[int, int]]()
     earlier_end = 0
-    for first, after_last in zip(edges[::2], edges[1::2], strict=True):  # of the beginnings
+    for first, after_last in runs_of_true(begins_copy):
         end = after_last + COPY_LENGTH - 1
         spans.append((max(first, earlier_end), end))
         earlier_end = end
     return spans
+
+
+def runs_of_true(values: np.ndarray) -> list[tuple[int, int]]:
+    """(start, end) of the stretches of (n,) bool that are true."""
+    changes = np.diff(values.astype(np.int8), prepend=0, append=0)
+    starts = np.flatnonzero(changes == 1).tolist()
+    ends = np.flatnonzero(changes == -1).tolist()
+    return list(zip(starts, ends, strict=True))
 
 
 def new_ngrams(sample: Sample, human: Human) -> Parts:
@@ -411,7 +423,8 @@ class Shares:
         return table(rows, 2 * len(self.labels))
 
     def values(self, total: np.ndarray, human: Human) -> dict[str, np.ndarray]:
-        figures = ratio(total[..., ::2], total[..., 1::2])
+        pairs = total.reshape(*total.shape[:-1], len(self.labels), 2)
+        figures = ratio(pairs[..., 0], pairs[..., 1])  # parts over wholes
         return {name: figures[..., i] for i, name in enumerate(self.labels)}
 
 
@@ -486,19 +499,22 @@ def measure(samples: Sequence[Sample], human: Human, *, resamples: int = 200) ->
     """
     count = len(samples)
     drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), resamples)
-    weights = np.concatenate([np.ones((1, count)), drawn])
+    whole_set_first = np.concatenate([np.ones((1, count)), drawn])
     figures: dict[str, Figure] = {}
     for metric in every_metric(human.language):
-        values = metric.values(weights @ metric.counts(samples, human), human)
-        figures |= {name: _figure(values[name]) for name in metric.labels}
+        values = metric.values(whole_set_first @ metric.counts(samples, human), human)
+        for name in metric.labels:
+            figures[name] = _figure(float(values[name][0]), values[name][1:])
     return figures
 
 
-def _figure(values: np.ndarray) -> Figure:
-    value = float(values[0])
-    resampled = values[1:][~np.isnan(values[1:])]
-    if np.isnan(value) or not len(resampled):
-        return Figure(None if np.isnan(value) else value, None, None)
+def _figure(value: float, resampled: np.ndarray) -> Figure:
+    """A value of all samples, with its interval from the values of resamples."""
+    if np.isnan(value):
+        return Figure(None, None, None)
+    resampled = resampled[~np.isnan(resampled)]
+    if not len(resampled):
+        return Figure(value, None, None)
     low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Figure(value, min(float(low), value), max(float(high), value))
 
@@ -518,11 +534,13 @@ def human_passages(documents: Sequence[str], count: int, length: int, seed: int)
         length: characters in each.
     """
     random = np.random.default_rng(seed)
-    long = [d for d in documents if len(d) >= length] or [d for d in documents if d]
+    long_enough = [document for document in documents if len(document) >= length]
+    if not long_enough:
+        long_enough = [document for document in documents if document]
     slot = length + PASSAGE_MARGIN
     places = [
         (i * slot, random.random(), document)
-        for document in long
+        for document in long_enough
         for i in range(max(1, len(document) // slot))
     ]
     chosen = sorted(places)[:count]
