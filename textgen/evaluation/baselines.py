@@ -53,7 +53,7 @@ from textgen.evaluation.counts import count
 from textgen.evaluation.scores import UNIT, DocumentBits, Scores, scored_documents, summarise
 from textgen.evaluation.units import published_units
 from textgen.ngrams.kneser_ney import KneserNeyModel, fit_kneser_ney
-from textgen.ngrams.pitman_yor import PitmanYor, fit
+from textgen.ngrams.pitman_yor import ContextCounts, PitmanYor, fit
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.fitting import fit_tokenizer, library_versions
@@ -157,7 +157,8 @@ class Compressor:
                 sizes.append(encoder.last_size(training + document))
             return sizes
         encoder = self.encoder(len(training))
-        # xz takes the last byte when it is done with those before, and is copied after the work
+        # only when it is given one more byte does xz do its work on those before: this way it is
+        # done once, and not in each copy
         before = len(encoder.encode(training[:-1]))
         before += len(encoder.encode(training[-1:]))
         return [before + _size_in_a_copy(encoder, document) for document in documents]
@@ -184,14 +185,14 @@ def _joined(documents: Sequence[np.ndarray]) -> bytes:
 
 def _size_in_a_copy(encoder: Encoder, document: bytes) -> int:
     """Bytes that a document and the end would add, found out in a copy of this process."""
-    result, output = os.pipe()
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:  # this is the copy
         with contextlib.suppress(BaseException):
-            os.write(output, str(encoder.last_size(document)).encode())
+            os.write(write_end, str(encoder.last_size(document)).encode())
         os._exit(0)
-    os.close(output)
-    with os.fdopen(result) as pipe:
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
         size = pipe.read()
     os.waitpid(child, 0)
     if not size:
@@ -301,6 +302,10 @@ class Bytes:
         return EncodedDocument(tokens, (), len(text), len(tokens))
 
 
+# Part → (n + 1,) float32, what it charges for the tokens of a document.
+BitsByPart = dict[PartName, np.ndarray]
+
+
 def score_baseline(
     baseline: Baseline,
     tokenizer: Tokenizer | Bytes,
@@ -321,21 +326,31 @@ def score_baseline(
     """
     training = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
     model = baseline.fit(training, tokenizer.size)
-    held_out = corpus.validation if validated or orders else []
-    result = list[Scores]()
-    cache: PitmanYor | None = None
-    for documents in (held_out, corpus.test):
-        encoded = [tokenizer.encode(document.text) for document in documents]
-        bits = model.token_bits([e.tokens for e in encoded])
-        rows: list[dict[PartName, np.ndarray]] = [{"counts": alone} for alone in bits]
-        if orders:
-            counts = [count(e.tokens, orders) for e in encoded]
-            if cache is None:  # these are the validation documents
-                cache = fit(orders, list(zip(bits, counts, strict=True)))
-            for row, alone, counted in zip(rows, bits, counts, strict=True):
-                row["with_cache"] = cache.mixed_bits(alone, counted)
-        result.append(scored_documents(documents, encoded, rows))
-    return result
+    validation = corpus.validation if validated or orders else []
+    validation_tokens = [tokenizer.encode(document.text) for document in validation]
+    validation_bits = model.token_bits([encoded.tokens for encoded in validation_tokens])
+    test_tokens = [tokenizer.encode(document.text) for document in corpus.test]
+    test_bits = model.token_bits([encoded.tokens for encoded in test_tokens])
+    validation_rows: list[BitsByPart] = [{"counts": bits} for bits in validation_bits]
+    test_rows: list[BitsByPart] = [{"counts": bits} for bits in test_bits]
+    if orders:
+        validation_counts = [count(encoded.tokens, orders) for encoded in validation_tokens]
+        test_counts = [count(encoded.tokens, orders) for encoded in test_tokens]
+        cache = fit(orders, list(zip(validation_bits, validation_counts, strict=True)))
+        _add_cache(validation_rows, cache, validation_counts)
+        _add_cache(test_rows, cache, test_counts)
+    return [
+        scored_documents(validation, validation_tokens, validation_rows),
+        scored_documents(corpus.test, test_tokens, test_rows),
+    ]
+
+
+def _add_cache(
+    rows: Sequence[BitsByPart], cache: PitmanYor, counts: Sequence[ContextCounts]
+) -> None:
+    """Add the part with a cache to documents' bits under the baseline alone."""
+    for row, counted in zip(rows, counts, strict=True):
+        row["with_cache"] = cache.mixed_bits(row["counts"], counted)
 
 
 class BaselineRecord(TypedDict):
@@ -430,7 +445,9 @@ def make_baselines(
     """
     entry = lookup("baseline", kind, "--kind")
     fixed: dict[str, Any] = {} if command is None else {"command": command}
-    tables = [{**fixed, "order": order} for order in orders] or [fixed]
+    tables = [fixed]
+    if orders:
+        tables = [{**fixed, "order": order} for order in orders]
     return [build(entry, table, f"--kind {kind}") for table in tables]
 
 
@@ -496,19 +513,27 @@ class Reference:
         """What the validation and test documents cost, as JSON data; none of the former under a
         compressor, which reads the training text again for each document."""
         say(f"scoring {self.label} for comparison, once for this text …")
-        (model,) = make_baselines(self.kind, [self.order] if self.order else [])
+        orders = [] if self.order is None else [self.order]
+        (model,) = make_baselines(self.kind, orders)
         tokenizer: Tokenizer | Bytes = Bytes()
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
         validated = self.tokenizer is not None
         scored = score_baseline(model, tokenizer, corpus, self.cache, validated)
-        return [{part: list(map(_sums, own)) for part, own in scores.items()} for scores in scored]
+        return [_sums_of_parts(scores) for scores in scored]
 
 
 # On the tales, character n-grams of the orders 6, 7, 8 and 10 reach 1.931, 1.899, 1.898 and 1.903
 # bits.
 ROWS = tomllib.loads(Path(__file__).with_name("references.toml").read_text(encoding="utf-8"))
-REFERENCES = tuple(Reference(**(row | {"cache": tuple(row["cache"])})) for row in ROWS["reference"])
+
+
+def _reference(row: dict[str, Any]) -> Reference:
+    """The reference of a table in ``references.toml``, which has lists where it has tuples."""
+    return Reference(**{**row, "cache": tuple(row["cache"])})
+
+
+REFERENCES = tuple(_reference(row) for row in ROWS["reference"])
 
 
 def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Reference]:
@@ -528,8 +553,8 @@ def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Refer
             for corpus in folds:
                 check_size(model.tokenizer is None, corpus)
                 found = cached(_cache_path(model, corpus), partial(model.score, corpus, say))
-                for scores, own in zip(parts, found, strict=True):
-                    for part, rows in own.items():
+                for scores, scores_of_fold in zip(parts, found, strict=True):
+                    for part, rows in scores_of_fold.items():
                         scores.setdefault(part, []).extend(map(_from_sums, rows))
         except TextgenError as error:  # such as a text too small for the tokenizer
             say(f"{model.label} left out: {error}")
@@ -543,6 +568,11 @@ def _cache_path(model: Reference, corpus: Corpus) -> Path:
     settings = (CACHE_VERSION, corpus.sha256, split, model, library_versions())
     digest = hashlib.sha256(repr(settings).encode()).hexdigest()
     return cache_folder() / "references" / f"{model.key}-{digest[:32]}"
+
+
+def _sums_of_parts(scores: Scores) -> dict[str, list[dict[str, Any]]]:
+    """Scores as JSON, by part."""
+    return {part: [_sums(document) for document in documents] for part, documents in scores.items()}
 
 
 def _sums(document: DocumentBits) -> dict[str, Any]:
