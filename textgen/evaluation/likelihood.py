@@ -53,8 +53,10 @@ def token_bits(
     spans = windows.span_counts(windows.length)
     total = int(spans.sum())
     rows = rows_at_once(network, objective.length, min(MAX_ROWS, total))
-    if objective.carries_state:  # more rows than the longest document lets end sooner would idle
-        rows = min(rows, len(documents), math.ceil(total / spans.max()))
+    if objective.carries_state:  # a row reads one document after another, window by window
+        # with more rows than this, some would wait for the longest document's row to end
+        useful_rows = math.ceil(total / spans.max())
+        rows = min(rows, len(documents), useful_rows)
     step = scoring_step(objective, network)
     state = network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
@@ -64,6 +66,6 @@ def token_bits(
         bits, state = step(batch, fresh, state)
         for document, start, row in zip(places, starts, bits.numpy(), strict=True):
             if document >= 0:
-                part = result[document][start : start + objective.length]
-                part[:] = row[: len(part)]
+                end = min(start + objective.length, len(result[document]))
+                result[document][start:end] = row[: end - start]
     return result

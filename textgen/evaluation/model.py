@@ -145,23 +145,19 @@ class LanguageModel:
         """What each part charges for a document: part → bits (n + 1,) float32 of its tokens."""
         rows = dict[PartName, np.ndarray]()
         if observed.network is not None:
-            rows["network"] = rows["with_counts"] = observed.network
+            rows["network"] = observed.network
+            rows["with_counts"] = observed.network
         if self.counts and observed.counts:
-            with_counts, rows["counts"] = self._by_counts(observed.network, observed.counts)
-            if observed.network is not None:
+            if observed.network is None:
+                unused = np.zeros(observed.counts.total.shape[1])  # of no network
+                _, alone = self.counts.bits(unused, observed.counts)
+            else:
+                with_counts, alone = self.counts.bits(observed.network, observed.counts)
                 rows["with_counts"] = with_counts
+            rows["counts"] = alone
         if self.cache and observed.cache:
             rows["with_cache"] = self.cache.mixed_bits(self._below_cache(observed), observed.cache)
         return {part: rows[part] for part in self.parts}
-
-    def _by_counts(
-        self, network: np.ndarray | None, found: ContextCounts
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Bits of the network with counts, and of the counts alone."""
-        assert self.counts
-        bits = np.zeros(found.total.shape[1]) if network is None else network
-        with_counts, alone = self.counts.bits(bits, found)
-        return with_counts, alone
 
     def _below_cache(self, observed: Observed) -> np.ndarray:
         """Bits of what a cache is mixed with: of the network, which goes on learning if it is to,
@@ -172,7 +168,7 @@ class LanguageModel:
         assert network is not None, "a cache needs a network"
         if self.counts is None or observed.counts is None:
             return network
-        with_counts, _ = self._by_counts(network, observed.counts)
+        with_counts, _ = self.counts.bits(network, observed.counts)
         return with_counts
 
     def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> "LanguageModel":

@@ -102,6 +102,7 @@ class KneserNeyModel(NamedTuple):
         Args:
             context: (n,) integers, everything since the document's start; empty at its start.
         """
+        # the longest context has order − 1 tokens; one more is kept, as [-0:] would keep them all
         before = [BOUNDARY, *map(int, context)][-self.order :]
         result = np.full(self.size, 1 / self.size)
         number = 0  # of the context

@@ -30,10 +30,11 @@ TIMES_LIMITS = (1, 2, 5, 20)
 CONTEXT_KINDS = (len(DIFFERENT_LIMITS) + 1) * (len(TIMES_LIMITS) + 1)
 # d and θ before anything is known.
 START = (0.8, 8.0)
-# Of the squared distance from START, or of a kind from its level, in log-odds of d and in ln θ,
-# against nats.
+# The fit adds to the nats of all tokens this times the squared distance that parameters have moved,
+# those of a level from START and those of a kind from its level's. The parameters that are fitted
+# are the log-odds of d and ln θ.
 PRIOR_WEIGHT = 0.25
-# Of the log-odds of d, and of ln θ.
+# Lowest and highest log-odds of d, and ln θ, that a fit may give.
 LIMITS = ((-4.0, 6.0), (-4.0, 16.0))
 # Least that a network is taken to leave to a token: a double may have no room for less.
 MIN_PROBABILITY = 2.0**-1000
@@ -133,9 +134,11 @@ class PitmanYor:
 
 
 def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> PitmanYor:
-    """The process that makes the first tokens of documents most likely, but for a weak pull of what
-    all kinds of a level share towards START, and of each kind towards that: a kind that these
-    documents do not have is like the rest of its level.
+    """The process that makes the first tokens of documents most likely.
+
+    Two weak pulls keep parameters near what is plausible. Each level is fitted first, as if all of
+    its contexts were of one kind, with a pull towards START. Then each kind is fitted, with a pull
+    towards its level: a kind that these documents do not have is like its level.
 
     Args:
         orders: rising.
@@ -181,17 +184,18 @@ def likeliest_parameters(
         near: (2, orders), the parameters of the levels.
         number: of kinds.
     """
-    start = np.repeat(near, number)
+    shape = (*near.shape, number)  # of the parameters
+    start = np.broadcast_to(near[:, :, None], shape).ravel()
 
     def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(flat.reshape(2, -1, number), base, counts, kinds)
+        nats, slope = _nats(flat.reshape(shape), base, counts, kinds)
         away = flat - start
         return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
 
-    limits = np.repeat(LIMITS, len(kinds) * number, axis=0)
+    limits = np.broadcast_to(np.array(LIMITS)[:, None, None, :], (*shape, 2)).reshape(-1, 2)
     options = {"ftol": FIT_TOLERANCE}
     best = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=limits, options=options).x
-    return best.reshape(2, -1, number)
+    return best.reshape(shape)
 
 
 def _discounts_and_strengths(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
