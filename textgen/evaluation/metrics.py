@@ -403,8 +403,10 @@ def every_share(sample: Sample, human: Human) -> Parts:
 
 
 def share_names(language: str) -> list[str]:
-    """The shares that say something about texts in a language: those that an empty one has."""
-    return [name for name, _, _ in every_share(Sample(""), Human([], language))]
+    """The shares that say something about texts in a language: which these are depends on nothing
+    but the language, so an empty text names them all."""
+    nothing = Sample("")
+    return [name for name, _, _ in every_share(nothing, Human([], language))]
 
 
 class Shares:
