@@ -110,7 +110,9 @@ def find_documents(
         found[entry] = called.get(entry) or [name for name in names if fnmatchcase(name, entry)]
     wrong = [entry for entry, meant in found.items() if not meant]
     if wrong and setting:
-        near = [repr(name) for entry in wrong for name in get_close_matches(entry, names, 1)]
+        near = list[str]()
+        for entry in wrong:
+            near += map(repr, get_close_matches(entry, names, n=1))
         hint = f"the documents are {name_some(names)}"
         if near:
             hint = f"did you mean {name_some(near)}?"

@@ -207,11 +207,13 @@ def leaves_out(settings: Split, shares: Mapping[str, float]) -> bool:
 def _cut_stretches(text: str, stretches: Sequence[Stretch], size: float) -> list[Stretch]:
     """Stretches of about this size, in place of longer ones."""
     pieces = list[Stretch]()
-    for part, start, end in stretches:
-        count = max(1, round((end - start) / size))
-        for piece in cut_text(text[start:end], count):
-            pieces.append(Stretch(part, start, start + len(piece)))
-            start += len(piece)
+    for stretch in stretches:
+        count = max(1, round((stretch.end - stretch.start) / size))
+        start = stretch.start
+        for piece in cut_text(text[stretch.start : stretch.end], count):
+            end = start + len(piece)
+            pieces.append(Stretch(stretch.part, start, end))
+            start = end
     return pieces
 
 
@@ -339,12 +341,13 @@ def random_subset(texts: Sequence[list[Document]], size: int, seed: int) -> list
     """So many characters of the last of several texts, at random. Each text in turn takes what none
     before it has taken; only where too little of that is left, two share some."""
     used = Counter[str]()  # of each piece, by its name: characters that texts have taken
-    passages = list[Passage]()
+    passages_of_last = list[Passage]()
     for documents in texts:
-        passages = _choose_passages(_shuffled_pieces(documents, size, seed), size, used)
-        for passage in passages:
+        pieces = _shuffled_pieces(documents, size, seed)
+        passages_of_last = _choose_passages(pieces, size, used)
+        for passage in passages_of_last:
             used[passage.piece.name] += passage.end - passage.start
-    return [passage.as_document() for passage in passages]
+    return [passage.as_document() for passage in passages_of_last]
 
 
 class Passage(NamedTuple):

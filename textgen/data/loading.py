@@ -148,8 +148,15 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     division = divide(documents, split, one_text)
     if division.is_cut:  # the hash shows where
         sha256 = corpus_hash(division.train + division.validation + division.test)
+    shortened = shorten(division, documents, split)
     return Corpus(
-        **vars(shorten(division, documents, split)),
+        train=shortened.train,
+        validation=shortened.validation,
+        test=shortened.test,
+        how=shortened.how,
+        unit=shortened.unit,
+        is_prescribed=shortened.is_prescribed,
+        is_cut=shortened.is_cut,
         kind=found.kind,
         origin=found.source.origin,
         licence=found.source.licence,
@@ -177,8 +184,9 @@ def _documents_or_fallback(experiment: Experiment, fallback: bool) -> _Found:
     table = experiment.resolved["corpus"]
     wanted = table["kind"]
     source: TextSource = experiment.corpus
-    problem = CorpusUnavailable("this run was trained on the fallback")
-    if not fallback:
+    if fallback:
+        problem = CorpusUnavailable("this run was trained on the fallback")
+    else:
         try:
             return _Found(wanted, source, source.documents(), is_fallback=False, warning="")
         except CorpusUnavailable as error:
