@@ -53,7 +53,8 @@ class Borders(ABC):
     Attributes:
         word_holds_gap: whether the openings of a word are those behind the last word, and begin
             with the tokens of the white space before it; else they are those behind the tokens
-            that stand for white space alone.
+            that stand for white space alone. In "cat\\n sat" a tokenizer of words has a token for
+            the line end alone, and then " sat"; one of subwords may have a token for "\\n " or not.
     """
 
     word_holds_gap: bool = False

@@ -136,8 +136,9 @@ class Speller:
         """(n,) float64: ln P(word | class) of words, whatever came earlier. A character never seen
         counts as one character, whichever it is."""
         found = dict[tuple[Codes, str], float]()
+        each_once = dict.fromkeys(words)
         # all words of a class at once are faster than one by one
-        for class_name, codes in by_class(dict.fromkeys(words)).items():
+        for class_name, codes in by_class(each_once).items():
             mixture = self._mixture(class_name, weights)
             logs = [math.log(weight) + part.log_masses(codes) for weight, part in mixture]
             log_masses = np.logaddexp.reduce(logs)  # of the mixture: ln Σ exp over its components
@@ -347,7 +348,9 @@ def tuned_speller(speller: Speller, documents: Sequence[ClassedWords]) -> Spelle
     speller = replace(speller, order=likeliest_order(speller, words))
     weights = likeliest_weights(speller, words)
     # behind the cache, only the first occurrence in a document counts
-    new_words = [word for document in coded for word in dict.fromkeys(document)]
+    new_words = list[tuple[Codes, str]]()
+    for document in coded:
+        new_words += dict.fromkeys(document)
     new_word_weights = likeliest_weights(speller, new_words)
     masses = np.exp(speller.log_masses(words, new_word_weights))
     cache = tuned_word_cache(coded, masses)

@@ -170,8 +170,9 @@ class SubwordBorders(Borders):
                        + P(t(g) | h) Σ_{v not white} P(v | h, t(g))
 
     The first line is there only if c is a space, the last only if t(g) is not t(g⁻) t(c).
-    White space is cut as t(g) before a character never seen, or a space of Unicode's beyond these
-    four. Where a subword joins such a space to white space it is known of neither to be a border.
+    Before a character never seen, or a space of Unicode's beyond these four, white space is cut as
+    t(g): of "\\n é" without é in the training text, "\\n " is encoded by itself. Where a subword
+    joins such a space to white space it is known of neither to be a border.
     """
 
     word_holds_gap = True

@@ -277,7 +277,8 @@ def masses_by_next_code(
         size: number of codes, A.
     """
     start = bisect.bisect_left(words, prefix)
-    stop = bisect.bisect_left(words, prefix + chr(sys.maxunicode))
+    behind_all = prefix + chr(sys.maxunicode)  # that begin with the prefix
+    stop = bisect.bisect_left(words, behind_all)
     result = np.zeros(size)
     for word, mass in zip(words[start:stop], masses[start:stop], strict=True):
         code = END

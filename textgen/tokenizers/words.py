@@ -282,7 +282,7 @@ class WordBorders(Borders):
             return [Opening((), self._spaced), *self._spaced_behind_case]
         if lead == "":
             return self._word_without_space()
-        return []  # a word that begins with other white space, which a mark has joined
+        return []  # a word that begins with other white space, as a tab with a combining accent
 
     def _word_without_space(self) -> Openings:
         at_once = 1.0 - self._white
