@@ -5,7 +5,7 @@ every token is not computed.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -113,11 +113,11 @@ class Predictions:
             sums_behind[each.path].append(each)
             groups[each.path.first].append(each)
         for place in entropies:
-            sums_behind[Path(place)]  # a path, even if there is no sum
+            sums_behind.setdefault(Path(place), [])  # is read even if no sum is asked for
         features = self._read_network(places, list(sums_behind))
         for group in groups.values():
             self._add_up(group, features, found)
-        chances_below_cache = dict[Path, np.ndarray]()
+        chances_below_cache = dict[Path, np.ndarray]()  # P (V,) where an entropy is asked for
         if entropies:
             for part, chances in self._chances(entropies, features):
                 for place, row in zip(entropies, chances, strict=True):
@@ -125,14 +125,8 @@ class Predictions:
                     if part == "with_counts":
                         chances_below_cache[Path(place)] = row
         if self._model.cache:
-            below = found["with_counts"]
-            cached = found["with_cache"]
-            for path, mixture in self._read_cache(places, sums_behind):
-                for each in sums_behind[path]:
-                    cached.sums[each] = mixture.sum(below.sums[each], each.weights.values)
-                if path in chances_below_cache:
-                    chances = mixture.probabilities(chances_below_cache[path])
-                    cached.entropies[path.place] = entropy_of(chances)
+            below = found["with_counts"].sums
+            found["with_cache"] = self._with_cache(places, sums_behind, below, chances_below_cache)
         return found
 
     def _read_network(self, places: range, paths: Sequence[Path]) -> Features | None:
@@ -192,6 +186,23 @@ class Predictions:
             if counts:
                 chances = counts.mixed(contexts, chances)
             yield "with_counts", chances
+
+    def _with_cache(
+        self,
+        places: range,
+        sums_behind: Mapping[Path, Sequence[Sum]],
+        below: Mapping[Sum, float],
+        chances_below: Mapping[Path, np.ndarray],
+    ) -> Predicted:
+        """What the cache makes of sums and of P (V,) below it."""
+        result = Predicted()
+        for path, mixture in self._read_cache(places, sums_behind):
+            for each in sums_behind[path]:
+                result.sums[each] = mixture.sum(below[each], each.weights.values)
+            if path in chances_below:
+                chances = mixture.probabilities(chances_below[path])
+                result.entropies[path.place] = entropy_of(chances)
+        return result
 
     def _read_cache(
         self, places: range, paths: Iterable[Path]
