@@ -255,7 +255,7 @@ tokenizer.kind = "characters"
 objective = {{ kind = "next_token", window = 16 }}
 backbone.units = [24]
 cache.orders = {orders}
-training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3 }}
+training = {{ updates = 60, batch = 8, learning_rate = 1e-2, validations = 3, curve = 0 }}
 [sampling]
 length = {length}
 samples = 2

@@ -35,6 +35,7 @@ from textgen.core.randomness import seeded
 from textgen.core.settings import Growth, Training
 from textgen.core.tensorflow import start_tensorflow
 from textgen.core.tokens import BOUNDARY
+from textgen.data.documents import Document
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import LSTM
@@ -46,6 +47,7 @@ from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.words import Words
 from textgen.training import loop, planning
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from textgen.training.curve import Curve, beginnings, curve_updates
 from textgen.training.loop import Hooks, new_network, train
 from textgen.training.planning import Validation, characters_per_update, updates_of
 from textgen.training.preparation import prepare, subtract_preparation_time
@@ -56,6 +58,7 @@ pytestmark = pytest.mark.long
 
 CODEC = Characters().fit([made_up(50, 0)])
 ENCODED = [CODEC.encode(made_up(30, i)) for i in range(6)], [CODEC.encode(made_up(20, 9))]
+TEXTS = [Document(f"text {i}", made_up(3, i)) for i in range(2)]
 NEXT = NextToken(8)
 SETTINGS = Training(updates=32, batch=4, learning_rate=1e-2, validations=3)
 EMBEDDED = {"input": "embedding", "embedding_size": 6}
@@ -69,10 +72,11 @@ class Stop(Exception):  # noqa: N818 - nothing is wrong
 
 def fit(
     folder, settings, objective=NEXT, *, stop_after=None, copy=None, threads=1, start=None,
-    score=None, **model,
+    score=None, curved=False, **model,
 ):  # fmt: skip
-    """Train a tiny network. A ``copy`` is what is left in the folder by a training that is killed
-    after its first interval; ``start``: another network, and its number of updates."""
+    """Train a tiny network, with a curve if it is ``curved``. A ``copy`` is what is left in the
+    folder by a training that is killed after its first interval; ``start``: another network, and
+    its number of updates."""
     network = new_model(objective, CODEC.size, scale=1.0, **model)
     before, first = start or (network, 0)
     network.set_weights(before.get_weights())
@@ -86,8 +90,9 @@ def fit(
 
     hooks = Hooks(on_update=on_update, on_validation=validated.append, score=score)
     experiment = tiny_experiment(objective, network, settings)
+    curve = Curve(objective, network, CODEC, TEXTS, lambda: "written") if curved else None
     with mock.patch.object(loop, "CHECKPOINT_SECONDS", 0.0):  # after every validation
-        return network, train(folder, network, experiment, ENCODED, threads, hooks, first)
+        return network, train(folder, network, experiment, ENCODED, threads, hooks, first, curve)
 
 
 NORMALISED = {"normalisation": "batch"}
@@ -259,6 +264,54 @@ def test_a_training_cools_after_a_sixth_of_its_updates_without_a_better_validati
     progress.history += [{"updates": 10.0 * i} for i in range(1, 10)]
     progress.best_interval = 5
     assert not progress.begin_cooling(patience=4)  # it ends
+
+
+def test_a_curve_changes_nothing_in_a_training_and_goes_on_with_it(tmp_path):
+    model = {"dropout": 0.3}
+    plain, without = fit(tmp_path / "plain", SETTINGS, **model)
+    curved, progress = fit(tmp_path / "a", SETTINGS, copy=tmp_path / "b", curved=True, **model)
+    again, later = fit(tmp_path / "b", SETTINGS, curved=True, **model)
+    for network in (curved, again):
+        np.testing.assert_equal(network.get_weights(), plain.get_weights())
+    assert [row["loss"] for row in without.history] == [row["loss"] for row in progress.history]
+    points = [point["updates"] for point in progress.curve]
+    assert points == [1, 2, 3, 4, 6, 8, 11, 16, 23, 32]
+    assert [point["bits"] for point in later.curve] == [point["bits"] for point in progress.curve]
+    assert progress.curve[-1]["seconds"] <= progress.seconds
+    assert {point["sample"] for point in progress.curve} == {"written"}
+
+
+def test_points_of_a_curve_are_evenly_spaced_in_the_logarithm_of_updates():
+    for updates in (640, 5_000, 123_456):
+        points = curve_updates(updates)
+        assert (points[-1], len(points)) == (updates, 13)
+        np.testing.assert_allclose(np.diff(np.log2(points)), 0.5, atol=0.1)
+    assert curve_updates(1) == [1]
+
+
+def test_a_point_has_the_bits_of_each_text_without_its_end():
+    tokenizer = fitted(Words(Unk(), minimum_count=25))
+    network = new_model(NEXT, tokenizer.size, scale=0.0)  # of equal chances
+    documents = [Document(f"{seed}", made_up(12, seed)) for seed in (7, 8)]
+    point = Curve(NEXT, network, tokenizer, documents, str).look(3, 1.5)
+    encoded = [tokenizer.encode(document.text) for document in documents]
+    expected = [
+        len(each.tokens) * math.log2(tokenizer.size) + each.spelling_bits.sum() for each in encoded
+    ]
+    np.testing.assert_allclose(point["bits"], expected, rtol=1e-5)
+    assert (point["updates"], point["seconds"], point["sample"]) == (3, 1.5, "")
+
+
+def test_a_curve_asks_for_beginnings_of_texts_evenly_spaced_among_all():
+    documents = [Document(f"{i}", f"{i} " + "word " * 1000) for i in range(10)]
+    texts = beginnings(documents, 3_000)
+    assert [text.name for text in texts] == ["0", "3", "6"]
+    for text in texts:
+        assert f"{text.name} word word".startswith(text.text[:11])
+        assert 990 <= text.characters <= 1000
+        assert text.text.endswith("word")
+    assert beginnings([Document("a", "short")], 5_000)[0].text == "short"
+    assert beginnings([Document("a", "x" * 9000)], 5_000)[0].characters == 5_000
 
 
 GROWING = (Growth(until=0.3, window=3), Growth(until=0.6, window=5, batch=2))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
@@ -21,11 +22,22 @@ from textgen.models.types import Network
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen, TrainingDisplay
 from textgen.runs.finished import Run
-from textgen.runs.generation import draw_texts, encode_prompt, evaluation_for, sample_texts
+from textgen.runs.generation import (
+    Writer,
+    draw_texts,
+    encode_prompt,
+    evaluation_for,
+    requests,
+    sample_texts,
+)
 from textgen.runs.results import METRICS_FILE, describe_run, run_metrics, summary_markdown
 from textgen.runs.stored import token_tables, write_mixture, write_token_bits
 from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
+from textgen.training.curve import Curve, CurvePoint, beginnings
 from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
+
+# Characters that a network writes at each point of a curve.
+CURVE_SAMPLE = 200
 
 
 def train(
@@ -202,17 +214,34 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
         on_validation=display.validated,
         score=None if by_network else score,
     )
+    curve = _curve(job, prepared, network) if settings.curve else None
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
         first_batch = job.start.metrics.training.position if job.start else 0
         progress = loop.train(
-            job.folder, network, trained, prepared.encoded, threads, hooks, first_batch
+            job.folder, network, trained, prepared.encoded, threads, hooks, first_batch, curve
         )
     if job.start:
         if not progress.best_interval:
             screen.say(f"  nothing gained: the weights of {job.start.folder} are kept")
         progress = _with_earlier(progress, job.start)
     return network, progress
+
+
+def _curve(job: Job, prepared: Prepared, network: Network) -> Curve:
+    """The looks at the network, which writes as the experiment's first sample begins."""
+    experiment = job.experiment
+    sampling = replace(experiment.sampling, length=CURVE_SAMPLE, samples=1)
+    model = _model(experiment, prepared, network).part("network")
+    writer = Writer(model, sampling)
+    request = requests(sampling, experiment.seed, "curve")[0]
+
+    def write() -> str:
+        (sample,) = writer.write([request])
+        return sample.text
+
+    texts = beginnings(job.loaded.validation, experiment.training.curve)
+    return Curve(experiment.objective, network, prepared.tokenizer, texts, write)
 
 
 def _with_earlier(progress: Progress, run: Run) -> Progress:
@@ -228,6 +257,14 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
             "seconds": earlier.seconds + row["seconds"],
         }
         rows.append(row | later)
+    earlier_points = list[CurvePoint]()
+    if run.metrics.curve:
+        earlier_points += [cast("CurvePoint", p.model_dump()) for p in run.metrics.curve.points]
+    points = list[CurvePoint]()
+    for point in progress.curve:
+        updates = earlier.updates + point["updates"]
+        seconds = earlier.seconds + point["seconds"]
+        points.append({**point, "updates": updates, "seconds": seconds})
     both = replace(
         progress,
         intervals=earlier.intervals + progress.intervals,
@@ -235,6 +272,7 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
         seconds=earlier.seconds + progress.seconds,
         validation_seconds=earlier.validation_seconds + progress.validation_seconds,
         history=[*run.history, *rows],
+        curve=[*earlier_points, *points],
     )
     updates_planned = earlier.updates_planned + progress.updates_planned
     both.updates_per_interval = updates_planned / both.intervals

@@ -24,6 +24,7 @@ from textgen.data.loading import Corpus
 from textgen.evaluation import units
 from textgen.evaluation.scores import UNIT, Scores, by_position, summarise
 from textgen.training.checkpoint import Progress
+from textgen.training.curve import beginnings
 from textgen.training.preparation import Prepared
 
 METRICS_FILE = "metrics.json"
@@ -135,6 +136,29 @@ OF_PROGRESS = (
 )
 
 
+class CurvePointContent(Content):
+    """:class:`textgen.training.curve.CurvePoint`."""
+
+    updates: PositiveInt
+    seconds: NonNegativeFloat
+    bits: list[NonNegativeFloat]
+    sample: str
+
+
+class CurveContent(Content):
+    """The curve of a training.
+
+    Attributes:
+        documents: of validation text, whose beginnings the network was asked for.
+        characters: of each beginning.
+        points: in the order of their updates.
+    """
+
+    documents: list[str]
+    characters: list[PositiveInt]
+    points: list[CurvePointContent]
+
+
 class Metrics(Content):
     """``metrics.json``; ``sha256`` is that of files that are written once."""
 
@@ -148,6 +172,7 @@ class Metrics(Content):
     validation: SplitFigures
     test: SplitFigures
     training: TrainingContent
+    curve: CurveContent | None = None
     sha256: dict[str, str]
 
 
@@ -294,6 +319,14 @@ def run_metrics(
         "loss": experiment.training.loss,
         "final_loss": progress.history[-1]["loss"],
     }
+    curve = None
+    if progress.curve:
+        texts = beginnings(loaded.validation, experiment.training.curve)
+        curve = {
+            "documents": [text.name for text in texts],
+            "characters": [text.characters for text in texts],
+            "points": progress.curve,
+        }
     content = {
         "format": FORMAT,
         "name": experiment.name,
@@ -304,6 +337,7 @@ def run_metrics(
         "extra_data": prepared.extra_data,
         **splits,
         "training": training,
+        "curve": curve,
         "sha256": sha256,
     }
     return Metrics.model_validate(content)

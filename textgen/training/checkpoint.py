@@ -13,6 +13,7 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, read_arrays, write_file
+from textgen.training.curve import CurvePoint
 
 CHECKPOINT_FILE = "checkpoint.npz"
 # A cooling begins after this share of the planned updates without a better validation,
@@ -35,7 +36,7 @@ class Progress:
         intervals: that are planned.
         updates: made so far.
         saved_updates: of these, those before the last checkpoint.
-        seconds, validation_seconds: spent on updates, and on validations.
+        seconds, validation_seconds: spent on updates; and on validations and looks of a curve.
         validation_share: how much of the validation split a validation looks at, the beginning of
             each of its parallel streams.
         characters_per_update: see :func:`textgen.training.planning.characters_per_update`.
@@ -45,6 +46,7 @@ class Progress:
         cooled_from, cooling_start, cooling_updates: the update of the best that a cooling goes back
             to, the updates made before it began, and those it takes; 0 without one.
         history: one row a validation.
+        curve: the points of a curve, if the training has one.
     """
 
     updates_per_interval: float = 0
@@ -63,6 +65,7 @@ class Progress:
     cooling_start: int = 0
     cooling_updates: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
 
     @property
     def updates_planned(self) -> int:

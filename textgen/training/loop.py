@@ -20,6 +20,7 @@ from textgen.models.objectives import Objective
 from textgen.models.types import Network
 from textgen.tokenizers.encoded import Encoded
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from textgen.training.curve import Curve, curve_updates
 from textgen.training.planning import Validation, planned
 from textgen.training.preparation import Prepared
 from textgen.training.step import UPDATES_PER_CHECK, Step, check_trainable, shards_of
@@ -57,6 +58,7 @@ def train(
     threads: int = 1,
     hooks: Hooks = Hooks(),
     first_update: int = 0,
+    curve: Curve | None = None,
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
@@ -73,6 +75,7 @@ def train(
         hooks: called meanwhile.
         first_update: the number of the first update: batches and masks go on in the order in which
             a training before this one ended. Windows do not grow once more.
+        curve: looks at the network after ever more updates.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
@@ -107,12 +110,14 @@ def train(
     stream = Stream(windows, stages, experiment.seed, progress.updates_planned)
     step.schedule.plan(progress)
     step.compile(stages)
+    if curve:
+        curve.look(0, 0.0)  # compiles
     hooks.on_start(progress)
 
     batches = stream.batches(first_update + progress.position)
     written = -math.inf  # when the last checkpoint was; the first validation writes one
     while not progress.is_over(patience):
-        loss, bits_per_token = _make_updates(step, batches, progress, hooks)
+        loss, bits_per_token = _make_updates(step, batches, progress, hooks, curve)
         start = time.perf_counter()
         bits = score()
         progress.validation_seconds += time.perf_counter() - start
@@ -158,29 +163,44 @@ def _best_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _make_updates(
-    step: Step, batches: Iterator[Batch], progress: Progress, hooks: Hooks
+    step: Step,
+    batches: Iterator[Batch],
+    progress: Progress,
+    hooks: Hooks,
+    curve: Curve | None,
 ) -> tuple[float, float]:
-    """The updates up to the next validation: their mean loss, and bits per token.
+    """The updates up to the next validation, with the looks of a curve: their mean loss, and bits
+    per token.
 
     Raises:
         Diverged: the loss is no longer a number.
     """
     sums = tf.zeros(3, tf.float64)  # loss, bits, targets
-    start = time.perf_counter()
-    clock = step.clock()
     first = progress.updates
     end = progress.next_validation
+    points = curve_updates(progress.updates_planned) if curve else []
+    clock_seconds = 0.0
     while progress.updates < end:
-        sums += step.update(*next(batches))
-        progress.updates += 1
-        if progress.updates % UPDATES_PER_CHECK == 0 or progress.updates == end:
-            loss_sum, bits_sum, targets = sums.numpy()
-            loss = float(loss_sum / targets)
-            bits_per_token = float(bits_sum / targets)
-            _check_finite(loss, progress)
-            hooks.on_update(progress.updates, bits_per_token)
-    progress.seconds += time.perf_counter() - start
-    progress.paces.append((step.clock() - clock) / (end - first))
+        ahead = [point for point in points if point > progress.updates]
+        stop = min([end, *ahead])
+        start = time.perf_counter()
+        clock = step.clock()
+        while progress.updates < stop:
+            sums += step.update(*next(batches))
+            progress.updates += 1
+            if progress.updates % UPDATES_PER_CHECK == 0 or progress.updates == stop:
+                loss_sum, bits_sum, targets = sums.numpy()
+                loss = float(loss_sum / targets)
+                bits_per_token = float(bits_sum / targets)
+                _check_finite(loss, progress)
+                hooks.on_update(progress.updates, bits_per_token)
+        progress.seconds += time.perf_counter() - start
+        clock_seconds += step.clock() - clock
+        if curve and stop in points:
+            start = time.perf_counter()
+            progress.curve.append(curve.look(progress.updates, progress.seconds))
+            progress.validation_seconds += time.perf_counter() - start
+    progress.paces.append(clock_seconds / (end - first))
     return loss, bits_per_token
 
 
