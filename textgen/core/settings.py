@@ -250,9 +250,9 @@ class Training:
             most every 30 seconds. Intervals are as even as
             possible; a training too short for ten updates per validation has fewer validations.
         curve: characters of validation text that the network is asked for again and again while it
-            learns: after its last update, and after each share 1/√2, 1/2, … of the updates down to
-            1/64, when it also writes a sample. Text and prompt are the same for all tokenizers.
-            Nothing in the training depends on it. 0: no curve.
+            learns: after 1/128, 1/64, … 1/2 and all of the updates, when it also writes a sample.
+            Text and prompt are the same for all tokenizers. Nothing in the training depends on it.
+            0: no curve.
         patience: number of validations without a better figure after which training ends early, if
             it does not cool before. 0: only the end of cooling ends training early.
         watch: the figure that picks the weights: bits per character of the validation text, or the
@@ -278,7 +278,7 @@ class Training:
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
-    curve: Whole = 5000
+    curve: Whole = 2500
     patience: Whole = 0
     watch: Literal["validation", "training"] = "validation"
     threads: Whole = 0

@@ -15,9 +15,8 @@ from textgen.models.objectives import Objective
 from textgen.models.types import Network
 from textgen.tokenizers.base import Tokenizer
 
-POINTS_PER_DOUBLING = 2
-DOUBLINGS = 6  # of the updates, from the first point to the last
-CHARACTERS_OF_DOCUMENT = 1_000  # of each beginning, about
+POINTS = 8  # each after twice as many updates as the one before
+CHARACTERS_OF_DOCUMENT = 500  # of each beginning, about
 
 
 class CurvePoint(TypedDict):
@@ -38,8 +37,7 @@ class CurvePoint(TypedDict):
 
 def curve_updates(updates: int) -> list[int]:
     """After how many updates the points of a training stand, rising; the last is its end."""
-    steps = range(DOUBLINGS * POINTS_PER_DOUBLING + 1)
-    points = {round(updates * 2 ** (-step / POINTS_PER_DOUBLING)) for step in steps}
+    points = {round(updates / 2**halvings) for halvings in range(POINTS)}
     return sorted(points - {0})
 
 
