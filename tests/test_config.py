@@ -193,6 +193,25 @@ def test_any_table_with_a_kind_keeps_what_belongs_to_both(tmp_path, table, chang
     assert all(name in experiment.left_out[0] for name in left_out)
 
 
+@pytest.mark.parametrize(
+    "fallback", ["{ kind = 'folder', path = 'q' }", "{ kind = 'lovecraft' }", "'lovecraft'"]
+)
+def test_another_fallback_keeps_nothing_of_the_old_one(tmp_path, fallback):
+    old = "{ kind = 'file', path = 'p', pieces = 3 }"
+    own = BASE.replace('"wikipedia"', f"{{ kind = 'wikipedia', fallback = {old} }}")
+    (tmp_path / "own.toml").write_text(own, encoding="utf-8")
+    changed = load(tmp_path, f'include = "own.toml"\ncorpus.fallback = {fallback}\n')
+    given = tomllib.loads(f"fallback = {fallback}")["fallback"]
+    given = {"kind": given} if isinstance(given, str) else given
+    assert changed.resolved["corpus"]["fallback"].items() >= given.items()
+    assert "pieces" not in changed.resolved["corpus"]["fallback"]
+    (line,) = changed.left_out
+    assert "corpus: fallback.kind" in line
+    assert "pieces = 3" in line
+    overrides = [f"corpus.fallback.{key}={value}" for key, value in given.items()]
+    assert load(tmp_path, own, *overrides).resolved["corpus"] == changed.resolved["corpus"]
+
+
 def test_a_missing_experiment_is_offered_experiments_and_a_missing_study_studies():
     offered = {}
     for studies in (False, True):

@@ -14,6 +14,8 @@ from textgen.core.registry import DEFAULT_KINDS, POINTS, lookup, suggestion
 from textgen.core.settings import BUDGETS, CorpusOptions
 
 Table = Mapping[str, Any]  # of TOML
+# Names of settings that hold a plug-in, at whatever depth.
+PLUGIN_SETTINGS = (*POINTS, "fallback")
 MAX_DEPTH = 20  # of tables in tables, and of files that include each other
 PACKAGE = Path(__file__).parents[1]
 # Where the files that come with textgen lie, in a checkout or in the installed package.
@@ -53,13 +55,25 @@ def _with_research(*folders: Path) -> list[Path]:
 class SettingsReader:
     """Reads nested settings from files and from ``table.key=value``, each over those before it.
 
+    A change comes over the settings before it by these rules, in this order:
+
+    1. The name of a kind, where a plug-in stands, is short for a table with this kind.
+    2. Another kind of corpus drops ``split.groups``, which name documents of the old one.
+    3. ``--set table={kind="…", …}`` drops the whole table of a plug-in.
+    4. Another kind of plug-in drops the settings that it does not have. Another corpus keeps how a
+       text is changed, not where the old text came from, nor its fallback; another fallback keeps
+       nothing.
+    5. A budget of the training drops the other budgets.
+    6. A table over a table changes it setting by setting, by the same rules. Everything else takes
+       the place of what was there.
+
     Args:
         studies: whether the files are studies; a file that is missing is then suggested another
             study, not an experiment.
 
     Attributes:
-        left_out: a line for each table whose kind has changed, with the settings that do not apply
-            to the new kind.
+        left_out: a line for each table from which rule 4 has dropped settings. A corpus drops its
+            fallback without a word, for every experiment that comes with textgen has one.
     """
 
     def __init__(self, studies: bool = False) -> None:
@@ -87,13 +101,11 @@ class SettingsReader:
         if not isinstance(include, str):
             raise TextgenError(f"{path}: include: {include!r} is not a file name")
         base = self.read(find_experiment(include, path.parent), (*included_by, path))
-        return self._merge(base, data, str(path))
+        return self._changed(base, data, str(path))
 
     def override(self, data: Table, texts: Sequence[str]) -> dict[str, Any]:
         """Settings with every ``table.key=value``, the values written as in TOML. Tables count
         before kinds and kinds before other settings; of two for the same setting the last counts.
-        ``table={kind="…", …}`` is the whole table, with nothing of what was there before; a table
-        without a kind changes what it holds.
 
         Raises:
             TextgenError: a text without ``=``.
@@ -102,49 +114,63 @@ class SettingsReader:
         _check_budgets(overrides)
         result = dict(data)
         for override in overrides:
-            change = override.as_table()
-            if override.is_whole_plugin():
-                result = _without_groups(result, change)
-                result.pop(override.keys[0], None)
-            result = self._merge(result, change, "--set")
+            result = self._changed(result, override.as_table(), "--set", override.whole_plugin())
         return result
 
-    def _merge(self, base: Table, change: Table, where: str) -> dict[str, Any]:
-        """``change`` over ``base``."""
-        result = _without_groups(base, change)
-        for key, value in change.items():
-            old = result.get(key)
-            if key in POINTS:
-                old = _kind_as_table(old)
-                value = _kind_as_table(value)
-            if isinstance(value, Mapping) and isinstance(old, Mapping):
-                value = self._merge_tables(key, old, value, where)
-            result[key] = value
-        return result
+    def _changed(
+        self, settings: Table, change: Table, where: str, whole: str | None = None
+    ) -> dict[str, Any]:
+        """Settings after a change, by the rules of the class.
 
-    def _merge_tables(self, name: str, old: Table, new: Table, where: str) -> dict[str, Any]:
-        """A table of another ``kind`` keeps the settings that the new kind has, too; another budget
-        replaces the old one."""
-        if name in POINTS:
-            old = self._still_valid(name, old, new, where)
-        if name == "training" and not new.keys().isdisjoint(BUDGETS):
-            old = {key: value for key, value in old.items() if key not in BUDGETS}
-        return self._merge(old, new, f"{where}: {name}")
+        Args:
+            settings: those before.
+            change: to them.
+            where: the file or the table of the change, for messages.
+            whole: name of a table of the change that is all there is to its plug-in.
+        """
+        plugins = [name for name in change if name in PLUGIN_SETTINGS]
+        change = _with_kinds_as_tables(change, plugins)
+        settings = _with_kinds_as_tables(settings, plugins)
+        settings = _without_groups_of_another_corpus(settings, change)
+        settings = {name: value for name, value in settings.items() if name != whole}
+        for name in plugins:
+            settings = self._without_settings_of_another_kind(settings, change, name, where)
+        settings = _without_other_budgets(settings, change)
+        return self._with_every_setting(settings, change, where)
 
-    def _still_valid(self, point: str, old: Table, new: Table, where: str) -> Table:
-        """The settings of a table that still apply when ``new`` is set over it."""
-        before = old.get("kind", DEFAULT_KINDS.get(point))
+    def _without_settings_of_another_kind(
+        self, settings: Table, change: Table, name: str, where: str
+    ) -> Table:
+        """Rule 4, for the plug-in of this name."""
+        old = settings.get(name)
+        new = change[name]
+        if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+            return settings
+        before = old.get("kind", DEFAULT_KINDS.get(name))
         kind = new.get("kind", before)
         if kind == before:
-            return old
-        valid = _kept_by(point, str(kind), where)
-        lost = [name for name in old if name not in valid and name not in new]
-        lost = [name for name in lost if name not in ("kind", "fallback")]
+            return settings
+        valid = _kept_by(name, str(kind), where)
+        unmentioned = {"kind", "fallback", *new}
+        lost = [key for key in old if key not in valid and key not in unmentioned]
         if lost:
-            settings = ", ".join(f"{name} = {json.dumps(old[name], default=str)}" for name in lost)
-            change = f'{where}: {point}.kind is now "{kind}"'
-            self.left_out.append(f"{change}; settings left out: {settings}")
-        return {name: value for name, value in old.items() if name in valid}
+            listed = ", ".join(f"{key} = {json.dumps(old[key], default=str)}" for key in lost)
+            self.left_out.append(
+                f'{where}: {name}.kind is now "{kind}"; settings left out: {listed}'
+            )
+        kept = {key: value for key, value in old.items() if key in valid}
+        return {**settings, name: kept}
+
+    def _with_every_setting(self, settings: Table, change: Table, where: str) -> dict[str, Any]:
+        """Rule 6."""
+        result = dict(settings)
+        for name, value in change.items():
+            old = settings.get(name)
+            if isinstance(old, Mapping) and isinstance(value, Mapping):
+                result[name] = self._changed(old, value, f"{where}: {name}")
+            else:
+                result[name] = value
+        return result
 
 
 def _known_names(missing: Path, studies: bool) -> list[str]:
@@ -189,10 +215,12 @@ class Override(NamedTuple):
             nested = {key: nested}
         return nested
 
-    def is_whole_plugin(self) -> bool:
-        """Whether it is all there is to a table that is a plug-in."""
-        is_table = isinstance(self.value, dict) and "kind" in self.value
-        return is_table and len(self.keys) == 1 and self.keys[0] in POINTS
+    def whole_plugin(self) -> str | None:
+        """The name of the table, if this is all there is to a plug-in."""
+        is_whole = isinstance(self.value, dict) and "kind" in self.value
+        if is_whole and len(self.keys) == 1 and self.keys[0] in POINTS:
+            return self.keys[0]
+        return None
 
 
 def _parse_override(text: str) -> Override:
@@ -228,35 +256,52 @@ def _check_budgets(overrides: Sequence[Override]) -> None:
         raise TextgenError(f"--set: {' and '.join(budgets)}: more than one budget")
 
 
-def _kind_as_table(value: Any) -> Any:
-    """The name of a kind is short for a table."""
-    return {"kind": value} if isinstance(value, str) else value
+def _with_kinds_as_tables(settings: Table, plugins: Sequence[str]) -> Table:
+    """Rule 1, for the plug-ins of these names."""
+    result = dict(settings)
+    for name in plugins:
+        kind = settings.get(name)
+        if isinstance(kind, str):
+            result[name] = {"kind": kind}
+    return result
 
 
-def _kept_by(point: str, kind: str, where: str) -> set[str]:
-    """The settings that a kind takes over from a table of another kind. A corpus takes over how its
-    text is changed, not where the text comes from."""
-    cls: type[Any] = CorpusOptions
-    if point != "corpus":
-        cls = lookup(point, kind, f"{where}: {point}.kind")
-    return {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
-
-
-def _without_groups(settings: Table, change: Table) -> dict[str, Any]:
-    """Settings before a change to them; without the groups of documents if the change brings
-    another kind of corpus, for groups name documents of the old one."""
+def _without_groups_of_another_corpus(settings: Table, change: Table) -> Table:
+    """Rule 2."""
     before = _kind_of_corpus(settings)
     after = _kind_of_corpus(change)
     split = settings.get("split")
     if before and after and before != after and isinstance(split, Mapping):
         without = {key: value for key, value in split.items() if key != "groups"}
         return {**settings, "split": without}
-    return dict(settings)
+    return settings
 
 
 def _kind_of_corpus(settings: Table) -> Any:
     corpus = settings.get("corpus")
-    return corpus.get("kind") if isinstance(corpus, Mapping) else corpus
+    return corpus.get("kind") if isinstance(corpus, Mapping) else None
+
+
+def _kept_by(name: str, kind: str, where: str) -> set[str]:
+    """The settings that another kind of the plug-in of this name takes over from the old one."""
+    if name == "fallback":
+        return set()
+    cls: type[Any] = CorpusOptions
+    if name != "corpus":
+        cls = lookup(name, kind, f"{where}: {name}.kind")
+    return {setting.name for setting in fields(cls) if setting.init} - {"fallback"}
+
+
+def _without_other_budgets(settings: Table, change: Table) -> Table:
+    """Rule 5."""
+    old = settings.get("training")
+    new = change.get("training")
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return settings
+    if new.keys().isdisjoint(BUDGETS):
+        return settings
+    without = {key: value for key, value in old.items() if key not in BUDGETS}
+    return {**settings, "training": without}
 
 
 def _check_data(data: Any, where: str, depth: int = 0) -> None:
