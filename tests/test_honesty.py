@@ -197,7 +197,7 @@ def test_what_is_drawn_is_what_is_scored(policy):
     tokens = next(write_tokens(model, [np.zeros(0, int)] * number, range(number))).tolist()
     found, filling = Counter[tuple[int, str | None]](), Filling("scored", Random(3))
     for token in tokens:
-        steps_of = tokenizer.surface_steps([token])
+        steps_of = tokenizer.steps_at([token], 0)
         found[token, steps_of and follow(steps_of(None), filling.draw)] += 1
     chances = Stepper(model).probabilities()
     chances /= 1 - chances[[BOUNDARY, ESCAPE]].sum()
@@ -205,8 +205,8 @@ def test_what_is_drawn_is_what_is_scored(policy):
     for token, surface in found:
         expected[token, surface] = number * chances[token]
         if surface is not None:
-            known = tuple(pretokenize(surface)) if tokenizer.gaps else surface
-            (bits,), _ = surface_bits([tokenizer.surface_steps([token])], [known])
+            known = tuple(pretokenize(surface)) if tokenizer.gap_steps else surface
+            (bits,), _ = surface_bits([tokenizer.steps_at([token], 0)], [known])
             expected[token, surface] *= 2.0**-bits
     frequent = [(n, expected[key]) for key, n in found.items() if expected[key] >= 5]
     rest = number + 1 - np.sum(frequent, axis=0)  # 1: there may be none

@@ -181,6 +181,18 @@ def test_every_entry_is_a_documented_frozen_dataclass_and_every_policy_is_tested
         assert any(isinstance(policy, cls) for policy in POLICIES), cls
 
 
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_a_surface_form_is_hidden_by_a_token_or_missing_before_it(policy):
+    tokenizer = fitted(Words(policy, minimum_count=25))
+    encoded = tokenizer.encode(made_up(9, 6))
+    tokens = encoded.tokens.tolist()
+    open_places = [n for n in range(len(tokens)) if tokenizer.steps_at(tokens, n) is not None]
+    if tokenizer.gap_steps is not None:
+        open_places.append(len(tokens))  # the end
+        assert all(tokenizer.surface_steps([token]) is None for token in range(tokenizer.size))
+    assert encoded.places.tolist() == open_places
+
+
 def test_choices_that_cost_something_else_than_is_charged_are_found(monkeypatch):
     def surface_steps(self, tokens):
         def cheap(known):

@@ -419,14 +419,12 @@ def _spelled_words(tokenizer: Tokenizer, encoded: EncodedDocument) -> dict[int, 
     follows them."""
     tokens = encoded.tokens.tolist()
     found = dict[int, list[Word]]()
-    for token, surface in zip(encoded.places.tolist(), encoded.surfaces, strict=True):
+    for place, surface in zip(encoded.places.tolist(), encoded.surfaces, strict=True):
         words = list[Word]()
-        # a tokenizer tells by the last two tokens what they leave open
-        steps_of = tokenizer.surface_steps(tokens[max(0, token - 1) : token + 1])
-        assert steps_of, "a surface form belongs to a token that leaves something open"
-
+        steps_of = tokenizer.steps_at(tokens, place)
+        assert steps_of, "a surface form stands where something is left open"
         follow(steps_of(surface), partial(_note_word, words))
-        found[token + 1] = words
+        found[place + 1] = words
     return found
 
 

@@ -115,15 +115,43 @@ class Tokenizer(ABC):
         return Rendered(self.decode(EncodedDocument(tokens[tokens >= RESERVED])))
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        """How the surface form is chosen that belongs behind some tokens.
+        """How what the last one of some tokens hides is chosen, its surface form.
 
         Args:
-            tokens: of the document so far; only the last two matter.
+            tokens: of a document, one at least, up to the token that is asked about; only the last
+                two matter.
 
         Returns:
-            None where they leave nothing open. By default only a character never seen is open.
+            None where it hides nothing. By default only ESCAPE hides something, a character never
+            seen. Of a tokenizer that leaves gaps no token hides anything.
         """
-        return unseen_character if len(tokens) and tokens[-1] == ESCAPE else None
+        return unseen_character if tokens[-1] == ESCAPE else None
+
+    @property
+    def gap_steps(self) -> StepsOf | None:
+        """How what is missing in a gap is chosen: the text before a token, or before the end, that
+        has no token. It is the surface form of the token that the gap is before.
+
+        Returns:
+            None, as by default, for a tokenizer that leaves no gaps; all others have a gap before
+            every token and at the end.
+        """
+        return None
+
+    def steps_at(self, tokens: Sequence[int], place: int) -> StepsOf | None:
+        """How the surface form at a place of a document is chosen: what is missing before the
+        token there, or else what it hides.
+
+        Args:
+            tokens: of the document.
+            place: of a token; with gaps also ``len(tokens)``, for the end.
+
+        Returns:
+            None where nothing is left open.
+        """
+        if self.gap_steps is not None:
+            return self.gap_steps
+        return self.surface_steps(tokens[max(0, place - 1) : place + 1])
 
     def borders(self, earlier: DocumentCounts | None = None) -> Borders:
         """Where words end and begin.
@@ -200,8 +228,8 @@ def walk(
 ) -> Choices[EncodedDocument]:
     """All choices of a document, the last of which is the boundary at its end.
 
-    After every token come first the choices of the surface form that it leaves open, if it does,
-    and then that of the next token.
+    Behind every token come the choices of what it hides, if it hides something. Before every token
+    and before the end come the choices of what is missing there, if the tokenizer leaves gaps.
 
     Args:
         tokenizer: of the document.
@@ -218,13 +246,16 @@ def walk(
         known_surfaces = iter(document.surfaces)
     tokens = list[int]()
     surfaces = list[str]()
+    gap_steps = tokenizer.gap_steps
     while True:
-        steps_of = tokenizer.surface_steps(tokens)
-        if steps_of is not None:
-            steps = steps_of(next(known_surfaces))
-            surface = yield from letter_by_letter(steps, earlier)
-            surfaces.append(surface)
+        if gap_steps is not None:
+            missing = yield from letter_by_letter(gap_steps(next(known_surfaces)), earlier)
+            surfaces.append(missing)
         token = yield from next_token(next(known_tokens))
         if token == BOUNDARY:
             return EncodedDocument(np.array(tokens, dtype=np.int64), tuple(surfaces))
         tokens.append(token)
+        hidden_steps = tokenizer.surface_steps(tokens)
+        if hidden_steps is not None:
+            hidden = yield from letter_by_letter(hidden_steps(next(known_surfaces)), earlier)
+            surfaces.append(hidden)

@@ -58,14 +58,9 @@ class GrowingText(ABC):
 
 class PlaceholderTokenizer(Tokenizer):
     """The base of tokenizers with placeholders: a subclass says how a text becomes spans, how
-    tokens are written, and by :meth:`surface_steps` what a placeholder hides.
+    tokens are written, and what a placeholder hides, by :meth:`surface_steps`, or what is missing
+    in gaps, by :attr:`gap_steps`.
     """
-
-    @property
-    def gaps(self) -> bool:
-        """Whether there is a surface form before every token and at the end of the text, and
-        :meth:`surface_steps` says what of."""
-        return False
 
     @abstractmethod
     def writer(self, before: str = "", fill: str = "scored") -> GrowingText:
@@ -83,7 +78,7 @@ class PlaceholderTokenizer(Tokenizer):
         unlocated = EncodedDocument(ids, surfaces, characters, pieces, replaced)
         if training:
             return unlocated
-        opened = [steps_of for _, steps_of in self.steps_at(tokens) if steps_of is not None]
+        opened = [steps_of for _, steps_of in self._with_steps(tokens) if steps_of is not None]
         alone, remembered = surface_bits(opened, surfaces)
         return replace(
             unlocated,
@@ -94,17 +89,18 @@ class PlaceholderTokenizer(Tokenizer):
             starts=np.array([span.start for span in written], dtype=np.int64),
         )
 
-    def steps_at(self, tokens: Sequence[int]) -> Iterator[tuple[int, StepsOf | None]]:
-        """Each token, and BOUNDARY for the end of the text where that hides something; and what."""
-        path = [*tokens, BOUNDARY] if self.gaps else tokens
-        for place, token in enumerate(path):
-            previous = max(0, place - 1)
-            yield token, self.surface_steps(path[previous : place + 1])  # only the last two matter
+    def _with_steps(self, tokens: Sequence[int]) -> Iterator[tuple[int, StepsOf | None]]:
+        """Each token with :meth:`steps_at` of its place; last BOUNDARY, if there is a gap before
+        the end."""
+        for place, token in enumerate(tokens):
+            yield token, self.steps_at(tokens, place)
+        if self.gap_steps is not None:
+            yield BOUNDARY, self.gap_steps
 
     def decode(self, encoded: EncodedDocument) -> str:
         surfaces = iter(encoded.surfaces)
         writer = self.writer()
-        for token, steps_of in self.steps_at(encoded.tokens.tolist()):
+        for token, steps_of in self._with_steps(encoded.tokens.tolist()):
             surface = None if steps_of is None else text_of(next(surfaces))
             writer.write(token, surface)
         return writer.rendered().text
@@ -118,8 +114,9 @@ class PlaceholderTokenizer(Tokenizer):
         if filling.earlier is not None:
             self._remember(before, filling.earlier)
         writer = self.writer(before, filling.fill)
-        for token, steps_of in self.steps_at(tokens.tolist()):
-            if steps_of is None or (self.gaps and filling.fill != "scored"):
+        leaves_gaps = self.gap_steps is not None
+        for token, steps_of in self._with_steps(tokens.tolist()):
+            if steps_of is None or (leaves_gaps and filling.fill != "scored"):
                 surface = None
             elif token == ESCAPE:
                 surface = UNSEEN  # no character that was never seen is made up

@@ -218,8 +218,6 @@ class FittedNeighbour(FittedRareWords):
 
     def _word_that_may_stand_in(self, tokens: Sequence[int]) -> str | None:
         """The word of the last token, if it may stand in for another one there."""
-        if not len(tokens):
-            return None
         if len(tokens) > 1 and tokens[-2] in (CAPITAL, UPPER):
             return None
         return self._words.get(tokens[-1])

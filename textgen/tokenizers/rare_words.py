@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from textgen.core.tokens import BOUNDARY, ESCAPE
 from textgen.data.language import Language
@@ -130,11 +130,8 @@ class FittedRareWords(ABC):
         vocabulary: the words with tokens of their own.
         speller: P(word | class).
         kind: the name of the policy, for messages.
-        gaps: whether there is a surface form before every token and at the end of the text, by
-            which rare words leave no token of their own.
     """
 
-    gaps: ClassVar[bool] = False
     classifier: Classifier
     vocabulary: Vocabulary
     speller: Speller
@@ -185,6 +182,12 @@ class FittedRareWords(ABC):
     @abstractmethod
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
         """As :meth:`textgen.tokenizers.base.Tokenizer.surface_steps`, of its own tokens."""
+
+    @property
+    def gap_steps(self) -> StepsOf | None:
+        """As :attr:`textgen.tokenizers.base.Tokenizer.gap_steps`, for a policy by which rare words
+        leave no token of their own."""
+        return None
 
     def temperature_offsets(self, temperature: float) -> dict[int, float]:
         """Its own tokens, with what they gain where the logits are divided by a temperature
@@ -249,7 +252,7 @@ class FittedClasses(FittedRareWords):
             writer.add_filled(surface or "", class_name)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        class_name = self._class_names.get(tokens[-1]) if len(tokens) else None
+        class_name = self._class_names.get(tokens[-1])
         if class_name is None:
             return None
         return partial(spelled, self.speller, class_name, f"<{class_name}>")
@@ -465,7 +468,6 @@ class Gaps(OneClass):
 class FittedDrop(FittedRareWords):
     """Every gap between two tokens hides the words that are missing there."""
 
-    gaps = True
     classifier: Gaps
     names = ()
 
@@ -500,10 +502,14 @@ class FittedDrop(FittedRareWords):
             writer.add_filled(surface, UNK, joined=True)
         writer.add_token(token)
 
-    def surface_steps(self, tokens: Sequence[int]) -> StepsOf:
-        return self._gap
+    def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        return None
 
-    def _gap(self, known: Surface | None) -> Steps[str]:
+    @property
+    def gap_steps(self) -> StepsOf | None:
+        return self._missing_words
+
+    def _missing_words(self, known: Surface | None) -> Steps[str]:
         """The words that are missing in a gap; what is not charged for is not described."""
         gap = ""
         if not self.charged:

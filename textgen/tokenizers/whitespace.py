@@ -134,7 +134,7 @@ class WhitespaceTokenizer(PlaceholderTokenizer):
         return _Writer(self, before)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
-        if not len(tokens) or tokens[-1] not in CLASSES:
+        if tokens[-1] not in CLASSES:
             return None
         token = int(tokens[-1])
         return partial(spelled, self.spellers[token], CLASSES[token], MARKS[token])

@@ -146,10 +146,6 @@ class WordTokenizer(PlaceholderTokenizer):
         return self.policy.charged
 
     @property
-    def gaps(self) -> bool:
-        return self.policy.gaps
-
-    @property
     def extra_data(self) -> tuple[str, ...]:  # type: ignore[override]
         cut = self.segmenter.extra_data if self.segmenter else ()
         return (*self.policy.classifier.extra_data, *cut)
@@ -169,7 +165,13 @@ class WordTokenizer(PlaceholderTokenizer):
         return WordWriter(self, before, fill)
 
     def surface_steps(self, tokens: Sequence[int]) -> StepsOf | None:
+        if self.gap_steps is not None:
+            return None
         return self.policy.surface_steps(tokens) or super().surface_steps(tokens)
+
+    @property
+    def gap_steps(self) -> StepsOf | None:
+        return self.policy.gap_steps
 
     def temperature_offsets(self, temperature: float) -> np.ndarray:
         offsets = super().temperature_offsets(temperature)
