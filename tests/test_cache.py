@@ -197,7 +197,7 @@ def after_level(counter, base, d, theta):
 def test_texts_are_scored_by_the_process_over_counts_of_the_training_text():
     network_alone = np.array([0.1, 0.2, 0.3, 0.15, 0.25])
     for text in ([], [1], TRAINING[0][:9].tolist(), [4, 1, 2, 4], TRAINING[2].tolist()):
-        counted = COUNTS.counts(np.array(text, np.uint8))
+        counted = COUNTS.count_along(np.array(text, np.uint8))
         costs = COUNTS.bits(-np.log2(network_alone[[*text, 0]]), counted)
         contexts = COUNTS.start(2)
         for place, token in enumerate([*text, 0]):
@@ -220,17 +220,22 @@ def test_of_a_long_text_every_tokenizer_counts_the_same_characters(monkeypatch):
         documents, cut = preparation.counted(tokenizer, texts, tokens)
         assert [tokenizer.decode(EncodedDocument(document)) for document in documents] == counted
         assert cut == (most in (4, 7))
-        ends = TrainingCounts((0,), documents, cut, 9).counts(np.array([], np.uint8)).same
+        ends = TrainingCounts((0,), documents, cut, 9).count_along(np.array([], np.uint8)).same
         assert ends.tolist() == [[len(counted) - cut]]
 
 
 def test_fitted_counts_help_where_they_know_more_than_the_network():
     sized = (TrainingCounts((1,), TRAINING, False, size) for size in (TOKENS, 2**58))
-    np.testing.assert_equal(*(each.counts(TRAINING[0]) for each in sized))
+    np.testing.assert_equal(*(each.count_along(TRAINING[0]) for each in sized))
     cycle, bits = np.tile(np.arange(1, 4), 30), np.full(91, np.log2(TOKENS))
     counts = TrainingCounts((1, 2), [cycle] * 3, False, TOKENS)
-    assert counts.fitted([(bits, counts.counts(cycle))]).bits(bits, counts.counts(cycle)).mean() < 1
-    random = counts.counts(RANDOM.integers(1, TOKENS, 90))
+    assert (
+        counts.fitted([(bits, counts.count_along(cycle))])
+        .bits(bits, counts.count_along(cycle))
+        .mean()
+        < 1
+    )
+    random = counts.count_along(RANDOM.integers(1, TOKENS, 90))
     assert counts.fitted([(bits, random)]).bits(bits, random)[0].mean() < np.log2(TOKENS) + 0.05
     assert not hasattr(counts, "weights")
 

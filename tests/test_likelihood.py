@@ -307,13 +307,13 @@ def test_a_run_says_them_wherever_its_figures_are(finished_run):
 def test_ngrams_of_validation_text_are_looked_up_once_a_training(
     experiment_file, tmp_path, monkeypatch
 ):
-    look_up, looked_up = TrainingCounts.counts, Counter()
+    look_up, looked_up = TrainingCounts.count_along, Counter()
 
     def counted(self, tokens):
         looked_up[tokens.tobytes()] += 1
         return look_up(self, tokens)
 
-    monkeypatch.setattr(TrainingCounts, "counts", counted)
+    monkeypatch.setattr(TrainingCounts, "count_along", counted)
     settings = ["sampling.part=with_counts", "training.updates=30", "training.validations=3"]
     settings += [COUNTED, "sampling.length=40"]
     package.train(experiment_file, overrides=settings, runs_folder=tmp_path, quiet=True)

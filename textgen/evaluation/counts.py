@@ -12,6 +12,37 @@ met a name once does not count on it again; a cache does (cache language models:
 1990; Grave, Joulin & Usunier 2017). This one is a Pitman-Yor process over the document so far,
 whose P_0 is the model's P(x | all tokens before): the mixture is a distribution over documents like
 the model's, and nothing is read ahead. A cache begins empty with every document.
+
+*From contexts to P.* An example of training counts: the text ``a b a``, its end mark written ·, as
+is what stands before it; contexts of one token and of none; d = 1/2 and θ = 1 throughout. What
+comes after a further ``a``?
+
+    1  contexts   what stands before: at level 1 ``a``, at level 0 nothing. TrainingCounts.contexts
+    2  levels     what has followed them: n(x) of each token, n of all, t different ones.   Level
+                  Level 0 counts a token once for each context of level 1 in which it was new.
+
+                            n(·)  n(a)  n(b)     n  t
+                  level 1     1     0     1      2  2
+                  level 0     1     2     1      4  3
+
+    3  shares     level by level, the highest first, of what those above have left. PitmanYor.divide
+                  A count is worth left / (n + θ), and (θ + d t) of these go to the level below.
+
+                            left     a count is worth        left to the level below
+                  level 1   1        1 / (2 + 1) = 1/3       1/3 · (1 + 1/2 · 2) = 2/3
+                  level 0   2/3      2/3 / (4 + 1) = 2/15    2/15 · (1 + 1/2 · 3) = 1/3
+
+    4  P          of each token: from every level max(n(x) − d, 0) times what a count is worth,
+                  and of P_0, which is here 1/3 for each of three tokens, what is left.     mixed
+
+                  ·         1/3 · 1/2 + 2/15 · 1/2 + 1/3 · 1/3 = 31/90
+                  a         1/3 · 0   + 2/15 · 3/2 + 1/3 · 1/3 = 28/90
+                  b         1/3 · 1/2 + 2/15 · 1/2 + 1/3 · 1/3 = 31/90
+
+    or sums       of weights of tokens times P: the same with sums in place of what is summed. sums
+
+Levels are numbered from the lowest. Where a level does not know a context, n = t = 0: what was left
+to it goes on to the level below, whole.
 """
 
 import copy
@@ -22,140 +53,37 @@ from typing import NamedTuple
 
 import numpy as np
 from pydantic.dataclasses import dataclass
+from scipy.sparse import csr_array
 
 from textgen.core.tokens import BOUNDARY
 from textgen.evaluation.dynamic import DynamicEvaluation
 from textgen.ngrams import pitman_yor
 from textgen.ngrams.kneser_ney import find
 from textgen.ngrams.mixture import mixture_weights
-from textgen.ngrams.pitman_yor import ContextCounts, Counted, PitmanYor
+from textgen.ngrams.pitman_yor import ContextCounts, Counted, Division, PitmanYor
 
 # Counted of a training text, the same for all tokenizers: more takes a gigabyte and more.
 MAX_CHARACTERS = 4_000_000
-# The number of an n-gram that the training text does not have.
+# The number of an n-gram that the training text does not have; as an index, the last place.
 UNSEEN = -1
 
 
 class Level(NamedTuple):
-    """What was counted after contexts of one length: C contexts, G n-grams with one more token,
-    both numbered as :func:`number_ngrams` does.
+    """What was counted after contexts of one length: C contexts and one more, the last and empty,
+    which is that of UNSEEN. Contexts and n-grams are numbered as :func:`number_ngrams` does.
 
     Attributes:
         order: tokens of context.
-        keys: (G,) int64, rising: of each n-gram, number of its context · V + its last token.
-        same: (G,) int64, how often each n-gram was counted.
-        total: (C,) int64, how many tokens were counted after each context.
-        different: (C,) int64, how many different ones.
+        counted: (C + 1, V) sparse float64, how often each token has followed each context. Its data
+            are those of all n-grams, in the order of their numbers.
+        total: (C + 1,) int64, how many tokens were counted after each context.
+        different: (C + 1,) int64, how many different ones.
     """
 
     order: int
-    keys: np.ndarray
-    same: np.ndarray
+    counted: csr_array
     total: np.ndarray
     different: np.ndarray
-
-    def continuations(self, contexts: np.ndarray, size: int) -> "Continuations":
-        """The n-grams that begin with some contexts (rows,); ``size`` is V.
-
-        Those of one context lie side by side in the keys. With V = 10, contexts 4, 7 and 2, and
-
-            number of n-gram    0   1   2   3   4   5
-            keys                21  25  41  43  48  90
-
-        they are numbers 2, 3, 4 of context 4, none of context 7, and 0, 1 of context 2:
-
-            place     0  1  2  3  4
-            row       0  0  0  2  2     of which of the contexts: repeated as often as it has any
-            within    0  1  2  0  1     which of the n-grams of that context
-            gram      2  3  4  0  1     its number: that of the context's first one + within
-            tokens    1  3  8  1  5
-        """
-        first_gram = np.searchsorted(self.keys, contexts * size)  # (rows,): 2 5 0
-        after_last = np.searchsorted(self.keys, (contexts + 1) * size)  # (rows,): 5 5 2
-        sizes = after_last - first_gram  # (rows,): 3 0 2
-        row = np.repeat(np.arange(len(contexts)), sizes)
-        first_place = np.cumsum(sizes) - sizes  # (rows,): 0 3 3
-        within = np.arange(len(row)) - first_place[row]
-        gram = first_gram[row] + within
-        tokens = self.keys[gram] - contexts[row] * size
-        return Continuations(row, tokens, self.same[gram])
-
-
-class Continuations(NamedTuple):
-    """What has followed some contexts, one after another.
-
-    Attributes:
-        row: (n,) of which of the contexts.
-        tokens: (n,) that followed it.
-        times: (n,) how often each was counted.
-    """
-
-    row: np.ndarray
-    tokens: np.ndarray
-    times: np.ndarray
-
-    def discounted(self, discounts: np.ndarray) -> np.ndarray:
-        """(n,): max(times − d, 0), from d of the contexts (contexts,)."""
-        return np.maximum(self.times - discounts[self.row], 0.0)
-
-    def weighted_sums(self, discounts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(contexts, m): Σ weight · max(times − d, 0) over what has followed each context, from d
-        (contexts,) and weights of all tokens (V, m)."""
-        masses = self.discounted(discounts)
-        sums = np.empty((len(discounts), weights.shape[1]))
-        for column in range(weights.shape[1]):
-            weighted = masses * weights[self.tokens, column]
-            sums[:, column] = np.bincount(self.row, weighted, len(discounts))
-        return sums
-
-
-class LevelRows(NamedTuple):
-    """The rows, of some that each have a context, in which a level knows the context, as it has
-    counted something after it: r of them.
-
-    Attributes:
-        number: of the level, from the lowest.
-        level: what it has counted.
-        rows: (r,) their numbers.
-        contexts: (r,) the numbers of their contexts.
-        total, different, kind: (r,) what was counted after them, and their
-            :func:`textgen.ngrams.pitman_yor.context_kind`.
-    """
-
-    number: int
-    level: Level
-    rows: np.ndarray
-    contexts: np.ndarray
-    total: np.ndarray
-    different: np.ndarray
-    kind: np.ndarray
-
-
-class Distinct(NamedTuple):
-    """The c different ones among r contexts.
-
-    Attributes:
-        first: (c,) where each comes first among the r.
-        of_row: (r,) which of the c each of the r is.
-        followers: what has followed the c.
-    """
-
-    first: np.ndarray
-    of_row: np.ndarray
-    followers: Continuations
-
-
-class Share(NamedTuple):
-    """What a level adds to P(x) of a process after the r contexts that it knows: scale · max(n(x) −
-    d, 0).
-
-    Attributes:
-        scale: (r,).
-        discounts: (r,), d.
-    """
-
-    scale: np.ndarray
-    discounts: np.ndarray
 
 
 class TrainingCounts:
@@ -191,17 +119,20 @@ class TrainingCounts:
         text = np.concatenate(parts)
         self._keys, grams = number_ngrams(text, size, self._longest + 1)
         # the highest level counts every token and end mark, but not what stands before a document
-        counted = [np.arange(len(part)) >= self._longest for part in parts]
-        places = np.flatnonzero(np.concatenate(counted))
+        is_counted = [np.arange(len(part)) >= self._longest for part in parts]
+        places = np.flatnonzero(np.concatenate(is_counted))
         levels = list[Level]()  # the highest first
         for order in reversed(orders):
             keys = self._keys[order]
-            contexts = keys // size
-            number = int(grams[order].max()) + 1  # of contexts
+            before = keys // size  # of each n-gram, the number of its context
+            number = int(grams[order].max()) + 2  # of contexts, that of UNSEEN included
             same = np.bincount(grams[order + 1][places], minlength=len(keys))
-            total = np.bincount(contexts, same, number).astype(np.int64)
-            different = np.bincount(contexts, same > 0, number).astype(np.int64)
-            levels.append(Level(order, keys, same, total, different))
+            total = np.bincount(before, same, number).astype(np.int64)
+            different = np.bincount(before, same > 0, number).astype(np.int64)
+            first_of_context = np.searchsorted(before, np.arange(number + 1))
+            by_context = (same.astype(np.float64), keys - before * size, first_of_context)
+            counted = csr_array(by_context, shape=(number, size))
+            levels.append(Level(order, counted, total, different))
             # the next level counts what was new to this one: each n-gram once
             places = one_place_each(grams[order + 1], places)
         self._levels = levels[::-1]
@@ -227,25 +158,31 @@ class TrainingCounts:
             contexts.append(_before(grams))
         return [context[self._longest :] for context in contexts]
 
-    def counts(self, tokens: np.ndarray) -> ContextCounts:
+    def count_along(self, tokens: np.ndarray) -> ContextCounts:
         """What has followed the context of each of (n,) tokens of a document and its end mark."""
         contexts = self.contexts(tokens)
+        total, different = self._counted_after(contexts)
         coming = np.append(tokens, BOUNDARY).astype(np.int64)
-        same = list[np.ndarray]()
-        total = list[np.ndarray]()
-        different = list[np.ndarray]()
-        for level in self._levels:
-            context = contexts[level.order]
-            same.append(_at(level.same, self._number(context, coming, level.order + 1)))
-            total.append(_at(level.total, context))
-            different.append(_at(level.different, context))
-        return ContextCounts(np.array(same), np.array(total), np.array(different))
+        same = np.zeros_like(total)
+        for of_level, level in zip(same, self._levels, strict=True):
+            grams = self._number(contexts[level.order], coming, level.order + 1)
+            is_known = grams != UNSEEN
+            of_level[is_known] = level.counted.data[grams[is_known]]
+        return ContextCounts(same, total, different)
+
+    def _counted_after(self, contexts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """By level, how many tokens were counted after contexts, and how many different ones:
+        (levels, rows) int64 both."""
+        total = [level.total[contexts[level.order]] for level in self._levels]
+        different = [level.different[contexts[level.order]] for level in self._levels]
+        return np.array(total), np.array(different)
 
     def fitted(self, documents: Counted, limit: int | None = None) -> "TrainingCounts":
         """These counts, trusted as validation documents have it.
 
         Args:
-            documents: the network's bits (n,) of the tokens of each, and their :meth:`counts`.
+            documents: the network's bits (n,) of the tokens of each, and what
+                :meth:`count_along` has found for them.
             limit: as for :func:`textgen.ngrams.pitman_yor.fit`.
         """
         uniform = [(np.full(len(bits), np.log2(self._size)), counts) for bits, counts in documents]
@@ -271,8 +208,8 @@ class TrainingCounts:
         on_network, alone = self.processes
         with_counts = on_network.mixed(by_network, counts)
         by_counts = alone.mixed(uniform, counts)
-        levels_knowing = (counts.total > 0).sum(axis=0)
-        return np.stack([by_network, with_counts, by_counts], axis=1), levels_knowing
+        chances = np.stack([by_network, with_counts, by_counts], axis=1)
+        return chances, levels_that_know(counts.total)
 
     def bits(self, network_bits: np.ndarray, counts: ContextCounts) -> np.ndarray:
         """What tokens cost: (n,) bits of the network → (2, n) float32, of the network with counts,
@@ -297,43 +234,44 @@ class TrainingCounts:
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
         alone."""
-        levels = self._rows_of_levels(contexts)
+        total, different = self._counted_after(contexts)
         on_network, alone = self.processes
         if network is None:
-            shares, left = divide_among_levels(alone, levels, np.ones(len(contexts[0])))
-            result = np.repeat((left / self._size)[:, None], self._size, axis=1)
-            for level_rows, share in zip(levels, shares, strict=True):
-                self._add(result, level_rows, [share])
+            everything = np.ones(len(contexts[0]))
+            without_network = alone.divide(everything, total, different)
+            result = np.repeat((without_network.left / self._size)[:, None], self._size, axis=1)
+            self._add_counted(result, contexts, [without_network])
             return result
-        weights = self._weights_after(contexts, levels)
-        network_weight, with_counts_weight, counts_weight = weights.T  # (rows,) each
-        shares_on_network, left_to_network = divide_among_levels(
-            on_network, levels, with_counts_weight
-        )
-        shares_alone, left_to_uniform = divide_among_levels(alone, levels, counts_weight)
+        network_weight, with_counts_weight, counts_weight = self._weights_after(total)
+        with_network = on_network.divide(with_counts_weight, total, different)
+        without_network = alone.divide(counts_weight, total, different)
         result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        result *= (network_weight + left_to_network)[:, None]  # in place: rows of words are long
-        result += (left_to_uniform / self._size)[:, None]
-        for level_rows, with_network, without in zip(
-            levels, shares_on_network, shares_alone, strict=True
-        ):
-            self._add(result, level_rows, [with_network, without])
+        result *= (network_weight + with_network.left)[:, None]  # in place: rows of words are long
+        result += (without_network.left / self._size)[:, None]
+        self._add_counted(result, contexts, [with_network, without_network])
         return result
 
-    def _add(self, result: np.ndarray, level_rows: LevelRows, shares: Sequence[Share]) -> None:
-        """Add to P, (rows, V), what a level adds to it by one process or by both."""
-        level = level_rows.level
-        if level.order == 0:  # one context, known to all rows, which most tokens have followed
-            for share in shares:
-                masses = np.zeros(self._size)
-                masses[level.keys] = np.maximum(level.same - share.discounts[0], 0.0)
-                result += np.outer(share.scale, masses)
-        else:
-            followers = level.continuations(level_rows.contexts, self._size)
-            added = np.zeros(len(followers.row))
-            for share in shares:
-                added += share.scale[followers.row] * followers.discounted(share.discounts)
-            result[level_rows.rows[followers.row], followers.tokens] += added
+    def _add_counted(
+        self, result: np.ndarray, contexts: list[np.ndarray], divisions: Sequence[Division]
+    ) -> None:
+        """Add to P (rows, V) after contexts what all levels add by one process or by both."""
+        for number, level in enumerate(self._levels):
+            if level.order == 0:  # one context, of all rows, which most tokens have followed
+                tokens = level.counted.indices
+                for division in divisions:
+                    masses = np.zeros(self._size)
+                    masses[tokens] = np.maximum(
+                        level.counted.data - division.discounts[number, 0], 0.0
+                    )
+                    result += np.outer(division.count_worth[number], masses)
+            else:
+                followers = level.counted[contexts[level.order]]
+                row = np.repeat(np.arange(len(result)), np.diff(followers.indptr))
+                added = np.zeros(len(row))
+                for division in divisions:
+                    masses = discounted(followers, division.discounts[number])
+                    added += division.count_worth[number][row] * masses
+                result[row, followers.indices] += added
 
     def sums(
         self, contexts: list[np.ndarray], network: np.ndarray | None, weights: np.ndarray
@@ -349,101 +287,62 @@ class TrainingCounts:
         Returns:
             Two (rows, m) float64; the first is zero without a network.
         """
-        levels = self._rows_of_levels(contexts)
-        # many rows share a context, such as that of a modifier: what follows it is looked up once
-        distinct = [self._distinct(level_rows) for level_rows in levels]
-        rows = len(contexts[0])
+        total, different = self._counted_after(contexts)
+        everything = np.ones(len(contexts[0]))
         on_network, alone = self.processes
-        uniform = np.tile(weights.mean(axis=0), (rows, 1))
-        sums_alone = sums_of_process(alone, levels, distinct, uniform, weights)
+        without_network = alone.divide(everything, total, different)
+        uniform = weights.mean(axis=0)
+        sums_alone = without_network.left[:, None] * uniform
         if network is None:
+            self._add_counted_sums([sums_alone], contexts, [without_network], weights)
             return np.zeros_like(sums_alone), sums_alone
         network = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        sums_on_network = sums_of_process(on_network, levels, distinct, network, weights)
-        of_parts = self._weights_after(contexts, levels)
-        network_weight, with_counts_weight, counts_weight = of_parts.T[:, :, None]  # (rows, 1) each
-        mixed = network_weight * network
-        mixed += with_counts_weight * sums_on_network
-        mixed += counts_weight * sums_alone
+        with_network = on_network.divide(everything, total, different)
+        sums_on_network = with_network.left[:, None] * network
+        results = [sums_on_network, sums_alone]
+        self._add_counted_sums(results, contexts, [with_network, without_network], weights)
+        network_weight, with_counts_weight, counts_weight = self._weights_after(total)
+        mixed = network_weight[:, None] * network
+        mixed += with_counts_weight[:, None] * sums_on_network
+        mixed += counts_weight[:, None] * sums_alone
         return mixed, sums_alone
 
-    def _rows_of_levels(self, contexts: list[np.ndarray]) -> list[LevelRows]:
-        """Where each level knows the context, the highest level first."""
-        found = list[LevelRows]()
-        for number in reversed(range(len(self._levels))):
-            level = self._levels[number]
-            of_level = contexts[level.order]
-            rows = np.flatnonzero(_at(level.total, of_level))
-            known = of_level[rows]
-            total, different = level.total[known], level.different[known]
-            kind = pitman_yor.context_kind(total, different)
-            found.append(LevelRows(number, level, rows, known, total, different, kind))
-        return found
+    def _add_counted_sums(
+        self,
+        results: Sequence[np.ndarray],
+        contexts: list[np.ndarray],
+        divisions: Sequence[Division],
+        weights: np.ndarray,
+    ) -> None:
+        """Add to the sums (rows, m) of one process or both what all levels add to them."""
+        for number, level in enumerate(self._levels):
+            # many rows share a context, such as that of a modifier: its sums are taken once
+            distinct, first_row, place = np.unique(
+                contexts[level.order], return_index=True, return_inverse=True
+            )
+            followers = level.counted[distinct]
+            for result, division in zip(results, divisions, strict=True):
+                masses = discounted(followers, division.discounts[number, first_row])
+                by_context = (masses, followers.indices, followers.indptr)
+                sums = csr_array(by_context, shape=followers.shape) @ weights  # (distinct, m)
+                result += division.count_worth[number][:, None] * sums[place]
 
-    def _distinct(self, level_rows: LevelRows) -> Distinct:
-        contexts, first, of_row = np.unique(
-            level_rows.contexts, return_index=True, return_inverse=True
-        )
-        return Distinct(first, of_row, level_rows.level.continuations(contexts, self._size))
-
-    def _weights_after(self, contexts: list[np.ndarray], levels: Sequence[LevelRows]) -> np.ndarray:
-        """(rows, 3): the weights after contexts, by how many levels know them."""
-        levels_knowing = np.zeros(len(contexts[0]), dtype=np.int64)
-        for level_rows in levels:
-            levels_knowing[level_rows.rows] += 1
-        return np.array(self.weights)[levels_knowing]
+    def _weights_after(self, total: np.ndarray) -> np.ndarray:
+        """(3, rows): the weights after contexts, by how many levels know them."""
+        return np.array(self.weights)[levels_that_know(total)].T
 
 
-def divide_among_levels(
-    process: PitmanYor, levels: Sequence[LevelRows], whole: np.ndarray
-) -> tuple[list[Share], np.ndarray]:
-    """How a process divides P after contexts among its levels.
-
-    A level's P(x) is (max(n(x) − d, 0) + (θ + d t) · P(x) of the level below) / (n + θ): it keeps a
-    share for its own counts, and leaves one to the levels below and at last to P_0.
-
-    Args:
-        process: of counts.
-        levels: where each knows the contexts, the highest first.
-        whole: (rows,), of P, what is divided.
-
-    Returns:
-        What each level adds, in the order of ``levels``; and (rows,), what is left to P_0.
-    """
-    left = whole.copy()
-    shares = list[Share]()
-    for level_rows in levels:
-        rows = level_rows.rows
-        discounts = np.array(process.discounts[level_rows.number])[level_rows.kind]
-        strengths = np.array(process.strengths[level_rows.number])[level_rows.kind]
-        scale = left[rows] / (level_rows.total + strengths)
-        left[rows] = scale * (strengths + discounts * level_rows.different)
-        shares.append(Share(scale, discounts))
-    return shares, left
+def levels_that_know(total: np.ndarray) -> np.ndarray:
+    """(n,): how many levels know a context, from how many tokens each has counted after it,
+    (levels, n)."""
+    return (total > 0).sum(axis=0)
 
 
-def sums_of_process(
-    process: PitmanYor,
-    levels: Sequence[LevelRows],
-    distinct: Sequence[Distinct],
-    below: np.ndarray,
-    weights: np.ndarray,
-) -> np.ndarray:
-    """Σ weight · P over all tokens by a process after contexts: (rows, m) float64.
-
-    Args:
-        process: of counts.
-        levels: where each knows the contexts, the highest first.
-        distinct: of each level, the different contexts that it knows.
-        below: (rows, m), the same sums of P_0.
-        weights: (V, m).
-    """
-    shares, left = divide_among_levels(process, levels, np.ones(len(below)))
-    result = left[:, None] * below
-    for level_rows, contexts, share in zip(levels, distinct, shares, strict=True):
-        sums = contexts.followers.weighted_sums(share.discounts[contexts.first], weights)
-        result[level_rows.rows] += share.scale[:, None] * sums[contexts.of_row]
-    return result
+def discounted(counted: csr_array, discounts: np.ndarray) -> np.ndarray:
+    """max(n(x) − d, 0) of what was counted after contexts, from d of each: in place of its data."""
+    of_each = np.repeat(discounts, np.diff(counted.indptr))
+    masses: np.ndarray = np.maximum(counted.data - of_each, 0.0)
+    return masses
 
 
 def number_ngrams(
@@ -610,10 +509,10 @@ class CacheState:
                 kind = pitman_yor.kind_of_context(total, different)
                 discount = cache.discounts[number][kind]
                 strength = cache.strengths[number][kind]
-                share = left / (total + strength)
+                times = np.array(followers.times, dtype=np.int64)
+                count_worth, left = pitman_yor.divide(left, total, different, discount, strength)
                 tokens.append(np.array(followers.tokens, dtype=np.int64))
-                masses.append((np.array(followers.times, dtype=np.int64) - discount) * share)
-                left = share * (strength + discount * different)
+                masses.append((times - discount) * count_worth)
         return CacheMixture(left, np.concatenate(tokens), np.concatenate(masses))
 
     def mixed(self, probabilities: np.ndarray) -> np.ndarray:
@@ -725,14 +624,6 @@ def _earlier(groups: np.ndarray, is_counted: np.ndarray) -> np.ndarray:
     before -= np.repeat(before[begins], sizes)
     result = np.empty(len(groups), dtype=np.int32)
     result[order] = before
-    return result
-
-
-def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The values at some places; 0 for UNSEEN."""
-    is_known = places != UNSEEN
-    result = np.zeros(len(places), dtype=values.dtype)
-    result[is_known] = values[places[is_known]]
     return result
 
 

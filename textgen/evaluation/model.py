@@ -110,7 +110,7 @@ class LanguageModel:
         """What counts and cache have counted for some documents, whatever the network says."""
         observed = list[Observed]()
         for document in encoded:
-            counts = self.counts.counts(document.tokens) if self.counts else None
+            counts = self.counts.count_along(document.tokens) if self.counts else None
             cache = count(document.tokens, self.cache.orders) if self.cache else None
             observed.append(Observed(None, counts, cache, None))
         return observed

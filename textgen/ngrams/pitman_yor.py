@@ -11,12 +11,19 @@ new to the level above it (Kneser & Ney 1995). What has followed a context says 
 it, so d_j and θ_j depend on which of CONTEXT_KINDS kinds of context it is, much as the escapes of
 PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
 
+P is found in either of two directions: from the lowest level upwards, by the formula as it stands;
+or from the highest downwards, where each level divides what those above have left (:func:`divide`):
+
+    P(x) = Σ_j worth_j · max(n_j(x) − d_j, 0) + left · P_0(x)
+
+The latter is for P of all tokens at once, most of which have followed no context that is counted.
+
 What is counted is the training text or the document so far (:mod:`textgen.evaluation.counts`).
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -103,6 +110,37 @@ def probabilities_of(bits: np.ndarray) -> np.ndarray:
     return np.maximum(np.exp2(-bits.astype(np.float64)), MIN_PROBABILITY)
 
 
+Numbers = TypeVar("Numbers", float, np.ndarray)
+
+
+def divide(
+    left: Numbers, total: Numbers, different: Numbers, discount: Numbers, strength: Numbers
+) -> tuple[Numbers, Numbers]:
+    """How a level that knows a context divides what the levels above have left.
+
+    Returns:
+        What a count is worth, by which max(n(x) − d, 0) is multiplied; and what is left to the
+        level below.
+    """
+    count_worth = left / (total + strength)
+    return count_worth, count_worth * (strength + discount * different)
+
+
+class Division(NamedTuple):
+    """How P after contexts is divided among the levels and P_0: P(x) is the sum of
+    count_worth · max(n(x) − d, 0) over all levels, and of left · P_0(x).
+
+    Attributes:
+        count_worth: (orders, n); 0 where a level does not know the context.
+        discounts: (orders, n), d.
+        left: (n,), to P_0.
+    """
+
+    count_worth: np.ndarray
+    discounts: np.ndarray
+    left: np.ndarray
+
+
 @dataclass(frozen=True)
 class PitmanYor:
     """A fitted process.
@@ -131,6 +169,26 @@ class PitmanYor:
             below = (strength + discount * different) * probabilities
             probabilities = (counted + below) / (total + strength)
         return probabilities
+
+    def divide(self, whole: np.ndarray, total: np.ndarray, different: np.ndarray) -> Division:
+        """How P after contexts is divided among the levels.
+
+        Args:
+            whole: (n,), what is divided: 1, or a weight of P.
+            total, different: (orders, n), of :class:`ContextCounts`.
+        """
+        kinds = context_kind(total, different)
+        count_worth = np.zeros(kinds.shape)
+        discounts = np.zeros(kinds.shape)
+        left = whole
+        for level in reversed(range(len(self.orders))):
+            discounts[level] = np.array(self.discounts[level])[kinds[level]]
+            strengths = np.array(self.strengths[level])[kinds[level]]
+            worth, below = divide(left, total[level], different[level], discounts[level], strengths)
+            is_known = total[level] > 0
+            count_worth[level] = np.where(is_known, worth, 0.0)
+            left = np.where(is_known, below, left)
+        return Division(count_worth, discounts, left)
 
 
 def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> PitmanYor:
