@@ -254,15 +254,17 @@ class TrainingCounts:
     def _add_counted(
         self, result: np.ndarray, contexts: list[np.ndarray], divisions: Sequence[Division]
     ) -> None:
-        """Add to P (rows, V) after contexts what all levels add by one process or by both."""
+        """Add to P (rows, V) after contexts what all levels add by one process or by both. For
+        example, a context that was followed twice by token 3 and once by 8 adds at 3 and 8 of its
+        row.
+        """
         for number, level in enumerate(self._levels):
             if level.order == 0:  # one context, of all rows, which most tokens have followed
                 tokens = level.counted.indices
+                times = level.counted.data
                 for division in divisions:
                     masses = np.zeros(self._size)
-                    masses[tokens] = np.maximum(
-                        level.counted.data - division.discounts[number, 0], 0.0
-                    )
+                    masses[tokens] = np.maximum(times - division.discounts[number, 0], 0.0)
                     result += np.outer(division.count_worth[number], masses)
             else:
                 followers = level.counted[contexts[level.order]]
@@ -339,9 +341,9 @@ def levels_that_know(total: np.ndarray) -> np.ndarray:
 
 
 def discounted(counted: csr_array, discounts: np.ndarray) -> np.ndarray:
-    """max(n(x) − d, 0) of what was counted after contexts, from d of each: in place of its data."""
-    of_each = np.repeat(discounts, np.diff(counted.indptr))
-    masses: np.ndarray = np.maximum(counted.data - of_each, 0.0)
+    """max(n(x) − d, 0) of each number in a sparse table (contexts, V), from d of the contexts."""
+    numbers_of_contexts = np.diff(counted.indptr)
+    masses: np.ndarray = np.maximum(counted.data - np.repeat(discounts, numbers_of_contexts), 0.0)
     return masses
 
 
@@ -510,7 +512,9 @@ class CacheState:
                 discount = cache.discounts[number][kind]
                 strength = cache.strengths[number][kind]
                 times = np.array(followers.times, dtype=np.int64)
-                count_worth, left = pitman_yor.divide(left, total, different, discount, strength)
+                count_worth, left = pitman_yor.divide_at_level(
+                    left, total, different, discount, strength
+                )
                 tokens.append(np.array(followers.tokens, dtype=np.int64))
                 masses.append((times - discount) * count_worth)
         return CacheMixture(left, np.concatenate(tokens), np.concatenate(masses))

@@ -12,7 +12,8 @@ it, so d_j and θ_j depend on which of CONTEXT_KINDS kinds of context it is, muc
 PPM do (Shkarin 2002). P_j sums to one if P_{j−1} does.
 
 P is found in either of two directions: from the lowest level upwards, by the formula as it stands;
-or from the highest downwards, where each level divides what those above have left (:func:`divide`):
+or from the highest downwards, where each level divides what those above have left
+(:func:`divide_at_level`):
 
     P(x) = Σ_j worth_j · max(n_j(x) − d_j, 0) + left · P_0(x)
 
@@ -51,6 +52,8 @@ TUNING_TOKENS = 100_000
 CROSS_FITTED_TOKENS = 25_000
 # The fit ends where a step saves less than this share of all nats.
 FIT_TOLERANCE = 1e-6
+
+Numbers = TypeVar("Numbers", float, np.ndarray)  # of one context, or of each of some
 
 
 class ContextCounts(NamedTuple):
@@ -110,10 +113,7 @@ def probabilities_of(bits: np.ndarray) -> np.ndarray:
     return np.maximum(np.exp2(-bits.astype(np.float64)), MIN_PROBABILITY)
 
 
-Numbers = TypeVar("Numbers", float, np.ndarray)
-
-
-def divide(
+def divide_at_level(
     left: Numbers, total: Numbers, different: Numbers, discount: Numbers, strength: Numbers
 ) -> tuple[Numbers, Numbers]:
     """How a level that knows a context divides what the levels above have left.
@@ -184,7 +184,9 @@ class PitmanYor:
         for level in reversed(range(len(self.orders))):
             discounts[level] = np.array(self.discounts[level])[kinds[level]]
             strengths = np.array(self.strengths[level])[kinds[level]]
-            worth, below = divide(left, total[level], different[level], discounts[level], strengths)
+            worth, below = divide_at_level(
+                left, total[level], different[level], discounts[level], strengths
+            )
             is_known = total[level] > 0
             count_worth[level] = np.where(is_known, worth, 0.0)
             left = np.where(is_known, below, left)
