@@ -36,22 +36,22 @@ class Observed(NamedTuple):
 
     Attributes:
         network: (n + 1,) float32, bits of its tokens and its end mark; None without a network.
-        counts: what has followed their contexts in the training text; None without counts.
-        cache: what has followed them in the document so far; None without a cache.
+        in_training: what has followed their contexts in the training text; None without counts.
+        in_document: what has followed them in the document so far; None without a cache.
         dynamic: bits of the network that goes on learning; None if it does not.
     """
 
     network: np.ndarray | None
-    counts: ContextCounts | None
-    cache: ContextCounts | None
+    in_training: ContextCounts | None
+    in_document: ContextCounts | None
     dynamic: np.ndarray | None
 
     def cut(self, where: slice) -> "Observed":
         """Some of its tokens."""
         return Observed(
             None if self.network is None else self.network[where],
-            None if self.counts is None else self.counts.cut(where),
-            None if self.cache is None else self.cache.cut(where),
+            None if self.in_training is None else self.in_training.cut(where),
+            None if self.in_document is None else self.in_document.cut(where),
             None if self.dynamic is None else self.dynamic[where],
         )
 
@@ -110,9 +110,9 @@ class LanguageModel:
         """What counts and cache have counted for some documents, whatever the network says."""
         observed = list[Observed]()
         for document in encoded:
-            counts = self.counts.count_along(document.tokens) if self.counts else None
-            cache = count(document.tokens, self.cache.orders) if self.cache else None
-            observed.append(Observed(None, counts, cache, None))
+            in_training = self.counts.count_along(document.tokens) if self.counts else None
+            in_document = count(document.tokens, self.cache.orders) if self.cache else None
+            observed.append(Observed(None, in_training, in_document, None))
         return observed
 
     def observe(
@@ -147,16 +147,18 @@ class LanguageModel:
         if observed.network is not None:
             rows["network"] = observed.network
             rows["with_counts"] = observed.network
-        if self.counts and observed.counts:
+        if self.counts and observed.in_training:
             if observed.network is None:
-                unused = np.zeros(observed.counts.total.shape[1])  # of no network
-                _, alone = self.counts.bits(unused, observed.counts)
+                unused = np.zeros(observed.in_training.total.shape[1])  # of no network
+                _, alone = self.counts.bits(unused, observed.in_training)
             else:
-                with_counts, alone = self.counts.bits(observed.network, observed.counts)
+                with_counts, alone = self.counts.bits(observed.network, observed.in_training)
                 rows["with_counts"] = with_counts
             rows["counts"] = alone
-        if self.cache and observed.cache:
-            rows["with_cache"] = self.cache.mixed_bits(self._below_cache(observed), observed.cache)
+        if self.cache and observed.in_document:
+            rows["with_cache"] = self.cache.mixed_bits(
+                self._below_cache(observed), observed.in_document
+            )
         return {part: rows[part] for part in self.parts}
 
     def _below_cache(self, observed: Observed) -> np.ndarray:
@@ -166,9 +168,9 @@ class LanguageModel:
         if observed.dynamic is not None:
             network = observed.dynamic
         assert network is not None, "a cache needs a network"
-        if self.counts is None or observed.counts is None:
+        if self.counts is None or observed.in_training is None:
             return network
-        with_counts, _ = self.counts.bits(network, observed.counts)
+        with_counts, _ = self.counts.bits(network, observed.in_training)
         return with_counts
 
     def fitted(self, observed: Sequence[Observed], limit: int | None = None) -> "LanguageModel":
@@ -190,14 +192,14 @@ class LanguageModel:
             beside_network = list[tuple[np.ndarray, ContextCounts]]()
             for document in observed:
                 assert document.network is not None, "counts are fitted beside a network"
-                assert document.counts is not None
-                beside_network.append((document.network, document.counts))
+                assert document.in_training is not None
+                beside_network.append((document.network, document.in_training))
             model = replace(model, counts=self.counts.fitted(beside_network, limit))
         if self.cache:
             beside_both = list[tuple[np.ndarray, ContextCounts]]()
             for document in observed:
-                assert document.cache is not None
-                beside_both.append((model._below_cache(document), document.cache))
+                assert document.in_document is not None
+                beside_both.append((model._below_cache(document), document.in_document))
             process = fit(self.cache.orders, beside_both, limit)
             trusted = replace(self.cache, discounts=process.discounts, strengths=process.strengths)
             model = replace(model, cache=trusted)
