@@ -32,10 +32,10 @@ from textgen.models.types import (
 from textgen.tokenizers.base import Tokenizer
 from textgen.tokenizers.filling import MIN_TEMPERATURE
 
-# In place of the token that a text gains, while its prompt is still read.
-READING = -1
 # In place of the token that comes next in a prompt, where the prompt has ended.
-DRAWN = -1
+TO_DRAW = -1
+# In place of the token that a text gains, while its prompt is still read.
+READING = -2
 # Of each text, where one compiled loop draws them.
 TOKENS_AT_ONCE = 32
 # Tokens whose masses are summed before one of them is drawn.
@@ -81,8 +81,8 @@ def output_step(objective: Objective, network: Network) -> OutputStep:
 @compiled_once
 def writing_loop(objective: Objective, network: Network) -> WritingLoop:
     """(features (B, F), carry, forced (n, B), numbers (n, B), temperature (B,), offsets (B, V)) →
-    (features, carry, (n, B) int32): n tokens of each text: those forced and, where these are DRAWN,
-    those that numbers in [0, 1) draw. Offsets are added to logits."""
+    (features, carry, (n, B) int32): n tokens of each text: those forced and, where these are
+    TO_DRAW, those that numbers in [0, 1) draw. Offsets are added to logits."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
@@ -97,7 +97,7 @@ def writing_loop(objective: Objective, network: Network) -> WritingLoop:
         def body(i: Tensor, features: Tensor, carry: Carry, written: Tensor) -> Tensors:
             scaled = network.output_layer(features) / temperature[:, None] + offsets
             masses = tf.exp(scaled - tf.reduce_max(scaled, axis=1, keepdims=True))
-            tokens = tf.where(forced[i] == DRAWN, draw_in_blocks(masses, numbers[i]), forced[i])
+            tokens = tf.where(forced[i] == TO_DRAW, draw_in_blocks(masses, numbers[i]), forced[i])
             after = objective.next_features(network, objective.append(carry, tokens))
             return i + 1, *after, written.write(i, tokens)
 
@@ -226,14 +226,14 @@ class Stepper:
         """(n, rows) int32: tokens of the network alone behind those appended, and append them.
 
         Args:
-            forced: (n, rows) int32, the tokens themselves, DRAWN where one is drawn.
+            forced: (n, rows) int32, the tokens themselves, TO_DRAW where one is drawn.
             drawing: how.
         """
         self._features, self._carry, written = self._loop(
             self._features,
             self._carry,
             forced,
-            drawing.numbers(forced == DRAWN),
+            drawing.numbers(forced == TO_DRAW),
             drawing.temperatures,
             drawing.offsets,
         )
@@ -348,8 +348,8 @@ def _in_loops(
 
 
 def _prompt_tokens(prompts: Sequence[np.ndarray], places: range) -> np.ndarray:
-    """(n, B) int32: what prompts have at some places, DRAWN where they have ended."""
-    forced = np.full((len(places), len(prompts)), DRAWN, dtype=np.int32)
+    """(n, B) int32: what prompts have at some places, TO_DRAW where they have ended."""
+    forced = np.full((len(places), len(prompts)), TO_DRAW, dtype=np.int32)
     for text, prompt in enumerate(prompts):
         there = prompt[places.start : places.stop]
         forced[: len(there), text] = there
@@ -360,7 +360,7 @@ def _next_tokens(
     stepper: Stepper, forced: np.ndarray, drawing: Drawing, settings: Sampling
 ) -> np.ndarray:
     """(1, B) int32: the next token of each text, forced (1, B) or drawn."""
-    drawn = forced == DRAWN
+    drawn = forced == TO_DRAW
     numbers = drawing.numbers(drawn)  # (1, B)
     tokens = forced.copy()
     if drawn.any():
@@ -373,7 +373,7 @@ def _next_tokens(
 
 def _gained(tokens: np.ndarray, forced: np.ndarray) -> np.ndarray:
     """(n, B) int32 tokens, READING in place of those of prompts."""
-    return np.where(forced == DRAWN, tokens, np.int32(READING))
+    return np.where(forced == TO_DRAW, tokens, np.int32(READING))
 
 
 def guesses(model: LanguageModel, tokens: ArrayLike) -> np.ndarray:
