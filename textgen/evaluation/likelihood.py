@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from textgen.core.progress import Moved, ignore, raise_if_cancelled
-from textgen.models.batches import Windows
+from textgen.models.batches import IDLE, Windows
 from textgen.models.graphs import compilable, restarted
 from textgen.models.objectives import Objective, compiled_once
 from textgen.models.types import Network, ScoringStep, State, Tensor
@@ -50,22 +50,22 @@ def token_bits(
     scored, and how many there are.
     """
     windows = Windows(documents, objective)
-    spans = windows.span_counts(windows.length)
-    total = int(spans.sum())
+    span_counts = windows.span_counts(windows.length)
+    total = int(span_counts.sum())
     rows = rows_at_once(network, objective.length, min(MAX_ROWS, total))
     if objective.carries_state:  # a row reads one document after another, window by window
         # with more rows than this, some would wait for the longest document's row to end
-        useful_rows = math.ceil(total / spans.max())
+        useful_rows = math.ceil(total / span_counts.max())
         rows = min(rows, len(documents), useful_rows)
     step = scoring_step(objective, network)
     state = network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]
-    for number, (batch, fresh, places, starts) in enumerate(windows.scoring(rows)):
+    for number, batch in enumerate(windows.scoring(rows)):
         raise_if_cancelled()
         moved(min(number * rows, total), total)
-        bits, state = step(batch, fresh, state)
-        for document, start, row in zip(places, starts, bits.numpy(), strict=True):
-            if document >= 0:
+        bits, state = step(batch.spans, batch.fresh, state)
+        for document, start, row in zip(batch.documents, batch.starts, bits.numpy(), strict=True):
+            if document != IDLE:
                 end = min(start + objective.length, len(result[document]))
                 result[document][start:end] = row[: end - start]
     return result
