@@ -547,27 +547,29 @@ def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Refer
         One for each of :data:`REFERENCES` that the text is not too long for.
     """
     references = []
-    for model in REFERENCES:
+    for reference in REFERENCES:
         parts: tuple[Scores, Scores] = ({}, {})
         try:
             for corpus in folds:
-                check_size(model.tokenizer is None, corpus)
-                found = cached(_cache_path(model, corpus), partial(model.score, corpus, say))
+                check_size(reference.tokenizer is None, corpus)
+                found = cached(
+                    _cache_path(reference, corpus), partial(reference.score, corpus, say)
+                )
                 for scores, scores_of_fold in zip(parts, found, strict=True):
                     for part, rows in scores_of_fold.items():
                         scores.setdefault(part, []).extend(map(_from_sums, rows))
         except TextgenError as error:  # such as a text too small for the tokenizer
-            say(f"{model.label} left out: {error}")
+            say(f"{reference.label} left out: {error}")
             continue
-        references.append(replace(model, validation=parts[0], test=parts[1]))
+        references.append(replace(reference, validation=parts[0], test=parts[1]))
     return references
 
 
-def _cache_path(model: Reference, corpus: Corpus) -> Path:
+def _cache_path(reference: Reference, corpus: Corpus) -> Path:
     split = corpus.description["split_sha256"]
-    settings = (CACHE_VERSION, corpus.sha256, split, model, library_versions())
-    digest = hashlib.sha256(repr(settings).encode()).hexdigest()
-    return cache_folder() / "references" / f"{model.key}-{digest[:32]}"
+    depends_on = (CACHE_VERSION, corpus.sha256, split, reference, library_versions())
+    digest = hashlib.sha256(repr(depends_on).encode()).hexdigest()
+    return cache_folder() / "references" / f"{reference.key}-{digest[:32]}"
 
 
 def _sums_of_parts(scores: Scores) -> dict[str, list[dict[str, Any]]]:

@@ -312,8 +312,9 @@ def _bounds(draws: np.ndarray, empty: int) -> tuple[float, float, float]:
     rank = int(LEVEL / 2 * count) - empty
     if rank < 0:
         return -np.inf, np.inf, float(min(p, 1))
-    ranks = [rank, len(draws) - 1 - rank]
-    low, high = np.partition(draws, ranks)[ranks]
+    rising = np.sort(draws)
+    low = rising[rank]
+    high = rising[len(draws) - 1 - rank]
     return float(low), float(high), float(min(p, 1))
 
 

@@ -316,10 +316,13 @@ class _Events:
     def changed(self) -> None:
         """A word was spelled."""
         self.border = self._chance(self._borders.border())
-        self.word = cache(self._chance_of_word)
+        self._words = dict[tuple[str, str], Chance]()  # by gap and lead
 
-    def _chance_of_word(self, gap: str, lead: str) -> Chance:
-        return self._chance(self._borders.word(gap, lead))
+    def word(self, gap: str, lead: str) -> Chance:
+        """That of a word behind white space, as :meth:`Borders.word` has it."""
+        if (gap, lead) not in self._words:
+            self._words[gap, lead] = self._chance(self._borders.word(gap, lead))
+        return self._words[gap, lead]
 
     def _chance(self, openings: Openings) -> Chance:
         products = list[list[_Factor]]()
