@@ -290,6 +290,23 @@ def test_wikipedia_needs_no_download_and_holds_prose():
     assert prose("'''A''' is\n== Title ==\n* item\n\n\n\nmore") == "A is\n\nmore"
 
 
+@pytest.mark.parametrize(
+    ("entries", "lacking"), [(["hist*"], False), (["history", "no such document"], True)]
+)
+def test_groups_are_called_lacking_only_where_the_fallback_lacks_documents(
+    tmp_path, monkeypatch, entries, lacking
+):
+    monkeypatch.setenv("TEXTGEN_MIRROR", NOWHERE)
+    for name in ("history", "historian", *map(str, range(20))):
+        (tmp_path / f"{name}.txt").write_text(f"{name} was here.\n" * 30, encoding="utf-8")
+    corpus = {
+        "kind": "lovecraft",
+        "fallback": {"kind": "folder", "path": str(tmp_path)},
+    }
+    found = load_corpus(small_experiment(corpus=corpus, split={"groups": [entries]}))
+    assert ("lacks documents" in found.warning) == lacking
+
+
 def test_the_fallback_is_used_named_and_found_again(corpus_folder, monkeypatch):
     monkeypatch.setenv("TEXTGEN_MIRROR", NOWHERE)
     corpus = load_corpus(settings(kind="lovecraft", fallback="wikipedia"))

@@ -141,6 +141,24 @@ def test_tokens_are_found_again_by_content(tmp_path, corpus_folder, small_limits
     assert made(corpus_folder) == 5
 
 
+def test_what_is_kept_depends_on_the_versions_of_what_clusters_and_cuts_words(monkeypatch):
+    installed = fitting.library_versions()
+    version = metadata.version
+    for library in ("scipy", "budoux"):
+        monkeypatch.setattr(
+            metadata, "version", lambda name, e=library: "9" if name == e else version(name)
+        )
+        assert fitting.library_versions() != installed
+
+    def only_needed(name: str) -> str:
+        if name == "budoux":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", only_needed)
+    assert "" in fitting.library_versions()
+
+
 def test_the_code_of_a_plugin_is_found_wherever_it_stands(
     tmp_path, corpus_folder, small_limits, monkeypatch
 ):

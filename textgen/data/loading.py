@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment
-from textgen.data.assigned import find_groups, name_some
+from textgen.data.assigned import find_documents, find_groups, name_some
 from textgen.data.corpora import TextSource
 from textgen.data.documents import (
     Document,
@@ -75,10 +75,15 @@ class Corpus(Division):
         return find_language(self.sample, self.stated_language)
 
     @cached_property
+    def is_sampled(self) -> bool:
+        """Whether the training text is so large that ``sample`` is a part of it."""
+        return count_characters(self.train) > FITTED
+
+    @cached_property
     def sample(self) -> list[Document]:
         """The training documents on which vocabulary, merges, spelling and vectors are fitted: all,
         or of a large corpus about FITTED characters, the same for every arm and seed."""
-        if count_characters(self.train) <= FITTED:
+        if not self.is_sampled:
             return self.train
         names = set[str]()
         room = FITTED
@@ -92,12 +97,12 @@ class Corpus(Division):
     def description(self) -> dict[str, Any]:
         """What manifest, metrics and every report say about the corpus."""
         names = list(self.names.items())
-        parts = self.parts
-        if self.sample is not self.train:
-            parts["fitted_on"] = self.sample
+        measured = dict(self.parts)
+        if self.is_sampled:
+            measured["fitted_on"] = self.sample
         sizes = {
             part: {"documents": len(documents), "characters": count_characters(documents)}
-            for part, documents in parts.items()
+            for part, documents in measured.items()
         }
         optional = dict[str, Any]()
         if self.how:
@@ -135,7 +140,9 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     warning = found.warning
     if found.is_fallback:
         split = find_groups(experiment.split, names)
-        if split != experiment.split:
+        entries = itertools.chain.from_iterable(experiment.split.groups)
+        documents_of_entries = find_documents(entries, names).values()
+        if not all(documents_of_entries):
             warning += (
                 "\nThe fallback lacks documents of split.groups, so these groups do not apply."
             )

@@ -8,7 +8,8 @@ from textgen.data.loading import Corpus
 from textgen.tokenizers.base import Tokenizer, TokenizerConfig
 from textgen.tokenizers.words import Words
 
-LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy", "pyppmd")  # of what a cache holds
+# What a cache holds depends on these. Budoux need not be installed.
+LIBRARIES = ("regex", "tokenizers", "spacy", "gensim", "numpy", "scipy", "pyppmd", "budoux")
 
 
 def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokenizer:
@@ -17,7 +18,7 @@ def fit_tokenizer(config: TokenizerConfig, corpus: Corpus, seed: int) -> Tokeniz
     texts = [document.text for document in corpus.sample]
     tuning = [document.text for document in corpus.validation]
     alphabet = set[str]()
-    if corpus.sample is not corpus.train:
+    if corpus.is_sampled:
         for document in corpus.train:
             alphabet.update(document.text)
     return config.fit(texts, tuning, seed, "".join(sorted(alphabet)), corpus.language.code)
@@ -30,5 +31,13 @@ def language_warnings(config: TokenizerConfig, language: Language) -> list[str]:
 
 
 def library_versions() -> list[str]:
-    """Those of Python, which has tables of Unicode, and of the libraries that figures depend on."""
-    return [platform.python_version(), *map(metadata.version, LIBRARIES)]
+    """Those of Python, which has tables of Unicode, and of the libraries that figures depend on;
+    empty for one that is not installed."""
+    return [platform.python_version(), *map(_version, LIBRARIES)]
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -32,7 +32,7 @@ def encode_training(experiment: Experiment, tokenizer: Tokenizer, corpus: Corpus
         TextgenError: the file cannot be written, as on a full disk; or the code of a plug-in, on
             which its content depends, stands in no file.
     """
-    if corpus.sample is corpus.train:
+    if not corpus.is_sampled:
         return [tokenizer.encode(document.text, training=True) for document in corpus.train]
     return cached_folder(
         cache_folder() / "encoded" / _key(experiment, tokenizer, corpus),
