@@ -67,9 +67,19 @@ class Borders(ABC):
     def word(self, gap: str, lead: str) -> Openings:
         """Exactly some white space and then a word comes, however this goes on.
 
+        Both arguments say what the white space is, for two kinds of tokenizers. In "cat\\n sat" the
+        white space is "\\n ", and a tokenizer of words has the tokens "\\n" and " sat": the gap is
+        "\\n ", and the lead is " ". Where :attr:`word_holds_gap` is true, the openings begin with
+        the tokens of the white space, so the gap is needed, and the lead is not looked at. Else
+        those tokens have been read, so the lead is needed, and the gap is not looked at.
+
         Args:
-            gap: the white space.
-            lead: what of it belongs to the token that comes next.
+            gap: all white space between the last word and this one.
+            lead: the end of the gap that belongs to the first token of the word; empty if that
+                begins with the word itself.
+
+        Returns:
+            Empty if no token begins so.
         """
 
 

@@ -48,10 +48,11 @@ class EncodedDocument:
         ends: (n,) int64, never falling: where the text of each token ends, in characters from the
             beginning of the document. A token that ends where the one before does (a case modifier,
             the first byte of a character) stands for no text by itself.
-        places: (len(surfaces),) int64, the place of the token that each surface form belongs to; n
-            for the end of the text.
-        starts: (n,) int64, where each token's own text begins, if words may have been left out
-            before it, which then belong to its surface form; else None.
+        places: (len(surfaces),) int64, the place among the tokens of the placeholder that hides
+            each surface form. A surface form that is missing in a gap has the place of the token
+            behind the gap, or n at the end of the text.
+        starts: (n,) int64, where each token's own text begins, in characters; None if that is where
+            the one before ends. With gaps, what is missing before a token stands between.
     """
 
     tokens: np.ndarray
