@@ -18,10 +18,10 @@ from textgen.tokenizers.encoded import Surface
 from textgen.tokenizers.rare_words import (
     Classifier,
     FittedRareWords,
-    Hidden,
     Pieces,
     PolicyTrainingData,
     RareWords,
+    TokenAndSurface,
     join_unless,
 )
 from textgen.tokenizers.segmentation import LETTERS
@@ -109,9 +109,8 @@ class Clusters(Classifier):
         for class_name, words in zip(self.classes, self.words, strict=True):
             for word in words:
                 cluster_of_word[word] = class_name
-        if not cluster_of_word:  # training has no rare word: every new one is of the only cluster
-            cluster_of_word[""] = self.classes[0]
-        return Guess(cluster_of_word)
+        # where training has no rare word there is one cluster
+        return Guess(cluster_of_word, default=self.classes[0])
 
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [self._guess(word.core) for word in rare]
@@ -207,13 +206,13 @@ class FittedNeighbour(FittedRareWords):
     def _words(self) -> dict[int, str]:
         return {token: word for word, token in self._tokens.items()}
 
-    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[TokenAndSurface]:
         space, word = split_space(piece)
         return [*join_unless(space), (self._tokens[class_name], word)]
 
-    def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
+    def encode_known(self, modifiers: Sequence[int], number: int) -> list[TokenAndSurface]:
         word = self.first_word + number
-        before: list[Hidden] = [(modifier, None) for modifier in modifiers]
+        before: list[TokenAndSurface] = [(modifier, None) for modifier in modifiers]
         return [*before, (word, self._word_that_may_stand_in([*modifiers, word]))]
 
     def _word_that_may_stand_in(self, tokens: Sequence[int]) -> str | None:
@@ -305,11 +304,13 @@ class Guess:
     """The value of a word: its own, or the most frequent one among words with the same ending.
 
     Args:
-        known: word → value; at least one.
+        known: word → value.
+        default: the value of every word, if none is known.
     """
 
-    def __init__(self, known: Mapping[str, str]) -> None:
+    def __init__(self, known: Mapping[str, str], default: str = "") -> None:
         self._known = known
+        self._default = default
         self._endings = dict[str, Counter[str]]()
         for word, value in known.items():
             for ending in _endings(word):
@@ -318,9 +319,11 @@ class Guess:
     def __call__(self, word: str) -> str:
         if word in self._known:
             return self._known[word]
-        shared = next(ending for ending in _endings(word) if ending in self._endings)
-        values = self._endings[shared]
-        return min(values, key=lambda value: (-values[value], value))
+        for ending in _endings(word):
+            values = self._endings.get(ending)
+            if values is not None:
+                return min(values, key=lambda value: (-values[value], value))
+        return self._default
 
 
 def _endings(word: str) -> list[str]:

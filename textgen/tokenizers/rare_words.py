@@ -35,7 +35,7 @@ TABLE = {
     "spell": "Spell",
 }
 UNK = "unk"
-Hidden = tuple[int, str | None]  # a token, and its surface form if it leaves one open
+TokenAndSurface = tuple[int, str | None]  # a token, and its surface form if it leaves one open
 Pieces = Sequence[str]
 
 
@@ -168,10 +168,10 @@ class FittedRareWords(ABC):
             yield from spans_of_piece(tokens, start, end)
 
     @abstractmethod
-    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[TokenAndSurface]:
         """The tokens of a rare word of a class, and what they hide; none where words leave gaps."""
 
-    def encode_known(self, modifiers: Sequence[int], number: int) -> list[Hidden]:
+    def encode_known(self, modifiers: Sequence[int], number: int) -> list[TokenAndSurface]:
         """The modifiers and the token of the vocabulary's word of a number, and what they hide."""
         return [(token, None) for token in (*modifiers, self.first_word + number)]
 
@@ -240,7 +240,7 @@ class FittedClasses(FittedRareWords):
     def _class_names(self) -> dict[int, str]:
         return {token: name for name, token in self._tokens.items()}
 
-    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[TokenAndSurface]:
         space, word = split_space(piece)
         return [*join_unless(space), (self._tokens[class_name], word)]
 
@@ -279,7 +279,7 @@ class FittedClasses(FittedRareWords):
         return {"speller": self.speller.portable(self.classifier.classes)}
 
 
-def spans_of_piece(tokens: Sequence[Hidden], start: int, end: int) -> Iterator[Span]:
+def spans_of_piece(tokens: Sequence[TokenAndSurface], start: int, end: int) -> Iterator[Span]:
     """The spans of one piece: its last token stands for the text, those before it for none."""
     for token, surface in tokens[:-1]:
         yield Span(token, surface, start, start)
@@ -287,7 +287,7 @@ def spans_of_piece(tokens: Sequence[Hidden], start: int, end: int) -> Iterator[S
     yield Span(last_token, last_surface, start, end)
 
 
-def join_unless(space: str) -> list[Hidden]:
+def join_unless(space: str) -> list[TokenAndSurface]:
     """The modifier of a word that has no space before it."""
     return [] if space else [(JOIN, None)]
 
@@ -475,7 +475,7 @@ class FittedDrop(FittedRareWords):
     def charged(self) -> bool:
         return self.classifier.charged
 
-    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[TokenAndSurface]:
         return []
 
     def spans(self, pieces: Pieces, rare: Sequence[RareWord]) -> Iterator[Span]:
@@ -565,7 +565,7 @@ class FittedSpell(FittedRareWords):
     def _letters(self) -> dict[int, str]:
         return {token: letter for letter, token in self._tokens.items()}
 
-    def encode_rare(self, piece: str, class_name: str) -> list[Hidden]:
+    def encode_rare(self, piece: str, class_name: str) -> list[TokenAndSurface]:
         space, word = split_space(piece)
         tokens = join_unless(space)
         for letter in word:

@@ -30,7 +30,10 @@ MODIFIERS = {CAPITALISED: CAPITAL, UPPER_CASED: UPPER}
 SHAPES = {AS_IT_IS: "", CAPITALISED: "Aa", UPPER_CASED: "AA"}
 MAX_LETTERS = 4  # of an ending
 LEAST = 30  # occurrences that should have it
-OTHERS = 1000  # the number of words that are contexts by themselves, and of the context of others
+# The most frequent words are contexts by themselves, each under its number in the vocabulary.
+CONTEXT_WORDS = 1000
+OTHERS = CONTEXT_WORDS  # the number of the context of all others, and of the end of a text
+CONTEXTS = CONTEXT_WORDS + 1
 STRENGTH = 20.0  # K of information_gain
 
 
@@ -124,7 +127,7 @@ def _context(pieces: Pieces, place: int, vocabulary: Vocabulary) -> int:
     known = vocabulary.parts(pieces[place])
     if known is None:
         return OTHERS
-    return min(known.number, OTHERS)
+    return known.number if known.number < CONTEXT_WORDS else OTHERS
 
 
 @dataclass(frozen=True)
@@ -232,8 +235,8 @@ def _best_class(
 
 
 def _count_contexts(contexts: Sequence[np.ndarray], occurrences: np.ndarray) -> list[np.ndarray]:
-    """How often some occurrences have each piece near them: (OTHERS + 1,) integers each."""
-    return [np.bincount(context[occurrences], minlength=OTHERS + 1) for context in contexts]
+    """How often some occurrences have each piece near them: (CONTEXTS,) integers each."""
+    return [np.bincount(context[occurrences], minlength=CONTEXTS) for context in contexts]
 
 
 def frequent_beginnings(spellings: Sequence[str]) -> dict[str, np.ndarray]:
