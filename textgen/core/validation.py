@@ -140,7 +140,7 @@ def _settings_error(
         case "json_invalid":
             message = "text that is not valid Unicode"
         case "value_error":
-            pass
+            pass  # textgen's own sentence, which says what was found
         case "tuple_type":
             message += f", not {deepest['input']!r}"
             example = _as_list(deepest["input"])

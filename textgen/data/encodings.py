@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from charset_normalizer import from_bytes
 
@@ -59,10 +60,27 @@ USUAL = tuple(f"cp{number}" for number in (1252, 1250, 1251, 1253, 1254, 1257, 1
 # there by no chance: the file is damaged UTF-8.
 MAX_CONTINUATION_BYTES = 16
 EXAMPLE_CHARACTERS = 60
-Announcement = tuple[tuple[tuple[Path, str, int], ...], int, str]
-_announced = set[Announcement]()  # in this process
 # What to do where the guess for a file of a corpus is wrong.
 STATE_ENCODING = "state corpus.encoding"
+
+
+class _FileAsRead(NamedTuple):
+    """A file whose encoding was guessed, and when it was last changed, in ns."""
+
+    path: Path
+    encoding: str
+    changed: int
+
+
+class _Announcement(NamedTuple):
+    """What :func:`_announce` says, and of which state of the files."""
+
+    files_as_read: tuple[_FileAsRead, ...]
+    files: int
+    cure: str
+
+
+_announced = set[_Announcement]()  # in this process
 
 
 def byte_order_mark(data: bytes) -> str | None:
@@ -305,8 +323,10 @@ def _bytes_of(path: Path) -> bytes:
 
 def _announce_once(guessed: Mapping[Path, str], files: int, cure: str) -> None:
     """As :func:`_announce`, once a process for the same files, until one of them is changed."""
-    as_read = tuple((path, name, path.stat().st_mtime_ns) for path, name in guessed.items())
-    announcement = (as_read, files, cure)
+    as_read = [
+        _FileAsRead(path, encoding, path.stat().st_mtime_ns) for path, encoding in guessed.items()
+    ]
+    announcement = _Announcement(tuple(as_read), files, cure)
     if announcement not in _announced:
         _announced.add(announcement)
         _announce(guessed, files, cure)

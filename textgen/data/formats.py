@@ -215,10 +215,19 @@ def _html_tree(data: bytes, is_utf8: bool = False) -> "_Element":
         root = _xml(data, is_utf8)
         if not _has_capitals(root):
             return root  # XHTML, where empty elements are as they are written
-    if not is_utf8:  # a page that is not UTF-8 names its encoding
-        is_utf8 = data.decode("utf-8", "ignore").encode() == data
-    parser = html.HTMLParser(encoding="utf-8" if is_utf8 else None, huge_tree=True)
+    encoding = None  # that which the page names, as one does that is not UTF-8
+    if is_utf8 or _decodes_as_utf8(data):
+        encoding = "utf-8"
+    parser = html.HTMLParser(encoding=encoding, huge_tree=True)
     return html.document_fromstring(data, parser)
+
+
+def _decodes_as_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _has_capitals(root: "_Element") -> bool:
@@ -235,9 +244,11 @@ def _has_capitals(root: "_Element") -> bool:
 def _text_of(root: "_Element") -> str:
     """The text of a tree, of a web page and of TEI that of its body: white space as one space, a
     line for each paragraph and for each line of what is set as it is typed (``pre``)."""
-    body = {"html": "{*}body", "TEI": "{*}text"}.get(_name(root))
-    if body is not None and (found := root.find(body)) is not None:
-        root = found
+    path_of_body = {"html": "{*}body", "TEI": "{*}text"}.get(_name(root))
+    if path_of_body is not None:
+        body = root.find(path_of_body)
+        if body is not None:
+            root = body
     pieces = list[str]()
     # What is still to come, the next last: strings, and elements with whether they are set as they
     # are typed. A page may be nested deeper than Python calls functions.

@@ -62,7 +62,9 @@ def divide(documents: list[Document], settings: Split, one_text: bool = False) -
         TextgenError: lists or names that do not divide them, a part without text, a divided group.
     """
     contiguous = settings.method == "contiguous"
-    documents = [d for d in documents if (contiguous and one_text) or not d.is_blank]
+    # One text that is cut where shares begin is cut with all of its pieces, blank ones, too.
+    keeps_blank = contiguous and one_text
+    documents = [d for d in documents if keeps_blank or not d.is_blank]
     if all(d.is_blank for d in documents):
         raise TextgenError("corpus: every document is empty or left out")
     assigned, how_assigned = assigned_parts(documents, settings)

@@ -285,25 +285,30 @@ def read_vectors(path: Path, width: int, wanted: set[str]) -> dict[str, np.ndarr
         ValueError: something else than vectors, of another width, or cut off.
     """
     lines = _lines(path)
-    expected = _announced(next(lines, ""))
-    if expected is None:  # the first line is a vector, too
+    expected = 1  # at least
+    announced = _announced(next(lines, ""))
+    if announced is None:  # the first line is a vector, too
         lines = _lines(path)
-        expected = 1
+    else:
+        expected = max(expected, announced)
     vectors = dict[str, np.ndarray]()
     found = 0
     for line in lines:
         found += 1
         # Words may have spaces in them, so numbers are counted from the end. Of the first line the
         # word has none, else any file of wider vectors could be read: as words with spaces.
+        spaces = line.count(" ")
+        is_too_long = found == 1 and spaces > width
+        if spaces < width or is_too_long:
+            raise ValueError(f"a vector of {spaces} numbers: {line[:40]!r}")
         word, *numbers = line.rsplit(" ", width)
-        if len(numbers) < width or (found == 1 and line.count(" ") != width):
-            raise ValueError(f"a vector of {line.count(' ')} numbers: {line[:40]!r}")
         if word in wanted and word not in vectors:
-            vectors[word] = np.array(numbers, dtype=np.float32)
-            if not np.isfinite(vectors[word]).all():
+            vector = np.array(numbers, dtype=np.float32)
+            if not np.isfinite(vector).all():
                 raise ValueError(f"a vector with numbers that are not finite: {word!r}")
-    if found < max(1, expected):
-        raise ValueError(f"{found} vectors, where {max(1, expected)} are expected")
+            vectors[word] = vector
+    if found < expected:
+        raise ValueError(f"{found} vectors, where {expected} are expected")
     return vectors
 
 

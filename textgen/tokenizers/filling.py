@@ -127,7 +127,8 @@ def _try_cold_spelling(speller: Speller, class_name: str, filling: Filling) -> s
         powers = filling.relative_powers(chances)
         (letter,) = filling.random.choices(speller.letters, powers.tolist())
         sum_of_powers = powers.sum() * chances.max() ** filling.power  # Z
-        if filling.random.random() >= sum_of_powers or letter == UNSEEN:
+        is_kept = filling.random.random() < sum_of_powers
+        if not is_kept or letter == UNSEEN:
             return None
         if letter == "":
             return spelling

@@ -73,7 +73,8 @@ class WordWriter(GrowingText):
             space = ""
         if self._next_case is not None:
             core = recase(core, self._next_case)
-        self._append(space + core)
+        self.append(space + core)
+        self._forget_modifiers()
         self._last_is_article = core in ("a", "an", "A", "An")
 
     def add_filled(self, word: str, class_name: str, *, joined: bool = False) -> None:
@@ -83,8 +84,10 @@ class WordWriter(GrowingText):
             word = self._adapted(word, class_name)
             if self._last_is_article and self._english and needs_space and word[0].isalpha():
                 self._correct_article(word)
-        self._append(" " if needs_space else "")
+        if needs_space:
+            self.append(" ")
         self.append_filled(word, class_name)
+        self._forget_modifiers()
 
     def _correct_article(self, word: str) -> None:
         """Make the article that was written last fit the word behind it."""
@@ -93,8 +96,8 @@ class WordWriter(GrowingText):
         bare = article.removesuffix("n")
         self.append(bare + "n" if VOWEL_SOUND.match(word) else bare)
 
-    def _append(self, text: str) -> None:
-        self.append(text)
+    def _forget_modifiers(self) -> None:
+        """After a word has been written, the modifiers and the article before it hold no more."""
         self._next_is_joined = False
         self._next_case = None
         self._last_is_article = False
@@ -102,7 +105,9 @@ class WordWriter(GrowingText):
     def add_letter(self, letter: str) -> None:
         """Append a character of a word that the network spells."""
         if self._spelled_from is None:
-            self._append("" if self._next_is_joined else " ")
+            if not self._next_is_joined:
+                self.append(" ")
+            self._forget_modifiers()
             self._spelled_from = self.length
         self.append(letter)
 
