@@ -33,6 +33,7 @@ KINDS = [
     LSTM(units=(8, 7), **EMBEDDED, tied_output=True, dropout=0.2),
     LSTM(units=(8, 6), normalisation="batch", projection="vocabulary", dropout=0.2),
     LSTM(units=(8,), **EMBEDDED, ngrams=NGrams((2, 3), 30, 0.5)),
+    LSTM(units=(8,), output_ngrams=NGrams((2, 4), 30, 0.5)),
     LSTM(units=(8,), **EMBEDDED, adaptive_softmax=Adaptive(6, 3), members=2),
     GRU(units=(8, 6), normalisation="batch", projection=5, adaptive_softmax=Adaptive(6, 3)),
     MinGRU(units=(8, 6), normalisation="layer"),
@@ -43,8 +44,9 @@ OBJECTIVES = [NEXT, Shifted(4, 2), EncoderDecoder(3, 4), EncoderDecoder(3, 4, Fa
 
 
 def can_be_built(backbone, objective):
-    """A one-shot decoder reads no tokens, so its output has no embedding to share."""
-    return not (backbone.tied_output and objective == OBJECTIVES[-1])
+    """A one-shot decoder reads no tokens: its output has no embedding to share, and no n-grams."""
+    needs_tokens = backbone.tied_output or backbone.output_ngrams
+    return not (needs_tokens and objective == OBJECTIVES[-1])
 
 
 @in_turn(can_be_built, settings=KINDS, objective=OBJECTIVES)
@@ -115,7 +117,7 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_built(monkeypatch):
 @pytest.mark.parametrize("settings", KINDS, ids=str)
 def test_every_kind_keeps_to_the_contract(settings):
     check_plugin("backbone", settings)
-    if settings.tied_output:
+    if settings.tied_output or settings.output_ngrams:
         with pytest.raises(TextgenError, match="one-shot"):
             OBJECTIVES[-1].build(settings, SIZE)
 
@@ -125,8 +127,10 @@ def looked_up(orders, tokens, before=None):
     keras.utils.set_random_seed(1)
     layer = NGramEmbedding(orders, 10_000, 0.0, 3)
     layer.table.assign(np.random.default_rng(2).normal(size=(10_000, 3)))
-    start = np.zeros((len(tokens), layer.context), np.float32) if before is None else before
-    return tuple(map(np.array, layer(tokens, start)))
+    if before is None:
+        before = np.zeros((len(tokens), layer.context), tokens.dtype)
+    text, length = np.concatenate([before, tokens], axis=1), tokens.shape[1]
+    return np.array(layer(text, length)), text[:, length:]
 
 
 def test_a_vector_is_the_sum_of_those_of_the_last_tokens_and_a_text_may_be_cut_anywhere():

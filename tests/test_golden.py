@@ -46,6 +46,7 @@ CASES = {
     "mingru": ['backbone={kind="mingru",units=[12]}'],
     "transformer": ['backbone={kind="transformer",units=[12],head_size=4,context=10}'],
     "ngrams": [EMBEDDED + NGRAMS],
+    "output_ngrams": [EMBEDDED + ",tied_output=true,output_ngrams={orders=[2,4],rows=97}}"],
     "counts": ["training_counts.orders=[0,1,2,4]"],
     "counted_words": [WORDS + '"spell"}', EMBEDDED + NGRAMS, "training_counts.orders=[1,2]"],
     "ensemble": ['backbone={kind="lstm",units=[8],members=2}'],

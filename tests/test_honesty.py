@@ -54,14 +54,16 @@ EMBEDDED = {"input": "embedding", "embedding_size": 6}
 NETWORKS = [
     {}, {"normalisation": "layer"}, {"normalisation": "batch", "adaptive_softmax": Adaptive(2, 3)},
     {**EMBEDDED, "ngrams": NGrams((2, 3), 40)},
+    {"output_ngrams": NGrams((2, 4), 40)},
     {**EMBEDDED, "tied_output": True, "adaptive_softmax": Adaptive(2)},
 ]  # fmt: skip
 OTHERS = [{"kind": kind} for kind in TABLE if kind != "lstm"]
 
 
 def can_be_built(objective, settings):
-    """A one-shot decoder reads no tokens, so its output has no embedding to share."""
-    return not ("tied_output" in settings and objective is OBJECTIVES[-1])
+    """A one-shot decoder reads no tokens: its output has no embedding to share, and no n-grams."""
+    needs_tokens = "tied_output" in settings or "output_ngrams" in settings
+    return not (needs_tokens and objective is OBJECTIVES[-1])
 
 
 each_objective_and_network = in_turn(can_be_built, objective=OBJECTIVES, settings=NETWORKS + OTHERS)

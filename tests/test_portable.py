@@ -149,6 +149,8 @@ EMBEDDED = {"units": (12,), "input": "embedding", "embedding_size": 6}
 NETWORKS = {
     "two layers": LSTM(units=(12, 10)), "projected": LSTM(units=(12,), projection="vocabulary"),
     "n-grams": LSTM(**EMBEDDED, ngrams=NGrams((2, 4), 97)),
+    "n-grams before the output": LSTM(units=(12,), output_ngrams=NGrams((2, 3), 97)),
+    "n-grams twice": GRU(**EMBEDDED, ngrams=NGrams((2,), 97), output_ngrams=NGrams((3, 5), 89)),
     "tied": LSTM(**EMBEDDED, tied_output=True),
     "adaptive": LSTM(units=(12,), adaptive_softmax=Adaptive(5, 4)),
     "tied, adaptive": LSTM(**EMBEDDED, tied_output=True, adaptive_softmax=Adaptive(5)),

@@ -103,7 +103,7 @@ NORMALISED = {"normalisation": "batch"}
     [
         pytest.param(Shifted(6, 2), "adam", ADAPTIVE, marks=pytest.mark.full),
         pytest.param(EncoderDecoder(4, 6), "adamw", ADAPTIVE, marks=pytest.mark.full),
-        (NEXT, "rmsprop", {**TIED, "ngrams": NGrams((2,), 20)}),
+        (NEXT, "rmsprop", {**TIED, "ngrams": NGrams((2,), 20), "output_ngrams": NGrams((3,), 20)}),
         pytest.param(NEXT, "adamw", NORMALISED, marks=[pytest.mark.xla, pytest.mark.slow]),
     ],
     ids=repr,

@@ -141,6 +141,7 @@ NETWORKS = [
     {"kind": "gru"}, {"kind": "mingru"}, {"members": 2},
     {"kind": "transformer", "units": (8, 8), "context": 6, "head_size": 4, "scale": 2.0},
     {"input": "embedding", "embedding_size": 6, "ngrams": NGrams((2, 3), 50)},
+    {"input": "embedding", "embedding_size": 6, "output_ngrams": NGrams((2, 4), 50)},
     {"adaptive_softmax": Adaptive(head=8, tail_size=4), "units": (8, 6)},
     {"scale": 150.0},  # with probabilities for which float32 has no room
 ]  # fmt: skip

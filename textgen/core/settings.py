@@ -236,9 +236,9 @@ class Training:
             carried from window to window.
         optimizer: the Keras optimizer of this name.
         learning_rate: the highest learning rate.
-        table_rate: ratio of the learning rate of a backbone's tables (``ngrams``) to that of its
-            other weights; tables have an optimizer of their own, without decay or clipping
-            (:class:`textgen.training.step.RowAdagrad`).
+        table_rate: ratio of the learning rate of a backbone's tables (``ngrams`` and
+            ``output_ngrams``) to that of its other weights; tables have an optimizer of their own,
+            without decay or clipping (:class:`textgen.training.step.RowAdagrad`).
         schedule: the learning rate after the warm-up: ``"cosine"`` lowers it to zero along a
             cosine, ``"constant"`` keeps it.
         warmup: the fraction of the updates over which the learning rate rises from zero.

@@ -67,19 +67,33 @@ const CELLS = {
   }],
 }
 
+// The rows of a table for the n-grams of its orders that end at the last of some tokens (textgen/models/layers.py).
+function * ngramRows({ orders, rows }, tokens) {
+  let hash = 0
+  for (const [back, token] of [...tokens].reverse().entries()) {
+    hash = Math.imul(hash, 0x9E3779B1) + token + 1 | 0
+    hash = Math.imul(hash ^ hash >>> 16, 0x85EBCA6B)
+    hash = Math.imul(hash ^ hash >>> 13, 0xC2B2AE35)
+    hash ^= hash >>> 16
+    if (orders.includes(back + 1)) yield (hash >>> 0) % rows
+  }
+}
+
 class Network {
   constructor({ network, weights }) { Object.assign(this, network, { weights }) }
 
   start() {
     const [carried] = CELLS[this.cell], zeros = width => Array.from({ length: carried }, () => new Float64Array(width))
-    return { states: this.units.map(zeros), recent: new Array(this.ngrams ? Math.max(...this.ngrams.orders) - 1 : 0).fill(0) }
+    const orders = [this.ngrams, this.output_ngrams].flatMap(ngrams => ngrams ? ngrams.orders : [])
+    return { states: this.units.map(zeros), recent: new Array(Math.max(1, ...orders) - 1).fill(0) }
   }
 
   // (a place, a token) → the place behind it, with the natural logarithm of P(next token) for all.
   read({ states, recent }, token) {
     const { embedding, projection } = this.weights, after = []
     let x = embedding && Float64Array.from(row(embedding, token))
-    if (this.ngrams) for (const place of this.rows([...recent, token])) x = plus(x, row(this.weights.ngrams, place))
+    const last = [...recent, token]
+    if (this.ngrams) for (const place of ngramRows(this.ngrams, last)) x = plus(x, row(this.weights.ngrams, place))
     states.forEach((state, i) => {
       const weights = name => this.weights[`${i}.${name}`], kernel = weights("kernel")
       const input = sums => x ? product(sums, x, kernel) : plus(sums, row(kernel, token)) // one-hot: a row
@@ -87,19 +101,10 @@ class Network {
       x = after[i][0]
     })
     if (projection) x = this.dense("projection", x)
-    return { states: after, recent: [...recent, token].slice(1), logs: this.logs(x) }
-  }
-
-  // The table's row of the n-gram of each order that ends at the last token (textgen/models/layers.py).
-  * rows(tokens) {
-    let hash = 0
-    for (const [back, token] of tokens.reverse().entries()) {
-      hash = Math.imul(hash, 0x9E3779B1) + token + 1 | 0
-      hash = Math.imul(hash ^ hash >>> 16, 0x85EBCA6B)
-      hash = Math.imul(hash ^ hash >>> 13, 0xC2B2AE35)
-      hash ^= hash >>> 16
-      if (this.ngrams.orders.includes(back + 1)) yield (hash >>> 0) % this.ngrams.rows
+    if (this.output_ngrams) {
+      for (const place of ngramRows(this.output_ngrams, last)) x = plus(x, row(this.weights.output_ngrams, place))
     }
+    return { states: after, recent: last.slice(1), logs: this.logs(x) }
   }
 
   dense(name, x) {

@@ -10,7 +10,7 @@ import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import regex
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from textgen.core.errors import TextgenError
 from textgen.models.backbones import Recurrent
 from textgen.models.objectives import NextToken
+from textgen.models.settings import NGrams
 from textgen.runs.finished import Run
 from textgen.tokenizers.base import Tokenizer
 
@@ -78,8 +79,15 @@ def _settings(run: Run) -> dict[str, Any]:
         "cell": config.portable_cell,
         "units": config.units,
         "head": run.network.output_layer.head_size,
-        "ngrams": config.ngrams and {"orders": config.ngrams.orders, "rows": config.ngrams.rows},
+        "ngrams": _ngram_settings(config.ngrams),
+        "output_ngrams": _ngram_settings(config.output_ngrams),
     }
+
+
+def _ngram_settings(ngrams: NGrams | Literal[False]) -> dict[str, Any] | Literal[False]:
+    if not ngrams:
+        return False
+    return {"orders": ngrams.orders, "rows": ngrams.rows}
 
 
 def _weights(network: Any) -> dict[str, np.ndarray]:
@@ -96,6 +104,8 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
         weights["embedding"] = network.embedding.embeddings
     if network.ngrams is not None:
         weights["ngrams"] = network.ngrams.table
+    if network.output_ngrams is not None:
+        weights["output_ngrams"] = network.output_ngrams.table
     if output.bias is not None:
         weights["output.bias"] = output.bias
     for number, layer in enumerate(network.recurrent):

@@ -43,6 +43,7 @@ class Backbone:
             that the first updates need not learn them; false: start at zero.
         ngrams: ``{ orders, rows, dropout }`` for vectors of the n-grams that the last tokens form,
             which are added to the embedding; or false.
+        output_ngrams: the same, added to what the output layer reads; or false.
         members: number of networks trained together; the mean of their predictions is scored
             (see :class:`textgen.models.network.Ensemble`).
 
@@ -60,6 +61,7 @@ class Backbone:
     adaptive_softmax: Adaptive | Literal[False] = False
     frequency_bias: bool = True
     ngrams: NGrams | Literal[False] = False
+    output_ngrams: NGrams | Literal[False] = False
     members: Annotated[int, Field(gt=0, le=100)] = 1
 
     # whether units are dropped between layers, or by the layers themselves
@@ -94,7 +96,7 @@ class Backbone:
         """What it is, for people: ``"LSTM of 320 units"``."""
         units = " + ".join(str(number) for number in self.units)
         name = f"{type(self).__name__} of {units} units"
-        if self.ngrams:
+        if self.ngrams or self.output_ngrams:
             name += ", with n-gram vectors"
         if self.members > 1:
             name = f"ensemble of {self.members}, each {name}"
@@ -109,13 +111,16 @@ class Backbone:
             output: whether there is an output layer.
 
         Raises:
-            TextgenError: a tied output of a network that reads vectors.
+            TextgenError: a tied output, or n-grams before it, of a network that reads vectors.
         """
         from textgen.models.network import Ensemble, LayeredNetwork
 
         if source == "vectors" and self.tied_output:
             hint = "a one-shot decoder reads no tokens, so there is nothing to tie"
             raise TextgenError("backbone.tied_output must be false", hint)
+        if source == "vectors" and self.output_ngrams:
+            hint = "a one-shot decoder reads no tokens, which form n-grams"
+            raise TextgenError("backbone.output_ngrams must be false", hint)
         members = [LayeredNetwork(self, size, source, output) for _ in range(self.members)]
         return members[0] if self.members == 1 else Ensemble(members)
 

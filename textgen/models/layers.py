@@ -7,9 +7,9 @@ update go through the 32-bit finaliser of MurmurHash3 (Appleby 2011). Masks are 
 however the rows of a batch are divided among threads, and a training that is resumed has nothing to
 restore.
 
-*Vectors of n-grams*, added to the vector of the last token. A recurrent layer has to work out by
-products of matrices which tokens came just before; a table looks it up. Every context of n tokens
-is hashed to a row of one table, and the rows of all n are added to the embedding of the token.
+*Vectors of n-grams*, added to the vector of the last token, or to what the output layer reads. A
+recurrent layer has to work out by products of matrices which tokens came just before; a table looks
+it up. Every context of n tokens is hashed to a row of one table, and the rows of all n are added.
 Bojanowski et al. (2017) hash the character n-grams of a word like that; Pagnoni et al. (2024, "Byte
 Latent Transformer", section 3.2.1) those that end at each byte of a text. Contexts that fall on the
 same row share its vector.
@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from textgen.core.context import temporarily
 from textgen.core.errors import TextgenError
-from textgen.models.types import Config, Reading, Tensor
+from textgen.models.types import Config, Tensor
 
 BIT_SPREADER = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio (Knuth 1973, section 6.4)
 _key = ContextVar[tuple[Tensor, Tensor] | None]("dropout_key", default=None)
@@ -129,6 +129,10 @@ class NGramEmbedding(keras.layers.Layer):
         dropout: the share that is left out.
         size: of the vectors.
         seed: of the choice of those that are left out; drawn if None.
+        name: of the layer, by which weights are stored.
+
+    Attributes:
+        context: how many tokens ahead of a token its n-grams reach.
     """
 
     def __init__(
@@ -138,8 +142,9 @@ class NGramEmbedding(keras.layers.Layer):
         dropout: float,
         size: int,
         seed: int | None = None,
+        name: str = "ngrams",
     ) -> None:
-        super().__init__(name="ngrams")
+        super().__init__(name=name)
         self.orders = sorted({*orders})
         self.rows = rows
         self.dropout = dropout
@@ -156,25 +161,23 @@ class NGramEmbedding(keras.layers.Layer):
             "dropout": self.dropout,
             "size": self.size,
             "seed": self.seed,
+            "name": self.name,
         }
 
-    def call(self, tokens: Tensor, before: Tensor, training: bool = False) -> Reading:
-        """Vectors of every position.
+    def call(self, text: Tensor, length: Tensor, training: bool = False) -> Tensor:
+        """Vectors of the last positions of a text, (B, length, size) float32.
 
         Args:
-            tokens: (B, T) int32.
-            before: (B, context) float32, the tokens ahead of them; 0 stands for the boundary.
-
-        Returns:
-            (B, T, size) float32, and the tokens ahead of what follows, (B, context) float32.
+            text: (B, at least context + length) int32; 0 stands for the boundary.
+            length: of positions.
+            training: whether n-grams are left out.
         """
-        length = tf.shape(tokens)[1]
-        text = tf.concat([tf.cast(before, tf.int32), tf.cast(tokens, tf.int32)], axis=1)
-        numbers = tf.cast(text, tf.uint32) + np.uint32(1)  # (B, context + T)
+        ahead = tf.shape(text)[1] - length
+        numbers = tf.cast(text, tf.uint32) + np.uint32(1)
         hashed = tf.zeros([1, 1], tf.uint32)
         found = []  # of each order, vectors (B, T, size)
         for order in range(1, self.context + 2):  # the token itself, the one before it, …
-            start = self.context + 1 - order
+            start = ahead + 1 - order
             hashed = mix(hashed * BIT_SPREADER + numbers[:, start : start + length])  # (B, T)
             if order not in self.orders:
                 continue
@@ -185,4 +188,4 @@ class NGramEmbedding(keras.layers.Layer):
                 mask = drop(tf.ones_like(vectors[..., :1]), self.seed + order, self.dropout)
                 vectors *= mask
             found.append(vectors)
-        return tf.add_n(found), tf.cast(text[:, length:], tf.float32)
+        return tf.add_n(found)

@@ -52,7 +52,8 @@ class LayeredNetwork(KerasNetwork):
     """Layers between an embedding (or one-hot vectors) and an output layer.
 
     Its state is a list with a tuple of (batch, …) float32 for every layer, of the shapes that the
-    settings say, and one more, the last tokens, where there are n-grams.
+    settings say, and one more, the last tokens, where there are n-grams. An encoder without an
+    output keeps as many tokens as the decoder's n-grams reach back.
 
     Args:
         config: the settings, which know the layer.
@@ -69,6 +70,7 @@ class LayeredNetwork(KerasNetwork):
         self.has_output = output
         self.frequency_bias = config.frequency_bias
         self.ngrams: NGramEmbedding | None = None
+        self.output_ngrams: NGramEmbedding | None = None
         self.projection: keras.layers.Dense | None = None
         self.dropouts = list[HashedDropout]()
         # recurrent layers, or blocks of a transformer: stored weights have the name of the first
@@ -107,6 +109,9 @@ class LayeredNetwork(KerasNetwork):
         if projected:
             self.projection = dense_layer(projected, width, "projection")
             width = projected
+        if config.output_ngrams:
+            settings = vars(config.output_ngrams)
+            self.output_ngrams = NGramEmbedding(**settings, size=width, name="output_ngrams")
         tied = self.embedding if config.tied_output else None
         levels = config.adaptive(size)
         if levels:
@@ -129,21 +134,33 @@ class LayeredNetwork(KerasNetwork):
 
     @property
     def tables(self) -> tuple[keras.Variable, ...]:
-        return () if self.ngrams is None else (self.ngrams.table,)
+        layers = (self.ngrams, self.output_ngrams)
+        return tuple(layer.table for layer in layers if layer is not None)
+
+    @property
+    def _looks_back(self) -> bool:
+        """Whether the last tokens are a part of the state."""
+        has_ngrams = self.config.ngrams or self.config.output_ngrams
+        return bool(has_ngrams) and self.source == "tokens"
 
     def initial_state(self, batch: int) -> State:
         state = [tuple(layer.get_initial_state(batch)) for layer in self.recurrent]
-        if self.ngrams is not None:
-            state.append((tf.zeros((batch, self.ngrams.context)),))
+        if self._looks_back:
+            settings = (self.config.ngrams, self.config.output_ngrams)
+            longest = max(max(each.orders) for each in settings if each)
+            state.append((tf.zeros((batch, longest - 1)),))
         return state
 
     def features(self, inputs: Tensor, state: State, training: bool = False) -> Reading:
         after = list[State]()
         x = self._vectors(inputs)  # (B, T, n)
-        if self.ngrams is not None:
+        if self._looks_back:
             (last_tokens,) = state[-1]
-            of_ngrams, last_tokens = self.ngrams(inputs, last_tokens, training=training)
-            x += of_ngrams
+            read = [tf.cast(last_tokens, tf.int32), tf.cast(inputs, tf.int32)]
+            text = tf.concat(read, axis=1)
+            length = tf.shape(inputs)[1]
+        if self.ngrams is not None:
+            x += self.ngrams(text, length, training=training)
         for number, layer in enumerate(self.recurrent):
             x = self.dropouts[number](x, training=training)
             before = list(state[number])
@@ -152,8 +169,8 @@ class LayeredNetwork(KerasNetwork):
             if normalisation is not None:
                 x = normalisation(x, training=training)
             after.append(tuple(states))
-        if self.ngrams is not None:
-            after.append((last_tokens,))
+        if self._looks_back:
+            after.append((tf.cast(text[:, length:], tf.float32),))
         else:
             # what is left of the state: of a decoder of vectors, the last tokens that its encoder
             # read, if that has n-grams
@@ -162,6 +179,8 @@ class LayeredNetwork(KerasNetwork):
         x = self.dropouts[-1](x, training=training)
         if self.projection is not None:
             x = self.projection(x)
+        if self.output_ngrams is not None:
+            x += self.output_ngrams(text, length, training=training)
         return x, after
 
     def _vectors(self, inputs: Tensor) -> Tensor:
