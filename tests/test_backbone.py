@@ -130,7 +130,7 @@ def looked_up(orders, tokens, before=None):
     if before is None:
         before = np.zeros((len(tokens), layer.context), tokens.dtype)
     text, length = np.concatenate([before, tokens], axis=1), tokens.shape[1]
-    return np.array(layer(text, length)), text[:, length:]
+    return np.array(layer(text, length=length)), text[:, length:]
 
 
 def test_a_vector_is_the_sum_of_those_of_the_last_tokens_and_a_text_may_be_cut_anywhere():

@@ -160,7 +160,7 @@ class LayeredNetwork(KerasNetwork):
             text = tf.concat(read, axis=1)
             length = tf.shape(inputs)[1]
         if self.ngrams is not None:
-            x += self.ngrams(text, length, training=training)
+            x += self.ngrams(text, length=length, training=training)
         for number, layer in enumerate(self.recurrent):
             x = self.dropouts[number](x, training=training)
             before = list(state[number])
@@ -180,7 +180,7 @@ class LayeredNetwork(KerasNetwork):
         if self.projection is not None:
             x = self.projection(x)
         if self.output_ngrams is not None:
-            x += self.output_ngrams(text, length, training=training)
+            x += self.output_ngrams(text, length=length, training=training)
         return x, after
 
     def _vectors(self, inputs: Tensor) -> Tensor:
