@@ -422,7 +422,8 @@ def test_training_on_counts_a_cooling_from_the_first_update_of_all(
 ):
     kept = shutil.copytree(finished_run(), tmp_path / "kept" / "char")
     metrics = json.loads((kept / "metrics.json").read_text("utf-8"))
-    metrics["training"] |= {"cooled_from": 20, "cooling_start": 30, "cooling_updates": 10}
+    cooled = {"cooled_from": 20, "cooling_start": 30, "cooling_updates": 10, "position": 30}
+    metrics["training"] |= cooled
     (kept / "metrics.json").write_text(json.dumps(metrics), "utf-8")
     starts, inner, train = [], Stream.batches, loop.train
     monkeypatch.setattr(Stream, "batches", lambda *a: starts.append(a[1:]) or inner(*a))
@@ -431,10 +432,11 @@ def test_training_on_counts_a_cooling_from_the_first_update_of_all(
     assert (30,) in starts  # ten of the 40 updates have read once more what came after the 20th
     assert (now.cooled_from, now.cooling_start, now.cooling_updates) == (20, 30, 10)
     assert (now.updates, now.position) == (42, 32)
-    cooling = {"cooled_from": 1, "cooling_start": 2, "cooling_updates": 1}
+    cooling = {"cooled_from": 1, "cooling_start": 2, "cooling_updates": 1, "position": 31}
     monkeypatch.setattr(loop, "train", lambda *a: replace(train(*a), **cooling))
     now = package.train(kept, name="again", **on).metrics.training
     assert (now.cooled_from, now.cooling_start, now.cooling_updates) == (41, 42, 1)
+    assert now.position == 31  # both have gone back
 
 
 # one of every kind, with what else changes a graph

@@ -250,15 +250,17 @@ def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, la
 
 
 def test_a_training_cools_after_a_sixth_of_its_updates_without_a_better_validation():
-    progress = Progress(updates_per_interval=10, intervals=20)
+    progress = Progress(updates_per_interval=10, intervals=20, position=7)
     cooled = []
     for figure in (3.0, 1.0, 2.0, 2.0, 0.9, 2.0, 2.0, 2.0, 2.0):  # the fifth is the best
         progress.updates += 10
+        progress.position += 10
         progress.history.append({"updates": progress.updates})
         progress.note(figure)
         cooled.append(progress.begin_cooling(math.inf))
     assert cooled == [False] * 8 + [True]  # 40 of 200 updates after it
     assert (progress.cooled_from, progress.cooling_start) == (50, 90)
+    assert progress.position == 90 + 7 - 40  # of seven batches before, none comes once more
     progress = Progress(updates_per_interval=10, intervals=20)
     progress.updates = 90
     progress.history += [{"updates": 10.0 * i} for i in range(1, 10)]

@@ -98,9 +98,10 @@ class Windows:
         """
         columns = np.arange(-self.before, length)
         places = starts[:, None] + columns  # (B, before + length), in the documents
-        sizes = np.where(documents == IDLE, 0, self.sizes[documents])
+        known = np.maximum(documents, 0)  # any in place of IDLE
+        sizes = np.where(documents == IDLE, 0, self.sizes[known])
         is_inside = (places >= 0) & (places < sizes[:, None])
-        places_in_flat = self.offsets[documents][:, None] + places
+        places_in_flat = self.offsets[known][:, None] + places
         tokens = self.flat[np.where(is_inside, places_in_flat, 0)]
         is_context = columns < 0  # a target, too, lies before its document if ``starts`` does
         padding = np.where(is_context & (places < 0), BOUNDARY, NO_TARGET)
@@ -128,7 +129,7 @@ class Windows:
         places_of_rows = [places[rows == row] for row in range(batch)]
         for at_once in itertools.zip_longest(*places_of_rows, fillvalue=(IDLE, 0)):
             documents_of_batch, starts = np.transpose(at_once)
-            fresh = (starts == 0) | (not self.carries_state)
+            fresh = starts == 0 if self.carries_state else np.ones(batch, dtype=bool)
             spans = self.spans(documents_of_batch, starts, self.length)
             yield ScoringBatch(spans, fresh, documents_of_batch, starts)
 

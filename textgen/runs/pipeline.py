@@ -217,9 +217,9 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     curve = _curve(job, prepared, network) if settings.curve else None
     trained = replace(experiment, training=settings)
     with screen.stage("compiling the training step"):  # until the bar of the training
-        first_batch = job.start.metrics.training.position if job.start else 0
+        batches_behind = job.start.metrics.training.position if job.start else 0
         progress = loop.train(
-            job.folder, network, trained, prepared.encoded, threads, hooks, first_batch, curve
+            job.folder, network, trained, prepared.encoded, threads, hooks, batches_behind, curve
         )
     if job.start:
         if not progress.best_interval:

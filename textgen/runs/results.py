@@ -112,11 +112,7 @@ class TrainingContent(Content):
     cooled_from: int = 0
     cooling_start: int = 0
     cooling_updates: int = 0
-
-    @property
-    def position(self) -> int:
-        """How many batches lie behind, as of :class:`textgen.training.checkpoint.Progress`."""
-        return self.updates - self.cooling_start + self.cooled_from
+    position: int = 0
 
 
 # The fields above that are those of Progress.
@@ -133,6 +129,7 @@ OF_PROGRESS = (
     "cooled_from",
     "cooling_start",
     "cooling_updates",
+    "position",
 )
 
 

@@ -36,6 +36,8 @@ class Progress:
         intervals: that are planned.
         updates: made so far.
         saved_updates: of these, those before the last checkpoint.
+        position: how many batches lie behind, also of a training before this one. Those after the
+            best lie ahead once more in a cooling.
         seconds, validation_seconds: spent on updates; and on validations and looks of a curve.
         validation_share: how much of the validation split a validation looks at, the beginning of
             each of its parallel streams.
@@ -53,6 +55,7 @@ class Progress:
     intervals: int = 0
     updates: int = 0
     saved_updates: int = 0
+    position: int = 0
     seconds: float = 0.0
     validation_seconds: float = 0.0
     validation_share: float = 1.0
@@ -91,13 +94,6 @@ class Progress:
     def next_validation(self) -> int:
         return self.end if self.cooling_updates else self.end_of(len(self.history))
 
-    @property
-    def position(self) -> int:
-        """How many batches lie behind: those after the best lie ahead once more in a cooling."""
-        if self.cooling_updates:
-            return self.cooled_from + (self.updates - self.cooling_start)
-        return self.updates
-
     def is_over(self, patience: float) -> bool:
         """Whether all updates are made, or validations without a better figure are too many."""
         if self.updates == self.end:
@@ -129,6 +125,7 @@ class Progress:
         cooling_updates = min(round(self.updates * COOLED_SHARE), updates_left)
         if cooling_updates <= 0:
             return False
+        self.position -= self.updates - updates_of_best
         self.cooled_from = updates_of_best
         self.cooling_start = self.updates
         self.cooling_updates = cooling_updates

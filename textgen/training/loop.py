@@ -74,7 +74,8 @@ def train(
         threads: rows of a batch are dealt out to so many.
         hooks: called meanwhile.
         first_update: the number of the first update: batches and masks go on in the order in which
-            a training before this one ended. Windows do not grow once more.
+            a training before this one ended. Windows do not grow once more, so that batches go on
+            at another place after a training whose windows grew.
         curve: looks at the network after ever more updates.
 
     Raises:
@@ -95,14 +96,15 @@ def train(
         best = _best_of(arrays)
     else:
         progress = planned(experiment, windows, training, stages, step, validation)
+        progress.position = first_update
         best = step.arrays()
-    score = hooks.score
-    if score is None:
-
-        def score() -> float:
-            return validation.bits_per_character(progress.validation_share)
-    else:
+    if hooks.score:
         progress.validation_share = 1.0
+
+    def network_score() -> float:
+        return validation.bits_per_character(progress.validation_share)
+
+    score = hooks.score or network_score
     watches_validation = settings.watch == "validation"
     if settings.start and watches_validation and progress.updates == 0:
         progress.best = score()  # the weights that it starts from may stay the best
@@ -114,7 +116,7 @@ def train(
         curve.look(0, 0.0)  # compiles
     hooks.on_start(progress)
 
-    batches = stream.batches(first_update + progress.position)
+    batches = stream.batches(progress.position)
     written = -math.inf  # when the last checkpoint was; the first validation writes one
     while not progress.is_over(patience):
         loss, bits_per_token = _make_updates(step, batches, progress, hooks, curve)
@@ -138,11 +140,13 @@ def train(
         if cools:
             step.restore(best)
             step.schedule.plan(progress)
-            batches = stream.batches(first_update + progress.position)
+            batches = stream.batches(progress.position)
         is_over = progress.is_over(patience)
         if is_over or time.perf_counter() - written >= CHECKPOINT_SECONDS:
             save_checkpoint(run, {**step.arrays(), **_named_best(best)}, progress)
             written = time.perf_counter()
+    if curve and (not progress.curve or progress.curve[-1]["updates"] < progress.updates):
+        progress.curve.append(curve.look(progress.updates, progress.seconds))  # of an early end
     step.restore(best)
     return progress
 
@@ -188,6 +192,7 @@ def _make_updates(
         while progress.updates < stop:
             sums += step.update(*next(batches))
             progress.updates += 1
+            progress.position += 1
             if progress.updates % UPDATES_PER_CHECK == 0 or progress.updates == stop:
                 loss_sum, bits_sum, targets = sums.numpy()
                 loss = float(loss_sum / targets)

@@ -49,7 +49,8 @@ def shards_of(batch: int, threads: int) -> list[int]:
     if tf.config.list_logical_devices("GPU"):
         return [batch]
     number = max(1, min(threads, batch // MIN_ROWS))
-    return [(batch + i) // number for i in range(number)]
+    size, rest = divmod(batch, number)
+    return [size] * (number - rest) + [size + 1] * rest
 
 
 class TableGradient(NamedTuple):
@@ -285,6 +286,7 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
     def __init__(self, settings: Training) -> None:
         self._settings = settings
         self.updates = tf.Variable(1.0, trainable=False)
+        # the update from which the rate falls, at first none, and over how many updates
         self.cooling = tf.Variable([math.inf, 1.0], trainable=False)
 
     def plan(self, progress: Progress) -> None:

@@ -99,54 +99,46 @@ class Stream:
         for epoch in itertools.count():
             random = np.random.default_rng([self._seed, epoch])
             rows = self.stage(update).rows
-            order = random.permutation(len(text.sizes))
-            firsts = self._first_tokens(order, rows, begun, random)
-            begun = np.concatenate([begun, firsts])
-            ordinal = np.argsort(order)  # of each document, in the circle
-            document = np.searchsorted(text.offsets, firsts, side="right") - 1  # of each row
-            place = firsts - text.offsets[document]
+            circle = Circle(text, random.permutation(len(text.sizes)))
+            tokens = self._first_tokens(circle, rows, begun, random)
+            begun = np.concatenate([begun, tokens])
+            documents = documents_of(text, tokens)  # that each row reads
+            places = tokens - text.offsets[documents]  # and where
             fresh = np.ones(rows, dtype=bool)
             unread = self._tokens
             while unread > 0 and self.stage(update).rows == rows:
                 window = self.stage(update).window
                 if update >= start:
-                    yield Batch(text.spans(document, place, window), fresh)
+                    yield Batch(text.spans(documents, places, window), fresh)
                 update += 1
-                read = np.minimum(window, text.sizes[document] - place)
+                read = np.minimum(window, text.sizes[documents] - places)
                 unread -= int(read.sum())
-                place = place + read
-                fresh = place == text.sizes[document]  # of the next window
-                next_document = order[(ordinal[document] + 1) % len(order)]
-                document = np.where(fresh, next_document, document)
-                place = np.where(fresh, 0, place)
+                fresh = places + read == text.sizes[documents]  # of the next windows
+                places = np.where(fresh, 0, places + read)
+                documents = np.where(fresh, circle.next_documents(documents), documents)
 
     def _first_tokens(
-        self, order: np.ndarray, rows: int, begun: np.ndarray, random: np.random.Generator
+        self, circle: "Circle", rows: int, begun: np.ndarray, random: np.random.Generator
     ) -> np.ndarray:
-        """(rows,) the tokens of the text at which the rows of an epoch begin.
+        """The tokens at which the rows of an epoch begin, (rows,).
+
+        Rows that are turned by t begin at the places t, t + spacing, t + 2 · spacing, … of the
+        circle. A turn is free if none of these is a token where a row has begun.
 
         Args:
-            order: (D,) the documents as they stand in the circle.
+            circle: of the epoch.
             rows: their number.
             begun: (n,) tokens at which no row should begin.
-            random: draws among the turns that are left.
+            random: draws among the free turns.
         """
-        text = self._text
-        sizes = text.sizes[order]
-        circle = np.cumsum(sizes) - sizes  # where each document of the order begins in the circle
-        begins = np.empty_like(circle)
-        begins[order] = circle  # the same for each document of the text
         spacing = max(1, self._tokens // rows)
-        documents = np.searchsorted(text.offsets, begun, side="right") - 1
-        places_in_circle = begins[documents] + begun - text.offsets[documents]
         is_free = np.ones(spacing, dtype=bool)
-        is_free[places_in_circle % spacing] = False
+        is_free[circle.places(begun) % spacing] = False
         turns = np.flatnonzero(is_free)
         if len(turns) == 0:  # rows have begun everywhere
             turns = np.arange(spacing)
-        places = (random.choice(turns) + spacing * np.arange(rows)) % self._tokens
-        in_order = np.searchsorted(circle, places, side="right") - 1
-        return text.offsets[order[in_order]] + places - circle[in_order]
+        places = random.choice(turns) + spacing * np.arange(rows)
+        return circle.tokens(places % self._tokens)
 
     def _shuffled(self, start: int) -> Iterator[Batch]:
         text = self._text
@@ -170,6 +162,41 @@ class Stream:
                     place = number_in_document * stage.window - phase
                     yield Batch(text.spans(document, place, stage.window), fresh)
                 update += 1
+
+
+class Circle:
+    """The documents of a text one behind another, in an order of their own.
+
+    Args:
+        text: the documents.
+        order: (D,) integers, the documents in their order.
+    """
+
+    def __init__(self, text: Windows, order: np.ndarray) -> None:
+        sizes = text.sizes[order]
+        self._text = text
+        self._order = order
+        self._number = np.argsort(order)  # of each document, in the order
+        self._begins = np.cumsum(sizes) - sizes  # the first place of each, by its number
+
+    def places(self, tokens: np.ndarray) -> np.ndarray:
+        """Where tokens of the text, (n,), stand in the circle."""
+        documents = documents_of(self._text, tokens)
+        return self._begins[self._number[documents]] + tokens - self._text.offsets[documents]
+
+    def tokens(self, places: np.ndarray) -> np.ndarray:
+        """The tokens of the text that stand at places, (n,), of the circle."""
+        numbers = np.searchsorted(self._begins, places, side="right") - 1
+        return self._text.offsets[self._order[numbers]] + places - self._begins[numbers]
+
+    def next_documents(self, documents: np.ndarray) -> np.ndarray:
+        """The document behind each of some documents, (n,)."""
+        return self._order[(self._number[documents] + 1) % len(self._order)]
+
+
+def documents_of(text: Windows, tokens: np.ndarray) -> np.ndarray:
+    """The documents that tokens of a text, (n,), belong to."""
+    return np.searchsorted(text.offsets, tokens, side="right") - 1
 
 
 def updates_per_epoch(text: Windows, stage: Stage) -> int:
