@@ -210,6 +210,18 @@ def test_texts_are_scored_by_the_process_over_counts_of_the_training_text():
             contexts = COUNTS.after(contexts, np.full(2, token))
 
 
+def test_counts_of_a_text_of_three_tokens_by_hand():
+    """The example at the top of :mod:`textgen.evaluation.counts`."""
+    end, a, b = 0, 1, 2
+    counts = TrainingCounts((0, 1), [np.array([a, b, a])], False, 3)
+    counts.processes = [alike((0, 1), [0.5, 0.5], [1.0, 1.0])] * 2
+    after_a = counts.after(counts.start(1), np.array([a]))
+    (chances,) = counts.mixed(after_a, None)
+    np.testing.assert_allclose(chances[[end, a, b]], [31 / 90, 28 / 90, 31 / 90])
+    _, sums = counts.sums(after_a, None, np.eye(3))
+    np.testing.assert_allclose(sums[0], chances)
+
+
 def test_of_a_long_text_every_tokenizer_counts_the_same_characters(monkeypatch):
     """A text that is cut short has no end."""
     texts = ["a bab", "bb a", "abba"]

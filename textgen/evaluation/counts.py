@@ -17,29 +17,32 @@ the model's, and nothing is read ahead. A cache begins empty with every document
 is what stands before it; contexts of one token and of none; d = 1/2 and θ = 1 throughout. What
 comes after a further ``a``?
 
-    1  contexts   what stands before: at level 1 ``a``, at level 0 nothing. TrainingCounts.contexts
-    2  levels     what has followed them: n(x) of each token, n of all, t different ones.   Level
-                  Level 0 counts a token once for each context of level 1 in which it was new.
+    1  contexts (TrainingCounts.contexts): what stands before it, at level 1 ``a``, at level 0
+       nothing.
 
-                            n(·)  n(a)  n(b)     n  t
-                  level 1     1     0     1      2  2
-                  level 0     1     2     1      4  3
+    2  levels (Level): what has followed them, n(x) of each token, n of all, t different ones.
+       Level 0 counts a token once for each context of level 1 in which it was new.
 
-    3  shares     level by level, the highest first, of what those above have left. PitmanYor.divide
-                  A count is worth left / (n + θ), and (θ + d t) of these go to the level below.
+                      n(·)  n(a)  n(b)     n  t
+            level 1     1     0     1      2  2
+            level 0     1     2     1      4  3
 
-                            left     a count is worth        left to the level below
-                  level 1   1        1 / (2 + 1) = 1/3       1/3 · (1 + 1/2 · 2) = 2/3
-                  level 0   2/3      2/3 / (4 + 1) = 2/15    2/15 · (1 + 1/2 · 3) = 1/3
+    3  shares (PitmanYor.divide): each level, the highest first, divides what those above have left.
+       A count is worth left / (n + θ), and θ + d t times that are left to the level below.
 
-    4  P          of each token: from every level max(n(x) − d, 0) times what a count is worth,
-                  and of P_0, which is here 1/3 for each of three tokens, what is left.     mixed
+                      left     a count is worth        left to the level below
+            level 1   1        1 / (2 + 1) = 1/3       1/3 · (1 + 1/2 · 2) = 2/3
+            level 0   2/3      2/3 / (4 + 1) = 2/15    2/15 · (1 + 1/2 · 3) = 1/3
 
-                  ·         1/3 · 1/2 + 2/15 · 1/2 + 1/3 · 1/3 = 31/90
-                  a         1/3 · 0   + 2/15 · 3/2 + 1/3 · 1/3 = 28/90
-                  b         1/3 · 1/2 + 2/15 · 1/2 + 1/3 · 1/3 = 31/90
+    4  P of each token (TrainingCounts.mixed): from every level max(n(x) − d, 0) times what a count
+       is worth; and what is left times P_0, which is here 1/3 for each of three tokens.
 
-    or sums       of weights of tokens times P: the same with sums in place of what is summed. sums
+            ·         1/3 · 1/2 + 2/15 · 1/2 + 1/3 · 1/3 = 31/90
+            a         1/3 · 0   + 2/15 · 3/2 + 1/3 · 1/3 = 28/90
+            b         1/3 · 1/2 + 2/15 · 1/2 + 1/3 · 1/3 = 31/90
+
+       or sums of weight · P over all tokens (TrainingCounts.sums): with Σ weight · max(n(x) − d, 0)
+       in place of the former, and Σ weight · P_0 of the latter.
 
 Levels are numbered from the lowest. Where a level does not know a context, n = t = 0: what was left
 to it goes on to the level below, whole.
