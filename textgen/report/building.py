@@ -144,7 +144,7 @@ def signature(arms: Sequence[Arm], rows: Sequence[schema.ArmRow], corpus: Corpus
 
 def _text_cautions(loaded: Corpus) -> list[schema.Caution]:
     texts = [loaded.warning, same_works(loaded)]
-    if loaded.sample is not loaded.train:
+    if loaded.is_sampled:
         characters = f"{count_characters(loaded.sample):,} characters"
         texts.append(
             f"Words and phrases were looked up in {characters} of the training text; some that are "

@@ -150,7 +150,7 @@ class Screen:
         self.say(text if others else f"{experiment.name}: {text}")
         if loaded.how:
             self.say("\n".join(f"  {line}" for line in split_lines(loaded.names, loaded.how)))
-        if loaded.sample is not loaded.train:
+        if loaded.is_sampled:
             size = sum(document.characters for document in loaded.sample)
             self.say(f"  the tokenizer is fitted on a sample of {size:,} characters")
         warnings = corpus_warnings(experiment, loaded)
