@@ -236,22 +236,22 @@ class TrainingCounts:
 
     def mixed(self, contexts: list[np.ndarray], network: np.ndarray | None) -> np.ndarray:
         """P(next token) after contexts, (rows, V) float64: from the network's, or by the counts
-        alone."""
+        alone. One process has the network's P below its lowest level, the other a uniform one."""
         total, different = self._counted_after(contexts)
-        on_network, alone = self.processes
+        process_on_network, process_on_uniform = self.processes
         if network is None:
             everything = np.ones(len(contexts[0]))
-            without_network = alone.divide(everything, total, different)
-            result = np.repeat((without_network.left / self._size)[:, None], self._size, axis=1)
-            self._add_counted(result, contexts, [without_network])
+            on_uniform = process_on_uniform.divide(everything, total, different)
+            result = np.repeat((on_uniform.left / self._size)[:, None], self._size, axis=1)
+            self._add_counted(result, contexts, [on_uniform])
             return result
-        network_weight, with_counts_weight, counts_weight = self._weights_after(total)
-        with_network = on_network.divide(with_counts_weight, total, different)
-        without_network = alone.divide(counts_weight, total, different)
+        share_of_network, share_on_network, share_on_uniform = self._weights_after(total)
+        on_network = process_on_network.divide(share_on_network, total, different)
+        on_uniform = process_on_uniform.divide(share_on_uniform, total, different)
         result = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        result *= (network_weight + with_network.left)[:, None]  # in place: rows of words are long
-        result += (without_network.left / self._size)[:, None]
-        self._add_counted(result, contexts, [with_network, without_network])
+        result *= (share_of_network + on_network.left)[:, None]  # in place: rows of words are long
+        result += (on_uniform.left / self._size)[:, None]
+        self._add_counted(result, contexts, [on_network, on_uniform])
         return result
 
     def _add_counted(
@@ -294,23 +294,22 @@ class TrainingCounts:
         """
         total, different = self._counted_after(contexts)
         everything = np.ones(len(contexts[0]))
-        on_network, alone = self.processes
-        without_network = alone.divide(everything, total, different)
-        uniform = weights.mean(axis=0)
-        sums_alone = without_network.left[:, None] * uniform
+        process_on_network, process_on_uniform = self.processes
+        on_uniform = process_on_uniform.divide(everything, total, different)
+        sums_on_uniform = on_uniform.left[:, None] * weights.mean(axis=0)
         if network is None:
-            self._add_counted_sums([sums_alone], contexts, [without_network], weights)
-            return np.zeros_like(sums_alone), sums_alone
+            self._add_counted_sums([sums_on_uniform], contexts, [on_uniform], weights)
+            return np.zeros_like(sums_on_uniform), sums_on_uniform
         network = np.maximum(network, pitman_yor.MIN_PROBABILITY)
-        with_network = on_network.divide(everything, total, different)
-        sums_on_network = with_network.left[:, None] * network
-        results = [sums_on_network, sums_alone]
-        self._add_counted_sums(results, contexts, [with_network, without_network], weights)
-        network_weight, with_counts_weight, counts_weight = self._weights_after(total)
-        mixed = network_weight[:, None] * network
-        mixed += with_counts_weight[:, None] * sums_on_network
-        mixed += counts_weight[:, None] * sums_alone
-        return mixed, sums_alone
+        on_network = process_on_network.divide(everything, total, different)
+        sums_on_network = on_network.left[:, None] * network
+        results = [sums_on_network, sums_on_uniform]
+        self._add_counted_sums(results, contexts, [on_network, on_uniform], weights)
+        share_of_network, share_on_network, share_on_uniform = self._weights_after(total)
+        mixed = share_of_network[:, None] * network
+        mixed += share_on_network[:, None] * sums_on_network
+        mixed += share_on_uniform[:, None] * sums_on_uniform
+        return mixed, sums_on_uniform
 
     def _add_counted_sums(
         self,

@@ -69,6 +69,10 @@ class WordBits(NamedTuple):
 class Position(NamedTuple):
     """Where a word stands among the tokens of a text.
 
+    In ``"the cat\\n sat"``, of the tokens ``the``, ``␣cat``, ``\\n`` and ``␣sat``, the word ``sat``
+    has the gap ``"\\n "`` and the lead ``" "``. Two tokens come before its gap, three before its
+    own, four before the border behind it.
+
     Attributes:
         gap, lead: the white space before it; and what of this belongs to the word's first token.
         border: how many tokens come before the gap.
@@ -177,7 +181,7 @@ def answers(
 def _positions(
     tokenizer: Tokenizer, encoded: EncodedDocument, text: str, start: int
 ) -> list[Position]:
-    """Where the words stand that end behind the first ``start`` characters."""
+    """Where the words stand that begin behind the first ``start`` characters."""
     borders = tokenizer.borders()
     border_openings = borders.border()
     word_openings = cache(borders.word)
