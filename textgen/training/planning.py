@@ -22,7 +22,7 @@ from textgen.training.stream import Stage, Stream, mean_of, updates_per_epoch
 
 CALIBRATION_SECONDS = 4.0
 VALIDATION_SHARE = 0.015  # of a budget in seconds that its validations may take on top of it, about
-MAX_STREAMS = 16  # of a validation, side by side
+MAX_STREAMS = 64  # of a validation, side by side
 MIN_STREAM_TOKENS = 2000
 TIMED_BATCHES = 3
 MIN_BATCHES = 1  # of a validation
