@@ -77,7 +77,8 @@ def test_a_run_says_what_was_made_and_not_what_was_planned(corpus_folder):
     experiment, history = small_experiment(corpus=corpus), [{"loss": 3.0}, {"loss": 2.0}]
     loaded = load_corpus(experiment)
     planned = {"intervals": 9, "updates_per_interval": 10}
-    progress = Progress(**planned, updates=30, characters_per_update=100.4, history=history)
+    stage = {"updates": 30, "characters_per_update": 100.4, "paces": [0.5]}
+    progress = Progress(**planned, updates=30, stages=[stage], history=history)
     tokenizer = SimpleNamespace(charged=True, closed_vocabulary=False, size=9)
     of_text = {"tokenizer": tokenizer, "encoded": (ENCODED, []), "seconds": 7.0, "extra_data": []}
     scored = {"validation": SCORES, "test": SCORES}
@@ -87,6 +88,7 @@ def test_a_run_says_what_was_made_and_not_what_was_planned(corpus_folder):
     assert (training.characters, training.characters_of_training_text) == (3012, 12)
     assert (training.updates, training.updates_planned, training.parameters) == (30, 90, 55)
     assert (training.final_loss, training.preparation_seconds) == (2.0, 7.0)
+    assert (training.compute, training.compute_without_preparation) == (22.0, 15.0)
     assert metrics.vocabulary_size == 9
 
 

@@ -414,7 +414,36 @@ def test_a_run_keeps_its_curve_and_training_on_goes_on_with_it(finished_run, tmp
     assert {len(point.sample) for point in curve.points} == {200}
     after = package.train(run.folder, more=4, runs_folder=tmp_path, quiet=True).metrics.curve
     assert [point.updates for point in after.points] == [1, 2, 4, 8, 9, 10, 12]
-    assert after.points[:4] == curve.points
+    measured = {"compute"}  # the preparation is timed once more
+    for now, before in zip(after.points, curve.points, strict=False):
+        assert now.model_dump(exclude=measured) == before.model_dump(exclude=measured)
+    training = run.metrics.training
+    last = curve.points[-1]
+    assert last.compute == training.compute
+    assert last.passes == pytest.approx(training.passes, abs=1e-3)
+    seconds = training.updates * training.seconds_per_update
+    assert last.compute_without_preparation == pytest.approx(seconds)
+    assert last.compute == last.compute_without_preparation + training.preparation_seconds
+    for point in curve.points:
+        assert point.characters == pytest.approx(last.characters * point.updates / 8)
+    more = after.points[-1]
+    assert more.compute_without_preparation > last.compute_without_preparation
+    assert more.characters == pytest.approx(last.characters * 12 / 8)
+
+
+def test_a_record_without_stages_has_an_end_with_compute(finished_run, tmp_path):
+    kept = shutil.copytree(finished_run(), tmp_path / "char")
+    file = kept / "metrics.json"
+    metrics = json.loads(file.read_text("utf-8"))
+    now = Run(kept).metrics.training
+    for name in ("stages", "compute", "compute_without_preparation"):
+        del metrics["training"][name]
+    file.write_text(json.dumps(metrics), "utf-8")
+    assert Run(kept).metrics.training.compute == pytest.approx(now.compute)
+    assert Run(kept).metrics.curve is None
+    del metrics["training"]["seconds_per_update"]
+    file.write_text(json.dumps(metrics), "utf-8")
+    assert Run(kept).metrics.training.compute is None
 
 
 def test_training_on_counts_a_cooling_from_the_first_update_of_all(

@@ -47,6 +47,7 @@ from textgen.tokenizers.rare_words import Unk
 from textgen.tokenizers.words import Words
 from textgen.training import loop, planning
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from textgen.training.compute import spent
 from textgen.training.curve import Curve, beginnings, curve_updates
 from textgen.training.loop import Hooks, new_network, train
 from textgen.training.planning import Validation, characters_per_update, updates_of
@@ -295,7 +296,7 @@ def test_a_point_has_the_bits_of_each_text_without_its_end():
     tokenizer = fitted(Words(Unk(), minimum_count=25))
     network = new_model(NEXT, tokenizer.size, scale=0.0)  # of equal chances
     documents = [Document(f"{seed}", made_up(12, seed)) for seed in (7, 8)]
-    point = Curve(NEXT, network, tokenizer, documents, str).look(3, 1.5)
+    point = Curve(NEXT, network, tokenizer, documents, str).look([1, 2], 1.5)
     encoded = [tokenizer.encode(document.text) for document in documents]
     expected = [
         len(each.tokens) * math.log2(tokenizer.size) + each.spelling_bits.sum() for each in encoded
@@ -327,6 +328,38 @@ def test_a_training_whose_windows_and_rows_grow_goes_on_bit_for_bit(tmp_path):
     np.testing.assert_equal(whole.get_weights(), again.get_weights())
     assert not np.array_equal(whole.get_weights()[0], plain.get_weights()[0])
     assert progress.updates == 32
+
+
+def test_updates_of_a_training_that_grows_are_counted_and_timed_by_stage(tmp_path):
+    """Also where a cooling goes back to an earlier stage."""
+    settings = replace(SETTINGS, growth=GROWING)
+    _, progress = fit(tmp_path / "a", settings, curved=True)
+    by_stage = [point["updates_by_stage"] for point in progress.curve]
+    assert by_stage == [[1, 0, 0], [2, 0, 0], [4, 0, 0], [8, 0, 0], [10, 6, 0], [10, 9, 13]]
+    assert progress.updates_by_stage == [10, 9, 13]
+    assert [len(stage["paces"]) for stage in progress.stages] == [1, 2, 2]  # ends: 11, 21, 32
+    characters = sum(stage["updates"] * stage["characters_per_update"] for stage in progress.stages)
+    assert characters == pytest.approx(progress.updates * progress.characters_per_update, rel=0.05)
+
+    scores = iter([1.0, *[2.0] * 30])  # the first is the best
+    settings = replace(settings, updates=60, validations=6)
+    _, progress = fit(tmp_path / "b", settings, score=lambda: next(scores))
+    assert (progress.cooled_from, progress.cooling_start) == (10, 20)
+    assert progress.updates_by_stage == [22, 2, 0]
+    assert progress.updates == 24
+
+
+def test_an_update_costs_what_its_stage_was_timed_at():
+    stages = [
+        {"updates": 10, "characters_per_update": 20.0, "paces": [0.1, 0.5, 0.2]},
+        {"updates": 30, "characters_per_update": 40.0, "paces": [1.0]},
+        {"updates": 0, "characters_per_update": 80.0, "paces": []},
+    ]
+    assert spent(stages, [5]) == (100.0, 1.0)
+    assert spent(stages, [10, 30, 0]) == (1400.0, 32.0)
+    assert Progress(updates=40, stages=stages).seconds_per_update == 0.8
+    assert spent(stages, [10, 30, 1]) == (1480.0, None)
+    assert Progress().seconds_per_update is None
 
 
 def test_a_budget_in_seconds_times_the_updates_of_every_stage(tmp_path, monkeypatch):
@@ -438,7 +471,8 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     assert progress.updates == progress.updates_planned == planned
     each = progress.calibration_seconds_per_update
     assert planned == max(planning.UPDATES_PER_CHECK, int(0.3 / each))
-    assert len(progress.paces) == progress.intervals
+    (stage,) = progress.stages
+    assert len(stage["paces"]) == progress.intervals
     compiles, _, *validations = looked_at
     assert compiles == 1
     assert len(validations) == progress.intervals

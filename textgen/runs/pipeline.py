@@ -33,6 +33,7 @@ from textgen.runs.generation import (
 from textgen.runs.results import METRICS_FILE, describe_run, run_metrics, summary_markdown
 from textgen.runs.stored import token_tables, write_mixture, write_token_bits
 from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
+from textgen.training.compute import StageWork
 from textgen.training.curve import Curve, CurvePoint, beginnings
 from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
 
@@ -257,14 +258,29 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
             "seconds": earlier.seconds + row["seconds"],
         }
         rows.append(row | later)
+    earlier_stages = list[StageWork]()
+    for stage in earlier.stages:
+        paces = [] if stage.seconds_per_update is None else [stage.seconds_per_update]
+        earlier_stages.append(
+            {
+                "updates": stage.updates,
+                "characters_per_update": stage.characters_per_update,
+                "paces": paces,
+            }
+        )
     earlier_points = list[CurvePoint]()
     if run.metrics.curve:
         earlier_points += [cast("CurvePoint", p.model_dump()) for p in run.metrics.curve.points]
+    earlier_updates = [stage.updates for stage in earlier.stages]
     points = list[CurvePoint]()
     for point in progress.curve:
-        updates = earlier.updates + point["updates"]
-        seconds = earlier.seconds + point["seconds"]
-        points.append({**point, "updates": updates, "seconds": seconds})
+        later_point: CurvePoint = {
+            **point,
+            "updates": earlier.updates + point["updates"],
+            "updates_by_stage": [*earlier_updates, *point["updates_by_stage"]],
+            "seconds": earlier.seconds + point["seconds"],
+        }
+        points.append(later_point)
     both = replace(
         progress,
         intervals=earlier.intervals + progress.intervals,
@@ -272,12 +288,11 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
         seconds=earlier.seconds + progress.seconds,
         validation_seconds=earlier.validation_seconds + progress.validation_seconds,
         history=[*run.history, *rows],
+        stages=[*earlier_stages, *progress.stages],
         curve=[*earlier_points, *points],
     )
     updates_planned = earlier.updates_planned + progress.updates_planned
     both.updates_per_interval = updates_planned / both.intervals
-    characters = earlier.characters + progress.updates * progress.characters_per_update
-    both.characters_per_update = characters / both.updates
     if progress.best_interval:
         both.best_interval = earlier_rows + progress.best_interval
     else:  # nothing was gained: the best is that of the run

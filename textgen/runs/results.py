@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jinja2 import Template
-from pydantic import BaseModel, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 import textgen
 from textgen.core.errors import TextgenError
@@ -24,6 +32,7 @@ from textgen.data.loading import Corpus
 from textgen.evaluation import units
 from textgen.evaluation.scores import UNIT, Scores, by_position, summarise
 from textgen.training.checkpoint import Progress
+from textgen.training.compute import Spent, seconds_per_update, spent
 from textgen.training.curve import beginnings
 from textgen.training.preparation import Prepared
 
@@ -92,8 +101,23 @@ class Manifest(Content):
     commit: str = ""
 
 
+class StageContent(Content):
+    """:class:`textgen.training.compute.StageWork`, with its seconds of one update; None where none
+    was timed."""
+
+    updates: NonNegativeInt
+    characters_per_update: NonNegativeFloat
+    seconds_per_update: NonNegativeFloat | None
+
+
 class TrainingContent(Content):
-    """What a training took, and of :class:`textgen.training.checkpoint.Progress` where it ended."""
+    """What a training took, and of :class:`textgen.training.checkpoint.Progress` where it ended.
+
+    Attributes:
+        compute, compute_without_preparation: see :mod:`textgen.training.compute`; None where no
+            update was timed.
+        stages: what was done in each; records that do not have them are of one stage.
+    """
 
     threads: PositiveInt | None = None
     preparation_seconds: NonNegativeFloat
@@ -104,6 +128,9 @@ class TrainingContent(Content):
     characters_of_training_text: PositiveInt
     calibration_seconds_per_update: NonNegativeFloat | None = None
     seconds_per_update: NonNegativeFloat | None = None
+    compute: NonNegativeFloat | None = None
+    compute_without_preparation: NonNegativeFloat | None = None
+    stages: list[StageContent] = []
     updates: PositiveInt
     updates_planned: PositiveInt
     parameters: PositiveInt
@@ -113,6 +140,27 @@ class TrainingContent(Content):
     cooling_start: int = 0
     cooling_updates: int = 0
     position: int = 0
+
+    @model_validator(mode="after")
+    def _complete_older_record(self) -> "TrainingContent":
+        """Add what a record without stages implies."""
+        if self.stages:
+            return self
+        stage = StageContent(
+            updates=self.updates,
+            characters_per_update=self.characters / self.updates,
+            seconds_per_update=self.seconds_per_update,
+        )
+        self.stages = [stage]
+        if self.seconds_per_update is not None:
+            self.compute_without_preparation = self.updates * self.seconds_per_update
+            self.compute = self.preparation_seconds + self.compute_without_preparation
+        return self
+
+    @property
+    def passes(self) -> float:
+        """How many times the training text was read."""
+        return self.characters / self.characters_of_training_text
 
 
 # The fields above that are those of Progress.
@@ -134,9 +182,21 @@ OF_PROGRESS = (
 
 
 class CurvePointContent(Content):
-    """:class:`textgen.training.curve.CurvePoint`."""
+    """:class:`textgen.training.curve.CurvePoint`, and what was spent until then.
+
+    Attributes:
+        compute, compute_without_preparation: see :mod:`textgen.training.compute`; None where that
+            is not known.
+        characters: of training text that were read, with repeats.
+        passes: how many times that is the training text.
+    """
 
     updates: PositiveInt
+    updates_by_stage: list[NonNegativeInt] = []
+    compute: NonNegativeFloat | None = None
+    compute_without_preparation: NonNegativeFloat | None = None
+    characters: NonNegativeFloat | None = None
+    passes: NonNegativeFloat | None = None
     seconds: NonNegativeFloat
     bits: list[NonNegativeFloat]
     sample: str
@@ -306,12 +366,23 @@ def run_metrics(
     if not objective.carries_state:
         bits = by_position(scored["test"]["network"], objective.length)
         splits["test"]["model_bits_by_position"] = bits
+    at_end = spent(progress.stages, progress.updates_by_stage)
+    characters_of_training_text = sum(e.characters + 1 for e in prepared.encoded[0])
     training = {
         "threads": tensorflow_in_effect.get("threads"),
         "preparation_seconds": prepared.seconds,
         **{name: getattr(progress, name) for name in OF_PROGRESS},
-        "characters": round(progress.updates * progress.characters_per_update),
-        "characters_of_training_text": sum(e.characters + 1 for e in prepared.encoded[0]),
+        **_computes(at_end, prepared.seconds),
+        "stages": [
+            {
+                "updates": stage["updates"],
+                "characters_per_update": stage["characters_per_update"],
+                "seconds_per_update": seconds_per_update(stage),
+            }
+            for stage in progress.stages
+        ],
+        "characters": round(at_end.characters),
+        "characters_of_training_text": characters_of_training_text,
         "parameters": parameters,
         "loss": experiment.training.loss,
         "final_loss": progress.history[-1]["loss"],
@@ -319,10 +390,19 @@ def run_metrics(
     curve = None
     if progress.curve:
         texts = beginnings(loaded.validation, experiment.training.curve)
+        points = list[dict[str, Any]]()
+        for point in progress.curve:
+            at_point = spent(progress.stages, point["updates_by_stage"])
+            figures_at_point = {
+                **_computes(at_point, prepared.seconds),
+                "characters": at_point.characters,
+                "passes": at_point.characters / characters_of_training_text,
+            }
+            points.append({**point, **figures_at_point})
         curve = {
             "documents": [text.name for text in texts],
             "characters": [text.characters for text in texts],
-            "points": progress.curve,
+            "points": points,
         }
     content = {
         "format": FORMAT,
@@ -338,6 +418,12 @@ def run_metrics(
         "sha256": sha256,
     }
     return Metrics.model_validate(content)
+
+
+def _computes(spent: Spent, preparation: float) -> dict[str, float | None]:
+    """Compute with and without the seconds of the preparation."""
+    compute = None if spent.seconds is None else preparation + spent.seconds
+    return {"compute": compute, "compute_without_preparation": spent.seconds}
 
 
 def figure_table(splits: Mapping[str, SplitFigures]) -> str:

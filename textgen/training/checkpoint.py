@@ -3,7 +3,6 @@ over it."""
 
 import json
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import UNREADABLE, read_arrays, write_file
+from textgen.training.compute import StageWork, spent
 from textgen.training.curve import CurvePoint
 
 CHECKPOINT_FILE = "checkpoint.npz"
@@ -43,7 +43,7 @@ class Progress:
             each of its parallel streams.
         characters_per_update: see :func:`textgen.training.planning.characters_per_update`.
         calibration_seconds_per_update: as timed for a budget in seconds.
-        paces: seconds an update in each interval, by the clock of :func:`work_clock`.
+        stages: what was done in each stage so far.
         best, best_interval: the lowest of the figure that ``[training] watch`` names, and where.
         cooled_from, cooling_start, cooling_updates: the update of the best that a cooling goes back
             to, the updates made before it began, and those it takes; 0 without one.
@@ -61,7 +61,7 @@ class Progress:
     validation_share: float = 1.0
     characters_per_update: float = 0.0
     calibration_seconds_per_update: float | None = None
-    paces: list[float] = field(default_factory=list)
+    stages: list[StageWork] = field(default_factory=list)
     best: float = math.inf
     best_interval: int = 0
     cooled_from: int = 0
@@ -75,9 +75,17 @@ class Progress:
         return self.end_of(self.intervals - 1)
 
     @property
+    def updates_by_stage(self) -> list[int]:
+        """Made so far."""
+        return [stage["updates"] for stage in self.stages]
+
+    @property
     def seconds_per_update(self) -> float | None:
-        """The median over all intervals; None before the first."""
-        return statistics.median(self.paces) if self.paces else None
+        """The mean over all updates, each as its stage was timed; None before the first."""
+        seconds = spent(self.stages, self.updates_by_stage).seconds
+        if not seconds or not self.updates:
+            return None
+        return seconds / self.updates
 
     def end_of(self, interval: int) -> int:
         """The number of updates after an interval, counted from 0."""

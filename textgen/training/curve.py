@@ -24,12 +24,14 @@ class CurvePoint(TypedDict):
 
     Attributes:
         updates: made before it.
+        updates_by_stage: the same, in each stage of the training.
         seconds: spent on these.
         bits: of the characters of each beginning, spelling included, without an end mark.
         sample: what the network wrote.
     """
 
     updates: int
+    updates_by_stage: list[int]
     seconds: float
     bits: list[float]
     sample: str
@@ -84,11 +86,17 @@ class Curve:
         self._tokens = [document.tokens for document in encoded]
         self._spelling = [float(document.spelling_bits.sum()) for document in encoded]
 
-    def look(self, updates: int, seconds: float) -> CurvePoint:
-        """The point after so many updates and seconds."""
+    def look(self, updates_by_stage: Sequence[int], seconds: float) -> CurvePoint:
+        """The point after so many updates of each stage, and so many seconds."""
         of_tokens = token_bits(self._objective, self._network, self._tokens)
         bits = [
             float(of_text[:-1].sum(dtype=float)) + spelling  # the last is the end mark
             for of_text, spelling in zip(of_tokens, self._spelling, strict=True)
         ]
-        return CurvePoint(updates=updates, seconds=seconds, bits=bits, sample=self._write())
+        return CurvePoint(
+            updates=sum(updates_by_stage),
+            updates_by_stage=list(updates_by_stage),
+            seconds=seconds,
+            bits=bits,
+            sample=self._write(),
+        )

@@ -20,11 +20,12 @@ from textgen.models.objectives import Objective
 from textgen.models.types import Network
 from textgen.tokenizers.encoded import Encoded
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from textgen.training.compute import StageWork
 from textgen.training.curve import Curve, curve_updates
-from textgen.training.planning import Validation, planned
+from textgen.training.planning import Validation, characters_per_update, planned
 from textgen.training.preparation import Prepared
 from textgen.training.step import UPDATES_PER_CHECK, Step, check_trainable, shards_of
-from textgen.training.stream import Stream, stages_of
+from textgen.training.stream import Stage, Stream, stages_of
 
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints, at least
 BEST = "best_"  # before the names of arrays that a checkpoint has of the best validation
@@ -97,6 +98,7 @@ def train(
     else:
         progress = planned(experiment, windows, training, stages, step, validation)
         progress.position = first_update
+        progress.stages = [_not_begun(windows, training, stage) for stage in stages]
         best = step.arrays()
     if hooks.score:
         progress.validation_share = 1.0
@@ -113,13 +115,13 @@ def train(
     step.schedule.plan(progress)
     step.compile(stages)
     if curve:
-        curve.look(0, 0.0)  # compiles
+        curve.look([0], 0.0)  # compiles
     hooks.on_start(progress)
 
     batches = stream.batches(progress.position)
     written = -math.inf  # when the last checkpoint was; the first validation writes one
     while not progress.is_over(patience):
-        loss, bits_per_token = _make_updates(step, batches, progress, hooks, curve)
+        loss, bits_per_token = _make_updates(step, stream, batches, progress, hooks, curve)
         start = time.perf_counter()
         bits = score()
         progress.validation_seconds += time.perf_counter() - start
@@ -146,7 +148,8 @@ def train(
             save_checkpoint(run, {**step.arrays(), **_named_best(best)}, progress)
             written = time.perf_counter()
     if curve and (not progress.curve or progress.curve[-1]["updates"] < progress.updates):
-        progress.curve.append(curve.look(progress.updates, progress.seconds))  # of an early end
+        # of an early end
+        progress.curve.append(curve.look(progress.updates_by_stage, progress.seconds))
     step.restore(best)
     return progress
 
@@ -168,6 +171,7 @@ def _best_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _make_updates(
     step: Step,
+    stream: Stream,
     batches: Iterator[Batch],
     progress: Progress,
     hooks: Hooks,
@@ -180,13 +184,16 @@ def _make_updates(
         Diverged: the loss is no longer a number.
     """
     sums = tf.zeros(3, tf.float64)  # loss, bits, targets
-    first = progress.updates
     end = progress.next_validation
     points = curve_updates(progress.updates_planned) if curve else []
-    clock_seconds = 0.0
+    timed_updates = [0 for _ in progress.stages]
+    timed_seconds = [0.0 for _ in progress.stages]
     while progress.updates < end:
         ahead = [point for point in points if point > progress.updates]
-        stop = min([end, *ahead])
+        number = stream.stage_number(progress.position)
+        end_of_stage = progress.updates + stream.updates_left(progress.position)
+        stop = int(min([end, end_of_stage, *ahead]))
+        updates = stop - progress.updates
         start = time.perf_counter()
         clock = step.clock()
         while progress.updates < stop:
@@ -200,13 +207,24 @@ def _make_updates(
                 _check_finite(loss, progress)
                 hooks.on_update(progress.updates, bits_per_token)
         progress.seconds += time.perf_counter() - start
-        clock_seconds += step.clock() - clock
+        timed_seconds[number] += step.clock() - clock
+        timed_updates[number] += updates
+        progress.stages[number]["updates"] += updates
         if curve and stop in points:
             start = time.perf_counter()
-            progress.curve.append(curve.look(progress.updates, progress.seconds))
+            progress.curve.append(curve.look(progress.updates_by_stage, progress.seconds))
             progress.validation_seconds += time.perf_counter() - start
-    progress.paces.append(clock_seconds / (end - first))
+    for stage, seconds, updates in zip(progress.stages, timed_seconds, timed_updates, strict=True):
+        if updates:
+            stage["paces"].append(seconds / updates)
     return loss, bits_per_token
+
+
+def _not_begun(windows: Windows, training: Encoded, stage: Stage) -> StageWork:
+    """The work of a stage before its first update."""
+    alone = replace(stage, share=1.0)
+    characters = characters_per_update(windows, training, [alone])
+    return {"updates": 0, "characters_per_update": characters, "paces": []}
 
 
 def _check_finite(loss: float, progress: Progress) -> None:

@@ -21,6 +21,7 @@ the stages and the seed alone: a place in it is the number of batches before.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -89,8 +90,18 @@ class Stream:
 
     def stage(self, update: int) -> Stage:
         """The stage of an update; the last one goes on without end."""
-        number = int(np.searchsorted(self._ends[:-1], update, side="right"))
-        return self._stages[number]
+        return self._stages[self.stage_number(update)]
+
+    def stage_number(self, update: int) -> int:
+        """The number of the stage of an update, from 0."""
+        return int(np.searchsorted(self._ends[:-1], update, side="right"))
+
+    def updates_left(self, update: int) -> float:
+        """Updates that the stage of an update still has, this one included; inf in the last."""
+        number = self.stage_number(update)
+        if number == len(self._stages) - 1:
+            return math.inf
+        return float(self._ends[number]) - update
 
     def _read_on(self, start: int) -> Iterator[Batch]:
         text = self._text
