@@ -132,9 +132,9 @@ def test_a_table_with_a_kind_is_all_there_is_and_one_without_changes_what_it_hol
 
 
 def test_windows_grow_in_stages_that_end_in_turn_where_a_state_is_carried(tmp_path):
-    growth = "training.growth=[{until=0.1,window=8},{until=0.4,batch=4}]"
+    growth = "training.growth=[{until=0.1,window=0.25},{until=0.4,batch=4}]"
     stages = load(tmp_path, BASE, growth).training.growth
-    assert stages == (Growth(0.1, window=8), Growth(0.4, batch=4))
+    assert stages == (Growth(0.1, window=0.25), Growth(0.4, batch=4))
     for ends in ("[{until=0.4},{until=0.4}]", "[{until=0.4},{until=0.2}]", "[{until=1.0}]"):
         assert "growth" in complaint(tmp_path, BASE, f"training.growth={ends}")
     assert "training.growth" in complaint(tmp_path, BASE, growth, "objective.kind=shifted")

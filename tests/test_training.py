@@ -317,7 +317,7 @@ def test_a_curve_asks_for_beginnings_of_texts_evenly_spaced_among_all():
     assert beginnings([Document("a", "x" * 9000)], 5_000)[0].characters == 5_000
 
 
-GROWING = (Growth(until=0.3, window=3), Growth(until=0.6, window=5, batch=2))
+GROWING = (Growth(until=0.3, window=3 / 8), Growth(until=0.6, window=5 / 8, batch=2))
 
 
 def test_a_training_whose_windows_and_rows_grow_goes_on_bit_for_bit(tmp_path):

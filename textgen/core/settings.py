@@ -205,12 +205,12 @@ class Growth:
 
     Args:
         until: the share of all updates after which they end.
-        window: tokens of a window; 0: as in ``[objective]``.
+        window: length of their windows, as a share of the full length.
         batch: windows per update; 0: as in ``[training]``.
     """
 
     until: Annotated[float, Field(gt=0, lt=1)]
-    window: Whole = 0
+    window: Annotated[float, Field(gt=0, le=1)] = 1.0
     batch: Whole = 0
 
 
@@ -232,7 +232,7 @@ class Training:
             learning rate rises and falls once more, and the figures include what that run spent.
         batch: windows per update, each from a different place in the training text.
         growth: stages at the beginning with smaller windows or fewer of them, such as
-            ``[{until = 0.1, window = 32}, {until = 0.4, window = 64}]``; only where the state is
+            ``[{until = 0.1, window = 0.2}, {until = 0.4, window = 0.5}]``; only where the state is
             carried from window to window.
         optimizer: the Keras optimizer of this name.
         learning_rate: the highest learning rate.

@@ -53,7 +53,7 @@ def stages_of(settings: Training, objective: Objective) -> list[Stage]:
     begin = 0.0
     for growth in settings.growth:
         rows = growth.batch or settings.batch
-        window = growth.window or objective.length
+        window = max(1, round(growth.window * objective.length))
         stages.append(Stage(growth.until - begin, rows, window))
         begin = growth.until
     return [*stages, Stage(1.0 - begin, settings.batch, objective.length)]
