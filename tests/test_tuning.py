@@ -47,7 +47,8 @@ def trained(monkeypatch):
     """In place of trainings: bits by a formula, and the experiments that were given."""
     calls = []
 
-    def train_and_score(experiment, span):
+    def train_and_score(experiment, scratch, span):
+        assert [*scratch.iterdir()] == []
         calls.append(experiment)
         rate, dropout = experiment.training.learning_rate, experiment.backbone.dropout
         wide = experiment.backbone.units == (32,)
@@ -56,9 +57,36 @@ def trained(monkeypatch):
         return figures | {"bits": bits, "window": span, "curve": [bits]}
 
     monkeypatch.setattr(trial, "train_and_score", train_and_score)
+    run_here(monkeypatch)
+    return calls
+
+
+def run_here(monkeypatch):
+    """Have trainings take place in this process."""
     run = staticmethod(lambda arguments, log: trial.main(arguments[1:]))
     monkeypatch.setattr(tuning.Processes, "run", run)
-    return calls
+
+
+@pytest.fixture
+def spoiled(monkeypatch):
+    """Trainings by a formula, some without a figure: those of (arm, dropout) in the dictionary
+    have its bits, or raise its error."""
+    spoils = {}
+
+    def train_and_score(experiment, scratch, span):
+        arm = "wide" if experiment.backbone.units == (32,) else "narrow"
+        rate, dropout = experiment.training.learning_rate, experiment.backbone.dropout
+        bits = 2 + rate + dropout + span / 1000
+        for key in ((arm, dropout), (arm, None)):
+            bits = spoils.get(key, bits)
+        if isinstance(bits, TextgenError):
+            raise bits
+        figures = dict.fromkeys(("updates", "parameters", "preparation_seconds"), 1)
+        return figures | {"bits": bits, "window": span, "curve": []}
+
+    monkeypatch.setattr(trial, "train_and_score", train_and_score)
+    run_here(monkeypatch)
+    return spoils
 
 
 def tune(path, **options):
@@ -71,6 +99,27 @@ def test_each_value_stands_equally_often_in_the_list_which_its_seed_decides(stud
     assert settings == tuning.draw_settings(search)
     for name, values in search.space.items():
         assert Counter(s[name] for s in settings) == dict.fromkeys(values, 6 // len(values))
+
+
+def test_no_two_settings_of_a_list_are_alike_and_a_space_of_too_few_is_refused(study):
+    search = load_study(study).tune
+    every = replace(search, settings=12)
+    assert len({json.dumps(setting) for setting in tuning.draw_settings(every)}) == 12
+    with pytest.raises(TextgenError, match="13 settings are asked for, and 12 differ"):
+        tuning.draw_settings(replace(search, settings=13))
+
+
+def test_a_setting_may_be_a_table_or_a_list_of_tables(study, trained):
+    growth = "[[], [{ until = 0.5, window = 0.5 }]]"
+    ngrams = "[{ orders = [2], rows = 64 }]"
+    values = f'"training.growth" = {growth}\n"backbone.ngrams" = {ngrams}\n'
+    one_list = STUDY.replace("span =", f'{values}"backbone.input" = ["embedding"]\nspan =')
+    study.write_text(one_list, encoding="utf-8")
+    tune(study)
+    assert {len(e.training.growth) for e in trained} == {0, 1}
+    assert {e.backbone.ngrams.rows for e in trained} == {64}
+    best = load_experiment(study.parent / "reports" / "levels" / "tuned_2s" / "wide.toml")
+    assert best.backbone.ngrams.orders == (2,)
 
 
 def test_all_arms_try_one_list_and_go_on_with_the_best_of_any(study, trained):
@@ -92,7 +141,7 @@ def test_what_is_tuned_is_best_for_its_arm_and_what_is_matched_costs_all_arms_le
     matched = tried.settings[min(regrets, key=regrets.get)]
     for kind in ("tuned", "matched"):
         for arm, units in (("narrow", (24,)), ("wide", (32,))):
-            experiment = load_experiment(folder / kind / f"{arm}.toml")
+            experiment = load_experiment(folder / f"{kind}_2s" / f"{arm}.toml")
             best = tried.settings[min(costs[arm], key=costs[arm].get)]
             wanted = best if kind == "tuned" else matched
             assert experiment.backbone.units == units
@@ -101,6 +150,60 @@ def test_what_is_tuned_is_best_for_its_arm_and_what_is_matched_costs_all_arms_le
             assert experiment.backbone.dropout == wanted["backbone.dropout"]
     text = (folder / "tune.md").read_text()
     assert all(f"{trial.bits:.4f}" in text for trial in tried.trials)
+    after_one = load_experiment(folder / "tuned_1s" / "wide.toml")
+    best = tried.settings[tried.tuned(1)["wide"]]
+    assert after_one.backbone.dropout == best["backbone.dropout"]
+
+
+def test_a_loss_that_is_no_number_is_the_worst_of_its_arm_and_never_matched(study, spoiled):
+    spoiled["narrow", 0.0] = None
+    tried = tune(study)
+    without = {n for n, values in enumerate(tried.settings) if values["backbone.dropout"] == 0.0}
+    assert without
+    assert without.isdisjoint(tried.regrets(1))
+    assert without.isdisjoint([tried.tuned(1)["narrow"]])
+    assert tried.tuned(1)["wide"] in without  # whose own trainings had a figure
+
+
+def test_an_arm_without_any_figure_decides_nothing_and_is_named(study, spoiled):
+    spoiled["narrow", None] = None
+    with pytest.raises(TextgenError, match="narrow: no training has a figure"):
+        tune(study)
+    folder = study.parent / "reports" / "levels"
+    assert (folder / "matched_2s" / "wide.toml").exists()
+    assert [path.name for path in folder.glob("tuned_*/*")] == ["wide.toml"] * 2
+
+
+def test_a_training_that_fails_ends_no_other_and_is_made_again(study, spoiled, capsys):
+    spoiled["narrow", 0.1] = TextgenError("out of paper")
+    tried = tuning.tune(study, reports_folder=study.parent / "reports")
+    told = capsys.readouterr().err
+    failed = [n for n, values in enumerate(tried.settings) if values["backbone.dropout"] == 0.1]
+    assert f"narrow, setting {failed[0]}: out of paper" in " ".join(told.split())
+    assert len(tried.costs(1)["wide"]) == 6
+    assert set(tried.costs(1)["narrow"]) == {*range(6)} - {*failed}
+    spoiled.clear()
+    assert len(tune(study).costs(1)["narrow"]) == 6
+
+
+def test_a_search_that_goes_on_elsewhere_names_both_processors(study, trained, monkeypatch, capsys):
+    before = tune(study)
+    file = study.parent / "reports" / "levels" / "tune.json"
+    stored = json.loads(file.read_text())
+    stored["trials"] = stored["trials"][:3]
+    file.write_text(json.dumps(stored))
+    monkeypatch.setattr(tuning, "processor", lambda: "abacus")
+    after = tuning.tune(study, reports_folder=study.parent / "reports")
+    assert after.processors == sorted({before.trials[0].processor, "abacus"})
+    told = " ".join(capsys.readouterr().err.split())
+    assert "abacus" in told
+    assert "abacus" in (file.parent / "tune.md").read_text()
+
+
+def test_nothing_is_left_of_a_training_but_its_files(study, trained):
+    tune(study)
+    left = {path.suffix for path in (study.parent / "reports" / "levels" / "logs").iterdir()}
+    assert left == {".toml", ".json"}
 
 
 def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
@@ -143,9 +246,15 @@ def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
         ("[0.0, 0.1, 0.2]", "[]", "at least 1"),
         ("[1, 2]", "[2, 1]", "must be ascending"),
         ("keep = 1", 'matched = ["wild"]', "no arm 'wild'"),
+        ("span = [8, 16]", "span = [8, 64.5]", "64.5 is no number of characters"),
+        ("span = [8, 16]", "span = [-3]", "-3 is no number of characters"),
         ('"backbone.dropout"', '"training.seconds"', "the study decides"),
         ("updates = 10", "updates = [5, 10]", "one text, size, budget"),
-        ("[tune.space]", "more = [{space = {drop = [1]}}]\n[tune.space]", "unknown setting"),
+        (
+            "[tune.space]",
+            "more = [{settings = 1, space = {drop = [1]}}]\n[tune.space]",
+            "unknown setting",
+        ),
     ],
 )
 def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, old, new, message):
@@ -155,16 +264,18 @@ def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, o
     assert not trained
 
 
-def test_a_training_is_scored_by_all_of_the_validation_text(study, monkeypatch):
+def test_a_training_is_scored_by_all_of_the_validation_text(study, tmp_path, monkeypatch):
     experiment = load_experiment(study.parent / "char.toml", ["training.updates=10"])
     monkeypatch.setattr(trial, "subtract_preparation_time", lambda settings, seconds: settings)
     monkeypatch.setattr(trial, "load_corpus", lambda e: replace(load_corpus(e), test=[]))
-    figures = trial.train_and_score(experiment, span=8)
+    figures = trial.train_and_score(experiment, tmp_path / "a", span=8)
     assert figures["window"] == 8
     subwords = "tokenizer={kind='subwords',size=300}"
     of_subwords = load_experiment(study.parent / "char.toml", ["training.updates=1", subwords])
-    assert trial.train_and_score(of_subwords, span=40)["window"] < 30  # tokens, not characters
+    assert (
+        trial.train_and_score(of_subwords, tmp_path / "b", span=40)["window"] < 30
+    )  # tokens, not characters
     assert figures["updates"] == 10
     assert figures["bits"] == pytest.approx(figures["curve"][-1], abs=0.2)
     monkeypatch.setattr(trial.loop, "train", Mock(side_effect=Diverged("no number")))
-    assert trial.train_and_score(experiment)["bits"] is None
+    assert trial.train_and_score(experiment, tmp_path / "c")["bits"] is None

@@ -123,6 +123,11 @@ def write_json(path: Path, data: Any) -> None:
     write_file(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
+def scratch_of(file: Path) -> Path:
+    """The folder beside a file in which whoever writes it keeps what it needs meanwhile."""
+    return file.with_suffix(".scratch")
+
+
 def csv_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Rows that share their keys, with a header, as CSV in UTF-8."""
     text = io.StringIO()

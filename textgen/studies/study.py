@@ -167,7 +167,7 @@ class StudyArm:
         return tuple(dict.fromkeys(self.seeds))
 
 
-Values = Annotated[tuple[bool | int | float | str | list[int], ...], Several]
+Values = Annotated[tuple[Any, ...], Several]  # of a setting, whose own type checks them
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Settings:
         seed: seed of the draw.
 
     Raises:
-        ValueError: a setting that the study decides.
+        ValueError: a setting that the study decides, or a span that is no number of characters.
     """
 
     space: Annotated[dict[str, Values], Field(min_length=1)]
@@ -189,6 +189,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check_free(self.space, "tune.space")
+        for span in self.space.get("span", ()):
+            if not isinstance(span, int) or span < 1:
+                raise ValueError(f"tune.space: span: {span!r} is no number of characters")
 
 
 @dataclass(frozen=True)

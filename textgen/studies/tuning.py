@@ -2,13 +2,14 @@
 
 title = "…"                            # a study file, whose [budget] the report's runs would have
 [tune]
-settings = 32                          # drawn once, for every arm
+settings = 24                          # drawn once, for every arm; no two are alike
 seed = 1
 seconds = [60, 300]                    # of a training: of all settings, then of the best ones
 keep = 4                               # the best of each arm, that all arms go on with
 matched = ["characters", "words"]      # optional: the arms that a matched setting must suit
 [tune.space]                           # values of settings of experiment files
 "training.learning_rate" = [4e-3, 8e-3]
+"backbone.ngrams" = [false, { orders = [2, 3], rows = 65_536 }]
 span = [64, 128]                       # of a window, in characters: as many tokens as those take
 [[tune.more]]                          # optional: the list goes on, from another space
 settings = 8
@@ -16,26 +17,30 @@ space = { "training.learning_rate" = [8e-3, 16e-3], span = [128, 256] }
 
 A setting is scored on validation text, by the network alone. *Tuned* is the best setting of each
 arm. *Matched* is the one with the least mean regret: the bits above the best setting of an arm,
-averaged over arms. Both are written as experiment files.
+averaged over arms. Both are written as experiment files, for each number of seconds.
+
+A training whose loss is no number counts as the worst of its arm. One that fails for another reason
+is named, is left out of everything, and is made again when the command is repeated.
 """
 
 import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli_w
 from scipy.stats import qmc
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
-from textgen.core.files import write_file, write_json
+from textgen.core.files import scratch_of, write_file, write_json
 from textgen.core.machine import processor
 from textgen.core.reading import SettingsReader, find_experiment
 from textgen.data.loading import load_corpus
@@ -43,11 +48,12 @@ from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
 from textgen.runs.results import Content, read_content
 from textgen.studies.execution import lock_study
-from textgen.studies.study import Budget, Search, Study, load_study
+from textgen.studies.study import Budget, Search, Settings, Study, load_study
 from textgen.studies.workers import Processes, as_they_end
 
 FILE = "tune.json"
 SPAN = "span"  # the setting of a space that is a window in characters
+MAX_DRAWS = 100  # of a whole list, until its settings differ
 # tables of a study's own settings that no tuned network needs
 UNTUNED = {"corpus", "split", "language", "training_counts", "cache", "sampling"}
 
@@ -113,41 +119,83 @@ class Tuning:
         ended = sorted((t for t in self.trials if t.seconds == seconds), key=lambda t: t.cost)
         return {arm: {t.setting: t.cost for t in ended if t.arm == arm} for arm in self.study.arms}
 
+    def finite_costs(self, seconds: float) -> dict[str, dict[int, float]]:
+        """As :meth:`costs`, without trainings whose loss was no number."""
+        finite = dict[str, dict[int, float]]()
+        for arm, costs in self.costs(seconds).items():
+            finite[arm] = {n: cost for n, cost in costs.items() if math.isfinite(cost)}
+        return finite
+
     def tuned(self, seconds: float) -> dict[str, int]:
-        """Arm → its best setting."""
-        return {arm: next(iter(costs)) for arm, costs in self.costs(seconds).items()}
+        """Arm → its best setting; arms without any figure are left out."""
+        costs = self.finite_costs(seconds)
+        return {arm: next(iter(costs[arm])) for arm in costs if costs[arm]}
 
     def regrets(self, seconds: float) -> dict[int, float]:
-        """Setting → bits above the best one, a mean over the arms to match, the least first."""
-        costs, arms = self.costs(seconds), self.search.matched or tuple(self.study.arms)
+        """Setting → bits above the best one, a mean over the arms to match, the least first. An arm
+        without any figure decides nothing, and a setting that one of the others lacks is left
+        out."""
+        costs = self.finite_costs(seconds)
+        arms = [arm for arm in self.search.matched or self.study.arms if costs[arm]]
         least = {arm: min(costs[arm].values()) for arm in arms}
         regrets = dict[int, float]()
-        for setting in costs[arms[0]]:
-            if all(setting in costs[arm] for arm in arms):
-                above = sum(costs[arm][setting] - least[arm] for arm in arms)
-                regrets[setting] = above / len(arms)
+        for setting in range(len(self.settings)):
+            above = [costs[arm].get(setting, math.inf) - least[arm] for arm in arms]
+            if above and math.isfinite(sum(above)):
+                regrets[setting] = sum(above) / len(above)
         return {setting: regrets[setting] for setting in sorted(regrets, key=regrets.__getitem__)}
 
     def kept(self, seconds: float) -> list[int]:
-        """The settings that are among the best of any arm, the least mean regret first."""
+        """The settings that are among the best of any arm, those of the list that come first
+        first."""
         best = set[int]()
-        for costs in self.costs(seconds).values():
+        for costs in self.finite_costs(seconds).values():
             best.update(list(costs)[: self.search.keep])
-        return [setting for setting in self.regrets(seconds) if setting in best]
+        return sorted(best)
+
+    @property
+    def processors(self) -> list[str]:
+        """Those on which there have been trainings."""
+        return sorted({trial.processor for trial in self.trials})
 
 
 def draw_settings(search: Search) -> list[dict[str, Any]]:
-    """The list of settings, in which each value stands about equally often (a Latin hypercube,
-    McKay, Beckman & Conover 1979)."""
+    """The list of settings, no two of them alike.
+
+    Raises:
+        TextgenError: a space has fewer settings than are asked for.
+    """
     drawn = list[dict[str, Any]]()
     for part in (search, *search.more):
-        points = qmc.LatinHypercube(len(part.space), seed=part.seed).random(part.settings)
-        for point in points:
+        drawn += _different_settings(part, drawn)
+    return drawn
+
+
+def _different_settings(part: Settings, before: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Settings from one space that differ from each other and from those before. Each value stands
+    about equally often in a draw (a Latin hypercube, McKay, Beckman & Conover 1979): taken is the
+    first draw without a repetition, or what differs in all draws if there is none.
+
+    Raises:
+        TextgenError: the space has fewer.
+    """
+    sampler = qmc.LatinHypercube(len(part.space), seed=part.seed)
+    different = list[dict[str, Any]]()
+    for _ in range(MAX_DRAWS):
+        draw = list[dict[str, Any]]()
+        for point in sampler.random(part.settings):
             setting = dict[str, Any]()
             for (name, values), place in zip(part.space.items(), point, strict=True):
                 setting[name] = values[int(place * len(values))]
-            drawn.append(setting)
-    return drawn
+            if setting not in draw and setting not in before:
+                draw.append(setting)
+        if len(draw) == part.settings:
+            return draw
+        different += [setting for setting in draw if setting not in different]
+    if len(different) < part.settings:
+        message = f"[tune]: {part.settings} settings are asked for, and {len(different)} differ"
+        raise TextgenError(message, "ask for fewer, or give more values")
+    return different[: part.settings]
 
 
 def tune(
@@ -171,7 +219,7 @@ def tune(
 
     Raises:
         TextgenError: anything wrong with the file or one of the settings, before any training;
-            another search in that folder; or a training that failed.
+            another search in that folder; or that no training of an arm has a figure.
     """
     study, screen = load_study(path), Screen(quiet)
     if (search := study.tune) is None:
@@ -193,14 +241,22 @@ def tune(
         }
         trials = [] if overwrite else _read_trials(folder / FILE, searched)
         tuning = Tuning(study, search, settings, trials)
+        if others := [name for name in tuning.processors if name != processor()]:
+            screen.warn(
+                f"Earlier trainings of this search were made on {', '.join(others)}, and this "
+                f"processor is {processor()}: the same seconds are not the same training."
+            )
         chosen = list(range(len(settings)))
         for seconds in search.seconds:
             done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
             missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
             screen.say(f"{len(missing)} training runs of {seconds:g} s, {len(done)} done already")
-            with Processes() as processes:  # when one fails, the others end, too
+            with Processes() as processes:
                 run = partial(_run_trial, tuning, folder / "logs", seconds, processes)
                 for trial in as_they_end(run, missing, workers):
+                    if isinstance(trial, Failure):
+                        screen.warn(f"FAILED: {trial.arm}, setting {trial.setting}: {trial.reason}")
+                        continue
                     trials.append(trial)
                     write_json(folder / FILE, {**searched, "trials": [asdict(t) for t in trials]})
                     bits = "the loss is not a number" if trial.bits is None else f"{trial.bits:.4f}"
@@ -208,13 +264,30 @@ def tune(
             chosen = tuning.kept(seconds)
         _write_results(folder, tuning, text.sha256)
     screen.say((folder / "tune.md").read_text(encoding="utf-8"))
+    if without := study.arms.keys() - tuning.tuned(search.seconds[-1]).keys():
+        message = f"{study.path}: {' and '.join(sorted(without))}: no training has a figure"
+        raise TextgenError(message, f"see their logs in {folder / 'logs'}")
     return tuning
 
 
 def _experiment(study: Study, arm: str, values: Mapping[str, Any]) -> Experiment:
     """An arm at a setting, but for a span, whose tokens are not known yet."""
-    changes = [f"{name}={json.dumps(value)}" for name, value in values.items() if name != SPAN]
-    return study.experiment(arm, extra=changes)
+    return study.experiment(arm, extra=_overrides(values))
+
+
+def _overrides(values: Mapping[str, Any]) -> list[str]:
+    """A setting as ``--set`` takes it, without its span."""
+    return [f"{name}={_inline(value)}" for name, value in values.items() if name != SPAN]
+
+
+def _inline(value: Any) -> str:
+    """A value as TOML has it on a single line."""
+    if isinstance(value, Mapping):
+        pairs = [f"{name} = {_inline(inner)}" for name, inner in value.items()]
+        return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(_inline(inner) for inner in value)}]"
+    return json.dumps(value)
 
 
 def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
@@ -235,14 +308,18 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     return stored.trials
 
 
+class Failure(NamedTuple):
+    """A training that has failed for another reason than its loss."""
+
+    arm: str
+    setting: int
+    reason: str
+
+
 def _run_trial(
     tuning: Tuning, logs: Path, seconds: float, processes: Processes, cell: tuple[str, int]
-) -> Trial:
-    """A trial in a process of its own.
-
-    Raises:
-        TextgenError: it failed; arm and setting are named.
-    """
+) -> Trial | Failure:
+    """A trial in a process of its own."""
     arm, setting = cell
     values = tuning.settings[setting]
     log = logs / f"{arm}-{setting}-{seconds:g}.txt"
@@ -252,7 +329,9 @@ def _run_trial(
     try:
         measured = processes.measure("textgen.training.trial", experiment, span, log)
     except TextgenError as error:
-        raise TextgenError(f"{arm}, setting {setting}: {error.message}", error.hint) from None
+        return Failure(arm, setting, error.message)
+    finally:
+        shutil.rmtree(scratch_of(log.with_suffix(".json")), ignore_errors=True)
     return Trial(arm, setting, seconds, processor=processor(), **measured)
 
 
@@ -265,30 +344,34 @@ def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
     for seconds in reversed(budgets):
         costs = tuning.costs(seconds)
         for setting, regret in tuning.regrets(seconds).items():
-            values = [json.dumps(tuning.settings[setting].get(name)) for name in names]
-            bits = [f"{costs[arm][setting]:.4f}" for arm in arms]
+            values = [_inline(tuning.settings[setting].get(name, "")) for name in names]
+            bits = [f"{costs[arm].get(setting, math.inf):.4f}" for arm in arms]
             rows.append([f"{seconds:g}", setting, *values, *bits, f"{regret:.4f}"])
     heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *arms]
     table = markdown_table([*heads, "mean regret"], rows)
-    best = ", ".join(f"{arm} {setting}" for arm, setting in tuning.tuned(budgets[-1]).items())
-    matched = next(iter(tuning.regrets(budgets[-1])))
-    number = len(tuning.settings)
-    return f"Matched: setting {matched}. Tuned: {best}. {number} settings an arm.\n\n{table}\n"
+    lines = list[str]()
+    for seconds in budgets:
+        best = ", ".join(f"{arm} {setting}" for arm, setting in tuning.tuned(seconds).items())
+        matched = next(iter(tuning.regrets(seconds)), "none suits all arms")
+        lines.append(f"After {seconds:g} s: matched: setting {matched}. Tuned: {best}.")
+    lines.append(f"{len(tuning.settings)} settings an arm, on {' and '.join(tuning.processors)}.")
+    return "\n".join([*lines, "", table, ""])
 
 
 def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:
     """The table, the picture, and the experiment files."""
-    last = tuning.search.seconds[-1]
     write_file(folder / "tune.md", summary(tuning, tuning.search.seconds))
     _draw(folder / "tune.svg", tuning)
-    trials = {(t.arm, t.setting): t for t in tuning.trials if t.seconds == last}
-    matched = next(iter(tuning.regrets(last)))
-    for arm, setting in tuning.tuned(last).items():
-        path = folder / "tuned" / f"{arm}.toml"
-        _write_arm(path, tuning, trials[arm, setting], "tuned", sha256)
-    for arm in tuning.study.arms:
-        path = folder / "matched" / f"{arm}.toml"
-        _write_arm(path, tuning, trials[arm, matched], "matched", sha256)
+    for seconds in tuning.search.seconds:
+        trials = {(t.arm, t.setting): t for t in tuning.trials if t.seconds == seconds}
+        for arm, setting in tuning.tuned(seconds).items():
+            path = folder / f"tuned_{seconds:g}s" / f"{arm}.toml"
+            _write_arm(path, tuning, trials[arm, setting], "tuned", sha256)
+        matched = next(iter(tuning.regrets(seconds)), -1)
+        for arm in tuning.study.arms:
+            if (arm, matched) in trials:
+                path = folder / f"matched_{seconds:g}s" / f"{arm}.toml"
+                _write_arm(path, tuning, trials[arm, matched], "matched", sha256)
 
 
 def _write_arm(path: Path, tuning: Tuning, trial: Trial, kind: str, sha256: str) -> None:
@@ -297,9 +380,7 @@ def _write_arm(path: Path, tuning: Tuning, trial: Trial, kind: str, sha256: str)
     arm = study.arms[trial.arm]
     changes = [each for each in study.set if re.split("[.= ]", each.strip())[0] not in UNTUNED]
     changes += arm.set
-    for name, value in tuning.settings[trial.setting].items():
-        if name != SPAN:
-            changes.append(f"{name}={json.dumps(value)}")
+    changes += _overrides(tuning.settings[trial.setting])
     changes.append(f"objective.window={trial.window}")
     data = SettingsReader().override({}, changes)
     base = find_experiment(arm.experiment, study.path.parent).resolve()
@@ -320,10 +401,11 @@ def _draw(path: Path, tuning: Tuning) -> None:
     seconds = tuning.search.seconds
     figure = Figure(figsize=(7, 1 + 2.5 * len(seconds)), layout="constrained")
     for axes, each in zip(figure.subplots(len(seconds), squeeze=False)[:, 0], seconds, strict=True):
-        order = [*map(str, tuning.regrets(each))]
-        for arm, costs in tuning.costs(each).items():
-            least = min(costs.values())
-            axes.plot(order, [costs[int(n)] - least for n in order], "o", label=arm)
+        order = list(tuning.regrets(each))
+        for arm, costs in tuning.finite_costs(each).items():
+            if costs:
+                above = [costs.get(n, math.nan) - min(costs.values()) for n in order]
+                axes.plot([str(n) for n in order], above, "o", label=arm)
         axes.set_ylim(-0.01, 0.3)
         axes.set_ylabel(f"bits above the best, {each:g} s")
     axes.set_xlabel("setting, the least mean regret first")

@@ -1,6 +1,6 @@
 """One training of a search: an experiment is trained and its network scored on validation text."""
 
-import tempfile
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from textgen.core.errors import Diverged
 from textgen.core.experiment import Experiment, load_experiment, resolve_experiment
-from textgen.core.files import write_json
+from textgen.core.files import scratch_of, write_json
 from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import load_corpus
 from textgen.evaluation.model import LanguageModel
@@ -25,7 +25,11 @@ def main(arguments: Sequence[str]) -> None:
             window; and the file that is written.
     """
     file, span, output = arguments
-    write_json(Path(output), train_and_score(load_experiment(file), int(span)))
+    scratch = scratch_of(Path(output))
+    shutil.rmtree(scratch, ignore_errors=True)  # of a training that was killed
+    scratch.mkdir()
+    write_json(Path(output), train_and_score(load_experiment(file), scratch, int(span)))
+    shutil.rmtree(scratch)
 
 
 class Figures(TypedDict):
@@ -39,11 +43,12 @@ class Figures(TypedDict):
     curve: list[float]
 
 
-def train_and_score(experiment: Experiment, span: int = 0) -> Figures:
+def train_and_score(experiment: Experiment, scratch: Path, span: int = 0) -> Figures:
     """Train an experiment for its seconds, and score validation text by its network.
 
     Args:
         experiment: with a budget in seconds.
+        scratch: an empty folder for checkpoints.
         span: characters of a window, in place of its tokens; 0: as the experiment has it.
 
     Raises:
@@ -69,11 +74,10 @@ def train_and_score(experiment: Experiment, span: int = 0) -> Figures:
         "curve": [],
     }
     trained = replace(experiment, training=subtract_preparation_time(settings, prepared.seconds))
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            progress = loop.train(Path(scratch), network, trained, prepared.encoded, threads)
-        except Diverged:
-            return figures
+    try:
+        progress = loop.train(scratch, network, trained, prepared.encoded, threads)
+    except Diverged:
+        return figures
     model = LanguageModel(prepared.tokenizer, experiment.objective, network)
     scores = model.score(loaded.validation, encoded=prepared.encoded[1])
     figures["bits"] = average_bits(scores["network"])["bits_per_character"]["total"]
