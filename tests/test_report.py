@@ -229,11 +229,11 @@ def test_the_terminal_has_every_part_in_its_column(capsys, tmp_path):
 
 
 def test_an_axis_is_counted_in_what_it_says():
-    report, _ = sample({"char": 1.9, "word": 1.7})
+    report, texts = sample({"char": 1.9, "word": 1.7})
     units = {"seconds": 1, "millions": 10**6, "thousands": 10**3}
     ends = {key: max(getattr(c, key)[-1] for a in report.arms for c in a.curves)
             for key in ("seconds", "characters", "updates")}  # fmt: skip
-    for plot, (key, end) in zip(page.plots(report), ends.items(), strict=True):
+    for plot, (key, end) in zip(page.plots(report, texts), ends.items(), strict=True):
         assert plot.unit == units[re.match(r"\w+", plot.axis)[0]]
         assert key in plot.axis
         assert plot.across.high * plot.unit == pytest.approx(end)

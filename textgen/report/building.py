@@ -27,6 +27,7 @@ from textgen.models.backbones import Backbone
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
 from textgen.report.contrast import Contrast
+from textgen.report.learning import ArmCurve, arm_curve, factor_of
 from textgen.report.sentences import cautions, looping_cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
@@ -91,6 +92,14 @@ def build_report(
     rows = [
         arm_row(arm, described[arm.name], is_on(arm, folds), timed.get(arm.name)) for arm in arms
     ]
+    curves = dict[str, ArmCurve]()
+    for arm in scored:
+        curve = arm_curve(arm, timed.get(arm.name))
+        if curve:
+            curves[arm.name] = curve
+    for arm_described in rows:
+        if arm_described.name in curves:
+            arm_described.points = curves[arm_described.name].points
     words = cut_words(folds)
     bits = {arm.name: class_bits(arm, words) for arm in scored}
     tested = tested_contrasts(contrasts, scored, bits, pooled.unit) if scored else []
@@ -98,6 +107,8 @@ def build_report(
     for row in tested:
         pair = (row.first, row.second)
         row.unequal = [*unequal_spending([arm for arm in rows if arm.name in pair])]
+        if row.part == "network":
+            row.factor = factor_of(pair, curves.get(row.first), curves.get(row.second))
         if plan:
             declared = [plan.get(name, {}).get("declared", ()) for name in pair]
             row.planned = all(asked[pair] in questions for questions in declared)
@@ -123,7 +134,8 @@ def build_report(
     wrote = arms[0].first.experiment.sampling.part
     shown = passages(pooled.test, scored) if scored else []
     samples = samples_shown(same_text, loaded, human)
-    return report, schema.Texts(part=wrote, passages=shown, samples=samples)
+    written = {name: curve.samples for name, curve in curves.items()}
+    return report, schema.Texts(part=wrote, passages=shown, samples=samples, curves=written)
 
 
 def signature(arms: Sequence[Arm], rows: Sequence[schema.ArmRow], corpus: Corpus) -> str:
@@ -165,6 +177,11 @@ def arm_row(arm: Arm, described: str, same_text: bool, plan: Plan | None = None)
     if plan:
         preparation = float(plan["preparation_seconds"])
         seconds = preparation + _mean(updates) * plan["seconds_per_update"]
+    compute = _mean_of_known([each.compute for each in training])
+    without_preparation = _mean_of_known([each.compute_without_preparation for each in training])
+    if plan:
+        compute = seconds
+        without_preparation = seconds - preparation
     parts = dict[str, schema.Bits]()
     validation = None
     if arm.charged:
@@ -191,6 +208,8 @@ def arm_row(arm: Arm, described: str, same_text: bool, plan: Plan | None = None)
         passes=_mean([each.passes for each in training]),
         seconds=seconds,
         seconds_measured=measured,
+        compute=compute,
+        compute_without_preparation=without_preparation,
         preparation_seconds=preparation,
         budget={key: value for key in BUDGETS if (value := getattr(settings, key))},
         timing=_timing(training, plan),
@@ -215,6 +234,12 @@ def _timing(trainings: Sequence[TrainingContent], plan: Plan | None) -> float | 
         if training.seconds_per_update and timed:
             ratios.append(training.seconds_per_update / timed)
     return _mean(ratios) if ratios else None
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    """The mean; None where not all are known."""
+    known = [value for value in values if value is not None]
+    return _mean(known) if len(known) == len(values) else None
 
 
 def _mean(values: Sequence[float]) -> float:

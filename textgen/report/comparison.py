@@ -425,12 +425,15 @@ def words_link(arms: Sequence[Arm], texts: Texts, documents: Sequence[Document])
 
 
 def result_lines(report: Report) -> list[str]:
-    """The answer, how far it can be trusted, the best model without a network, and how far ahead of
-    networks that were trained elsewhere the runs are."""
+    """The answer, how far it can be trusted, how much more compute the worse model needed, the best
+    model without a network, and how far ahead of networks that were trained elsewhere the runs
+    are."""
     claims = sentences.claims(report)
     if not claims:
         return []
     lines = [str(claims[0]), claims[0].caveat]
+    if claims[0].contrast and (factor := sentences.factor(claims[0].contrast)):
+        lines.append(factor)
     without = sentences.without_network(report)
     best = report.scored[0].name
     if best in without:
@@ -452,7 +455,8 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     lines.sort(key=lambda pair: pair[0] != answer)  # the one that was answered first
     for line, contrast in lines:
         if line != answer:
-            screen.say(f"{line} {sentences.unequal(contrast.unequal)}".strip())
+            said = (line, sentences.unequal(contrast.unequal), sentences.factor(contrast))
+            screen.say(" ".join(filter(None, said)))
         if contrast.parts:
             loud = screen.warn if sentences.answers_otherwise(contrast) else screen.say
             loud(sentences.by_other_parts(contrast))

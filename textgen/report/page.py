@@ -36,6 +36,7 @@ MEASURES_DRAWN = "real_words word_length letters_divergence distinct_2 loops cop
 # Bits per character at which the next colour begins.
 HEAT_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
 # What a learning curve is drawn over, its name and its unit.
+MAX_DECADES_IN_STEPS = 4  # on a logarithmic axis that names 1, 2 and 5 in each
 AXES = {
     "seconds": ("seconds, preparation included", 1.0),
     "characters": ("millions of characters seen", 1e6),
@@ -116,6 +117,27 @@ class Scale(NamedTuple):
         last = math.floor(self.high / step)
         values = (np.arange(first, last + 1) * step).round(9).tolist()
         return [(self.place(value), f"{value:g}") for value in values]
+
+
+class LogScale(NamedTuple):
+    """The two ends of a drawing on which equal ratios are equally long."""
+
+    low: float
+    high: float
+
+    def place(self, value: float) -> float:
+        """As :meth:`Scale.place`."""
+        ends = Scale(math.log(self.low), math.log(self.high))
+        return ends.place(math.log(max(value, self.low)))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Places and names of 1, 2 and 5 times powers of ten; of these powers alone, where there
+        are many."""
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        factors = (1, 2, 5) if len(powers) <= MAX_DECADES_IN_STEPS else (1,)
+        values = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [value for value in values if self.low <= value <= self.high]
+        return [(self.place(value), f"{value:,.12g}") for value in inside]
 
 
 def scale_of(values: Iterable[float | None]) -> Scale:
@@ -219,19 +241,76 @@ class Plot(NamedTuple):
         across, up: the two scales.
         seeds, mean: arm → the curve of each seed, and their mean, as points (n, 2).
         references: places and names of models without a curve.
+        note: what the points are.
+        said: arm → what is said of each point of its mean.
     """
 
     axis: str
     unit: float
-    across: Scale
+    across: Scale | LogScale
     up: Scale
     seeds: Mapping[str, Sequence[np.ndarray]]
     mean: Mapping[str, np.ndarray]
     references: Sequence[tuple[float, str]]
+    note: str
+    said: Mapping[str, Sequence[str]]
 
 
-def plots(report: Report) -> list[Plot]:
-    """The learning curves over each of :data:`AXES`."""
+def plots(report: Report, texts: Texts) -> list[Plot]:
+    """What networks scored while they learned: over compute, and over each of :data:`AXES`."""
+    return [*_compute_plot(report, texts), *_validation_plots(report)]
+
+
+def _compute_plot(report: Report, texts: Texts) -> list[Plot]:
+    """A line an arm, over the logarithm of compute; none where no arm has a curve."""
+    arms = [arm for arm in report.scored if arm.points]
+    if not arms:
+        return []
+    points = [point for arm in arms for point in arm.points]
+    computes = [point.compute for point in points]
+    across = LogScale(0.9 * min(computes), 1.1 * max(computes))
+    up = scale_of(point.bits for point in points)
+    mean = {arm.name: np.array([(p.compute, p.bits) for p in arm.points]) for arm in arms}
+    note = (
+        "Beginnings of some validation documents, the same for all. Compute is preparation and "
+        "updates at the seconds that one takes; the axis is logarithmic. Only at the last point "
+        "has a network been trained to its end. A mark also shows what the network wrote then."
+    )
+    without = [arm.name for arm in report.scored if not arm.points]
+    if without:
+        note += f" Runs without such points: {', '.join(without)}."
+    return [
+        Plot(
+            axis="seconds of compute",
+            unit=1.0,
+            across=across,
+            up=up,
+            seeds={name: [line] for name, line in mean.items()},
+            mean=mean,
+            references=[],
+            note=note,
+            said={arm.name: _said_of_points(arm, texts) for arm in arms},
+        )
+    ]
+
+
+def _said_of_points(arm: ArmRow, texts: Texts) -> list[str]:
+    """Bits of each point of a curve, what was spent until then, and what the network wrote."""
+    written = texts.curves.get(arm.name, [])
+    said = list[str]()
+    for number, point in enumerate(arm.points):
+        line = (
+            f"{arm.name} after {sentences.duration(point.compute)} of compute, {point.updates:,.0f}"
+            f" updates, {point.passes:.2f} passes over the text: {point.bits:.3f}"
+        )
+        if number < len(written):
+            line += f"\n{' '.join(written[number].split())}"
+        said.append(line)
+    return said
+
+
+def _validation_plots(report: Report) -> list[Plot]:
+    """The figures by which weights were chosen, over each of :data:`AXES`."""
     arms = [arm for arm in report.scored if all(curve.validation for curve in arm.curves)]
     if not arms:
         return []
@@ -249,7 +328,12 @@ def plots(report: Report) -> list[Plot]:
         across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
         seeds = {arm.name: _points(arm, axis) for arm in arms}
         mean = {name: _mean(curves_of_arm) for name, curves_of_arm in seeds.items()}
-        rows.append(Plot(label, unit, across, up, seeds, mean, references))
+        said = {
+            name: [f"{name}, {x / unit:.3g} {label}: {y:.3f}" for x, y in points.tolist()]
+            for name, points in mean.items()
+        }
+        note = "The validation text by which weights are chosen, as much as was scored each time."
+        rows.append(Plot(label, unit, across, up, seeds, mean, references, note, said))
     return rows
 
 

@@ -68,6 +68,26 @@ class Curve(Row):
     validation: list[float]
 
 
+class CurvePoint(Row):
+    """A look at the networks of an arm while they learned, mean over its runs.
+
+    Attributes:
+        compute, compute_without_preparation: seconds, see :mod:`textgen.training.compute`; by the
+            timing of a study's plan where there is one.
+        updates: made.
+        characters: of training text that were read, with repeats.
+        passes: how many times that is the training text.
+        bits: per character of the beginnings of some validation documents, without end marks.
+    """
+
+    compute: float
+    compute_without_preparation: float
+    updates: float
+    characters: float
+    passes: float
+    bits: float
+
+
 class ArmRow(Row):
     """An arm: one experiment under its seeds.
 
@@ -77,6 +97,8 @@ class ArmRow(Row):
         updates_planned: more than ``updates`` where a training went back to its best weights.
         seconds: preparation and training, by the timing of a study's plan where there is one.
         seconds_measured: those that passed.
+        compute, compute_without_preparation: as :class:`CurvePoint` has them, at the end; None
+            where no update was timed.
         budget: as set for each training.
         timing: seconds an update during training, over those that turned seconds into updates;
             None where none were timed.
@@ -85,6 +107,7 @@ class ArmRow(Row):
         networks: of an ensemble.
         test, validation: of the part that the report is about; None if its bits are not those of a
             distribution over the text.
+        points: of its curve; empty where a run has none.
         parts: every part of its models → its bits on the test text.
     """
 
@@ -106,6 +129,8 @@ class ArmRow(Row):
     passes: float
     seconds: float
     seconds_measured: float
+    compute: float | None = None
+    compute_without_preparation: float | None = None
     preparation_seconds: float
     budget: dict[str, float] = {}
     timing: float | None = None
@@ -113,6 +138,7 @@ class ArmRow(Row):
     start: str = ""
     networks: int = 1
     curves: list[Curve]
+    points: list[CurvePoint] = []
     test: Bits | None
     validation: Bits | None
     parts: dict[str, Bits] = {}
@@ -173,6 +199,34 @@ class Difference(Effect):
     spread: ByDocument | None = None
 
 
+class Factor(Row):
+    """What the curves of two arms say about the slower one, which ended worse: see
+    :class:`textgen.evaluation.factor.Passed`.
+
+    Attributes:
+        slower, faster: the arms.
+        trainings: of both together.
+        lead: of the faster one at the end, bits per character of the text of the curves.
+        compute: of the slower one, seconds.
+        after: compute after which the faster one stayed below the slower one's end.
+        times: the slower one needed more than so many times the compute.
+        stopped: whether there is no factor because the slower one no longer gained.
+        tested: bits of the faster one then, minus those of the slower one at its end.
+        significant: whether these differ.
+    """
+
+    slower: str
+    faster: str
+    trainings: int
+    lead: float
+    compute: float
+    after: float | None = None
+    times: float | None = None
+    stopped: bool = False
+    tested: Effect | None = None
+    significant: bool = False
+
+
 class ContrastRow(Difference):
     """A tested difference under the part of the models that the report is about.
 
@@ -180,6 +234,8 @@ class ContrastRow(Difference):
         parts: the same under every other part that both arms have.
         where: class of words → what their characters add to the difference.
         changes: part → how it changes the difference of the part that it is built on.
+        factor: how much more compute the slower network needed at least, by the curves of both;
+            None where these are not of the same text, or the report is not about networks.
         yes: which arm has fewer bits where the answer is yes; empty if the question does not say.
         planned: whether the question is in the plan that a study made before its runs; None
             without a study.
@@ -195,6 +251,7 @@ class ContrastRow(Difference):
     parts: dict[str, Difference] = {}
     where: dict[str, Effect] = {}
     changes: dict[str, Effect] = {}
+    factor: Factor | None = None
 
 
 class DocumentRow(Row):
@@ -337,8 +394,14 @@ class Samples(Row):
 
 
 class Texts(Row):
-    """``texts.json``. ``part``: of the models, that wrote the samples."""
+    """``texts.json``.
+
+    Attributes:
+        part: of the models, that wrote the samples.
+        curves: an arm's name → what the network of its first run wrote at each point of its curve.
+    """
 
     part: PartName
     passages: list[Passage]
     samples: list[Samples]
+    curves: dict[str, list[str]] = {}

@@ -132,6 +132,35 @@ def difference(contrast: schema.ContrastRow) -> str:
     return f"{needs(better)} {bits} than {worse}{share}"
 
 
+def factor(contrast: schema.ContrastRow) -> str:
+    """How much more compute the worse of two arms needed at least, or that it no longer gained;
+    empty where their curves say neither, or another arm is better on the test text."""
+    found = contrast.factor
+    if found is None or found.after is None or winner(contrast) != found.faster:
+        return ""
+    after = duration(found.after)
+    compute = duration(found.compute)
+    if found.stopped:
+        return (
+            f"{found.slower} no longer gained at {compute} and had not reached what {found.faster} "
+            f"had after {after}: a lead of {found.lead:.3f} was left."
+        )
+    if found.times is None or found.times <= 1:
+        return ""
+    where = ""
+    if not found.significant:
+        where = ", in these two trainings" if found.trainings == 2 else ", in these trainings"
+    return (
+        f"{found.slower} needed more than {found.times:g} times the compute ({compute}) for what "
+        f"{found.faster} had reached after {after}{where}."
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds, with a decimal where there are few: ``2.5 s``, ``48 s``, ``3,600 s``."""
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
+
+
 def needs(name: str) -> str:
     """The beginning of a sentence: ``words need``, ``char needs``."""
     return f"{name} need{'s' * (not name.endswith('s'))}"
