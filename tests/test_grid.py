@@ -1,6 +1,7 @@
 """A study with axes: its cells, one timing for all, what is on record of them, and the page."""
 
 import json
+import math
 import shutil
 from dataclasses import asdict
 from functools import partial
@@ -12,10 +13,18 @@ from conftest import write_experiment, write_tales
 import textgen
 from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
+from textgen.evaluation.factor import Factor, Learning, factor
 from textgen.evaluation.significance import compare_arms, holm
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.contrast import Contrast
-from textgen.report.grid import ArmRecord, CellRecord, Grid, compare_cells
+from textgen.report.grid import (
+    ArmRecord,
+    CellFactor,
+    CellRecord,
+    Grid,
+    RunRecord,
+    compare_cells,
+)
 from textgen.runs.folder import write_experiment as write_settings
 from textgen.studies import execution
 from textgen.studies import study as studies
@@ -274,6 +283,74 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
         compare_cells(small, "wrods", large, "char")
     with pytest.raises(TextgenError, match="different documents"):
         compare_cells(small, "words", made_up_cell("other", 1000, 0.3, documents=4), "char")
+
+
+def cell_of_ladder(seconds, levels, timed=True):
+    """Words and characters at some levels; an update takes half a second and a second."""
+    cell = made_up_cell(f"ladder-{seconds}", 500, 0.0, seed=seconds)
+    units = cell.units()
+    draw = np.random.default_rng(seconds)
+    for (name, arm), level in zip(cell.arms.items(), levels, strict=True):
+        bits = (level + draw.normal(0, 0.01, len(units))) * units
+        arm.test = {"network": [[[each, 0.0] for each in bits.tolist()]]}
+        pace = {"char": 1.0, "words": 0.5}[name]
+        run = {"name": name, "seed": 1, "fold": 1, "subset": "0", "processor": ""}
+        updates = round((seconds - 2) / pace)
+        arm.runs = [RunRecord(**run, updates=updates, compute=None if timed else seconds + 1.0)]
+        if timed:
+            arm.plan = {"preparation_seconds": 2.0, "seconds_per_update": pace}
+    cell.budget = ("seconds", seconds)
+    return cell
+
+
+def test_factors_are_those_of_the_budgets_of_one_text(grid):
+    levels = {180: (2.4, 1.9), 20: (3.0, 2.6), 60: (2.7, 2.25)}
+    cells = [cell_of_ladder(seconds, at) for seconds, at in levels.items()]
+    grid.cells |= {cell.name: cell for cell in cells}
+    found = grid.factors()
+    pairs = [("words", "char"), ("char", "words")]
+    assert {*found} == {
+        (f"ladder-{seconds}", *pair) for seconds in (60, 180) for pair in pairs
+    }  # no budget lies before the first, nor before those of other texts
+    last, first, middle = cells
+    assert [last.compute("char"), first.compute("char")] == [180, 20]
+    assert cell_of_ladder(60, (1, 1), timed=False).compute("words") == 61
+    rising = [first, middle, last]
+    units = last.units()
+    folds = [fold for fold, *_ in last.documents["test"]]
+    slower, faster = (
+        Learning(
+            np.array([20.0, 60.0, 180.0]),
+            np.array([cell.bits(arm).sum(axis=2) for cell in rising]),
+        )
+        for arm in ("char", "words")
+    )
+    expected = factor(slower, faster, 2, units, np.array(folds))
+    by_pair = [found["ladder-180", *pair] for pair in pairs]
+    for each in by_pair:
+        assert (each.slower, each.faster, each.found) == ("char", "words", expected)
+        assert each.lead == pytest.approx(0.5, abs=0.02)
+    assert 3 < expected.value < 5
+    said = str(by_pair[0])
+    assert said.startswith(f"char against words: {expected.value:.1f} times ({expected.low:.1f} to")
+    assert said.endswith("by budgets alone at least 3 times")
+    grid.write_page()
+    page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))
+    assert page.count(said) == text.count(said) == 2
+
+
+def test_a_factor_is_said_as_far_as_it_is_known():
+    def said(low, high, value=None, gains=True, steps=()):
+        found = Factor(180.0, value, low, high, gains)
+        return str(CellFactor("a", "b", 0.25, found, dict.fromkeys(steps)))
+
+    assert said(2.5, 4.25, 3.0, steps=(3, 9)) == (
+        "a against b: 3.0 times (2.5 to 4.2); by budgets alone at least 9 times"
+    )
+    assert said(2.5, math.inf) == "a against b: at least 2.5 times"
+    assert said(0.0, 1.5) == "a against b: at most 1.5 times"
+    assert said(0.0, math.inf) == ""
+    assert said(2.5, 4.25, 3.0, gains=False) == "a against b: no longer gains, 0.250 behind"
 
 
 def test_a_curve_is_the_mean_over_seeds_of_the_bits_of_each_held_out_part(grid):

@@ -1,15 +1,17 @@
-"""A grid: its cells on record, a JSON file each; leads and learning curves, computed from these
-files alone; and the page of all.
+"""A grid: its cells on record, a JSON file each; leads, learning curves and factors of compute,
+computed from these files alone; and the page of all.
 
 A lead is a difference of two arms on the same test documents. Two arms of one cell were trained on
 the same text. Of two cells they were trained on other amounts of it or for other budgets: a step of
 a learning curve.
 """
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from textgen.core.settings import PARTS, PartName
 from textgen.core.terminal import visible
 from textgen.data.documents import corpus_hash
 from textgen.data.loading import Corpus
+from textgen.evaluation.factor import Factor, Learning, at_least, factor
 from textgen.evaluation.significance import Difference, Lead, compare_arms, tested
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.arms import Arm
@@ -43,7 +46,12 @@ BitsByPart = dict[PartName, list[list[list[float]]]]
 
 
 class RunRecord(Content):
-    """A run of a cell; ``subset`` is the sha256 of its training text."""
+    """A run of a cell.
+
+    Attributes:
+        subset: the sha256 of its training text.
+        compute: see :mod:`textgen.training.compute`; None where that is not on record.
+    """
 
     name: str
     seed: int
@@ -51,6 +59,7 @@ class RunRecord(Content):
     subset: str
     updates: int
     processor: str
+    compute: float | None = None
 
 
 class ArmRecord(Content):
@@ -107,6 +116,19 @@ class CellRecord(Content):
             raise TextgenError(f"{self.name}: no bits of {arm!r} under the part {part!r}", hint)
         bits = self.arms[arm].test if split == "test" else self.arms[arm].validation
         return np.array(bits[part])
+
+    def compute(self, arm: str) -> float | None:
+        """Seconds that a training of an arm cost, as its plan has timed them, or else as its runs
+        have; None where neither is on record."""
+        record = self.arms[arm]
+        if record.plan.get("seconds_per_update") and record.runs:
+            updates = float(np.mean([run.updates for run in record.runs]))
+            preparation = float(record.plan["preparation_seconds"])
+            return preparation + updates * float(record.plan["seconds_per_update"])
+        computes = [run.compute for run in record.runs if run.compute is not None]
+        if not computes or len(computes) < len(record.runs):
+            return None
+        return float(np.mean(computes))
 
     def units(self, split: HeldOut = "test") -> np.ndarray:
         """(documents,) int64: characters and one end mark."""
@@ -183,6 +205,7 @@ def _record_run(run: Run, text: Corpus) -> RunRecord:
         subset=corpus_hash(text.train),
         updates=run.metrics.training.updates,
         processor=run.manifest.processor,
+        compute=run.metrics.training.compute,
     )
 
 
@@ -205,6 +228,41 @@ def compare_cells(
         message = f"{first.name} and {second.name} were tested on different documents"
         raise TextgenError(message, "compare cells of one text, in the same folds")
     return compare_arms(*bits, first.units(), np.array([fold for fold, *_ in documents]))
+
+
+class CellFactor(NamedTuple):
+    """How many times the compute of one arm another needs, in a cell.
+
+    Attributes:
+        slower, faster: the arms; the slower one has more bits there.
+        lead: of the faster one, bits per character.
+        found: the factor.
+        steps: see :func:`textgen.evaluation.factor.at_least`.
+    """
+
+    slower: str
+    faster: str
+    lead: float
+    found: Factor
+    steps: dict[int, Difference]
+
+    def __str__(self) -> str:
+        """Empty where nothing is known."""
+        start = f"{self.slower} against {self.faster}: "
+        found = self.found
+        if not found.gains:
+            return f"{start}no longer gains, {self.lead:.3f} behind"
+        said = list[str]()
+        if found.low > 0 and found.high < math.inf:
+            value = f"{found.value:.1f} times" if found.value else "times"
+            said.append(f"{value} ({found.low:.1f} to {found.high:.1f})")
+        elif found.low > 0:
+            said.append(f"at least {found.low:.1f} times")
+        elif found.high < math.inf:
+            said.append(f"at most {found.high:.1f} times")
+        if self.steps:
+            said.append(f"by budgets alone at least {max(self.steps)} times")
+        return start + "; ".join(said) if said else ""
 
 
 class Contents(Content):
@@ -273,10 +331,62 @@ class Grid:
                     found[name, arm, part] = bits / units
         return found
 
+    def factors(self, part: PartName | None = None) -> dict[tuple[str, str, str], CellFactor]:
+        """(cell, first arm, second arm) → the factor of compute of a contrast, in every cell that
+        has a smaller budget of the same text before it, by the part of the study if None."""
+        part = part or self.contents.part
+        found = dict[tuple[str, str, str], CellFactor]()
+        for contrast in self.contents.contrasts:
+            arms = (contrast.first, contrast.second)
+            for ladder in self._ladders(part, arms):
+                for budget, name in list(enumerate(ladder))[1:]:
+                    found[name, *arms] = self._factor(ladder, budget, arms, part)
+        return found
+
+    def _ladders(self, part: PartName, arms: tuple[str, str]) -> list[list[str]]:
+        """Names of cells that have the arms and differ in their budgets alone, which rise."""
+        ladders = dict[str, list[str]]()
+        for name, cell in self.cells.items():
+            has_all = all(part in cell.parts(arm) and cell.compute(arm) for arm in arms)
+            if not has_all:
+                continue
+            seeds = [len(cell.arms[arm].test[part]) for arm in arms]
+            alike = [cell.text, cell.size, cell.budget[0], cell.sha256, cell.documents["test"]]
+            ladders.setdefault(json.dumps([*alike, seeds]), []).append(name)
+        rising = list[list[str]]()
+        for names in ladders.values():
+            rising.append(sorted(names, key=lambda name: self.cells[name].budget[1]))
+        return rising
+
+    def _factor(
+        self, ladder: Sequence[str], budget: int, arms: tuple[str, str], part: PartName
+    ) -> CellFactor:
+        cells = [self.cells[name] for name in ladder]
+        units = cells[0].units()
+        folds = np.array([fold for fold, *_ in cells[0].documents["test"]])
+        learnt = dict[str, Learning]()
+        for arm in arms:
+            computes = np.array([cell.compute(arm) for cell in cells], dtype=np.float64)
+            bits = np.array([cell.bits(arm, part).sum(axis=2) for cell in cells])
+            learnt[arm] = Learning(computes, bits)
+        levels = {arm: float(learnt[arm].levels(units)[budget]) for arm in arms}
+        faster, slower = sorted(arms, key=lambda arm: levels[arm])
+        both = (learnt[slower], learnt[faster], budget, units, folds)
+        return CellFactor(
+            slower, faster, levels[slower] - levels[faster], factor(*both), at_least(*both)
+        )
+
     def write_page(self) -> None:
         """Write ``index.html`` and ``summary.md`` into the folder."""
         leads = {part: self.leads(part) for part in PARTS}
-        about = {"grid": self, "curves": self.curves(), "leads": leads, "labels": PART_LABELS}
+        said = {key: str(found) for key, found in self.factors().items()}
+        about = {
+            "grid": self,
+            "curves": self.curves(),
+            "leads": leads,
+            "factors": {key: line for key, line in said.items() if line},
+            "labels": PART_LABELS,
+        }
         for name, template in PAGES.items():
             page = page_template(template).render(about)
             write_file(self.folder / name, visible(page))
