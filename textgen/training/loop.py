@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -14,10 +15,11 @@ from textgen.core.experiment import Experiment
 from textgen.core.machine import free_memory
 from textgen.core.progress import ignore
 from textgen.core.randomness import seeded
-from textgen.models.batches import Batch, Windows
+from textgen.core.settings import Training
+from textgen.models.batches import Windows
 from textgen.models.network import set_embedding, set_output_bias
 from textgen.models.objectives import Objective
-from textgen.models.types import Network
+from textgen.models.types import Network, Tensor
 from textgen.tokenizers.encoded import Encoded
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.compute import StageWork
@@ -28,6 +30,7 @@ from textgen.training.step import UPDATES_PER_CHECK, Step, check_trainable, shar
 from textgen.training.stream import Stage, Stream, stages_of
 
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints, at least
+Arrays: TypeAlias = dict[str, np.ndarray]
 BEST = "best_"  # before the names of arrays that a checkpoint has of the best validation
 
 
@@ -91,7 +94,8 @@ def train(
     windows = windows_of(training, experiment.objective)
     step = new_step(network, experiment, windows, threads, first_update)
     validation = Validation(experiment.objective, network, documents)
-    if stored := load_checkpoint(run, _shapes(step.arrays())):
+    stored = load_checkpoint(run, _shapes(step.arrays()))
+    if stored:
         arrays, progress = stored
         step.restore(arrays)
         best = _best_of(arrays)
@@ -106,118 +110,197 @@ def train(
     def network_score() -> float:
         return validation.bits_per_character(progress.validation_share)
 
-    score = hooks.score or network_score
-    watches_validation = settings.watch == "validation"
-    if settings.start and watches_validation and progress.updates == 0:
-        progress.best = score()  # the weights that it starts from may stay the best
-    patience = settings.patience or math.inf
-    stream = Stream(windows, stages, experiment.seed, progress.updates_planned)
-    step.schedule.plan(progress)
-    step.compile(stages)
-    if curve:
-        curve.look([0], 0.0)  # compiles
+    running = _Running(
+        run=run,
+        settings=settings,
+        step=step,
+        stream=Stream(windows, stages, experiment.seed, progress.updates_planned),
+        progress=progress,
+        best=best,
+        hooks=hooks,
+        score=hooks.score or network_score,
+        curve=curve,
+    )
+    running.compile(stages)
     hooks.on_start(progress)
+    while not running.is_over:
+        interval = running.make_updates()
+        running.validate(interval)
+        running.save()
+    running.end()
+    return progress
 
-    batches = stream.batches(progress.position)
-    written = -math.inf  # when the last checkpoint was; the first validation writes one
-    while not progress.is_over(patience):
-        loss, bits_per_token = _make_updates(step, stream, batches, progress, hooks, curve)
+
+class _Interval(NamedTuple):
+    """What the updates between two validations have cost: their mean loss, and bits per token."""
+
+    loss: float
+    bits_per_token: float
+
+
+class _Running:
+    """A training that has been planned or read from its checkpoint, until its end."""
+
+    def __init__(
+        self,
+        *,
+        run: Path,
+        settings: Training,
+        step: Step,
+        stream: Stream,
+        progress: Progress,
+        best: Arrays,
+        hooks: Hooks,
+        score: Callable[[], float],
+        curve: Curve | None,
+    ) -> None:
+        self._run = run
+        self._step = step
+        self._stream = stream
+        self._progress = progress
+        self._best = best
+        self._hooks = hooks
+        self._score = score
+        self._curve = curve
+        self._patience = settings.patience or math.inf
+        self._watches_validation = settings.watch == "validation"
+        self._points = curve_updates(progress.updates_planned) if curve else []
+        self._saved = -math.inf  # when; the first validation writes a checkpoint
+        if settings.start and self._watches_validation and progress.updates == 0:
+            progress.best = score()  # the weights that it starts from may stay the best
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """The rate and the batches from where the training stands."""
+        self._step.schedule.plan(self._progress)
+        self._batches = self._stream.batches(self._progress.position)
+
+    def compile(self, stages: Sequence[Stage]) -> None:
+        """Compile whatever will be timed."""
+        self._step.compile(stages)
+        if self._curve:
+            self._curve.look([0], 0.0)
+
+    @property
+    def is_over(self) -> bool:
+        return self._progress.is_over(self._patience)
+
+    def make_updates(self) -> _Interval:
+        """The updates up to the next validation, with the looks of the curve between them.
+
+        Raises:
+            Diverged: the loss is no longer a number.
+        """
+        progress = self._progress
+        end = progress.next_validation
+        sums = tf.zeros(3, tf.float64)  # loss, bits, targets
+        timed_updates = [0 for _ in progress.stages]
+        timed_seconds = [0.0 for _ in progress.stages]
+        while progress.updates < end:
+            number = self._stream.stage_number(progress.position)
+            stop = self._next_stop(end)
+            updates = stop - progress.updates
+            clock = self._step.clock()
+            sums, interval = self._update_until(stop, sums)
+            timed_seconds[number] += self._step.clock() - clock
+            timed_updates[number] += updates
+            progress.stages[number]["updates"] += updates
+            if stop in self._points:
+                self._look()
+        timed = zip(progress.stages, timed_seconds, timed_updates, strict=True)
+        for stage, seconds, updates in timed:
+            if updates:
+                stage["paces"].append(seconds / updates)
+        return interval
+
+    def _next_stop(self, end: int) -> int:
+        """The update after which the next look is due, a stage ends, or all end."""
+        progress = self._progress
+        end_of_stage = progress.updates + self._stream.updates_left(progress.position)
+        looks_ahead = [point for point in self._points if point > progress.updates]
+        return int(min([end, end_of_stage, *looks_ahead]))
+
+    def _update_until(self, stop: int, sums: Tensor) -> tuple[Tensor, _Interval]:
+        """Updates up to a number of them. Their loss, bits and targets are added to sums (3,)
+        float64; returned are these, and what they mean."""
+        progress = self._progress
         start = time.perf_counter()
-        bits = score()
+        while progress.updates < stop:
+            sums += self._step.update(*next(self._batches))
+            progress.updates += 1
+            progress.position += 1
+            if progress.updates % UPDATES_PER_CHECK == 0 or progress.updates == stop:
+                loss, bits, targets = sums.numpy()
+                interval = _Interval(float(loss / targets), float(bits / targets))
+                _check_finite(interval.loss, progress)
+                self._hooks.on_update(progress.updates, interval.bits_per_token)
+        progress.seconds += time.perf_counter() - start
+        return sums, interval
+
+    def _look(self) -> None:
+        """The next point of the curve."""
+        assert self._curve
+        progress = self._progress
+        start = time.perf_counter()
+        point = self._curve.look(progress.updates_by_stage, progress.seconds)
+        progress.curve.append(point)
+        progress.validation_seconds += time.perf_counter() - start
+
+    def validate(self, interval: _Interval) -> None:
+        """Validate, keep the weights if they are the best, and go back to the best if a cooling is
+        due."""
+        progress = self._progress
+        start = time.perf_counter()
+        bits = self._score()
         progress.validation_seconds += time.perf_counter() - start
         row = {
             "interval": len(progress.history) + 1,
             "updates": progress.updates,
             "seconds": progress.seconds,
-            "loss": loss,
-            "training_bits_per_token": bits_per_token,
+            "loss": interval.loss,
+            "training_bits_per_token": interval.bits_per_token,
             "validation_bits_per_character": bits,
-            "learning_rate": float(step.optimizer.learning_rate),
+            "learning_rate": float(self._step.optimizer.learning_rate),
         }
         progress.history.append(row)
-        if progress.note(bits if watches_validation else loss):
-            best = step.arrays()
-        cools = watches_validation and progress.begin_cooling(patience)
-        hooks.on_validation(progress)
+        if progress.note(bits if self._watches_validation else interval.loss):
+            self._best = self._step.arrays()
+        cools = self._watches_validation and progress.begin_cooling(self._patience)
+        self._hooks.on_validation(progress)
         if cools:
-            step.restore(best)
-            step.schedule.plan(progress)
-            batches = stream.batches(progress.position)
-        is_over = progress.is_over(patience)
-        if is_over or time.perf_counter() - written >= CHECKPOINT_SECONDS:
-            save_checkpoint(run, {**step.arrays(), **_named_best(best)}, progress)
-            written = time.perf_counter()
-    if curve and (not progress.curve or progress.curve[-1]["updates"] < progress.updates):
-        # of an early end
-        progress.curve.append(curve.look(progress.updates_by_stage, progress.seconds))
-    step.restore(best)
-    return progress
+            self._step.restore(self._best)
+            self._go_on()
+
+    def save(self) -> None:
+        """Write a checkpoint, if the training is over or the last one is old enough."""
+        if not self.is_over and time.perf_counter() - self._saved < CHECKPOINT_SECONDS:
+            return
+        arrays = {**self._step.arrays(), **_named_best(self._best)}
+        save_checkpoint(self._run, arrays, self._progress)
+        self._saved = time.perf_counter()
+
+    def end(self) -> None:
+        """The last point of the curve, if the training ended early; the best weights."""
+        progress = self._progress
+        last_point = progress.curve[-1]["updates"] if progress.curve else 0
+        if self._curve and last_point < progress.updates:
+            self._look()
+        self._step.restore(self._best)
 
 
-def _shapes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
     """Of all arrays of a checkpoint, by those that an update reads and writes."""
     return {key: array.shape for key, array in {**arrays, **_named_best(arrays)}.items()}
 
 
-def _named_best(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _named_best(arrays: Arrays) -> Arrays:
     """What a training had at its best validation, as a checkpoint names it."""
     return {BEST + key: array for key, array in arrays.items()}
 
 
-def _best_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _best_of(arrays: Arrays) -> Arrays:
     """The arrays of the best validation from those of a checkpoint."""
     return {key.removeprefix(BEST): array for key, array in arrays.items() if key.startswith(BEST)}
-
-
-def _make_updates(
-    step: Step,
-    stream: Stream,
-    batches: Iterator[Batch],
-    progress: Progress,
-    hooks: Hooks,
-    curve: Curve | None,
-) -> tuple[float, float]:
-    """The updates up to the next validation, with the looks of a curve: their mean loss, and bits
-    per token.
-
-    Raises:
-        Diverged: the loss is no longer a number.
-    """
-    sums = tf.zeros(3, tf.float64)  # loss, bits, targets
-    end = progress.next_validation
-    points = curve_updates(progress.updates_planned) if curve else []
-    timed_updates = [0 for _ in progress.stages]
-    timed_seconds = [0.0 for _ in progress.stages]
-    while progress.updates < end:
-        ahead = [point for point in points if point > progress.updates]
-        number = stream.stage_number(progress.position)
-        end_of_stage = progress.updates + stream.updates_left(progress.position)
-        stop = int(min([end, end_of_stage, *ahead]))
-        updates = stop - progress.updates
-        start = time.perf_counter()
-        clock = step.clock()
-        while progress.updates < stop:
-            sums += step.update(*next(batches))
-            progress.updates += 1
-            progress.position += 1
-            if progress.updates % UPDATES_PER_CHECK == 0 or progress.updates == stop:
-                loss_sum, bits_sum, targets = sums.numpy()
-                loss = float(loss_sum / targets)
-                bits_per_token = float(bits_sum / targets)
-                _check_finite(loss, progress)
-                hooks.on_update(progress.updates, bits_per_token)
-        progress.seconds += time.perf_counter() - start
-        timed_seconds[number] += step.clock() - clock
-        timed_updates[number] += updates
-        progress.stages[number]["updates"] += updates
-        if curve and stop in points:
-            start = time.perf_counter()
-            progress.curve.append(curve.look(progress.updates_by_stage, progress.seconds))
-            progress.validation_seconds += time.perf_counter() - start
-    for stage, seconds, updates in zip(progress.stages, timed_seconds, timed_updates, strict=True):
-        if updates:
-            stage["paces"].append(seconds / updates)
-    return loss, bits_per_token
 
 
 def _not_begun(windows: Windows, training: Encoded, stage: Stage) -> StageWork:
