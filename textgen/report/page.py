@@ -35,8 +35,8 @@ MIN_LABEL_SPACE = 5.0
 MEASURES_DRAWN = "real_words word_length letters_divergence distinct_2 loops copied".split()
 # Bits per character at which the next colour begins.
 HEAT_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
+MIN_TICKS = 3  # of a logarithmic axis
 # What a learning curve is drawn over, its name and its unit.
-MAX_DECADES_IN_STEPS = 4  # on a logarithmic axis that names 1, 2 and 5 in each
 AXES = {
     "seconds": ("seconds, preparation included", 1.0),
     "characters": ("millions of characters seen", 1e6),
@@ -131,12 +131,15 @@ class LogScale(NamedTuple):
         return ends.place(math.log(max(value, self.low)))
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Places and names of 1, 2 and 5 times powers of ten; of these powers alone, where there
-        are many."""
+        """Places and names of powers of ten, and of 2 and 5 times or of 1 to 9 times these, where
+        there would be fewer than MIN_TICKS."""
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        factors = (1, 2, 5) if len(powers) <= MAX_DECADES_IN_STEPS else (1,)
-        values = [factor * 10.0**power for power in powers for factor in factors]
-        inside = [value for value in values if self.low <= value <= self.high]
+        inside = list[float]()
+        for factors in ([1], [1, 2, 5], range(1, 10)):
+            values = [factor * 10.0**power for power in powers for factor in factors]
+            inside = [value for value in values if self.low <= value <= self.high]
+            if len(inside) >= MIN_TICKS:
+                break
         return [(self.place(value), f"{value:,.12g}") for value in inside]
 
 
@@ -276,9 +279,6 @@ def _compute_plot(report: Report, texts: Texts) -> list[Plot]:
         "updates at the seconds that one takes; the axis is logarithmic. Only at the last point "
         "has a network been trained to its end. A mark also shows what the network wrote then."
     )
-    without = [arm.name for arm in report.scored if not arm.points]
-    if without:
-        note += f" Runs without such points: {', '.join(without)}."
     return [
         Plot(
             axis="seconds of compute",
@@ -292,6 +292,14 @@ def _compute_plot(report: Report, texts: Texts) -> list[Plot]:
             said={arm.name: _said_of_points(arm, texts) for arm in arms},
         )
     ]
+
+
+def without_points(report: Report) -> str:
+    """Which arms are in no chart over compute; empty if all are there."""
+    names = [arm.name for arm in report.scored if not arm.points]
+    if not names:
+        return ""
+    return f"Not looked at over compute, as older runs are not: {', '.join(names)}."
 
 
 def _said_of_points(arm: ArmRow, texts: Texts) -> list[str]:

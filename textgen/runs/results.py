@@ -117,6 +117,7 @@ class TrainingContent(Content):
         compute, compute_without_preparation: see :mod:`textgen.training.compute`; None where no
             update was timed.
         stages: what was done in each; records that do not have them are of one stage.
+        passes: how many times the training text was read.
     """
 
     threads: PositiveInt | None = None
@@ -126,6 +127,7 @@ class TrainingContent(Content):
     validation_share: float = 1.0
     characters: PositiveInt
     characters_of_training_text: PositiveInt
+    passes: NonNegativeFloat = 0.0
     calibration_seconds_per_update: NonNegativeFloat | None = None
     seconds_per_update: NonNegativeFloat | None = None
     compute: NonNegativeFloat | None = None
@@ -144,6 +146,7 @@ class TrainingContent(Content):
     @model_validator(mode="after")
     def _complete_older_record(self) -> "TrainingContent":
         """Add what a record without stages implies."""
+        self.passes = self.characters / self.characters_of_training_text
         if self.stages:
             return self
         stage = StageContent(
@@ -156,11 +159,6 @@ class TrainingContent(Content):
             self.compute_without_preparation = self.updates * self.seconds_per_update
             self.compute = self.preparation_seconds + self.compute_without_preparation
         return self
-
-    @property
-    def passes(self) -> float:
-        """How many times the training text was read."""
-        return self.characters / self.characters_of_training_text
 
 
 # The fields above that are those of Progress.
