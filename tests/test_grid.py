@@ -306,6 +306,7 @@ def cell_of_ladder(seconds, levels, timed=True):
 def test_factors_are_those_of_the_budgets_of_one_text(grid):
     levels = {180: (2.4, 1.9), 20: (3.0, 2.6), 60: (2.7, 2.25)}
     cells = [cell_of_ladder(seconds, at) for seconds, at in levels.items()]
+    documents = cells[0].documents["test"]
     grid.cells |= {cell.name: cell for cell in cells}
     found = grid.factors()
     pairs = [("words", "char"), ("char", "words")]
@@ -334,6 +335,11 @@ def test_factors_are_those_of_the_budgets_of_one_text(grid):
     said = str(by_pair[0])
     assert said.startswith(f"char against words: {expected.value:.1f} times ({expected.low:.1f} to")
     assert said.endswith("by budgets alone at least 3 times")
+    for cell in cells:
+        cell.documents["test"] = cell.documents["test"][:5]
+    assert not grid.factors()
+    for cell in cells:
+        cell.documents["test"] = documents
     grid.write_page()
     page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))
     assert page.count(said) == text.count(said) == 2
@@ -350,7 +356,9 @@ def test_a_factor_is_said_as_far_as_it_is_known():
     assert said(2.5, math.inf) == "a against b: at least 2.5 times"
     assert said(0.0, 1.5) == "a against b: at most 1.5 times"
     assert said(0.0, math.inf) == ""
-    assert said(2.5, 4.25, 3.0, gains=False) == "a against b: no longer gains, 0.250 behind"
+    assert said(2.5, 4.25, 3.0, gains=False) == (
+        "a against b: its last step gained too little for a factor; 0.250 behind"
+    )
 
 
 def test_a_curve_is_the_mean_over_seeds_of_the_bits_of_each_held_out_part(grid):

@@ -22,7 +22,7 @@ from textgen.core.terminal import visible
 from textgen.data.documents import corpus_hash
 from textgen.data.loading import Corpus
 from textgen.evaluation.factor import Factor, Learning, at_least, factor
-from textgen.evaluation.significance import Difference, Lead, compare_arms, tested
+from textgen.evaluation.significance import FEWEST, Difference, Lead, compare_arms, tested
 from textgen.evaluation.units import PART_LABELS
 from textgen.report.arms import Arm
 from textgen.report.building import CLASSES, Plan, Words, class_bits, cut_words
@@ -251,7 +251,7 @@ class CellFactor(NamedTuple):
         start = f"{self.slower} against {self.faster}: "
         found = self.found
         if not found.gains:
-            return f"{start}no longer gains, {self.lead:.3f} behind"
+            return f"{start}its last step gained too little for a factor; {self.lead:.3f} behind"
         said = list[str]()
         if found.low > 0 and found.high < math.inf:
             value = f"{found.value:.1f} times" if found.value else "times"
@@ -333,7 +333,8 @@ class Grid:
 
     def factors(self, part: PartName | None = None) -> dict[tuple[str, str, str], CellFactor]:
         """(cell, first arm, second arm) → the factor of compute of a contrast, in every cell that
-        has a smaller budget of the same text before it, by the part of the study if None."""
+        has a smaller budget of the same text before it and documents enough, by the part of the
+        study if None."""
         part = part or self.contents.part
         found = dict[tuple[str, str, str], CellFactor]()
         for contrast in self.contents.contrasts:
@@ -348,7 +349,7 @@ class Grid:
         ladders = dict[str, list[str]]()
         for name, cell in self.cells.items():
             has_all = all(part in cell.parts(arm) and cell.compute(arm) for arm in arms)
-            if not has_all:
+            if not has_all or len(cell.documents["test"]) < FEWEST:
                 continue
             seeds = [len(cell.arms[arm].test[part]) for arm in arms]
             alike = [cell.text, cell.size, cell.budget[0], cell.sha256, cell.documents["test"]]
