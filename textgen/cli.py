@@ -4,7 +4,6 @@ that it returns is the exit code."""
 
 import argparse
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from textgen import __version__
-from textgen.core.errors import TextgenError
+from textgen.core.errors import TextgenError, explained
 from textgen.core.registry import plugin_table
 from textgen.core.settings import PARTS, Sampling
 from textgen.core.tensorflow import exit_immediately
@@ -312,7 +311,7 @@ def run_command(options: argparse.Namespace) -> int:
     except (TextgenError, MemoryError, OSError) as error:
         if options.debug:
             raise
-        print(f"textgen: {_explained(error)}", file=sys.stderr)
+        print(f"textgen: {explained(error)}", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:  # keep Python from writing the rest again at exit
@@ -334,18 +333,6 @@ def _how_to_continue(options: argparse.Namespace) -> str:
     if options.overwrite and options.function in BEGINS_ANEW:
         return "; repeat the command to restart, or without --overwrite to continue"
     return "; repeat the command to continue"
-
-
-def _explained(error: Exception) -> Exception:
-    """The message for what the system refuses, where nothing more is known of it."""
-    if isinstance(error, MemoryError):
-        hint = "close other programs, or use a smaller batch, model or text"
-        return TextgenError("no more memory is available", hint)
-    if not isinstance(error, OSError):
-        return error
-    where = Path(os.fsdecode(error.filename or "a file, or standard output"))
-    free = "free some space: no run is harmed" if error.errno == errno.ENOSPC else None
-    return TextgenError(f"{where}: {error.strerror or error}", free)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

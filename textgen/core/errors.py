@@ -1,6 +1,7 @@
 """Exceptions that users see."""
 
 import errno
+import os
 from pathlib import Path
 
 from textgen.core.terminal import visible
@@ -57,3 +58,20 @@ def write_failed(path: Path, error: OSError, safe: str) -> TextgenError:
     cure = "free some space" if full else "choose a folder that you can write to"
     message = f"{path} could not be written: {error.strerror or error}"
     return TextgenError(message, f"{safe}; {cure} and repeat the command to continue")
+
+
+def explained(error: Exception) -> TextgenError:
+    """The message for what the system refuses, where nothing more is known of it.
+
+    Args:
+        error: a :class:`TextgenError`, which is returned as it is, a ``MemoryError`` or an
+            ``OSError``.
+    """
+    if isinstance(error, TextgenError):
+        return error
+    if not isinstance(error, OSError):
+        hint = "close other programs, or use a smaller batch, model or text"
+        return TextgenError("no more memory is available", hint)
+    where = Path(os.fsdecode(error.filename or "a file, or standard output"))
+    free = "free some space: no run is harmed" if error.errno == errno.ENOSPC else None
+    return TextgenError(f"{where}: {error.strerror or error}", free)
