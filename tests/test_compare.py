@@ -637,6 +637,18 @@ def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
     assert all(part in str(text) for part, text in zip(parts, cautions, strict=True))
 
 
+def test_a_load_that_changes_no_figure_does_not_stand_beside_the_answer():
+    (of_load,) = spending_cautions(spent("b", timing=0.85))
+    (of_threads,) = spending_cautions(spent("b", threads=16))
+    report, texts = sample({"a": 1.9, "b": 1.8})
+    report.warnings = [of_load, of_threads]
+    answer, solid = render_page(report, texts).split('<section id="solid">')
+    assert "number of threads" in answer
+    assert "machine load" not in answer
+    assert "number of threads" in solid
+    assert "machine load" in solid
+
+
 def test_an_answer_says_what_its_two_arms_did_not_have_alike():
     report, _ = sample({"a": 1.9, "b": 1.8, "c": 1.7})
     report.contrasts[0].unequal = ["number of threads", "outside data"]

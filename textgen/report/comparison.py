@@ -482,6 +482,9 @@ def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
             line = " ".join(f"{sample.prompt}{written.text}".split())
             screen.say(f"{name} wrote: {line[:MAX_WRITTEN_CHARACTERS]} …")
     for caution in report.warnings:
-        screen.warn(str(caution))
+        if caution.foremost:
+            screen.warn(str(caution))
+        else:
+            screen.say(str(caution))
     screen.say(report.signature)
     screen.say(f"{folder}/index.html")

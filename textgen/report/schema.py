@@ -291,11 +291,14 @@ class Caution(Row):
         text: a sentence or two.
         arms: those that it is about together, by their names.
         by_arm: an arm's name → what is said of it alone, behind the text.
+        foremost: whether it stands beside the answer; else only where a reader asks how solid that
+            is.
     """
 
     text: str
     arms: list[str] = []
     by_arm: dict[str, str] = {}
+    foremost: bool = True
 
     def __str__(self) -> str:
         notes = "; ".join(f"{name} {note}" for name, note in self.by_arm.items())
