@@ -405,6 +405,35 @@ def test_a_budget_becomes_updates(tmp_path):
     assert len(progress.history) == 3  # every epoch is validated
 
 
+def test_validations_of_planned_updates_read_a_small_part_of_what_is_trained_on(
+    tmp_path, monkeypatch
+):
+    """Otherwise a study would spend a quarter of its trainings on them. The part is the same when
+    the training is repeated, and each validation has enough text to tell networks apart."""
+    monkeypatch.setattr(planning, "MIN_VALIDATED", 400)
+    read = []
+
+    def bits_per_token(self, batches):
+        read.append(batches * self._rows * NEXT.window)
+        return inner(self, batches)
+
+    inner = Validation.bits_per_token
+    monkeypatch.setattr(Validation, "bits_per_token", bits_per_token)
+    _, progress = fit(tmp_path / "short", Training(updates=40, batch=4, validations=2))
+    characters = ENCODED[1][0].characters + 1
+    assert progress.validation_share == 400 / characters < 0.9
+    read.clear()
+    settings = Training(updates=200, batch=16, validations=4)
+    _, progress = fit(tmp_path / "longer", settings)
+    trained = progress.updates * progress.characters_per_update
+    of_text = progress.intervals * progress.validation_share * characters
+    assert of_text == pytest.approx(planning.VALIDATED_SHARE * trained)
+    assert of_text <= sum(read) <= 1.2 * of_text
+    monkeypatch.setattr(planning, "MIN_VALIDATED", 10_000)
+    _, progress = fit(tmp_path / "whole", Training(updates=20, batch=4, validations=2))
+    assert progress.validation_share == 1.0
+
+
 def test_a_budget_in_characters_counts_those_that_windows_show():
     documents = [CODEC.encode("The tide."), CODEC.encode("Left"), CODEC.encode("at noon, they say")]
     windows = loop.windows_of(documents, NextToken(window=8))

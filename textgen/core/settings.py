@@ -249,6 +249,8 @@ class Training:
             Each keeps the best weights; a checkpoint is written after the first, and then at
             most every 30 seconds. Intervals are as even as
             possible; a training too short for ten updates per validation has fewer validations.
+            They read as much of the validation text, spread evenly over it, as takes about 2% of
+            the training.
         curve: characters of validation text that the network is asked for again and again while it
             learns: after 1/128, 1/64, … 1/2 and all of the updates, when it also writes a sample.
             Text and prompt are the same for all tokenizers. Nothing in the training depends on it.

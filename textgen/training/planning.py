@@ -22,6 +22,10 @@ from textgen.training.stream import Stage, Stream, mean_of, updates_per_epoch
 
 CALIBRATION_SECONDS = 4.0
 VALIDATION_SHARE = 0.015  # of a budget in seconds that its validations may take on top of it, about
+# Of another budget: characters that all validations may read, for each that is trained on. To read
+# one takes about a third of the time of training on it.
+VALIDATED_SHARE = 0.08
+MIN_VALIDATED = 20_000  # characters that each validation may read in any case
 MAX_STREAMS = 64  # of a validation, side by side
 MIN_STREAM_TOKENS = 2000
 TIMED_BATCHES = 3
@@ -59,6 +63,9 @@ class Validation:
     Args:
         objective, network: the model.
         documents: of the validation split.
+
+    Attributes:
+        characters: of the split, end marks included.
     """
 
     def __init__(self, objective: Objective, network: Network, documents: Encoded) -> None:
@@ -71,10 +78,10 @@ class Validation:
         stage = Stage(1.0, self._rows, objective.length)
         self._stream = Stream(self._windows, [stage], seed=0)
         self._batches = updates_per_epoch(self._windows, stage)
-        characters = sum(document.characters + 1 for document in documents)
+        self.characters = sum(document.characters + 1 for document in documents)
         spelling = sum(float(document.spelling_bits.sum()) for document in documents)
-        self._tokens_per_character = tokens / characters
-        self._spelling = spelling / characters
+        self._tokens_per_character = tokens / self.characters
+        self._spelling = spelling / self.characters
 
     def bits_per_character(self, share: float = 1.0) -> float:
         """Of the first ``share`` of each stream."""
@@ -128,4 +135,7 @@ def planned(
     if settings.seconds:
         seconds = VALIDATION_SHARE * settings.seconds / progress.intervals
         progress.validation_share = validation.share_within(seconds)
+    else:  # a rule without a clock, so that the training can be repeated
+        read = VALIDATED_SHARE * updates * progress.characters_per_update / progress.intervals
+        progress.validation_share = min(1.0, max(MIN_VALIDATED, read) / validation.characters)
     return progress
