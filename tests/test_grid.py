@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import write_experiment, write_tales
+from conftest import ProcessHere, write_experiment, write_tales
 
 import textgen
 from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment
 from textgen.evaluation.factor import Factor, Learning, factor
 from textgen.evaluation.significance import compare_arms, holm
 from textgen.evaluation.units import PART_LABELS
@@ -26,7 +27,7 @@ from textgen.report.grid import (
     compare_cells,
 )
 from textgen.runs.folder import write_experiment as write_settings
-from textgen.studies import execution
+from textgen.studies import execution, workers
 from textgen.studies import study as studies
 
 pytestmark = pytest.mark.fast
@@ -100,37 +101,42 @@ def test_axes_that_cannot_be_are_refused(written, head, message):
 
 def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
     """A cell of 20 s has (20 − 2) / 0.5 updates, whatever its text and size."""
-    timed, made = [], []
+    begun, timed, made, pace = [], [], [], [0.5]
 
-    def measure(processes, module, experiment, seconds, log):
-        timed.append((str(experiment.corpus.path), experiment.split.train_characters, seconds))
-        return {"preparation_seconds": 2.0, "seconds_per_update": 0.5, "parameters": 9}
+    class Process(ProcessHere):
+        def do(self, job, log, **arguments):
+            if job == "time":
+                timed.append(arguments["seconds"])
+                return pace[0]
+            experiment = load_experiment(arguments["experiment"])
+            begun.append((str(experiment.corpus.path), experiment.split.train_characters))
+            return {"preparation_seconds": 2.0, "parameters": 9}
 
     def run_cell(study, name, folder, *_):
         plans = studies.plan_study(study, folder)  # as they were stored
         made.append((name, {arm: plan.updates for arm, plan in plans.items()}))
         raise TextgenError("by design")
 
-    monkeypatch.setattr(studies.Processes, "measure", measure)
+    monkeypatch.setattr(workers, "Worker", Process)
     monkeypatch.setattr(execution, "_run_cell", run_cell)
     written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60]')
     for _ in range(2):
         with pytest.raises(TextgenError, match="4 of 4 cells failed"):
             execution.run_study("trial.toml", quiet=True)
-    assert timed == 2 * [("others", None, 3.0)]  # once for each arm
+    assert begun == 2 * [("others", None)]  # once for each arm
+    assert sum(timed) == pytest.approx(2 * 3.0)
     assert made[:4] == [
         (f"{text}-2000-{seconds}s", dict.fromkeys(("char", "slow"), 2 * (seconds - 2)))
         for text in ("tales", "others")
         for seconds in (20, 60)
     ]
     made.clear()
-    faster = {"preparation_seconds": 2.0, "seconds_per_update": 0.25, "parameters": 9}
-    monkeypatch.setattr(studies.Processes, "measure", lambda *_: faster)
+    pace[0] = 0.25
     written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60, 180]')
     with pytest.raises(TextgenError, match="6 of 6 cells failed"):
         execution.run_study("trial.toml", quiet=True, overwrite=True)
     assert made[0] == ("tales-2000-20s", dict.fromkeys(("char", "slow"), 4 * 18))
-    monkeypatch.setattr(studies.Processes, "measure", measure)
+    pace[0] = 0.5
     contents = json.loads((execution.Path("reports") / "trial" / "grid.json").read_text())
     assert contents["timed_on"] == "others-all-180s"
     assert contents["timed"]["char"]["seconds_per_update"] == 0.25

@@ -18,7 +18,7 @@ from unittest.mock import Mock
 
 import filelock
 import pytest
-from conftest import load_progress, write_experiment
+from conftest import ProcessHere, load_progress, write_experiment
 from test_grid import run_here
 
 from textgen import cli
@@ -26,12 +26,13 @@ from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.files import write_file
-from textgen.runs import console
+from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run
 from textgen.studies import execution, workers
 from textgen.studies import study as studies
+from textgen.studies.process import Jobs
 from textgen.training.step import Step
 
 pytestmark = pytest.mark.long
@@ -146,14 +147,17 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
 def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, monkeypatch):
     """One has other parameters, one a preparation that leaves no time; the third plan is kept."""
     measured = {"char": (2020, 0.1), "wide": (2041, 0.1), "slow": (2000, 20.0)}
-    keys = ("parameters", "preparation_seconds", "seconds_per_update")
+    keys = ("parameters", "preparation_seconds")
 
-    def measure(processes, module, experiment, seconds, log):
-        return dict(zip(keys, (*measured[log.stem], 0.04), strict=True))
+    class Process(ProcessHere):
+        def do(self, job, log, **_):
+            if job == "time":
+                return 0.04
+            return dict(zip(keys, measured[log.stem], strict=True))
 
     text = "[budget]\nseconds = 1\nparameters = 2000\n" + CHAR
     text += arm("wide", "backbone.units=[9]") + arm("slow", "backbone.units=[8]")
-    monkeypatch.setattr(studies.Processes, "measure", measure)
+    monkeypatch.setattr(workers, "Worker", Process)
     monkeypatch.setattr(execution, "run_all", lambda *_, **__: pytest.fail("a run was started"))
     path = written(text)
     with pytest.raises(TextgenError, match=r"2 of 3 arms cannot be planned") as caught:
@@ -185,34 +189,38 @@ def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch
     study = studies.load_study(written(text))
     busy, during = [0], []
 
-    def measure(experiment, seconds, wait_for_turn):
-        busy[0] += 1
-        time.sleep(0.02 * experiment.sampling.length % 0.3)
-        busy[0] -= 1
-        for _ in range(studies.TURNS):
-            wait_for_turn()
+    class Process(ProcessHere):
+        def do(self, job, log, **arguments):
+            if job == "begin":
+                length = load_experiment(arguments["experiment"]).sampling.length
+                busy[0] += 1
+                time.sleep(0.02 * length % 0.3)
+                busy[0] -= 1
+                return {"parameters": 1, "preparation_seconds": 1.0}
+            assert job == "time"
             busy[0] += 1
             during.append(busy[0])
             time.sleep(0.1)
             during.append(busy[0])
             busy[0] -= 1
-        return {"parameters": 1, "preparation_seconds": 1.0, "seconds_per_update": 0.1}
+            return 0.1
 
-    monkeypatch.setattr(studies, "measure", measure)
-    run = staticmethod(lambda arguments, log: studies.main(arguments[1:]))
-    monkeypatch.setattr(studies.Processes, "run", run)
+    monkeypatch.setattr(workers, "Worker", Process)
     plans = studies.plan_study(study, study.path.parent / "runs", workers=2)
     assert {plan.updates for plan in plans.values()} == {590}
     assert during == [1] * 6 * studies.TURNS
 
 
-def test_of_the_turns_in_which_an_arm_is_timed_the_fastest_counts(experiment_file, monkeypatch):
-    """The first compiles; something else on the machine may slow the others down."""
-    taken = iter([9.0, 0.3, 0.1, 0.2])
+def test_of_the_turns_in_which_an_arm_is_timed_the_fastest_counts(written, monkeypatch):
+    """Something else on the machine may slow the others down."""
+    taken = iter([0.3, 0.1, 0.2])
     monkeypatch.setattr(Step, "seconds_per_update", lambda *_: next(taken))
-    experiment = load_experiment(experiment_file)
-    assert studies.measure(experiment, seconds=0.3)["seconds_per_update"] == 0.1
-    assert "seconds_per_update" not in studies.measure(experiment, seconds=0)
+    monkeypatch.setattr(workers, "Worker", ProcessHere)
+    for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
+        monkeypatch.setitem(tensorflow.tensorflow_in_effect, name, 1)
+    study = studies.load_study(written("[budget]\nseconds = 30\n" + CHAR))
+    plan = studies.plan_study(study, study.path.parent / "runs")["char"]
+    assert plan.seconds_per_update == 0.1
 
 
 def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
@@ -225,7 +233,75 @@ def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
         return times
 
     monkeypatch.setattr(Step, "seconds_per_update", watched)
-    assert studies.measure(load_experiment(experiment_file), seconds=0.1)["seconds_per_update"]
+    jobs = Jobs()
+    jobs.begin(str(experiment_file))
+    assert jobs.time(seconds=0.1) > 0
+
+
+def test_the_process_that_has_timed_an_arm_makes_its_first_run(written, tmp_path, monkeypatch):
+    """Others are made by new processes; where there are more arms than workers, the first few
+    arms' processes are kept."""
+    processes = []
+
+    class Process(ProcessHere):
+        def __init__(self, *_):
+            self.jobs, self.ended = [], False
+            processes.append(self)
+
+        def do(self, job, log, **arguments):
+            assert not self.ended
+            self.jobs.append(f"{job} {log.stem}")
+            return {"parameters": 1, "preparation_seconds": 1.0} if job == "begin" else 0.1
+
+        def end(self):
+            self.ended = True
+
+    monkeypatch.setattr(workers, "Worker", Process)
+    monkeypatch.setattr(workers, "is_finished", lambda _: True)
+    monkeypatch.setattr(workers, "read_metrics", lambda _: None)
+    study = studies.load_study(written("[budget]\nseconds = 60\n" + TWIN + CHAR))
+    with workers.Processes() as place:
+        plans = studies.plan_study(study, tmp_path, place=place)
+        experiments = execution.planned_experiments(study, plans)
+        assert [p.ended for p in processes] == [False, True]
+        list(workers.run_all(experiments, tmp_path, place))
+        assert all(process.ended for process in processes)
+    timing = ["begin {}", *["time {}"] * studies.TURNS]
+    assert [process.jobs for process in processes] == [
+        [*(job.format("twin") for job in timing), "run twin-3"],
+        [job.format("char") for job in timing],
+        ["run char-1"],
+        ["run twin-7"],
+    ]
+
+
+@pytest.mark.slow
+def test_a_run_is_the_same_to_the_last_bit_where_its_updates_were_timed(
+    experiment_file, tmp_path, monkeypatch
+):
+    changes = ["training.updates=60", "training.curve=400", "sampling.length=60"]
+    file = tmp_path / "timed.toml"
+    run_folder.write_experiment(file, load_experiment(experiment_file, changes))
+    name = load_experiment(file).name
+    jobs = Jobs()
+    jobs.begin(str(file))
+    jobs.time(seconds=0.3)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "prepare", lambda *_: pytest.fail("prepared again"))
+        jobs.run(str(file), str(tmp_path / "on"), overwrite=False)
+    alone = pipeline.train(file, runs_folder=tmp_path / "alone", quiet=True)
+    for written_file in ("tokens.npz", "texts.json", "samples.json", "experiment.toml"):
+        stored = (tmp_path / "on" / name / written_file).read_bytes()
+        assert stored == (alone.folder / written_file).read_bytes()
+    weights = [run.network.get_weights() for run in (Run(tmp_path / "on" / name), alone)]
+    assert all((one == other).all() for one, other in zip(*weights, strict=True))
+    assert bits(tmp_path / "on" / name) == bits(alone.folder)
+    # another seed begins from other weights
+    run_folder.write_experiment(file, load_experiment(file, ["seed=5"], "fifth"))
+    jobs.begin(str(tmp_path / "on" / name / "experiment.toml"))
+    jobs.run(str(file), str(tmp_path / "on"), overwrite=False)
+    assert bits(tmp_path / "on" / "fifth") != bits(alone.folder)
+    assert Run(tmp_path / "on" / "fifth").experiment.seed == 5
 
 
 @pytest.mark.slow
@@ -276,7 +352,8 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
 
     def ended():
         for name in ("twin-3", "char-1"):
-            write_file(tmp_path / "logs" / f"{name}.txt", f"  30/150 updates of {name}\n")
+            text = f"  30/150 updates of {name} at 1.2k characters/s {'and so on ' * 9}\n"
+            write_file(tmp_path / "logs" / f"{name}.txt", text)
         time.sleep(0.3)
         yield "twin-3", "by design", 0.3
 
@@ -289,7 +366,9 @@ def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, c
     minutes, seconds = divmod(int(3 * (2 * 2 * (60 + run) + report) - 0.5), 60)
     left = f"about {minutes}:{seconds:02} left"
     assert f"tales, cell 1 of 3: 0:00 elapsed, 0 of 3 runs, {left}" in shown
-    assert "; twin-3: 30/150 updates of twin-3; char-1: 30/150 updates of char-1\n" in shown
+    for name in ("twin-3", "char-1"):
+        assert f"  tales, cell 1 of 3: 0:00, {left}; {name}: 30/150 updates of {name}" in shown
+    assert max(map(len, shown.splitlines())) <= 100
 
 
 def test_a_run_that_ends_is_shown_with_its_bits_of_the_test_part(alone, written, capsys):
@@ -441,7 +520,7 @@ def test_a_run_whose_results_are_missing_or_damaged_fails_alone(alone, tmp_path)
     class Elsewhere:
         """Machines of which the first shares no folder, and the second writes half of a file."""
 
-        def run(self, arguments, log):
+        def run(self, experiment, runs, overwrite, log):
             if log.stem != "a":
                 shutil.copytree(alone / "char-1", tmp_path / log.stem)
             if log.stem == "b":

@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 from unittest.mock import Mock
 
 import pytest
-from conftest import write_experiment
+from conftest import ProcessHere, write_experiment
 
 from textgen import cli
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
-from textgen.studies import tuning
+from textgen.studies import tuning, workers
 from textgen.studies.study import load_study
 from textgen.training import trial
 
@@ -63,8 +63,7 @@ def trained(monkeypatch):
 
 def run_here(monkeypatch):
     """Have trainings take place in this process."""
-    run = staticmethod(lambda arguments, log: trial.main(arguments[1:]))
-    monkeypatch.setattr(tuning.Processes, "run", run)
+    monkeypatch.setattr(workers, "Worker", ProcessHere)
 
 
 @pytest.fixture

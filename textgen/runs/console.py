@@ -60,8 +60,8 @@ sha256 {sha256:.16}…  split {split_sha256:.16}…
 train part: {train[documents]} documents, {train[characters]:,} characters
 validation part: {validation[documents]} documents, {validation[characters]:,} characters
 test part: {test[documents]} documents, {test[characters]:,} characters"""
-# Between two lines in a pipe, which shows no bar; a study shows those of its runs
-LINE_SECONDS = 7.0
+# Between two lines in a pipe, which shows no bar
+LINE_SECONDS = 15.0
 # How much of a sample is printed at the end
 MAX_SAMPLE_CHARACTERS = 600
 # A stretch of text has the first colour whose limit, in bits per character, it does not exceed; the
@@ -72,10 +72,16 @@ COLOURS = ("grey50", "default", "cyan", "green", "yellow", "dark_orange", "red")
 
 
 class Screen:
-    """Prints to the terminal, or nothing when quiet; warnings are printed all the same."""
+    """Prints to the terminal, or nothing when quiet; warnings are printed all the same.
 
-    def __init__(self, quiet: bool = False) -> None:
+    Args:
+        quiet: print only warnings.
+        line_seconds: in a pipe, between two lines about work that goes on; None: LINE_SECONDS.
+    """
+
+    def __init__(self, quiet: bool = False, line_seconds: float | None = None) -> None:
         self.quiet = quiet
+        self._line_seconds = line_seconds
         self.console = Console(highlight=False, quiet=quiet)
         self.loud = Console(highlight=False, stderr=True)
         self._shown = contextlib.ExitStack()
@@ -123,12 +129,14 @@ class Screen:
 
     @contextlib.contextmanager
     def lines(self, text: Callable[[], str]) -> Iterator[None]:
-        """Say a line every LINE_SECONDS while this lasts."""
+        """Say a line, or several, now and then while this lasts."""
+        seconds = self._line_seconds or LINE_SECONDS
         ended = Event()
 
         def repeat() -> None:
-            while not ended.wait(LINE_SECONDS):
-                self.say(f"  {text()}")
+            while not ended.wait(seconds):
+                for line in text().splitlines():
+                    self.say(f"  {line}")
 
         thread = Thread(target=repeat, daemon=True)
         thread.start()

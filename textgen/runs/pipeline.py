@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
@@ -36,6 +36,9 @@ from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
 from textgen.training.compute import StageWork
 from textgen.training.curve import Curve, CurvePoint, beginnings
 from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
+
+if TYPE_CHECKING:
+    from textgen.training.begun import Begun
 
 # Characters that a network writes at each point of a curve.
 CURVE_SAMPLE = 200
@@ -74,19 +77,32 @@ def train(
         experiment = _continuation(experiment, more, overrides, name, Path(runs_folder))
     elif overrides or name is not None or not isinstance(experiment, Experiment):
         experiment = load_experiment(experiment, overrides, name)
+    return make_run(experiment, Path(runs_folder), overwrite, Screen(quiet))
+
+
+def make_run(
+    experiment: Experiment,
+    runs_folder: Path,
+    overwrite: bool,
+    screen: Screen,
+    begun: "Begun | None" = None,
+) -> Run:
+    """The run of an experiment, see :func:`train`; what this process has begun, and the run can go
+    on with, is not done again."""
     if "tensorflow" in sys.modules or "keras" in sys.modules:  # else it is started when needed
         _start_tensorflow(experiment)
     start = Run(experiment.training.start) if experiment.training.start else None
-    folder = Path(runs_folder) / experiment.name
+    if begun and (start or not begun.serves(experiment)):
+        begun = None
+    folder = runs_folder / experiment.name
     if start and start.folder.resolve() == folder.resolve():
         message = f"{folder}: a run cannot replace the one that it starts from"
         raise TextgenError(message, "give it another name with --name")
     with run_folder.prepared_folder(folder, experiment, overwrite):
-        screen = Screen(quiet)
-        loaded = load_corpus(experiment)
+        loaded = begun.loaded if begun else load_corpus(experiment)
         screen.corpus(experiment, loaded)
         resumes = not overwrite and (folder / CHECKPOINT_FILE).exists()
-        job = Job(folder, experiment, loaded, start, overwrite, resumes, screen)
+        job = Job(folder, experiment, loaded, start, begun, overwrite, resumes, screen)
         prepared = _prepare(job)
         network, progress = _train(job, prepared)
         _evaluate(job, prepared, network, progress)
@@ -118,13 +134,14 @@ def _continuation(
 
 @dataclass(frozen=True)
 class Job:
-    """What every stage of a run needs; it begins with the weights of ``start``, or ``resumes`` from
-    a checkpoint."""
+    """What every stage of a run needs. It begins with the weights of ``start``, goes on with what
+    is ``begun``, or ``resumes`` from a checkpoint."""
 
     folder: Path
     experiment: Experiment
     loaded: Corpus
     start: Run | None
+    begun: "Begun | None"
     overwrite: bool
     resumes: bool
     screen: Screen
@@ -141,8 +158,11 @@ def _prepare(job: Job) -> Prepared:
     screen = job.screen
     if job.resumes and (other := run_folder.other_text(job.folder, job.loaded.sha256)):
         raise run_folder.begun_error(job.folder, other)
-    with screen.stage("preparing the text"):
-        prepared = prepare(experiment, job.loaded)
+    if job.begun:
+        prepared = job.begun.prepared
+    else:
+        with screen.stage("preparing the text"):
+            prepared = prepare(experiment, job.loaded)
     for prompt in experiment.sampling.prompts:
         encode_prompt(prepared.tokenizer, prompt, "sampling.prompts")
     if job.start:
@@ -184,7 +204,12 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
         threads = _start_tensorflow(experiment)
         from textgen.training import loop
 
-        network = loop.new_network(experiment, prepared, threads)
+        step = None
+        if job.begun:
+            network = job.begun.network
+            step = job.begun.step
+        else:
+            network = loop.new_network(experiment, prepared, threads)
         if job.start:
             network.set_weights(job.start.network.get_weights())
         loop.windows_of(prepared.encoded[0], experiment.objective)
@@ -220,7 +245,15 @@ def _train(job: Job, prepared: Prepared) -> tuple[Network, Progress]:
     with screen.stage("compiling the training step"):  # until the bar of the training
         batches_behind = job.start.metrics.training.position if job.start else 0
         progress = loop.train(
-            job.folder, network, trained, prepared.encoded, threads, hooks, batches_behind, curve
+            job.folder,
+            network,
+            trained,
+            prepared.encoded,
+            threads,
+            hooks,
+            batches_behind,
+            curve,
+            step,
         )
     if job.start:
         if not progress.best_interval:

@@ -39,6 +39,7 @@ from textgen.studies.study import ArmPlan, Cell, Study, under_budget
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
+MAX_LINE_CHARACTERS = 98  # in a pipe, behind two spaces
 
 
 def run_study(
@@ -119,7 +120,8 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     screen = job.screen
     folds = show_text(study, screen)
     with screen.stage():
-        plans = studies.plan_study(study, folder, job.overwrite, job.workers, screen.say)
+        here = place if isinstance(place, Processes) and not job.cell else None
+        plans = studies.plan_study(study, folder, job.overwrite, job.workers, screen.say, here)
     experiments = planned_experiments(study, plans)
     replaced = _replaced(experiments, folder, folds[0].sha256, job.overwrite)
     missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
@@ -412,21 +414,32 @@ class _Display:
         """The time that has elapsed, how many runs have ended, and about the time left."""
         elapsed = time.monotonic() - self._begin
         ended = f"{len(self.results)} of {self._total} runs"
-        text = f"{self._job.cell}{_clock(elapsed)} elapsed, {ended}"
+        parts = [f"{self._job.cell}{_clock(elapsed)} elapsed", ended, self._time_left(elapsed)]
+        return ", ".join(filter(None, parts))
+
+    def _time_left(self, elapsed: float) -> str:
+        """About the time left after so many seconds; empty if nothing is known of it."""
         per_run = self._planned_seconds
         if self._seconds_taken:
             per_run = max(per_run, statistics.mean(self._seconds_taken))
         if not self.waiting or not per_run:
-            return text
+            return ""
         # of the report's share, planning has taken a part
         of_this_cell = per_run * self._rounds + self._report_seconds
         left = of_this_cell * (1 + self._job.after) - elapsed
-        return f"{text}, about {_clock(left)} left" if left > 0 else f"{text}, over the estimate"
+        return f"about {_clock(left)} left" if left > 0 else "over the estimate"
 
-    def line(self) -> str:
-        """The progress, and what each run that is made is doing."""
-        running = [f"{name}: {self._state(name)}" for name in self.waiting[: self._workers]]
-        return "; ".join([self.progress(), *running])
+    def lines(self) -> str:
+        """A line for each run that has begun: the time, and what the run is doing."""
+        elapsed = time.monotonic() - self._begin
+        times = [f"{self._job.cell}{_clock(elapsed)}", self._time_left(elapsed)]
+        clock = ", ".join(filter(None, times))
+        lines = list[str]()
+        for name in self.waiting[: self._workers]:
+            if printed_lines(self._log(name)):
+                line = f"{clock}; {name}: {self._state(name)}"
+                lines.append(textwrap.shorten(line, MAX_LINE_CHARACTERS, placeholder=""))
+        return "\n".join(lines) or self.progress()
 
     def table(self) -> Group:
         """The results of runs and what the others are doing, a row for each arm; the progress."""
@@ -436,11 +449,14 @@ class _Display:
             rows.add_row(arm, *(Text(visible(cell)) for cell in cells))
         return Group("bits per character:", rows, self.progress())
 
+    def _log(self, name: str) -> Path:
+        return self._folder / "logs" / f"{name}.txt"
+
     def _state(self, name: str) -> str:
         """What a run that has not ended is doing."""
         if name not in self.waiting[: self._workers]:
             return "waiting"
-        printed = printed_lines(self._folder / "logs" / f"{name}.txt")
+        printed = printed_lines(self._log(name))
         last = printed[-1] if printed else "starting"
         return textwrap.shorten(last, MAX_STATE_CHARACTERS, placeholder="")
 
@@ -463,7 +479,7 @@ def _show_runs(
     shown = screen.console.is_terminal and not screen.quiet
     if missing and not shown:
         screen.say(f"training: {display.progress()}")
-    with live if shown else screen.lines(display.line), closing(ended):
+    with live if shown else screen.lines(display.lines), closing(ended):
         for name, failure, seconds in ended:
             display.end(name, failure, seconds)
             if failure is not None:

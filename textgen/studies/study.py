@@ -32,11 +32,10 @@ A study with axes is a grid. Each cell is a study without axes, of one text, siz
 an update takes is measured once for each arm, on one text at its whole size, and holds for all.
 """
 
+import contextlib
 import json
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, product
 from pathlib import Path
@@ -46,7 +45,7 @@ from pydantic import Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import TABLES, Experiment, load_experiment
-from textgen.core.files import write_file, write_json
+from textgen.core.files import write_json
 from textgen.core.machine import processor
 from textgen.core.progress import Say, ignore
 from textgen.core.reading import SettingsReader, find_experiment
@@ -62,15 +61,12 @@ from textgen.core.settings import (
     check_one_budget,
     check_rising,
 )
-from textgen.core.tensorflow import start_tensorflow
 from textgen.core.validation import build
-from textgen.data.loading import load_corpus
 from textgen.report.arms import flat_settings
 from textgen.report.contrast import Contrast
-from textgen.runs.folder import is_finished
+from textgen.runs.folder import is_finished, write_experiment
 from textgen.runs.results import read_content
-from textgen.studies.workers import Processes
-from textgen.training.preparation import prepare
+from textgen.studies.workers import Processes, Worker, as_they_end
 
 # What a budget may be in → what its amounts end in, in the names of cells.
 REGIMES = {"seconds": "s", "characters": "c", "updates": "u"}
@@ -81,9 +77,6 @@ Several = Field(min_length=1)
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 PLAN_FILE = "plan.json"
-# The file by which an arm asks to be timed; its turn begins when the file is removed.
-GATE = ".turn"
-GATE_SECONDS = 0.05  # between two looks whether it was
 TURNS = 3
 # Updates are timed for so long at least, or for this share of a budget that is smaller.
 TIMED_SECONDS = 10.0
@@ -476,8 +469,10 @@ class ArmPlan:
         updates: of each run; None if the budget is in characters.
         declared: the questions that the study asked before a run of this arm was finished.
         processor: of the machine that measured.
-        preparation_seconds, seconds_per_update, parameters: as :func:`measure` returns them; None
-            if nothing had to be measured.
+        preparation_seconds: see :class:`textgen.training.preparation.Prepared`.
+        seconds_per_update: on one thread by the processor's own clock, for which other work on the
+            machine does not count.
+        parameters: of the network. All three are None if nothing had to be measured.
     """
 
     experiment: dict[str, Any]
@@ -490,7 +485,12 @@ class ArmPlan:
 
 
 def plan_study(
-    study: Study, folder: Path, overwrite: bool = False, workers: int = 1, say: Say = ignore
+    study: Study,
+    folder: Path,
+    overwrite: bool = False,
+    workers: int = 1,
+    say: Say = ignore,
+    place: Processes | None = None,
 ) -> dict[str, ArmPlan]:
     """The plan of every arm: the one stored in ``folder``, or a new one, which is stored there.
 
@@ -501,6 +501,8 @@ def plan_study(
         workers: arms prepared at once; more than one only if a run has a single thread, which is
             timed by the processor's own clock. One is timed at a time.
         say: called with a line before arms are planned, and one for each, with what was measured.
+        place: keeps the processes of as many arms as there are workers, for the first run of each.
+            Without it all of them end.
 
     Raises:
         TextgenError: an experiment has changed, the stored plan is damaged, or it was measured on
@@ -530,21 +532,22 @@ def plan_study(
     if missing:
         say(f"planning {', '.join(missing)} …")
     at_once = workers if study.threads == 1 else 1
-    with ThreadPoolExecutor(at_once) as pool, Processes() as processes:
-
-        def start(arm: str) -> Future[ArmPlan]:
-            return pool.submit(_plan_arm, study, arm, folder, processes)
-
-        for arm, future in _timed_in_turn(start, missing, at_once, folder):
-            try:
-                plans[arm] = plan = replace(future.result(), declared=declared.get(arm, ()))
-            except TextgenError as error:
-                failures.append(f"{arm}: {error.message}")
-                continue
-            write_json(path, {name: asdict(plans[name]) for name in plans})
-            if plan.seconds_per_update is not None:
-                updates = f"{plan.updates:,} updates of {1000 * plan.seconds_per_update:.1f} ms"
-                say(f"  {arm}: {plan.preparation_seconds:.1f} s of preparation, then {updates}")
+    with contextlib.ExitStack() as stack:
+        processes = place or stack.enter_context(Processes())
+        for first in range(0, len(missing), at_once):
+            arms = missing[first : first + at_once]
+            for arm, measured in _measured(study, arms, folder, processes).items():
+                try:
+                    plan = _plan_arm(study, arm, measured)
+                except TextgenError as error:
+                    failures.append(f"{arm}: {error.message}")
+                    continue
+                plans[arm] = replace(plan, declared=declared.get(arm, ()))
+                write_json(path, {name: asdict(plans[name]) for name in plans})
+                if plan.seconds_per_update is not None:
+                    updates = f"{plan.updates:,} updates of {1000 * plan.seconds_per_update:.1f} ms"
+                    say(f"  {arm}: {plan.preparation_seconds:.1f} s of preparation, then {updates}")
+            processes.keep(workers)
     if failures:
         message = f"{len(failures)} of {len(study.arms)} arms cannot be planned; no run was started"
         hint = "correct each arm and repeat the command; the other plans are kept"
@@ -552,22 +555,54 @@ def plan_study(
     return {arm: plans[arm] for arm in study.arms}
 
 
-def _timed_in_turn(
-    start: Callable[[str], Future[ArmPlan]], arms: Sequence[str], at_once: int, folder: Path
-) -> Iterator[tuple[str, Future[ArmPlan]]]:
-    """Plans of arms, so many prepared at once; but while one is timed, nothing else is done. They
-    are timed in turns, so that a machine that slows down for a while slows all of them."""
-    for first in range(0, len(arms), at_once):
-        gates = {arm: folder / "logs" / f"{arm}{GATE}" for arm in arms[first : first + at_once]}
-        for gate in gates.values():
-            gate.unlink(missing_ok=True)
-        plans = {arm: start(arm) for arm in gates}
-        for turn, arm in product(range(1 + TURNS), gates):
-            if turn:
-                gates[arm].unlink(missing_ok=True)
-            while not (plans[arm].done() or gates[arm].exists()):
-                time.sleep(GATE_SECONDS)
-        yield from plans.items()
+def _measured(
+    study: Study, arms: Sequence[str], folder: Path, processes: Processes
+) -> dict[str, dict[str, Any] | TextgenError]:
+    """What is measured of arms, or why one cannot be: ``parameters``, ``preparation_seconds``, and
+    if the budget is in seconds ``seconds_per_update``; nothing if nothing has to be.
+
+    All are prepared side by side; but while one is timed, nothing else is done. They are timed in
+    turns, so that a machine that slows down for a while slows all of them; of its turns an arm's
+    fastest counts. The process of each is kept for its first run.
+    """
+    measured = dict[str, dict[str, Any] | TextgenError]((arm, {}) for arm in arms)
+    if study.seconds is None and study.budget.parameters is None:
+        return measured
+    workers = dict[str, Worker]()
+
+    def log_of(arm: str) -> Path:
+        return folder / "logs" / f"{arm}.txt"
+
+    def begin(arm: str) -> None:
+        log = log_of(arm)
+        write_experiment(log.with_suffix(".toml"), study.experiment(arm))
+        try:
+            workers[arm] = processes.start(log)
+            path = str(log.with_suffix(".toml"))
+            measured[arm] = workers[arm].do("begin", log, experiment=path)
+        except TextgenError as error:
+            measured[arm] = error
+
+    for _ in as_they_end(begin, arms, len(arms)):
+        pass
+    paces = {arm: list[float]() for arm in arms}
+    if study.seconds is not None:
+        seconds = min(TIMED_SECONDS, TIMED_SHARE * study.seconds) / TURNS
+        for _, arm in product(range(TURNS), arms):
+            if isinstance(measured[arm], TextgenError):
+                continue
+            try:
+                paces[arm].append(workers[arm].do("time", log_of(arm), seconds=seconds))
+            except TextgenError as error:
+                measured[arm] = error
+    for arm, found in measured.items():
+        if isinstance(found, TextgenError):
+            continue
+        if paces[arm]:
+            found["seconds_per_update"] = min(paces[arm])
+        first_run = folder / next(iter(study.runs(arm)))
+        processes.kept[first_run.resolve()] = workers[arm]
+    return measured
 
 
 def read_plans(path: Path) -> dict[str, ArmPlan]:
@@ -580,25 +615,22 @@ def read_plans(path: Path) -> dict[str, ArmPlan]:
     return read_content(path, dict[str, ArmPlan], hint) if path.exists() else {}
 
 
-def _plan_arm(study: Study, arm: str, folder: Path, processes: Processes) -> ArmPlan:
-    """One arm's plan.
+def _plan_arm(study: Study, arm: str, measured: dict[str, Any] | TextgenError) -> ArmPlan:
+    """One arm's plan, from what was measured or why nothing could be.
 
     Raises:
         TextgenError: why it cannot be made.
     """
-    experiment = study.experiment(arm)
-    measured = dict[str, Any]()
+    if isinstance(measured, TextgenError):
+        raise measured
     wanted = study.budget.parameters
-    if study.seconds is not None or wanted is not None:
-        seconds = min(TIMED_SECONDS, TIMED_SHARE * (study.seconds or 0.0))
-        log = folder / "logs" / f"{arm}.txt"
-        measured = processes.measure(__name__, experiment, seconds, log)
     parameters = measured.get("parameters", 0)
     if wanted is not None and abs(parameters - wanted) > PARAMETERS_TOLERANCE * wanted:
         within = f"change backbone.units until the two agree within {PARAMETERS_TOLERANCE:.0%}"
         message = f"{wanted:,}, but this arm has {parameters:,}: {within}"
         raise TextgenError(f"budget.parameters: {message}")
-    return under_budget(study, arm, ArmPlan(experiment.arm, None, processor(), **measured))
+    plan = ArmPlan(study.experiment(arm).arm, None, processor(), **measured)
+    return under_budget(study, arm, plan)
 
 
 def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
@@ -618,62 +650,6 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
             enough = f"give more, e.g. seconds = {preparation * 3 + update * 100:.0f}"
             raise TextgenError(f"budget.seconds: {message}: {enough}")
     return replace(plan, experiment=study.experiment(arm).arm, updates=updates)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Measure the experiment of a file, for a number of seconds, and write a file."""
-    experiment, seconds, output = arguments
-    gate = Path(output).with_suffix(GATE)
-
-    def wait_for_turn() -> None:
-        write_file(gate, "")
-        while gate.exists():
-            time.sleep(GATE_SECONDS)
-
-    measured = measure(load_experiment(experiment), float(seconds), wait_for_turn)
-    write_json(Path(output), measured)
-
-
-def measure(
-    experiment: Experiment,
-    seconds: float = TIMED_SECONDS,
-    wait_for_turn: Callable[[], object] = ignore,
-) -> dict[str, Any]:
-    """Prepare an experiment, build its network, and time updates that change no weight: on one
-    thread by the processor's own clock, for which other work on the machine does not count.
-
-    Args:
-        experiment: with as many threads as the runs will have.
-        seconds: how long updates are timed, at least; 0 times none.
-        wait_for_turn: called before updates are timed, a few times.
-
-    Returns:
-        ``parameters``, ``preparation_seconds``, and if updates were timed ``seconds_per_update``,
-        of the turns the fastest, in each the median over some calls of several updates each.
-
-    Raises:
-        TextgenError: an unusable corpus.
-    """
-    from textgen.training.loop import new_network, new_step, windows_of
-    from textgen.training.stream import stages_of
-
-    settings = experiment.training
-    prepared = prepare(experiment, load_corpus(experiment))
-    threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
-    network = new_network(experiment, prepared, threads)
-    measured = {"parameters": network.count_params(), "preparation_seconds": prepared.seconds}
-    if seconds:
-        windows = windows_of(prepared.encoded[0], experiment.objective)
-        step = new_step(network, experiment, windows, threads)
-        stages = stages_of(settings, experiment.objective)
-        step.compile(stages)
-        paces = list[float]()
-        for _ in range(TURNS):
-            wait_for_turn()
-            pace = step.seconds_per_update(windows, stages, experiment.seed, seconds / TURNS)
-            paces.append(pace)
-        measured["seconds_per_update"] = min(paces)
-    return measured
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

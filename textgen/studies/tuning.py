@@ -46,6 +46,7 @@ from textgen.core.reading import SettingsReader, find_experiment
 from textgen.data.loading import load_corpus
 from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
+from textgen.runs.folder import write_experiment
 from textgen.runs.results import Content, read_content
 from textgen.studies.execution import lock_study
 from textgen.studies.study import Budget, Search, Settings, Study, load_study
@@ -326,12 +327,18 @@ def _run_trial(
     study = replace(tuning.study, budget=Budget(seconds=seconds))
     experiment = _experiment(study, arm, values)
     span = values.get(SPAN, 0)
+    settings = log.with_suffix(".toml")
+    write_experiment(settings, experiment)
+    scratch = scratch_of(settings)
+    shutil.rmtree(scratch, ignore_errors=True)  # of a search that was killed
+    scratch.mkdir()
+    arguments = {"experiment": str(settings), "scratch": str(scratch), "span": span}
     try:
-        measured = processes.measure("textgen.training.trial", experiment, span, log)
+        measured = processes.do("try_setting", log, **arguments)
     except TextgenError as error:
         return Failure(arm, setting, error.message)
     finally:
-        shutil.rmtree(scratch_of(log.with_suffix(".json")), ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     return Trial(arm, setting, seconds, processor=processor(), **measured)
 
 

@@ -2,14 +2,9 @@
 
 A run on a cluster writes into the same folder as one that is made here: all machines have to share
 it, for example over a network.
-
-``python -m textgen.studies.workers MODULE …`` runs the ``main`` of a module in a process that ends
-when its parent does, even if the parent is killed: the parent holds the other end of its standard
-input.
 """
 
 import contextlib
-import importlib
 import json
 import logging
 import os
@@ -17,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -30,7 +24,7 @@ import filelock
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.progress import Cancelled
-from textgen.core.tensorflow import exit_immediately, silenced_stderr
+from textgen.core.tensorflow import silenced_stderr
 from textgen.runs.finished import read_metrics
 from textgen.runs.folder import LOCK, is_finished, write_experiment
 
@@ -46,84 +40,145 @@ def printed_lines(log: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-class Processes(contextlib.AbstractContextManager["Processes"]):
-    """Processes of this block: when it is left, none runs any more, and none starts."""
+class Worker:
+    """A process that does jobs, see :mod:`textgen.studies.process`.
 
-    def __init__(self) -> None:
-        self._started: list[subprocess.Popen[bytes]] = []
-        self._closed = False
+    Args:
+        log: gets what it prints before its first job.
+        cwd, env: its folder and its environment, if they are not those of this process.
+    """
 
-    def run(
-        self,
-        arguments: Sequence[str],
-        log: Path,
-        cwd: str | None = None,
-        env: Mapping[str, str] | None = None,
+    def __init__(
+        self, log: Path, cwd: str | None = None, env: Mapping[str, str] | None = None
     ) -> None:
-        """Run the ``main`` of a module to its end.
-
-        Args:
-            arguments: the module and its arguments.
-            log: gets what it prints.
-            cwd, env: its folder and its environment, if they are not those of this process.
-
-        Raises:
-            Cancelled: the block has been left.
-            TextgenError: it failed, with the last line that it printed or the signal that ended it.
-        """
-        if self._closed:
-            raise Cancelled
-        command = [sys.executable, "-m", "textgen.studies.workers", *arguments]
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "textgen.studies.process"],
                 stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE,
+                stderr=output,
                 cwd=cwd,
                 env=env,
             )
-        self._started.append(process)
-        if self._closed:  # since it was asked above
-            process.terminate()
-        code = process.wait()
-        if process.stdin:
-            process.stdin.close()
-        if code:
-            if code < 0:
-                raise TextgenError(f"ended by {signal.Signals(-code).name}")
-            lines = [line for line in printed_lines(log) if "hint:" not in line]
-            raise TextgenError(lines[-1] if lines else f"exit code {code}")
 
-    def measure(
-        self, module: str, experiment: Experiment, number: float, log: Path
-    ) -> dict[str, Any]:
-        """What the ``main`` of a module writes about an experiment.
+    def do(self, job: str, log: Path, **arguments: Any) -> Any:
+        """Have it do a job, and wait for the result.
 
         Args:
-            module: its arguments are a file of the experiment, a number, and the file to be
-                written.
-            experiment: what it is about.
-            number: of seconds, or whatever the module takes.
-            log: gets what it prints; the two files lie beside it.
+            job: a method of :class:`textgen.studies.process.Jobs`.
+            log: gets what it prints.
+            arguments: of the job, as JSON has them.
 
         Raises:
-            Cancelled, TextgenError: as :meth:`run`.
+            TextgenError: it failed, with the last line that it printed or the signal that ended it.
         """
-        settings, output = log.with_suffix(".toml"), log.with_suffix(".json")
-        write_experiment(settings, experiment)
-        self.run([module, str(settings), str(number), str(output)], log)
-        return json.loads(output.read_text(encoding="utf-8"))
+        assert self._process.stdin
+        assert self._process.stdout
+        line = json.dumps([str(log), job, arguments]) + "\n"
+        with contextlib.suppress(BrokenPipeError):  # it has ended: see below
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+        result = self._process.stdout.readline()
+        if result:
+            return json.loads(result)
+        code = self._process.wait()
+        if code < 0:
+            raise TextgenError(f"ended by {signal.Signals(-code).name}")
+        lines = [line for line in printed_lines(log) if "hint:" not in line]
+        raise TextgenError(lines[-1] if lines else f"exit code {code}")
+
+    def end(self) -> None:
+        """End it, which has no job."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self.wait()
+
+    def stop(self) -> None:
+        """Ask it to stop, also in the middle of a job."""
+        self._process.terminate()
+
+    def wait(self) -> None:
+        """Wait until it has ended; it is killed if it does not."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_SECONDS)
+        self._process.kill()
+
+
+class Processes(contextlib.AbstractContextManager["Processes"]):
+    """Processes of this block: when it is left, none runs any more, and none starts.
+
+    Attributes:
+        kept: those that have begun the experiment of a run, by the folder of that run.
+    """
+
+    def __init__(self) -> None:
+        self.kept = dict[Path, Worker]()
+        self._started = list[Worker]()
+        self._closed = False
+
+    def start(
+        self, log: Path, cwd: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Worker:
+        """A new process; see :class:`Worker`.
+
+        Raises:
+            Cancelled: the block has been left.
+        """
+        if self._closed:
+            raise Cancelled
+        worker = Worker(log, cwd, env)
+        self._started.append(worker)
+        if self._closed:  # since it was asked above
+            worker.stop()
+        return worker
+
+    def end(self, worker: Worker) -> None:
+        """End one of them, which has no job."""
+        worker.end()
+        self._started.remove(worker)
+
+    def keep(self, number: int) -> None:
+        """Of those that are kept, keep the first so many, and end the others."""
+        for run in list(self.kept)[number:]:
+            self.end(self.kept.pop(run))
+
+    def do(self, job: str, log: Path, **arguments: Any) -> Any:
+        """Have a process of its own do a job.
+
+        Raises:
+            Cancelled, TextgenError: as :meth:`start` and :meth:`Worker.do`.
+        """
+        worker = self.start(log)
+        result = worker.do(job, log, **arguments)
+        self.end(worker)
+        return result
+
+    def run(self, experiment: Path, runs: Path, overwrite: bool, log: Path) -> None:
+        """Make a run, in the process that has begun it if there is one.
+
+        Args:
+            experiment: its file; the run has its name.
+            runs: the folder of its folder.
+            overwrite: whether it may replace what is there.
+            log: gets what it prints.
+
+        Raises:
+            Cancelled, TextgenError: as :meth:`start` and :meth:`Worker.do`.
+        """
+        worker = self.kept.pop(runs / experiment.stem, None) or self.start(log)
+        worker.do("run", log, experiment=str(experiment), runs=str(runs), overwrite=overwrite)
+        self.end(worker)
 
     def __exit__(self, *_: object) -> None:
         self._closed = True
-        for process in self._started:
-            process.terminate()
-        for process in self._started:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE_SECONDS)
-            process.kill()
+        left = list(self._started)
+        for worker in left:
+            worker.stop()
+        for worker in left:
+            worker.wait()
 
 
 class Tasks:
@@ -167,11 +222,12 @@ class Tasks:
         self._task = ray.remote(num_cpus=self.threads)(_task)
         return self
 
-    def run(self, arguments: Sequence[str], log: Path) -> None:
+    def run(self, experiment: Path, runs: Path, overwrite: bool, log: Path) -> None:
         """As :meth:`Processes.run`."""
         settings = {key: value for key, value in os.environ.items() if key.startswith("TEXTGEN_")}
         # Ray sets this one for its processes; sums of floats must not depend on where they are made
         settings["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "")
+        arguments = {"experiment": str(experiment), "runs": str(runs), "overwrite": overwrite}
         task = self._task.remote(arguments, str(log), str(Path.cwd()), settings)
         self._started.append(task)
         try:
@@ -188,14 +244,17 @@ class Tasks:
             self._ray.shutdown()
 
 
-def _task(arguments: Sequence[str], log: str, place: str, extra: Mapping[str, str]) -> str | None:
+def _task(
+    arguments: Mapping[str, Any], log: str, place: str, extra: Mapping[str, str]
+) -> str | None:
     """:meth:`Processes.run` wherever Ray calls this: why it failed, if it did."""
     if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
         return f"{socket.gethostname()} does not have both {place} and {Path(log).parents[1]}"
     env = {key: value for key, value in {**os.environ, **extra}.items() if value}
     with Processes() as processes:
         try:
-            processes.run(arguments, Path(log), cwd=place, env=env)
+            worker = processes.start(Path(log), cwd=place, env=env)
+            worker.do("run", Path(log), **arguments)
         except TextgenError as error:
             return error.message
     return None
@@ -232,12 +291,8 @@ def run_all(
         write_experiment(log.with_suffix(".toml"), experiment)
         if lock.exists():  # a run of a study that was killed a moment ago may be about to end
             _wait_until_free(lock)
-        arguments = ["textgen.cli", "run", str(log.with_suffix(".toml"))]
-        arguments += ["--runs", str(folder.resolve())]
-        if name in replaced:
-            arguments.append("--overwrite")
         try:
-            place.run(arguments, log)
+            place.run(log.with_suffix(".toml"), folder.resolve(), name in replaced, log)
             if not is_finished(folder / name):
                 raise TextgenError(f"the run ended, but {folder / name} has no results")
             read_metrics(folder / name)
@@ -268,25 +323,3 @@ def as_they_end(
             yield future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the ``main`` of a module, until the parent of this process ends."""
-    module, *rest = arguments
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        return importlib.import_module(module).main(rest) or 0
-    except TextgenError as error:
-        print(f"textgen: {error}")
-        return 2
-
-
-def _end_with_parent() -> None:
-    with contextlib.suppress(OSError):
-        while os.read(0, 1):  # not sys.stdin, whose lock would delay the end of this process
-            pass
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    exit_immediately(main(sys.argv[1:]))

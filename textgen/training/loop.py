@@ -63,6 +63,7 @@ def train(
     hooks: Hooks = Hooks(),
     first_update: int = 0,
     curve: Curve | None = None,
+    step: Step | None = None,
 ) -> Progress:
     """Train ``network`` in place and leave the best weights by validation in it.
 
@@ -81,6 +82,7 @@ def train(
             a training before this one ended. Windows do not grow once more, so that batches go on
             at another place after a training whose windows grew.
         curve: looks at the network after ever more updates.
+        step: the network's updates, as :func:`new_step` makes them, if they have been made.
 
     Raises:
         TextgenError: a corpus too short for one window, or a damaged checkpoint.
@@ -92,7 +94,8 @@ def train(
     if first_update:
         stages = [replace(stages[-1], share=1.0)]
     windows = windows_of(training, experiment.objective)
-    step = new_step(network, experiment, windows, threads, first_update)
+    if step is None:
+        step = new_step(network, experiment, windows, threads, first_update)
     validation = Validation(experiment.objective, network, documents)
     stored = load_checkpoint(run, _shapes(step.arrays()))
     if stored:

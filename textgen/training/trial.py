@@ -1,35 +1,17 @@
 """One training of a search: an experiment is trained and its network scored on validation text."""
 
-import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 from textgen.core.errors import Diverged
-from textgen.core.experiment import Experiment, load_experiment, resolve_experiment
-from textgen.core.files import scratch_of, write_json
+from textgen.core.experiment import Experiment, resolve_experiment
 from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import load_corpus
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.scores import average_bits
 from textgen.training import loop
 from textgen.training.preparation import prepare, subtract_preparation_time
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Train an experiment, score validation text, and write the figures into a file.
-
-    Args:
-        arguments: the file of the experiment; characters of a window, or 0 for the experiment's own
-            window; and the file that is written.
-    """
-    file, span, output = arguments
-    scratch = scratch_of(Path(output))
-    shutil.rmtree(scratch, ignore_errors=True)  # of a training that was killed
-    scratch.mkdir()
-    write_json(Path(output), train_and_score(load_experiment(file), scratch, int(span)))
-    shutil.rmtree(scratch)
 
 
 class Figures(TypedDict):
