@@ -587,6 +587,19 @@ def looping_cautions(**loops):
     return sentences.looping_cautions(ns(arms=arms, settings=settings))
 
 
+def unlearnt_cautions(network=2.5, counts=None, ppmd=None, low=0.1):
+    parts = {"network": ns(total=network)}
+    if counts is not None:
+        parts["counts"] = ns(total=counts)
+    references = [ns(part="counts", validation=ns(total=1.0), test=ns(total=1.0), leads={})]
+    if ppmd is not None:
+        lead = ns(difference=network - ppmd, low=low, high=1.0)
+        compressor = ns(label="PPMd", part="counts", validation=None, test=ns(total=ppmd))
+        compressor.leads = {"a": lead}
+        references.append(compressor)
+    return sentences.unlearnt_cautions([ns(name="a", parts=parts)], references)
+
+
 MANY = 770_000
 UPDATES = {"budget": {"updates": 300}}
 
@@ -615,6 +628,13 @@ UPDATES = {"budget": {"updates": 300}}
         (overfitting_cautions(2.0, 2.1, 2.2, 2.3), ["best validation figure after 25%"]),
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
         (overfitting_cautions(2.0, 2.1, 1.9, 1.8, planned=200), ["figure after 20%"]),
+        (unlearnt_cautions(counts=2.3),
+         ["counting learns. a needs 2.500 bits per character, more than n-grams of its own tokens "
+          "(2.300)"]),
+        (unlearnt_cautions(counts=2.3, ppmd=1.9), ["own tokens (2.300) and PPMd (1.900)"]),
+        (unlearnt_cautions(counts=2.6, ppmd=1.9), ["more than PPMd (1.900)"]),
+        (unlearnt_cautions(counts=2.495, ppmd=1.9, low=-0.1), []),  # too close to call
+        (unlearnt_cautions(), []),
         (looping_cautions(a=0.224, b=0.01, c=None), ["loops. a repeated 22%"]),
         (looping_cautions(a=0.04), []),
         (unlike_parts_cautions([1], [2]), []),

@@ -28,7 +28,7 @@ from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
 from textgen.report.contrast import Contrast
 from textgen.report.learning import ArmCurve, arm_curve, factor_of
-from textgen.report.sentences import cautions, looping_cautions
+from textgen.report.sentences import cautions, looping_cautions, unlearnt_cautions
 from textgen.report.spending import unequal_spending
 from textgen.runs.finished import Run
 from textgen.runs.generation import evaluation_for
@@ -113,18 +113,27 @@ def build_report(
             declared = [plan.get(name, {}).get("declared", ()) for name in pair]
             row.planned = all(asked[pair] in questions for questions in declared)
     generated = measure_samples(same_text, loaded, human)
-    warnings = [*warnings, *_text_cautions(loaded), *cautions(arms, rows, contrasts, tested)]
+    without_network = [reference_row(reference, scored) for reference in references]
+    part = arms[0].part
+    unlearnt = unlearnt_cautions(rows, without_network) if part == "network" else []
+    warnings = [
+        *warnings,
+        *_text_cautions(loaded),
+        *unlearnt,
+        *cautions(arms, rows, contrasts, tested),
+        *looping_cautions(generated),
+    ]
     report = schema.Report(
         **about,
-        part=arms[0].part,
+        part=part,
         signature=signature(arms, rows, pooled),
         unit=UNIT,
         margin=significance.MARGIN,
         corpus=pooled.description,
         folds=len(folds),
-        warnings=[*warnings, *looping_cautions(generated)],
+        warnings=warnings,
         arms=rows,
-        references=[reference_row(reference, scored) for reference in references],
+        references=without_network,
         questions=len(contrasts),
         contrasts=tested,
         documents=document_rows(scored) if scored else [],

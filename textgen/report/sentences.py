@@ -326,6 +326,38 @@ def cautions(
     ]
 
 
+def unlearnt_cautions(
+    rows: Sequence[schema.ArmRow], references: Sequence[schema.ReferenceRow]
+) -> list[schema.Caution]:
+    """Where a network is worse than counts of its own tokens, or than a compressor.
+
+    Args:
+        rows: the arms of a report about networks.
+        references: of the same report; compressors have no figure of the validation text.
+    """
+    compressors = [it for it in references if it.part == "counts" and it.validation is None]
+    unlearnt = dict[str, str]()
+    for row in rows:
+        better = list[str]()
+        network = row.parts.get("network")
+        counts = row.parts.get("counts")
+        if network and counts and network.total - counts.total > MARGIN:
+            better.append(f"n-grams of its own tokens ({counts.total:.3f})")
+        ahead = [
+            it
+            for it in compressors
+            if row.name in it.leads and _beside(it.leads[row.name]) == "better than"
+        ]
+        if ahead:
+            best = min(ahead, key=lambda it: it.test.total)
+            better.append(f"{best.label} ({best.test.total:.3f})")
+        if network and better:
+            than = " and ".join(better)
+            unlearnt[row.name] = f"needs {network.total:.3f} bits per character, more than {than}"
+    text = "A network that is worse than counting has not yet learnt what counting learns."
+    return [schema.Caution(text=text, by_arm=unlearnt)] if unlearnt else []
+
+
 def spending_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]:
     """One for everything that the arms did not have alike."""
     for what, by_arm in unequal_spending(rows).items():
