@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from report_sample import plain_sample, typed
 
+from textgen.evaluation.significance import Verdict
 from textgen.report import page, sentences
 from textgen.report.arms import Arm
 from textgen.report.comparison import result_lines
@@ -134,6 +135,10 @@ def test_the_answer_is_followed_by_the_factor_where_the_test_agrees():
     )
     assert sentences.factor(contrast) == said
     assert said in result_lines(report)
+    contrast.verdict = Verdict.TOO_CLOSE
+    assert sentences.factor(contrast) == ""
+    contrast.low = contrast.high = None  # documents are too few for an answer
+    assert sentences.factor(contrast) == said
     contrast.factor.significant = True
     assert sentences.factor(contrast).endswith("after 6.0 s.")
     contrast.factor.times = 1.0

@@ -134,9 +134,13 @@ def difference(contrast: schema.ContrastRow) -> str:
 
 def factor(contrast: schema.ContrastRow) -> str:
     """How much more compute the worse of two arms needed at least, or that it no longer gained;
-    empty where their curves say neither, or another arm is better on the test text."""
+    empty where their curves say neither, or where the test text does not have the same arm ahead.
+    """
     found = contrast.factor
-    if found is None or found.after is None or winner(contrast) != found.faster:
+    ahead = winner(contrast)
+    if contrast.low is None or contrast.high is None:  # documents are too few for an answer
+        ahead = contrast.first if contrast.difference < 0 else contrast.second
+    if found is None or found.after is None or found.faster != ahead:
         return ""
     after = duration(found.after)
     compute = duration(found.compute)
