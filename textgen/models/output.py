@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,9 @@ from keras.saving import (
 from textgen.core.numbers import ceil_div
 from textgen.models.settings import Adaptive
 from textgen.models.types import Config, Tensor, Tensors
+
+# Features (…, n) float32 → logits (…, m) float32.
+Logits: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Output:
@@ -88,6 +92,18 @@ class Softmax(Output, Layer):
         bias.assign(logits - logits.mean())
 
 
+class LevelLogits(NamedTuple):
+    """What gives the logits of an adaptive softmax.
+
+    Attributes:
+        head: of head + 1, the last being that of the tail.
+        tail: of V − head.
+    """
+
+    head: Logits
+    tail: Logits
+
+
 @register_keras_serializable(package="textgen")
 class AdaptiveSoftmax(Output, Layer):
     """A softmax in two levels (Grave, Joulin, Cissé, Grangier & Jégou 2017, with one tail).
@@ -139,8 +155,9 @@ class AdaptiveSoftmax(Output, Layer):
         return cls(config["size"], config["width"], Adaptive(**config["levels"]), embedding)
 
     def call(self, features: Tensor) -> Tensor:
-        head = tf.nn.log_softmax(self._head_logits(features))
-        tail = tf.nn.log_softmax(self._tail_logits(features))
+        logits = self._logits()
+        head = tf.nn.log_softmax(logits.head(features))
+        tail = tf.nn.log_softmax(logits.tail(features))
         return tf.concat([head[..., :-1], head[..., -1:] + tail], axis=-1)
 
     def sums(self, features: Tensor, weights: Tensor) -> Tensors:
@@ -153,8 +170,9 @@ class AdaptiveSoftmax(Output, Layer):
         tail_column = tf.one_hot([self.head_size], self.head_size + 1, axis=0)  # (head + 1, 1)
         # the last column sums to P_head(tail)
         of_head = tf.concat([given_columns, tail_column], axis=1)
-        head_sums, lowest_of_head = softmax_sums(self._head_logits(features), of_head)
-        tail_sums, lowest_of_tail = softmax_sums(self._tail_logits(features), of_rare)
+        logits = self._logits()
+        head_sums, lowest_of_head = softmax_sums(logits.head(features), of_head)
+        tail_sums, lowest_of_tail = softmax_sums(logits.tail(features), of_rare)
         frequent_sums = head_sums[:, :-1]  # (B, m)
         tail_probability = head_sums[:, -1:]  # (B, 1)
         return frequent_sums + tail_probability * tail_sums, lowest_of_head + lowest_of_tail
@@ -165,12 +183,13 @@ class AdaptiveSoftmax(Output, Layer):
         rare = self._in_tail(labels)  # (B · T,)
         number = rare.shape[0]
         quarter = ceil_div(number, 4)
+        logits = self._logits()
         tail = tf.cond(
             tf.reduce_sum(rare) <= quarter,
-            lambda: self._tail_nats(features, labels, rare, quarter),
-            lambda: self._tail_nats(features, labels, rare, number),
+            lambda: self._tail_nats(logits.tail, features, labels, rare, quarter),
+            lambda: self._tail_nats(logits.tail, features, labels, rare, number),
         )
-        return self._head_nats(features, labels) + tail
+        return self._head_nats(logits.head, features, labels) + tail
 
     def loss(self, features: Tensor, labels: Tensor, tail_share: float) -> Tensor:
         """The tail is computed for as many targets as are expected there and four standard
@@ -185,8 +204,10 @@ class AdaptiveSoftmax(Output, Layer):
         seed = tf.stack([tf.reduce_sum(labels), tf.reduce_max(labels)])
         # rare targets first, in random order
         priority = rare + tf.random.stateless_uniform(tf.shape(rare), seed, maxval=0.5)
-        tail = self._tail_nats(features, labels, priority, min(number, in_sixteens))
-        return self._head_nats(features, labels) + tail
+        logits = self._logits()
+        most_in_tail = min(number, in_sixteens)
+        tail = self._tail_nats(logits.tail, features, labels, priority, most_in_tail)
+        return self._head_nats(logits.head, features, labels) + tail
 
     def start_at(self, logits: np.ndarray) -> None:
         frequent, rare = np.split(logits, [self.head_size])
@@ -204,17 +225,20 @@ class AdaptiveSoftmax(Output, Layer):
         """(B, T) int32 → (B · T,) float32: 1 where a target is in the tail, else 0."""
         return tf.reshape(tf.cast(labels >= self.head_size, tf.float32), [-1])
 
-    def _head_nats(self, features: Tensor, labels: Tensor) -> Tensor:
+    def _head_nats(self, logits: Logits, features: Tensor, labels: Tensor) -> Tensor:
         """−ln of what the head gives to each target, by itself if it is frequent, as one of the
         tail if it is rare: (B, T, n) float32, (B, T) int32 → (B, T) float32."""
-        return cross_entropy(self._head_logits(features), tf.minimum(labels, self.head_size))
+        return cross_entropy(logits(features), tf.minimum(labels, self.head_size))
 
-    def _tail_nats(self, features: Tensor, labels: Tensor, priority: Tensor, most: int) -> Tensor:
+    def _tail_nats(
+        self, logits: Logits, features: Tensor, labels: Tensor, priority: Tensor, most: int
+    ) -> Tensor:
         """−ln P_tail of each rare target, and 0 of each frequent one. Where more targets are rare
         than are computed, those that are not get 0, too, and the others are scaled up, so that the
         sum over the batch stands for all of them.
 
         Args:
+            logits: of the tail.
             features: (B, T, n) float32.
             labels: (B, T) int32.
             priority: (B · T,) float32, of every rare target above that of every frequent one.
@@ -227,29 +251,23 @@ class AdaptiveSoftmax(Output, Layer):
         chosen_features = tf.gather(tf.reshape(features, [-1, features.shape[-1]]), places)
         in_tail = tf.gather(tf.reshape(labels, [-1]), places) - self.head_size
         are_rare = tf.cast(in_tail >= 0, tf.float32)  # (most,)
-        nats = cross_entropy(self._tail_logits(chosen_features), tf.maximum(in_tail, 0))
+        nats = cross_entropy(logits(chosen_features), tf.maximum(in_tail, 0))
         rare = self._in_tail(labels)
         scale = tf.reduce_sum(rare) / tf.maximum(tf.reduce_sum(are_rare), 1.0)  # 1 if all are there
         nats = tf.scatter_nd(places[:, None], nats * are_rare * scale, tf.shape(rare))
         return tf.reshape(nats, tf.shape(labels))
 
-    def _head_logits(self, features: Tensor) -> Tensor:
-        """Features (…, n) → (…, head + 1), the last being that of the tail."""
+    def _logits(self) -> LevelLogits:
+        """To be asked for once where both levels are computed: the gradient of vectors that are
+        split is that of both parts, put together. The gradient of a slice would be a matrix for
+        all tokens, mostly zeros, and there would be two to add up."""
         if self.bias is None:
-            return self.head(features)
-        frequent = self._tied_logits(features, slice(None, self.head_size))
-        return tf.concat([frequent, self.beyond(features)], axis=-1)
-
-    def _tail_logits(self, features: Tensor) -> Tensor:
-        """Features (…, n) → (…, V − head)."""
-        if self.bias is None:
-            return self.tail(self.tail_projection(features))
-        return self._tied_logits(features, slice(self.head_size, None))
-
-    def _tied_logits(self, features: Tensor, tokens: slice) -> Tensor:
-        """Features (…, n) → (…, number of these tokens)."""
-        vectors = tf.convert_to_tensor(self._embedding().embeddings)[tokens]
-        return tf.tensordot(features, vectors, [[-1], [1]]) + self.bias[tokens]
+            return LevelLogits(self.head, lambda x: self.tail(self.tail_projection(x)))
+        sizes = [self.head_size, self.size - self.head_size]
+        vectors = tf.split(tf.convert_to_tensor(self._embedding().embeddings), sizes)
+        biases = tf.split(tf.convert_to_tensor(self.bias), sizes)
+        frequent, rare = map(tied_logits, vectors, biases)
+        return LevelLogits(lambda x: tf.concat([frequent(x), self.beyond(x)], axis=-1), rare)
 
 
 class MeanOutput(Output):
@@ -296,6 +314,19 @@ def dense_layer(
     layer = Dense(size, name=name, use_bias=use_bias, kernel_initializer=kernel_initializer)
     layer.build((None, width))
     return layer
+
+
+def tied_logits(vectors: Tensor, bias: Tensor) -> Logits:
+    """The products of features with vectors (m, n), and biases (m,)."""
+
+    def logits(features: Tensor) -> Tensor:
+        rows = tf.reshape(features, [-1, features.shape[-1]])
+        # not tf.tensordot, in whose gradient the vectors' is transposed afterwards
+        products = tf.matmul(rows, vectors, transpose_b=True)
+        shape = tf.concat([tf.shape(features)[:-1], tf.shape(bias)], axis=0)
+        return tf.reshape(products, shape) + bias
+
+    return logits
 
 
 def softmax_sums(logits: Tensor, weights: Tensor) -> Tensors:
