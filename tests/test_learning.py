@@ -9,9 +9,10 @@ from report_sample import plain_sample, typed
 from textgen.evaluation.significance import Verdict
 from textgen.report import page, sentences
 from textgen.report.arms import Arm
-from textgen.report.comparison import result_lines
+from textgen.report.comparison import result_lines, show
 from textgen.report.learning import arm_curve, factor_of
 from textgen.report.page import LogScale
+from textgen.runs.console import Screen
 from textgen.runs.results import CurveContent, TrainingContent
 
 pytestmark = pytest.mark.fast
@@ -125,8 +126,8 @@ def report_with_points():
     return typed(report, texts)
 
 
-def test_the_answer_is_followed_by_the_factor_where_the_test_agrees():
-    report, _ = report_with_points()
+def test_the_answer_is_followed_by_the_factor_where_the_test_agrees(capsys, tmp_path):
+    report, texts = report_with_points()
     contrast = report.contrasts[0]
     assert sentences.winner(contrast) == contrast.factor.faster == "word"
     said = (
@@ -135,6 +136,8 @@ def test_the_answer_is_followed_by_the_factor_where_the_test_agrees():
     )
     assert sentences.factor(contrast) == said
     assert said in result_lines(report)
+    show(Screen(), tmp_path, report, texts)
+    assert said in " ".join(capsys.readouterr().out.split())
     contrast.verdict = Verdict.TOO_CLOSE
     assert sentences.factor(contrast) == ""
     contrast.low = contrast.high = None  # documents are too few for an answer
