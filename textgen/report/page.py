@@ -294,12 +294,9 @@ def _compute_plot(report: Report, texts: Texts) -> list[Plot]:
     ]
 
 
-def without_points(report: Report) -> str:
-    """Which arms are in no chart over compute; empty if all are there."""
-    names = [arm.name for arm in report.scored if not arm.points]
-    if not names:
-        return ""
-    return f"Not looked at over compute, as older runs are not: {', '.join(names)}."
+def without_points(report: Report) -> list[str]:
+    """Names of arms that are in no chart over compute."""
+    return [arm.name for arm in report.scored if not arm.points]
 
 
 def _said_of_points(arm: ArmRow, texts: Texts) -> list[str]:
