@@ -265,7 +265,7 @@ def small_experiment(**tables):
 
 def write_experiment(path: Path, corpus_folder: Path, orders="[1, 3]", length=120) -> Path:
     """An experiment file for a tiny network on the tiny corpus."""
-    text = f"""corpus = {{ kind = "folder", path = "{corpus_folder}" }}
+    text = f"""corpus = {{ kind = "folder", path = "{corpus_folder.as_posix()}" }}
 split = {{ validation = 0.2, test = 0.2 }}
 tokenizer.kind = "characters"
 objective = {{ kind = "next_token", window = 16 }}
@@ -402,7 +402,7 @@ def _memory_is_given_back():
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 

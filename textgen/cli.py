@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from pkgutil import resolve_name
 from types import FrameType
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 
 from textgen import __version__
 from textgen.core.errors import TextgenError, explained
+from textgen.core.files import PathKind, kind_of
 from textgen.core.registry import plugin_table
 from textgen.core.settings import PARTS, Sampling
 from textgen.core.tensorflow import exit_immediately
@@ -290,7 +292,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         is_asked_for = len(words) > 0 and words[0] == name
         if is_asked_for:  # some commands import much for their arguments
             add_arguments(row)
-    return run_command(parser.parse_args(words or ["--help"]))
+    options = parser.parse_args(words or ["--help"])
+    if isinstance(getattr(options, "runs", None), list):
+        options.runs = expanded(options.runs)
+    return run_command(options)
+
+
+def expanded(paths: Sequence[Path]) -> list[Path]:
+    """Paths with the folders that a name with stars stands for, as shells but those of Windows
+    expand it."""
+    found = list[Path]()
+    for path in paths:
+        matching = list[Path]()
+        if "*" in path.name and kind_of(path.parent) is PathKind.FOLDER:
+            beside = sorted(path.parent.iterdir(), key=lambda each: each.name)
+            matching = [each for each in beside if fnmatchcase(each.name, path.name)]
+        found += matching or [path]
+    return found
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -299,6 +317,9 @@ def run_command(options: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character
+            # a file or a pipe can; on Windows it would be in the encoding of a country
+            if not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
+                stream.reconfigure(encoding="utf-8")
     with contextlib.suppress(ValueError):  # only the main thread may set it
         signal.signal(signal.SIGTERM, _stop)
     arguments = {name: value for name, value in vars(options).items() if name != "debug"}

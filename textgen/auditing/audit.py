@@ -289,7 +289,9 @@ def _decode_elsewhere(source: tuple[str, PartName, bool], words: np.ndarray, len
     """
     order = json.dumps([source, words.tolist(), length])
     command = [sys.executable, "-m", "textgen.auditing.audit"]
-    done = subprocess.run(command, input=order, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        command, input=order, capture_output=True, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
         printed = done.stderr.strip().splitlines()
         raise RuntimeError(printed[-1] if printed else "it was killed")

@@ -23,7 +23,7 @@ import platformdirs
 
 from textgen.core.context import temporarily
 from textgen.core.errors import TextgenError
-from textgen.core.files import UNREADABLE, sha256_of
+from textgen.core.files import UNREADABLE, move, sha256_of
 from textgen.core.terminal import visible
 
 DATA_FILE = "data.json"
@@ -92,8 +92,10 @@ def cached(folder: Path, compute: Callable[[], Any]) -> Any:
     """Plain data from a folder in the cache, computed if it is missing or damaged there."""
     return cached_folder(
         folder,
-        read=lambda folder: json.loads((folder / DATA_FILE).read_text()),
-        write=lambda folder: (folder / DATA_FILE).write_text(json.dumps(compute())),
+        read=lambda folder: json.loads((folder / DATA_FILE).read_text(encoding="utf-8")),
+        write=lambda folder: (folder / DATA_FILE).write_text(
+            json.dumps(compute()), encoding="utf-8"
+        ),
     )
 
 
@@ -129,16 +131,20 @@ def cached_folder(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_unused(folder.parent)
-        scratch_folder = tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED)
+        scratch_folder = tempfile.TemporaryDirectory(
+            dir=folder.parent,
+            prefix=UNFINISHED,
+            ignore_cleanup_errors=True,  # Windows removes nothing that another process has open
+        )
         with scratch_folder as scratch:
             (Path(scratch) / UNFINISHED_MARK).touch()
             new = Path(scratch) / folder.name
             _fill(new, folder, write)
             if not _is_intact(folder):  # as it is if another run was faster
                 with contextlib.suppress(OSError):
-                    folder.rename(Path(scratch) / "damaged")
+                    move(folder, Path(scratch) / "damaged")
                 with contextlib.suppress(OSError):
-                    new.rename(folder)
+                    move(new, folder)
         content = read(folder)
         _stopwatch.get().count(folder)
         return content

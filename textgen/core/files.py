@@ -8,6 +8,7 @@ import json
 import lzma
 import os
 import secrets
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,11 @@ UNREADABLE = (
     zlib.error,
     lzma.LZMAError,
 )
+
+
+# Windows refuses to replace or to move what another program, such as a virus scanner, is reading.
+MAX_BUSY_SECONDS = 2.0
+BUSY_PAUSE = 0.02
 
 
 class PathKind(StrEnum):
@@ -105,13 +111,31 @@ def write_file(
                 file.write(as_utf8(content) if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        move(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise write_failed(path, error, safe) from None
         raise
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a file or a folder another name, which a file may have had before. Where another program
+    reads one of the two, and the system refuses for that, it is tried again for a moment.
+
+    Raises:
+        OSError: it is refused, for whatever reason, for longer.
+    """
+    end = time.perf_counter() + MAX_BUSY_SECONDS
+    while True:
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if time.perf_counter() > end:
+                raise
+        time.sleep(BUSY_PAUSE)
 
 
 def as_utf8(text: str) -> bytes:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 PROCESSES, CONTROL_GROUPS = Path("/proc"), Path("/sys/fs/cgroup")  # Linux has them
+ON_WINDOWS = os.name == "nt"
 
 
 def _system_file(path: Path) -> str:
@@ -66,7 +67,7 @@ def processor() -> str:
     model = re.search(r"^model name\s*: *(.*)", text, re.MULTILINE)
     flag = re.search(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or (flag[1] if flag else "")
-    cpu = model[1].strip() if model else platform.processor()
+    cpu = model[1].strip() if model else platform.processor() or platform.machine()
     return f"{cpu}, limited to {limit.upper()}" if limit else cpu
 
 

@@ -39,7 +39,7 @@ def find_experiment(path: str | Path, folder: Path = Path()) -> Path:
     beside = folder / path
     if kind_of(beside) is PathKind.FILE or path.is_absolute():
         return beside
-    name = str(path).removeprefix("experiments/").removesuffix(".toml")
+    name = path.as_posix().removeprefix("experiments/").removesuffix(".toml")
     for place in _with_research(folder, folder / "experiments", *EXPERIMENT_FOLDERS):
         file = place / f"{name}.toml"
         if kind_of(file) is PathKind.FILE:
@@ -89,7 +89,7 @@ class SettingsReader:
         includes = f"{included_by[-1]} includes " if included_by else ""
         if kind_of(path) is not PathKind.FILE:
             known = _known_names(path, self._studies)
-            near = suggestion(str(path).removesuffix(".toml"), known)
+            near = suggestion(path.as_posix().removesuffix(".toml"), known)
             hint = f"write the path of a file, or the name of one that comes with textgen; {near}"
             raise TextgenError(f"{includes}{path}: {found_at(path)}", hint)
         if len(included_by) > MAX_DEPTH:

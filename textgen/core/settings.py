@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from textgen.core.errors import TextgenError
 from textgen.core.validation import Plugin
@@ -18,7 +18,9 @@ Count = Annotated[int, Field(gt=0, lt=2**63)]  # of at least one
 Whole = Annotated[int, Field(ge=0, lt=2**63)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 FOLDER_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-Name = Annotated[str, Field(pattern=f"^{FOLDER_NAME}$")]  # of a folder
+# No file or folder of Windows has these names, whatever stands behind a first dot.
+RESERVED_NAMES = {"con", "prn", "aux", "nul"}
+RESERVED_NAMES |= {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$", description="ISO 639, e.g. de")]
 Text = Annotated[str, Field(min_length=1)]
@@ -39,6 +41,20 @@ def check_name(name: str, where: str) -> None:
     if not re.fullmatch(FOLDER_NAME, name):
         hint = "use at most 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"
         raise TextgenError(f"{where}: {name!r} cannot name a folder", hint)
+    try:
+        _check_for_windows(name)
+    except ValueError as error:
+        raise TextgenError(f"{where}: {error}", "add a word to it") from None
+
+
+def _check_for_windows(name: str) -> str:
+    if name.endswith(".") or name.partition(".")[0].lower() in RESERVED_NAMES:
+        raise ValueError(f"{name!r} cannot name a folder on Windows")
+    return name
+
+
+# Of a folder.
+Name = Annotated[str, Field(pattern=f"^{FOLDER_NAME}$"), AfterValidator(_check_for_windows)]
 
 
 def check_one_budget(table: str, settings: Any, names: Sequence[str]) -> None:

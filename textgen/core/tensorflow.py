@@ -103,7 +103,12 @@ def _keep_freed_memory() -> None:
 def silenced_stderr() -> Iterator[None]:
     """Nothing written to file descriptor 2 is shown: C++ libraries log unasked."""
     sys.stderr.flush()
-    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        saved = os.dup(2)
+    except OSError:  # there is none, as in IDLE on Windows
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(sink, 2)
         yield

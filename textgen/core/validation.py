@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -191,12 +191,12 @@ def _settings_at(cls: Any, path: Sequence[str | int], values: Any) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """Settings as TOML data: dataclasses as tables without empty settings, paths as strings, tuples
-    as lists."""
+    """Settings as TOML data: dataclasses as tables without empty settings, paths as strings with
+    slashes, which every system reads, tuples as lists."""
     if is_dataclass(value):
         kind = {"kind": value.kind} if hasattr(value, "kind") else {}
         settings = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.init}
         return kind | {name: inner for name, inner in settings.items() if inner is not None}
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, PurePath):
+        return value.as_posix()
     return [plain(item) for item in value] if isinstance(value, tuple | list) else value

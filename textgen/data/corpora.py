@@ -114,8 +114,10 @@ class Folder(OwnText):
             message = f"corpus.pattern {self.pattern!r}: the pattern leads out of the folder"
             raise TextgenError(message, hint)
         try:
-            found = filter(self._is_ours, sorted(self.path.rglob(self.pattern or "*")))
-            paths = [path for path in found if self.pattern or is_text(path)]
+            found = filter(self._is_ours, self.path.rglob(self.pattern or "*"))
+            # by parts: paths are compared without regard to capitals on Windows
+            ordered = sorted(found, key=lambda path: path.parts)
+            paths = [path for path in ordered if self.pattern or is_text(path)]
         except (ValueError, NotImplementedError, OSError) as error:
             raise TextgenError(f"corpus.pattern {self.pattern!r}: {error}", hint) from None
         if not paths:

@@ -40,6 +40,7 @@ import numpy as np
 import pyppmd
 from pydantic import Field
 
+from textgen.core import machine
 from textgen.core.cache import cache_folder, cached
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
@@ -263,10 +264,12 @@ class Command(Compressor):
         with tempfile.TemporaryDirectory() as folder:
             text = Path(folder, "text")
             text.write_bytes(data)
-            command = self.command.replace("{output}", "compressed").replace("{input}", text.name)
+            line = self.command.replace("{output}", "compressed").replace("{input}", text.name)
+            # Windows divides a line by itself, and does not take a backslash for an escape
+            command = line if machine.ON_WINDOWS else shlex.split(line)
             problem = "the program left no file beside the input"
             try:
-                subprocess.run(shlex.split(command), cwd=folder, capture_output=True, check=True)
+                subprocess.run(command, cwd=folder, capture_output=True, check=True)
                 files = [file for file in Path(folder).rglob("*") if file.is_file()]
                 size = sum(file.stat().st_size for file in files if file != text)
             except (OSError, ValueError, subprocess.CalledProcessError) as error:

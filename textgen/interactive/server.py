@@ -6,7 +6,6 @@ else.
 """
 
 import json
-import os
 import secrets
 import socket
 import threading
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 FILES = ("theme.css", "asking.css", "asking.js", "play.js")
+# Windows may know others, with which no browser runs a script.
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 HOST = "127.0.0.1"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -129,7 +130,8 @@ def application(models: Sequence[PlayModel], part: PartName, token: str) -> "Sta
         return response
 
     def file(name: str) -> Route:
-        return Route(f"/{name}", lambda request: FileResponse(FOLDER / name))
+        media_type = MEDIA_TYPES[Path(name).suffix]
+        return Route(f"/{name}", lambda request: FileResponse(FOLDER / name, media_type=media_type))
 
     routes = [
         Route("/", lambda request: Response(page, media_type="text/html")),
@@ -194,7 +196,8 @@ def listen(port: int = 0) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
-        cause = os.strerror(error.errno or 0) if isinstance(error, OSError) else error
+        # what Python adds, and os.strerror knows no error of a socket on Windows
+        cause, _, _ = str(getattr(error, "strerror", error)).partition(" (while attempting")
         raise TextgenError(f"--port {port}: {cause}", "leave --port out") from None
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import os
-import shlex
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +20,7 @@ from textgen.auditing.sources import HuggingFaceModel
 from textgen.core.errors import TextgenError
 from textgen.core.files import csv_bytes, write_file, write_json
 from textgen.core.settings import PARTS, PartName, check_name
-from textgen.core.terminal import visible
+from textgen.core.terminal import command_line, visible
 from textgen.data.documents import Document
 from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation.baselines import Reference, compute_references
@@ -256,7 +256,7 @@ def _command(
         words.append("--different-texts")
     if embed is not None:
         words += ["--embed", *embed]
-    return shlex.join(words)
+    return command_line(words)
 
 
 def check_replaceable(folder: Path, runs: Sequence[Path]) -> None:
@@ -358,7 +358,7 @@ def folder_name(names: Sequence[str]) -> str:
     joined = "-".join(name[:MAX_NAME_CHARACTERS] for name in names[:4])
     if len(names) > 4:
         joined += "-and-others"
-    return joined.replace("/", "_")
+    return re.sub(r'[<>:"/\\|?*]', "_", joined)
 
 
 def every_pair(names: Sequence[str]) -> list[Contrast]:

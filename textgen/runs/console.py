@@ -4,7 +4,6 @@
 import contextlib
 import csv
 import io
-import shlex
 import sys
 import time
 from bisect import bisect_left
@@ -28,7 +27,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.files import PathKind, csv_bytes, kind_of, write_file
 from textgen.core.progress import Moved, ignore
-from textgen.core.terminal import json_line, visible
+from textgen.core.terminal import command_line, json_line, lenient, visible
 from textgen.data.assigned import name_some
 from textgen.data.documents import NotText, count_characters, read_text
 from textgen.data.language import Language
@@ -62,6 +61,8 @@ validation part: {validation[documents]} documents, {validation[characters]:,} c
 test part: {test[documents]} documents, {test[characters]:,} characters"""
 # Between two lines in a pipe, which shows no bar
 LINE_SECONDS = 15.0
+# Characters of a field of a CSV, such as a whole book; no larger number is a C long everywhere
+MAX_FIELD = 2**31 - 1
 # How much of a sample is printed at the end
 MAX_SAMPLE_CHARACTERS = 600
 # A stretch of text has the first colour whose limit, in bits per character, it does not exceed; the
@@ -82,7 +83,7 @@ class Screen:
     def __init__(self, quiet: bool = False, line_seconds: float | None = None) -> None:
         self.quiet = quiet
         self._line_seconds = line_seconds
-        self.console = Console(highlight=False, quiet=quiet)
+        self.console = Console(highlight=False, quiet=quiet, file=lenient(sys.stdout))
         self.loud = Console(highlight=False, stderr=True)
         self._shown = contextlib.ExitStack()
 
@@ -319,7 +320,7 @@ def generate(
         TextgenError: several runs; or as :func:`textgen.runs.finished.generate_text`.
     """
     if others:
-        command = shlex.join(["textgen", "play", *map(str, (run, *others))])
+        command = command_line(["textgen", "play", *map(str, (run, *others))])
         message = f"generate: several runs ({', '.join(map(str, (run, *others)))})"
         raise TextgenError(message, f"give one, or prompt them side by side: {command}")
     records = generate_text(run, prompt, **options)
@@ -490,7 +491,7 @@ def read_items(path: Path) -> list[tuple[str, str, str]]:
     Raises:
         TextgenError: it has no such columns, no rows, or one without an item or a text.
     """
-    csv.field_size_limit(sys.maxsize)  # a context may be a whole book
+    csv.field_size_limit(MAX_FIELD)
     reader = csv.DictReader(io.StringIO(read_passage(None, path), newline=""))
     columns = reader.fieldnames or []
     if "item" not in columns or "text" not in columns:

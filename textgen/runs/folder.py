@@ -101,11 +101,14 @@ def take_folder(folder: Path, message: str, hint: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if is_new and [path.name for path in folder.iterdir()] == [LOCK]:
-            with contextlib.suppress(OSError):  # another process has begun to wait here
+        is_unused = is_new and [path.name for path in folder.iterdir()] == [LOCK]
+        if is_unused:
+            with contextlib.suppress(OSError):  # Windows keeps it until it is released
                 (folder / LOCK).unlink()
-                folder.rmdir()
         lock.release()
+        if is_unused:
+            with contextlib.suppress(OSError):  # another process works here by now
+                folder.rmdir()
 
 
 @contextlib.contextmanager

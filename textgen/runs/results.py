@@ -4,7 +4,6 @@ objects, ``manifest.json``, and ``summary.md`` for people."""
 import datetime
 import os
 import platform
-import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -28,6 +27,7 @@ from textgen.core.experiment import Experiment
 from textgen.core.files import UNREADABLE
 from textgen.core.machine import cores, processor
 from textgen.core.tensorflow import tensorflow_in_effect
+from textgen.core.terminal import command_line
 from textgen.data.loading import Corpus
 from textgen.evaluation import units
 from textgen.evaluation.scores import UNIT, Scores, by_position, summarise
@@ -318,7 +318,13 @@ def commit_of(package: Path) -> str:
     def git(*arguments: str) -> str:
         command = ["git", "--no-optional-locks", *arguments]
         done = subprocess.run(
-            command, cwd=package, env=environment, capture_output=True, text=True, check=True
+            command,
+            cwd=package,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
         )
         return done.stdout.strip()
 
@@ -334,7 +340,7 @@ def commit_of(package: Path) -> str:
 def repeat_command(folder: Path) -> str:
     """The command that trains the run of a folder again."""
     parts = ["python", "-m", "textgen", "run", str(folder / "experiment.toml")]
-    return shlex.join([*parts, "--runs", str(folder.parent), "--overwrite"])
+    return command_line([*parts, "--runs", str(folder.parent), "--overwrite"])
 
 
 def run_metrics(

@@ -29,6 +29,7 @@ UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for
 # make an update at most a fifth shorter than four threads, with 2.6 times their work.
 MIN_ROWS = 4
 BITS_PER_NAT = 1 / math.log(2)
+MAX_CLOCK_STEP = 1e-3  # seconds in which a clock may go on, to time updates
 ADAGRAD_EPSILON = 1e-16  # mean square of a gradient that counts as zero
 
 
@@ -311,10 +312,20 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
 
 def work_clock(threads: int) -> Callable[[], float]:
     """The processor's own clock where a single thread of it does all the work: other work on the
-    machine does not count. Else the wall's."""
-    if threads == 1 and not tf.config.list_physical_devices("GPU"):
+    machine does not count. Else the wall's, as where the processor's goes in steps that are long
+    for an update: of 16 ms on Windows."""
+    is_alone = threads == 1 and not tf.config.list_physical_devices("GPU")
+    if is_alone and _step_of(time.process_time) <= MAX_CLOCK_STEP:
         return time.process_time
     return time.perf_counter
+
+
+def _step_of(clock: Callable[[], float]) -> float:
+    """Seconds between two readings of a clock that differ."""
+    first = clock()
+    while (second := clock()) == first:
+        pass
+    return second - first
 
 
 def optimizer_of(settings: Training, schedule: Schedule) -> optimizers.Optimizer:
