@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import site
+import subprocess
+import sys
 
 import nbclient
 import nbformat
@@ -11,6 +14,7 @@ from conftest import ROOT
 from links import check_files, check_links
 
 from textgen import cli
+from textgen.core.files import write_json
 from textgen.core.reading import find_experiment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "experiments").glob("*.md")]
@@ -57,6 +61,32 @@ def test_the_tutorial_runs(tmp_path):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not any(output.get("name") == "stderr" for output in outputs)
     assert (tmp_path / "reports" / "tiny-words" / "index.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_tutorial_installs_what_it_needs_where_it_is_missing(tmp_path, monkeypatch):
+    """In a fresh environment that has all that textgen needs, but not textgen."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "fresh"], check=True)
+    (folder,) = (tmp_path / "fresh").glob("lib/*/site-packages")
+    (folder / "needed.pth").write_text("\n".join(site.getsitepackages()), encoding="utf-8")
+    kernel = tmp_path / "jupyter" / "kernels" / "fresh" / "kernel.json"
+    python = str(tmp_path / "fresh" / "bin" / "python")
+    arguments = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    write_json(kernel, {"argv": arguments, "display_name": "fresh", "language": "python"})
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("TEXTGEN_SOURCE", str(ROOT))
+    monkeypatch.delenv("PYTHONPATH")
+    notebook = nbformat.read(ROOT / "experiments" / "tutorial.ipynb", as_version=4)
+    first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    where = nbformat.v4.new_code_cell("import textgen\nprint(textgen.__file__)")
+    notebook.cells = [notebook.cells[first], where]
+    resources = {"metadata": {"path": tmp_path}}
+    nbclient.NotebookClient(
+        notebook, timeout=500, kernel_name="fresh", resources=resources
+    ).execute()
+    printed = notebook.cells[1].outputs[0]["text"].strip()
+    assert printed == str(folder / "textgen" / "__init__.py")
 
 
 GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "experiments" / "README.md"]
