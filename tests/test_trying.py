@@ -148,6 +148,28 @@ def test_three_runs_share_the_cores_and_seeds_come_one_after_the_other(
     assert seconds[16, 1] == seconds[3, 1] > 1.3 * seconds[2, 1]
 
 
+@pytest.mark.parametrize(("minutes", "known"), [(2, 60), (3, 60), (30, 300)])
+def test_each_level_has_the_settings_that_are_best_after_about_such_a_training(
+    tmp_path, study, monkeypatch, capsys, minutes, known
+):
+    monkeypatch.setattr(trying, "cores", lambda: 3)
+    path = tmp_path / "novel.txt"
+    path.write_text(text(3000), encoding="utf-8")
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    trying.try_texts(path, minutes=minutes, **folders)
+    (ran,) = study
+    folder = {60: "tuned_60s", 300: "tuned"}[known]
+    assert [arm.experiment.as_posix() for arm in ran.arms.values()] == [
+        f"{folder}/{level}" for level in ("characters", "subwords", "words")
+    ]
+    assert f"after {known} s" in capsys.readouterr().out
+
+
+def test_the_nearest_budget_is_that_of_the_smaller_ratio():
+    found = {seconds: trying.nearest_tuned(seconds) for seconds in (10, 60, 134, 135, 300, 5000)}
+    assert found == {10: 60, 60: 60, 134: 60, 135: 300, 300: 300, 5000: 300}
+
+
 def test_articles_are_tried_without_the_tales(tmp_path, study, capsys, monkeypatch):
     monkeypatch.setenv("TEXTGEN_MIRROR", "http://127.0.0.1:1")
     monkeypatch.setenv("TEXTGEN_CACHE", str(tmp_path))

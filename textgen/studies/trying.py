@@ -37,6 +37,8 @@ MIN_TRAINING_SECONDS = 10
 PREPARATION_SECONDS = 3
 # A document of which a larger share stands in another one, too, is left out.
 MAX_SHARED = 0.5
+# Seconds of a training → the folder of experiments with the settings that were best after so many.
+TUNED = {60: "tuned_60s", 300: "tuned"}
 # Lines of so many characters are no accident where they come again,
 LONG_LINE = 40
 # and a text is warned of if they make up more than this share of it.
@@ -95,10 +97,14 @@ def try_texts(
         settings.append(f"language={language}")
     workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
     rounds = seeds * max(1.0, workers / cores())
-    for arm in study["arms"].values():
-        arm["seeds"] = seeds
+    seconds = training_seconds(minutes, rounds, characters)
+    tuned = nearest_tuned(seconds)
+    screen.say(f"{seconds} s of training for each level, with its best settings after {tuned} s")
+    for arm, stated in study["arms"].items():
+        stated["experiment"] = f"{TUNED[tuned]}/{arm}"
+        stated["seeds"] = seeds
     study["title"] += f": {name}"
-    study["budget"] = {"seconds": training_seconds(minutes, rounds, characters)}
+    study["budget"] = {"seconds": seconds}
     study["set"] += settings
     path = Path(reports_folder) / name / f"{name}.toml"
     command = study_command(path, runs_folder, reports_folder)
@@ -152,6 +158,11 @@ def training_seconds(minutes: float, rounds: float, characters: int) -> int:
         message = f"too little time to train three models on {characters:,} characters"
         raise TextgenError(f"--minutes {minutes:g}: {message}", hint)
     return seconds
+
+
+def nearest_tuned(seconds: float) -> int:
+    """Of the seconds after which settings are known to be best, those nearest in the logarithm."""
+    return min(TUNED, key=lambda known: abs(math.log(known / seconds)))
 
 
 def _text_settings(
