@@ -296,7 +296,7 @@ class Training:
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     loss: Literal["categorical", "binary"] = "categorical"
     validations: Count = 20
-    curve: Whole = 2500
+    curve: Whole = 3000
     patience: Whole = 0
     watch: Literal["validation", "training"] = "validation"
     threads: Whole = 0
