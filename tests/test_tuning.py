@@ -199,10 +199,10 @@ def test_a_search_that_goes_on_elsewhere_names_both_processors(study, trained, m
     assert "abacus" in (file.parent / "tune.md").read_text()
 
 
-def test_nothing_is_left_of_a_training_but_its_files(study, trained):
+def test_nothing_is_left_of_a_training_but_its_settings(study, trained):
     tune(study)
     left = {path.suffix for path in (study.parent / "reports" / "levels" / "logs").iterdir()}
-    assert left == {".toml", ".json"}
+    assert left == {".toml"}  # figures are in tune.json
 
 
 def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
