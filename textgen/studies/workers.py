@@ -255,6 +255,7 @@ def _task(
         try:
             worker = processes.start(Path(log), cwd=place, env=env)
             worker.do("run", Path(log), **arguments)
+            processes.end(worker)
         except TextgenError as error:
             return error.message
     return None
