@@ -347,14 +347,14 @@ def copied_run(finished_run, tmp_path):
 def run_python(*arguments, folder=None, seconds=240, **variables: str) -> SimpleNamespace:
     done = subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=folder, env={**os.environ, **variables},
-        capture_output=True, text=True, timeout=seconds,
+        capture_output=True, encoding="utf-8", timeout=seconds,
     )  # fmt: skip
     return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
 def python(code: str, **variables: str) -> str:
     """What a Python program prints in a process of its own; it has to end without an error."""
-    done = run_python("-c", code, **variables)
+    done = run_python("-c", code, PYTHONIOENCODING="utf-8", **variables)
     assert done.code == 0, done.err
     return done.out
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shlex
 import sys
 from collections import Counter, defaultdict
@@ -251,12 +252,13 @@ def test_a_copy_of_a_compressor_has_its_state(monkeypatch):
             whole.append(len(encode(training + text)) + len(end()))
         assert compressor.sizes_behind(training, texts) == whole
         with monkeypatch.context() as patch:
-            patch.delattr("os.fork")
+            patch.delattr("os.fork", raising=False)
             assert compressor.sizes_behind(training, texts) == whole
     broken = baselines.Encoder(lambda text: text, lambda: 1 / 0)
     monkeypatch.setattr(PPMd, "encoder", lambda *_: broken)
-    with pytest.raises(TextgenError, match="copy of this process"):
-        PPMd().sizes_behind(training, texts)
+    if hasattr(os, "fork"):
+        with pytest.raises(TextgenError, match="copy of this process"):
+            PPMd().sizes_behind(training, texts)
 
 
 def test_every_file_that_a_program_leaves_is_paid_for(tmp_path, monkeypatch):

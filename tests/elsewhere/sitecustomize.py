@@ -129,6 +129,13 @@ def make_folder(path, *arguments, known=os.mkdir, **settings):
     return known(path, *arguments, **settings)
 
 
+def find_status(path, *arguments, known=os.stat, **settings):
+    if not isinstance(path, int) and os.fsdecode(path).startswith(("/proc/", "/sys/")):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+    return known(path, *arguments, **settings)
+
+
+os.stat = find_status
 os.mkdir = make_folder
 os.unlink = os.remove = careful(os.unlink)
 os.rmdir = careful(os.rmdir)
