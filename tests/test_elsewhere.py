@@ -265,9 +265,9 @@ PROGRAM = """if True:
         assert cli.main(command) == 0, command
     assert work_clock(1) is time.perf_counter
     # where textgen is not the program, and does not choose how its stream writes
-    import sys
-    sys.stdout.reconfigure(encoding="cp1252", errors="strict")
-    train("tiny.toml", name="again", overrides=["training.updates=5"])
+    import contextlib
+    with open("said.txt", "w", encoding="cp1252") as file, contextlib.redirect_stdout(file):
+        train("tiny.toml", name="again", overrides=["training.updates=5"])
 """
 STUDY = """title = "Words − characters → “bits”"
 budget.updates = 10
@@ -286,6 +286,7 @@ def test_everything_works_without_what_linux_alone_has(tmp_path):
     done = run_python("-c", PROGRAM, folder=tmp_path, seconds=900, PYTHONPATH=paths)
     assert done.code == 0, done.out[-3000:] + done.err[-3000:]
     assert "Traceback" not in done.err
+    assert "written to" in (tmp_path / "said.txt").read_text(encoding="cp1252")
     pages = [*tmp_path.glob("reports/*/index.html")]
     assert len(pages) == 2
     written = [*tmp_path.rglob("*.json"), *tmp_path.rglob("*.md"), *pages]

@@ -84,7 +84,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     jobs = Jobs()
     printed_into = ""
     try:
