@@ -22,7 +22,7 @@ from textgen.tokenizers.steps import (
 )
 from textgen.tokenizers.word_cache import DocumentCounts
 
-MEASURED_TEXTS = 50
+MEASURED_CHARACTERS = 200_000
 
 
 class Rendered(NamedTuple):
@@ -216,10 +216,17 @@ Fitted = TypeVar("Fitted", bound=Tokenizer)
 
 
 def with_characters_per_token(tokenizer: Fitted, texts: Sequence[str]) -> Fitted:
-    """A fitted tokenizer, a dataclass, that knows its characters per token in the first texts."""
-    texts = texts[:MEASURED_TEXTS]
-    tokens = sum(len(tokenizer.encode(text, training=True).tokens) for text in texts)
-    pace = sum(map(len, texts)) / tokens if tokens else 1.0
+    """A fitted tokenizer, a dataclass, that knows its characters per token in the first
+    MEASURED_CHARACTERS."""
+    characters = 0
+    tokens = 0
+    for text in texts:
+        beginning = text[: MEASURED_CHARACTERS - characters]
+        if not beginning:
+            break
+        characters += len(beginning)
+        tokens += len(tokenizer.encode(beginning, training=True).tokens)
+    pace = characters / tokens if tokens else 1.0
     return replace(tokenizer, characters_per_token=pace)  # type: ignore[type-var]
 
 

@@ -11,8 +11,9 @@ Does not handle: case inside a word, as in ``McDonald``, which is spelled as it 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from pydantic import Field
 from textgen.tokenizers.casing import CAPITAL, UPPER, folded, recase
 from textgen.tokenizers.codes import ClassBeginnings, Form
 from textgen.tokenizers.rare_words import Classifier, Pieces, PolicyTrainingData, RareWords
-from textgen.tokenizers.vocabulary import RareWord, Vocabulary
+from textgen.tokenizers.vocabulary import CACHED_PIECES, RareWord, Vocabulary
 
 # of a private-use area: words as they are, capitalised, upper-cased, and how their classes begin
 AS_IT_IS, CAPITALISED, UPPER_CASED = "\ue000", "\ue001", "\ue002"
@@ -147,8 +148,12 @@ class Endings(Classifier):
     def classify(self, pieces: Pieces, rare: Sequence[RareWord]) -> Sequence[str]:
         return [self.class_of(word.core) for word in rare]
 
-    def class_of(self, word: str) -> str:
-        """The class with the longest beginning that the word's spelling has."""
+    @cached_property
+    def class_of(self) -> Callable[[str], str]:
+        """The class of a word: that with the longest beginning that the word's spelling has."""
+        return lru_cache(CACHED_PIECES)(self._find_class)  # most rare words come several times
+
+    def _find_class(self, word: str) -> str:
         spelling = spelled_backwards(word)
         names = [name for name, start in self.beginnings.items() if spelling.startswith(start)]
         return max(names, key=lambda name: len(self.beginnings[name]))
