@@ -629,9 +629,9 @@ UPDATES = {"budget": {"updates": 300}}
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
         (overfitting_cautions(2.0, 2.1, 1.9, 1.8, planned=200), ["figure after 20%"]),
         (unlearnt_cautions(counts=2.3),
-         ["counting learns. a needs 2.500 bits per character, more than n-grams of its own tokens "
+         ["counting learns. a needs 2.500 bits per character, more than n-grams of the same tokens "
           "(2.300)"]),
-        (unlearnt_cautions(counts=2.3, ppmd=1.9), ["own tokens (2.300) and PPMd (1.900)"]),
+        (unlearnt_cautions(counts=2.3, ppmd=1.9), ["same tokens (2.300) and PPMd (1.900)"]),
         (unlearnt_cautions(counts=2.6, ppmd=1.9), ["more than PPMd (1.900)"]),
         (unlearnt_cautions(counts=2.495, ppmd=1.9, low=-0.1), []),  # too close to call
         (unlearnt_cautions(), []),
@@ -672,12 +672,13 @@ def test_a_load_that_changes_no_figure_does_not_stand_beside_the_answer():
 def test_an_answer_says_what_its_two_arms_did_not_have_alike():
     report, _ = sample({"a": 1.9, "b": 1.8, "c": 1.7})
     report.contrasts[0].unequal = ["number of threads", "outside data"]
-    _, caveat, *_ = result_lines(report)
+    _, but, caveat, *_ = result_lines(report)
     said = "The two arms did not have the same number of threads or outside data."
     assert caveat.startswith(f"{said} Between")
+    assert but == "But the two arms did not have the same number of threads or outside data."
     assert [said in claim.caveat for claim in sentences.claims(report)[:2]] == [True, False]
     report.contrasts[0].unequal = [BUSY]
-    _, caveat, *_ = result_lines(report)
+    _, _, caveat, *_ = result_lines(report)
     assert caveat.startswith("The machine was busy: ")
 
 

@@ -31,6 +31,7 @@ from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, incomplete, is_on
 from textgen.report.building import Plan, build_report
 from textgen.report.contrast import Contrast
+from textgen.report.headline import but
 from textgen.report.page import Models, between, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen, word_rows
@@ -425,13 +426,13 @@ def words_link(arms: Sequence[Arm], texts: Texts, documents: Sequence[Document])
 
 
 def result_lines(report: Report) -> list[str]:
-    """The answer, how far it can be trusted, how much more compute the worse model needed, the best
-    model without a network, and how far ahead of networks that were trained elsewhere the runs
-    are."""
+    """The answer, its one *but*, how far it can be trusted, how much more compute the worse model
+    needed, the best model without a network, and how far ahead of networks that were trained
+    elsewhere the runs are."""
     claims = sentences.claims(report)
     if not claims:
         return []
-    lines = [str(claims[0]), claims[0].caveat]
+    lines = [str(claims[0]), but(report, claims[0]), claims[0].caveat]
     if claims[0].contrast and (factor := sentences.factor(claims[0].contrast)):
         lines.append(factor)
     without = sentences.without_network(report)

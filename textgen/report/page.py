@@ -22,7 +22,7 @@ from textgen.core.terminal import visible
 from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
 from textgen.interactive import portable
-from textgen.report import schema, sentences
+from textgen.report import headline, schema, sentences
 from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
 
 SURROGATES = re.compile("[\ud800-\udfff]")
@@ -90,6 +90,7 @@ def render_page(report: Report, texts: Texts, models: Models | None = None) -> s
         packed=[[name, "", report.numbers[name], model] for name, model in packed.items()],
         page=sys.modules[__name__],
         sentences=sentences,
+        headline=headline,
         units=units,
         scripts=Markup(scripts),
         version=textgen.__version__,

@@ -175,6 +175,16 @@ def be(name: str) -> str:
     return "are" if name.endswith("s") else "is"
 
 
+def have(name: str) -> str:
+    """The beginning of a sentence: ``words have``, ``char has``."""
+    return f"{name} {'have' if name.endswith('s') else 'has'}"
+
+
+def score(name: str) -> str:
+    """The beginning of a sentence: ``words score``, ``char scores``."""
+    return f"{name} score{'' if name.endswith('s') else 's'}"
+
+
 def by_other_parts(contrast: schema.ContrastRow) -> str:
     """What the other parts of the models answer, a sentence each."""
     ahead = contrast.first if contrast.difference < 0 else contrast.second
@@ -330,6 +340,32 @@ def cautions(
     ]
 
 
+def better_by_counting(
+    row: schema.ArmRow, references: Sequence[schema.ReferenceRow]
+) -> list[tuple[str, float]]:
+    """What needs fewer bits than an arm's network, and its bits per character: n-grams of the same
+    tokens, and the best compressor. Compressors have no figure of the validation text."""
+    network = row.parts.get("network")
+    if not network:
+        return []
+    better = list[tuple[str, float]]()
+    counts = row.parts.get("counts")
+    if counts and network.total - counts.total > MARGIN:
+        better.append(("n-grams of the same tokens", counts.total))
+    ahead = [
+        it
+        for it in references
+        if it.part == "counts"
+        and it.validation is None
+        and row.name in it.leads
+        and _beside(it.leads[row.name]) == "better than"
+    ]
+    if ahead:
+        best = min(ahead, key=lambda it: it.test.total)
+        better.append((best.label, best.test.total))
+    return better
+
+
 def unlearnt_cautions(
     rows: Sequence[schema.ArmRow], references: Sequence[schema.ReferenceRow]
 ) -> list[schema.Caution]:
@@ -337,27 +373,14 @@ def unlearnt_cautions(
 
     Args:
         rows: the arms of a report about networks.
-        references: of the same report; compressors have no figure of the validation text.
+        references: of the same report.
     """
-    compressors = [it for it in references if it.part == "counts" and it.validation is None]
     unlearnt = dict[str, str]()
     for row in rows:
-        better = list[str]()
-        network = row.parts.get("network")
-        counts = row.parts.get("counts")
-        if network and counts and network.total - counts.total > MARGIN:
-            better.append(f"n-grams of its own tokens ({counts.total:.3f})")
-        ahead = [
-            it
-            for it in compressors
-            if row.name in it.leads and _beside(it.leads[row.name]) == "better than"
-        ]
-        if ahead:
-            best = min(ahead, key=lambda it: it.test.total)
-            better.append(f"{best.label} ({best.test.total:.3f})")
-        if network and better:
-            than = " and ".join(better)
-            unlearnt[row.name] = f"needs {network.total:.3f} bits per character, more than {than}"
+        if better := better_by_counting(row, references):
+            than = " and ".join(f"{label} ({bits:.3f})" for label, bits in better)
+            needed = row.parts["network"].total
+            unlearnt[row.name] = f"needs {needed:.3f} bits per character, more than {than}"
     text = "A network that is worse than counting has not yet learnt what counting learns."
     return [schema.Caution(text=text, by_arm=unlearnt)] if unlearnt else []
 

@@ -1,0 +1,188 @@
+"""What stands on the first screen of a report beside its answer: exactly one *but*."""
+
+import re
+
+import pytest
+from report_sample import bits, contrast, plain_sample, sample, typed
+
+from textgen.report import headline, sentences
+from textgen.report.comparison import result_lines
+from textgen.report.page import render_page
+from textgen.report.schema import Bits, Caution, CurvePoint, Difference
+from textgen.report.spending import BUSY, LOAD
+
+pytestmark = pytest.mark.fast
+
+
+def claimed(verdict="better", **changed):
+    """A report of ``words`` and ``characters`` and its first claim, of which nothing is worth a
+    warning but how far its interval reaches."""
+    plain, texts = plain_sample({"words": 1.7, "characters": 1.9}, 2, False)
+    row = contrast("words", "characters", verdict, -0.2, "Do words win?") | changed
+    report, _ = typed(plain | {"contrasts": [row]}, texts)
+    (row,) = report.contrasts
+    row.parts = {}
+    row.changes = {}
+    return report, row
+
+
+def but(report):
+    return headline.but(report, sentences.claims(report)[0])
+
+
+def other_part(verdict, difference):
+    row = contrast("words", "characters", verdict, difference, "")
+    return Difference(**{key: row[key] for key in Difference.model_fields if key in row})
+
+
+def unlike(report, row):
+    row.unequal = [LOAD, "training budget", BUSY]
+
+
+def unread(report, row):
+    report.arms[1].passes = 0.52
+    report.arms[0].passes = 0.97
+
+
+def unlearnt(report, row):
+    report.arms[1].parts["counts"] = Bits(**bits(1.72))
+
+
+def trained_once(report, row):
+    row.seeds = [1, 1]
+
+
+def by_counts(report, row):
+    row.parts["with_counts"] = other_part("too close to call", -0.01)
+
+
+def busy(report, row):
+    row.unequal = [*row.unequal, BUSY]
+    report.arms[0].budget = {"seconds": 30.0}
+    report.arms[0].seconds = 45.0
+
+
+# What may qualify an answer, the weightiest first, and what is said of it.
+WEIGHTS = {
+    unlike: "the two arms did not have the same training budget.",
+    unread: "characters have read only 52% of the training text",
+    unlearnt: "characters score 1.900 bits per character, worse than n-grams",
+    trained_once: "each model was trained once",
+    by_counts: "with n-gram counts mixed in, words and characters are too close to call.",
+    busy: "the machine was busy: words took 45 seconds instead of 30.",
+}
+
+
+def test_of_several_doubts_the_weightiest_is_said_alone():
+    doubts = list(WEIGHTS)
+    for number, weightiest in enumerate(doubts):
+        for others in (doubts[number:], [weightiest]):
+            report, row = claimed()
+            for doubt in reversed(others):
+                doubt(report, row)
+            assert but(report).startswith(f"But {WEIGHTS[weightiest]}")
+    said = "But on other such documents the lead may be anywhere from 0.180 to 0.220."
+    assert but(claimed()[0]) == said
+
+
+def reports():
+    yield sample({"char": 1.9, "subword": 1.8, "word": 1.7, "late": 1.75, "free": None})
+    yield sample({"one": 1.9})
+    for doubt in WEIGHTS:
+        report, row = claimed()
+        doubt(report, row)
+        yield report, sample({"words": 1.7, "characters": 1.9})[1]
+    for changed in (
+        {"verdict": "equal", "low": -0.004, "high": 0.008},
+        {"verdict": "too close to call"},
+        {"verdict": "too close to call", "needed": None},
+        {"verdict": "better", "low": -0.3, "high": -0.004},
+        {"verdict": "worse", "low": None, "high": None},
+    ):
+        report, _ = claimed(**changed)
+        yield report, sample({"words": 1.7, "characters": 1.9})[1]
+
+
+def test_every_answer_has_one_but_of_one_sentence_with_at_most_two_figures():
+    for report, texts in reports():
+        claims = sentences.claims(report)
+        for claim in claims:
+            said = headline.but(report, claim)
+            assert re.fullmatch(r"But [^A-Z].*\.", said)
+            assert not re.search(r"\. |\bBut\b", said[4:])
+            assert len(re.findall(r"\d[\d.,]*", said)) <= 2
+        lines = [line for line in result_lines(report) if line.startswith("But ")]
+        assert lines == [headline.but(report, claims[0])]
+        first = first_screen(render_page(report, texts))
+        assert first.count('class="but"') == len(claims)  # one for each that may be shown
+
+
+def first_screen(page):
+    return page.split('<section id="answer">')[1].split("</section>")[0]
+
+
+def test_the_first_screen_is_question_answer_but_bars_and_samples():
+    report, texts = sample({"char": 1.9, "subword": 1.8, "word": 1.7})
+    report.warnings = [Caution(text="Look out!"), Caution(text="Or not.", foremost=False)]
+    first = first_screen(render_page(report, texts))
+    parts = ['class="question"', 'class="said"', 'class="but"', 'id="arms"', 'class="wrote']
+    places = [first.index(part) for part in parts]
+    assert places == sorted(places)
+    below = render_page(report, texts).split(first)[1]
+    claim = sentences.claims(report)[0]
+    others = [claim.caveat, sentences.by_other_parts(claim.contrast), "Look out!"]
+    for said in [*others, *sentences.without_network(report).values()]:
+        assert said not in first
+        assert said in below
+    assert "Or not." in below
+
+
+@pytest.mark.parametrize("passes", [0.03, 0.52, 0.97, 0.999])
+@pytest.mark.parametrize("seconds", [14.0, 48.0, 3_600.0])
+def test_the_seconds_that_are_named_suffice_to_read_the_text_twice(passes, seconds):
+    """At the same pace and with the same preparation, and are not many more than needed."""
+    report, _ = claimed()
+    slow = report.arms[1]
+    slow.passes, slow.seconds, slow.budget = passes, seconds, {"seconds": seconds}
+    share, named = re.search(r"only (\d+)%.* ([\d,]+) seconds each", but(report)).groups()
+    assert float(share) <= 100 * passes < 100
+    pace = passes / (seconds - slow.preparation_seconds)
+    read = pace * (float(named.replace(",", "")) - slow.preparation_seconds)
+    assert 2 <= read < 2.4
+    slow.budget = {"updates": 900.0}
+    times = float(re.search(r"([\d.]+) times the budget", but(report))[1])
+    assert 2 <= times * passes < 2.4
+
+
+def test_of_two_networks_the_one_is_named_that_counting_beats_by_most():
+    report, _ = claimed()
+    better, worse = report.scored
+    better.parts["counts"] = Bits(**bits(1.5))
+    worse.parts["counts"] = Bits(**bits(1.75))
+    assert f"{better.name} score 1.700" in but(report)
+    worse.parts["counts"] = Bits(**bits(1.5))
+    assert f"{worse.name} score 1.900" in but(report)
+    report.part = "with_cache"  # which has counts of its own
+    assert "worse than" not in but(report)
+
+
+def test_a_lead_that_counts_take_most_of_is_said_to_be_theirs():
+    report, row = claimed()
+    row.parts["with_counts"] = other_part("better", -0.09)
+    assert "0.090 of the lead of 0.200 remain" in but(report)
+    row.parts["with_counts"] = other_part("better", -0.11)
+    assert "remain" not in but(report)
+
+
+def test_a_busy_machine_is_named_only_where_it_may_have_mattered():
+    """Half the interval is 0.02; half as many seconds again, at so many bits each time that
+    compute doubles, are 0.58 times these bits."""
+    report, row = claimed()
+    busy(report, row)
+    for slope, named in ((0.03, False), (0.04, True)):
+        spent = {"compute_without_preparation": 1, "updates": 1, "characters": 1, "passes": 1}
+        report.arms[0].points = [
+            CurvePoint(compute=compute, bits=level, **spent)
+            for compute, level in ((10, 2 + slope), (20, 2.0))
+        ]
+        assert ("busy" in but(report)) is named
