@@ -1,4 +1,5 @@
-"""What stands on the first screen of a report beside its answer: exactly one *but*."""
+"""What stands on the first screen of a report beside its answer: the same without jargon, and
+exactly one *but*."""
 
 import re
 
@@ -125,7 +126,14 @@ def test_the_first_screen_is_question_answer_but_bars_and_samples():
     report, texts = sample({"char": 1.9, "subword": 1.8, "word": 1.7})
     report.warnings = [Caution(text="Look out!"), Caution(text="Or not.", foremost=False)]
     first = first_screen(render_page(report, texts))
-    parts = ['class="question"', 'class="said"', 'class="but"', 'id="arms"', 'class="wrote']
+    parts = [
+        'class="question"',
+        'class="said"',
+        'class="plain"',
+        'class="but"',
+        'id="arms"',
+        'class="wrote',
+    ]
     places = [first.index(part) for part in parts]
     assert places == sorted(places)
     below = render_page(report, texts).split(first)[1]
@@ -186,3 +194,65 @@ def test_a_busy_machine_is_named_only_where_it_may_have_mattered():
             for compute, level in ((10, 2 + slope), (20, 2.0))
         ]
         assert ("busy" in but(report)) is named
+
+
+def plainly(report):
+    return headline.in_plain_words(report, sentences.claims(report)[0])
+
+
+def with_leads(report, *leads):
+    """The documents of a report, on each of which the words are so far ahead."""
+    (row, *_) = report.documents
+    report.documents = [
+        row.model_copy(update={"bits": {"words": 1.7, "characters": 1.7 + lead}}) for lead in leads
+    ]
+
+
+def test_an_answer_is_also_said_without_jargon_and_last_on_the_terminal():
+    report, row = claimed(share=0.233)
+    for arm in report.arms:
+        arm.budget = {"seconds": 21.0}
+    with_leads(report, *[0.2] * 9)
+    assert result_lines(report)[-1] == plainly(report)
+    assert plainly(report) == (
+        "The program that reads words was about a quarter less surprised than the one that reads "
+        "letters, on all nine documents that neither had seen, after 21 seconds each."
+    )
+    with_leads(report, *[0.2] * 5, -0.1, 0.0)
+    assert ", ahead on five of the seven documents that neither had seen, " in plainly(report)
+    row.tested_on = "pieces"
+    assert "pieces" not in plainly(report)
+    row.verdict = "worse"
+    assert plainly(report).startswith("The program that reads letters was")
+    assert ", ahead on one of the seven passages" in plainly(report)
+
+
+@pytest.mark.parametrize("verdict", ["better", "worse", "equal", "too close to call"])
+@pytest.mark.parametrize("yes", ["first is lower", "second is lower", ""])
+def test_only_yes_and_no_are_said_without_jargon(verdict, yes):
+    report, row = claimed(verdict, yes=yes)
+    answered = sentences.answer(row, row) in ("Yes", "No")
+    assert bool(plainly(report)) is answered
+    page = first_screen(render_page(report, sample({"words": 1.7, "characters": 1.9})[1]))
+    assert ('class="plain"' in page) is answered
+
+
+@pytest.mark.parametrize("share", [0.036, 0.07, 0.1, 0.15, 0.163, 0.22, 0.25, 0.31, 0.42, 0.6])
+def test_a_share_in_words_is_near_the_share(share):
+    report, _ = claimed(share=share)
+    named = re.search(r"was about (an? \w+|half) less", plainly(report))[1]
+    assert headline.FRACTIONS[named] == pytest.approx(share, rel=0.45)
+    nearer = [abs(fraction - share) for fraction in headline.FRACTIONS.values()]
+    assert abs(headline.FRACTIONS[named] - share) <= 1.5 * min(nearer)
+
+
+def test_times_are_said_only_where_both_were_trained_as_long():
+    report, _ = claimed()
+    for times, said in (
+        ((48.0, 50.0), "after 50 seconds each"),
+        ((300.0, 300.0), "after 5 minutes each"),
+        ((20.0, 60.0), None),
+    ):
+        for arm, seconds in zip(report.arms, times, strict=True):
+            arm.seconds = seconds
+        assert plainly(report).endswith(f", {said}." if said else "that neither had seen.")

@@ -31,7 +31,7 @@ from textgen.report import sentences
 from textgen.report.arms import Arm, check_comparable, group_runs, incomplete, is_on
 from textgen.report.building import Plan, build_report
 from textgen.report.contrast import Contrast
-from textgen.report.headline import but
+from textgen.report.headline import but, in_plain_words
 from textgen.report.page import Models, between, render_page
 from textgen.report.schema import ArmRow, Bits, Caution, ContrastRow, Report, Texts
 from textgen.runs.console import Screen, word_rows
@@ -427,8 +427,8 @@ def words_link(arms: Sequence[Arm], texts: Texts, documents: Sequence[Document])
 
 def result_lines(report: Report) -> list[str]:
     """The answer, its one *but*, how far it can be trusted, how much more compute the worse model
-    needed, the best model without a network, and how far ahead of networks that were trained
-    elsewhere the runs are."""
+    needed, the best model without a network, how far ahead of networks that were trained elsewhere
+    the runs are, and the answer without jargon."""
     claims = sentences.claims(report)
     if not claims:
         return []
@@ -442,6 +442,8 @@ def result_lines(report: Report) -> list[str]:
     for row in report.references:
         if row.part == "network":
             lines.append(f"Compared with {row.label}, {sentences.leads(row)}")
+    if plain := in_plain_words(report, claims[0]):
+        lines.append(plain)
     return lines
 
 

@@ -1,4 +1,5 @@
-"""What stands beside an answer on the first screen: the one *but* that matters most."""
+"""What stands beside an answer on the first screen: the same without jargon, and the one *but* that
+matters most."""
 
 import math
 from collections.abc import Sequence
@@ -15,6 +16,76 @@ IN_PART = {
     "with_counts": "with n-gram counts mixed in",
     "with_cache": "with a document cache",
 }
+
+# The name of an arm → what its model reads, in a sentence without jargon.
+READS = {"characters": "letters", "subwords": "pieces of words", "words": "words"}
+# Shares in words; what is said of a share is the nearest by ratio.
+FRACTIONS = {
+    "half": 1 / 2,
+    "a third": 1 / 3,
+    "a quarter": 1 / 4,
+    "a fifth": 1 / 5,
+    "a sixth": 1 / 6,
+    "an eighth": 1 / 8,
+    "a tenth": 1 / 10,
+    "a twentieth": 1 / 20,
+}
+LEAST_FRACTION = 0.035  # less than that is "slightly",
+LARGEST_FRACTION = 0.6  # and more "more than half"
+NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
+# How far two times may be apart, as a ratio, to be one.
+ALIKE = 1.1
+
+
+def in_plain_words(report: Report, claim: Claim) -> str:
+    """The answer to a question of yes or no in a sentence that needs no knowledge of the field;
+    empty where there is no answer, or no such question."""
+    contrast = claim.contrast
+    if contrast is None or sentences.answer(contrast, contrast) not in ("Yes", "No"):
+        return ""
+    arms = {arm.name: arm for arm in report.scored}
+    first, second = contrast.first, contrast.second
+    after = _after(arms[first], arms[second])
+    texts = "documents" if contrast.tested_on == "documents" else "passages"
+    number = len(report.documents)
+    if contrast.verdict is Verdict.EQUAL:
+        both = f"The program {_called(first)} and the one {_called(second)}"
+        of = f"the {_number(number)} {texts} that neither had seen"
+        return f"{both} were equally surprised by {of}{after}."
+    ahead, behind = (first, second) if sentences.winner(contrast) == first else (second, first)
+    wins = sum(row.bits[ahead] < row.bits[behind] for row in report.documents)
+    where = f"ahead on {_number(wins)} of the {_number(number)}"
+    if wins == number:
+        where = f"on all {_number(number)}"
+    less = f"{_fraction(contrast.share)} less surprised than the one {_called(behind)}"
+    return f"The program {_called(ahead)} was {less}, {where} {texts} that neither had seen{after}."
+
+
+def _called(name: str) -> str:
+    return f"that reads {READS[name]}" if name in READS else f"called {name}"
+
+
+def _number(count: int) -> str:
+    return NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
+
+
+def _fraction(share: float) -> str:
+    if share < LEAST_FRACTION:
+        return "slightly"
+    if share > LARGEST_FRACTION:
+        return "more than half"
+    nearest = min(FRACTIONS, key=lambda name: abs(math.log(FRACTIONS[name] / share)))
+    return f"about {nearest}"
+
+
+def _after(first: ArmRow, second: ArmRow) -> str:
+    """How long two arms were trained; empty where they were not trained alike."""
+    shorter, longer = sorted(arm.budget.get("seconds", arm.seconds) for arm in (first, second))
+    if longer > ALIKE * shorter:
+        return ""
+    if longer < 120:
+        return f", after {longer:.0f} seconds each"
+    return f", after {longer / 60:.2g} minutes each"
 
 
 def but(report: Report, claim: Claim) -> str:
