@@ -24,6 +24,22 @@ def test_a_script_imports_what_the_package_has(path):
                 pkgutil.resolve_name(f"{node.module}.{name.name}")
 
 
+@pytest.mark.parametrize("folder", ["levels", "matched", "matched_60s"])
+def test_matched_levels_differ_in_tokens_and_in_the_window_that_holds_as_much_text(folder):
+    """Counts and caches have orders in tokens, so they are part of a level, too."""
+    names = ("characters", "subwords", "words", "word_spell")
+    levels = {name: load_experiment(f"{folder}/{name}").resolved for name in names}
+    own = {"name", "tokenizer", "training_counts", "cache", "objective"}
+    shared = [
+        {table: settings for table, settings in resolved.items() if table not in own}
+        for resolved in levels.values()
+    ]
+    assert all(settings == shared[0] for settings in shared)
+    assert {resolved["objective"]["kind"] for resolved in levels.values()} == {"next_token"}
+    words, spelled = levels["words"]["tokenizer"], levels["word_spell"]["tokenizer"]
+    assert spelled["minimum_count"] == words["minimum_count"] == 5
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_says_where_its_text_comes_from(name):
     experiment = load_experiment(f"benchmarks/{name}")
