@@ -1,15 +1,16 @@
 """``textgen try``: what it makes of a folder of texts before it trains on them."""
 
+import unicodedata
 from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import write_file
-from textgen.core.settings import Split
+from textgen.core.settings import Split, check_name
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus, same_works
 from textgen.data.splits import divide
@@ -69,7 +70,10 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     assert all(f"left out: {name}" in printed for name in ("tale0 again.txt", *left_out))
     assert ("repeated lines" in printed, ".venv" in printed) == (True, False)
     (ran,) = study
-    assert ran.path == tmp_path / "reports/my_bungs_texts/my_bungs_texts.toml"
+    name = trying.folder_name(folder.name)
+    assert name.startswith("my_Ubungs-texts-")
+    assert ran.path == tmp_path / "reports" / name / f"{name}.toml"
+    assert ran.title.endswith(": my Übungs-texts")
     assert ran.contrasts == load_study("study_try").contrasts
     corpora = [load_corpus(ran.experiment(arm)) for arm in ran.arms]
     assert len({corpus.sha256 for corpus in corpora}) == 1
@@ -80,6 +84,48 @@ def test_a_folder_is_looked_at_divided_and_tried(tmp_path, study, capsys):
     where = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
     trying.try_texts(folder, language="Basque", overwrite=True, **where)
     assert {study[1].experiment(arm).language for arm in ran.arms} == {"eu"}
+
+
+NAMES = [
+    "texts.v1",
+    "texts.v2",
+    "日本語",
+    "Тексты",
+    "texts",
+    "my texts",
+    "my_texts",
+    "..",
+    "x" * 99,
+]
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=5))
+@example(NAMES)
+def test_texts_of_different_names_have_different_folders(names):
+    alike = {unicodedata.normalize("NFC", name) for name in names}
+    folders = {trying.folder_name(name) for name in names}
+    assert len(folders) == len(alike)
+    for folder in folders:
+        check_name(folder, "a folder")
+    assert trying.folder_name("texts.v1") == "texts.v1"
+    assert trying.folder_name("e\u0301") == trying.folder_name("\xe9")  # the same name
+
+
+def test_a_name_keeps_two_studies_of_one_text(tmp_path, study):
+    for folder in ("texts.v1", "texts.v2", "日本語"):
+        write_file(tmp_path / folder / "all.txt", text(3000))
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    for folder in ("texts.v1", "texts.v2", "日本語"):
+        trying.try_texts(tmp_path / folder, **folders)
+    with pytest.raises(TextgenError) as caught:
+        trying.try_texts(tmp_path / "texts.v1", minutes=5, **folders)
+    assert "--name OTHER" in caught.value.hint
+    trying.try_texts(tmp_path / "texts.v1", minutes=5, name="longer", **folders)
+    names = [ran.name for ran in study]
+    assert names == ["texts.v1", "texts.v2", trying.folder_name("日本語"), "longer"]
+    assert (tmp_path / "reports" / "longer" / "longer.toml").exists()
+    with pytest.raises(TextgenError, match="cannot name a folder"):
+        trying.try_texts(tmp_path / "texts.v1", name="a/b", **folders)
 
 
 def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):

@@ -93,6 +93,7 @@ def _try(parser: Parser) -> None:
     parser.option("--minutes", "total time, planning and report included", type=float, default=3.0)
     parser.option("--seeds", "training runs of each model", type=int, default=1)
     parser.option("--language", "language of the texts, e.g. Swahili or sw (default: detected)")
+    parser.option("--name", "name of the study (default: that of the texts)")
     parser.flag("--overwrite", "replace a different study of the same name, and its runs")
     parser.output("runs", "reports")
 

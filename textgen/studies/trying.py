@@ -1,9 +1,11 @@
 """From a folder of texts to an answer: characters, subwords and words for the same few minutes."""
 
+import hashlib
 import json
 import math
 import re
 import shlex
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +18,7 @@ from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.files import PathKind, as_utf8, found_at, kind_of, write_file
 from textgen.core.machine import cores
 from textgen.core.reading import SettingsReader, find_experiment
-from textgen.core.settings import Split
+from textgen.core.settings import FOLDER_NAME, Split, check_name
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.language import code_of, find_language, foreign_language
@@ -43,6 +45,8 @@ TUNED = {60: "tuned_60s", 300: "tuned"}
 LONG_LINE = 40
 # and a text is warned of if they make up more than this share of it.
 MAX_REPEATED = 0.05
+# Of the name of texts, in that of their folders.
+MAX_NAME_CHARACTERS = 40
 HOW_TO_CHANGE = """\
 # To be surer of the answer, give every arm more seeds (seeds = 3) or more time (seconds, of each
 # training), and then: {}
@@ -56,6 +60,7 @@ def try_texts(
     minutes: float = 3.0,
     seeds: int = 1,
     language: str | None = None,
+    name: str | None = None,
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
     overwrite: bool = False,
@@ -73,6 +78,7 @@ def try_texts(
         seeds: training runs of each level; with two or more, the answer covers other training runs.
         language: language of the texts: a name such as ``"Swahili"`` or an ISO 639 code such as
             ``"sw"``; detected if None.
+        name: of the study, its runs and its report; that of the texts if None.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that differs, with its runs.
         quiet: print only warnings.
@@ -85,12 +91,13 @@ def try_texts(
         raise TextgenError(f"--seeds {seeds} --minutes {minutes:g}: expected numbers above 0")
     if language:
         language = code_of(language)
+    if name:
+        check_name(name, "--name")
     study = SettingsReader().read(find_experiment("study_try"))
     if texts is None:
-        name, settings, characters = _published(screen)
+        title, settings, characters = _published(screen)
     else:
-        plain = re.sub(r"\W+", "_", Path(texts).resolve().stem, flags=re.ASCII)
-        name = plain.strip("_")[:40] or "texts"
+        title = _name_of(Path(texts))
         fewest = fewest_documents(len(study["contrasts"]))
         settings, characters = _text_settings(Path(texts), fewest, language, screen)
     if language:
@@ -103,7 +110,8 @@ def try_texts(
     for arm, stated in study["arms"].items():
         stated["experiment"] = f"{TUNED[tuned]}/{arm}"
         stated["seeds"] = seeds
-    study["title"] += f": {name}"
+    study["title"] += f": {name or title}"
+    name = name or folder_name(title)
     study["budget"] = {"seconds": seconds}
     study["set"] += settings
     path = Path(reports_folder) / name / f"{name}.toml"
@@ -111,7 +119,8 @@ def try_texts(
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     if not overwrite and path.exists() and path.read_bytes() != as_utf8(content):
         message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
-        raise TextgenError(message, f"to continue that study: {command}; --overwrite replaces it")
+        hint = f"to continue that study: {command}; --overwrite replaces it, --name OTHER keeps it"
+        raise TextgenError(message, hint)
     with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
         write_file(path, content)
     report = run_study(
@@ -129,6 +138,24 @@ def try_texts(
     how = "three training runs of each level" if seeds < 3 else "three times as long"
     screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
     return cast(Comparison, report)  # that of a study without axes
+
+
+def folder_name(name: str) -> str:
+    """What the folders of texts of this name are called: the same where a folder can be called so;
+    else what is left of the name, and a hash that keeps it apart from all others."""
+    composed = unicodedata.normalize("NFC", name)
+    if re.fullmatch(FOLDER_NAME, composed) and len(composed) <= MAX_NAME_CHARACTERS:
+        return composed
+    letters = [c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c)]
+    left = re.sub("[^A-Za-z0-9._-]+", "_", "".join(letters)).strip("._-")
+    digest = hashlib.sha256(composed.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{left[:MAX_NAME_CHARACTERS] or 'texts'}-{digest[:8]}"
+
+
+def _name_of(texts: Path) -> str:
+    """The name of a folder, or of a file without what its kind is called by."""
+    full = texts.resolve()
+    return full.stem if kind_of(texts) is PathKind.FILE else full.name
 
 
 def _published(screen: Screen) -> tuple[str, list[str], int]:
