@@ -1,8 +1,10 @@
 """``textgen try``: what it makes of a folder of texts before it trains on them."""
 
+import re
 import unicodedata
 from collections import Counter
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -37,6 +39,7 @@ def study(monkeypatch):
 
     def run(path, **_):
         studies.append(load_study(path))
+        return SimpleNamespace(arms=[])
 
     monkeypatch.setattr(trying, "run_study", run)
     return studies
@@ -165,6 +168,34 @@ def test_a_file_is_tried_if_there_is_enough_text_and_time(tmp_path, study):
         with pytest.raises(TextgenError, match=r"at least --minutes [0-9.]+") as caught:
             trying.training_seconds(0.5, 1.5, characters)
         assert trying.training_seconds(float(caught.value.hint.split()[-1]), 1.5, characters)
+
+
+@pytest.mark.parametrize("passes", [0.2, 0.52, 0.97, 1.0])
+def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
+    tmp_path, monkeypatch, capsys, passes
+):
+    (tmp_path / "novel.txt").write_text(text(3000), encoding="utf-8")
+    budgets = []
+
+    def run(path, **_):
+        """What networks do whose preparation takes 4 seconds."""
+        budgets.append(load_study(path).budget.seconds)
+        read = {"passes": passes * (budgets[-1] - 4) / (budgets[0] - 4), "seconds": budgets[-1]}
+        arm = SimpleNamespace(**read, preparation_seconds=4.0)
+        fast = SimpleNamespace(passes=3.0, seconds=budgets[-1], preparation_seconds=4.0)
+        runs.append(read["passes"])
+        return SimpleNamespace(arms=[fast, arm])
+
+    runs = []
+    monkeypatch.setattr(trying, "run_study", run)
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    trying.try_texts(tmp_path / "novel.txt", **folders)
+    named = re.search(r"twice: --minutes ([\d.]+)", " ".join(capsys.readouterr().out.split()))
+    assert bool(named) is (passes < 1)
+    if named:
+        trying.try_texts(tmp_path / "novel.txt", minutes=float(named[1]), overwrite=True, **folders)
+        assert 2 <= runs[-1] < 2.6
+        assert "twice:" not in capsys.readouterr().out
 
 
 def test_of_an_empty_file_no_language_is_sought(tmp_path, capsys):

@@ -26,6 +26,7 @@ from textgen.data.loading import left_out_lines
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison
+from textgen.report.headline import seconds_to_read_twice
 from textgen.runs.console import Screen
 from textgen.studies.execution import lock_study, overhead, run_study, study_command
 
@@ -134,10 +135,17 @@ def try_texts(
     runs = shlex.quote(str(Path(runs_folder) / name))
     screen.say(f"for more text from the word model: textgen generate {runs}/words-1 --prompt …")
     screen.say(f"for the surprisal of words: textgen score {runs}/*-1 --text … --words words.csv")
+    comparison = cast(Comparison, report)  # that of a study without axes
+    unread = [arm for arm in comparison.arms if arm.passes < 1]
+    if unread:
+        enough = minutes_needed(max(map(seconds_to_read_twice, unread)), rounds, characters)
+        screen.say(
+            f"for networks that read all of the text twice: --minutes {enough:g} --overwrite"
+        )
     longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
     how = "three training runs of each level" if seeds < 3 else "three times as long"
     screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
-    return cast(Comparison, report)  # that of a study without axes
+    return comparison
 
 
 def folder_name(name: str) -> str:
@@ -180,11 +188,18 @@ def training_seconds(minutes: float, rounds: float, characters: int) -> int:
     needed = MIN_TRAINING_SECONDS + math.ceil(PREPARATION_SECONDS * characters / 1e6)
     seconds = math.floor((60 * minutes - study) / rounds - run)
     if seconds < needed:
-        least = (study + rounds * (run + needed)) / 60
-        hint = f"this machine needs at least --minutes {math.ceil(2 * least) / 2:g}"
+        least = minutes_needed(needed, rounds, characters)
+        hint = f"this machine needs at least --minutes {least:g}"
         message = f"too little time to train three models on {characters:,} characters"
         raise TextgenError(f"--minutes {minutes:g}: {message}", hint)
     return seconds
+
+
+def minutes_needed(seconds: float, rounds: float, characters: int) -> float:
+    """Minutes, in halves, that leave so many seconds for each training, see
+    :func:`training_seconds`."""
+    run, study = overhead(characters)
+    return math.ceil(2 * (study + rounds * (run + math.ceil(seconds))) / 60) / 2
 
 
 def nearest_tuned(seconds: float) -> int:
