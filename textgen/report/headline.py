@@ -80,12 +80,18 @@ def _fraction(share: float) -> str:
 
 def _after(first: ArmRow, second: ArmRow) -> str:
     """How long two arms were trained; empty where they were not trained alike."""
-    shorter, longer = sorted(arm.budget.get("seconds", arm.seconds) for arm in (first, second))
-    if longer > ALIKE * shorter:
+    if not _as_long([first, second]):
         return ""
+    longer = max(first.seconds, second.seconds)
     if longer < 120:
         return f", after {longer:.0f} seconds each"
     return f", after {longer / 60:.2g} minutes each"
+
+
+def _as_long(arms: Sequence[ArmRow]) -> bool:
+    """Whether arms were trained for as long, preparation included."""
+    seconds = [arm.seconds for arm in arms]
+    return max(seconds) <= ALIKE * min(seconds)
 
 
 def but(report: Report, claim: Claim) -> str:
@@ -124,7 +130,7 @@ def _unread(arms: Sequence[ArmRow]) -> str:
     percent = math.floor(100 * least.passes)
     share = f"only {percent}%" if percent else "less than 1%"
     enough = f"{_rounded_up(2 / least.passes):g} times the budget"
-    if "seconds" in least.budget:
+    if _as_long(arms):
         enough = f"{_rounded_up(seconds_to_read_twice(least)):,.0f} seconds each"
     read = f"{sentences.have(least.name)} read {share} of the training text"
     return f"But {read}; {enough} would be enough to read it twice."
