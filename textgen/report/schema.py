@@ -291,8 +291,8 @@ class Caution(Row):
         text: a sentence or two.
         arms: those that it is about together, by their names.
         by_arm: an arm's name → what is said of it alone, behind the text.
-        foremost: whether it stands beside the answer; else only where a reader asks how solid that
-            is.
+        foremost: whether it stands below the first screen; else only where a reader asks how solid
+            the answer is.
     """
 
     text: str
