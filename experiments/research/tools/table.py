@@ -294,18 +294,22 @@ def samples_quoted() -> str:
 
 
 def search(name: str) -> Tuning:
-    """What a search for matched and tuned settings has tried."""
-    study = load_study(find_experiment(name, RESEARCH / SEARCHES))
+    """What a search for matched and tuned settings has tried; ``QUESTION/NAME``, or the name of one
+    of SEARCHES."""
+    question, _, study_name = name.rpartition("/")
+    question = question or SEARCHES
+    study = load_study(find_experiment(study_name, RESEARCH / question))
     assert study.tune
-    found = result(f"{SEARCHES}/{name}")
+    found = result(f"{question}/{study_name}")
     trials = [Trial(**trial) for trial in found["trials"]]
     return Tuning(study, study.tune, found["settings"], trials)
 
 
 def tuned_table(name: str) -> str:
-    """What a search found at its last budget."""
+    """What a search found at the last budget that it has begun."""
     found = search(name)
-    return summary(found, found.search.seconds[-1:])
+    begun = {trial.seconds for trial in found.trials}
+    return summary(found, [max(begun)])
 
 
 def searches(first: str, *others: str) -> Tuning:
