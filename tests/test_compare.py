@@ -629,10 +629,10 @@ UPDATES = {"budget": {"updates": 300}}
         (overfitting_cautions(2.0, 2.1, 1.9, 2.3), []),
         (overfitting_cautions(2.0, 2.1, 1.9, 1.8, planned=200), ["figure after 20%"]),
         (unlearnt_cautions(counts=2.3),
-         ["counting learns. a needs 2.500 bits per character, more than n-grams of the same tokens "
-          "(2.300)"]),
+         ["counting learns. a scored 2.500 bits per character, worse than n-grams of the same "
+          "tokens (2.300)"]),
         (unlearnt_cautions(counts=2.3, ppmd=1.9), ["same tokens (2.300) and PPMd (1.900)"]),
-        (unlearnt_cautions(counts=2.6, ppmd=1.9), ["more than PPMd (1.900)"]),
+        (unlearnt_cautions(counts=2.6, ppmd=1.9), ["worse than PPMd (1.900)"]),
         (unlearnt_cautions(counts=2.495, ppmd=1.9, low=-0.1), []),  # too close to call
         (unlearnt_cautions(), []),
         (looping_cautions(a=0.224, b=0.01, c=None), ["loops. a repeated 22%"]),

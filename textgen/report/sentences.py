@@ -380,7 +380,7 @@ def unlearnt_cautions(
         if better := better_by_counting(row, references):
             than = " and ".join(f"{label} ({bits:.3f})" for label, bits in better)
             needed = row.parts["network"].total
-            unlearnt[row.name] = f"needs {needed:.3f} bits per character, more than {than}"
+            unlearnt[row.name] = f"scored {needed:.3f} bits per character, worse than {than}"
     text = "A network that is worse than counting has not yet learnt what counting learns."
     return [schema.Caution(text=text, by_arm=unlearnt)] if unlearnt else []
 
