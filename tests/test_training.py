@@ -484,6 +484,7 @@ def test_a_network_begins_with_the_shares_of_tokens_and_of_ends(corpus_folder):
 def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch, allowed, whole):
     monkeypatch.setattr(planning, "CALIBRATION_SECONDS", 0.1)
     monkeypatch.setattr(planning, "VALIDATION_SHARE", allowed)
+    monkeypatch.setattr("textgen.training.checkpoint.COOLING_WAIT", 2.0)  # it never cools
     looked_at, original = [], Validation.bits_per_token
 
     def bits_per_token(validation, batches):
