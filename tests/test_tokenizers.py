@@ -20,6 +20,7 @@ from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.core.tokens import ESCAPE
 from textgen.testing import check_plugin, every_sequence
+from textgen.tokenizers.base import with_characters_per_token
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, JOIN, UPPER
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.encoded import CHARACTER_BITS
@@ -107,6 +108,8 @@ LONG = made_up(80, 0) + TEXT[-22:]
 def test_subwords_are_longer_than_characters_and_have_readable_names(config):
     tokenizer = fitted(config, LONG, "")
     assert tokenizer.characters_per_token == len(LONG) / tokenizer.encode(LONG).pieces > 1.2
+    measured = with_characters_per_token(tokenizer, ["", LONG])
+    assert measured.characters_per_token == tokenizer.characters_per_token
     assert len(set(tokenizer.names)) == len(tokenizer.names) == tokenizer.size
     assert {" ", "e", "<æ>"} < set(tokenizer.names)  # the byte E6 is no æ
     assert "".join(tokenizer.names[s] for s in tokenizer.encode("Our bell!").tokens) == "Our bell!"

@@ -221,9 +221,9 @@ def with_characters_per_token(tokenizer: Fitted, texts: Sequence[str]) -> Fitted
     characters = 0
     tokens = 0
     for text in texts:
-        beginning = text[: MEASURED_CHARACTERS - characters]
-        if not beginning:
+        if characters == MEASURED_CHARACTERS:
             break
+        beginning = text[: MEASURED_CHARACTERS - characters]
         characters += len(beginning)
         tokens += len(tokenizer.encode(beginning, training=True).tokens)
     pace = characters / tokens if tokens else 1.0
