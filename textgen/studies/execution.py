@@ -2,7 +2,6 @@
 
 import math
 import os
-import shlex
 import statistics
 import textwrap
 import time
@@ -22,7 +21,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.files import write_file, write_json
 from textgen.core.machine import cores
-from textgen.core.terminal import visible
+from textgen.core.terminal import command_line, visible
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, load_corpus, pool_folds
 from textgen.evaluation.baselines import compute_references
@@ -298,7 +297,7 @@ def study_command(path: Path, runs_folder: str | Path, reports_folder: str | Pat
         words.append(f"--runs={runs_folder}")
     if str(reports_folder) != "reports":
         words.append(f"--reports={reports_folder}")
-    return shlex.join(words)
+    return command_line(words)
 
 
 def show_text(study: Study, screen: Screen) -> list[Corpus]:

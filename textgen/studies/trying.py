@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import re
-import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from textgen.core.files import PathKind, as_utf8, found_at, kind_of, write_file
 from textgen.core.machine import cores
 from textgen.core.reading import SettingsReader, find_experiment
 from textgen.core.settings import FOLDER_NAME, Split, check_name
+from textgen.core.terminal import command_line
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.language import code_of, find_language, foreign_language
@@ -132,7 +132,7 @@ def try_texts(
         overwrite=overwrite,
         quiet=quiet,
     )
-    runs = shlex.quote(str(Path(runs_folder) / name))
+    runs = command_line([str(Path(runs_folder) / name)])
     screen.say(f"for more text from the word model: textgen generate {runs}/words-1 --prompt …")
     screen.say(f"for the surprisal of words: textgen score {runs}/*-1 --text … --words words.csv")
     comparison = cast(Comparison, report)  # that of a study without axes
