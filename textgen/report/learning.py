@@ -41,15 +41,10 @@ def arm_curve(arm: Arm, plan: Mapping[str, Any] | None = None) -> ArmCurve | Non
         arm: with its runs.
         plan: of a study, whose timing counts in place of that of the runs.
     """
-    by_run = dict[Run, list[CurvePointContent]]()
-    for run in arm.runs:
-        curve = run.metrics.curve
-        if curve is None or any(point.compute is None for point in curve.points):
-            return None
-        by_run[run] = curve.points
-    number = min(len(points) for points in by_run.values())
-    for run, points in by_run.items():  # one that ended early has fewer
-        by_run[run] = [*points[: number - 1], points[-1]]
+    by_run = _shared_points(arm)
+    if by_run is None:
+        return None
+    number = len(by_run[arm.first])
     texts = list[tuple[str, int]]()
     folds = list[int]()
     for fold, run in enumerate(arm.folds):
@@ -89,6 +84,19 @@ def arm_curve(arm: Arm, plan: Mapping[str, Any] | None = None) -> ArmCurve | Non
         rows.append(row)
     samples = [point.sample for point in by_run[arm.first]]
     return ArmCurve(texts, np.array(folds), learning, rows, samples, len(arm.runs))
+
+
+def _shared_points(arm: Arm) -> dict[Run, list[CurvePointContent]] | None:
+    """The points of each run that all runs have: those of one that ended early, and the ends of
+    all. None where a run has no curve, or no compute at its points."""
+    by_run = dict[Run, list[CurvePointContent]]()
+    for run in arm.runs:
+        curve = run.metrics.curve
+        if curve is None or any(point.compute is None for point in curve.points):
+            return None
+        by_run[run] = curve.points
+    number = min(len(points) for points in by_run.values())
+    return {run: [*points[: number - 1], points[-1]] for run, points in by_run.items()}
 
 
 def _curve_of(run: Run) -> CurveContent:
