@@ -26,6 +26,7 @@ FRACTIONS = {
     "a quarter": 1 / 4,
     "a fifth": 1 / 5,
     "a sixth": 1 / 6,
+    "a seventh": 1 / 7,
     "an eighth": 1 / 8,
     "a tenth": 1 / 10,
     "a twentieth": 1 / 20,
