@@ -1,9 +1,11 @@
 """What a report says of how arms learned: their curves as one, the factor, the chart."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import made_up
 from report_sample import plain_sample, typed
 
 from textgen.evaluation.significance import Verdict
@@ -169,6 +171,43 @@ def test_the_chart_of_learning_is_over_the_logarithm_of_compute():
     assert len(page.plots(report, texts)) == 3
     drawn = page.render_page(*report_with_points())
     assert "char needed more than 3 times the compute" in drawn
+
+
+def test_at_every_moment_each_arm_is_shown_as_it_was_at_its_last_look():
+    report, texts = report_with_points()
+    for arm in report.arms:
+        for number, point in enumerate(arm.points):
+            point.compute = [4, 6, 10, 18][number] * (1.0 if arm.name == "char" else 1.5)
+    seconds = page.moments(report)
+    assert seconds == [4, 6, 9, 10, 15, 18, 27]
+    looks = page.looks(report, texts)
+    assert [*looks] == ["word", "char"]
+    assert [look.since for look in looks["char"]] == [0, 1, 3, 5]
+    before, *others = looks["word"]
+    assert (before.since, before.point, before.text) == (0, None, "")
+    assert [look.since for look in others] == [1, 2, 4, 6]
+    for since, point, text in others:
+        assert point.compute == seconds[since]
+        assert text == f"{point.updates:.0f} updates"
+    report.arms[0].points[1].compute = 4.01  # nearly one moment with the first, of the same arm
+    assert page.moments(report)[0] == 4.01
+    assert page.looks(report, texts)["char"][0].text == "8 updates"
+    texts.curves["char"].pop()
+    assert [*page.looks(report, texts)] == ["word"]
+    texts.curves.clear()
+    assert 'id="moment"' not in page.render_page(report, texts)
+
+
+def test_without_a_script_and_in_print_the_last_look_is_shown_and_it_costs_a_tenth_of_the_page():
+    report, texts = report_with_points()
+    texts.curves = {name: [made_up(9, n)[:200] for n in range(4)] for name in texts.curves}
+    drawn = page.render_page(report, texts)
+    section = re.search('(?s)<section id="watch">.*?</section>', drawn)[0]
+    assert re.findall(r'class="look" data-since="(\d)"( hidden)?', section) == 2 * [
+        ("0", " hidden"), ("1", " hidden"), ("2", " hidden"), ("3", "")
+    ]  # fmt: skip
+    assert '<label class="chooser" hidden>' in section  # which does nothing without a script
+    assert 10 * len(section) <= len(drawn) - len(section)
 
 
 def test_equal_ratios_are_equally_long():

@@ -7,6 +7,7 @@ from chromium import RIGHT_TO_LEFT, emulate, headless, overflow, reading_order, 
 from report_sample import BITS, RANKED, hostile, sample
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.ui import Select
+from test_learning import report_with_points
 
 from textgen.core.terminal import visible
 from textgen.report.page import render_page
@@ -28,11 +29,12 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def shown(browser, tmp_path):
-    """A function that opens another report; afterwards the browser shows the hostile one again."""
+    """A function that opens another report, as it is or of totals; afterwards the browser shows the
+    hostile one again."""
     address = browser.current_url
 
-    def show(totals, warnings=()):
-        report, written = sample(totals)
+    def show(made, warnings=()):
+        report, written = sample(made) if isinstance(made, dict) else made
         report.warnings = list(warnings)
         (tmp_path / "index.html").write_text(render_page(report, written), encoding="utf-8")
         browser.get((tmp_path / "index.html").as_uri())
@@ -107,6 +109,33 @@ def test_words_and_points_of_a_curve_are_read_with_pointer_and_arrow_keys(shown)
     arm = next(arm for arm in report.arms if tip.text.startswith(arm.name))
     means = [sum(ys) / 2 for ys in zip(*(c.validation for c in arm.curves), strict=True)]
     assert tip.text.rpartition(" ")[2] in [f"{mean:.3f}" for mean in means]
+
+
+def test_a_slider_shows_what_networks_wrote_and_scored_after_ever_more_compute(shown):
+    driver = shown(report_with_points())
+    slider = driver.find_element("id", "moment")
+    seconds = ["4.0 s", "6.0 s", "10 s", "18 s"]
+    wrote = ["4 updates", "8 updates", "16 updates", "32 updates"]
+    assert slider.is_displayed()
+    for number in (3, 2, 1, 0, 0):
+        assert texts(driver, "#watch output") == seconds[number : number + 1]
+        assert slider.get_attribute("aria-valuetext") == seconds[number]
+        assert texts(driver, "#watch .look:not([hidden]) p") == 2 * wrote[number : number + 1]
+        slider.send_keys(Keys.ARROW_LEFT)
+    assert texts(driver, "#watch .look:not([hidden]) b") == ["3.200", "4.000"]
+    widths = [bar.size["width"] for bar in driver.find_elements("css selector", "#watch .bar")]
+    assert widths[-4] == max(widths)
+    assert [overflow(driver, width) for width in (390, 1280)] == [0, 0]
+    emulate(driver, media="print")
+    assert [*filter(None, texts(driver, "#watch .look p"))] == 2 * wrote[3:]
+    assert not slider.is_displayed()
+    emulate(driver)
+    address = driver.current_url
+    driver.get("about:blank")
+    driver.get(address)
+    assert texts(driver, "#watch output") == seconds[:1]
+    driver.find_element("css selector", "#arms input").click()
+    assert texts(driver, "#watch article h3") == ["", "char"]
 
 
 def test_text_that_is_written_from_right_to_left_stands_so(shown):

@@ -59,6 +59,24 @@ for (const select of all(".chooser select")) {
   change();
 }
 
+// Networks as they were at a moment: of each arm, its last look until then
+const slider = document.getElementById("moment");
+if (slider) {
+  const names = all("#moments option").map((option) => option.label);
+  const show = () => {
+    for (const article of all("#watch article")) {
+      const looks = all(".look", article), until = looks.filter((it) => +it.dataset.since <= +slider.value);
+      for (const it of looks) it.hidden = it !== until.at(-1);
+    }
+    document.querySelector("#watch output").value = slider.ariaValueText = names[slider.value];
+  };
+  slider.value = state.get("moment") ?? slider.max;
+  slider.oninput = show;
+  slider.onchange = () => keep("moment", slider.value);
+  slider.parentElement.hidden = false;
+  show();
+}
+
 // Arms that are left out take along whatever speaks of them
 const boxes = all("#arms input");
 const filter = () => {

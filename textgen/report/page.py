@@ -7,7 +7,7 @@ Places and widths are percentages of a scale that the rows of a chart share.
 import math
 import re
 import sys
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
 from textgen.interactive import portable
 from textgen.report import headline, schema, sentences
-from textgen.report.schema import ArmRow, Bits, Passage, Report, SampleText, Texts
+from textgen.report.schema import ArmRow, Bits, CurvePoint, Passage, Report, SampleText, Texts
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 FOLDERS = [Path(__file__).parent, portable.FOLDER]
@@ -36,6 +36,8 @@ MEASURES_DRAWN = "real_words word_length letters_divergence distinct_2 loops cop
 # Bits per character at which the next colour begins.
 HEAT_EDGES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)
 MIN_TICKS = 3  # of a logarithmic axis
+# Looks at networks are of one moment if their compute is within this ratio.
+SAME_MOMENT = 1.02
 # What a learning curve is drawn over, its name and its unit.
 AXES = {
     "seconds": ("seconds, preparation included", 1.0),
@@ -235,6 +237,50 @@ def between(found: Bits | schema.Effect | Figure | None, form: str = ".3f") -> s
     low, high = found.low, found.high
     separator = " to " if low < 0 or high < 0 else "–"
     return f"{low:{form}}{separator}{high:{form}}".replace("-", "−")
+
+
+class Look(NamedTuple):
+    """What a network had come to by then.
+
+    Attributes:
+        since: the number of the first of :func:`moments` at which this is its last look.
+        point: of its curve; None before the first one.
+        text: what it wrote.
+    """
+
+    since: int
+    point: CurvePoint | None
+    text: str
+
+
+def moments(report: Report) -> list[float]:
+    """Seconds of compute at which an arm was looked at, rising; those that are nearly one are."""
+    computes = sorted(point.compute for arm in report.scored for point in arm.points)
+    pairs = pairwise([*computes, math.inf])
+    return [compute for compute, following in pairs if following > SAME_MOMENT * compute]
+
+
+def looks(report: Report, texts: Texts) -> dict[str, list[Look]]:
+    """An arm's name → its looks, one after another; no arm without a sample at each point."""
+    seconds = moments(report)
+    found = dict[str, list[Look]]()
+    for arm in report.scored:
+        written = texts.curves.get(arm.name, [])
+        if not written or len(written) != len(arm.points):
+            continue
+        by_moment = dict[int, Look]()  # of two looks that are one moment, the later
+        for point, text in zip(arm.points, written, strict=True):
+            since = bisect_left(seconds, point.compute)
+            by_moment[since] = Look(since, point, text)
+        before = [] if 0 in by_moment else [Look(0, None, "")]
+        found[arm.name] = [*before, *by_moment.values()]
+    return found
+
+
+def look_scale(report: Report) -> Scale:
+    """From zero to the most bits of a point of a curve."""
+    bits = [point.bits for arm in report.scored for point in arm.points]
+    return Scale(0.0, max(bits, default=1.0))
 
 
 class Plot(NamedTuple):
