@@ -35,7 +35,7 @@ from textgen.core.randomness import seeded
 from textgen.core.settings import Growth, Training
 from textgen.core.tensorflow import start_tensorflow
 from textgen.core.tokens import BOUNDARY
-from textgen.data.documents import Document
+from textgen.data.documents import Document, beginnings
 from textgen.data.loading import load_corpus
 from textgen.evaluation.likelihood import token_bits
 from textgen.models.backbones import LSTM
@@ -48,7 +48,7 @@ from textgen.tokenizers.words import Words
 from textgen.training import loop, planning
 from textgen.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from textgen.training.compute import spent
-from textgen.training.curve import Curve, beginnings, curve_updates
+from textgen.training.curve import Curve, curve_updates
 from textgen.training.loop import Hooks, new_network, train
 from textgen.training.planning import Validation, characters_per_update, updates_of
 from textgen.training.preparation import prepare, subtract_preparation_time

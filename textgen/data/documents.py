@@ -36,6 +36,8 @@ PIECE_NUMBER = re.compile(r"(#\d+)+( \(its first [\d,]+ characters\))?$")
 CUT_MARKS = ("\n\n", "\n", " ")
 # How far beyond its ideal place a cut may fall, in characters.
 CUT_REACH = 1 << 20
+# Characters of each of the beginnings that a curve is of, about.
+CHARACTERS_OF_BEGINNING = 500
 # Size of a folder above which its files do not stay in memory.
 LARGE_BYTES = 32_000_000
 # Characters of such a file that is one document, at most.
@@ -163,6 +165,25 @@ def is_blank(text: str) -> bool:
 
 def count_characters(documents: Iterable[Document]) -> int:
     return sum(document.characters for document in documents)
+
+
+def beginnings(documents: Sequence[Document], characters: int) -> list[Document]:
+    """The first characters of some documents, evenly spaced among all, about so many together.
+
+    They depend on the text alone, so they are the same for every tokenizer.
+    """
+    number = max(1, min(len(documents), characters // CHARACTERS_OF_BEGINNING))
+    size = characters // number
+    chosen = [documents[i * len(documents) // number] for i in range(number)]
+    return [Document(each.name, _beginning(each.text, size)) for each in chosen]
+
+
+def _beginning(text: str, size: int) -> str:
+    """The first characters, up to a space if there is one."""
+    if len(text) <= size:
+        return text
+    space = text.rfind(" ", 1, size)
+    return text[: space if space > 0 else size]
 
 
 def corpus_hash(documents: Iterable[Document]) -> str:

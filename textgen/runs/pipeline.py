@@ -13,6 +13,7 @@ from textgen.core.experiment import Experiment, load_experiment
 from textgen.core.files import csv_bytes, write_file, write_json
 from textgen.core.settings import BUDGETS
 from textgen.core.tensorflow import start_tensorflow
+from textgen.data.documents import beginnings
 from textgen.data.loading import Corpus, load_corpus
 from textgen.evaluation.counts import DocumentCache
 from textgen.evaluation.dynamic import measure_gradients
@@ -34,7 +35,7 @@ from textgen.runs.results import METRICS_FILE, describe_run, run_metrics, summar
 from textgen.runs.stored import token_tables, write_mixture, write_token_bits
 from textgen.training.checkpoint import CHECKPOINT_FILE, Progress
 from textgen.training.compute import StageWork
-from textgen.training.curve import Curve, CurvePoint, beginnings
+from textgen.training.curve import Curve, CurvePoint
 from textgen.training.preparation import Prepared, prepare, subtract_preparation_time
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ from textgen.core.files import UNREADABLE
 from textgen.core.machine import cores, processor
 from textgen.core.tensorflow import tensorflow_in_effect
 from textgen.core.terminal import command_line
+from textgen.data.documents import beginnings
 from textgen.data.loading import Corpus
 from textgen.evaluation import units
 from textgen.evaluation.scores import UNIT, Scores, by_position, summarise
 from textgen.training.checkpoint import Progress
 from textgen.training.compute import Spent, seconds_per_update, spent
-from textgen.training.curve import beginnings
 from textgen.training.preparation import Prepared
 
 METRICS_FILE = "metrics.json"

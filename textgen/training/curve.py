@@ -16,7 +16,6 @@ from textgen.models.types import Network
 from textgen.tokenizers.base import Tokenizer
 
 POINTS = 8  # each after twice as many updates as the one before
-CHARACTERS_OF_DOCUMENT = 500  # of each beginning, about
 
 
 class CurvePoint(TypedDict):
@@ -41,25 +40,6 @@ def curve_updates(updates: int) -> list[int]:
     """After how many updates the points of a training stand, rising; the last is its end."""
     points = {round(updates / 2**halvings) for halvings in range(POINTS)}
     return sorted(points - {0})
-
-
-def beginnings(documents: Sequence[Document], characters: int) -> list[Document]:
-    """The first characters of some documents, evenly spaced among all, about so many together.
-
-    They depend on the text alone, so they are the same for every tokenizer.
-    """
-    number = max(1, min(len(documents), characters // CHARACTERS_OF_DOCUMENT))
-    size = characters // number
-    chosen = [documents[i * len(documents) // number] for i in range(number)]
-    return [Document(each.name, _beginning(each.text, size)) for each in chosen]
-
-
-def _beginning(text: str, size: int) -> str:
-    """The first characters, up to a space if there is one."""
-    if len(text) <= size:
-        return text
-    space = text.rfind(" ", 1, size)
-    return text[: space if space > 0 else size]
 
 
 class Curve:
