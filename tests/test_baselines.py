@@ -18,14 +18,15 @@ from textgen.core import registry
 from textgen.core.cache import cache_folder
 from textgen.core.errors import TextgenError
 from textgen.core.tokens import BOUNDARY
-from textgen.data.documents import Document
+from textgen.data.documents import Document, beginnings
 from textgen.data.loading import load_corpus
 from textgen.evaluation import baselines
 from textgen.evaluation.baselines import TABLE, XZ, Command, KneserNey, PPMd
 from textgen.evaluation.scores import summarise
 from textgen.evaluation.units import UNCHARGED
 from textgen.ngrams.kneser_ney import FALLBACK, discounts
-from textgen.tokenizers.characters import CharacterTokenizer
+from textgen.tokenizers.characters import Characters, CharacterTokenizer
+from textgen.tokenizers.fitting import fit_tokenizer
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]
 
@@ -305,6 +306,25 @@ def test_a_reference_is_what_its_command_prints(corpus, experiment_file, capsys)
             assert all(0.1 < d.bits_per_character < 6 for d in scored)
     best = max(total[key] for key in ("character_ngram", "word_ngram", "ppmd"))
     assert best < total["unigram"] - 1
+
+
+def test_beginnings_are_charged_without_an_end(corpus, cache):
+    asked = beginnings(corpus.validation, 3000)
+    for reference in baselines.compute_references([corpus]):
+        found = reference.beginnings["counts"]
+        assert [(d.name, d.characters) for d in found] == [(d.name, d.characters) for d in asked]
+        assert all(document.model > 0 for document in found)
+    for compressor in (PPMd(), XZ()):
+        text = corpus.validation[0]
+        whole = SimpleNamespace(train=corpus.train, validation=[], test=[text])
+        made = baselines.score_baseline(compressor, baselines.Bytes(), whole, (), True, [text])
+        tested, (begun,) = made[1]["counts"], made[2]["counts"]
+        assert 0 <= tested[0].model - begun.model <= 32
+    ngrams = KneserNey(3)
+    characters = fit_tokenizer(Characters(), corpus, seed=0)
+    made = baselines.score_baseline(ngrams, characters, whole, (), True, [text])
+    tested, (begun,) = made[1]["counts"], made[2]["counts"]
+    assert begun.model_bits.tolist() == tested[0].model_bits[:-1].tolist()
 
 
 def test_references_are_computed_once(corpus, cache, experiment_file, monkeypatch):

@@ -87,12 +87,13 @@ def test_a_lead_on_a_model_without_chance_is_as_uncertain_as_the_seeds():
     tested = [DocumentBits(f"d{i}", 999, np.array([2000.0]), np.zeros(1), 0, 0) for i in range(6)]
     bits = np.repeat([[1890.0], [2090.0]], 6, axis=1)  # seeds differ, documents do not
     arm = ns(name="a", bits=bits, units=np.full(6, 1000.0), fold_of=None)
-    row = building.reference_row(Reference("r", "r", "", test={"counts": tested}), [arm])
+    row = building.reference_row(Reference("r", "r", "", test={"counts": tested}), [arm], [])
     assert row.leads["a"].low < row.leads["a"].difference < 0 < row.leads["a"].high
 
     row = building.reference_row(
         Reference("r", "r", "", test={"counts": tested[:3]}),
         [ns(name="a", bits=bits[:, :3], units=arm.units[:3], fold_of=None)],
+        [],
     )
     assert "(too few documents for an interval)" in sentences.leads(row)
 
@@ -103,8 +104,18 @@ def test_a_model_without_a_network_has_its_own_figures_of_both_held_out_parts():
 
     test = {"counts": documents(200.0), "with_cache": documents(150.0)}
     made = Reference("r", "r", "", validation={"counts": documents(300.0)}, test=test)
-    row = building.reference_row(made, [])
+    row = building.reference_row(made, [], [])
     assert (row.test.total, row.validation.total, row.with_cache.total) == (2.0, 3.0, 1.5)
+    assert row.curve is None
+
+
+def test_a_model_without_a_network_stands_beside_curves_of_the_text_that_it_was_asked_for():
+    asked = [DocumentBits(f"d{i}", 100, np.full(9, 20.0), np.full(9, 5.0), 0, 0) for i in range(2)]
+    made = Reference("r", "r", "", test={"counts": asked}, beginnings={"counts": asked})
+    texts = [("d0", 100), ("d1", 100)]
+    assert building.reference_row(made, [], [texts, texts]).curve == 2.25  # no end marks
+    for other in ([], [texts[:1]], [texts, [("d0", 100), ("d1", 99)]]):
+        assert building.reference_row(made, [], other).curve is None
 
 
 @pytest.mark.parametrize("parts", [("network", "with_cache"), ("network", "network")])

@@ -159,6 +159,12 @@ def test_the_answer_is_followed_by_the_factor_where_the_test_agrees(capsys, tmp_
 def test_the_chart_of_learning_is_over_the_logarithm_of_compute():
     report, texts = report_with_points()
     plot, *others = page.plots(report, texts)
+    assert plot.references == []
+    ngrams, compressor = report.references[:2]
+    ngrams.curve, compressor.curve = 2.3, 9.0
+    plot, *others = page.plots(report, texts)
+    (line,) = plot.references  # not beyond all curves
+    assert line == (plot.up.place(2.3), ngrams.label)
     assert [*plot.mean] == ["word", "char"]
     assert plot.mean["char"].tolist() == [[4, 4.0], [6, 3.5], [10, 3.1], [18, 2.8]]
     assert plot.said["word"][1] == (
@@ -166,6 +172,11 @@ def test_the_chart_of_learning_is_over_the_logarithm_of_compute():
     )
     assert page.without_points(report) == ["old"]
     assert [len(plot.mean) for plot in others] == [3, 3, 3]
+    report.arms.pop()
+    plot, read, *others = page.plots(report, texts)
+    assert read.mean["char"][:, 0].tolist() == [4000, 8000, 16000, 32000]
+    assert read.references == plot.references
+    assert [plot.axis.split()[0] for plot in others] == ["seconds,", "thousands"]
     for arm in report.arms:
         arm.points = []
     assert len(page.plots(report, texts)) == 3

@@ -46,9 +46,9 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import Experiment
 from textgen.core.progress import Say, ignore
 from textgen.core.registry import lookup
-from textgen.core.settings import PartName
+from textgen.core.settings import PartName, Training
 from textgen.core.validation import Plugin, build
-from textgen.data.documents import count_characters
+from textgen.data.documents import Document, beginnings, count_characters
 from textgen.data.loading import Corpus
 from textgen.evaluation.counts import count
 from textgen.evaluation.scores import UNIT, DocumentBits, Scores, scored_documents, summarise
@@ -70,7 +70,7 @@ PPMD_MEMORY_BYTES = (1 << 26, (1 << 32) - 64)
 # and of random text; when there is no more it forgets everything and starts afresh.
 PPMD_MEMORY_PER_BYTE = 64
 # Raise it when the same settings give other figures; older cache files are then ignored.
-CACHE_VERSION = 7
+CACHE_VERSION = 8
 # Longest training text for n-grams, which take about 150 bytes of memory per character.
 MAX_NGRAM_CHARACTERS = 20_000_000
 # Most for a compressor, if it reads the training text once per document: five minutes.
@@ -174,10 +174,14 @@ class FittedCompressor:
 
     def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
         """(1,) float64 for each document (n,) uint8: what the whole of it costs."""
+        added = self.bits_behind([_joined([document]) for document in documents])
+        return [np.array([bits]) for bits in added]
+
+    def bits_behind(self, texts: Sequence[bytes]) -> list[float]:
+        """What each text adds to the compressed training text, without an end."""
         nothing = b""
-        added = [_joined([document]) for document in documents]
-        alone, *sizes = self.compressor.sizes_behind(self.training, [nothing, *added])
-        return [np.array([8.0 * (size - alone)]) for size in sizes]
+        alone, *sizes = self.compressor.sizes_behind(self.training, [nothing, *texts])
+        return [8.0 * (size - alone) for size in sizes]
 
 
 def _joined(documents: Sequence[np.ndarray]) -> bytes:
@@ -315,17 +319,20 @@ def score_baseline(
     corpus: Corpus,
     orders: Sequence[int],
     validated: bool,
+    asked: Sequence[Document] = (),
 ) -> list[Scores]:
-    """What the validation and test documents cost under a baseline.
+    """What the validation and test documents, and some beginnings, cost under a baseline.
 
     Args:
         baseline: fitted to the training documents here.
         tokenizer: :class:`Bytes` for a baseline that reads bytes.
         orders: of a document cache, if there is to be one.
         validated: whether validation documents are scored where the cache does not need them.
+        asked: beginnings of documents, which have no end mark.
 
     Returns:
-        Of validation and of test documents: ``counts``, the baseline alone, and ``with_cache``.
+        Of validation and of test documents: ``counts``, the baseline alone, and ``with_cache``. Of
+        the beginnings: ``counts``.
     """
     training = [tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
     model = baseline.fit(training, tokenizer.size)
@@ -345,7 +352,22 @@ def score_baseline(
     return [
         scored_documents(validation, validation_tokens, validation_rows),
         scored_documents(corpus.test, test_tokens, test_rows),
+        _score_beginnings(model, tokenizer, asked),
     ]
+
+
+def _score_beginnings(
+    model: Model, tokenizer: Tokenizer | Bytes, asked: Sequence[Document]
+) -> Scores:
+    encoded = [tokenizer.encode(document.text) for document in asked]
+    tokens = [each.tokens for each in encoded]
+    if isinstance(model, FittedCompressor):
+        sums = model.bits_behind([each.tobytes() for each in tokens])
+        bits = [np.array([whole]) for whole in sums]
+    else:
+        bits = [of_tokens[:-1] for of_tokens in model.token_bits(tokens)]  # the last: an end mark
+    rows: list[BitsByPart] = [{"counts": of_document} for of_document in bits]
+    return scored_documents(asked, encoded, rows)
 
 
 def _add_cache(
@@ -416,7 +438,7 @@ def baseline(
         orders = experiment.cache.orders
     for model in models:
         start = time.perf_counter()
-        _, scored = score_baseline(model, tokenizer, corpus, orders, validated=False)
+        _, scored, _ = score_baseline(model, tokenizer, corpus, orders, validated=False)
         test = summarise(scored, tokenizer.charged)
         if reads_bytes:
             test["tokens"] = None
@@ -487,6 +509,8 @@ class Reference:
         part: ``counts``, or ``network`` of one from elsewhere.
         validation, test: bits of each document by that part and ``with_cache``; ``model_bits`` and
             ``surface_bits`` are (1,) sums.
+        beginnings: the same, of the beginnings of validation documents that the curve of a training
+            is of.
     """
 
     key: str
@@ -500,6 +524,7 @@ class Reference:
     part: PartName = "counts"
     validation: Scores = field(default_factory=dict)
     test: Scores = field(default_factory=dict)
+    beginnings: Scores = field(default_factory=dict)
 
     def command_on(self, experiment: str) -> str:
         """What repeats its figure on the test part of an experiment file."""
@@ -513,8 +538,8 @@ class Reference:
         return " ".join(words)
 
     def score(self, corpus: Corpus, say: Say) -> list[dict[str, list[dict[str, Any]]]]:
-        """What the validation and test documents cost, as JSON data; none of the former under a
-        compressor, which reads the training text again for each document."""
+        """What the validation and test documents and the beginnings cost, as JSON data; none of the
+        validation documents under a compressor, which reads the training text again for each."""
         say(f"scoring {self.label} for comparison, once for this text …")
         orders = [] if self.order is None else [self.order]
         (model,) = make_baselines(self.kind, orders)
@@ -522,7 +547,8 @@ class Reference:
         if self.tokenizer:
             tokenizer = fit_tokenizer(Plugin("tokenizer").make(self.tokenizer), corpus, seed=0)
         validated = self.tokenizer is not None
-        scored = score_baseline(model, tokenizer, corpus, self.cache, validated)
+        asked = beginnings(corpus.validation, Training.curve)
+        scored = score_baseline(model, tokenizer, corpus, self.cache, validated, asked)
         return [_sums_of_parts(scores) for scores in scored]
 
 
@@ -551,7 +577,7 @@ def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Refer
     """
     references = []
     for reference in REFERENCES:
-        parts: tuple[Scores, Scores] = ({}, {})
+        parts: tuple[Scores, Scores, Scores] = ({}, {}, {})
         try:
             for corpus in folds:
                 check_size(reference.tokenizer is None, corpus)
@@ -564,7 +590,8 @@ def compute_references(folds: Sequence[Corpus], say: Say = ignore) -> list[Refer
         except TextgenError as error:  # such as a text too small for the tokenizer
             say(f"{reference.label} left out: {error}")
             continue
-        references.append(replace(reference, validation=parts[0], test=parts[1]))
+        validation, test, asked = parts
+        references.append(replace(reference, validation=validation, test=test, beginnings=asked))
     return references
 
 

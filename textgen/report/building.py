@@ -113,7 +113,8 @@ def build_report(
             declared = [plan.get(name, {}).get("declared", ()) for name in pair]
             row.planned = all(asked[pair] in questions for questions in declared)
     generated = measure_samples(same_text, loaded, human)
-    without_network = [reference_row(reference, scored) for reference in references]
+    texts = [curve.texts for curve in curves.values()]
+    without_network = [reference_row(reference, scored, texts) for reference in references]
     part = arms[0].part
     unlearnt = unlearnt_cautions(rows, without_network) if part == "network" else []
     warnings = [
@@ -349,9 +350,17 @@ def _mean_bits(
     )
 
 
-def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.ReferenceRow:
+def reference_row(
+    reference: Reference, arms: Sequence[Arm], asked: Sequence[list[tuple[str, int]]]
+) -> schema.ReferenceRow:
     """A baseline; the intervals of both splits are over documents, those of the leads that arms
-    have on it also over the arms' seeds."""
+    have on it also over the arms' seeds.
+
+    Args:
+        reference: the baseline.
+        arms: those that have bits.
+        asked: names and characters of the texts of each curve.
+    """
 
     def bits_of(documents: Sequence[DocumentBits]) -> schema.Bits:
         return _bits_of([[(d.characters, d.model, d.spelling_bits) for d in documents]])
@@ -373,7 +382,20 @@ def reference_row(reference: Reference, arms: Sequence[Arm]) -> schema.Reference
         leads={arm.name: _effect(arm, arm.bits, bits) for arm in arms},
         validation=bits_of(validation) if validation else None,
         with_cache=bits_of(cached) if cached else None,
+        curve=_level_of_beginnings(reference, asked),
     )
+
+
+def _level_of_beginnings(
+    reference: Reference, asked: Sequence[list[tuple[str, int]]]
+) -> float | None:
+    """Bits per character of the texts of all curves; None where it was not asked for these."""
+    beginnings = reference.beginnings.get("counts", [])
+    texts = [(document.name, document.characters) for document in beginnings]
+    if not asked or any(texts != of_curve for of_curve in asked):
+        return None
+    bits = sum(document.model + document.spelling_bits for document in beginnings)
+    return bits / sum(document.characters for document in beginnings)
 
 
 def tested_contrasts(

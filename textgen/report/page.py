@@ -40,8 +40,9 @@ MIN_TICKS = 3  # of a logarithmic axis
 SAME_MOMENT = 1.02
 # What a learning curve is drawn over, its name and its unit.
 AXES = {
+    "compute": ("seconds of compute", 1.0),
+    "characters": ("millions of characters read", 1e6),
     "seconds": ("seconds, preparation included", 1.0),
-    "characters": ("millions of characters seen", 1e6),
     "updates": ("thousands of updates", 1e3),
 }
 
@@ -288,7 +289,7 @@ class Plot(NamedTuple):
 
     Attributes:
         axis, unit: what the axis is, and its scale.
-        across, up: the two scales.
+        across, up: the two scales; that of the axis is logarithmic.
         seeds, mean: arm → the curve of each seed, and their mean, as points (n, 2).
         references: places and names of models without a curve.
         note: what the points are.
@@ -297,7 +298,7 @@ class Plot(NamedTuple):
 
     axis: str
     unit: float
-    across: Scale | LogScale
+    across: LogScale
     up: Scale
     seeds: Mapping[str, Sequence[np.ndarray]]
     mean: Mapping[str, np.ndarray]
@@ -307,38 +308,70 @@ class Plot(NamedTuple):
 
 
 def plots(report: Report, texts: Texts) -> list[Plot]:
-    """What networks scored while they learned: over compute, and over each of :data:`AXES`."""
-    return [*_compute_plot(report, texts), *_validation_plots(report)]
+    """What networks scored while they learned, over each of :data:`AXES`: at the points of their
+    curves, or where an arm has none, at validations."""
+    if without_points(report):
+        by_points = ["compute"]
+        by_validation = ["seconds", "characters", "updates"]
+    else:
+        by_points = ["compute", "characters"]
+        by_validation = ["seconds", "updates"]
+    return [
+        *_point_plots(report, texts, by_points),
+        *_validation_plots(report, texts, by_validation),
+    ]
 
 
-def _compute_plot(report: Report, texts: Texts) -> list[Plot]:
-    """A line an arm, over the logarithm of compute; none where no arm has a curve."""
+def _point_plots(report: Report, texts: Texts, axes: Sequence[str]) -> Iterator[Plot]:
+    """A line an arm through the points of its curve, and one for each model without a network that
+    was asked for the same text; none where no arm has a curve."""
     arms = [arm for arm in report.scored if arm.points]
     if not arms:
-        return []
-    points = [point for arm in arms for point in arm.points]
-    computes = [point.compute for point in points]
-    across = LogScale(0.9 * min(computes), 1.1 * max(computes))
-    up = scale_of(point.bits for point in points)
-    mean = {arm.name: np.array([(p.compute, p.bits) for p in arm.points]) for arm in arms}
+        return
+    most = max(point.bits for arm in arms for point in arm.points)
+    levels = [(row.curve, row.label) for row in report.references if row.curve]
+    levels = [(level, label) for level, label in levels if level < most]
+    bits = [point.bits for arm in arms for point in arm.points]
+    up = scale_of([*bits, *(level for level, _ in levels)])
     note = (
-        "Beginnings of some validation documents, the same for all. Compute is preparation and "
-        "updates at the seconds that one takes; the axis is logarithmic. Only at the last point "
-        "has a network been trained to its end. A mark also shows what the network wrote then."
+        "Networks alone, on the beginnings of some validation documents, the same for all. Compute "
+        "is preparation and updates at the seconds that one takes. Only at the last point has a "
+        "network been trained to its end. A mark also shows what the network wrote then."
     )
-    return [
-        Plot(
-            axis="seconds of compute",
-            unit=1.0,
-            across=across,
+    for axis in axes:
+        name, unit = AXES[axis]
+        mean = {
+            arm.name: np.array([(getattr(point, axis), point.bits) for point in arm.points])
+            for arm in arms
+        }
+        yield Plot(
+            axis=name,
+            unit=unit,
+            across=_log_scale(mean.values(), unit),
             up=up,
             seeds={name: [line] for name, line in mean.items()},
             mean=mean,
-            references=[],
+            references=_labelled(levels, up),
             note=note,
             said={arm.name: _said_of_points(arm, texts) for arm in arms},
         )
-    ]
+
+
+def _log_scale(curves: Iterable[np.ndarray], unit: float) -> LogScale:
+    """A scale up to the last place of curves (n, 2), in a unit."""
+    places = np.concatenate([points[:, 0] for points in curves]) / unit
+    return LogScale(0.9 * float(places.min()), float(places.max()))
+
+
+def _labelled(levels: Iterable[tuple[float, str]], up: Scale) -> list[tuple[float, str]]:
+    """Places and names of levels within a scale, best first, those left out whose names would cover
+    others."""
+    kept = list[tuple[float, str]]()
+    for level, label in sorted(levels):
+        place = up.place(level)
+        if 0 < place < 100 and (not kept or place - kept[-1][0] > MIN_LABEL_SPACE):
+            kept.append((place, label))
+    return kept
 
 
 def without_points(report: Report) -> list[str]:
@@ -361,30 +394,33 @@ def _said_of_points(arm: ArmRow, texts: Texts) -> list[str]:
     return said
 
 
-def _validation_plots(report: Report) -> list[Plot]:
-    """The figures by which weights were chosen, over each of :data:`AXES`."""
+def _validation_plots(report: Report, texts: Texts, axes: Sequence[str]) -> list[Plot]:
+    """The figures by which weights were chosen, over some of :data:`AXES`."""
     arms = [arm for arm in report.scored if all(curve.validation for curve in arm.curves)]
     if not arms:
         return []
     curves = [curve for arm in arms for curve in arm.curves]
     ends = [curve.validation[-1] for curve in curves]
     up = _scale_of_curves(ends, max(curve.validation[0] for curve in curves))
-    references = list[tuple[float, str]]()
-    scored = [(row.validation.total, row.label) for row in report.references if row.validation]
-    for total, label in sorted(scored):
-        place = up.place(total)
-        if 0 < place < 100 and (not references or place - references[-1][0] > MIN_LABEL_SPACE):
-            references.append((place, label))
+    levels = [(row.validation.total, row.label) for row in report.references if row.validation]
+    references = _labelled(levels, up)
+    chosen_by = "networks alone"
+    if texts.part in ("with_counts", "with_cache"):
+        chosen_by = f"networks {units.PART_LABELS[texts.part]}"
+    note = (
+        "The validation text by which weights are chosen, as much as was scored each time, under "
+        f"{chosen_by}."
+    )
     rows = []
-    for axis, (label, unit) in AXES.items():
-        across = Scale(0.0, max(getattr(curve, axis)[-1] for curve in curves) / unit)
+    for axis in axes:
+        label, unit = AXES[axis]
         seeds = {arm.name: _points(arm, axis) for arm in arms}
+        across = _log_scale([points for of_arm in seeds.values() for points in of_arm], unit)
         mean = {name: _mean(curves_of_arm) for name, curves_of_arm in seeds.items()}
         said = {
             name: [f"{name}, {x / unit:.3g} {label}: {y:.3f}" for x, y in points.tolist()]
             for name, points in mean.items()
         }
-        note = "The validation text by which weights are chosen, as much as was scored each time."
         rows.append(Plot(label, unit, across, up, seeds, mean, references, note, said))
     return rows
 

@@ -164,8 +164,13 @@ class Effect(Row):
 
 class ReferenceRow(Row):
     """A model without a network (part ``counts``), or a network that was trained elsewhere, scored
-    on the same split; compressors on its test text alone. ``leads``: of each arm on it, with its
-    cache if the report is about models with a cache."""
+    on the same split; compressors on its test text alone.
+
+    Attributes:
+        leads: of each arm on it, with its cache if the report is about models with a cache.
+        curve: its bits per character of the text that the curves of the arms are of; None where
+            these are of no or of other text.
+    """
 
     label: str
     meaning: str
@@ -175,6 +180,7 @@ class ReferenceRow(Row):
     validation: Bits | None
     with_cache: Bits | None = None
     leads: dict[str, Effect] = {}
+    curve: float | None = None
 
     def compared(self, part: PartName) -> Bits:
         """Its bits beside arms of a part."""
