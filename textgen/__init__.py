@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from textgen.auditing.audit import audit_model as audit_model
     from textgen.data.statistics import corpus_statistics as corpus_statistics
     from textgen.report.comparison import compare_runs as compare_runs
+    from textgen.runs.export import export_model as export_model
     from textgen.runs.finished import generate_text as generate_text
     from textgen.runs.finished import load_run as load_run
     from textgen.runs.finished import score_text as score_text
@@ -32,6 +33,7 @@ PUBLIC = {
     "audit_model": "auditing.audit",
     "compare_runs": "report.comparison",
     "corpus_statistics": "data.statistics",
+    "export_model": "runs.export",
     "generate_text": "runs.finished",
     "load_run": "runs.finished",
     "run_study": "studies.execution",

@@ -212,6 +212,13 @@ def _score(parser: Parser) -> None:
     parser.flag("--json", "print JSON")
 
 
+def _export(parser: Parser) -> None:
+    """write a run's network as a folder that needs no textgen, for Keras"""
+    parser.option("run", RUN, type=Path)
+    folder = "a new folder (default: exports/NAME)"
+    parser.option("folder", folder, type=Path, nargs="?")
+
+
 def _corpus(parser: Parser) -> None:
     """list corpora, or show the statistics and split of one"""
     text = (
@@ -261,6 +268,7 @@ COMMANDS: dict[str, tuple[Callable[[Parser], None], str]] = {
     "play": (_play, "interactive.server:play"),
     "audit": (_audit, "auditing.audit:audit"),
     "score": (_score, "runs.console:score"),
+    "export": (_export, "runs.export:export"),
     "corpus": (_corpus, "commands:corpus"),
     "baseline": (_baseline, "commands:baseline"),
     "schema": (_schema, "commands:schema"),
