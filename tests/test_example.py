@@ -8,13 +8,14 @@ where templates have changed; where the models inside have, CONTRIBUTING.md has 
 import json
 import re
 
+import picture
 import pytest
 from chromium import headless, overflow
 from conftest import ROOT
 
 from textgen.core.files import write_file
 from textgen.report.comparison import Comparison
-from textgen.report.page import render_page
+from textgen.report.page import render_page, stretches
 from textgen.report.schema import Texts
 
 FOLDER = ROOT / "docs" / "example"
@@ -59,6 +60,16 @@ def test_models_in_it_charge_what_their_runs_did(tmp_path):
             assert own.keys() >= bits.keys()
             assert sum(own[key] for key in bits) == pytest.approx(sum(bits.values()), rel=2e-3)
         assert not driver.get_log("browser")
+
+
+def test_the_passage_that_readme_shows_is_one_text_under_each_model():
+    passage = picture.paragraph(picture.typical(FOLDER))
+    assert 200 < len(passage.text) <= picture.PASSAGE_CHARACTERS
+    for name in picture.ARMS:
+        assert "".join(text for text, *_ in stretches(passage, name)) == passage.text
+        ends = [end for _, end, *_ in passage.arms[name]]
+        assert [0, *ends[:-1]] == [start for start, *_ in passage.arms[name]]
+        assert ends[-1] == len(passage.text)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """Links, commands and references on the pages that users read are those of the code."""
 
+import os
 import re
 import shlex
 import site
 import subprocess
 import sys
+import tomllib
 
 import nbclient
 import nbformat
 import pytest
 import reference
-from conftest import ROOT
+from conftest import ROOT, run_python
 from links import check_files, check_links
 
 from textgen import cli
@@ -102,14 +104,72 @@ def test_a_reference_is_what_the_code_says(name):
     assert path.read_text("utf-8").split() == page.split(), "it is not what the docstrings say"
 
 
+MODULES = {"textgen.run": "run", "textgen.compare": "compare"}
+
+
+def given_to_textgen(words):
+    """The words after ``textgen`` in a command, however it is started; none of other commands."""
+    if words[:2] == ["python", "-m"] and words[2] in MODULES:
+        return [MODULES[words[2]], *words[3:]]
+    if words[:2] == ["uvx", "--from"]:
+        words = words[3:]
+    if words and words[0].rpartition("/")[2] == "textgen":
+        return words[1:]
+    return []
+
+
 @pytest.mark.parametrize("name", GUIDES)
 def test_every_command_and_option_of_a_guide_exists(name):
     blocks = [block for language, block in BLOCK.findall(GUIDES[name]) if not language]
     for line in "".join(blocks).splitlines():
-        for words in (shlex.split(each, comments=True) for each in line.split(" && ")):
-            if words and words[0].rpartition("/")[2] == "textgen":
+        for part in line.split(" && "):
+            given = given_to_textgen(shlex.split(part, comments=True))
+            if given:
                 parser = cli.Parser()
-                cli.COMMANDS[words[1]][0](parser)
-                parser.parse_args(words[2:])
-                if words[1] in ("run", "study", "tune") and "." not in words[2]:
-                    assert find_experiment(words[2]).is_file(), words[2]
+                cli.COMMANDS[given[0]][0](parser)
+                parser.parse_args(given[1:])
+                if given[0] in ("run", "study", "tune") and "." not in given[1]:
+                    assert find_experiment(given[1]).is_file(), given[1]
+
+
+def commands_of_readme(start):
+    return re.findall(rf"^({re.escape(start)}.*)$", GUIDES["README.md"], re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_two_networks_of_readme_are_trained_and_compared(tmp_path, corpus_folder):
+    """From any folder, as they are written, but on less text, smaller and shorter."""
+    *trainings, comparison = commands_of_readme("python -m textgen.")
+    assert [given_to_textgen(line.split())[1] for line in trainings] == [
+        "experiments/char.toml",
+        "experiments/word_rare_unk.toml",
+    ]
+    small = f"corpus.kind=folder corpus.path={corpus_folder} backbone.units=[8] training.updates=2"
+    small += " training.validations=1 sampling.samples=1 sampling.length=20 cache.orders=[]"
+    settings = [word for each in small.split() for word in ("--set", each)]
+    for line in trainings:
+        done = run_python(*line.split()[1:], *settings, folder=tmp_path)
+        assert done.code == 0, done.err
+    done = run_python(*comparison.split()[1:], folder=tmp_path)
+    assert done.code == 0, done.err
+    assert (tmp_path / "reports" / "char-word_rare_unk" / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_uv_finds_the_program_in_a_clone(tmp_path):
+    """What it needs is here already: nothing is resolved or downloaded."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = [re.match(r"[\w-]+", each)[0] for each in project["dependencies"]]
+    nothing = "\n".join(f"{name} ; python_version < '3'" for name in names)
+    (tmp_path / "nothing.txt").write_text(nothing, encoding="utf-8")
+    environment = dict(os.environ, UV_OVERRIDE=str(tmp_path / "nothing.txt"))
+    environment |= {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_NO_BUILD_ISOLATION": "1"}
+    environment |= {"UV_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(site.getsitepackages())}
+    first, *_ = commands_of_readme("uvx ")
+    tool, *start = shlex.split(first, comments=True)
+    assert (tool, start[-2:]) == ("uvx", ["textgen", "try"])
+    command = [sys.executable, "-m", "uv", "tool", "run", "--python", sys.executable, *start]
+    done = subprocess.run([*command, "--help"], cwd=ROOT, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"--minutes" in done.stdout

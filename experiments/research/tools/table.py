@@ -1,4 +1,5 @@
-"""Fills the marked tables of README.md and of the pages in experiments/ from the results of runs.
+"""Fills the marked tables of README.md and of the pages in docs/ and experiments/ from the results
+of runs.
 
     python experiments/research/tools/table.py [QUESTION FOLDER]
 
@@ -29,7 +30,8 @@ from textgen.core.reading import find_experiment
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
-from textgen.report.grid import Grid
+from textgen.report.grid import Grid, compare_cells
+from textgen.report.headline import NUMBERS
 from textgen.report.schema import Report
 from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study
@@ -40,7 +42,11 @@ import what_predicts
 
 RESEARCH = Path(__file__).parents[1]
 ROOT = RESEARCH.parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "experiments").rglob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "experiments").rglob("*.md")),
+)
 MARK = re.compile(r"(<!-- table: ([\w/ -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARCHITECTURES = {"lstm": "LSTM", "gru": "GRU", "mingru": "minGRU", "transformer": "transformer"}
 SEARCHES = "words_or_characters"  # the question that textgen tune was asked for
@@ -267,6 +273,66 @@ def reading_differences_table() -> str:
     return table("gain of|less that of|difference", [[*p["of"], _gain(p)] for p in near])
 
 
+def answer() -> str:
+    """What README answers, from networks after three minutes on whole texts, alone and with counts.
+
+    The sentences are of this outcome: words best on every text, and, with counts, a smaller lead on
+    English ones.
+    """
+    own, cells = grid("what_predicts/what_predicts"), what_predicts.late()
+    alone, counted = own.leads("network"), own.leads("with_counts")
+    bits, shares, unsettled = own.curves(), list[float](), list[str]()
+    for text, cell in cells.items():
+        pair = cell.name, *what_predicts.LEAD
+        networks = {arm: bits[cell.name, arm, "network"] for arm in what_predicts.ARMS}
+        assert min(networks, key=networks.__getitem__) == "words", text
+        if text in what_predicts.ENGLISH:
+            shares.append(counted[pair].found.difference / alone[pair].found.difference)
+        elif counted[pair].verdict == "too close to call":
+            unsettled.append(text.capitalize())
+    assert 0.4 < min(shares) < max(shares) < 0.6
+    sentences = (
+        f"**Words, on all {NUMBERS[len(cells)]} texts tried here.** After three minutes of "
+        "training on one core each, the network that reads words predicts unseen text best. "
+        "**But** with plain n-gram counts mixed in, which take no training, about half of its lead "
+        f"is left in English, and in {' and '.join(unsettled)} too little to call."
+    )
+    return textwrap.fill(sentences, 140) + "\n"
+
+
+def findings() -> str:
+    """What README has found: how soon words are ahead, what is left of their lead without n-grams
+    that spell, and what counts alone can do."""
+    cells, longer = what_predicts.late(), grid("what_predicts/what_predicts_longer").cells
+    early = grid("what_predicts/what_predicts").cells["tales-all-20s"]
+    ahead = compare_cells(early, "words", longer["all-540s"], "characters")
+    assert ahead.high < 0
+    shares = [
+        what_predicts.difference(cells[text], *what_predicts.SPELL).difference
+        / what_predicts.difference(cells[text], *what_predicts.LEAD).difference
+        for text in what_predicts.ENGLISH
+    ]
+    soon = (
+        "- **Words get there sooner.** On Lovecraft's tales, the network that reads words predicts "
+        "better after 20 seconds than the one that reads characters after nine minutes."
+    )
+    half = (
+        "- **About half of the lead is not spelling.** Where the network must spell rare words "
+        f"itself, {min(shares):.0%} to {max(shares):.0%} of the lead is left in English. N-grams "
+        "of letters spell them otherwise."
+    )
+    bits = grid("what_predicts/what_predicts").curves()
+    for cell in cells.values():
+        assert bits[cell.name, "characters", "counts"] < bits[cell.name, "characters", "network"]
+    counting = (
+        f"- **Counting goes far.** On all {NUMBERS[len(cells)]} texts, n-grams of characters, "
+        "which only count, predict better than the network that reads characters does in three "
+        "minutes."
+    )
+    found = (soon, half, counting)
+    return "\n".join(textwrap.fill(each, 140, subsequent_indent="  ") for each in found) + "\n"
+
+
 def try_answer() -> str:
     """What ``textgen try`` has answered for the tales."""
     report = Report.model_validate(result("try/try"))
@@ -345,6 +411,8 @@ def tuned_both_table() -> str:
 
 # How the marks on pages name them; what follows a name there are its arguments
 TABLES: dict[str, Callable[..., str]] = {
+    "answer": answer,
+    "findings": findings,
     "try_answer": try_answer,
     "costs": costs_table,
     "samples": samples_quoted,
