@@ -163,12 +163,34 @@ def test_a_lead_on_a_model_from_elsewhere_says_who_needs_more(difference, low, h
     assert sentences.leads(SimpleNamespace(leads={"char": found})) == said
 
 
+def test_bits_are_also_given_per_byte_with_and_without_end_marks():
+    report, texts = sample({"char": 1.9})
+    assert "bits per byte" not in render_page(report, texts)  # of a report that does not know bytes
+    report.corpus = {**report.corpus, "test": {"documents": 5, "characters": 995}}
+    report.test_bytes = 1495
+    found = page.per_unit(report, report.scored[0].test)
+    assert found == pytest.approx((1.9, 1900 / 995, 1900 / 1500, 1900 / 1495))
+    drawn = render_page(report, texts)
+    table = drawn[drawn.index("Bits per character and per byte") :]
+    assert all(figure in table for figure in ("1.900", "1.910", "1.267", "1.271"))
+
+
 def test_advice_names_what_is_needed_and_a_caveat_the_margin():
     row = contrast("first", "second", "too close to call", -0.02, "")
-    documents = (Needed("documents", number) for number in (30, 501))
-    for needed in (Needed("seeds"), Needed("folds", 5), *documents):
-        said = sentences.advice(ContrastRow(**row | {"needed": needed}))
-        assert all(part in said for part in (needed.what, str(needed.number or "")))
+    for needed, folds, parts in (
+        (Needed("seeds", 6), 1, ["6 seeds per arm", "more documents alone would not"]),
+        (Needed("folds", 5), 3, ["5 folds or more"]),
+        (Needed("folds", 9), 5, ["about 9 folds", "more documents alone would not"]),
+        (Needed("documents", 30), 1, ["about 30 such documents would settle"]),
+        (Needed("documents", 30, False, 8), 1, ["30 such documents or 8 seeds per arm would"]),
+        (Needed("documents", 30, False, 8), 5, ["30 such documents or 8 folds would"]),
+        (Needed("documents", 30, True, 8), 1, ["30 such documents and 8 seeds per arm together"]),
+        (Needed("documents", 30, True), 1, ["30 such documents and at least two seeds per arm"]),
+        (Needed("documents", 501), 1, ["Settling this would take about 501 such documents."]),
+        (Needed("documents", 501, True, 8), 1, ["501 such documents and 8 seeds per arm."]),
+    ):
+        said = sentences.advice(ContrastRow(**row | {"needed": needed, "folds": folds}))
+        assert all(part in said for part in parts), said
     for nearest, small in ((-0.009, True), (-0.011, False)):
         changed = {"verdict": "better", "low": -0.03, "high": nearest}
         caveat = sentences.caveat(ContrastRow(**row | changed))

@@ -173,15 +173,61 @@ def test_too_few_documents_for_an_interval_say_so(documents, seeds):
     assert np.isfinite(compare_arms(*example(6, seeds)).low)
 
 
-def test_what_would_settle_a_question():
-    for low, high, documents, seeds, contrasts, needed in (
-        (-0.051, -0.049, 10, (2, 2), 2, Needed("seeds")),
-        (-0.051, -0.049, 6, (2, 2), 6, Needed("documents", 8)),
-    ):
-        found = Difference(-0.05, low, high, 0.06, documents, seeds)
-        assert what_would_tell(found, contrasts) == needed
-        assert what_would_tell(replace(found, folds=3), contrasts) == Needed("folds", 5)
-    assert what_would_tell(Difference(-0.05, -0.06, 0.06, 0.06, 10, (1, 2))).seeds_besides
+def close(documents_error, networks_error, *, documents=10, seeds=(3, 3), folds=1, lead=0.02):
+    errors = {"documents_error": documents_error, "networks_error": networks_error}
+    return Difference(-lead, -lead - 0.03, -lead + 0.03, 0.1, documents, seeds, folds, **errors)
+
+
+def test_what_would_settle_a_question_is_what_the_error_comes_from():
+    by_documents = what_would_tell(close(0.02, 0.0))
+    assert by_documents.what == "documents"
+    assert by_documents.number > 60
+    assert not by_documents.networks  # which no more seeds would settle
+    by_seeds = what_would_tell(close(0.0, 0.02))
+    assert by_seeds.what == "seeds"  # which no more documents would settle
+    assert by_seeds.number > 12
+    either = what_would_tell(close(0.005, 0.005))
+    assert either.what == "documents"
+    assert either.number > 10
+    assert either.networks > 3
+    assert not either.seeds_besides
+    both = what_would_tell(close(0.02, 0.02))
+    assert both.seeds_besides
+    assert both.number > by_documents.number
+    assert both.networks > by_seeds.number
+    assert what_would_tell(close(0.0, 0.02, seeds=(1, 1), folds=5)).what == "folds"
+    once = what_would_tell(close(0.02, 0.0, seeds=(1, 2)))
+    assert (once.seeds_besides, once.networks) == (True, 0)
+    for documents_error, networks_error in ((0.02, 0.004), (0.004, 0.02)):
+        found = close(documents_error, networks_error)
+        needed = what_would_tell(found)
+        assert what_would_tell(found, 6)[1] > needed.number  # the more questions are declared
+        assert what_would_tell(replace(found, folds=3)) == Needed("folds", 5)
+    assert what_would_tell(close(0.001, 0.001, documents=6), 6).number == 8
+    smaller = what_would_tell(close(0.02, 0.0, lead=0.012))
+    assert smaller.number > by_documents.number
+    equal = what_would_tell(close(0.02, 0.0, lead=0.002))
+    assert equal.number > what_would_tell(close(0.02, 0.0, lead=0.001)).number
+
+
+def test_an_error_is_told_apart_into_documents_and_seeds():
+    """Of 40 documents and 4 seeds an arm, of known deviations, on average over drawings."""
+    rng = np.random.default_rng(5)
+    units = np.full(40, 1000)
+    errors = list[tuple[float, float]]()
+    for _ in range(200):
+        found = compare_arms(*runs(rng, units, (4, 4), 0.02, 0.01, 0.002), units)
+        errors.append((found.documents_error, found.networks_error))
+    documents, seeds = np.sqrt(np.mean(np.square(errors), axis=0))
+    assert documents == pytest.approx(0.02 / 40**0.5, rel=0.05)
+    assert seeds == pytest.approx(0.01 / 2**0.5, rel=0.1)
+    once = compare_arms(*runs(rng, units, (1, 1), 0.02, 0.01, 0.002), units)
+    assert once.networks_error == 0
+
+
+@pytest.mark.parametrize(("freedom", "expected"), [(2, 4.303), (4, 2.776), (10, 2.228)])
+def test_quantiles_of_students_t(freedom, expected):
+    assert significance.student_quantile(0.975, freedom) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize(("difference", "wanted"), [(0.015, "worse"), (0.001, "equal")])
@@ -193,7 +239,7 @@ def test_as_many_documents_as_are_named_mostly_tell(difference, wanted):
         both = np.repeat(bits, 2, axis=0)  # of two runs that agree
         return compare_arms(1000 * both, np.zeros_like(both), np.full(documents, 1000.0))
 
-    few = Difference(difference, difference - 0.0156, difference + 0.0156, 0.3, 7, (2, 2))
+    few = close(0.03 / 2**0.5 / 7**0.5, 0.0, documents=7, lead=-difference)
     needed = what_would_tell(few).number
     times = [verdict(each, each.p) for each in (found(needed) for _ in range(100))]
     assert 60 <= times.count(wanted) <= 97

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from textgen.evaluation.significance import MARGIN, Verdict
+from textgen.evaluation.significance import ENOUGH_FOLDS, MARGIN, MAX_TIMES, Verdict
 from textgen.evaluation.units import PART_LABELS
 from textgen.report import schema
 from textgen.report.arms import Arm
@@ -34,8 +34,6 @@ WHERE = {
     "space": "spaces and line ends",
     "end": "end marks",
 }
-# Times as many documents as there are, which are not advised.
-MAX_DOCUMENT_MULTIPLE = 100
 # Of an arm's bits, that are worth a sentence.
 LEAST_SPELLED = 0.005
 # Share of an arm's words in immediate repetitions that is worth a warning.
@@ -229,20 +227,37 @@ def caveat(contrast: schema.ContrastRow) -> str:
 
 def advice(found: schema.Difference) -> str:
     """What would settle a difference that is too close to call."""
-    if not (needed := found.needed):
+    needed = found.needed
+    if not needed:
         return ""
-    if needed.what == "folds":
+    if needed.what == "folds" and found.folds < ENOUGH_FOLDS:
         return f"Divide the text into {needed.number} folds or more: fewer widen the interval."
-    if needed.what == "seeds":
-        return f"Make more runs with other seeds; no more {found.tested_on} are needed."
     if found.low is None or found.high is None:
         return f"Hold out {needed.number} {found.tested_on} or more: fewer give no interval."
-    number = f"about {needed.number:,} such {found.tested_on}"
-    if needed.number > MAX_DOCUMENT_MULTIPLE * found.documents:
-        return f"Settling this would take {number}."
     size = "large" if abs(found.difference) >= MARGIN else "small"
-    seeds = " and at least two seeds per arm" * needed.seeds_besides
-    return f"If the lead is as {size} as it looks, {number}{seeds} would settle the question."
+    looks = f"If the lead is as {size} as it looks"
+    trained = _trained(needed.networks, found)
+    if needed.what != "documents":
+        alone = f"more {found.tested_on} alone would not"
+        return (
+            f"{looks}, about {_trained(needed.number, found)} would settle the question; {alone}."
+        )
+    documents = f"about {needed.number:,} such {found.tested_on}"
+    if needed.number > MAX_TIMES * found.documents:
+        besides = f" and {trained}" if needed.networks else ""
+        return f"Settling this would take {documents}{besides}."
+    if not needed.seeds_besides and needed.networks:
+        return f"{looks}, {documents} or {trained} would settle the question."
+    if needed.seeds_besides and needed.networks:
+        return f"{looks}, {documents} and {trained} together would settle the question."
+    if needed.seeds_besides:
+        return f"{looks}, {documents} and at least two seeds per arm would settle the question."
+    return f"{looks}, {documents} would settle the question."
+
+
+def _trained(number: int, found: schema.Difference) -> str:
+    """Of what each arm is trained so often: ``6 seeds per arm``, ``9 folds``."""
+    return f"{number:,} folds" if found.folds > 1 else f"{number:,} seeds per arm"
 
 
 def _pair_claim(better: schema.ArmRow, worse: schema.ArmRow) -> Claim:
