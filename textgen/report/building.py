@@ -23,6 +23,7 @@ from textgen.evaluation import metrics, significance
 from textgen.evaluation.baselines import Reference
 from textgen.evaluation.metrics import Figure, Human, copied_spans, measure, metric_labels
 from textgen.evaluation.scores import UNIT, Averages, DocumentBits, averages
+from textgen.evaluation.units import count
 from textgen.models.backbones import Backbone
 from textgen.report import schema
 from textgen.report.arms import Arm, descriptions, is_on, matched_settings
@@ -132,6 +133,7 @@ def build_report(
         margin=significance.MARGIN,
         corpus=pooled.description,
         folds=len(folds),
+        test_bytes=count(pooled.test).utf8_bytes,
         warnings=warnings,
         arms=rows,
         references=without_network,

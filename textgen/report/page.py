@@ -445,6 +445,29 @@ def _mean(curves: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean([points[:shortest] for points in curves], axis=0)
 
 
+class PerUnit(NamedTuple):
+    """What a model needs per character and per byte of UTF-8: where end marks, which are paid for,
+    are counted as one each, and where they are not."""
+
+    characters: float
+    characters_alone: float
+    bytes: float
+    bytes_alone: float
+
+
+def per_unit(report: Report, bits: Bits) -> PerUnit:
+    """Bits per character of the test text in other units."""
+    end_marks = report.corpus["test"]["documents"]
+    characters = report.corpus["test"]["characters"]
+    whole = bits.total * (characters + end_marks)
+    return PerUnit(
+        bits.total,
+        whole / characters,
+        whole / (report.test_bytes + end_marks),
+        whole / report.test_bytes,
+    )
+
+
 def stretches(passage: Passage, name: str) -> Iterator[tuple[str, int | None, str, int]]:
     """A passage in stretches, those of an arm with their colour, their bits, and a number that they
     share with the stretches of all arms that overlap them."""

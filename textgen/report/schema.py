@@ -318,6 +318,7 @@ class Report(Row):
         part: of the models, that its figures are of.
         signature: what they depend on, in one line.
         folds: in how many every document was tested once.
+        test_bytes: of UTF-8 that the test text takes; 0 where that is not known.
         declared: whether somebody chose the contrasts.
         other_looks: how many more runs in the same folders have been scored on this test text.
     """
@@ -333,6 +334,7 @@ class Report(Row):
     not_repeated: list[str]
     corpus: dict[str, Any]
     folds: int = 1
+    test_bytes: int = 0
     warnings: list[Caution]
     left_out: list[dict[str, str]]
     arms: list[ArmRow]
