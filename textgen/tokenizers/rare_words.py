@@ -435,8 +435,11 @@ class Drop(RareWords):
         for pieces, rare in data.tuning:
             missing += len(rare)
             spaced += sum(word.has_space for word in rare)
-            tokens = len(pieces) - len(rare)
-            gaps += tokens + 1  # one before every token and one at the end
+            gaps += 1  # at the end, and one before every token
+            for piece in pieces:
+                known = data.vocabulary.parts(piece)
+                if known is not None:
+                    gaps += len(known.modifiers) + 1
         # of all choices "one more word" or "no more", half a count added to each answer
         chance_missing = (missing + 0.5) / (missing + gaps + 1)
         chance_spaced = (spaced + 0.5) / (missing + 1)
