@@ -11,6 +11,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.settings import Sampling
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
+from textgen.runs import console, generation
 from textgen.runs.generation import Request, Writer, encode_prompt
 from textgen.tokenizers import rare_word_vectors, tagging
 from textgen.tokenizers.casing import FIRST_OWN
@@ -84,6 +85,19 @@ def test_one_name_serves_a_passage(tagged):
     written = [words for words in texts if len(words) == 4]  # a spelled one may be empty
     assert written
     assert all(words[1] == words[3] for words in written)  # a name may follow one of another kind
+
+
+def test_words_that_fill_the_guesses_of_the_article_are_marked(tagged, textgen, monkeypatch):
+    known = list(tagged.names)
+    likeliest = np.array([known.index(name) for name in (" was", "<VBG>")])
+    monkeypatch.setattr(generation, "guesses", lambda model, tokens: likeliest)
+    record = generation.article_readout(LanguageModel(tagged, NextToken(4), None), "a dog")
+    ((start, end, name),) = record["filled"]
+    word = record["text"][start:end]
+    assert (name, record["text"]) == ("VBG", f" was {word}")
+    monkeypatch.setattr(console, "generate_text", lambda *given, **options: [record])
+    printed = textgen("generate", "run", "--method=article", "--prompt=a dog", "--marked").out
+    assert printed == f" was [{word} VBG]\n"
 
 
 def test_filled_words_are_marked_where_they_stand(tagged):

@@ -343,7 +343,7 @@ def _marked(record: Mapping[str, Any]) -> str:
     text = record["text"]
     marked = ""
     done = 0
-    for start, stop, token in record.get("filled", ()):
+    for start, stop, token in record["filled"]:
         marked += f"{text[done:start]}[{text[start:stop]} {token}]"
         done = stop
     return marked + text[done:]

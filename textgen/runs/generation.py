@@ -270,11 +270,18 @@ def article_readout(model: LanguageModel, text: str, seed: int = 0) -> dict[str,
     author's own code shows (windows of the training text, one after another).
 
     Returns:
-        A record: the real text as ``prompt``, and as ``text`` one guess per token of it.
+        A record: the real text as ``prompt``, and as ``text`` one guess per token of it, with what
+        fills placeholders in ``filled``.
     """
     likeliest = guesses(model, encode_prompt(model.tokenizer, text))
-    rendered = model.tokenizer.render(likeliest, seed=seed).text
-    return {"prompt": text, "text": rendered, "method": "article", "seed": seed}
+    rendered = model.tokenizer.render(likeliest, seed=seed)
+    return {
+        "prompt": text,
+        "text": rendered.text,
+        "filled": [list(mark) for mark in rendered.filled],
+        "method": "article",
+        "seed": seed,
+    }
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, where: str = "--prompt") -> np.ndarray:
