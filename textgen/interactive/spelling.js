@@ -91,8 +91,8 @@ function countedNGrams(words, order) {
   return levels
 }
 
-// Below the highest order it counts how many different codes stand before; before a word's beginning stands nothing, and
-// what begins so keeps its counts.
+// Below the highest order, a code behind a context counts once for each different code in front of the context. In front
+// of the beginning of a word there is no code: contexts that begin there keep their counts.
 function differentBefore(level, longer) {
   const different = new Map([...level].filter(([context]) => context[0] === END))
   for (const [context, after] of longer) {
@@ -127,7 +127,7 @@ function discounts(level) {
   return count => found[Math.min(count, 3) - 1]
 }
 
-// What a mixture is made of gives log(word), its log2 P, and draws words: drawn(random).
+// Each component of a mixture has two methods: log(word) gives log2 P(word), and drawn(random) draws a word.
 
 const begins = (word, [first, ...longer]) => word.startsWith(first) && !longer.some(other => word.startsWith(other))
 
@@ -223,8 +223,8 @@ class Speller {
     return [name, CHARACTER_BITS * unseen - log]
   }
 
-  // A word with the probability that charged() says, among those of known characters. Codes that the word would not be
-  // spelled by, or that have a character never seen, are drawn anew.
+  // Draws a word with the probability that charged() gives it, among words of known characters. Where the codes of a word
+  // are not those that would spell it, or one stands for a character never seen, another word is drawn.
   drawn(name, random, tries = TRIES) {
     const mixture = this.mixture(name)
     const [, part] = mixture[oneOf(mixture.map(([weight]) => weight), random)]
