@@ -1,7 +1,8 @@
 "use strict"
 // Models that are asked side by side: each continues a text, expects its next token, and says what the text costs it.
 // They answer over HTTP (play.js) or compute in this page (portable.js), to write, expect and price (text, settings,
-// signal), and have a name, note, number and parts (part → label). An error's `at` is a place, [start, end) in characters.
+// signal), and have a name, note, number and parts (part → label); one that `waits` is large and loaded when it is first
+// asked. An error's `at` is a place, [start, end) in characters.
 
 const DELAY = 250 // milliseconds without a key before the models are asked what they expect
 const HUES = 7
@@ -194,6 +195,7 @@ function asking(models, chosen = "network") {
   $("part").replaceChildren(...parts.map(([value, label]) => made("option", label, { value, selected: value === chosen })))
   $("part").parentElement.hidden = parts.length < 2
   $("form").parentElement.hidden = false
+  if (models.some(({ waits }) => waits)) return // to be loaded: not before somebody asks
   new IntersectionObserver(([{ isIntersecting }], observer) => {
     if (!isIntersecting) return
     observer.disconnect()

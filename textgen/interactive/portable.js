@@ -121,10 +121,24 @@ class Model {
   }
 }
 
-// The models of a page, [name, note, number, base64] each, as asking.js wants them; each is unpacked when it is asked.
-const embedded = rows => rows.map(([name, note, number, base64]) => {
+// Models that lie beside the page, as base64 by name: each in a script, which a page that is opened as a file loads, too.
+const packed = {}
+const beside = (name, address) => new Promise((resolve, reject) => {
+  const done = { onload: () => resolve(packed[name]), onerror: () => reject(new Error(`${address} cannot be loaded.`)) }
+  document.head.append(made("script", "", { src: address, ...done }))
+})
+
+// The models of a page as asking.js wants them, each unpacked when it is asked. A row is [name, note, number, base64] or,
+// where the model lies beside the page, [name, note, number, "", address].
+const embedded = rows => rows.map(([name, note, number, base64, address]) => {
   let model = null
-  const asked = what => async (...question) => (await (model ??= Model.from(base64)))[what](...question)
-  const answers = { write: asked("write"), expect: asked("expect"), price: asked("price") }
-  return { name, note, number, parts: { network: "network" }, ...answers }
+  const row = { name, note, number, waits: !base64, parts: { network: "network" } }
+  const load = async () => {
+    const content = base64 || await beside(name, address)
+    row.note = ""
+    return Model.from(content)
+  }
+  const loaded = () => model ??= load().catch(error => { model = null; throw error })
+  const asked = what => async (...question) => (await loaded())[what](...question)
+  return Object.assign(row, { write: asked("write"), expect: asked("expect"), price: asked("price") })
 })

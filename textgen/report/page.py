@@ -4,6 +4,7 @@ it is rendered.
 Places and widths are percentages of a scale that the rows of a chart share.
 """
 
+import json
 import math
 import re
 import sys
@@ -66,11 +67,32 @@ class Models(TypedDict):
         packed: arm → its model as base64.
         left_out: arm → why it cannot be taken along.
         words: the address of a CSV of the words of passages, or empty.
+        beside: arm → the address of a script with its model, as :func:`script_of_model` writes it,
+            which is loaded when the model is asked. Models of other arms are in the page.
     """
 
     packed: dict[str, str]
     left_out: dict[str, str]
     words: NotRequired[str]
+    beside: NotRequired[dict[str, str]]
+
+
+def script_of_model(name: str, packed: str) -> str:
+    """A script that brings the model of an arm to a page, from its base64."""
+    return f"packed[{json.dumps(name)}] = {json.dumps(packed)}\n"
+
+
+def _rows_of_models(report: Report, models: Models) -> list[list[str | int]]:
+    """What the page's scripts are told of each model; portable.js says what a row is."""
+    addresses = models.get("beside", {})
+    rows = list[list[str | int]]()
+    for name, packed in models["packed"].items():
+        if name in addresses:
+            note = f"{len(packed) / 1e6:.1f} MB, loaded when asked"
+            rows.append([name, note, report.numbers[name], "", addresses[name]])
+        else:
+            rows.append([name, "", report.numbers[name], packed])
+    return rows
 
 
 def render_page(report: Report, texts: Texts, models: Models | None = None) -> str:
@@ -85,12 +107,11 @@ def render_page(report: Report, texts: Texts, models: Models | None = None) -> s
         HTML that can be written as UTF-8 whatever the texts hold.
     """
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in portable.SCRIPTS)
-    packed = models["packed"] if models else {}
     html = page_template("page.html").render(
         report=report,
         texts=texts,
         models=models,
-        packed=[[name, "", report.numbers[name], model] for name, model in packed.items()],
+        packed=_rows_of_models(report, models) if models else [],
         page=sys.modules[__name__],
         sentences=sentences,
         headline=headline,
