@@ -9,11 +9,13 @@ from functools import partial
 import numpy as np
 import pytest
 from conftest import ProcessHere, write_experiment, write_tales
+from report_sample import contrast, plain_sample, typed
 
 import textgen
 from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
+from textgen.evaluation import significance
 from textgen.evaluation.factor import Factor, Learning, factor
 from textgen.evaluation.significance import compare_arms, holm
 from textgen.evaluation.units import PART_LABELS
@@ -26,6 +28,9 @@ from textgen.report.grid import (
     RunRecord,
     compare_cells,
 )
+from textgen.report.page import models_in, render_page
+from textgen.report.schema import Caution, Report
+from textgen.report.sentences import disagreement_cautions
 from textgen.runs.folder import write_experiment as write_settings
 from textgen.studies import execution, workers
 from textgen.studies import study as studies
@@ -299,6 +304,67 @@ def test_leads_are_those_of_documents_and_holm_is_over_all_planned_cells(grid):
         compare_cells(small, "wrods", large, "char")
     with pytest.raises(TextgenError, match="different documents"):
         compare_cells(small, "words", made_up_cell("other", 1000, 0.3, documents=4), "char")
+
+
+def write_report_of_cell(grid, name, models):
+    """A report of a cell whose answers are corrected over its own two questions."""
+    report, texts = plain_sample({"words": 1.7, "char": 2.0})
+    cell = grid.cells[name]
+    rows = list[dict]()
+    found = {c: compare_cells(cell, c.first, cell, c.second) for c in CONTRASTS}
+    for c, lead in significance.tested(found, 2).items():
+        row = contrast(c.first, c.second, "better", lead.found.difference, f"{c.first}?")
+        row |= asdict(lead.found) | {"p_adjusted": lead.p_adjusted, "verdict": lead.verdict}
+        row["needed"] = None
+        rows.append(row)
+    report |= {"contrasts": rows, "questions": 2}
+    report, texts = typed(report, texts)
+    report.warnings = [
+        Caution(text="Look out."),
+        *disagreement_cautions(report.contrasts, "network"),
+    ]
+    folder = grid.folder / "cells" / name
+    folder.mkdir()
+    (folder / "report.json").write_text(report.model_dump_json(by_alias=True))
+    (folder / "texts.json").write_text(texts.model_dump_json())
+    (folder / "index.html").write_text(render_page(report, texts, models))
+    return folder
+
+
+def test_a_cell_s_page_says_what_the_grid_s_page_says(grid):
+    """The questions of all cells are one family: p that a cell alone finds small is not."""
+    units = grid.cells["small"].units()
+    draw = np.random.default_rng(4)
+    lead = 0.018 + draw.normal(0, 0.026, len(units))  # p is about 0.015
+    char = grid.cells["small"].arms["char"].test["network"][0]
+    grid.cells["small"].arms["words"].test["network"] = [
+        [[model - less * unit, spelling] for (model, spelling), less, unit
+         in zip(char, lead.tolist(), units.tolist(), strict=True)]
+    ]  # fmt: skip
+    models = {"packed": {"char": "AAAA"}, "left_out": {"words": "<too> large"}, "words": ""}
+    folder = write_report_of_cell(grid, "small", models)
+    before = Report.model_validate_json((folder / "report.json").read_bytes())
+    assert [row.verdict for row in before.contrasts] == ["better", "worse"]
+    grid.write_page()
+    after = Report.model_validate_json((folder / "report.json").read_bytes())
+    leads = grid.leads()
+    for row in after.contrasts:
+        of_grid = leads["small", row.first, row.second]
+        assert row.verdict == of_grid.verdict == "too close to call"
+        assert row.p_adjusted == of_grid.p_adjusted > 0.05
+        assert row.needed.number > row.documents
+    assert (after.questions, after.cells) == (6, 3)
+    assert after.warnings == [
+        Caution(text="Look out."), *disagreement_cautions(after.contrasts, "network")
+    ]  # fmt: skip
+    assert [*before.warnings] != after.warnings
+    page = (folder / "index.html").read_text()
+    assert "Too close to call" in page
+    assert "over 6 contrasts in 3 cells" in page
+    assert models_in(page) == models
+    written = (folder / "index.html").stat().st_mtime_ns
+    grid.write_page()
+    assert (folder / "index.html").stat().st_mtime_ns == written
 
 
 def cell_of_ladder(seconds, levels, timed=True):

@@ -16,18 +16,29 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import write_file
+from textgen.core.files import write_file, write_json
 from textgen.core.settings import PARTS, PartName
 from textgen.core.terminal import visible
 from textgen.data.documents import corpus_hash
 from textgen.data.loading import Corpus
 from textgen.evaluation.factor import Factor, Learning, at_least, factor
-from textgen.evaluation.significance import FEWEST, Difference, Lead, compare_arms, tested
+from textgen.evaluation.significance import (
+    FEWEST,
+    Difference,
+    Lead,
+    Verdict,
+    compare_arms,
+    tested,
+    what_would_tell,
+)
 from textgen.evaluation.units import PART_LABELS
+from textgen.report import schema
 from textgen.report.arms import Arm
 from textgen.report.building import CLASSES, Plan, Words, class_bits, cut_words
 from textgen.report.contrast import Contrast
-from textgen.report.page import page_template
+from textgen.report.page import models_in, page_template, render_page
+from textgen.report.schema import Report, Texts
+from textgen.report.sentences import disagreement_cautions
 from textgen.runs.finished import Run
 from textgen.runs.results import Content, read_content
 from textgen.runs.stored import TokenBits
@@ -41,6 +52,8 @@ SPLITS: tuple[HeldOut, ...] = ("validation", "test")
 DECIMALS = 3
 
 
+# (cell, first arm, second arm) → what comes of a contrast.
+Leads = dict[tuple[str, str, str], Lead]
 # Part of the model → bits of model and spelling, (seeds, documents, 2).
 BitsByPart = dict[PartName, list[list[list[float]]]]
 
@@ -307,7 +320,7 @@ class Grid:
             if file.exists():
                 self.cells[name] = read_content(file, CellRecord, AGAIN)
 
-    def leads(self, part: PartName | None = None) -> dict[tuple[str, str, str], Lead]:
+    def leads(self, part: PartName | None = None) -> Leads:
         """(cell, first arm, second arm) → what comes of a contrast, in every cell where both arms
         have the part, that of the study if None. Holm's correction is over all contrasts in all
         planned cells."""
@@ -378,8 +391,11 @@ class Grid:
         )
 
     def write_page(self) -> None:
-        """Write ``index.html`` and ``summary.md`` into the folder."""
+        """Write ``index.html`` and ``summary.md`` into the folder, and the reports of cells again,
+        where their verdicts are corrected over fewer questions."""
         leads = {part: self.leads(part) for part in PARTS}
+        for name in self.cells:
+            self._correct_report(name, leads)
         said = {key: str(found) for key, found in self.factors().items()}
         about = {
             "grid": self,
@@ -391,3 +407,38 @@ class Grid:
         for name, template in PAGES.items():
             page = page_template(template).render(about)
             write_file(self.folder / name, visible(page))
+
+    def _correct_report(self, name: str, leads: Mapping[PartName, Leads]) -> None:
+        """Give the report of a cell, if there is one, the verdicts that the grid has: a cell alone
+        knows of no other question."""
+        folder = self.folder / CELLS_FOLDER / name
+        file = folder / "report.json"
+        if not file.exists():
+            return
+        report = read_content(file, Report, AGAIN)
+        before = report.model_copy(deep=True)
+        disagreements = list(disagreement_cautions(report.contrasts, report.part))
+        report.cells = len(self.contents.cells)
+        report.questions = len(self.contents.contrasts) * report.cells
+        for row in report.contrasts:
+            for difference in (row, *row.parts.values()):
+                lead = leads[difference.part].get((name, row.first, row.second))
+                if lead:
+                    _correct(difference, lead, report.questions)
+        rest = [caution for caution in report.warnings if caution not in disagreements]
+        report.warnings = [*rest, *disagreement_cautions(report.contrasts, report.part)]
+        if report == before:
+            return
+        texts = read_content(folder / "texts.json", Texts, AGAIN)
+        page = folder / "index.html"
+        models = models_in(page.read_text(encoding="utf-8"))
+        write_json(file, report.model_dump(by_alias=True))
+        write_file(page, render_page(report, texts, models))
+
+
+def _correct(difference: schema.Difference, lead: Lead, questions: int) -> None:
+    difference.p_adjusted = lead.p_adjusted
+    difference.verdict = lead.verdict
+    difference.needed = None
+    if lead.verdict is Verdict.TOO_CLOSE:
+        difference.needed = what_would_tell(lead.found, questions)

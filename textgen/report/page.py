@@ -122,6 +122,21 @@ def render_page(report: Report, texts: Texts, models: Models | None = None) -> s
     return SURROGATES.sub("\ufffd", visible(html))
 
 
+def models_in(html: str) -> Models | None:
+    """The models in a page that :func:`render_page` has made, none of which is beside it; None where
+    there are none."""
+    rows = re.search('id="models">(.*?)</script>', html)
+    left_out = re.search('id="left-out">(.*?)</script>', html)
+    if not rows:
+        return None
+    words = re.search('"(data:text/csv.*?)"', html)
+    return {
+        "packed": {name: packed for name, _, _, packed, *_ in json.loads(rows[1])},
+        "left_out": json.loads(left_out[1]) if left_out else {},  # of an older page
+        "words": words[1] if words else "",
+    }
+
+
 class Scale(NamedTuple):
     """The two ends of a drawing."""
 

@@ -320,6 +320,8 @@ class Report(Row):
         folds: in how many every document was tested once.
         test_bytes: of UTF-8 that the test text takes; 0 where that is not known.
         declared: whether somebody chose the contrasts.
+        questions: over which p is corrected.
+        cells: of a grid, in which they were asked.
         other_looks: how many more runs in the same folders have been scored on this test text.
     """
 
@@ -341,6 +343,7 @@ class Report(Row):
     references: list[ReferenceRow]
     declared: bool
     questions: int
+    cells: int = 1
     other_looks: int = 0
     contrasts: list[ContrastRow]
     documents: list[DocumentRow]
