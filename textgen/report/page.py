@@ -123,7 +123,7 @@ def render_page(report: Report, texts: Texts, models: Models | None = None) -> s
 
 
 def models_in(html: str) -> Models | None:
-    """The models in a page that :func:`render_page` has made, none of which is beside it; None where
+    """The models in a page that :func:`render_page` has made, where none is beside it; None where
     there are none."""
     rows = re.search('id="models">(.*?)</script>', html)
     left_out = re.search('id="left-out">(.*?)</script>', html)
