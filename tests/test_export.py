@@ -158,6 +158,9 @@ def test_a_folder_is_named_after_the_run_and_nothing_in_one_is_replaced(
     before = {path: path.read_bytes() for path in (tmp_path / "exports/char").iterdir()}
     textgen("export", run, code=2, said="exports/char is not empty")
     assert before == {path: path.read_bytes() for path in (tmp_path / "exports/char").iterdir()}
+    (tmp_path / "exports/char/README.md").unlink()  # an export that was not finished
+    textgen("export", run)
+    assert before.keys() == {*(tmp_path / "exports/char").iterdir()}
     (tmp_path / "file").write_text("mine")
     textgen("export", run, "file", code=2, said="file: a file")
     textgen("export", "nowhere", code=2, said="nowhere")

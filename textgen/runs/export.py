@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 EXPORTS = Path("exports")
 CARD = Path(__file__).with_name("card.txt")  # the template of README.md
 LOADER = Path(__file__).with_name("standalone.py")
+MODEL_FILE = "model.keras"
 LOADER_FILE = "textgen_model.py"
+NAMES_FILE = "tokens.json"
+COPIED = ("tokenizer.json", "experiment.toml")
+CARD_FILE = "README.md"
 KINDS = {LSTM: "lstm", GRU: "gru", MinGRU: "mingru", Transformer: "transformer"}
 # Up to this difference, two networks give the same logarithms of probabilities.
 SAME_LOGARITHM = 1e-3
@@ -91,7 +95,8 @@ def export_model(run: str | Path | Run, folder: str | Path | None = None) -> Pat
 
     Args:
         run: a finished run, or its folder.
-        folder: a new or an empty one; by default ``exports/NAME`` of the run.
+        folder: a new or an empty one, or one that an export did not finish; by default
+            ``exports/NAME`` of the run.
 
     Returns:
         The folder.
@@ -103,26 +108,26 @@ def export_model(run: str | Path | Run, folder: str | Path | None = None) -> Pat
     run = load_run(run)
     folder = EXPORTS / run.experiment.name if folder is None else Path(folder)
     _check_exportable(run)
-    _check_empty(folder)
+    _check_free(folder)
     run.check()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_network(run.network, run.experiment.backbone, folder)
     except OSError as error:
         raise write_failed(folder, error, SAFE) from None
-    for name in ("tokenizer.json", "experiment.toml"):
+    for name in COPIED:
         write_file(folder / name, (run.folder / name).read_bytes(), SAFE)
     write_file(folder / LOADER_FILE, LOADER.read_bytes(), SAFE)
     names = json.dumps(list(run.tokenizer.names), ensure_ascii=True, indent=0)
-    write_file(folder / "tokens.json", names + "\n", SAFE)
-    write_file(folder / "README.md", card(run), SAFE)
+    write_file(folder / NAMES_FILE, names + "\n", SAFE)
+    write_file(folder / CARD_FILE, card(run), SAFE)
     return folder
 
 
 def export(run: Path, folder: Path | None) -> None:
     """``textgen export``; arguments as of :func:`export_model`."""
     written = export_model(run, folder)
-    print(f"{written}: {written / 'README.md'} says what it is and how it is used")
+    print(f"{written}: {written / CARD_FILE} says what it is and how it is used")
 
 
 def _check_exportable(run: Run) -> None:
@@ -139,16 +144,19 @@ def _check_exportable(run: Run) -> None:
         raise TextgenError(message, f"these backbones can: {', '.join(KINDS.values())}")
 
 
-def _check_empty(folder: Path) -> None:
+def _check_free(folder: Path) -> None:
     """Raises:
-    TextgenError: there is something at this path, other than an empty folder.
+    TextgenError: there is something at this path, other than an empty folder or an export that was
+        not finished.
     """
     kind = kind_of(folder)
     if kind is PathKind.MISSING:
         return
     if kind is not PathKind.FOLDER:
         raise TextgenError(f"{folder}: {found_at(folder)}", "give a new folder")
-    if any(folder.iterdir()):
+    content = {path.name for path in folder.iterdir()}
+    is_unfinished = content <= {MODEL_FILE, LOADER_FILE, NAMES_FILE, *COPIED}
+    if not is_unfinished:
         raise TextgenError(f"{folder} is not empty: nothing was changed", "give a new folder")
 
 
@@ -177,11 +185,11 @@ def write_network(network: Network, backbone: Backbone, folder: Path) -> None:
     if len(members) > 1:
         copy = standalone.Ensemble([settings] * len(members))
         copy.set_weights([weight for member in members for weight in member.get_weights()])
-    unfinished = folder / f"unfinished.{standalone.MODEL_FILE}"
+    unfinished = folder / f"unfinished.{MODEL_FILE}"
     try:
         copy.save(unfinished)
         _check_same(network, keras.saving.load_model(unfinished), size)
-        move(unfinished, folder / standalone.MODEL_FILE)
+        move(unfinished, folder / MODEL_FILE)
     finally:
         unfinished.unlink(missing_ok=True)
 
