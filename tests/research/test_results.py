@@ -5,6 +5,7 @@ No part of the first step: ``python -m pytest tests/research``.
 
 import itertools
 import json
+import math
 import re
 import sys
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ sys.path.append(str(ROOT / "tests/benchmarks"))
 sys.path.append(str(ROOT / "experiments/research/tools"))
 sys.path.append(str(ROOT / "experiments/research/what_predicts"))
 import recompute
+import recompute_factors
 import table
 import timing
 import what_predicts
@@ -83,6 +85,35 @@ def test_a_program_without_textgen_finds_the_figures_of_a_grid(folder, capsys):
     for cell in (c for c in cells.values() if {*recompute.ARMS} <= c["arms"].keys()):
         ours, theirs = quantities_of(cell)
         assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+WITH_BUDGETS = [folder for folder in GRIDS if recompute_factors.has_budgets(folder)]
+
+
+@pytest.mark.parametrize("folder", WITH_BUDGETS, ids=lambda p: p.name)
+def test_a_program_without_textgen_finds_the_factors_of_a_grid(folder):
+    """Its sets come from other intervals: on flat curves, one in ten ends may lie far off."""
+    again = recompute_factors.factors(folder)
+    found = Grid(folder).factors()
+    assert found.keys() == again.keys()
+    unlike = {"open ends": 0, "far ends": 0, "gains": 0, "steps": 0}
+    for key, one in found.items():
+        other = again[key]
+        assert (one.slower, one.faster) == (other.behind, other.ahead)
+        if one.found.value and other.value:
+            assert one.found.value == pytest.approx(other.value, rel=0.05)
+        else:
+            assert one.found.value is other.value is None
+        for ends in ((one.found.low, other.low), (one.found.high, other.high)):
+            if all(0 < end < math.inf for end in ends):
+                unlike["far ends"] += not 3 / 4 <= ends[0] / ends[1] <= 4 / 3
+            unlike["open ends"] += [0 < end < math.inf for end in ends] in (
+                [False, True],
+                [True, False],
+            )
+        unlike["gains"] += one.found.gains != other.gains
+        unlike["steps"] += [*one.steps] != other.steps
+    assert max(unlike.values()) <= max(1, 0.1 * len(found)), unlike
 
 
 def quantities_of(cell):
