@@ -43,6 +43,53 @@ def test_every_table_stands_as_the_results_have_it(page):
     assert table.filled(text) == text
 
 
+# A difference with an interval in a cell of a table, and a budget in words or figures.
+LEAD = re.compile(r"[−+-]\d\.\d\d+\W* \([−+-]?\d\.\d+ to ")
+AMOUNT = r"[\d,.]+|an?|one|two|three|five|nine|ten"
+BUDGET = re.compile(rf"\b(?:{AMOUNT})[ -]?(?:s|seconds?|minutes?|hours?|updates|epochs)\b")
+ROWS = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
+
+
+def leads_without_budget(text):
+    """The tables of leads of a page that stand in a section without a budget, if what precedes its
+    sections names none."""
+    introduction, *sections = re.split(r"(?m)^(?=## )", text)
+    return [
+        table
+        for section in (introduction, *sections)
+        for table in ROWS.findall(section)
+        if LEAD.search(table) and not BUDGET.search(introduction + section)
+    ]
+
+
+def seconds_of(marked):
+    """The seconds that the record of a marked table was trained for: of the named cell, or all."""
+    _, *names = marked.split()
+    folder = table.stored(names[0]) if names else RESEARCH
+    cells = [json.loads(path.read_text("utf-8")) for path in folder.glob("cells/*.json")]
+    place = names[1] if len(names) > 1 else ""
+    budgets = [cell["budget"] for cell in cells if cell["name"].endswith(place)]
+    return {amount for kind, amount in budgets if kind == "seconds"}
+
+
+@pytest.mark.parametrize("page", table.PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_lead_is_quoted_with_its_budget(page):
+    text = page.read_text(encoding="utf-8")
+    assert not leads_without_budget(text)
+    for mark in table.MARK.finditer(text):
+        if LEAD.search(mark[0]):
+            named = {float(number) for number in re.findall(r"\b(\d+) ?s(?:econds)?\b", text)}
+            assert seconds_of(mark[2]) <= named, mark[2]
+
+
+def test_a_table_of_leads_without_a_budget_is_found():
+    rows = "| text | words − characters |\n|---|---:|\n| tales | −0.287 (−0.3 to −0.2) |\n"
+    assert leads_without_budget(f"# A page\n\n## Finding\n\n{rows}") == [rows]
+    assert not leads_without_budget(f"# A page\n\n## Finding\n\nAfter 180 s:\n\n{rows}")
+    assert not leads_without_budget(f"# A page of five minutes\n\n## Finding\n\n{rows}")
+    assert leads_without_budget(f"# A\n\n## Finding\n\n{rows}\n## Costs\n\nAn hour.\n") == [rows]
+
+
 def test_the_figure_of_the_study_on_units_is_that_of_its_records():
     assert what_predicts.FIGURE.read_text(encoding="utf-8") == what_predicts.figure()
 
