@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from report_sample import sample
+from test_learning import report_with_points
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import write_file
@@ -17,6 +19,7 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus, same_works
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
+from textgen.report import headline, sentences
 from textgen.studies import trying
 from textgen.studies.execution import lock_study, overhead
 from textgen.studies.study import load_study
@@ -39,7 +42,8 @@ def study(monkeypatch):
 
     def run(path, **_):
         studies.append(load_study(path))
-        return SimpleNamespace(arms=[])
+        report, _ = sample({"words": 1.7, "characters": 1.9})
+        return SimpleNamespace(arms=report.arms, report=report)
 
     monkeypatch.setattr(trying, "run_study", run)
     return studies
@@ -180,11 +184,15 @@ def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
     def run(path, **_):
         """What networks do whose preparation takes 4 seconds."""
         budgets.append(load_study(path).budget.seconds)
-        read = {"passes": passes * (budgets[-1] - 4) / (budgets[0] - 4), "seconds": budgets[-1]}
-        arm = SimpleNamespace(**read, preparation_seconds=4.0)
-        fast = SimpleNamespace(passes=3.0, seconds=budgets[-1], preparation_seconds=4.0)
-        runs.append(read["passes"])
-        return SimpleNamespace(arms=[fast, arm])
+        report, _ = sample({"words": 1.7, "characters": 1.9})
+        for arm in report.arms:
+            arm.passes = 3.0
+            arm.seconds = budgets[-1]
+            arm.preparation_seconds = 4.0
+        slow = report.arms[-1]
+        slow.passes = passes * (budgets[-1] - 4) / (budgets[0] - 4)
+        runs.append(slow.passes)
+        return SimpleNamespace(arms=report.arms, report=report)
 
     runs = []
     monkeypatch.setattr(trying, "run_study", run)
@@ -196,6 +204,34 @@ def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
         trying.try_texts(tmp_path / "novel.txt", minutes=float(named[1]), overwrite=True, **folders)
         assert 2 <= runs[-1] < 2.6
         assert "twice:" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("passes", "seeds", "advised"),
+    [(0.52, 1, "To read all of the text twice: --minutes "), (2.0, 1, "--minutes 27 --seeds 3"),
+     (2.0, 3, "three times as long: --minutes 27 --seeds 3")],
+)  # fmt: skip
+def test_the_terminal_ends_with_the_answer_its_but_and_what_to_do_about_it(
+    tmp_path, monkeypatch, capsys, passes, seeds, advised
+):
+    (tmp_path / "novel.txt").write_text(text(3000), encoding="utf-8")
+    report, _ = report_with_points()
+    for arm in report.arms:
+        arm.passes = passes
+    comparison = SimpleNamespace(arms=report.arms, report=report)
+    monkeypatch.setattr(trying, "run_study", lambda *_, **__: comparison)
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    monkeypatch.setenv("COLUMNS", "400")
+    trying.try_texts(tmp_path / "novel.txt", minutes=9, seeds=seeds, **folders)
+    lines = capsys.readouterr().out.rstrip().splitlines()
+    claim = sentences.claims(report)[0]
+    before, answer, factor, but, to_do, without = lines[-6:]
+    assert before.startswith("for a study of your own")
+    assert answer == str(claim)
+    assert factor == sentences.factor(claim.contrast)
+    assert but == headline.but(report, claim)
+    assert advised in to_do
+    assert without == sentences.without_network(report)["word"]
 
 
 def test_of_an_empty_file_no_language_is_sought(tmp_path, capsys):

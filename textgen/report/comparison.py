@@ -447,6 +447,19 @@ def result_lines(report: Report) -> list[str]:
     return lines
 
 
+def closing_lines(report: Report, what_to_do: str) -> list[str]:
+    """The answer, how many times the compute the worse model needed, the one *but* and what to do
+    about it, and how the best model without a network does beside the best one with."""
+    claims = sentences.claims(report)
+    if not claims:
+        return [what_to_do]
+    claim = claims[0]
+    factor = sentences.factor(claim.contrast) if claim.contrast else ""
+    without = sentences.without_network(report).get(report.scored[0].name, "")
+    lines = [str(claim), factor, but(report, claim), what_to_do, without]
+    return [line for line in lines if line]
+
+
 def show(screen: Screen, folder: Path, report: Report, texts: Texts) -> None:
     """Print a report: the answers, the table, a line of what each model wrote, warnings, and where
     it lies."""

@@ -25,7 +25,7 @@ from textgen.data.language import code_of, find_language, foreign_language
 from textgen.data.loading import left_out_lines
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
-from textgen.report.comparison import Comparison
+from textgen.report.comparison import Comparison, closing_lines
 from textgen.report.headline import seconds_to_read_twice
 from textgen.runs.console import Screen
 from textgen.studies.execution import lock_study, overhead, run_study, study_command
@@ -136,15 +136,21 @@ def try_texts(
     screen.say(f"for more text from the word model: textgen generate {runs}/words-1 --prompt …")
     screen.say(f"for the surprisal of words: textgen score {runs}/*-1 --text … --words words.csv")
     comparison = cast(Comparison, report)  # that of a study without axes
+    screen.say(f"for a study of your own, change {path} and run: {command}")
     unread = [arm for arm in comparison.arms if arm.passes < 1]
     if unread:
         enough = minutes_needed(max(map(seconds_to_read_twice, unread)), rounds, characters)
-        screen.say(
-            f"for networks that read all of the text twice: --minutes {enough:g} --overwrite"
-        )
-    longer = f"--minutes {3 * minutes:g} --seeds {max(3, seeds)} --overwrite"
-    how = "three training runs of each level" if seeds < 3 else "three times as long"
-    screen.say(f"for a surer answer, {how}: {longer}; or change {path} and run: {command}")
+        what_to_do = f"To read all of the text twice: --minutes {enough:g} --overwrite"
+    elif seeds < 3:
+        longer = f"--minutes {3 * minutes:g} --seeds 3 --overwrite"
+        what_to_do = f"For a surer answer, three training runs of each level: {longer}"
+    else:
+        longer = f"--minutes {3 * minutes:g} --seeds {seeds} --overwrite"
+        what_to_do = f"For a surer answer, three times as long: {longer}"
+    answer, *others = closing_lines(comparison.report, what_to_do)
+    screen.say(answer, "bold")
+    for line in others:
+        screen.say(line)
     return comparison
 
 
