@@ -32,7 +32,7 @@ from textgen.report.page import models_in, render_page
 from textgen.report.schema import Caution, Report
 from textgen.report.sentences import disagreement_cautions
 from textgen.runs.folder import write_experiment as write_settings
-from textgen.studies import execution, workers
+from textgen.studies import execution, planning, workers
 from textgen.studies import study as studies
 
 pytestmark = pytest.mark.fast
@@ -118,7 +118,7 @@ def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
             return {"preparation_seconds": 2.0, "parameters": 9}
 
     def run_cell(study, name, folder, *_):
-        plans = studies.plan_study(study, folder)  # as they were stored
+        plans = planning.plan_study(study, folder)  # as they were stored
         made.append((name, {arm: plan.updates for arm, plan in plans.items()}))
         raise TextgenError("by design")
 

@@ -30,7 +30,7 @@ from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run
-from textgen.studies import execution, workers
+from textgen.studies import execution, planning, workers
 from textgen.studies import study as studies
 from textgen.studies.process import Jobs
 from textgen.training.step import Step
@@ -123,13 +123,13 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
 
     def planned(text):
         study = studies.load_study(written(text))
-        return studies.plan_study(study, tmp_path, workers=2, say=lines.append)
+        return planning.plan_study(study, tmp_path, workers=2, say=lines.append)
 
-    monkeypatch.setattr(studies, "TIMED_SECONDS", 0.3)
+    monkeypatch.setattr(planning, "TIMED_SECONDS", 0.3)
     with pytest.raises(TextgenError, match=r"1 of 2 arms cannot be planned.*no_such_model"):
         planned(text + LOST)
     assert any(" updates of " in line for line in lines)
-    monkeypatch.setattr(studies, "_plan_arm", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(planning, "_plan_arm", lambda *_: pytest.fail("measured again"))
     plan = planned(text)["char"]
     seconds = plan.preparation_seconds + plan.updates * plan.seconds_per_update
     assert 30 - plan.seconds_per_update < seconds <= 30
@@ -139,7 +139,7 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
     assert (made.training.updates, made.training.seconds) == (plan.updates, None)
     with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
         planned(text.replace("30", "40"))
-    monkeypatch.setattr(studies, "processor", lambda: "an abacus")
+    monkeypatch.setattr(planning, "processor", lambda: "an abacus")
     with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
         planned(text + LOST)
 
@@ -164,7 +164,7 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, 
         run(path)
     assert "wide: budget.parameters: 2,000, but this arm has 2,041" in str(caught.value)
     assert "slow: budget.seconds: 1, but" in str(caught.value)
-    plans = studies.read_plans(path.parent / "runs" / "trial" / "plan.json")
+    plans = planning.read_plans(path.parent / "runs" / "trial" / "plan.json")
     assert {name: plan.updates for name, plan in plans.items()} == {"char": 22}
 
 
@@ -173,7 +173,7 @@ def test_a_plan_keeps_the_questions_that_were_asked_before_a_run_was_finished(wr
 
     def declared(text):
         study = studies.load_study(written(UPDATES + CHAR + TWIN + BAD + text))
-        plans = studies.plan_study(study, tmp_path)
+        plans = planning.plan_study(study, tmp_path)
         return {arm: len(plan.declared) for arm, plan in plans.items()}
 
     assert set(declared("").values()) == {0}
@@ -206,9 +206,9 @@ def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch
             return 0.1
 
     monkeypatch.setattr(workers, "Worker", Process)
-    plans = studies.plan_study(study, study.path.parent / "runs", workers=2)
+    plans = planning.plan_study(study, study.path.parent / "runs", workers=2)
     assert {plan.updates for plan in plans.values()} == {590}
-    assert during == [1] * 6 * studies.TURNS
+    assert during == [1] * 6 * planning.TURNS
 
 
 def test_of_the_turns_in_which_an_arm_is_timed_the_fastest_counts(written, monkeypatch):
@@ -219,7 +219,7 @@ def test_of_the_turns_in_which_an_arm_is_timed_the_fastest_counts(written, monke
     for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
         monkeypatch.setitem(tensorflow.tensorflow_in_effect, name, 1)
     study = studies.load_study(written("[budget]\nseconds = 30\n" + CHAR))
-    plan = studies.plan_study(study, study.path.parent / "runs")["char"]
+    plan = planning.plan_study(study, study.path.parent / "runs")["char"]
     assert plan.seconds_per_update == 0.1
 
 
@@ -261,12 +261,12 @@ def test_the_process_that_has_timed_an_arm_makes_its_first_run(written, tmp_path
     monkeypatch.setattr(workers, "read_metrics", lambda _: None)
     study = studies.load_study(written("[budget]\nseconds = 60\n" + TWIN + CHAR))
     with workers.Processes() as place:
-        plans = studies.plan_study(study, tmp_path, place=place)
+        plans = planning.plan_study(study, tmp_path, place=place)
         experiments = execution.planned_experiments(study, plans)
         assert [p.ended for p in processes] == [False, True]
         list(workers.run_all(experiments, tmp_path, place))
         assert all(process.ended for process in processes)
-    timing = ["begin {}", *["time {}"] * studies.TURNS]
+    timing = ["begin {}", *["time {}"] * planning.TURNS]
     assert [process.jobs for process in processes] == [
         [*(job.format("twin") for job in timing), "run twin-3"],
         [job.format("char") for job in timing],

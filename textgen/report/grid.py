@@ -79,7 +79,7 @@ class ArmRecord(Content):
     """An arm of a cell.
 
     Attributes:
-        plan: see :class:`textgen.studies.study.ArmPlan`.
+        plan: see :class:`textgen.studies.planning.ArmPlan`.
         runs: in turn of each fold.
         where: (seeds, documents, classes), the network's bits of test documents.
         validation, test: bits of held-out parts; empty if they are no distribution over the text.

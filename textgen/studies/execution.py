@@ -33,8 +33,10 @@ from textgen.runs.console import Screen
 from textgen.runs.finished import load_run, read_metrics
 from textgen.runs.folder import is_finished, other_text, take_folder
 from textgen.runs.results import read_content
+from textgen.studies import planning
 from textgen.studies import study as studies
-from textgen.studies.study import ArmPlan, Cell, Study, under_budget
+from textgen.studies.planning import ArmPlan, under_budget
+from textgen.studies.study import Cell, Study
 from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
@@ -120,7 +122,7 @@ def _run_cell(study: Study, name: str, folder: Path, reports: Path, job: _Job) -
     folds = show_text(study, screen)
     with screen.stage():
         here = place if isinstance(place, Processes) and not job.cell else None
-        plans = studies.plan_study(study, folder, job.overwrite, job.workers, screen.say, here)
+        plans = planning.plan_study(study, folder, job.overwrite, job.workers, screen.say, here)
     experiments = planned_experiments(study, plans)
     replaced = _replaced(experiments, folder, folds[0].sha256, job.overwrite)
     missing = [e for e in experiments if e.name in replaced or not is_finished(folder / e.name)]
@@ -191,13 +193,13 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     cells = [cell for cell in study.cells if cell.name not in skipped]
     if not cells:
         raise TextgenError(f"{study.path}: sizes: every training text is smaller", "lower sizes")
-    contents, plans = reports / grids.GRID_FILE, folder / studies.PLAN_FILE
+    contents, plans = reports / grids.GRID_FILE, folder / planning.PLAN_FILE
     if contents.exists() and not plans.exists():  # cells on record need no runs
         write_json(plans, read_content(contents, grids.Contents, grids.AGAIN).timed)
     *_, last = (cell for cell in study.cells if study.timed_on in (cell.text, ""))
     timed = study.cell(last.text, last.size and "all", study.budget.amounts[-1])
     with screen.stage():
-        found = studies.plan_study(timed.study, folder, job.overwrite, job.workers, screen.say)
+        found = planning.plan_study(timed.study, folder, job.overwrite, job.workers, screen.say)
     planned = {
         c.name: _plain({a: under_budget(c.study, a, p) for a, p in found.items()}) for c in cells
     }
@@ -215,8 +217,8 @@ def _run_grid(study: Study, folder: Path, reports: Path, job: _Job) -> grids.Gri
     beside = overhead(0)[0] if study.seconds else 0.0
     costs = [beside + cell.budget[1] for cell in missing]
     for number, cell in enumerate(missing, 1):
-        plan, new = folder / cell.name / studies.PLAN_FILE, planned[cell.name]
-        stored = _plain(studies.read_plans(plan))  # of other settings: found by their runs
+        plan, new = folder / cell.name / planning.PLAN_FILE, planned[cell.name]
+        stored = _plain(planning.read_plans(plan))  # of other settings: found by their runs
         same = [a for a in new.keys() & stored if stored[a]["experiment"] == new[a]["experiment"]]
         write_json(plan, new | {a: new[a] | {"declared": stored[a]["declared"]} for a in same})
         place = f"{cell.name}, cell {len(cells) - len(missing) + number} of {len(cells)}: "
@@ -348,7 +350,7 @@ def _replaced(
             continue
         try:
             stored = load_experiment(run / "experiment.toml")
-            changes = studies.differences(stored.resolved, experiment.resolved)
+            changes = planning.differences(stored.resolved, experiment.resolved)
             if text := other_text(run, sha256):
                 changes.append(text)
             if is_finished(run):
