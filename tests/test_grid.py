@@ -32,7 +32,7 @@ from textgen.report.page import models_in, render_page
 from textgen.report.schema import Caution, Report
 from textgen.report.sentences import disagreement_cautions
 from textgen.runs.folder import write_experiment as write_settings
-from textgen.studies import execution, planning, workers
+from textgen.studies import execution, places, planning
 from textgen.studies import study as studies
 
 pytestmark = pytest.mark.fast
@@ -122,7 +122,7 @@ def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
         made.append((name, {arm: plan.updates for arm, plan in plans.items()}))
         raise TextgenError("by design")
 
-    monkeypatch.setattr(workers, "Worker", Process)
+    monkeypatch.setattr(places, "Worker", Process)
     monkeypatch.setattr(execution, "_run_cell", run_cell)
     written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60]')
     for _ in range(2):

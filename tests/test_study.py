@@ -30,7 +30,7 @@ from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run
-from textgen.studies import execution, planning, workers
+from textgen.studies import execution, places, planning
 from textgen.studies import study as studies
 from textgen.studies.process import Jobs
 from textgen.training.step import Step
@@ -157,7 +157,7 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, 
 
     text = "[budget]\nseconds = 1\nparameters = 2000\n" + CHAR
     text += arm("wide", "backbone.units=[9]") + arm("slow", "backbone.units=[8]")
-    monkeypatch.setattr(workers, "Worker", Process)
+    monkeypatch.setattr(places, "Worker", Process)
     monkeypatch.setattr(execution, "run_all", lambda *_, **__: pytest.fail("a run was started"))
     path = written(text)
     with pytest.raises(TextgenError, match=r"2 of 3 arms cannot be planned") as caught:
@@ -205,7 +205,7 @@ def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch
             busy[0] -= 1
             return 0.1
 
-    monkeypatch.setattr(workers, "Worker", Process)
+    monkeypatch.setattr(places, "Worker", Process)
     plans = planning.plan_study(study, study.path.parent / "runs", workers=2)
     assert {plan.updates for plan in plans.values()} == {590}
     assert during == [1] * 6 * planning.TURNS
@@ -215,7 +215,7 @@ def test_of_the_turns_in_which_an_arm_is_timed_the_fastest_counts(written, monke
     """Something else on the machine may slow the others down."""
     taken = iter([0.3, 0.1, 0.2])
     monkeypatch.setattr(Step, "seconds_per_update", lambda *_: next(taken))
-    monkeypatch.setattr(workers, "Worker", ProcessHere)
+    monkeypatch.setattr(places, "Worker", ProcessHere)
     for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
         monkeypatch.setitem(tensorflow.tensorflow_in_effect, name, 1)
     study = studies.load_study(written("[budget]\nseconds = 30\n" + CHAR))
@@ -256,15 +256,15 @@ def test_the_process_that_has_timed_an_arm_makes_its_first_run(written, tmp_path
         def end(self):
             self.ended = True
 
-    monkeypatch.setattr(workers, "Worker", Process)
-    monkeypatch.setattr(workers, "is_finished", lambda _: True)
-    monkeypatch.setattr(workers, "read_metrics", lambda _: None)
+    monkeypatch.setattr(places, "Worker", Process)
+    monkeypatch.setattr(places, "is_finished", lambda _: True)
+    monkeypatch.setattr(places, "read_metrics", lambda _: None)
     study = studies.load_study(written("[budget]\nseconds = 60\n" + TWIN + CHAR))
-    with workers.Processes() as place:
+    with places.Processes() as place:
         plans = planning.plan_study(study, tmp_path, place=place)
         experiments = execution.planned_experiments(study, plans)
         assert [p.ended for p in processes] == [False, True]
-        list(workers.run_all(experiments, tmp_path, place))
+        list(places.run_all(experiments, tmp_path, place))
         assert all(process.ended for process in processes)
     timing = ["begin {}", *["time {}"] * planning.TURNS]
     assert [process.jobs for process in processes] == [
@@ -496,7 +496,7 @@ def test_a_killed_study_ends_with_the_same_figures(done, tmp_path, written, temp
 def test_no_process_is_left_when_a_study_is_interrupted(alone, tmp_path, monkeypatch):
     started, inner = [], subprocess.Popen
     popen = Mock(side_effect=lambda *a, **b: started.append(inner(*a, **b)) or started[-1])
-    monkeypatch.setattr(workers.subprocess, "Popen", popen)
+    monkeypatch.setattr(places.subprocess, "Popen", popen)
     path = alone / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abcd"]
 
@@ -508,8 +508,8 @@ def test_no_process_is_left_when_a_study_is_interrupted(alone, tmp_path, monkeyp
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     threading.Thread(target=interrupt, daemon=True).start()
     try:
-        with pytest.raises(KeyboardInterrupt), workers.Processes() as processes:
-            list(workers.run_all(experiments, tmp_path, processes, at_once=2))
+        with pytest.raises(KeyboardInterrupt), places.Processes() as processes:
+            list(places.run_all(experiments, tmp_path, processes, at_once=2))
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(started) == 2
@@ -528,7 +528,7 @@ def test_a_run_whose_results_are_missing_or_damaged_fails_alone(alone, tmp_path)
 
     path = alone / "char-1" / "experiment.toml"
     experiments = [load_experiment(path, [f"name={name}"]) for name in "abc"]
-    ended = workers.run_all(experiments, tmp_path, Elsewhere())
+    ended = places.run_all(experiments, tmp_path, Elsewhere())
     failures = {name: failure or "none" for name, failure, _ in ended}
     assert "no results" in failures["a"]
     assert "damaged" in failures["b"]
@@ -570,4 +570,4 @@ def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(written
     assert not list(path.parent.rglob("plan.json"))
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TextgenError, match=r"pip install \"\.\[cluster\]\""):
-        workers.Tasks("127.0.0.1:1", 1).__enter__()
+        places.Tasks("127.0.0.1:1", 1).__enter__()

@@ -12,7 +12,7 @@ from textgen import cli
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
-from textgen.studies import tuning, workers
+from textgen.studies import places, tuning
 from textgen.studies.study import load_study
 from textgen.training import trial
 
@@ -63,7 +63,7 @@ def trained(monkeypatch):
 
 def run_here(monkeypatch):
     """Have trainings take place in this process."""
-    monkeypatch.setattr(workers, "Worker", ProcessHere)
+    monkeypatch.setattr(places, "Worker", ProcessHere)
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ from textgen.runs.folder import is_finished, other_text, take_folder
 from textgen.runs.results import read_content
 from textgen.studies import planning
 from textgen.studies import study as studies
+from textgen.studies.places import Processes, Tasks, printed_lines, run_all
 from textgen.studies.planning import ArmPlan, under_budget
 from textgen.studies.study import Cell, Study
-from textgen.studies.workers import Processes, Tasks, printed_lines, run_all
 
 MAX_STATE_CHARACTERS = 60  # of what a run prints meanwhile
 MAX_LINE_CHARACTERS = 98  # in a pipe, behind two spaces

@@ -19,8 +19,8 @@ from textgen.report.arms import flat_settings
 from textgen.report.contrast import Contrast
 from textgen.runs.folder import is_finished, write_experiment
 from textgen.runs.results import read_content
+from textgen.studies.places import Processes, Worker, as_they_end
 from textgen.studies.study import Study
-from textgen.studies.workers import Processes, Worker, as_they_end
 
 PLAN_FILE = "plan.json"
 TURNS = 3

@@ -1,5 +1,5 @@
 """A process of a study, which does one job after another as it is told, and keeps what the last one
-has prepared. :mod:`textgen.studies.workers` starts such processes.
+has prepared. :mod:`textgen.studies.places` starts such processes.
 
 ``python -m textgen.studies.process`` reads jobs from standard input, a line of JSON each:
 

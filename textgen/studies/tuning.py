@@ -49,8 +49,8 @@ from textgen.runs.console import Screen
 from textgen.runs.folder import write_experiment
 from textgen.runs.results import Content, read_content
 from textgen.studies.execution import lock_study
+from textgen.studies.places import Processes, as_they_end
 from textgen.studies.study import Budget, Search, Settings, Study, load_study
-from textgen.studies.workers import Processes, as_they_end
 
 FILE = "tune.json"
 SPAN = "span"  # the setting of a space that is a window in characters
