@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import asdict
-from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,8 +31,7 @@ from textgen.report.grid import (
 from textgen.report.page import models_in, render_page
 from textgen.report.schema import Caution, Report
 from textgen.report.sentences import disagreement_cautions
-from textgen.runs.folder import write_experiment as write_settings
-from textgen.studies import execution, places, planning
+from textgen.studies import execution, places
 from textgen.studies import study as studies
 
 pytestmark = pytest.mark.fast
@@ -117,52 +116,73 @@ def test_updates_follow_from_one_timing_on_one_text(written, monkeypatch):
             begun.append((str(experiment.corpus.path), experiment.split.train_characters))
             return {"preparation_seconds": 2.0, "parameters": 9}
 
-    def run_cell(study, name, folder, *_):
-        plans = planning.plan_study(study, folder)  # as they were stored
-        made.append((name, {arm: plan.updates for arm, plan in plans.items()}))
+    def do_job(files, ready, place, job):
+        if job.run.startswith("char"):
+            plans = ready.plans[job.cell]
+            made.append((job.cell, {arm: plan.updates for arm, plan in plans.items()}))
         raise TextgenError("by design")
 
     monkeypatch.setattr(places, "Worker", Process)
-    monkeypatch.setattr(execution, "_run_cell", run_cell)
+    monkeypatch.setattr(execution, "do_job", do_job)
+
+    def fails(number, **options):
+        made.clear()
+        with pytest.raises(TextgenError, match=f"{number} of {number} cells failed"):
+            execution.run_study("trial.toml", quiet=True, workers=1, **options)
+
     written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60]')
-    for _ in range(2):
-        with pytest.raises(TextgenError, match="4 of 4 cells failed"):
-            execution.run_study("trial.toml", quiet=True)
-    assert begun == 2 * [("others", None)]  # once for each arm
-    assert sum(timed) == pytest.approx(2 * 3.0)
-    assert made[:4] == [
+    fails(4)
+    assert made == [
         (f"{text}-2000-{seconds}s", dict.fromkeys(("char", "slow"), 2 * (seconds - 2)))
         for text in ("tales", "others")
         for seconds in (20, 60)
     ]
-    made.clear()
+    fails(4)
+    assert begun == 2 * [("others", None)]  # once for each arm
+    assert sum(timed) == pytest.approx(2 * 3.0)
+    # another budget, text or seed is planned from the same timing
     pace[0] = 0.25
-    written('timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60, 180]')
-    with pytest.raises(TextgenError, match="6 of 6 cells failed"):
-        execution.run_study("trial.toml", quiet=True, overwrite=True)
-    assert made[0] == ("tales-2000-20s", dict.fromkeys(("char", "slow"), 4 * 18))
-    pace[0] = 0.5
+    more = TEXTS + '[texts.more]\nset = ["corpus.path=tales", "split.seed=9"]\n'
+    longer = 'timed_on = "others"\nsizes = [2_000, 900_000]\nbudget.seconds = [20, 60, 180]'
+    written(longer, more, ARMS.replace("seeds = 1", "seeds = 2"))
+    fails(9)
+    assert made[2] == ("tales-2000-60s", dict.fromkeys(("char", "slow"), 2 * 58))
+    assert made[-1] == ("more-2000-180s", dict.fromkeys(("char", "slow"), 2 * 178))
+    assert len(begun) == 2
+    # an arm with other settings is timed
+    changed = ARMS.replace("1e-3", "2e-3")
+    written(longer, arms=changed)
+    with pytest.raises(TextgenError, match=r"arms\.slow was planned from other settings"):
+        execution.run_study("trial.toml", quiet=True)
+    fails(6, overwrite=True)
+    assert len(begun) == 3
+    assert made[0] == ("tales-2000-20s", {"char": 2 * 18, "slow": 4 * 18})
     contents = json.loads((execution.Path("reports") / "trial" / "grid.json").read_text())
     assert contents["timed_on"] == "others-all-180s"
-    assert contents["timed"]["char"]["seconds_per_update"] == 0.25
+    assert contents["timed"]["slow"]["seconds_per_update"] == 0.25
+    pace[0] = 0.5
     written('timed_on = "others"\nbudget.seconds = [1, 60]')
     with pytest.raises(TextgenError, match="seconds: 1, but the preparation alone"):
         execution.run_study("trial.toml", quiet=True, reports_folder="new", runs_folder="new")
-    written('timed_on = "others"\nsizes = [900_000]\nbudget.seconds = [20, 60]')
+    written('timed_on = "others"\nsizes = [900_000]\nbudget.seconds = [20, 60]', arms=changed)
     with pytest.raises(TextgenError, match="every training text is smaller"):
         execution.run_study("trial.toml", quiet=True)
 
 
-def run_here(made, stop, experiments, folder, place, **_):
-    """In place of processes: in this one, until so many are made."""
-    for experiment in experiments:
-        if len(made) == stop:
-            raise KeyboardInterrupt
-        file = folder / "logs" / f"{experiment.name}.toml"
-        write_settings(file, experiment)
-        textgen.train(file, runs_folder=folder, quiet=True)
-        made.append(f"{folder.name}/{experiment.name}")
-        yield experiment.name, None, 0.1
+def run_here(made, stop):
+    """What does jobs in place of processes: in this one, until so many runs are made."""
+
+    class RunsHere(ProcessHere):
+        def do(self, job, log, **arguments):
+            if job == "run":
+                if len(made) == stop:
+                    raise KeyboardInterrupt
+                textgen.train(arguments["experiment"], runs_folder=arguments["runs"], quiet=True)
+                made.append(f"{Path(arguments['runs']).name}/{log.stem}")
+                return None
+            return super().do(job, log, **arguments)
+
+    return RunsHere
 
 
 def unmeasured_records(cells):
@@ -187,9 +207,9 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     def run(stop=None, **options):
         made = []
         with monkeypatch.context() as patch:
-            patch.setattr(execution, "run_all", partial(run_here, made, stop))
+            patch.setattr(places, "Worker", run_here(made, stop))
             try:
-                return made, execution.run_study("trial.toml", quiet=True, **options)
+                return made, execution.run_study("trial.toml", quiet=True, workers=1, **options)
             except KeyboardInterrupt:
                 return made, None
 

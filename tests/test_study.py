@@ -1,6 +1,7 @@
 """Studies: tiny arms on the tests' own corpus, run the way a user runs them."""
 
 import contextlib
+import datetime
 import json
 import os
 import random
@@ -12,14 +13,15 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import filelock
 import pytest
 from conftest import ProcessHere, load_progress, write_experiment
-from test_grid import run_here
 
 from textgen import cli
 from textgen.core import tensorflow
@@ -30,9 +32,11 @@ from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run
-from textgen.studies import execution, places, planning
+from textgen.studies import display, execution, pages, places, planning, questions, timing
 from textgen.studies import study as studies
+from textgen.studies.jobs import StudyFiles, list_jobs
 from textgen.studies.process import Jobs
+from textgen.studies.queue import Ended, Queue
 from textgen.training.step import Step
 
 pytestmark = pytest.mark.long
@@ -80,7 +84,7 @@ def recorded():
         return settings["reports_folder"] / settings["name"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "compare_runs", compare)
+        patch.setattr(pages, "compare_runs", compare)
         yield calls
 
 
@@ -99,10 +103,10 @@ def alone(tmp_path_factory, corpus_folder):
     """The folder of a study of one arm, trained in this process; it is only read from."""
     path = write(tmp_path_factory.mktemp("alone"), corpus_folder, UPDATES + CHAR)
     with recorded(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "run_all", partial(run_here, [], None))
+        patch.setattr(places, "Worker", ProcessHere)
         for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
             patch.setitem(tensorflow.tensorflow_in_effect, name, 1)
-        run(path)
+        run(path, workers=1)
     return path.parent / "runs" / "trial"
 
 
@@ -123,13 +127,13 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
 
     def planned(text):
         study = studies.load_study(written(text))
-        return planning.plan_study(study, tmp_path, workers=2, say=lines.append)
+        return timing.plan_study(study, tmp_path, workers=2, say=lines.append)
 
-    monkeypatch.setattr(planning, "TIMED_SECONDS", 0.3)
+    monkeypatch.setattr(timing, "TIMED_SECONDS", 0.3)
     with pytest.raises(TextgenError, match=r"1 of 2 arms cannot be planned.*no_such_model"):
         planned(text + LOST)
     assert any(" updates of " in line for line in lines)
-    monkeypatch.setattr(planning, "_plan_arm", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(timing, "_plan_arm", lambda *_: pytest.fail("measured again"))
     plan = planned(text)["char"]
     seconds = plan.preparation_seconds + plan.updates * plan.seconds_per_update
     assert 30 - plan.seconds_per_update < seconds <= 30
@@ -139,7 +143,7 @@ def test_a_plan_is_measured_once_and_a_changed_study_is_refused(written, tmp_pat
     assert (made.training.updates, made.training.seconds) == (plan.updates, None)
     with pytest.raises(TextgenError, match=r"training\.seconds: 30\.0 → 40\.0(.|\n)*--overwrite"):
         planned(text.replace("30", "40"))
-    monkeypatch.setattr(planning, "processor", lambda: "an abacus")
+    monkeypatch.setattr(timing, "processor", lambda: "an abacus")
     with pytest.raises(TextgenError, match=r"lost(.|\n)*an abacus"):
         planned(text + LOST)
 
@@ -158,7 +162,7 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, 
     text = "[budget]\nseconds = 1\nparameters = 2000\n" + CHAR
     text += arm("wide", "backbone.units=[9]") + arm("slow", "backbone.units=[8]")
     monkeypatch.setattr(places, "Worker", Process)
-    monkeypatch.setattr(execution, "run_all", lambda *_, **__: pytest.fail("a run was started"))
+    monkeypatch.setattr(execution, "do_job", lambda *_: pytest.fail("a run was started"))
     path = written(text)
     with pytest.raises(TextgenError, match=r"2 of 3 arms cannot be planned") as caught:
         run(path)
@@ -168,19 +172,38 @@ def test_arms_that_cannot_be_planned_are_named_together_before_any_run(written, 
     assert {name: plan.updates for name, plan in plans.items()} == {"char": 22}
 
 
-def test_a_plan_keeps_the_questions_that_were_asked_before_a_run_was_finished(written, tmp_path):
+def test_a_study_keeps_the_questions_that_were_asked_before_a_run_was_finished(written, tmp_path):
     one = CONTRASTS[: CONTRASTS.index("[[contrasts]]", 1)]
+    file = tmp_path / "reports" / "questions.json"
 
-    def declared(text):
+    def declared(text, finished=()):
         study = studies.load_study(written(UPDATES + CHAR + TWIN + BAD + text))
-        plans = planning.plan_study(study, tmp_path)
+        plans = timing.plan_study(study, tmp_path)
+        plans = questions.declare(study, file, plans, finished)
         return {arm: len(plan.declared) for arm, plan in plans.items()}
 
     assert set(declared("").values()) == {0}
     assert set(declared(one).values()) == {1}
-    (tmp_path / "char-1").mkdir()
-    (tmp_path / "char-1" / "metrics.json").touch()
+    assert declared(CONTRASTS, ["char"]) == {"char": 1, "twin": 2, "bad": 2}
+    # the runs may be deleted: what they have shown is known
     assert declared(CONTRASTS) == {"char": 1, "twin": 2, "bad": 2}
+    questions.close(file, "twin")
+    more = CONTRASTS + '[[contrasts]]\nfirst = "twin"\nsecond = "bad"\n'
+    assert declared(more) == {"char": 1, "twin": 2, "bad": 3}
+    days = {each["asked"] for each in json.loads(file.read_text())["bad"]["questions"]}
+    assert days == {datetime.date.today().isoformat()}
+
+
+def test_a_question_asked_after_the_runs_is_late_though_these_are_gone(copied, written):
+    """Their folders, and the plan beside them."""
+    run(written(UPDATES + TWIN + CHAR), reports_folder=copied.folder.parents[1] / "reports")
+    shutil.rmtree(copied.folder)
+    question = CONTRASTS[: CONTRASTS.index("[[contrasts]]", 1)]
+    path = written(UPDATES + TWIN + CHAR + question)
+    with pytest.raises(TextgenError, match="3 of 3 runs failed"):
+        run(path, reports_folder=copied.folder.parents[1] / "reports")
+    plans = planning.read_plans(copied.folder / "plan.json")
+    assert [plan.declared for plan in plans.values()] == [(), ()]
 
 
 def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch):
@@ -206,9 +229,9 @@ def test_nothing_is_prepared_or_timed_while_an_arm_is_timed(written, monkeypatch
             return 0.1
 
     monkeypatch.setattr(places, "Worker", Process)
-    plans = planning.plan_study(study, study.path.parent / "runs", workers=2)
+    plans = timing.plan_study(study, study.path.parent / "runs", workers=2)
     assert {plan.updates for plan in plans.values()} == {590}
-    assert during == [1] * 6 * planning.TURNS
+    assert during == [1] * 6 * timing.TURNS
 
 
 def test_of_the_turns_in_which_an_arm_is_timed_the_fastest_counts(written, monkeypatch):
@@ -219,7 +242,7 @@ def test_of_the_turns_in_which_an_arm_is_timed_the_fastest_counts(written, monke
     for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
         monkeypatch.setitem(tensorflow.tensorflow_in_effect, name, 1)
     study = studies.load_study(written("[budget]\nseconds = 30\n" + CHAR))
-    plan = planning.plan_study(study, study.path.parent / "runs")["char"]
+    plan = timing.plan_study(study, study.path.parent / "runs")["char"]
     assert plan.seconds_per_update == 0.1
 
 
@@ -238,7 +261,7 @@ def test_timing_updates_changes_no_weight(experiment_file, monkeypatch):
     assert jobs.time(seconds=0.1) > 0
 
 
-def test_the_process_that_has_timed_an_arm_makes_its_first_run(written, tmp_path, monkeypatch):
+def test_the_process_that_has_timed_an_arm_makes_its_first_run(written, monkeypatch):
     """Others are made by new processes; where there are more arms than workers, the first few
     arms' processes are kept."""
     processes = []
@@ -251,25 +274,23 @@ def test_the_process_that_has_timed_an_arm_makes_its_first_run(written, tmp_path
         def do(self, job, log, **arguments):
             assert not self.ended
             self.jobs.append(f"{job} {log.stem}")
+            if job == "run":
+                write_file(Path(arguments["runs"]) / log.stem / "metrics.json", "{}")
             return {"parameters": 1, "preparation_seconds": 1.0} if job == "begin" else 0.1
 
         def end(self):
             self.ended = True
 
     monkeypatch.setattr(places, "Worker", Process)
-    monkeypatch.setattr(places, "is_finished", lambda _: True)
-    monkeypatch.setattr(places, "read_metrics", lambda _: None)
-    study = studies.load_study(written("[budget]\nseconds = 60\n" + TWIN + CHAR))
-    with places.Processes() as place:
-        plans = planning.plan_study(study, tmp_path, place=place)
-        experiments = execution.planned_experiments(study, plans)
-        assert [p.ended for p in processes] == [False, True]
-        list(places.run_all(experiments, tmp_path, place))
-        assert all(process.ended for process in processes)
-    timing = ["begin {}", *["time {}"] * planning.TURNS]
+    monkeypatch.setattr(execution, "read_metrics", lambda _: None)
+    monkeypatch.setattr(display.Display, "_result", lambda *_: "2.000")
+    with recorded():
+        run(written("[budget]\nseconds = 60\n" + TWIN + CHAR), workers=1)
+    assert all(process.ended for process in processes)
+    timed = ["begin {}", *["time {}"] * timing.TURNS]
     assert [process.jobs for process in processes] == [
-        [*(job.format("twin") for job in timing), "run twin-3"],
-        [job.format("char") for job in timing],
+        [*(job.format("twin") for job in timed), "run twin-3"],
+        [job.format("char") for job in timed],
         ["run char-1"],
         ["run twin-7"],
     ]
@@ -323,12 +344,11 @@ def copied(alone, tmp_path, monkeypatch):
         run_folder.write_experiment(file, load_experiment(file, changes))
     asked = []
 
-    def run_all(experiments, *_, replaced, **__):
-        for name in (experiment.name for experiment in experiments):
-            asked.append((name, name in replaced))
-            yield name, "by design", 61.0
+    def do_job(files, ready, place, job):
+        asked.append((job.run, job.name in ready.replaced))
+        raise TextgenError("by design")
 
-    monkeypatch.setattr(execution, "run_all", run_all)
+    monkeypatch.setattr(execution, "do_job", do_job)
     return SimpleNamespace(folder=folder, asked=asked)
 
 
@@ -344,48 +364,63 @@ def test_finished_runs_are_left_alone_and_first_seeds_come_first(copied, written
     assert "4 of 4 runs\n" in shown
 
 
-def test_a_pipe_is_told_what_each_run_is_doing(written, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def shown(written, tmp_path):
+    """A function that makes the display of a study whose runs take so many seconds, of which the
+    first ones have begun; and its queue."""
+
+    def make(text, seconds, begun, after=0.0):
+        study = studies.load_study(written(text))
+        files = StudyFiles(study, tmp_path / "runs", tmp_path / "reports")
+        jobs = [replace(job, seconds=seconds) for job in list_jobs(study) if job.kind == "run"]
+        queue = Queue(jobs)
+        made = display.Display(files, jobs, queue, begun, after)
+        for job in jobs[:begun]:
+            queue.begin(job)
+        return SimpleNamespace(display=made, queue=queue, files=files, jobs=jobs)
+
+    return make
+
+
+def test_a_pipe_is_told_what_each_run_is_doing(shown, monkeypatch, capsys):
     monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
-    study = studies.load_study(written("[budget]\nseconds = 60\n" + TWIN + CHAR))
-    plans = dict.fromkeys(study.arms, SimpleNamespace(updates=150))
-    experiments = execution.planned_experiments(study, plans)
-
-    def ended():
-        for name in ("twin-3", "char-1"):
-            text = f"  30/150 updates of {name} at 1.2k characters/s {'and so on ' * 9}\n"
-            write_file(tmp_path / "logs" / f"{name}.txt", text)
+    study = shown("[budget]\nseconds = [30, 60]\n" + TWIN + CHAR, 80.0, begun=2, after=40.0)
+    for job in study.jobs[:2]:
+        text = f"  30/150 updates of {job.run} at 1.2k characters/s {'and so on ' * 9}\n"
+        write_file(study.files.log(job), text)
+    with Screen().lines(study.display.lines):
         time.sleep(0.3)
-        yield "twin-3", "by design", 0.3
-
-    monkeypatch.setattr(execution, "cores", lambda: 1)  # which two runs share
-    job = SimpleNamespace(screen=Screen(), cell="tales, cell 1 of 3: ", after=2.0)
-    execution._show_runs(ended(), experiments, study, tmp_path, 2, 10_000, job)
-    shown = capsys.readouterr().out
-    # two runs and then one, at half the speed, the report, and two cells like this one
-    run, report = execution.overhead(10_000)
-    minutes, seconds = divmod(int(3 * (2 * 2 * (60 + run) + report) - 0.5), 60)
+    told = capsys.readouterr().out
+    # six runs, two at once, and the report
+    minutes, seconds = divmod(int(3 * 80 + 40 - 0.5), 60)
     left = f"about {minutes}:{seconds:02} left"
-    assert f"tales, cell 1 of 3: 0:00 elapsed, 0 of 3 runs, {left}" in shown
     for name in ("twin-3", "char-1"):
-        assert f"  tales, cell 1 of 3: 0:00, {left}; {name}: 30/150 updates of {name}" in shown
-    assert max(map(len, shown.splitlines())) <= 100
+        assert f"  0:00, {left}; 30s/{name}: 30/150 updates of {name}" in told
+    assert max(map(len, told.splitlines())) <= 100
+    assert f"0:00 elapsed, 0 of 6 runs, {left}" in study.display.progress()
 
 
-def test_a_run_that_ends_is_shown_with_its_bits_of_the_test_part(alone, written, capsys):
-    study = studies.load_study(written(UPDATES + CHAR))
-    (experiment,) = execution.planned_experiments(study, {"char": SimpleNamespace(updates=150)})
-    job = SimpleNamespace(screen=Screen(), cell="", after=0.0)
+def test_the_time_left_follows_what_runs_have_taken(shown):
+    study = shown(UPDATES + TWIN + CHAR, 0.0, begun=1)
+    assert "left" not in study.display.progress()
+    study.queue.end(Ended(study.jobs[0], "by design", 61.0))
+    assert "left" not in study.display.progress()  # a run that has failed tells nothing
+    study.queue.begin(study.jobs[1])
+    study.queue.end(Ended(study.jobs[1], None, 61.0))
+    assert "2 of 3 runs, about 1:01 left" in study.display.progress()
 
-    def ended():
-        yield "char-1", None, 61.0
 
-    assert execution._show_runs(ended(), [experiment], study, alone, 1, 10_000, job) == {}
-    assert f"char-1: {Run(alone / 'char-1').bits():.3f}, 61 s; " in capsys.readouterr().out
+def test_a_run_that_ends_is_shown_with_its_bits_of_the_test_part(shown, alone):
+    study = shown(UPDATES + CHAR, 60.0, begun=1)
+    shutil.copytree(alone / "char-1", study.files.run(study.jobs[0]))
+    ended = Ended(study.jobs[0], None, 61.0)
+    study.queue.end(ended)
+    assert f"char-1: {Run(alone / 'char-1').bits():.3f}, 61 s; " in study.display.end(ended)
 
 
 def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, written, monkeypatch):
     nothing = Mock(side_effect=TextgenError("none of 3 runs can be compared"))
-    monkeypatch.setattr(execution, "compare_runs", nothing)
+    monkeypatch.setattr(pages, "compare_runs", nothing)
     with pytest.raises(TextgenError, match=r"1 of 2 runs failed: bad-1"):
         run(written(UPDATES + BAD + CHAR))
     with pytest.raises(TextgenError, match="none of 3 runs can be compared"):
@@ -394,10 +429,13 @@ def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, writte
 
 def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, capsys):
     study = studies.load_study(written("folds = 2\n" + UPDATES + TWIN + CHAR))
-    plans = dict.fromkeys(study.arms, SimpleNamespace(updates=150))
-    experiments = execution.planned_experiments(study, plans)
+    runs = [(job.arm, job.run) for job in list_jobs(study) if job.run]
+    experiments = [study.experiment(arm, name) for arm, name in runs]
     first = ["twin-5-fold1", "char-1-fold1", "twin-6-fold2", "char-2-fold2"]
     assert [e.name for e in experiments] == [*first, "twin-13-fold1", "twin-14-fold2"]
+    for arm, resolved in ((arm, study.resolved_runs(arm, None)) for arm in study.arms):
+        for name in resolved:
+            assert resolved[name] == study.experiment(arm, name).resolved
     places = [(e.seed, e.split.fold, e.split.folds) for e in experiments]
     assert (places[0], places[-1]) == ((5, 1, 2), (14, 2, 2))
     corpora = execution.show_text(study, Screen())
@@ -493,12 +531,10 @@ def test_a_killed_study_ends_with_the_same_figures(done, tmp_path, written, temp
     assert list(temporary.iterdir()) == []
 
 
-def test_no_process_is_left_when_a_study_is_interrupted(alone, tmp_path, monkeypatch):
+def test_no_process_is_left_when_a_study_is_interrupted(written, monkeypatch):
     started, inner = [], subprocess.Popen
     popen = Mock(side_effect=lambda *a, **b: started.append(inner(*a, **b)) or started[-1])
     monkeypatch.setattr(places.subprocess, "Popen", popen)
-    path = alone / "char-1" / "experiment.toml"
-    experiments = [load_experiment(path, [f"name={name}"]) for name in "abcd"]
 
     def interrupt():
         while len(started) < 2:
@@ -508,31 +544,32 @@ def test_no_process_is_left_when_a_study_is_interrupted(alone, tmp_path, monkeyp
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     threading.Thread(target=interrupt, daemon=True).start()
     try:
-        with pytest.raises(KeyboardInterrupt), places.Processes() as processes:
-            list(places.run_all(experiments, tmp_path, processes, at_once=2))
+        with pytest.raises(KeyboardInterrupt):
+            run(written(UPDATES + TWIN + CHAR), workers=2)
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(started) == 2
     assert all(process.wait(60) is not None for process in started)
 
 
-def test_a_run_whose_results_are_missing_or_damaged_fails_alone(alone, tmp_path):
-    class Elsewhere:
-        """Machines of which the first shares no folder, and the second writes half of a file."""
+def test_a_run_whose_results_are_missing_or_damaged_fails_alone(alone, written, monkeypatch):
+    class Elsewhere(ProcessHere):
+        """A machine that shares no folder, one that writes half of a file, and one that does
+        both right."""
 
-        def run(self, experiment, runs, overwrite, log):
-            if log.stem != "a":
-                shutil.copytree(alone / "char-1", tmp_path / log.stem)
-            if log.stem == "b":
-                (tmp_path / "b" / "metrics.json").write_text("{")
+        def do(self, job, log, **arguments):
+            run = Path(arguments["runs"]) / log.stem
+            if log.stem != "char-1":
+                shutil.copytree(alone / "char-1", run)
+            if log.stem == "char-2":
+                (run / "metrics.json").write_text("{")
 
-    path = alone / "char-1" / "experiment.toml"
-    experiments = [load_experiment(path, [f"name={name}"]) for name in "abc"]
-    ended = places.run_all(experiments, tmp_path, Elsewhere())
-    failures = {name: failure or "none" for name, failure, _ in ended}
-    assert "no results" in failures["a"]
-    assert "damaged" in failures["b"]
-    assert failures["c"] == "none"
+    monkeypatch.setattr(places, "Worker", Elsewhere)
+    with recorded() as calls, pytest.raises(TextgenError, match="2 of 3 runs failed") as caught:
+        run(written(UPDATES + arm("char", seeds=3)))
+    assert re.search(r"char-1: [^;]*no results", str(caught.value))
+    assert re.search(r"char-2: [^;]*damaged", str(caught.value))
+    assert [call.folders for call in calls] == [["char-3"]]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from textgen import cli
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
-from textgen.studies import places, tuning
+from textgen.studies import places, process, tuning
 from textgen.studies.study import load_study
 from textgen.training import trial
 
@@ -191,7 +191,8 @@ def test_a_search_that_goes_on_elsewhere_names_both_processors(study, trained, m
     stored = json.loads(file.read_text())
     stored["trials"] = stored["trials"][:3]
     file.write_text(json.dumps(stored))
-    monkeypatch.setattr(tuning, "processor", lambda: "abacus")
+    for module in (tuning, process):
+        monkeypatch.setattr(module, "processor", lambda: "abacus")
     after = tuning.tune(study, reports_folder=study.parent / "reports")
     assert after.processors == sorted({before.trials[0].processor, "abacus"})
     told = " ".join(capsys.readouterr().err.split())

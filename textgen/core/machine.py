@@ -8,6 +8,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 PROCESSES, CONTROL_GROUPS = Path("/proc"), Path("/sys/fs/cgroup")  # Linux has them
+DEVICES = Path("/dev")
 ON_WINDOWS = os.name == "nt"
 
 
@@ -50,6 +51,20 @@ def cores() -> int:
         if quota.isdigit():  # neither "max" nor -1
             number = min(number, math.ceil(int(quota) / int(period)))
     return number
+
+
+def gpus() -> list[str]:
+    """The graphics processors that this process may use, by the names that
+    ``CUDA_VISIBLE_DEVICES`` has for them."""
+    stated = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if stated is None:
+        return [str(number) for number, _ in enumerate(DEVICES.glob("nvidia[0-9]*"))]
+    found = list[str]()
+    for name in stated.split(","):
+        if name.strip() in ("", "-1"):  # CUDA ignores what follows
+            break
+        found.append(name.strip())
+    return found
 
 
 def usable_threads(setting: int) -> int:

@@ -278,6 +278,16 @@ class CellFactor(NamedTuple):
         return start + "; ".join(said) if said else ""
 
 
+def recorded_runs(file: Path) -> set[str]:
+    """The names of the runs in the record of a cell.
+
+    Raises:
+        TextgenError: it is damaged.
+    """
+    record = read_content(file, CellRecord, AGAIN)
+    return {run.name for arm in record.arms.values() for run in arm.runs}
+
+
 class Contents(Content):
     """``grid.json``: what a study is about. ``cells`` are those that are planned, ``timed`` the
     plans whose timing holds for all."""

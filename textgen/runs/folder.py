@@ -78,12 +78,13 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
 
 
 @contextlib.contextmanager
-def take_folder(folder: Path, message: str, hint: str) -> Iterator[None]:
+def take_folder(folder: Path, message: str, hint: str, *, wait: bool = False) -> Iterator[None]:
     """Lock a folder for this process and a block; the lock is also released when the process ends.
     A folder that was made for this, and in which nothing has been written by then, is removed.
 
     Args:
         message, hint: of the error if another process has locked it.
+        wait: wait for that process instead.
 
     Raises:
         TextgenError: another process has locked it, or the folder cannot be written.
@@ -92,7 +93,7 @@ def take_folder(folder: Path, message: str, hint: str) -> Iterator[None]:
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=-1 if wait else 0)
     except filelock.Timeout:
         raise TextgenError(f"{folder}: {message}", hint) from None
     except (OSError, ValueError) as error:  # the latter of NUL in a name

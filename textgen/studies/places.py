@@ -1,37 +1,47 @@
-"""Processes: those of a study's runs, here or as tasks of a Ray cluster, end when the study does.
-
-A run on a cluster writes into the same folder as one that is made here: all machines have to share
-it, for example over a network.
-"""
+"""Where jobs are done: processes on this machine, which end when the study does. A Ray cluster is
+another such place: :mod:`textgen.studies.cluster`."""
 
 import contextlib
 import json
-import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
-from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Protocol, TypeVar
 
 import filelock
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import Experiment
 from textgen.core.progress import Cancelled
-from textgen.core.tensorflow import silenced_stderr
-from textgen.runs.finished import read_metrics
-from textgen.runs.folder import LOCK, is_finished, write_experiment
+from textgen.studies.jobs import Job, take
+from textgen.studies.queue import Ended
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
-CONNECT_SECONDS = 10.0
+MAX_THREADS = 1000  # which wait for jobs
 Work = TypeVar("Work")
 Result = TypeVar("Result")
+
+
+class Place(Protocol):
+    """Does jobs, each in a process of its own."""
+
+    slots: int
+    kept: dict[str, "Worker"]
+
+    def has_room(self, job: Job, running: Iterable[Job]) -> bool:
+        """Whether another job can begin beside those that are running."""
+
+    def release(self, name: str) -> None:
+        """End the process that is kept for a job, if there is one."""
+
+    def do(self, job: Job, method: str, log: Path, **arguments: Any) -> Any:
+        """Have a process do a job; see :meth:`Processes.do`."""
 
 
 def printed_lines(log: Path) -> list[str]:
@@ -110,14 +120,28 @@ class Worker:
 class Processes(contextlib.AbstractContextManager["Processes"]):
     """Processes of this block: when it is left, none runs any more, and none starts.
 
+    Args:
+        workers: how many jobs are done at once.
+        gpus: graphics processors of this machine, as ``CUDA_VISIBLE_DEVICES`` has them: each
+            process sees a single one, that of the fewest others.
+
     Attributes:
-        kept: those that have begun the experiment of a run, by the folder of that run.
+        slots: the number of jobs at once.
+        kept: those that have begun the experiment of a run, by the name of that job.
     """
 
-    def __init__(self) -> None:
-        self.kept = dict[Path, Worker]()
+    def __init__(self, workers: int = 1, gpus: Sequence[str] = ()) -> None:
+        self.slots = workers
+        self.kept = dict[str, Worker]()
+        self._gpus = gpus
+        self._gpu_of = dict[Worker, str]()
         self._started = list[Worker]()
         self._closed = False
+        self._starting = threading.Lock()
+
+    def has_room(self, job: Job, running: Iterable[Job]) -> bool:
+        """Whether another job can begin."""
+        return len(list(running)) < self.slots
 
     def start(
         self, log: Path, cwd: str | None = None, env: Mapping[str, str] | None = None
@@ -127,184 +151,166 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         Raises:
             Cancelled: the block has been left.
         """
-        if self._closed:
-            raise Cancelled
-        worker = Worker(log, cwd, env)
-        self._started.append(worker)
-        if self._closed:  # since it was asked above
-            worker.stop()
+        with self._starting:
+            if self._closed:
+                raise Cancelled
+            gpu = self._free_gpu()
+            if gpu:
+                env = {**(os.environ if env is None else env), "CUDA_VISIBLE_DEVICES": gpu}
+            worker = Worker(log, cwd, env)
+            self._started.append(worker)
+            self._gpu_of[worker] = gpu
         return worker
+
+    def _free_gpu(self) -> str:
+        """The graphics processor that the fewest processes use; empty if there is none."""
+        users = Counter(self._gpu_of.values())
+        return min(self._gpus, key=lambda gpu: users[gpu], default="")
 
     def end(self, worker: Worker) -> None:
         """End one of them, which has no job."""
         worker.end()
-        self._started.remove(worker)
+        self.discard(worker)
+
+    def discard(self, worker: Worker) -> None:
+        """One of them has ended by itself."""
+        with self._starting:
+            self._started.remove(worker)
+            del self._gpu_of[worker]
 
     def keep(self, number: int) -> None:
         """Of those that are kept, keep the first so many, and end the others."""
-        for run in list(self.kept)[number:]:
-            self.end(self.kept.pop(run))
+        for name in list(self.kept)[number:]:
+            self.release(name)
 
-    def do(self, job: str, log: Path, **arguments: Any) -> Any:
-        """Have a process of its own do a job.
+    def release(self, name: str) -> None:
+        """End the process that is kept for a job, if there is one."""
+        worker = self.kept.pop(name, None)
+        if worker:
+            self.end(worker)
+
+    def do(self, job: Job, method: str, log: Path, **arguments: Any) -> Any:
+        """Have a process do a job: the one that was kept for it, if there is one.
+
+        Args:
+            job: which one.
+            method: of :class:`textgen.studies.process.Jobs`.
+            log: gets what it prints.
+            arguments: of that method, as JSON has them.
 
         Raises:
             Cancelled, TextgenError: as :meth:`start` and :meth:`Worker.do`.
         """
-        worker = self.start(log)
-        result = worker.do(job, log, **arguments)
+        worker = self.kept.pop(job.name, None) or self.start(log)
+        try:
+            result = worker.do(method, log, **arguments)
+        except TextgenError:  # it has ended by itself
+            self.discard(worker)
+            raise
         self.end(worker)
         return result
 
-    def run(self, experiment: Path, runs: Path, overwrite: bool, log: Path) -> None:
-        """Make a run, in the process that has begun it if there is one.
-
-        Args:
-            experiment: its file; the run has its name.
-            runs: the folder of its folder.
-            overwrite: whether it may replace what is there.
-            log: gets what it prints.
-
-        Raises:
-            Cancelled, TextgenError: as :meth:`start` and :meth:`Worker.do`.
-        """
-        worker = self.kept.pop(runs / experiment.stem, None) or self.start(log)
-        worker.do("run", log, experiment=str(experiment), runs=str(runs), overwrite=overwrite)
-        self.end(worker)
-
     def __exit__(self, *_: object) -> None:
-        self._closed = True
-        left = list(self._started)
+        with self._starting:
+            self._closed = True
+            left = list(self._started)
         for worker in left:
             worker.stop()
         for worker in left:
             worker.wait()
 
 
-class Tasks:
-    """Tasks of a Ray cluster, as :class:`Processes`: when the block is left, none runs any more.
-
-    Ray is quiet, and reports nothing to its makers.
+class PlaceCrew:
+    """The crew of a place: each job in a thread that waits for it.
 
     Args:
-        address: of the cluster.
-        threads: cores of a task.
+        place: does the jobs.
+        do: has it do one.
+        lock_of: a job's lock.
+        is_done: whether a job is done, as its files say.
     """
 
-    def __init__(self, address: str, threads: int) -> None:
-        self.address = address
-        self.threads = threads
-        self._started = list[Any]()
+    def __init__(
+        self,
+        place: Place,
+        do: Callable[[Job], None],
+        lock_of: Callable[[Job], Path],
+        is_done: Callable[[Job], bool],
+    ) -> None:
+        self._place = place
+        self._do = do
+        self._lock_of = lock_of
+        self._is_done = is_done
+        self._threads = ThreadPoolExecutor(MAX_THREADS)
+        self._jobs = dict[Future[Ended], Job]()
+        self._locks = dict[str, filelock.BaseFileLock]()
+        self._found_done = list[Ended]()
 
-    def __enter__(self) -> Self:
-        """Connect to the cluster.
+    @property
+    def slots(self) -> int:
+        return self._place.slots
 
-        Raises:
-            TextgenError: Ray is not installed, or no cluster answers.
-        """
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        try:
-            import ray
+    @property
+    def prefers(self) -> Collection[str]:
+        return self._place.kept
 
-            place = urlsplit("//" + self.address.rpartition("//")[2])
-            if place.hostname and place.port:  # where nothing answers, Ray itself waits for minutes
-                socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
-            with silenced_stderr():
-                ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
-        except ImportError:
-            hint = 'pip install ".[cluster]", or leave --address out to run here'
-            raise TextgenError(f"--address {self.address}: Ray is not installed", hint) from None
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = f"no Ray cluster answers: {str(error).splitlines()[0]}"
-            hint = "start one with: ray start --head"
-            raise TextgenError(f"--address {self.address}: {reason}", hint) from None
-        self._ray = ray
-        self._task = ray.remote(num_cpus=self.threads)(_task)
-        return self
+    def has_room(self, job: Job, running: Iterable[Job]) -> bool:
+        return self._place.has_room(job, running)
 
-    def run(self, experiment: Path, runs: Path, overwrite: bool, log: Path) -> None:
-        """As :meth:`Processes.run`."""
-        settings = {key: value for key, value in os.environ.items() if key.startswith("TEXTGEN_")}
-        # Ray sets this one for its processes; sums of floats must not depend on where they are made
-        settings["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "")
-        arguments = {"experiment": str(experiment), "runs": str(runs), "overwrite": overwrite}
-        task = self._task.remote(arguments, str(log), str(Path.cwd()), settings)
-        self._started.append(task)
-        try:
-            failure = self._ray.get(task)
-        except self._ray.exceptions.RayError as error:
-            failure = str(error)
-        if failure is not None:
-            raise TextgenError(failure)
+    def start(self, job: Job) -> bool:
+        lock = take(self._lock_of(job))
+        if lock is None:
+            self._place.release(job.name)
+            return False
+        if self._is_done(job):  # by another process, since it was asked
+            lock.release()
+            self._place.release(job.name)
+            self._found_done.append(Ended(job))
+            return True
+        self._locks[job.name] = lock
+        self._jobs[self._threads.submit(self._timed, job)] = job
+        return True
 
-    def __exit__(self, *_: object) -> None:
-        for task in self._started:
-            self._ray.cancel(task, force=True)
-        with silenced_stderr():
-            self._ray.shutdown()
-
-
-def _task(
-    arguments: Mapping[str, Any], log: str, place: str, extra: Mapping[str, str]
-) -> str | None:
-    """:meth:`Processes.run` wherever Ray calls this: why it failed, if it did."""
-    if not Path(place).is_dir() or not Path(log).parents[1].is_dir():
-        return f"{socket.gethostname()} does not have both {place} and {Path(log).parents[1]}"
-    env = {key: value for key, value in {**os.environ, **extra}.items() if value}
-    with Processes() as processes:
-        try:
-            worker = processes.start(Path(log), cwd=place, env=env)
-            worker.do("run", Path(log), **arguments)
-            processes.end(worker)
-        except TextgenError as error:
-            return error.message
-    return None
-
-
-def run_all(
-    experiments: Sequence[Experiment],
-    folder: Path,
-    place: Processes | Tasks,
-    *,
-    at_once: int = 1,
-    replaced: Set[str] = frozenset(),
-) -> Generator[tuple[str, str | None, float], None, None]:
-    """Run experiments, started in their order.
-
-    Args:
-        experiments: what is run.
-        folder: the folder of the run folders, and of ``logs`` with what each run was given and what
-            it has printed.
-        place: runs them.
-        at_once: how many.
-        replaced: names of runs whose folders hold something else.
-
-    Yields:
-        The name of each run when it has ended, why it failed if it did, and its seconds.
-    """
-
-    def run(experiment: Experiment) -> tuple[str, str | None, float]:
+    def _timed(self, job: Job) -> Ended:
         begin = time.perf_counter()
-        name = experiment.name
         failure = None
-        log = folder.resolve() / "logs" / f"{name}.txt"
-        lock = folder / name / LOCK
-        write_experiment(log.with_suffix(".toml"), experiment)
-        if lock.exists():  # a run of a study that was killed a moment ago may be about to end
-            _wait_until_free(lock)
         try:
-            place.run(log.with_suffix(".toml"), folder.resolve(), name in replaced, log)
-            if not is_finished(folder / name):
-                raise TextgenError(f"the run ended, but {folder / name} has no results")
-            read_metrics(folder / name)
+            self._do(job)
         except TextgenError as error:
             failure = error.message
-        return name, failure, time.perf_counter() - begin
+        return Ended(job, failure, time.perf_counter() - begin)
 
-    yield from as_they_end(run, experiments, at_once)
+    def wait(self, seconds: float | None) -> Sequence[Ended]:
+        if self._found_done:
+            found = self._found_done
+            self._found_done = []
+            return found
+        if not self._jobs:
+            time.sleep(seconds or 0)
+            return []
+        ended = list[Ended]()
+        futures, _ = wait(self._jobs, seconds, FIRST_COMPLETED)
+        for future in futures:
+            job = self._jobs.pop(future)
+            self._locks.pop(job.name).release()
+            ended.append(future.result())
+        return ended
+
+    def look(self, job: Job) -> Ended | None:
+        lock = take(self._lock_of(job))
+        if lock is None:
+            return None
+        lock.release()
+        return Ended(job, None if self._is_done(job) else "it was not done")
+
+    def close(self) -> None:
+        """Begin no other job."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for lock in self._locks.values():
+            lock.release()
 
 
-def _wait_until_free(lock: Path) -> None:
+def wait_until_free(lock: Path) -> None:
     """Wait until no process holds a lock, for GRACE_SECONDS at most."""
     waiting = filelock.FileLock(lock)
     try:

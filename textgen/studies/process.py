@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from textgen.core.errors import TextgenError, explained
 from textgen.core.experiment import load_experiment
+from textgen.core.machine import processor
 from textgen.core.tensorflow import exit_immediately
 from textgen.runs.console import Screen
 from textgen.runs.pipeline import make_run
 
 if TYPE_CHECKING:  # TensorFlow is imported when it has been told how to start
     from textgen.training.begun import Begun
-    from textgen.training.trial import Figures
 
 # Between two lines in the log of a run, of which the study shows the last.
 LINE_SECONDS = 5.0
@@ -69,12 +69,25 @@ class Jobs:
         screen = Screen(line_seconds=LINE_SECONDS)
         make_run(load_experiment(experiment), Path(runs), overwrite, screen, begun)
 
-    def try_setting(self, experiment: str, scratch: str, span: int) -> "Figures":
+    def page(
+        self, study: str, cell: str, runs_folder: str, reports_folder: str, command: str
+    ) -> None:
+        """Write report and record of a cell of a study: see
+        :func:`textgen.studies.pages.write_cell`."""
+        from textgen.studies.jobs import StudyFiles
+        from textgen.studies.pages import find_cell, write_cell
+        from textgen.studies.study import load_study
+
+        files = StudyFiles(load_study(study), Path(runs_folder), Path(reports_folder))
+        write_cell(files, find_cell(files.study, cell), command)
+
+    def try_setting(self, experiment: str, scratch: str, span: int) -> dict[str, Any]:
         """Train the experiment of a file, and score validation text: see
-        :func:`textgen.training.trial.train_and_score`."""
+        :func:`textgen.training.trial.train_and_score`; and the ``processor``."""
         from textgen.training.trial import train_and_score
 
-        return train_and_score(load_experiment(experiment), Path(scratch), span)
+        figures = train_and_score(load_experiment(experiment), Path(scratch), span)
+        return {**figures, "processor": processor()}
 
 
 def main() -> int:

@@ -23,11 +23,14 @@ first = "word_rare_unk"
 second = "char"
 question = "Do words beat characters?"
 yes = "first is lower"            # optional: when the answer is yes; or "second is lower"
+[resources]                       # optional: what a run takes on a cluster
+gpus = 1                          # [arms.char.resources] has those of an arm
 
 A study with axes is a grid. Each cell is a study without axes, of one text, size and budget. What
 an update takes is measured once for each arm, on one text at its whole size, and holds for all.
 """
 
+import copy
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -113,6 +116,21 @@ def _check_free(overrides: Iterable[str], where: str = "set") -> None:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a run takes of a cluster's node; a run on this machine takes a worker.
+
+    Args:
+        cores: of the processor; the study's threads if not stated.
+        gpus: graphics processors, also a part of one. Without one, a run sees none.
+        memory: in gigabytes; whatever it needs if not stated.
+    """
+
+    cores: Count | None = None
+    gpus: Annotated[float, Field(ge=0)] = 0
+    memory: Positive | None = None
+
+
+@dataclass(frozen=True)
 class StudyArm:
     """An experiment that is run with several seeds.
 
@@ -121,6 +139,7 @@ class StudyArm:
             comes with textgen.
         seeds: number of seeds, counted from 1, or a list of seeds.
         set: settings of this arm, as ``--set`` takes them.
+        resources: of its runs, in place of the study's.
 
     Raises:
         ValueError: a setting that the study decides.
@@ -129,6 +148,7 @@ class StudyArm:
     experiment: Path
     seeds: SeedCount | Seeds
     set: tuple[str, ...] = ()
+    resources: Resources | None = None
 
     def __post_init__(self) -> None:
         _check_free(self.set)
@@ -236,6 +256,7 @@ class Study:
         sizes: an axis: characters of training text, ascending; ``"all"`` is the whole text.
         timed_on: with several texts, the one on which updates are timed for all.
         embed: the report's page holds the models, for readers to prompt.
+        resources: what a run takes on a cluster.
 
     Raises:
         ValueError: no arm, an invalid contrast, folds or sizes that settings choose, too, a seed 0
@@ -256,6 +277,7 @@ class Study:
     texts: dict[Name, StudyText] = field(default_factory=dict)
     timed_on: str = ""
     embed: bool = False
+    resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
         _check_free(self.set)
@@ -359,11 +381,32 @@ class Study:
             result[f"{arm}-{seed}-fold{fold}"] = settings
         return result
 
+    def resources_of(self, arm: str) -> Resources:
+        """What a run of an arm takes."""
+        stated = self.arms[arm].resources or self.resources
+        return replace(stated, cores=stated.cores or self.threads)
+
     def runs_of_first_seed(self, arm: str) -> list[str]:
         """The names of an arm's runs with its first seed: one in each fold, or a single one."""
         names = list(self.runs(arm))
         number = 1 if self.folds is None else self.folds
         return names[:number]
+
+    def resolved_runs(self, arm: str, updates: int | None) -> dict[str, dict[str, Any]]:
+        """Run → the settings of its experiment, for all runs of an arm: the same as those of
+        :meth:`experiment`, which reads the arm's file for each."""
+        shared = self.experiment(arm, updates=updates).resolved
+        found = dict[str, dict[str, Any]]()
+        for name, settings in self.runs(arm).items():
+            resolved = copy.deepcopy(shared)
+            resolved["name"] = name
+            for setting in settings:
+                key, _, value = setting.partition("=")
+                table, _, inner = key.rpartition(".")
+                holder = resolved[table] if table else resolved
+                holder[inner] = int(value)
+            found[name] = resolved
+        return found
 
     def experiment(
         self, arm: str, name: str = "", updates: int | None = None, extra: Sequence[str] = ()

@@ -28,7 +28,8 @@ from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison, closing_lines
 from textgen.report.headline import seconds_to_read_twice
 from textgen.runs.console import Screen
-from textgen.studies.execution import lock_study, overhead, run_study, study_command
+from textgen.studies.execution import overhead, run_study
+from textgen.studies.jobs import lock_study, study_command
 
 # Of all texts: with fewer characters there is nothing to compare,
 MIN_CHARACTERS = 60_000

@@ -29,13 +29,14 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomli_w
+from filelock import FileLock
 from scipy.stats import qmc
 
 from textgen.core.errors import TextgenError
@@ -48,8 +49,11 @@ from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
 from textgen.runs.folder import write_experiment
 from textgen.runs.results import Content, read_content
-from textgen.studies.execution import lock_study
-from textgen.studies.places import Processes, as_they_end
+from textgen.studies.cluster import Cluster
+from textgen.studies.execution import open_place
+from textgen.studies.jobs import LOCKS, Job, Kind, check_alone, planning_lock
+from textgen.studies.places import PlaceCrew, Processes
+from textgen.studies.queue import Queue, work_off
 from textgen.studies.study import Budget, Search, Settings, Study, load_study
 
 FILE = "tune.json"
@@ -203,7 +207,8 @@ def tune(
     path: str | Path,
     *,
     reports_folder: str | Path = "reports",
-    workers: int = 1,
+    workers: int | None = None,
+    address: str | None = None,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> Tuning:
@@ -214,7 +219,9 @@ def tune(
     Args:
         path: a study file with a table ``[tune]``.
         reports_folder: where the folder lies.
-        workers: training runs at once.
+        workers: training runs at once; if None, one for each GPU, or else as many as the cores
+            suffice for.
+        address: address of a Ray cluster for the trainings; its machines must share this folder.
         overwrite: begin again, whatever is there.
         quiet: no progress on the terminal.
 
@@ -227,48 +234,101 @@ def tune(
         raise TextgenError(f"{study.path}: no [tune]", "[tune] says which settings to try")
     if study.cells:
         raise TextgenError(f"{path}: [tune] takes one text, size, budget", "leave out the others")
-    if workers < 1:
-        raise TextgenError(f"--workers: {workers} is less than 1")
     settings = draw_settings(search)
     for values, arm in product(settings, study.arms):  # all of them before any training
         first = _experiment(study, arm, values)
     folder = Path(reports_folder) / study.name
-    with lock_study(folder):
-        text = load_corpus(first)
-        searched = {
-            "text": text.sha256,
-            "arms": {arm: study.experiment(arm).arm for arm in study.arms},
-            "settings": settings,
-        }
-        trials = [] if overwrite else _read_trials(folder / FILE, searched)
-        tuning = Tuning(study, search, settings, trials)
-        if others := [name for name in tuning.processors if name != processor()]:
-            screen.warn(
-                f"Earlier trainings of this search were made on {', '.join(others)}, and this "
-                f"processor is {processor()}: the same seconds are not the same training."
-            )
-        chosen = list(range(len(settings)))
+    text = load_corpus(first)
+    searched = {
+        "text": text.sha256,
+        "arms": {arm: study.experiment(arm).arm for arm in study.arms},
+        "settings": settings,
+    }
+    with planning_lock(folder, screen.say):
+        trials = list[Trial]()
+        if overwrite:
+            check_alone(folder)
+            (folder / FILE).unlink(missing_ok=True)
+        else:
+            trials = _read_trials(folder / FILE, searched)
+    tuning = Tuning(study, search, settings, trials)
+    if others := [name for name in tuning.processors if name != processor()]:
+        screen.warn(
+            f"Earlier trainings of this search were made on {', '.join(others)}, and this "
+            f"processor is {processor()}: the same seconds are not the same training."
+        )
+    chosen = list(range(len(settings)))
+    with open_place(study, workers, address, screen) as place:
         for seconds in search.seconds:
-            done = {(t.arm, t.setting) for t in trials if t.seconds == seconds}
-            missing = [(arm, n) for n, arm in product(chosen, study.arms) if (arm, n) not in done]
-            screen.say(f"{len(missing)} training runs of {seconds:g} s, {len(done)} done already")
-            with Processes() as processes:
-                run = partial(_run_trial, tuning, folder / "logs", seconds, processes)
-                for trial in as_they_end(run, missing, workers):
-                    if isinstance(trial, Failure):
-                        screen.warn(f"FAILED: {trial.arm}, setting {trial.setting}: {trial.reason}")
-                        continue
-                    trials.append(trial)
-                    write_json(folder / FILE, {**searched, "trials": [asdict(t) for t in trials]})
-                    bits = "the loss is not a number" if trial.bits is None else f"{trial.bits:.4f}"
-                    screen.say(f"  {trial.arm}, setting {trial.setting}: {bits}")
+            jobs = list_trials(study, seconds, chosen)
+            _train(tuning, jobs, folder, searched, place, screen)
             chosen = tuning.kept(seconds)
-        _write_results(folder, tuning, text.sha256)
+    _write_results(folder, tuning, text.sha256)
     screen.say((folder / "tune.md").read_text(encoding="utf-8"))
     if without := study.arms.keys() - tuning.tuned(search.seconds[-1]).keys():
         message = f"{study.path}: {' and '.join(sorted(without))}: no training has a figure"
         raise TextgenError(message, f"see their logs in {folder / 'logs'}")
     return tuning
+
+
+def list_trials(study: Study, seconds: float, chosen: Sequence[int]) -> list[Job]:
+    """The trainings of a search for so many seconds: every arm at the chosen settings."""
+    jobs = list[Job]()
+    for setting, arm in product(chosen, study.arms):
+        name = f"{Kind.TRIAL}/{seconds:g}s/{arm}/{setting}"
+        resources = study.resources_of(arm)
+        run = f"{arm}-{setting}-{seconds:g}"
+        job = Job(name, Kind.TRIAL, (setting,), resources, arm=arm, run=run, seconds=seconds)
+        jobs.append(job)
+    return jobs
+
+
+def _train(
+    tuning: Tuning,
+    jobs: Sequence[Job],
+    folder: Path,
+    searched: Mapping[str, Any],
+    place: Processes | Cluster,
+    screen: Screen,
+) -> None:
+    """Make the trials that are missing, also beside other processes. Those that end are on file,
+    and then in ``tuning``."""
+    file = folder / FILE
+
+    def ended_trials() -> dict[str, Trial]:
+        return {job_of(trial): trial for trial in _read_trials(file, searched)}
+
+    def lock_of(job: Job) -> Path:
+        return folder / LOCKS / f"{job.name}.lock"
+
+    def do(job: Job) -> None:
+        trial = _run_trial(tuning, folder / "logs", job, place)
+        with FileLock(folder / LOCKS / FILE):
+            trials = [*_read_trials(file, searched), trial]
+            write_json(file, {**searched, "trials": [asdict(each) for each in trials]})
+
+    done = ended_trials().keys() & {job.name for job in jobs}
+    queue = Queue(jobs, done)
+    seconds = jobs[0].seconds
+    screen.say(f"{len(queue.waiting)} training runs of {seconds:g} s, {len(done)} done already")
+    (folder / LOCKS).mkdir(parents=True, exist_ok=True)
+    crew = PlaceCrew(place, do, lock_of, lambda job: job.name in ended_trials())
+    with closing(crew):
+        for ended in work_off(queue, crew):
+            job = ended.job
+            name = f"{job.arm}, setting {job.order[0]}"
+            if ended.failure is not None:
+                screen.warn(f"FAILED: {name}: {ended.failure}")
+                continue
+            trial = ended_trials()[job.name]
+            bits = "the loss is not a number" if trial.bits is None else f"{trial.bits:.4f}"
+            screen.say(f"  {name}: {bits}")
+    tuning.trials[:] = ended_trials().values()
+
+
+def job_of(trial: Trial) -> str:
+    """The name of a trial's job."""
+    return f"{Kind.TRIAL}/{trial.seconds:g}s/{trial.arm}/{trial.setting}"
 
 
 def _experiment(study: Study, arm: str, values: Mapping[str, Any]) -> Experiment:
@@ -309,37 +369,29 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     return stored.trials
 
 
-class Failure(NamedTuple):
-    """A training that has failed for another reason than its loss."""
+def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Processes | Cluster) -> Trial:
+    """A trial in a process of its own.
 
-    arm: str
-    setting: int
-    reason: str
-
-
-def _run_trial(
-    tuning: Tuning, logs: Path, seconds: float, processes: Processes, cell: tuple[str, int]
-) -> Trial | Failure:
-    """A trial in a process of its own."""
-    arm, setting = cell
+    Raises:
+        TextgenError: it has failed, for another reason than its loss.
+    """
+    (setting,) = job.order
     values = tuning.settings[setting]
-    log = logs / f"{arm}-{setting}-{seconds:g}.txt"
-    study = replace(tuning.study, budget=Budget(seconds=seconds))
-    experiment = _experiment(study, arm, values)
-    span = values.get(SPAN, 0)
+    log = (logs / f"{job.run}.txt").resolve()
+    study = replace(tuning.study, budget=Budget(seconds=job.seconds))
+    experiment = _experiment(study, job.arm, values)
     settings = log.with_suffix(".toml")
     write_experiment(settings, experiment)
     scratch = scratch_of(settings)
     shutil.rmtree(scratch, ignore_errors=True)  # of a search that was killed
     scratch.mkdir()
+    span = values.get(SPAN, 0)
     arguments = {"experiment": str(settings), "scratch": str(scratch), "span": span}
     try:
-        measured = processes.do("try_setting", log, **arguments)
-    except TextgenError as error:
-        return Failure(arm, setting, error.message)
+        measured = place.do(job, "try_setting", log, **arguments)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Trial(arm, setting, seconds, processor=processor(), **measured)
+    return Trial(job.arm, setting, job.seconds, **measured)
 
 
 def summary(tuning: Tuning, budgets: Sequence[float]) -> str:

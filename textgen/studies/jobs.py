@@ -1,0 +1,324 @@
+"""A study as one list of jobs, each of which any machine that shares the folders can do:
+
+    time/ARM         updates of an arm are timed; it then has a plan in ``plan.json``
+    run/CELL/RUN     a run is trained and scored; its folder then has ``metrics.json``
+    page/CELL        a cell of a grid gets its report and its record, ``cells/CELL.json``
+    page             the study gets its page
+
+A study without axes has no cells: its runs are run/RUN. A search has the jobs
+trial/SECONDS/ARM/SETTING. Whether a job is done is seen from these
+files alone. A job is taken by its lock, so that several processes can work on one study.
+"""
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import filelock
+
+from textgen.core.errors import TextgenError
+from textgen.core.progress import Say, ignore
+from textgen.core.terminal import command_line
+from textgen.report import grid as grids
+from textgen.runs.folder import LOCK, is_finished, take_folder
+from textgen.studies.planning import PLAN_FILE, differences, is_timed, read_plans, without_budget
+from textgen.studies.study import Cell, Resources, Study
+
+LOCKS = ".jobs"  # the folder of the jobs' locks, in that of a study's runs
+BUSY = "another process is working on this study"
+BUSY_HINT = "wait until it has ended"
+
+
+class Kind(StrEnum):
+    """What a job is for."""
+
+    TIME = "time"
+    RUN = "run"
+    TRIAL = "trial"
+    PAGE = "page"
+
+
+class State(StrEnum):
+    """Of a job, as its files say."""
+
+    DONE = "done"
+    RUNNING = "running"
+    READY = "ready"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of a study's work.
+
+    Attributes:
+        name: see above.
+        kind: what it is for.
+        order: of jobs that are ready, the one with the least comes first.
+        resources: what it takes.
+        needs: names of the jobs that have to be done before.
+        is_of_the_rest: it is also done if some of those have failed, with what there is.
+        cell, arm, run: names of what it is about; empty where it is about none.
+        seconds: about what it takes; 0 if that is not known.
+    """
+
+    name: str
+    kind: Kind
+    order: tuple[int, ...]
+    resources: Resources
+    needs: tuple[str, ...] = ()
+    is_of_the_rest: bool = False
+    cell: str = ""
+    arm: str = ""
+    run: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """Where the files of a study lie.
+
+    Attributes:
+        study: whose.
+        runs_folder, reports_folder: the folders for all runs and reports.
+    """
+
+    study: Study
+    runs_folder: Path
+    reports_folder: Path
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the study's runs; those of a cell are in a folder below."""
+        return self.runs_folder / self.study.name
+
+    @property
+    def reports(self) -> Path:
+        """The folder of the study's report, or of its cells' reports and records."""
+        return self.reports_folder / self.study.name
+
+    @property
+    def plan(self) -> Path:
+        return self.runs / PLAN_FILE
+
+    @property
+    def questions(self) -> Path:
+        """The questions, with the dates on which they were asked."""
+        return self.reports / "questions.json"
+
+    def run(self, job: Job) -> Path:
+        """The folder of a run."""
+        return self.runs / job.cell / job.run
+
+    def log(self, job: Job) -> Path:
+        """What is printed meanwhile."""
+        return (self.runs / job.cell / "logs" / f"{job.run or job.arm or 'page'}.txt").resolve()
+
+    def record(self, cell: str) -> Path:
+        return self.reports / grids.CELLS_FOLDER / f"{cell}.json"
+
+    def lock(self, job: Job) -> Path:
+        return self.runs / LOCKS / f"{job.name}.lock"
+
+    def command(self, *options: str) -> str:
+        """What repeats the study, or does with further options what they ask for."""
+        return study_command(self.study.path, self.runs_folder, self.reports_folder, *options)
+
+
+def study_command(
+    path: Path, runs_folder: str | Path, reports_folder: str | Path, *options: str
+) -> str:
+    """What repeats a study, with the folders that are not the usual ones, and further options."""
+    words = ["textgen", "study", str(path), *options]
+    if str(runs_folder) != "runs":
+        words.append(f"--runs={runs_folder}")
+    if str(reports_folder) != "reports":
+        words.append(f"--reports={reports_folder}")
+    return command_line(words)
+
+
+def cells_of(study: Study) -> list[Cell]:
+    """The cells of a grid; of a study without axes itself, under no name."""
+    budget = (study.budget.regime, study.budget.amounts[0])
+    return study.cells or [Cell("", "", None, budget, study)]
+
+
+def run_job(cell: str, run: str) -> str:
+    """The name of a run's job."""
+    return "/".join(filter(None, (Kind.RUN, cell, run)))
+
+
+def list_jobs(study: Study, skipped: Collection[str] = ()) -> list[Job]:
+    """All jobs of a study, those first that come first: cells in the order of texts, sizes and
+    budgets in the file, in each the first seed of every arm, fold by fold, and so on, so that a
+    study that is interrupted is balanced.
+
+    Args:
+        study: the study.
+        skipped: cells that have no runs.
+    """
+    jobs = list[Job]()
+    timings = dict[str, tuple[str, ...]]((arm, ()) for arm in study.arms)
+    if is_timed(study):
+        for arm in study.arms:
+            name = f"{Kind.TIME}/{arm}"
+            timings[arm] = (name,)
+            jobs.append(Job(name, Kind.TIME, (-1, 0), study.resources_of(arm), arm=arm))
+    pages = list[str]()
+    page_resources = Resources(cores=1)
+    cells = [cell for cell in cells_of(study) if cell.name not in skipped]
+    for number, cell in enumerate(cells):
+        runs = list[Job]()
+        for arm in study.arms:
+            for turn, run in enumerate(cell.study.runs(arm)):
+                name = run_job(cell.name, run)
+                about = {"cell": cell.name, "arm": arm, "run": run, "needs": timings[arm]}
+                resources = study.resources_of(arm)
+                runs.append(Job(name, Kind.RUN, (number, turn), resources, **about))  # type: ignore[arg-type]
+        runs.sort(key=lambda job: job.order)
+        jobs += runs
+        names = tuple(job.name for job in runs)
+        page = "/".join(filter(None, (Kind.PAGE, cell.name)))
+        pages.append(page)
+        jobs.append(Job(page, Kind.PAGE, (number, -1), page_resources, names, True, cell=cell.name))
+    if study.cells:
+        last = (len(cells), 0)
+        jobs.append(Job(Kind.PAGE, Kind.PAGE, last, page_resources, tuple(pages), True))
+    return jobs
+
+
+def done_jobs(files: StudyFiles, jobs: Sequence[Job]) -> set[str]:
+    """Names of the jobs that are done, by the files that they leave.
+
+    Raises:
+        TextgenError: the plan or a record is damaged.
+    """
+    recorded = dict[str, set[str]]()
+    for cell in {job.cell for job in jobs if job.cell}:
+        if files.record(cell).exists():
+            recorded[cell] = grids.recorded_runs(files.record(cell))
+    planned = set[str]()
+    if any(job.kind is Kind.TIME for job in jobs):
+        planned = planned_arms(files)
+    done = set[str]()
+    for job in jobs:
+        if job.kind is Kind.TIME:
+            is_done = job.arm in planned
+        elif job.kind is Kind.RUN:
+            is_done = job.run in recorded.get(job.cell, ()) or is_finished(files.run(job))
+        elif job.cell:
+            runs = {name.rpartition("/")[2] for name in job.needs}
+            is_done = runs <= recorded.get(job.cell, set())
+        else:
+            page = files.reports / "index.html"
+            is_done = page.exists() and set(job.needs) <= done and _is_newest(page, files, jobs)
+        if is_done:
+            done.add(job.name)
+    return done
+
+
+def planned_arms(files: StudyFiles) -> set[str]:
+    """The arms that have a plan for the settings of the study. A grid has one for all budgets."""
+    study = files.study
+    cell = timed_cell(study)
+    arms = set[str]()
+    for arm, plan in read_plans(files.plan).items():
+        if arm not in study.arms:
+            continue
+        now = cell.study.experiment(arm).arm
+        before = plan.experiment
+        if study.cells:
+            now, before = without_budget(now), without_budget(before)
+        if not differences(before, now):
+            arms.add(arm)
+    return arms
+
+
+def timed_cell(study: Study) -> Cell:
+    """The cell in which updates are timed for all: the whole text, or the one that the study names,
+    and the largest budget; a study without axes itself."""
+    if not study.cells:
+        return cells_of(study)[0]
+    *_, last = (cell for cell in study.cells if study.timed_on in (cell.text, ""))
+    return study.cell(last.text, last.size and "all", study.budget.amounts[-1])
+
+
+def _is_newest(page: Path, files: StudyFiles, jobs: Sequence[Job]) -> bool:
+    """Whether a page was written after all that it is about."""
+    written = page.stat().st_mtime
+    for job in jobs:
+        results = files.record(job.cell) if files.study.cells else files.run(job) / "metrics.json"
+        if job.kind is Kind.RUN and results.exists() and results.stat().st_mtime > written:
+            return False
+    return True
+
+
+def states(files: StudyFiles, jobs: Sequence[Job]) -> dict[str, State]:
+    """Job → its state."""
+    done = done_jobs(files, jobs)
+    found = dict[str, State]()
+    for job in jobs:
+        if job.name in done:
+            found[job.name] = State.DONE
+        elif is_taken(files.lock(job)):
+            found[job.name] = State.RUNNING
+        elif set(job.needs) <= done:
+            found[job.name] = State.READY
+        else:
+            found[job.name] = State.WAITING
+    return found
+
+
+def is_taken(lock: Path) -> bool:
+    """Whether a process holds a lock."""
+    if not lock.exists():
+        return False
+    trying = filelock.FileLock(lock)
+    try:
+        trying.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+    trying.release()
+    return False
+
+
+def take(lock: Path) -> filelock.BaseFileLock | None:
+    """A lock that this process now holds; None if another one does."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    taken = filelock.FileLock(lock)
+    try:
+        taken.acquire(timeout=0)
+    except filelock.Timeout:
+        return None
+    return taken
+
+
+@contextlib.contextmanager
+def lock_study(folder: Path) -> Iterator[None]:
+    """Have the folder of a study's runs for this process alone, for a block.
+
+    Raises:
+        TextgenError: another process is working on the study, or the folder cannot be written.
+    """
+    with take_folder(folder, BUSY, BUSY_HINT):
+        check_alone(folder)
+        yield
+
+
+def check_alone(folder: Path) -> None:
+    """Raises:
+    TextgenError: another process has taken a job of the study whose runs are in a folder.
+    """
+    if any(is_taken(lock) for lock in (folder / LOCKS).rglob("*.lock")):
+        raise TextgenError(f"{folder}: {BUSY}", BUSY_HINT)
+
+
+@contextlib.contextmanager
+def planning_lock(folder: Path, say: Say = ignore) -> Iterator[None]:
+    """Plan a study in this block, and no other process does so meanwhile: it waits."""
+    if is_taken(folder / LOCK):
+        say("another process is planning this study; waiting for it …")
+    with take_folder(folder, BUSY, BUSY_HINT, wait=True):
+        yield
