@@ -433,9 +433,9 @@ def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, caps
     experiments = [study.experiment(arm, name) for arm, name in runs]
     first = ["twin-5-fold1", "char-1-fold1", "twin-6-fold2", "char-2-fold2"]
     assert [e.name for e in experiments] == [*first, "twin-13-fold1", "twin-14-fold2"]
-    for arm, resolved in ((arm, study.resolved_runs(arm, None)) for arm in study.arms):
-        for name in resolved:
-            assert resolved[name] == study.experiment(arm, name).resolved
+    for each in study.arms:
+        for name, resolved in study.resolved_runs(each, None).items():
+            assert resolved == study.experiment(each, name).resolved
     places = [(e.seed, e.split.fold, e.split.folds) for e in experiments]
     assert (places[0], places[-1]) == ((5, 1, 2), (14, 2, 2))
     corpora = execution.show_text(study, Screen())
@@ -607,4 +607,4 @@ def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(written
     assert not list(path.parent.rglob("plan.json"))
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TextgenError, match=r"pip install \"\.\[cluster\]\""):
-        places.Tasks("127.0.0.1:1", 1).__enter__()
+        run(path, address="127.0.0.1:1")

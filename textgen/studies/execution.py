@@ -103,7 +103,7 @@ def open_place(
     if workers is not None and workers < 1:
         raise TextgenError(f"--workers: {workers} is less than 1")
     if address:
-        return Cluster(address, screen.say)
+        return Cluster(address, study, screen.say)
     own_gpus = gpus()
     usual = len(own_gpus) or max(1, cores() // study.threads)
     return Processes(workers or usual, own_gpus)
@@ -158,6 +158,8 @@ def prepare(
     study = files.study
     if overwrite:
         check_alone(files.runs)
+    if isinstance(place, Cluster):
+        place.check(list_jobs(study), files.runs)
     texts = _read_texts(study, screen)
     skipped = _too_large(study, texts)
     for name, reason in skipped.items():

@@ -31,8 +31,11 @@ Result = TypeVar("Result")
 class Place(Protocol):
     """Does jobs, each in a process of its own."""
 
-    slots: int
     kept: dict[str, "Worker"]
+
+    @property
+    def slots(self) -> int:
+        """About how many jobs are done at once."""
 
     def has_room(self, job: Job, running: Iterable[Job]) -> bool:
         """Whether another job can begin beside those that are running."""

@@ -261,7 +261,9 @@ def tune(
     with open_place(study, workers, address, screen) as place:
         for seconds in search.seconds:
             jobs = list_trials(study, seconds, chosen)
-            _train(tuning, jobs, folder, searched, place, screen)
+            if isinstance(place, Cluster):
+                place.check(jobs, folder)
+            _train(tuning, seconds, jobs, folder, searched, place, screen)
             chosen = tuning.kept(seconds)
     _write_results(folder, tuning, text.sha256)
     screen.say((folder / "tune.md").read_text(encoding="utf-8"))
@@ -285,6 +287,7 @@ def list_trials(study: Study, seconds: float, chosen: Sequence[int]) -> list[Job
 
 def _train(
     tuning: Tuning,
+    seconds: float,
     jobs: Sequence[Job],
     folder: Path,
     searched: Mapping[str, Any],
@@ -309,7 +312,6 @@ def _train(
 
     done = ended_trials().keys() & {job.name for job in jobs}
     queue = Queue(jobs, done)
-    seconds = jobs[0].seconds
     screen.say(f"{len(queue.waiting)} training runs of {seconds:g} s, {len(done)} done already")
     (folder / LOCKS).mkdir(parents=True, exist_ok=True)
     crew = PlaceCrew(place, do, lock_of, lambda job: job.name in ended_trials())
