@@ -18,7 +18,7 @@ from textgen.core import experiment, registry, settings, validation
 from textgen.report import contrast
 from textgen.report.comparison import Comparison
 from textgen.runs.finished import Run
-from textgen.studies.study import Budget, Search, Study, StudyArm, StudyText
+from textgen.studies.study import Budget, Resources, Search, Study, StudyArm, StudyText
 from textgen.testing import check_plugin
 
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n", re.MULTILINE)
@@ -29,8 +29,11 @@ WORDS |= {"number": "number", "boolean": "true or false"}
 LARGE = 1e9  # a bound that nobody has to know
 INNER = {"tokenizer": ("rare_words", "segmenter")}  # tables in tables
 STUDY = {"budget": Budget, "arms.NAME": StudyArm, "[contrasts]": contrast.Contrast}
-STUDY |= {"texts.NAME": StudyText, "tune": Search}
-TABLES = {*experiment.TABLES, *"budget arms contrasts texts tune options left_out".split()}
+STUDY |= {"texts.NAME": StudyText, "tune": Search, "resources": Resources}
+TABLES = {
+    *experiment.TABLES,
+    *"budget arms contrasts texts tune resources options left_out".split(),
+}
 
 
 def prose(text):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,10 @@ from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run
+from textgen.studies import cluster as cluster_module
 from textgen.studies import display, execution, pages, places, planning, questions, timing
 from textgen.studies import study as studies
+from textgen.studies.cluster import Cluster
 from textgen.studies.jobs import StudyFiles, list_jobs
 from textgen.studies.process import Jobs
 from textgen.studies.queue import Ended, Queue
@@ -531,6 +534,36 @@ def test_a_killed_study_ends_with_the_same_figures(done, tmp_path, written, temp
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(KILLS))
+def test_two_processes_share_a_study_and_nothing_is_lost_or_done_twice(
+    done, tmp_path, written, number
+):
+    """The first two are left alone; others are killed at any moment, and a third one goes on."""
+    path = written(UPDATES + CHAR + arm("again", "sampling.length=62"))
+    command = [sys.executable, "-m", "textgen", "study", path, "--workers=1"]
+    both = []
+    for name in "ab":
+        with (tmp_path / f"{name}.txt").open("w") as output:
+            both.append(subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output))
+    if number:
+        time.sleep(random.Random(number).uniform(5, 60))
+        for process in both:
+            process.kill()
+    codes = [process.wait() for process in both]
+    if not number:
+        told = "".join((tmp_path / f"{name}.txt").read_text() for name in "ab")
+        assert codes == [0, 0], told
+        for run_name in ("char-1", "again-1"):
+            assert len(re.findall(rf"^  {run_name}: [0-9.]+, [0-9]+ s; ", told, re.M)) == 1, told
+    with recorded() as calls:
+        run(path)
+    assert [sorted(call.folders) for call in calls] == [["again-1", "char-1"]]
+    for run_name in ("char-1", "again-1"):
+        made = tmp_path / "runs" / "trial" / run_name
+        assert bits(made)[1] == bits(done.folder / "char-1")[1]
+
+
 def test_no_process_is_left_when_a_study_is_interrupted(written, monkeypatch):
     started, inner = [], subprocess.Popen
     popen = Mock(side_effect=lambda *a, **b: started.append(inner(*a, **b)) or started[-1])
@@ -573,15 +606,21 @@ def test_a_run_whose_results_are_missing_or_damaged_fails_alone(alone, written, 
 
 
 @pytest.fixture
-def cluster():
+def nodes():
+    """A cluster of one node with a core and two pretended GPUs, to which others can be added."""
     # no lower priority than other tests, which would let a run on a busy machine starve
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 2})
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def cluster(nodes):
     nodes.add_node(num_cpus=1)
-    yield nodes.address
-    nodes.shutdown()
+    return nodes.address
 
 
 @pytest.mark.slow
@@ -608,3 +647,110 @@ def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(written
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(TextgenError, match=r"pip install \"\.\[cluster\]\""):
         run(path, address="127.0.0.1:1")
+
+
+@pytest.mark.slow
+def test_tasks_see_what_they_ask_for_and_what_no_node_has_is_refused(
+    nodes, written, tmp_path, monkeypatch
+):
+    """Two tasks at once have a GPU each, one that asks for none sees none; what counts of the
+    environment is that of this process."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=SSE4_2")
+    monkeypatch.setenv("TEXTGEN_CACHE", "elsewhere")
+    (tmp_path / "logs").mkdir()
+
+    def look(call, cwd, environment, _):
+        from textgen.studies import cluster
+
+        assert cluster._there(cwd, environment, Path(call["log"])) == ""
+        begun = Path(call["log"]).with_name(call["name"])
+        begun.touch()
+        while call["other"] and not begun.with_name(call["other"]).exists():
+            time.sleep(0.05)
+        names = ("CUDA_VISIBLE_DEVICES", "XLA_FLAGS", "TEXTGEN_CACHE", "OMP_NUM_THREADS")
+        return {"result": [os.environ.get(name) for name in names]}
+
+    study = studies.load_study(written(UPDATES + CHAR))
+    wide = studies.load_study(written(UPDATES + CHAR + "resources = { cores = 99 }\n"))
+    with Cluster(nodes.address, study, print) as place, ThreadPoolExecutor(2) as threads:
+        place.check(list_jobs(study), tmp_path)
+        with pytest.raises(TextgenError, match=r"run/char-1 takes 99 cores.* which no node has"):
+            place.check(list_jobs(wide), tmp_path)
+
+        def task(gpus, name="", other=""):
+            call = {"log": str(tmp_path / "logs" / "a.txt"), "name": name or "alone"}
+            resources = studies.Resources(cores=0.5, gpus=gpus)
+            return place._task(name, resources, look, call | {"other": other})
+
+        both = [threads.submit(task, 1, "a", "b"), threads.submit(task, 1, "b", "a")]
+        found = [future.result() for future in both]
+        assert sorted(each[0] for each in found) == ["0", "1"]
+        assert task(0) == ["", "--xla_cpu_max_isa=SSE4_2", "elsewhere", None]
+
+
+@pytest.mark.slow
+def test_a_run_whose_node_is_lost_goes_on_at_another_and_ends_alike(nodes, written, alone, capfd):
+    text = UPDATES + CHAR + "resources = { gpus = 3 }\n"
+    path = written(text)
+    folder = path.parent / "runs" / "trial" / "char-1"
+    lost = nodes.add_node(num_cpus=1, num_gpus=3)
+    resumed = []
+
+    def lose():
+        while not (folder / "checkpoint.npz").exists():
+            time.sleep(0.02)
+        nodes.remove_node(lost, allow_graceful=False)
+        resumed.append(load_progress(folder).updates)
+        nodes.add_node(num_cpus=1, num_gpus=3)
+
+    thread = threading.Thread(target=lose, daemon=True)
+    thread.start()
+    with recorded() as calls:
+        run(path, address=nodes.address)
+    thread.join()
+    assert [call.folders for call in calls] == [["char-1"]]
+    assert resumed[0] >= 50
+    assert bits(folder) == bits(alone / "char-1")
+
+
+def test_the_lock_of_a_node_that_does_not_answer_is_taken_over(tmp_path, monkeypatch):
+    """The node is pretended: this process holds the lock."""
+    monkeypatch.setattr(cluster_module, "wait_until_free", lambda _: None)
+    log = tmp_path / "logs" / "char-1.txt"
+    stored = tmp_path / "char-1" / "experiment.toml"
+    for file in (log.with_suffix(".toml"), stored):
+        write_file(file, "name = 'char-1'")
+    arguments = {"runs": str(tmp_path), "experiment": "", "overwrite": True}
+    with filelock.FileLock(tmp_path / "char-1" / run_folder.LOCK):
+        goes_on = cluster_module._going_on(log, arguments)
+        filelock.FileLock(tmp_path / "char-1" / run_folder.LOCK).acquire(timeout=0)
+    assert goes_on["overwrite"] is False  # it has begun to replace the other run
+    write_file(stored, "name = 'other'")
+    assert cluster_module._going_on(log, arguments)["overwrite"] is True
+
+
+def test_nodes_that_differ_are_shown_in_one_table(tmp_path):
+    """Their answers are pretended."""
+    here = cluster_module.answer(str(tmp_path))
+    other_processor = {**here, "processor": "an abacus"}
+    assert cluster_module.differing({"here": here, "first": other_processor}) == ""
+    answers = {
+        "here": here,
+        "first": other_processor,
+        "second": {**here, "keras": "2.0"},
+        "third": cluster_module.answer(str(tmp_path / "missing")),
+        "fourth": {"answer": "No module named 'textgen'"},
+    }
+    shown = cluster_module.differing(answers)
+    assert [name in shown for name in answers] == [True, False, True, True, True]
+    assert all(said in shown for said in ("2.0", "not shared", "No module named"))
+
+
+def test_another_version_of_a_cluster_is_told_as_that():
+    said = (
+        "Version mismatch: The cluster was started with:\n    Ray: 2.9.0\n    Python: 3.9.1\n"
+        "This process on node 1 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
+    )
+    told = str(cluster_module.connection_error("auto", RuntimeError(said)))
+    assert "other versions: Ray: 2.9.0 and Python: 3.9.1" in told
+    assert "no Ray cluster answers" in str(cluster_module.connection_error("auto", OSError("no")))

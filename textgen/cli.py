@@ -23,6 +23,7 @@ from textgen.core.tensorflow import exit_immediately
 
 EXPERIMENT = "a TOML file or a name, e.g. char"
 RUN = "a run folder, e.g. runs/char"
+WORKERS = "(default: one per GPU, or else cores divided by threads)"
 
 
 class Terminated(KeyboardInterrupt):
@@ -71,6 +72,12 @@ class Parser(argparse.ArgumentParser):
             )
         self.flag("--quiet", "print only warnings and errors")
 
+    def jobs(self) -> None:
+        """The options ``--jobs``, ``--job`` and ``--json``."""
+        self.flag("--jobs", "only list the jobs, with state, resources and command")
+        self.flag("--json", "with --jobs: as JSON")
+        self.option("--job", "do only this one of them", metavar="NAME")
+
     def part(self, what: str) -> None:
         """The option ``--part``."""
         self.option("--part", f"part of the model {what}", choices=PARTS, default="network")
@@ -116,17 +123,20 @@ def _run(parser: Parser) -> None:
 def _study(parser: Parser) -> None:
     """run arms × seeds under one budget, and compare them"""
     parser.option("path", "a TOML file or a name, e.g. study_small", metavar="study", type=Path)
-    parser.option("--workers", "runs at once, e.g. one per idle core", type=int, default=1)
+    parser.option("--workers", f"runs at once {WORKERS}", type=int)
     parser.option("--address", "address of a Ray cluster for the runs (pip install '.[cluster]')")
     parser.flag("--overwrite", "plan and run changed arms again")
+    parser.jobs()
     parser.output("runs", "reports")
 
 
 def _tune(parser: Parser) -> None:
     """try one list of settings on every arm of a study; write matched and tuned experiment files"""
     parser.option("path", "a TOML file with a table [tune]", metavar="study", type=Path)
-    parser.option("--workers", "training runs at once, e.g. one per idle core", type=int, default=1)
+    parser.option("--workers", f"training runs at once {WORKERS}", type=int)
+    parser.option("--address", "address of a Ray cluster for them (pip install '.[cluster]')")
     parser.flag("--overwrite", "discard earlier trials and begin again")
+    parser.jobs()
     parser.output("reports")
 
 
@@ -261,8 +271,8 @@ def _schema(parser: Parser) -> None:
 COMMANDS: dict[str, tuple[Callable[[Parser], None], str]] = {
     "try": (_try, "studies.trying:try_texts"),
     "run": (_run, "runs.pipeline:train"),
-    "study": (_study, "studies.execution:run_study"),
-    "tune": (_tune, "studies.tuning:tune"),
+    "study": (_study, "studies.by_hand:study"),
+    "tune": (_tune, "studies.by_hand:tune"),
     "compare": (_compare, "report.comparison:compare_runs"),
     "generate": (_generate, "runs.console:generate"),
     "play": (_play, "interactive.server:play"),

@@ -41,7 +41,7 @@ from textgen.studies.jobs import (
     timed_cell,
 )
 from textgen.studies.pages import has_new_record, load_folds, plain_plans, write_cell
-from textgen.studies.places import PlaceCrew, Processes, wait_until_free
+from textgen.studies.places import Doer, PlaceCrew, Processes, wait_until_free
 from textgen.studies.planning import PLAN_FILE, ArmPlan, differences, read_plans, under_budget
 from textgen.studies.questions import close, declare
 from textgen.studies.queue import Queue, work_off
@@ -160,21 +160,21 @@ def prepare(
         check_alone(files.runs)
     if isinstance(place, Cluster):
         place.check(list_jobs(study), files.runs)
-    texts = _read_texts(study, screen)
+    texts = read_texts(study, screen)
     skipped = _too_large(study, texts)
     for name, reason in skipped.items():
         screen.warn(f"SKIPPED: {name}: {reason}")
     cells = {cell.name: cell for cell in cells_of(study) if cell.name not in skipped}
     if not cells:
         raise TextgenError(f"{study.path}: sizes: every training text is smaller", "lower sizes")
-    timings = _plan(files, place, overwrite, screen)
+    timings = plan_arms(files, place, overwrite, screen)
     plans = dict[str, dict[str, ArmPlan]]()
     for name, cell in cells.items():
         plans[name] = timings
         if study.cells:
             plans[name] = {arm: under_budget(cell.study, arm, timings[arm]) for arm in timings}
     if study.cells:
-        _write_contents(files, timings, list(cells), skipped)
+        write_contents(files, texts)
     recorded = _recorded_cells(files, cells, plans, texts, overwrite)
     replaced = set[str]()
     for name, cell in cells.items():
@@ -198,7 +198,8 @@ def prepare(
     return Ready(cells, texts, plans, jobs, done, replaced)
 
 
-def _read_texts(study: Study, screen: Screen) -> dict[str, ReadyText]:
+def read_texts(study: Study, screen: Screen) -> dict[str, ReadyText]:
+    """The texts of a study, shown with their warnings."""
     texts = dict[str, ReadyText]()
     for text in study.texts or ("",):
         first = study.cell(text, None, study.budget.amounts[0]).study if study.cells else study
@@ -222,10 +223,15 @@ def _too_large(study: Study, texts: Mapping[str, ReadyText]) -> dict[str, str]:
     return skipped
 
 
-def _plan(
-    files: StudyFiles, place: Processes | Cluster, overwrite: bool, screen: Screen
+def plan_arms(
+    files: StudyFiles,
+    place: Processes | Cluster,
+    overwrite: bool,
+    screen: Screen,
+    arms: Sequence[str] = (),
 ) -> dict[str, ArmPlan]:
-    """Plan every arm in the cell in which updates are timed; with the questions asked in time."""
+    """Plan every arm, or some, in the cell in which updates are timed; with the questions that were
+    asked in time."""
     study = files.study
     contents = files.reports / grids.GRID_FILE
     if study.cells and contents.exists() and not files.plan.exists():
@@ -239,6 +245,7 @@ def _plan(
             place.slots,
             screen.say,
             place if isinstance(place, Processes) else None,
+            arms=arms,
             any_budget=bool(study.cells),
             measure=place.measure if isinstance(place, Cluster) else None,
         )
@@ -267,24 +274,22 @@ def _arms_with_results(files: StudyFiles) -> set[str]:
     return found
 
 
-def _write_contents(
-    files: StudyFiles,
-    timings: Mapping[str, ArmPlan],
-    cells: Sequence[str],
-    skipped: Mapping[str, str],
-) -> None:
-    """Write what a grid is about: ``grid.json``."""
+def write_contents(files: StudyFiles, texts: Mapping[str, ReadyText]) -> None:
+    """Write what a grid is about, whose arms all have a plan: ``grid.json``."""
     study = files.study
+    skipped = _too_large(study, texts)
+    plans = read_plans(files.plan)
+    timings = {arm: plans[arm] for arm in study.arms}
     content = {
         "name": study.name,
         "title": study.title or study.name,
         "command": f"python -m {files.command()}",
         "part": study.part,
-        "skipped": dict(skipped),
+        "skipped": skipped,
         "contrasts": [asdict(contrast) for contrast in study.contrasts],
-        "cells": list(cells),
+        "cells": [cell.name for cell in study.cells if cell.name not in skipped],
         "timed_on": timed_cell(study).name,
-        "timed": plain_plans(dict(timings)),
+        "timed": plain_plans(timings),
     }
     write_json(files.reports / grids.GRID_FILE, content)
 
@@ -389,7 +394,7 @@ def _work(
     return queue.failures
 
 
-def do_job(files: StudyFiles, ready: Ready, place: Processes | Cluster, job: Job) -> None:
+def do_job(files: StudyFiles, ready: Ready, place: Doer, job: Job) -> None:
     """Have a place do the job of a run, or of a cell's page.
 
     Raises:

@@ -28,8 +28,15 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-class Place(Protocol):
-    """Does jobs, each in a process of its own."""
+class Doer(Protocol):
+    """Does jobs."""
+
+    def do(self, job: Job, method: str, log: Path, **arguments: Any) -> Any:
+        """Have a process do a job; see :meth:`Processes.do`."""
+
+
+class Place(Doer, Protocol):
+    """Does several jobs at once, each in a process of its own."""
 
     kept: dict[str, "Worker"]
 
@@ -42,9 +49,6 @@ class Place(Protocol):
 
     def release(self, name: str) -> None:
         """End the process that is kept for a job, if there is one."""
-
-    def do(self, job: Job, method: str, log: Path, **arguments: Any) -> Any:
-        """Have a process do a job; see :meth:`Processes.do`."""
 
 
 def printed_lines(log: Path) -> list[str]:

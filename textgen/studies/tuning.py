@@ -44,6 +44,7 @@ from textgen.core.experiment import Experiment
 from textgen.core.files import scratch_of, write_file, write_json
 from textgen.core.machine import processor
 from textgen.core.reading import SettingsReader, find_experiment
+from textgen.core.terminal import command_line
 from textgen.data.loading import load_corpus
 from textgen.evaluation.units import markdown_table
 from textgen.runs.console import Screen
@@ -51,8 +52,8 @@ from textgen.runs.folder import write_experiment
 from textgen.runs.results import Content, read_content
 from textgen.studies.cluster import Cluster
 from textgen.studies.execution import open_place
-from textgen.studies.jobs import LOCKS, Job, Kind, check_alone, planning_lock
-from textgen.studies.places import PlaceCrew, Processes
+from textgen.studies.jobs import LOCKS, Job, Kind, State, check_alone, is_taken, planning_lock
+from textgen.studies.places import Doer, PlaceCrew, Processes
 from textgen.studies.queue import Queue, work_off
 from textgen.studies.study import Budget, Search, Settings, Study, load_study
 
@@ -229,7 +230,65 @@ def tune(
         TextgenError: anything wrong with the file or one of the settings, before any training;
             another search in that folder; or that no training of an arm has a figure.
     """
-    study, screen = load_study(path), Screen(quiet)
+    screen = Screen(quiet)
+    opened = open_search(path, reports_folder, overwrite, screen)
+    tuning = opened.tuning
+    study = tuning.study
+    if others := [name for name in tuning.processors if name != processor()]:
+        screen.warn(
+            f"Earlier trainings of this search were made on {', '.join(others)}, and this "
+            f"processor is {processor()}: the same seconds are not the same training."
+        )
+    chosen = list(range(len(tuning.settings)))
+    with open_place(study, workers, address, screen) as place:
+        for seconds in tuning.search.seconds:
+            jobs = list_trials(study, seconds, chosen)
+            if isinstance(place, Cluster):
+                place.check(jobs, opened.folder)
+            _train(opened, seconds, jobs, place, screen)
+            chosen = tuning.kept(seconds)
+    _write_results(opened.folder, tuning, opened.searched["text"])
+    screen.say((opened.folder / "tune.md").read_text(encoding="utf-8"))
+    if without := study.arms.keys() - tuning.tuned(tuning.search.seconds[-1]).keys():
+        message = f"{study.path}: {' and '.join(sorted(without))}: no training has a figure"
+        raise TextgenError(message, f"see their logs in {opened.folder / 'logs'}")
+    return tuning
+
+
+@dataclass(frozen=True)
+class OpenedSearch:
+    """A search whose trials can begin.
+
+    Attributes:
+        tuning: what has been tried.
+        searched: what ``tune.json`` says of the search.
+        folder: of its files.
+    """
+
+    tuning: Tuning
+    searched: dict[str, Any]
+    folder: Path
+
+    def lock(self, job: Job) -> Path:
+        """A job's lock."""
+        return self.folder / LOCKS / f"{job.name}.lock"
+
+    def ended(self) -> dict[str, Trial]:
+        """Job → its trial, as the file says."""
+        trials = _read_trials(self.folder / FILE, self.searched)
+        return {_job_of(trial): trial for trial in trials}
+
+
+def open_search(
+    path: str | Path, reports_folder: str | Path, overwrite: bool, screen: Screen
+) -> OpenedSearch:
+    """Read the search of a study file, and what has been tried.
+
+    Raises:
+        TextgenError: anything wrong with the file or one of the settings; or another search in the
+            folder.
+    """
+    study = load_study(path)
     if (search := study.tune) is None:
         raise TextgenError(f"{study.path}: no [tune]", "[tune] says which settings to try")
     if study.cells:
@@ -245,32 +304,41 @@ def tune(
         "settings": settings,
     }
     with planning_lock(folder, screen.say):
-        trials = list[Trial]()
         if overwrite:
             check_alone(folder)
             (folder / FILE).unlink(missing_ok=True)
+        trials = _read_trials(folder / FILE, searched)
+    return OpenedSearch(Tuning(study, search, settings, trials), searched, folder)
+
+
+def known_jobs(opened: OpenedSearch) -> tuple[list[Job], dict[str, State]]:
+    """The jobs of a search as far as they are known, and their states: those of a budget when those
+    of the budget before have ended."""
+    tuning = opened.tuning
+    ended = opened.ended()
+    jobs = list[Job]()
+    chosen = list(range(len(tuning.settings)))
+    for seconds in tuning.search.seconds:
+        trials = list_trials(tuning.study, seconds, chosen)
+        jobs += trials
+        if any(job.name not in ended for job in trials):
+            break
+        chosen = tuning.kept(seconds)
+    found = dict[str, State]()
+    for job in jobs:
+        if job.name in ended:
+            found[job.name] = State.DONE
         else:
-            trials = _read_trials(folder / FILE, searched)
-    tuning = Tuning(study, search, settings, trials)
-    if others := [name for name in tuning.processors if name != processor()]:
-        screen.warn(
-            f"Earlier trainings of this search were made on {', '.join(others)}, and this "
-            f"processor is {processor()}: the same seconds are not the same training."
-        )
-    chosen = list(range(len(settings)))
-    with open_place(study, workers, address, screen) as place:
-        for seconds in search.seconds:
-            jobs = list_trials(study, seconds, chosen)
-            if isinstance(place, Cluster):
-                place.check(jobs, folder)
-            _train(tuning, seconds, jobs, folder, searched, place, screen)
-            chosen = tuning.kept(seconds)
-    _write_results(folder, tuning, text.sha256)
-    screen.say((folder / "tune.md").read_text(encoding="utf-8"))
-    if without := study.arms.keys() - tuning.tuned(search.seconds[-1]).keys():
-        message = f"{study.path}: {' and '.join(sorted(without))}: no training has a figure"
-        raise TextgenError(message, f"see their logs in {folder / 'logs'}")
-    return tuning
+            found[job.name] = State.RUNNING if is_taken(opened.lock(job)) else State.READY
+    return jobs, found
+
+
+def tune_command(opened: OpenedSearch, reports_folder: str | Path, *options: str) -> str:
+    """The command of a search with further options."""
+    words = ["textgen", "tune", str(opened.tuning.study.path), *options]
+    if str(reports_folder) != "reports":
+        words.append(f"--reports={reports_folder}")
+    return command_line(words)
 
 
 def list_trials(study: Study, seconds: float, chosen: Sequence[int]) -> list[Job]:
@@ -286,49 +354,52 @@ def list_trials(study: Study, seconds: float, chosen: Sequence[int]) -> list[Job
 
 
 def _train(
-    tuning: Tuning,
+    opened: OpenedSearch,
     seconds: float,
     jobs: Sequence[Job],
-    folder: Path,
-    searched: Mapping[str, Any],
     place: Processes | Cluster,
     screen: Screen,
 ) -> None:
     """Make the trials that are missing, also beside other processes. Those that end are on file,
-    and then in ``tuning``."""
-    file = folder / FILE
-
-    def ended_trials() -> dict[str, Trial]:
-        return {job_of(trial): trial for trial in _read_trials(file, searched)}
-
-    def lock_of(job: Job) -> Path:
-        return folder / LOCKS / f"{job.name}.lock"
-
-    def do(job: Job) -> None:
-        trial = _run_trial(tuning, folder / "logs", job, place)
-        with FileLock(folder / LOCKS / FILE):
-            trials = [*_read_trials(file, searched), trial]
-            write_json(file, {**searched, "trials": [asdict(each) for each in trials]})
-
-    done = ended_trials().keys() & {job.name for job in jobs}
+    and then in ``opened``."""
+    done = opened.ended().keys() & {job.name for job in jobs}
     queue = Queue(jobs, done)
     screen.say(f"{len(queue.waiting)} training runs of {seconds:g} s, {len(done)} done already")
-    (folder / LOCKS).mkdir(parents=True, exist_ok=True)
-    crew = PlaceCrew(place, do, lock_of, lambda job: job.name in ended_trials())
-    with closing(crew):
+
+    def do(job: Job) -> None:
+        make_trial(opened, job, place)
+
+    def is_done(job: Job) -> bool:
+        return job.name in opened.ended()
+
+    with closing(PlaceCrew(place, do, opened.lock, is_done)) as crew:
         for ended in work_off(queue, crew):
             job = ended.job
             name = f"{job.arm}, setting {job.order[0]}"
             if ended.failure is not None:
                 screen.warn(f"FAILED: {name}: {ended.failure}")
                 continue
-            trial = ended_trials()[job.name]
+            trial = opened.ended()[job.name]
             bits = "the loss is not a number" if trial.bits is None else f"{trial.bits:.4f}"
             screen.say(f"  {name}: {bits}")
-    tuning.trials[:] = ended_trials().values()
+    opened.tuning.trials[:] = opened.ended().values()
 
 
-def job_of(trial: Trial) -> str:
+def make_trial(opened: OpenedSearch, job: Job, place: Doer) -> None:
+    """Make a trial, and write it into the file.
+
+    Raises:
+        TextgenError: it has failed, for another reason than its loss.
+    """
+    trial = _run_trial(opened.tuning, opened.folder / "logs", job, place)
+    file = opened.folder / FILE
+    (opened.folder / LOCKS).mkdir(parents=True, exist_ok=True)
+    with FileLock(opened.folder / LOCKS / FILE):
+        trials = [*_read_trials(file, opened.searched), trial]
+        write_json(file, {**opened.searched, "trials": [asdict(each) for each in trials]})
+
+
+def _job_of(trial: Trial) -> str:
     """The name of a trial's job."""
     return f"{Kind.TRIAL}/{trial.seconds:g}s/{trial.arm}/{trial.setting}"
 
@@ -371,7 +442,7 @@ def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
     return stored.trials
 
 
-def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Processes | Cluster) -> Trial:
+def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Doer) -> Trial:
     """A trial in a process of its own.
 
     Raises:

@@ -1,0 +1,220 @@
+"""``textgen study`` and ``textgen tune``: all of their jobs, a list of these, or a single one. Any
+scheduler can have the jobs done, in any order that their needs allow."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from textgen.core.errors import TextgenError
+from textgen.core.files import write_json
+from textgen.core.registry import suggestion
+from textgen.core.terminal import json_line
+from textgen.report import grid as grids
+from textgen.runs.console import Screen
+from textgen.runs.results import read_content
+from textgen.studies import execution, tuning
+from textgen.studies.jobs import (
+    BUSY,
+    BUSY_HINT,
+    LOCKS,
+    Job,
+    Kind,
+    State,
+    StudyFiles,
+    cells_of,
+    list_jobs,
+    planned_arms,
+    planning_lock,
+    states,
+    take,
+)
+from textgen.studies.pages import plain_plans, write_cell
+from textgen.studies.places import Processes
+from textgen.studies.planning import PLAN_FILE, is_timed, read_plans, under_budget
+from textgen.studies.process import Jobs
+from textgen.studies.questions import close
+from textgen.studies.study import load_study
+
+
+def study(
+    path: str | Path,
+    *,
+    runs_folder: str | Path,
+    reports_folder: str | Path,
+    jobs: bool = False,
+    job: str | None = None,
+    json: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> None:
+    """The command ``textgen study``: with ``jobs`` a list, also as ``json``; or a single ``job``;
+    or the study, see :func:`textgen.studies.execution.run_study`."""
+    folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
+    if not jobs and job is None:
+        execution.run_study(path, **folders, quiet=quiet, **options)
+        return
+    files = StudyFiles(load_study(path), Path(runs_folder), Path(reports_folder))
+    listed = list_jobs(files.study, _skipped(files))
+    found = states(files, listed)
+    if jobs:
+        show(listed, found, lambda each: files.command(f"--job={each.name}"), json)
+        return
+    assert job is not None
+    chosen = _find(job, listed)
+    screen = Screen(quiet)
+    if _is_done(chosen, found, lambda each: files.command(f"--job={each}"), screen):
+        return
+    lock = take(files.lock(chosen))
+    if lock is None:
+        raise TextgenError(f"{job}: {BUSY}", BUSY_HINT)
+    with lock:
+        _do(files, chosen, screen)
+
+
+def tune(
+    path: str | Path,
+    *,
+    reports_folder: str | Path,
+    jobs: bool = False,
+    job: str | None = None,
+    json: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> None:
+    """The command ``textgen tune``, as :func:`study`. The trials of a later budget are known when
+    those before have ended."""
+    if not jobs and job is None:
+        tuning.tune(path, reports_folder=reports_folder, quiet=quiet, **options)
+        return
+    screen = Screen(quiet)
+    search = tuning.open_search(path, reports_folder, False, screen)
+    listed, found = tuning.known_jobs(search)
+
+    def command(name: str) -> str:
+        return tuning.tune_command(search, reports_folder, f"--job={name}")
+
+    if jobs:
+        show(listed, found, lambda each: command(each.name), json)
+        return
+    assert job is not None
+    chosen = _find(job, listed)
+    if _is_done(chosen, found, command, screen):
+        return
+    lock = take(search.lock(chosen))
+    if lock is None:
+        raise TextgenError(f"{job}: {BUSY}", BUSY_HINT)
+    with lock:
+        tuning.make_trial(search, chosen, ThisProcess())
+
+
+class ThisProcess:
+    """A place for jobs: this process."""
+
+    def do(self, job: Job, method: str, log: Path, **arguments: Any) -> Any:
+        """As :meth:`textgen.studies.places.Processes.do`; the log is what this process prints."""
+        return getattr(Jobs(), method)(**arguments)
+
+
+def show(
+    jobs: Sequence[Job],
+    found: Mapping[str, State],
+    command_of: Callable[[Job], str],
+    as_json: bool,
+) -> None:
+    """Print a list of jobs, with the state, the resources and the command of each."""
+    records = list[dict[str, Any]]()
+    for job in jobs:
+        about = {"job": job.name, "state": str(found[job.name]), "needs": list(job.needs)}
+        records.append({**about, **asdict(job.resources), "command": command_of(job)})
+    if as_json:
+        print(json_line(records, indent=2))
+        return
+    width = max((len(job.name) for job in jobs), default=0)
+    for record in records:
+        memory = f", {record['memory']:g} GB" if record["memory"] else ""
+        gpus = f", {record['gpus']:g} GPUs" if record["gpus"] else ""
+        takes = f"{record['cores']} cores{gpus}{memory}"
+        print(f"{record['job']:{width}}  {record['state']:7}  {takes}  {record['command']}")
+    done = sum(state is State.DONE for state in found.values())
+    print(f"{done} of {len(jobs)} jobs are done")
+
+
+def _skipped(files: StudyFiles) -> Sequence[str]:
+    """The cells of a grid whose texts are known to be too small."""
+    contents = files.reports / grids.GRID_FILE
+    if not files.study.cells or not contents.exists():
+        return ()
+    read = read_content(contents, grids.Contents, grids.AGAIN)
+    return list((read.model_extra or {}).get("skipped", {}))
+
+
+def _find(name: str, jobs: Sequence[Job]) -> Job:
+    by_name = {job.name: job for job in jobs}
+    if name not in by_name:
+        raise TextgenError(f"--job {name}: no such job", suggestion(name, by_name))
+    return by_name[name]
+
+
+def _is_done(
+    job: Job, found: Mapping[str, State], command_of: Callable[[str], str], screen: Screen
+) -> bool:
+    """Whether a job is done already, and says so.
+
+    Raises:
+        TextgenError: something that it needs is not done.
+    """
+    if found[job.name] is State.DONE:
+        screen.say(f"{job.name} is done already")
+        return True
+    missing = [name for name in job.needs if found[name] is not State.DONE]
+    if missing:
+        others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        message = f"{job.name} needs {missing[0]}{others} first"
+        raise TextgenError(message, f"do it with: {command_of(missing[0])}")
+    return False
+
+
+def _do(files: StudyFiles, job: Job, screen: Screen) -> None:
+    """Do a job in this process.
+
+    Raises:
+        TextgenError: it has failed.
+    """
+    command = f"python -m {files.command()}"
+    with planning_lock(files.runs, screen.say):
+        _plan(files, [job.arm] if job.kind is Kind.TIME else (), screen)
+    if job.kind is Kind.TIME:
+        return
+    cells = {cell.name: cell for cell in cells_of(files.study)}
+    if job.name == Kind.PAGE and files.study.cells:
+        grids.Grid(files.reports).write_page()
+        return
+    cell = cells[job.cell]
+    timings = read_plans(files.plan)
+    arms = [job.arm] if job.arm else list(files.study.arms)
+    plans = {arm: under_budget(cell.study, arm, timings[arm]) for arm in arms}
+    if job.kind is Kind.PAGE:
+        if cell.name:
+            plan_file = files.runs / cell.name / PLAN_FILE
+            write_json(plan_file, plain_plans(plans))
+        write_cell(files, cell, command, quiet=screen.quiet)
+        return
+    ready = execution.Ready({cell.name: cell}, {}, {cell.name: plans}, [job], set(), set())
+    execution.do_job(files, ready, ThisProcess(), job)
+    with FileLock(files.runs / LOCKS / "questions"):
+        close(files.questions, job.arm)
+
+
+def _plan(files: StudyFiles, arms: Sequence[str], screen: Screen) -> None:
+    """Time arms, or plan all where nothing has to be timed; of a grid whose arms all have a plan
+    write down what it is about."""
+    study = files.study
+    if arms or not is_timed(study):
+        with Processes() as place:
+            execution.plan_arms(files, place, False, screen, arms)
+    if study.cells and planned_arms(files) == study.arms.keys():
+        texts = execution.read_texts(study, screen)
+        execution.write_contents(files, texts)
