@@ -55,6 +55,8 @@ def _start(threads: int, deterministic: bool, parts: bool) -> None:
     per_operation = 1 if parts else threads
     _keep_freed_memory()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    # on a GPU, several processes may share the memory: each takes what it needs
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with silenced_stderr():
         import keras  # noqa: F401 - it logs at start-up, too
         import tensorflow as tf

@@ -185,7 +185,7 @@ def _do(files: StudyFiles, job: Job, screen: Screen) -> None:
     """
     command = f"python -m {files.command()}"
     with planning_lock(files.runs, screen.say):
-        _plan(files, [job.arm] if job.kind is Kind.TIME else (), screen)
+        _plan(files, job, screen)
     if job.kind is Kind.TIME:
         return
     cells = {cell.name: cell for cell in cells_of(files.study)}
@@ -208,13 +208,24 @@ def _do(files: StudyFiles, job: Job, screen: Screen) -> None:
         close(files.questions, job.arm)
 
 
-def _plan(files: StudyFiles, arms: Sequence[str], screen: Screen) -> None:
-    """Time arms, or plan all where nothing has to be timed; of a grid whose arms all have a plan
-    write down what it is about."""
+def _plan(files: StudyFiles, job: Job, screen: Screen) -> None:
+    """Time the arm of a job that is for this, or plan all arms where nothing has to be timed; of a
+    grid whose arms all have a plan write down what it is about."""
     study = files.study
+    arms = [job.arm] if job.kind is Kind.TIME else []
     if arms or not is_timed(study):
         with Processes() as place:
             execution.plan_arms(files, place, False, screen, arms)
-    if study.cells and planned_arms(files) == study.arms.keys():
-        texts = execution.read_texts(study, screen)
-        execution.write_contents(files, texts)
+    if not study.cells or planned_arms(files) != study.arms.keys():
+        return
+    if job.kind is not Kind.RUN or not _is_described(files):
+        execution.write_contents(files, execution.read_texts(study, screen))
+
+
+def _is_described(files: StudyFiles) -> bool:
+    """Whether there is a file with the cells of a grid."""
+    contents = files.reports / grids.GRID_FILE
+    if not contents.exists():
+        return False
+    described = read_content(contents, grids.Contents, grids.AGAIN).cells
+    return {*described, *_skipped(files)} == {cell.name for cell in files.study.cells}

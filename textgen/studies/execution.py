@@ -356,6 +356,8 @@ def _work(
         if not study.cells:
             screen.say("all runs exist already; the report is written again")
         return {}
+    for name in place.kept.keys() - queue.waiting.keys():  # such as of a cell that is no cell
+        place.release(name)
     after = 0.0
     references = list[Thread]()
     if not study.cells:

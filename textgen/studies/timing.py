@@ -82,7 +82,8 @@ def plan_study(
         if changes and not overwrite and not (any_budget and is_of_another_budget):
             message = f"arms.{arm} was planned from other settings: {'; '.join(changes)}"
             raise TextgenError(f"{path}: {message}", "plan and run it again with --overwrite")
-        if changes and is_of_another_budget:
+        was_timed_here = plans[arm].processor == processor()
+        if changes and is_of_another_budget and (any_budget or was_timed_here):
             plans[arm] = under_budget(study, arm, plans[arm])
         elif changes:
             del plans[arm]
