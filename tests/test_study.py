@@ -34,7 +34,16 @@ from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
 from textgen.runs.finished import Run
 from textgen.studies import cluster as cluster_module
-from textgen.studies import display, execution, pages, places, planning, questions, timing
+from textgen.studies import (
+    display,
+    execution,
+    pages,
+    places,
+    planning,
+    preparing,
+    questions,
+    timing,
+)
 from textgen.studies import study as studies
 from textgen.studies.cluster import Cluster
 from textgen.studies.jobs import StudyFiles, list_jobs
@@ -441,7 +450,7 @@ def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, caps
             assert resolved == study.experiment(each, name).resolved
     places = [(e.seed, e.split.fold, e.split.folds) for e in experiments]
     assert (places[0], places[-1]) == ((5, 1, 2), (14, 2, 2))
-    corpora = execution.show_text(study, Screen())
+    corpora = preparing.show_text(study, Screen())
     tested = [document.name for corpus in corpora for document in corpus.test]
     assert sorted(tested) == sorted(n for names in corpora[0].names.values() for n in names)
     assert f"test {len(tested)} documents" in capsys.readouterr().out
@@ -471,7 +480,7 @@ def test_questions_that_documents_cannot_answer_are_warned_of(written, capsys, d
     path = written(UPDATES + TWIN + BAD + CHAR + CONTRASTS)
     experiment = path.with_name("char.toml")
     experiment.write_text(experiment.read_text().replace("test = 0.2", f"test = {names}"))
-    execution.show_text(studies.load_study(path), Screen())
+    preparing.show_text(studies.load_study(path), Screen())
     shown = " ".join(capsys.readouterr().out.split())
     assert f"test {documents} documents" in shown
     assert ("cannot answer 2 questions, whatever the results: at least 7" in shown) == warned

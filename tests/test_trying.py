@@ -21,8 +21,8 @@ from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
 from textgen.report import headline, sentences
 from textgen.studies import trying
-from textgen.studies.execution import overhead
 from textgen.studies.jobs import lock_study
+from textgen.studies.preparing import overhead
 from textgen.studies.study import load_study
 
 pytestmark = pytest.mark.fast

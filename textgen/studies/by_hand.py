@@ -15,7 +15,7 @@ from textgen.core.terminal import json_line
 from textgen.report import grid as grids
 from textgen.runs.console import Screen
 from textgen.runs.results import read_content
-from textgen.studies import execution, tuning
+from textgen.studies import execution, preparing, tuning
 from textgen.studies.jobs import (
     BUSY,
     BUSY_HINT,
@@ -202,7 +202,7 @@ def _do(files: StudyFiles, job: Job, screen: Screen) -> None:
             write_json(plan_file, plain_plans(plans))
         write_cell(files, cell, command, quiet=screen.quiet)
         return
-    ready = execution.Ready({cell.name: cell}, {}, {cell.name: plans}, [job], set(), set())
+    ready = preparing.Ready({cell.name: cell}, {}, {cell.name: plans}, [job], set(), set())
     execution.do_job(files, ready, ThisProcess(), job)
     with FileLock(files.runs / LOCKS / "questions"):
         close(files.questions, job.arm)
@@ -215,11 +215,11 @@ def _plan(files: StudyFiles, job: Job, screen: Screen) -> None:
     arms = [job.arm] if job.kind is Kind.TIME else []
     if arms or not is_timed(study):
         with Processes() as place:
-            execution.plan_arms(files, place, False, screen, arms)
+            preparing.plan_arms(files, place, False, screen, arms)
     if not study.cells or planned_arms(files) != study.arms.keys():
         return
     if job.kind is not Kind.RUN or not _is_described(files):
-        execution.write_contents(files, execution.read_texts(study, screen))
+        preparing.write_contents(files, preparing.read_texts(study, screen))
 
 
 def _is_described(files: StudyFiles) -> bool:

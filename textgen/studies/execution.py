@@ -1,31 +1,22 @@
 """A study: its plan, the runs that are missing, and the report."""
 
 import os
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 from filelock import FileLock
 from rich.live import Live
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import load_experiment
-from textgen.core.files import UNREADABLE, write_json
 from textgen.core.machine import cores, gpus
-from textgen.data.documents import count_characters
-from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation.baselines import compute_references
-from textgen.evaluation.significance import fewest_documents
 from textgen.report import grid as grids
 from textgen.report.comparison import Comparison
 from textgen.runs.console import Screen
 from textgen.runs.finished import read_metrics
-from textgen.runs.folder import LOCK, is_finished, other_text, write_experiment
-from textgen.runs.results import read_content
+from textgen.runs.folder import LOCK, is_finished, write_experiment
 from textgen.studies.cluster import Cluster
 from textgen.studies.display import Display
 from textgen.studies.jobs import (
@@ -33,20 +24,14 @@ from textgen.studies.jobs import (
     Job,
     Kind,
     StudyFiles,
-    cells_of,
-    check_alone,
-    list_jobs,
     planning_lock,
-    run_job,
-    timed_cell,
 )
-from textgen.studies.pages import has_new_record, load_folds, plain_plans, write_cell
+from textgen.studies.pages import has_new_record, write_cell
 from textgen.studies.places import Doer, PlaceCrew, Processes, wait_until_free
-from textgen.studies.planning import PLAN_FILE, ArmPlan, differences, read_plans, under_budget
-from textgen.studies.questions import close, declare
+from textgen.studies.preparing import Ready, overhead, prepare
+from textgen.studies.questions import close
 from textgen.studies.queue import Queue, work_off
-from textgen.studies.study import Cell, Study, load_study
-from textgen.studies.timing import plan_study
+from textgen.studies.study import Study, load_study
 
 
 def run_study(
@@ -107,241 +92,6 @@ def open_place(
     own_gpus = gpus()
     usual = len(own_gpus) or max(1, cores() // study.threads)
     return Processes(workers or usual, own_gpus)
-
-
-@dataclass(frozen=True)
-class ReadyText:
-    """A text of a study, as it was read.
-
-    Attributes:
-        folds: in which it is divided.
-        sha256: of the whole text.
-        characters: of all its parts.
-        room: characters of the training text, in the fold where it is smallest.
-    """
-
-    folds: list[Corpus]
-    sha256: str
-    characters: int
-    room: int
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A study whose jobs can begin.
-
-    Attributes:
-        cells: name → cell, without those that are skipped.
-        texts: by the names that the study gives them.
-        plans: cell → arm → its plan.
-        jobs: all of them.
-        done: names of those that are done.
-        replaced: names of the jobs of runs whose folders hold something else.
-    """
-
-    cells: dict[str, Cell]
-    texts: dict[str, ReadyText]
-    plans: dict[str, dict[str, ArmPlan]]
-    jobs: list[Job]
-    done: set[str]
-    replaced: set[str]
-
-
-def prepare(
-    files: StudyFiles, place: Processes | Cluster, overwrite: bool, screen: Screen
-) -> Ready:
-    """Read the texts of a study, plan its arms, and find out what is done.
-
-    Raises:
-        TextgenError: as :func:`run_study`.
-    """
-    study = files.study
-    if overwrite:
-        check_alone(files.runs)
-    if isinstance(place, Cluster):
-        place.check(list_jobs(study), files.runs)
-    texts = read_texts(study, screen)
-    skipped = _too_large(study, texts)
-    for name, reason in skipped.items():
-        screen.warn(f"SKIPPED: {name}: {reason}")
-    cells = {cell.name: cell for cell in cells_of(study) if cell.name not in skipped}
-    if not cells:
-        raise TextgenError(f"{study.path}: sizes: every training text is smaller", "lower sizes")
-    timings = plan_arms(files, place, overwrite, screen)
-    plans = dict[str, dict[str, ArmPlan]]()
-    for name, cell in cells.items():
-        plans[name] = timings
-        if study.cells:
-            plans[name] = {arm: under_budget(cell.study, arm, timings[arm]) for arm in timings}
-    if study.cells:
-        write_contents(files, texts)
-    recorded = _recorded_cells(files, cells, plans, texts, overwrite)
-    replaced = set[str]()
-    for name, cell in cells.items():
-        if name in recorded:
-            continue
-        if name:
-            write_json(files.runs / name / PLAN_FILE, plain_plans(plans[name]))
-        sha256 = texts[cell.text].sha256
-        replaced |= _replaced(files, cell, plans[name], sha256, overwrite)
-    jobs = [_with_seconds(job, files, plans, texts, cells) for job in list_jobs(study, skipped)]
-    if isinstance(place, Processes):
-        busy = max(1.0, place.slots * study.threads / cores())  # runs on a core
-        jobs = [replace(job, seconds=job.seconds * busy) for job in jobs]
-    done = set[str]()
-    for job in jobs:
-        is_done = job.cell in recorded if job.cell else False
-        if job.kind is Kind.RUN and job.name not in replaced:
-            is_done = is_done or is_finished(files.run(job))
-        if is_done or job.kind is Kind.TIME:
-            done.add(job.name)
-    return Ready(cells, texts, plans, jobs, done, replaced)
-
-
-def read_texts(study: Study, screen: Screen) -> dict[str, ReadyText]:
-    """The texts of a study, shown with their warnings."""
-    texts = dict[str, ReadyText]()
-    for text in study.texts or ("",):
-        first = study.cell(text, None, study.budget.amounts[0]).study if study.cells else study
-        folds = show_text(first, screen)
-        texts[text] = ReadyText(
-            folds,
-            sha256=folds[0].sha256,
-            characters=sum(map(count_characters, folds[0].parts.values())),
-            room=min(count_characters(fold.train) for fold in folds),
-        )
-    return texts
-
-
-def _too_large(study: Study, texts: Mapping[str, ReadyText]) -> dict[str, str]:
-    """The cells whose text is smaller than their size, and why they are skipped."""
-    skipped = dict[str, str]()
-    for cell in study.cells:
-        room = texts[cell.text].room
-        if isinstance(cell.size, int) and cell.size > room:
-            skipped[cell.name] = f"the training text has {room:,} characters"
-    return skipped
-
-
-def plan_arms(
-    files: StudyFiles,
-    place: Processes | Cluster,
-    overwrite: bool,
-    screen: Screen,
-    arms: Sequence[str] = (),
-) -> dict[str, ArmPlan]:
-    """Plan every arm, or some, in the cell in which updates are timed; with the questions that were
-    asked in time."""
-    study = files.study
-    contents = files.reports / grids.GRID_FILE
-    if study.cells and contents.exists() and not files.plan.exists():
-        write_json(files.plan, read_content(contents, grids.Contents, grids.AGAIN).timed)
-    timed = timed_cell(study)
-    with screen.stage():
-        timings = plan_study(
-            timed.study,
-            files.runs,
-            overwrite,
-            place.slots,
-            screen.say,
-            place if isinstance(place, Processes) else None,
-            arms=arms,
-            any_budget=bool(study.cells),
-            measure=place.measure if isinstance(place, Cluster) else None,
-        )
-    (files.runs / LOCKS).mkdir(parents=True, exist_ok=True)
-    first_runs = {run_job(timed.name, next(iter(timed.study.runs(a)))): a for a in study.arms}
-    kept = {name: place.kept.pop(arm) for name, arm in first_runs.items() if arm in place.kept}
-    place.kept.update(kept)
-    with FileLock(files.runs / LOCKS / "questions"):
-        timings = declare(study, files.questions, timings, _arms_with_results(files))
-    write_json(files.plan, {**plain_plans(read_plans(files.plan)), **plain_plans(timings)})
-    return timings
-
-
-def _arms_with_results(files: StudyFiles) -> set[str]:
-    """The arms of which a run is finished, or has been and is on record."""
-    study = files.study
-    found = set[str]()
-    for cell in cells_of(study):
-        recorded = set[str]()
-        if cell.name and files.record(cell.name).exists():
-            recorded = grids.recorded_runs(files.record(cell.name))
-        for arm in study.arms.keys() - found:
-            for run in cell.study.runs(arm):
-                if run in recorded or is_finished(files.runs / cell.name / run):
-                    found.add(arm)
-    return found
-
-
-def write_contents(files: StudyFiles, texts: Mapping[str, ReadyText]) -> None:
-    """Write what a grid is about, whose arms all have a plan: ``grid.json``."""
-    study = files.study
-    skipped = _too_large(study, texts)
-    plans = read_plans(files.plan)
-    timings = {arm: plans[arm] for arm in study.arms}
-    content = {
-        "name": study.name,
-        "title": study.title or study.name,
-        "command": f"python -m {files.command()}",
-        "part": study.part,
-        "skipped": skipped,
-        "contrasts": [asdict(contrast) for contrast in study.contrasts],
-        "cells": [cell.name for cell in study.cells if cell.name not in skipped],
-        "timed_on": timed_cell(study).name,
-        "timed": plain_plans(timings),
-    }
-    write_json(files.reports / grids.GRID_FILE, content)
-
-
-def _recorded_cells(
-    files: StudyFiles,
-    cells: Mapping[str, Cell],
-    plans: Mapping[str, dict[str, ArmPlan]],
-    texts: Mapping[str, ReadyText],
-    overwrite: bool,
-) -> set[str]:
-    """The cells of a grid whose records have all of their runs.
-
-    Raises:
-        TextgenError: a record is of other settings or text, and may not be overwritten.
-    """
-    if not files.study.cells:
-        return set()
-    recorded = set[str]()
-    for name, record in grids.Grid(files.reports).cells.items():
-        planned = plain_plans(plans[name])
-        sha256 = texts[cells[name].text].sha256
-        if record.sha256 != sha256 or not _same_plans(record, planned):
-            if overwrite:
-                continue
-            message = f"{name} was recorded with other settings, updates or text"
-            raise TextgenError(message, "replace it with --overwrite")
-        runs_on_record = {run.name for arm in record.arms.values() for run in arm.runs}
-        runs = {run for arm in planned for run in cells[name].study.runs(arm)}
-        if runs <= runs_on_record:
-            recorded.add(name)
-    return recorded
-
-
-def _with_seconds(
-    job: Job,
-    files: StudyFiles,
-    plans: Mapping[str, dict[str, ArmPlan]],
-    texts: Mapping[str, ReadyText],
-    cells: Mapping[str, Cell],
-) -> Job:
-    """A job with the seconds that it takes by its plan; 0 where these are not known."""
-    if job.cell not in cells or job.kind is Kind.TIME:
-        return job
-    beside_training, report = overhead(texts[cells[job.cell].text].characters)
-    if job.kind is Kind.PAGE:
-        return replace(job, seconds=report)
-    plan = plans[job.cell][job.arm]
-    if plan.seconds_per_update is None or plan.updates is None:
-        return job
-    training = (plan.preparation_seconds or 0.0) + plan.updates * plan.seconds_per_update
-    return replace(job, seconds=training + beside_training)
 
 
 def _work(
@@ -491,86 +241,3 @@ def _finish_grid(
         logs = f"see the folders logs in {files.runs}"
         raise TextgenError(message, f"{logs}; when the command is repeated, finished runs are kept")
     return grid
-
-
-def _same_plans(record: grids.CellRecord, plans: Mapping[str, Any]) -> bool:
-    """Whether the arms that a record shares with plans were trained alike and as long."""
-    for arm in record.arms.keys() & plans.keys():
-        recorded = record.arms[arm].plan
-        planned = plans[arm]
-        if recorded["experiment"] != planned["experiment"]:
-            return False
-        if recorded["updates"] != planned["updates"]:
-            return False
-    return True
-
-
-def overhead(characters: int) -> tuple[float, float]:
-    """About the seconds that a run of a small experiment takes beside its training (scoring,
-    samples), and a study beside its runs on two cores (planning, models without a network, report),
-    on a text of so many characters."""
-    millions = characters / 1e6
-    return 21 + 6.5 * millions, 31 + 7 * millions
-
-
-def show_text(study: Study, screen: Screen) -> list[Corpus]:
-    """The text that all arms share, in each of its folds, shown with its warnings before any work
-    is done."""
-    folds = load_folds(study)
-    first, *others = (study.experiment(arm) for arm in study.arms)
-    loaded = pool_folds(folds)
-    screen.corpus(first, loaded, *others)
-    questions = len(study.contrasts)
-    documents = len(loaded.names["test"])
-    fewest = fewest_documents(questions or 1)
-    if fewest_documents() <= documents < fewest:
-        screen.advise(
-            f"The {documents} documents of the test part cannot answer {questions} questions, "
-            f"whatever the results: at least {fewest} are needed. Declare fewer "
-            "[[contrasts]], or hold out more."
-        )
-    return folds
-
-
-def _replaced(
-    files: StudyFiles, cell: Cell, plans: Mapping[str, ArmPlan], sha256: str, overwrite: bool
-) -> set[str]:
-    """Names of the jobs of a cell's runs whose folders hold another run, one on other text than
-    that of this sha256, or a damaged one.
-
-    Raises:
-        TextgenError: there are such runs, and they may not be overwritten.
-    """
-    names = set[str]()
-    for arm, plan in plans.items():
-        for name, resolved in cell.study.resolved_runs(arm, plan.updates).items():
-            run = files.runs / cell.name / name
-            file = run / "experiment.toml"
-            if not file.exists():
-                continue
-            try:
-                changes = list[str]()
-                if not _says(file, resolved):
-                    stored = load_experiment(file)
-                    changes = differences(stored.resolved, resolved)
-                if text := other_text(run, sha256):
-                    changes.append(text)
-                if is_finished(run):
-                    read_metrics(run)
-            except TextgenError as error:
-                changes = [error.message]
-            if changes and not overwrite:
-                message = f"{run} holds another run: {'; '.join(changes)}"
-                raise TextgenError(message, "replace it with --overwrite")
-            if changes:
-                names.add(run_job(cell.name, name))
-    return names
-
-
-def _says(file: Path, resolved: Mapping[str, Any]) -> bool:
-    """Whether a file holds these settings as they are; one of an earlier version may mean the same
-    though it does not."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8")) == resolved
-    except UNREADABLE:
-        return False

@@ -28,8 +28,9 @@ from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison, closing_lines
 from textgen.report.headline import seconds_to_read_twice
 from textgen.runs.console import Screen
-from textgen.studies.execution import overhead, run_study
+from textgen.studies.execution import run_study
 from textgen.studies.jobs import lock_study, study_command
+from textgen.studies.preparing import overhead
 
 # Of all texts: with fewer characters there is nothing to compare,
 MIN_CHARACTERS = 60_000
