@@ -27,6 +27,9 @@ from textgen.core.machine import processor
 from textgen.core.tensorflow import exit_immediately
 from textgen.runs.console import Screen
 from textgen.runs.pipeline import make_run
+from textgen.studies.jobs import StudyFiles
+from textgen.studies.pages import find_cell, write_cell
+from textgen.studies.study import load_study
 
 if TYPE_CHECKING:  # TensorFlow is imported when it has been told how to start
     from textgen.training.begun import Begun
@@ -74,10 +77,6 @@ class Jobs:
     ) -> None:
         """Write report and record of a cell of a study: see
         :func:`textgen.studies.pages.write_cell`."""
-        from textgen.studies.jobs import StudyFiles
-        from textgen.studies.pages import find_cell, write_cell
-        from textgen.studies.study import load_study
-
         files = StudyFiles(load_study(study), Path(runs_folder), Path(reports_folder))
         write_cell(files, find_cell(files.study, cell), command)
 
