@@ -20,6 +20,7 @@ from textgen.data.loading import load_corpus
 from textgen.evaluation import scores, units
 from textgen.evaluation.baselines import XZ, KneserNey, baseline
 from textgen.evaluation.counts import TrainingCounts
+from textgen.evaluation.likelihood import scoring_step, token_bits
 from textgen.evaluation.model import LanguageModel
 from textgen.models.objectives import NextToken
 from textgen.runs import results
@@ -51,6 +52,20 @@ def test_a_document_costs_what_its_tokens_and_surface_forms_do():
     assert [(d.model, d.spelling_bits) for d in cached] == [(4.0, 1.75), (2.5, 0.0)]
     with pytest.raises(ValueError, match="is shorter"):
         scores.scored_documents(DOCUMENTS, ENCODED, ROWS[:1])
+
+
+def test_five_documents_are_scored_by_what_was_compiled_for_eight():
+    objective = NextToken(4)
+    network = tiny_model(objective, 6)
+    documents = [np.full(20, 2 + i % 4, np.uint8) for i in range(8)]
+    of_eight = token_bits(objective, network, documents)
+    step = scoring_step(objective, network)
+    compiled = step.experimental_get_tracing_count()
+    for number in (5, 6, 7):
+        found = token_bits(objective, network, documents[:number])
+        for bits, expected in zip(found, of_eight[:number], strict=True):
+            np.testing.assert_allclose(bits, expected, rtol=1e-5)
+    assert step.experimental_get_tracing_count() == compiled
 
 
 def test_figures_of_a_split():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from textgen.models import recurrent
 from textgen.models.layers import HashedDropout, dropout_key
 from textgen.models.recurrent import UnrolledGRU, UnrolledLSTM, gradients_wanted, linear_recurrence
 
@@ -51,6 +52,16 @@ def test_results_and_gradients_are_those_of_keras(kinds, how):
     expected_results, expected = gradients(plain, inputs, states, False)
     for a, b in zip([*results, *found], [*expected_results, *expected], strict=True):
         assert float(tf.reduce_max(tf.abs(b))) > 1e-4
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+@pytest.mark.parametrize("kinds", [LSTM, (UnrolledGRU, keras.layers.GRU)])
+def test_a_window_of_several_graphs_is_one_window(kinds, monkeypatch):
+    monkeypatch.setattr(recurrent, "MAX_STEPS", 6)  # 13 steps are 5 + 4 + 4
+    (ours, plain), inputs, states = both(kinds)
+    results, found = gradients(ours, inputs, states, False, training=True)
+    expected_results, expected = gradients(plain, inputs, states, False)
+    for a, b in zip([*results, *found], [*expected_results, *expected], strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
 
 

@@ -56,7 +56,9 @@ def token_bits(
     if objective.carries_state:  # a row reads one document after another, window by window
         # with more rows than this, some would wait for the longest document's row to end
         useful_rows = math.ceil(total / span_counts.max())
-        rows = min(rows, len(documents), useful_rows)
+        useful_rows = min(len(documents), useful_rows)
+        # few numbers of rows, each of which is compiled
+        rows = min(rows, 2 ** math.ceil(math.log2(useful_rows)))
     step = scoring_step(objective, network)
     state = network.initial_state(rows)
     result = [np.zeros(size, dtype=np.float32) for size in windows.sizes]

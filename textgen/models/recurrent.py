@@ -17,11 +17,15 @@ import keras
 import tensorflow as tf
 
 from textgen.core.context import temporarily
+from textgen.core.numbers import ceil_div
 from textgen.models.output import dense_layer
 from textgen.models.types import Config, Tensor, Tensors
 
 Graph: TypeAlias = "tf.types.experimental.PolymorphicFunction"
 ops = tf.raw_ops
+# A longer window is several graphs of at most so many steps, which share a trace where they are
+# equally long: to trace a step and its gradient takes about 40 ms.
+MAX_STEPS = 64
 _gradients_wanted = ContextVar("gradients_wanted", default=False)
 
 
@@ -196,6 +200,23 @@ def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tens
     Returns:
         Outputs (B, T, u) float32, and the state after the window, (B, u) each.
     """
+    in_order = [cell.reordered(each) for each in weights]
+    outputs = list[Tensor]()  # (B, t, u) of each part
+    for part in tf.split(inputs, _part_lengths(inputs.shape[1]), axis=1):
+        of_part, *state = _unroll_part(cell, part, in_order, state)
+        outputs.append(of_part)
+    return tf.concat(outputs, axis=1), *state
+
+
+def _part_lengths(steps: int) -> list[int]:
+    """As few as MAX_STEPS allows, and as even."""
+    number = ceil_div(steps, MAX_STEPS)
+    length, longer = divmod(steps, number)
+    return [length + 1] * longer + [length] * (number - longer)
+
+
+def _unroll_part(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tensors:
+    """As :func:`unroll`, in one graph, with gates in the order of the cell."""
     forward, backward = _graphs(cell)
 
     @tf.custom_gradient
@@ -222,7 +243,7 @@ def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tens
 
         return (tf.transpose(outputs, [1, 0, 2]), *states[-1]), gradient
 
-    return run(inputs, *[cell.reordered(each) for each in weights], *state)
+    return run(inputs, *weights, *state)
 
 
 @functools.cache

@@ -22,7 +22,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,11 @@ from textgen.tokenizers.word_cache import (
     seen_before,
     tuned_word_cache,
 )
-from textgen.tokenizers.word_distributions import ClassDistributions, WordDistribution
+from textgen.tokenizers.word_distributions import (
+    CACHED_NUMBERS,
+    ClassDistributions,
+    WordDistribution,
+)
 
 ORDERS = (4, 5, 6, 7)
 UNLISTED = ""  # stands for all classes that have no weights of their own
@@ -162,9 +166,21 @@ class Speller:
         """
         codes = self.coding.codes_of_spelling(spelling)
         if earlier is None:
-            log_masses = self._log_continuations(codes, class_name, self.weights)
-        else:
-            log_masses = self._log_continuations_with_cache(codes, class_name, earlier)
+            return self._chances_behind(codes, class_name)
+        return self._as_chances(self._log_continuations_with_cache(codes, class_name, earlier))
+
+    @cached_property
+    def _chances_behind(self) -> Callable[[Codes, str], np.ndarray]:
+        """P(next letter | class, the codes of a spelling so far). Many words that are drawn begin
+        alike."""
+
+        def chances_behind(codes: Codes, class_name: str) -> np.ndarray:
+            return self._as_chances(self._log_continuations(codes, class_name, self.weights))
+
+        return lru_cache(max(1, CACHED_NUMBERS // self.coding.size))(chances_behind)
+
+    def _as_chances(self, log_masses: np.ndarray) -> np.ndarray:
+        """Probabilities from the logarithms of masses, (A,) float64 each."""
         highest = log_masses.max()
         if highest == -math.inf:  # no word outside the vocabulary begins so: it ends here
             chances = np.zeros(self.coding.size)
