@@ -32,7 +32,7 @@ from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
 from textgen.report.grid import Grid, compare_cells
 from textgen.report.headline import NUMBERS
-from textgen.report.schema import Report
+from textgen.report.schema import Report, Texts
 from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study
 from textgen.studies.tuning import Trial, Tuning, summary
@@ -359,6 +359,25 @@ def samples_quoted() -> str:
     return "\n>\n".join(quotes) + "\n"
 
 
+def word_by_hand(word: str) -> str:
+    """What the networks of characters and of words of docs/example pay for a word of the passage
+    that the page begins with, with the space before it."""
+    texts = Texts.model_validate_json((ROOT / "docs/example/texts.json").read_bytes())
+    passage = next(p for p in texts.passages if p.part == "network" and p.start)
+    start = passage.text.index(f" {word}")
+    end = start + len(word) + 1
+    rows = []
+    for name in ("characters", "words"):
+        inside = [row for row in passage.arms[name] if start <= row[0] and row[1] <= end]
+        bits = [model + spelling for _, _, model, spelling in inside]
+        for (first, last, *_), own in zip(inside, bits, strict=True):
+            piece = passage.text[first:last].replace(" ", "␣")
+            rows.append([name, f"`{piece}`", f"{2**-own:.4f}", f"{own:.2f}"])
+        if len(bits) > 1:
+            rows.append([name, "together", f"{2 ** -sum(bits):.6f}", f"{sum(bits):.2f}"])
+    return table("network|token|probability|bits", rows)
+
+
 def search(name: str) -> Tuning:
     """What a search for matched and tuned settings has tried; ``QUESTION/NAME``, or the name of one
     of SEARCHES."""
@@ -416,6 +435,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "try_answer": try_answer,
     "costs": costs_table,
     "samples": samples_quoted,
+    "word_by_hand": word_by_hand,
     "tuned": tuned_table,
     "tuned_both": tuned_both_table,
     "bits": grid_bits_table,
