@@ -172,16 +172,16 @@ class FittedCompressor:
     compressor: Compressor
     training: bytes
 
-    def token_bits(self, documents: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """(1,) float64 for each document (n,) uint8: what the whole of it costs."""
-        added = self.bits_behind([_joined([document]) for document in documents])
-        return [np.array([bits]) for bits in added]
-
-    def bits_behind(self, texts: Sequence[bytes]) -> list[float]:
-        """What each text adds to the compressed training text, without an end."""
+    def token_bits(
+        self, documents: Sequence[np.ndarray], beginnings: Sequence[np.ndarray] = ()
+    ) -> list[np.ndarray]:
+        """What the whole of each document (n,) uint8, then of each beginning, which has no end,
+        costs: (1,) float64. The training text is read once for all."""
         nothing = b""
-        alone, *sizes = self.compressor.sizes_behind(self.training, [nothing, *texts])
-        return [8.0 * (size - alone) for size in sizes]
+        added = [_joined([document]) for document in documents]
+        added += [beginning.tobytes() for beginning in beginnings]
+        alone, *sizes = self.compressor.sizes_behind(self.training, [nothing, *added])
+        return [np.array([8.0 * (size - alone)]) for size in sizes]
 
 
 def _joined(documents: Sequence[np.ndarray]) -> bytes:
@@ -340,7 +340,8 @@ def score_baseline(
     validation_tokens = [tokenizer.encode(document.text) for document in validation]
     validation_bits = model.token_bits([encoded.tokens for encoded in validation_tokens])
     test_tokens = [tokenizer.encode(document.text) for document in corpus.test]
-    test_bits = model.token_bits([encoded.tokens for encoded in test_tokens])
+    asked_tokens = [tokenizer.encode(document.text) for document in asked]
+    test_bits, asked_bits = _bits_of(model, test_tokens, asked_tokens)
     validation_rows: list[BitsByPart] = [{"counts": bits} for bits in validation_bits]
     test_rows: list[BitsByPart] = [{"counts": bits} for bits in test_bits]
     if orders:
@@ -352,22 +353,21 @@ def score_baseline(
     return [
         scored_documents(validation, validation_tokens, validation_rows),
         scored_documents(corpus.test, test_tokens, test_rows),
-        _score_beginnings(model, tokenizer, asked),
+        scored_documents(asked, asked_tokens, [{"counts": bits} for bits in asked_bits]),
     ]
 
 
-def _score_beginnings(
-    model: Model, tokenizer: Tokenizer | Bytes, asked: Sequence[Document]
-) -> Scores:
-    encoded = [tokenizer.encode(document.text) for document in asked]
-    tokens = [each.tokens for each in encoded]
+def _bits_of(
+    model: Model, documents: Sequence[EncodedDocument], beginnings: Sequence[EncodedDocument]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What documents cost, and beginnings without an end mark."""
+    whole = [encoded.tokens for encoded in documents]
+    begun = [encoded.tokens for encoded in beginnings]
     if isinstance(model, FittedCompressor):
-        sums = model.bits_behind([each.tobytes() for each in tokens])
-        bits = [np.array([whole]) for whole in sums]
-    else:
-        bits = [of_tokens[:-1] for of_tokens in model.token_bits(tokens)]  # the last: an end mark
-    rows: list[BitsByPart] = [{"counts": of_document} for of_document in bits]
-    return scored_documents(asked, encoded, rows)
+        bits = model.token_bits(whole, begun)
+        return bits[: len(whole)], bits[len(whole) :]
+    with_end_marks = model.token_bits(begun)
+    return model.token_bits(whole), [of_tokens[:-1] for of_tokens in with_end_marks]
 
 
 def _add_cache(
