@@ -218,8 +218,8 @@ def finding(part: str = "network") -> str:
     return (
         f"**After three minutes on one core ({core}){given}, word networks need fewer bits per "
         f"character, by 95% intervals, than character networks on {said[0]}.** Word networks that "
-        f"spell rare words themselves need fewer on {said[1]}, and keep {min(shares):.0%} to "
-        f"{max(shares):.0%} of the lead on English texts.\n"
+        f"spell rare words themselves need fewer on {said[1]}. On English texts, {min(shares):.0%} "
+        f"to {max(shares):.0%} of the lead remains when the network must spell them itself.\n"
     )
 
 
