@@ -697,6 +697,23 @@ def test_tasks_see_what_they_ask_for_and_what_no_node_has_is_refused(
         assert task(0) == ["", "--xla_cpu_max_isa=SSE4_2", "elsewhere", None]
 
 
+@pytest.mark.slow
+def test_a_run_whose_node_is_lost_goes_on_at_another_and_ends_alike(nodes, written, done):
+    """Only one node at a time has what the run asks for."""
+    path = written(UPDATES + CHAR + "resources = { gpus = 3 }\n")
+    folder = path.parent / "runs" / "trial" / "char-1"
+    lost = nodes.add_node(num_cpus=1, num_gpus=3)
+    command = [sys.executable, "-m", "textgen", "study", path, f"--address={nodes.address}"]
+    study = subprocess.Popen(command, cwd=path.parent)
+    while study.poll() is None and not (folder / "checkpoint.npz").exists():
+        time.sleep(0.02)
+    nodes.remove_node(lost, allow_graceful=False)
+    assert 50 <= load_progress(folder).updates < 150
+    nodes.add_node(num_cpus=1, num_gpus=3)
+    assert study.wait() == 0
+    assert bits(folder) == bits(done.folder / "char-1")
+
+
 def test_the_lock_of_a_node_that_does_not_answer_is_taken_over(tmp_path, monkeypatch):
     """The node is pretended: this process holds the lock."""
     monkeypatch.setattr(cluster_module, "wait_until_free", lambda _: None)

@@ -100,7 +100,7 @@ def plan_study(
         processes = place or stack.enter_context(Processes())
         for first in range(0, len(missing), at_once):
             beside = missing[first : first + at_once]
-            if measure:
+            if measure and is_timed(study):
                 found = measure(study, beside, folder)
             else:
                 found = measure_arms(study, beside, folder, processes)
