@@ -10,7 +10,6 @@ from filelock import FileLock
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import write_json
-from textgen.core.registry import suggestion
 from textgen.core.terminal import json_line
 from textgen.report import grid as grids
 from textgen.runs.console import Screen
@@ -134,9 +133,11 @@ def show(
         return
     width = max((len(job.name) for job in jobs), default=0)
     for record in records:
-        memory = f", {record['memory']:g} GB" if record["memory"] else ""
-        gpus = f", {record['gpus']:g} GPUs" if record["gpus"] else ""
-        takes = f"{record['cores']} cores{gpus}{memory}"
+        takes = f"{record['cores']} {'core' if record['cores'] == 1 else 'cores'}"
+        if record["gpus"]:
+            takes += f", {record['gpus']:g} GPU"
+        if record["memory"]:
+            takes += f", {record['memory']:g} GB"
         print(f"{record['job']:{width}}  {record['state']:7}  {takes}  {record['command']}")
     done = sum(state is State.DONE for state in found.values())
     print(f"{done} of {len(jobs)} jobs are done")
@@ -154,7 +155,7 @@ def _skipped(files: StudyFiles) -> Sequence[str]:
 def _find(name: str, jobs: Sequence[Job]) -> Job:
     by_name = {job.name: job for job in jobs}
     if name not in by_name:
-        raise TextgenError(f"--job {name}: no such job", suggestion(name, by_name))
+        raise TextgenError(f"--job {name}: no such job", "the same command with --jobs lists them")
     return by_name[name]
 
 
