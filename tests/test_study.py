@@ -29,6 +29,7 @@ from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.files import write_file
+from textgen.core.progress import Cancelled
 from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
@@ -695,6 +696,29 @@ def test_tasks_see_what_they_ask_for_and_what_no_node_has_is_refused(
         found = [future.result() for future in both]
         assert sorted(each[0] for each in found) == ["0", "1"]
         assert task(0) == ["", "--xla_cpu_max_isa=SSE4_2", "elsewhere", None]
+
+
+@pytest.mark.slow
+def test_no_task_is_left_when_a_study_on_a_cluster_is_interrupted(nodes, written, tmp_path):
+    study = studies.load_study(written(UPDATES + CHAR))
+    file = tmp_path / "process"
+
+    def waits(call, cwd, environment, _):
+        Path(call["file"]).write_text(str(os.getpid()))
+        time.sleep(600)
+
+    arguments = ("waits", studies.Resources(cores=1), waits, {"file": str(file)})
+    with ThreadPoolExecutor(1) as threads:
+        with pytest.raises(KeyboardInterrupt), Cluster(nodes.address, study, print) as place:
+            task = threads.submit(place._task, *arguments)
+            while not file.exists() or not file.read_text():
+                time.sleep(0.05)
+            raise KeyboardInterrupt
+        assert task.exception(timeout=60) is not None
+    while Path(f"/proc/{file.read_text()}").exists():
+        time.sleep(0.05)
+    with pytest.raises(Cancelled):  # a thread that has waited for something else meanwhile
+        place._task(*arguments)
 
 
 @pytest.mark.slow
