@@ -11,7 +11,7 @@ Does not handle: case inside a word, as in ``McDonald``, which is spelled as it 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, NamedTuple
@@ -188,55 +188,62 @@ def telling_beginnings(
     # of every occurrence, the place in ``found`` of the class that it is of
     class_of = np.array([found.index(spelling[0]) for spelling in spellings], int)
     candidates = frequent_beginnings(spellings)
+    scored = dict[str, _NewClass]()
+    changed = set(range(len(found)))  # classes that have other words since candidates were scored
     while len(found) < number:
-        best = _best_class(candidates, found, class_of, contexts)
-        if best is None:
+        scored |= _new_classes(candidates, found, class_of, contexts, changed)
+        best = max(scored.values(), key=lambda each: each.gain, default=None)  # of equals the first
+        if best is None or best.gain <= 0:
             break
+        changed = {best.old_class, len(found)}
         class_of[best.members] = len(found)
         found.append(best.beginning)
+        del candidates[best.beginning], scored[best.beginning]
     return found
 
 
 class _NewClass(NamedTuple):
-    """A beginning of spellings, the occurrences that would be of its class, and its gain in
-    bits."""
+    """A beginning of spellings, the class that its words are of now, the occurrences that would be
+    of its own, and its gain in bits."""
 
     beginning: str
+    old_class: int
     members: np.ndarray
     gain: float
 
 
-def _best_class(
+def _new_classes(
     candidates: Mapping[str, np.ndarray],
     found: Sequence[str],
     class_of: np.ndarray,
     contexts: Sequence[np.ndarray],
-) -> _NewClass | None:
-    """The beginning that gains most, of equals the first; None where none gains anything.
+    old_classes: Set[int],
+) -> dict[str, _NewClass]:
+    """What the beginnings would gain whose words are of some classes.
 
     Args:
         candidates: beginning → the occurrences that have it.
         found: the beginnings of classes so far.
         class_of: (n,) integers, which of these each occurrence is of.
         contexts: (n,) integers each.
+        old_classes: the classes, by their place in ``found``.
     """
-    counts_of_class = list[list[np.ndarray]]()
-    for place in range(len(found)):
+    counts_of_class = dict[int, list[np.ndarray]]()
+    for place in old_classes:
         members = np.flatnonzero(class_of == place)
-        counts_of_class.append(_count_contexts(contexts, members))
-    best: _NewClass | None = None
+        counts_of_class[place] = _count_contexts(contexts, members)
+    scored = dict[str, _NewClass]()
     for beginning, occurrences in candidates.items():
-        if beginning in found:
-            continue
         old_class = longest_of(found, beginning)
+        if old_class not in old_classes:
+            continue
         members = occurrences[class_of[occurrences] == old_class]
         counts = _count_contexts(contexts, members)
         gain = 0.0
         for part, whole in zip(counts, counts_of_class[old_class], strict=True):
             gain += information_gain(part, whole)
-        if gain > 0 and (best is None or gain > best.gain):
-            best = _NewClass(beginning, members, gain)
-    return best
+        scored[beginning] = _NewClass(beginning, old_class, members, gain)
+    return scored
 
 
 def _count_contexts(contexts: Sequence[np.ndarray], occurrences: np.ndarray) -> list[np.ndarray]:
