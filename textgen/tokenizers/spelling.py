@@ -79,6 +79,7 @@ class Speller:
         new_word_weights: the weights where there is a document cache, which leaves to the mixture
             the words that are new to their document.
         form: how words are spelled.
+        ready: what is mixed, if a model of the same words and order has made it already.
     """
 
     examples: Mapping[str, Mapping[str, int]]
@@ -91,6 +92,7 @@ class Speller:
     cache: WordCache = USUAL_CACHE
     new_word_weights: Weights = field(default_factory=lambda: {UNLISTED: THIRDS})
     form: Form = field(default_factory=Form)
+    ready: ClassDistributions | None = None
 
     @cached_property
     def coding(self) -> Coding:
@@ -100,6 +102,8 @@ class Speller:
     @cached_property
     def distributions(self) -> ClassDistributions:
         """What is mixed for each class."""
+        if self.ready is not None:
+            return self.ready
         return ClassDistributions(
             self.coding,
             self.order,
@@ -361,7 +365,7 @@ def tuned_speller(speller: Speller, documents: Sequence[ClassedWords]) -> Spelle
     words = [word for document in coded for word in document]
     if not words:
         return speller
-    speller = replace(speller, order=likeliest_order(speller, words))
+    speller = replace(speller, order=likeliest_order(speller, words), ready=None)
     weights = likeliest_weights(speller, words)
     # behind the cache, only the first occurrence in a document counts
     new_words = list[tuple[Codes, str]]()
@@ -370,7 +374,13 @@ def tuned_speller(speller: Speller, documents: Sequence[ClassedWords]) -> Spelle
     new_word_weights = likeliest_weights(speller, new_words)
     masses = np.exp(speller.log_masses(words, new_word_weights))
     cache = tuned_word_cache(coded, masses)
-    return replace(speller, weights=weights, cache=cache, new_word_weights=new_word_weights)
+    return replace(
+        speller,
+        weights=weights,
+        cache=cache,
+        new_word_weights=new_word_weights,
+        ready=speller.distributions,
+    )
 
 
 def likeliest_order(speller: Speller, words: CodedWords) -> int:
