@@ -104,6 +104,8 @@ NAMES = [
     "my_texts",
     "..",
     "x" * 99,
+    "0.",
+    "con.texts",
 ]
 
 

@@ -17,7 +17,7 @@ from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.files import PathKind, as_utf8, found_at, kind_of, write_file
 from textgen.core.machine import cores
 from textgen.core.reading import SettingsReader, find_experiment
-from textgen.core.settings import FOLDER_NAME, Split, check_name
+from textgen.core.settings import Split, check_name
 from textgen.core.terminal import command_line
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
@@ -160,10 +160,12 @@ def folder_name(name: str) -> str:
     """What the folders of texts of this name are called: the same where a folder can be called so;
     else what is left of the name, and a hash that keeps it apart from all others."""
     composed = unicodedata.normalize("NFC", name)
-    if re.fullmatch(FOLDER_NAME, composed) and len(composed) <= MAX_NAME_CHARACTERS:
-        return composed
+    if len(composed) <= MAX_NAME_CHARACTERS:
+        with suppress(TextgenError):
+            check_name(composed, "")
+            return composed
     letters = [c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c)]
-    left = re.sub("[^A-Za-z0-9._-]+", "_", "".join(letters)).strip("._-")
+    left = re.sub("[^A-Za-z0-9_-]+", "_", "".join(letters)).strip("_-")
     digest = hashlib.sha256(composed.encode("utf-8", "surrogateescape")).hexdigest()
     return f"{left[:MAX_NAME_CHARACTERS] or 'texts'}-{digest[:8]}"
 
