@@ -469,16 +469,19 @@ def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Doer) -> Trial:
 
 def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
     """Which settings are matched and tuned after the last of some budgets, in seconds, and a table
-    of all settings that had one of these, in Markdown."""
+    of all settings that had one of these, in Markdown; those that some arms lack come last."""
     arms = tuning.study.arms
     rows = list[list[Any]]()
     names = [*dict.fromkeys(name for values in tuning.settings for name in values)]
     for seconds in reversed(budgets):
         costs = tuning.costs(seconds)
-        for setting, regret in tuning.regrets(seconds).items():
+        regrets = tuning.regrets(seconds)
+        tried = {setting for of_arm in costs.values() for setting in of_arm}
+        for setting in [*regrets, *sorted(tried - regrets.keys())]:
             values = [_inline(tuning.settings[setting].get(name, "")) for name in names]
-            bits = [f"{costs[arm].get(setting, math.inf):.4f}" for arm in arms]
-            rows.append([f"{seconds:g}", setting, *values, *bits, f"{regret:.4f}"])
+            bits = [_figure(costs[arm].get(setting)) for arm in arms]
+            regret = _figure(regrets.get(setting))
+            rows.append([f"{seconds:g}", setting, *values, *bits, regret])
     heads = ["seconds", "setting", *(name.rpartition(".")[2] for name in names), *arms]
     table = markdown_table([*heads, "mean regret"], rows)
     lines = list[str]()
@@ -488,6 +491,10 @@ def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
         lines.append(f"After {seconds:g} s: matched: setting {matched}. Tuned: {best}.")
     lines.append(f"{len(tuning.settings)} settings an arm, on {' and '.join(tuning.processors)}.")
     return "\n".join([*lines, "", table, ""])
+
+
+def _figure(bits: float | None) -> str:
+    return "–" if bits is None else f"{bits:.4f}"
 
 
 def _write_results(folder: Path, tuning: Tuning, sha256: str) -> None:

@@ -390,11 +390,11 @@ def search(name: str) -> Tuning:
     return Tuning(study, study.tune, found["settings"], trials)
 
 
-def tuned_table(name: str) -> str:
-    """What a search found at the last budget that it has begun."""
+def tuned_table(name: str, seconds: str = "") -> str:
+    """What a search found at a budget in seconds, or at the last one that it has begun."""
     found = search(name)
-    begun = {trial.seconds for trial in found.trials}
-    return summary(found, [max(begun)])
+    last = max(trial.seconds for trial in found.trials)
+    return summary(found, [float(seconds or last)])
 
 
 def searches(first: str, *others: str) -> Tuning:
