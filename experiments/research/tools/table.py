@@ -294,8 +294,9 @@ def answer() -> str:
     sentences = (
         f"**Words, on all {NUMBERS[len(cells)]} texts tried here.** After three minutes of "
         "training on one core each, the network that reads words predicts unseen text best. "
-        "**But** with plain n-gram counts mixed in, which take no training, about half of its lead "
-        f"is left in English, and in {' and '.join(unsettled)} too little to call."
+        "**But** n-gram counts help characters most. With counts mixed into every model, about "
+        "half of the lead over characters is left on English texts, and in "
+        f"{' and '.join(unsettled)} it is too close to call."
     )
     return textwrap.fill(sentences, 140) + "\n"
 
@@ -317,16 +318,16 @@ def findings() -> str:
         "better after 20 seconds than the one that reads characters after nine minutes."
     )
     half = (
-        "- **About half of the lead is not spelling.** Where the network must spell rare words "
-        f"itself, {min(shares):.0%} to {max(shares):.0%} of the lead is left in English. N-grams "
-        "of letters spell them otherwise."
+        "- **About half of the lead survives self-spelling.** In word models, n-grams of letters "
+        "spell rare words. Where the network must spell these itself, "
+        f"{min(shares):.0%} to {max(shares):.0%} of its lead is left on English texts."
     )
     bits = grid("what_predicts/what_predicts").curves()
     for cell in cells.values():
         assert bits[cell.name, "characters", "counts"] < bits[cell.name, "characters", "network"]
     counting = (
         f"- **Counting goes far.** On all {NUMBERS[len(cells)]} texts, n-grams of characters, "
-        "which only count, predict better than the network that reads characters does in three "
+        "which only count, need fewer bits than the network that reads characters does after three "
         "minutes."
     )
     found = (soon, half, counting)
