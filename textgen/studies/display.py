@@ -123,8 +123,8 @@ class Display:
         return textwrap.shorten(last, MAX_STATE_CHARACTERS, placeholder="")
 
     def _result(self, job: Job) -> str:
-        """Bits per character of a finished run."""
-        part = read_metrics(self._files.run(job)).test.parts["network"]
+        """Bits per character of a finished run, of the part that the study compares."""
+        part = read_metrics(self._files.run(job)).test.parts[self._files.study.part]
         bits = part.bits_per_character
         return f"{bits.total:.3f}" if bits else "not charged"
 

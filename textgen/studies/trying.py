@@ -120,11 +120,12 @@ def try_texts(
     path = Path(reports_folder) / name / f"{name}.toml"
     command = study_command(path, runs_folder, reports_folder)
     content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
-    if not overwrite and path.exists() and path.read_bytes() != as_utf8(content):
-        message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
-        hint = f"to continue that study: {command}; --overwrite replaces it, --name OTHER keeps it"
-        raise TextgenError(message, hint)
     with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
+        if not overwrite and path.exists() and path.read_bytes() != as_utf8(content):
+            message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
+            continuing = f"to continue that study: {command}"
+            hint = f"{continuing}; --overwrite replaces it, --name OTHER keeps it"
+            raise TextgenError(message, hint)
         write_file(path, content)
     report = run_study(
         path,

@@ -487,8 +487,9 @@ def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
     lines = list[str]()
     for seconds in budgets:
         best = ", ".join(f"{arm} {setting}" for arm, setting in tuning.tuned(seconds).items())
-        matched = next(iter(tuning.regrets(seconds)), "none suits all arms")
-        lines.append(f"After {seconds:g} s: matched: setting {matched}. Tuned: {best}.")
+        regrets = tuning.regrets(seconds)
+        matched = f"setting {next(iter(regrets))}" if regrets else "none suits all arms"
+        lines.append(f"After {seconds:g} s: matched: {matched}. Tuned: {best}.")
     lines.append(f"{len(tuning.settings)} settings an arm, on {' and '.join(tuning.processors)}.")
     return "\n".join([*lines, "", table, ""])
 
@@ -523,10 +524,11 @@ def _write_arm(path: Path, tuning: Tuning, trial: Trial, kind: str, sha256: str)
     changes.append(f"objective.window={trial.window}")
     data = SettingsReader().override({}, changes)
     base = find_experiment(arm.experiment, study.path.parent).resolve()
+    threads = "one thread" if study.threads == 1 else f"{study.threads} threads"
     about = f"""\
 # {kind.capitalize()}: setting {trial.setting} of {len(tuning.settings)} that `textgen tune
 # {study.path.name}` tried: {trial.cost:.4f} bits per character of the network on validation text
-# (of the text {sha256[:8]}) after {trial.seconds:g} s of one thread of {trial.processor}.
+# (of the text {sha256[:8]}) after {trial.seconds:g} s of {threads} of {trial.processor}.
 
 """
     include = os.path.relpath(base, path.parent.resolve())
@@ -549,4 +551,4 @@ def _draw(path: Path, tuning: Tuning) -> None:
         axes.set_ylabel(f"bits above the best, {each:g} s")
     axes.set_xlabel("setting, the least mean regret first")
     axes.legend()
-    figure.savefig(path)
+    write_file(path, lambda file: figure.savefig(file, format="svg"))
