@@ -4,6 +4,7 @@ import json
 import random
 import shlex
 import sys
+import threading
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from conftest import ROOT, ProcessHere, write_experiment, write_tales
 from textgen import cli
 from textgen.core import machine, tensorflow
 from textgen.core.errors import TextgenError
-from textgen.studies import execution, places
+from textgen.studies import by_hand, execution, places
 from textgen.studies.jobs import Job, Kind, State, StudyFiles, list_jobs, lock_study, states, take
 from textgen.studies.queue import Ended, Queue, work_off
 from textgen.studies.study import Resources, load_study
@@ -127,6 +128,65 @@ def test_jobs_done_by_hand_in_any_order_are_found_done_by_the_study(
     updates = {name: cell.arms["slow"].runs[0].updates for name, cell in grid.cells.items()}
     assert updates == {"4s": 2, "6s": 4}
     assert (files.reports / "cells" / "6s" / "index.html").exists()
+
+
+@pytest.fixture
+def by_updates(written):
+    """The grid with budgets in updates, so that nothing is timed."""
+    written.write_text(STUDY.replace("seconds =", "updates ="))
+    return written
+
+
+def finish(files, job):
+    """Pretend that a run is finished."""
+    files.run(job).mkdir(parents=True)
+    (files.run(job) / "metrics.json").touch()
+
+
+def test_a_job_that_another_process_has_done_meanwhile_is_not_done_again(
+    by_updates, files, monkeypatch
+):
+    job = next(job for job in list_jobs(load_study("trial.toml")) if job.run)
+
+    def take_after_another(lock, *seconds):
+        finish(files, job)
+        return take(lock, *seconds)
+
+    monkeypatch.setattr(by_hand, "take", take_after_another)
+    monkeypatch.setattr(by_hand, "_do", lambda *_: pytest.fail("done again"))
+    assert cli.main(["study", "trial.toml", f"--job={job.name}"]) == 0
+
+
+def test_a_job_begins_though_its_lock_is_held_for_a_moment_and_looks_at_no_other(
+    by_updates, files, monkeypatch
+):
+    """As by a listing, which looks at every lock."""
+    job = next(job for job in list_jobs(load_study("trial.toml")) if job.run)
+    is_held = threading.Event()
+
+    def hold():
+        lock = take(files.lock(job))
+        is_held.set()
+        time.sleep(0.3)
+        lock.release()
+
+    begun = []
+    monkeypatch.setattr(by_hand, "states", lambda *_: pytest.fail("looked at all locks"))
+    monkeypatch.setattr(by_hand, "_do", lambda files, job, screen: begun.append(job.name))
+    holder = threading.Thread(target=hold)
+    holder.start()
+    is_held.wait()
+    assert cli.main(["study", "trial.toml", f"--job={job.name}"]) == 0
+    holder.join()
+    assert begun == [job.name]
+
+
+@pytest.mark.parametrize("option", ["--overwrite", "--workers=2", "--workers=0", "--address=auto"])
+def test_options_of_the_whole_study_are_refused_beside_a_single_job(by_updates, capsys, option):
+    for command in ("study", "tune"):
+        for which in ("--jobs", "--job=page"):
+            assert cli.main([command, "trial.toml", which, option]) == 2
+            assert f"{option.partition('=')[0]}: only without" in capsys.readouterr().err
 
 
 ONE = Resources(cores=1)

@@ -12,7 +12,8 @@ from textgen import cli
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
-from textgen.studies import places, process, tuning
+from textgen.studies import by_hand, places, process, tuning
+from textgen.studies.jobs import take
 from textgen.studies.study import load_study
 from textgen.training import trial
 
@@ -221,6 +222,23 @@ def test_a_search_that_was_interrupted_goes_on_and_ends_alike(study, trained):
     stored["trials"].append({**asdict(one), "seconds": 2})
     file.write_text(json.dumps(stored))
     assert tune(study).regrets(2) == whole.regrets(2)
+
+
+def test_a_trial_that_another_process_makes_meanwhile_is_not_made_again(
+    study, trained, monkeypatch
+):
+    reports = study.parent / "reports"
+    command = ["tune", str(study), "--job=trial/1s/narrow/0", f"--reports={reports}"]
+
+    def take_after_another(lock, *seconds):
+        monkeypatch.setattr(by_hand, "take", take)
+        assert cli.main(command) == 0
+        return take(lock, *seconds)
+
+    monkeypatch.setattr(by_hand, "take", take_after_another)
+    assert cli.main(command) == 0
+    assert len(trained) == 1
+    assert len(json.loads((reports / "levels" / "tune.json").read_text())["trials"]) == 1
 
 
 def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):

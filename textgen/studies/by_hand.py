@@ -1,7 +1,8 @@
 """``textgen study`` and ``textgen tune``: all of their jobs, a list of these, or a single one. Any
 scheduler can have the jobs done, in any order that their needs allow."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from textgen.studies.jobs import (
     State,
     StudyFiles,
     cells_of,
+    done_jobs,
     list_jobs,
     planned_arms,
     planning_lock,
@@ -36,6 +38,9 @@ from textgen.studies.planning import PLAN_FILE, is_timed, read_plans, under_budg
 from textgen.studies.process import Jobs
 from textgen.studies.questions import close
 from textgen.studies.study import load_study
+
+# A listing that looks at a job's lock holds it for a moment.
+LOCK_SECONDS = 2.0
 
 
 def study(
@@ -55,21 +60,24 @@ def study(
     if not jobs and job is None:
         execution.run_study(path, **folders, quiet=quiet, **options)
         return
+    _refuse(options)
     files = StudyFiles(load_study(path), Path(runs_folder), Path(reports_folder))
     listed = list_jobs(files.study, _skipped(files))
-    found = states(files, listed)
+
+    def command(name: str) -> str:
+        return files.command(f"--job={name}")
+
     if jobs:
-        show(listed, found, lambda each: files.command(f"--job={each.name}"), json)
+        show(listed, states(files, listed), lambda each: command(each.name), json)
         return
     assert job is not None
     chosen = _find(job, listed)
     screen = Screen(quiet)
-    if _is_done(chosen, found, lambda each: files.command(f"--job={each}"), screen):
+    if _is_done(chosen, done_jobs(files, listed), command, screen):
         return
-    lock = take(files.lock(chosen))
-    if lock is None:
-        raise TextgenError(f"{job}: {BUSY}", BUSY_HINT)
-    with lock:
+    with _taken(chosen, files.lock(chosen)):
+        if _is_done(chosen, done_jobs(files, listed), command, screen):  # by another process
+            return
         _do(files, chosen, screen)
 
 
@@ -88,25 +96,55 @@ def tune(
     if not jobs and job is None:
         tuning.tune(path, reports_folder=reports_folder, quiet=quiet, **options)
         return
+    _refuse(options)
     screen = Screen(quiet)
     search = tuning.open_search(path, reports_folder, False, screen)
-    listed, found = tuning.known_jobs(search)
+    listed = tuning.known_jobs(search)
 
     def command(name: str) -> str:
         return tuning.tune_command(search, reports_folder, f"--job={name}")
 
     if jobs:
+        found = tuning.trial_states(search, listed)
         show(listed, found, lambda each: command(each.name), json)
         return
     assert job is not None
     chosen = _find(job, listed)
-    if _is_done(chosen, found, command, screen):
+    if _is_done(chosen, search.ended().keys(), command, screen):
         return
-    lock = take(search.lock(chosen))
-    if lock is None:
-        raise TextgenError(f"{job}: {BUSY}", BUSY_HINT)
-    with lock:
+    with _taken(chosen, search.lock(chosen)):
+        if _is_done(chosen, search.ended().keys(), command, screen):  # by another process
+            return
         tuning.make_trial(search, chosen, ThisProcess())
+
+
+def _refuse(options: Mapping[str, Any]) -> None:
+    """Raises:
+    TextgenError: there are options that only the whole study has.
+    """
+    given = [
+        f"--{name}" for name, value in options.items() if value is not None and value is not False
+    ]
+    if given:
+        names = " and ".join(given)
+        hint = f"leave {names} out, or --jobs and --job"
+        raise TextgenError(f"{names}: only without --jobs and --job", hint)
+
+
+@contextlib.contextmanager
+def _taken(job: Job, lock: Path) -> Iterator[None]:
+    """Have a job for this process alone, for a block.
+
+    Raises:
+        TextgenError: another process has taken it.
+    """
+    held = take(lock, LOCK_SECONDS)
+    if held is None:
+        raise TextgenError(f"{job.name}: {BUSY}", BUSY_HINT)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 class ThisProcess:
@@ -160,17 +198,17 @@ def _find(name: str, jobs: Sequence[Job]) -> Job:
 
 
 def _is_done(
-    job: Job, found: Mapping[str, State], command_of: Callable[[str], str], screen: Screen
+    job: Job, done: Collection[str], command_of: Callable[[str], str], screen: Screen
 ) -> bool:
-    """Whether a job is done already, and says so.
+    """Whether a job is among those that are done, and says so.
 
     Raises:
         TextgenError: something that it needs is not done.
     """
-    if found[job.name] is State.DONE:
+    if job.name in done:
         screen.say(f"{job.name} is done already")
         return True
-    missing = [name for name in job.needs if found[name] is not State.DONE]
+    missing = [name for name in job.needs if name not in done]
     if missing:
         others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
         message = f"{job.name} needs {missing[0]}{others} first"

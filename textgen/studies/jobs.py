@@ -284,12 +284,13 @@ def is_taken(lock: Path) -> bool:
     return False
 
 
-def take(lock: Path) -> filelock.BaseFileLock | None:
-    """A lock that this process now holds; None if another one does."""
+def take(lock: Path, seconds: float = 0.0) -> filelock.BaseFileLock | None:
+    """A lock that this process now holds; None if another one does, and still after so many
+    seconds."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     taken = filelock.FileLock(lock)
     try:
-        taken.acquire(timeout=0)
+        taken.acquire(timeout=seconds)
     except filelock.Timeout:
         return None
     return taken

@@ -311,9 +311,9 @@ def open_search(
     return OpenedSearch(Tuning(study, search, settings, trials), searched, folder)
 
 
-def known_jobs(opened: OpenedSearch) -> tuple[list[Job], dict[str, State]]:
-    """The jobs of a search as far as they are known, and their states: those of a budget when those
-    of the budget before have ended."""
+def known_jobs(opened: OpenedSearch) -> list[Job]:
+    """The jobs of a search as far as they are known: those of a budget when those of the budget
+    before have ended."""
     tuning = opened.tuning
     ended = opened.ended()
     jobs = list[Job]()
@@ -324,13 +324,19 @@ def known_jobs(opened: OpenedSearch) -> tuple[list[Job], dict[str, State]]:
         if any(job.name not in ended for job in trials):
             break
         chosen = tuning.kept(seconds)
+    return jobs
+
+
+def trial_states(opened: OpenedSearch, jobs: Sequence[Job]) -> dict[str, State]:
+    """Job → its state."""
+    ended = opened.ended()
     found = dict[str, State]()
     for job in jobs:
         if job.name in ended:
             found[job.name] = State.DONE
         else:
             found[job.name] = State.RUNNING if is_taken(opened.lock(job)) else State.READY
-    return jobs, found
+    return found
 
 
 def tune_command(opened: OpenedSearch, reports_folder: str | Path, *options: str) -> str:
