@@ -215,7 +215,6 @@ class Cluster:
         needed: Resources,
         function: Any,
         call: dict[str, Any],
-        is_run: bool = False,
     ) -> Any:
         """The result of a function on a node; on another one if that is lost.
 
