@@ -1,5 +1,5 @@
 """The queue of a study's jobs: which one is next, which are set aside, and about the time left. It
-starts nothing itself: a crew does the jobs, such as :class:`textgen.studies.crew.Crew`."""
+starts nothing itself: a crew does the jobs, such as :class:`textgen.studies.places.PlaceCrew`."""
 
 import heapq
 import time
