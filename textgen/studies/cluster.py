@@ -99,9 +99,13 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._is_closed = True
         for task in list(self._started):
-            self._ray.cancel(task, force=True)
+        self.stop()
         with silenced_stderr():
             self._ray.shutdown()
+
+    def stop(self) -> None:
+        """Stop all tasks, and begin none any more."""
+            self._ray.cancel(task, force=True)
 
     def _nodes(self) -> list[Mapping[str, Any]]:
         """The nodes that are alive."""

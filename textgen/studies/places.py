@@ -50,6 +50,9 @@ class Place(Doer, Protocol):
     def release(self, name: str) -> None:
         """End the process that is kept for a job, if there is one."""
 
+    def stop(self) -> None:
+        """Stop what is running, and begin nothing any more; a second call changes nothing."""
+
 
 def printed_lines(log: Path) -> list[str]:
     """What a process has printed, without blank lines; nothing if it has not begun."""
@@ -218,6 +221,10 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         return result
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop all of them, and start none any more."""
         with self._starting:
             self._closed = True
             left = list(self._started)
@@ -311,8 +318,12 @@ class PlaceCrew:
         return Ended(job, None if self._is_done(job) else "it was not done")
 
     def close(self) -> None:
-        """Begin no other job."""
+        """Begin no other job. Those that are running are stopped before another process may take
+        them over."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._jobs:
+            self._place.stop()
+            wait(self._jobs, GRACE_SECONDS)
         for lock in self._locks.values():
             lock.release()
 
