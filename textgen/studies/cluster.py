@@ -61,11 +61,13 @@ class Cluster:
 
     Attributes:
         kept: empty: no process on a node is kept.
+        processors: those of the nodes, when they have been checked.
     """
 
     def __init__(self, address: str, study: Study, say: Say) -> None:
         self.address = address
         self.kept = dict[str, Any]()
+        self.processors = set[str]()
         self._study = study
         self._say = say
         self._started = set[Any]()
@@ -97,14 +99,14 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_closed = True
-        for task in list(self._started):
         self.stop()
         with silenced_stderr():
             self._ray.shutdown()
 
     def stop(self) -> None:
         """Stop all tasks, and begin none any more."""
+        self._is_closed = True
+        for task in list(self._started):
             self._ray.cancel(task, force=True)
 
     def _nodes(self) -> list[Mapping[str, Any]]:
@@ -168,9 +170,10 @@ class Cluster:
         if different:
             message = f"--address {self.address}: nodes differ from this machine:\n\n{different}"
             raise TextgenError(message, "install the same versions, and share this folder")
-        others = {each["processor"] for name, each in answers.items() if name != "here"}
-        if len(others) > 1:
-            self._say(f"warning: nodes have several processors: {', '.join(sorted(others))}")
+        self.processors = {each["processor"] for name, each in answers.items() if name != "here"}
+        if len(self.processors) > 1:
+            names = ", ".join(sorted(self.processors))
+            self._say(f"warning: nodes have several processors: {names}")
 
     def _answers(self, nodes: Sequence[Mapping[str, Any]], token: str) -> dict[str, dict[str, str]]:
         """Node → what it says of itself."""
@@ -204,7 +207,8 @@ class Cluster:
         return self._task(job.name, job.resources, _do_there, call)
 
     def measure(self, study: Study, arms: Sequence[str], folder: Path) -> Measured:
-        """As :func:`textgen.studies.timing.measure_arms`, on one of the nodes."""
+        """As :func:`textgen.studies.timing.measure_arms`, on one of the nodes; all of these arms
+        take the same."""
         call = {"study": study, "arms": list(arms), "folder": str(folder.resolve())}
         name = f"{Kind.TIME}/{','.join(arms)}"
         found = self._task(name, study.resources_of(arms[0]), _measure_there, call)

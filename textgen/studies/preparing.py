@@ -178,6 +178,7 @@ def plan_arms(
             place if isinstance(place, Processes) else None,
             arms=arms,
             any_budget=bool(study.cells),
+            processors=place.processors if isinstance(place, Cluster) else (),
             measure=place.measure if isinstance(place, Cluster) else None,
         )
     (files.runs / LOCKS).mkdir(parents=True, exist_ok=True)

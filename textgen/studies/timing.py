@@ -1,7 +1,7 @@
 """The timing of a study's arms, from which their plans are made."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -23,7 +23,7 @@ from textgen.studies.planning import (
     under_budget,
     without_budget,
 )
-from textgen.studies.study import Study
+from textgen.studies.study import Resources, Study
 
 TURNS = 3
 # Updates are timed for so long at least, or for this share of a budget that is smaller.
@@ -46,6 +46,7 @@ def plan_study(
     arms: Sequence[str] = (),
     any_budget: bool = False,
     measure: Measure | None = None,
+    processors: Collection[str] = (),
 ) -> dict[str, ArmPlan]:
     """The plan of every arm: the one stored in ``folder``, or a new one, which is stored there.
 
@@ -60,7 +61,9 @@ def plan_study(
             Without it all of them end.
         arms: those that are planned; all if none is named.
         any_budget: a stored plan may be of another budget: nothing is timed again for this one.
-        measure: measures arms on another machine, as :func:`measure_arms` does here.
+        measure: measures arms on another machine, as :func:`measure_arms` does here. Arms that are
+            measured together take the same resources.
+        processors: of the machines that measure; this one's if there are none.
 
     Raises:
         TextgenError: an experiment has changed, the stored plan is damaged, or it was measured on
@@ -70,6 +73,7 @@ def plan_study(
     failures = list[str]()
     plans = read_plans(path)
     wanted = list(arms or study.arms)
+    measuring = set(processors) or {processor()}
     for arm in wanted:
         if arm not in plans:
             continue
@@ -82,15 +86,16 @@ def plan_study(
         if changes and not overwrite and not (any_budget and is_of_another_budget):
             message = f"arms.{arm} was planned from other settings: {'; '.join(changes)}"
             raise TextgenError(f"{path}: {message}", "plan and run it again with --overwrite")
-        was_timed_here = plans[arm].processor == processor()
-        if changes and is_of_another_budget and (any_budget or was_timed_here):
+        was_timed_alike = plans[arm].processor in measuring
+        if changes and is_of_another_budget and (any_budget or was_timed_alike):
             plans[arm] = under_budget(study, arm, plans[arm])
         elif changes:
             del plans[arm]
     missing = [arm for arm in wanted if arm not in plans]
-    machines = {plan.processor for plan in plans.values()} - {processor()}
-    if study.seconds is not None and missing and machines:
-        message = f"timed on {', '.join(machines)}, but arms.{missing[0]} would be on {processor()}"
+    others = {plan.processor for plan in plans.values()} - measuring
+    if study.seconds is not None and missing and others:
+        there = ", ".join(sorted(measuring))
+        message = f"timed on {', '.join(others)}, but arms.{missing[0]} would be on {there}"
         raise TextgenError(f"{path}: {message}", "add it on that one, or use another --runs folder")
     write_json(path, {arm: asdict(plan) for arm, plan in plans.items()})
     if missing:
@@ -98,8 +103,7 @@ def plan_study(
     at_once = workers if study.threads == 1 else 1
     with contextlib.ExitStack() as stack:
         processes = place or stack.enter_context(Processes())
-        for first in range(0, len(missing), at_once):
-            beside = missing[first : first + at_once]
+        for beside in _measured_together(study, missing, at_once):
             if measure and is_timed(study):
                 found = measure(study, beside, folder)
             else:
@@ -121,6 +125,17 @@ def plan_study(
         hint = "correct each arm and repeat the command; the other plans are kept"
         raise TextgenError(f"{study.path}: {message}: {'; '.join(failures)}", hint)
     return {arm: plans[arm] for arm in wanted}
+
+
+def _measured_together(study: Study, arms: Sequence[str], at_once: int) -> list[list[str]]:
+    """Arms in groups of so many at most, each of arms that take the same resources."""
+    alike = dict[Resources, list[str]]()
+    for arm in arms:
+        alike.setdefault(study.resources_of(arm), []).append(arm)
+    groups = list[list[str]]()
+    for same in alike.values():
+        groups += [same[first : first + at_once] for first in range(0, len(same), at_once)]
+    return groups
 
 
 def _plan_arm(study: Study, arm: str, measured: dict[str, Any] | TextgenError) -> ArmPlan:
