@@ -104,17 +104,16 @@ def prepare(
         plans[name] = timings
         if study.cells:
             plans[name] = {arm: under_budget(cell.study, arm, timings[arm]) for arm in timings}
-    if study.cells:
-        write_contents(files, texts)
     recorded = _recorded_cells(files, cells, plans, texts, overwrite)
+    unrecorded = [name for name in cells if name not in recorded]
     replaced = set[str]()
-    for name, cell in cells.items():
-        if name in recorded:
-            continue
-        if name:
+    for name in unrecorded:
+        sha256 = texts[cells[name].text].sha256
+        replaced |= _replaced(files, cells[name], plans[name], sha256, overwrite)
+    if study.cells:  # not before it is known that nothing is refused
+        write_contents(files, texts)
+        for name in unrecorded:
             write_json(files.runs / name / PLAN_FILE, plain_plans(plans[name]))
-        sha256 = texts[cell.text].sha256
-        replaced |= _replaced(files, cell, plans[name], sha256, overwrite)
     jobs = [_with_seconds(job, files, plans, texts, cells) for job in list_jobs(study, skipped)]
     if isinstance(place, Processes):
         busy = max(1.0, place.slots * study.threads / cores())  # runs on a core
@@ -178,8 +177,8 @@ def plan_arms(
             place if isinstance(place, Processes) else None,
             arms=arms,
             any_budget=bool(study.cells),
-            processors=place.processors if isinstance(place, Cluster) else (),
             measure=place.measure if isinstance(place, Cluster) else None,
+            processors=place.processors if isinstance(place, Cluster) else (),
         )
     (files.runs / LOCKS).mkdir(parents=True, exist_ok=True)
     first_runs = {run_job(timed.name, next(iter(timed.study.runs(a)))): a for a in study.arms}
@@ -241,7 +240,10 @@ def _recorded_cells(
     if not files.study.cells:
         return set()
     recorded = set[str]()
-    for name, record in grids.Grid(files.reports).cells.items():
+    for name in cells:
+        if not files.record(name).exists():
+            continue
+        record = read_content(files.record(name), grids.CellRecord, grids.AGAIN)
         planned = plain_plans(plans[name])
         sha256 = texts[cells[name].text].sha256
         if record.sha256 != sha256 or not _same_plans(record, planned):
