@@ -13,8 +13,18 @@ from conftest import ROOT, ProcessHere, write_experiment, write_tales
 from textgen import cli
 from textgen.core import machine, tensorflow
 from textgen.core.errors import TextgenError
-from textgen.studies import by_hand, execution, places
-from textgen.studies.jobs import Job, Kind, State, StudyFiles, list_jobs, lock_study, states, take
+from textgen.studies import by_hand, execution, places, timing
+from textgen.studies.jobs import (
+    Job,
+    Kind,
+    State,
+    StudyFiles,
+    is_taken,
+    list_jobs,
+    lock_study,
+    states,
+    take,
+)
 from textgen.studies.queue import Ended, Queue, work_off
 from textgen.studies.study import Resources, load_study
 
@@ -187,6 +197,62 @@ def test_options_of_the_whole_study_are_refused_beside_a_single_job(by_updates, 
         for which in ("--jobs", "--job=page"):
             assert cli.main([command, "trial.toml", which, option]) == 2
             assert f"{option.partition('=')[0]}: only without" in capsys.readouterr().err
+
+
+def test_a_grid_that_is_refused_leaves_what_its_files_say(by_updates, files):
+    job = next(job for job in list_jobs(load_study("trial.toml")) if job.run)
+    files.run(job).mkdir(parents=True)
+    write_experiment(files.run(job) / "experiment.toml", files.runs_folder.parent, "[]", 30)
+    with pytest.raises(TextgenError, match="holds another run"):
+        execution.run_study("trial.toml", quiet=True)
+    assert not (files.reports / "grid.json").exists()
+    assert not list(files.runs.glob("*/plan.json"))
+
+
+def test_arms_are_timed_together_if_they_take_the_same_where_plans_were_timed_elsewhere(files):
+    """Another machine, such as a node of a cluster, measures them all."""
+    groups = []
+
+    def measure(study, arms, folder):
+        groups.append(arms)
+        figures = {"preparation_seconds": 1.0, "seconds_per_update": 0.1, "parameters": 1}
+        return {arm: {**figures, "processor": "of a node"} for arm in arms}
+
+    study = files.study.cell("", None, 4).study
+
+    def planned(*arms):
+        options = {"measure": measure, "processors": ["of a node"]}
+        return timing.plan_study(study, files.runs, workers=2, arms=arms, **options)
+
+    assert planned("char").keys() == {"char"}
+    assert planned().keys() == {"char", "slow"}
+    (files.runs / "plan.json").unlink()
+    planned()
+    assert groups == [["char"], ["slow"], ["char"], ["slow"]]
+
+
+def test_no_job_is_given_away_before_what_was_doing_it_has_ended(tmp_path):
+    stopped = threading.Event()
+    taken_at_the_end = []
+    (job,) = some_jobs(1)
+    lock = tmp_path / "lock"
+
+    class Place:
+        kept = ()
+
+        def stop(self):
+            stopped.set()
+
+    def do(job):
+        stopped.wait(5)
+        time.sleep(0.2)  # as a process takes to end, and the removal of its files
+        taken_at_the_end.append(is_taken(lock))
+
+    crew = places.PlaceCrew(Place(), do, lambda job: lock, lambda job: False)
+    assert crew.start(job)
+    crew.close()
+    assert taken_at_the_end == [True]
+    assert not is_taken(lock)
 
 
 ONE = Resources(cores=1)

@@ -12,6 +12,7 @@ from textgen import cli
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
+from textgen.runs.console import Screen
 from textgen.studies import by_hand, places, process, tuning
 from textgen.studies.jobs import take
 from textgen.studies.study import load_study
@@ -254,6 +255,24 @@ def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
     with pytest.raises(TextgenError, match="other settings"):
         tune(study)
     assert len(tune(study, overwrite=True).costs(1)["wide"]) == 4
+
+
+def test_a_process_that_has_begun_goes_on_beside_one_with_a_longer_list(study, trained):
+    reports = study.parent / "reports"
+    older = tuning.open_search(study, reports, False, Screen(True))
+    study.write_text(STUDY + "[[tune.more]]\nsettings = 2\nspace = { span = [32, 64] }\n")
+    newer = tuning.open_search(study, reports, False, Screen(True))
+    first = tuning.known_jobs(newer)[0]
+    last = tuning.known_jobs(newer)[-1]
+    tuning.make_trial(newer, last, by_hand.ThisProcess())
+    tuning.make_trial(older, first, by_hand.ThisProcess())
+    assert older.ended().keys() == {first.name}
+    assert newer.ended().keys() == {first.name, last.name}
+    stored = json.loads((reports / "levels" / "tune.json").read_text())
+    assert stored["settings"] == newer.tuning.settings
+    study.write_text(STUDY)  # which would leave out what has been tried
+    with pytest.raises(TextgenError, match="other settings"):
+        tune(study)
 
 
 @pytest.mark.parametrize(

@@ -274,9 +274,11 @@ class OpenedSearch:
         return self.folder / LOCKS / f"{job.name}.lock"
 
     def ended(self) -> dict[str, Trial]:
-        """Job → its trial, as the file says."""
-        trials = _read_trials(self.folder / FILE, self.searched)
-        return {_job_of(trial): trial for trial in trials}
+        """Job → its trial, as the file says, of the settings in this list."""
+        stored = _read_stored(self.folder / FILE, self.searched)
+        trials = stored.trials if stored else []
+        listed = len(self.tuning.settings)
+        return {_job_of(trial): trial for trial in trials if trial.setting < listed}
 
 
 def open_search(
@@ -307,7 +309,10 @@ def open_search(
         if overwrite:
             check_alone(folder)
             (folder / FILE).unlink(missing_ok=True)
-        trials = _read_trials(folder / FILE, searched)
+        stored = _read_stored(folder / FILE, searched)
+    if stored and len(stored.settings) > len(settings):
+        raise _other_search(folder / FILE, "settings")
+    trials = stored.trials if stored else []
     return OpenedSearch(Tuning(study, search, settings, trials), searched, folder)
 
 
@@ -401,8 +406,13 @@ def make_trial(opened: OpenedSearch, job: Job, place: Doer) -> None:
     file = opened.folder / FILE
     (opened.folder / LOCKS).mkdir(parents=True, exist_ok=True)
     with FileLock(opened.folder / LOCKS / FILE):
-        trials = [*_read_trials(file, opened.searched), trial]
-        write_json(file, {**opened.searched, "trials": [asdict(each) for each in trials]})
+        searched = dict(opened.searched)
+        trials = [trial]
+        if stored := _read_stored(file, searched):
+            trials = [*stored.trials, trial]
+            # another process may have gone on with a longer list
+            searched["settings"] = max(searched["settings"], stored.settings, key=len)
+        write_json(file, {**searched, "trials": [asdict(each) for each in trials]})
 
 
 def _job_of(trial: Trial) -> str:
@@ -430,22 +440,29 @@ def _inline(value: Any) -> str:
     return json.dumps(value)
 
 
-def _read_trials(path: Path, searched: Mapping[str, Any]) -> list[Trial]:
-    """Those of the same search that have ended; none if there is no file. A list that has grown
-    is the same search.
+def _read_stored(path: Path, searched: Mapping[str, Any]) -> Stored | None:
+    """What is on file of the same search; None if there is no file. A list that has grown is the
+    same search.
 
     Raises:
         TextgenError: the file is damaged, or of another search.
     """
     if not path.exists():
-        return []
+        return None
     stored = read_content(path, Stored, "restore the file, or begin again with --overwrite")
-    before = json.loads(json.dumps(searched, default=str))
-    before["settings"] = before["settings"][: len(stored.settings)]
-    if other := [key for key in searched if getattr(stored, key) != before[key]]:
-        message = f"{path}: a search with other {' and '.join(other)}"
-        raise TextgenError(message, "begin again with --overwrite, or rename the study file")
-    return stored.trials
+    now = json.loads(json.dumps(searched, default=str))
+    other = [key for key in ("text", "arms") if getattr(stored, key) != now[key]]
+    common = min(len(stored.settings), len(now["settings"]))
+    if stored.settings[:common] != now["settings"][:common]:
+        other.append("settings")
+    if other:
+        raise _other_search(path, " and ".join(other))
+    return stored
+
+
+def _other_search(path: Path, what: str) -> TextgenError:
+    message = f"{path}: a search with other {what}"
+    return TextgenError(message, "begin again with --overwrite, or rename the study file")
 
 
 def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Doer) -> Trial:
