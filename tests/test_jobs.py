@@ -13,6 +13,7 @@ from conftest import ROOT, ProcessHere, write_experiment, write_tales
 from textgen import cli
 from textgen.core import machine, tensorflow
 from textgen.core.errors import TextgenError
+from textgen.runs import folder
 from textgen.studies import by_hand, execution, places, timing
 from textgen.studies.jobs import (
     Job,
@@ -24,6 +25,7 @@ from textgen.studies.jobs import (
     lock_study,
     states,
     take,
+    timed_cell,
 )
 from textgen.studies.queue import Ended, Queue, work_off
 from textgen.studies.study import Resources, load_study
@@ -197,6 +199,25 @@ def test_options_of_the_whole_study_are_refused_beside_a_single_job(by_updates, 
         for which in ("--jobs", "--job=page"):
             assert cli.main([command, "trial.toml", which, option]) == 2
             assert f"{option.partition('=')[0]}: only without" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_done_as_long_as_the_settings_of_its_arm_are_the_same(by_updates, files):
+    def state(name):
+        study = StudyFiles(load_study("trial.toml"), files.runs_folder, files.reports_folder)
+        return states(study, list_jobs(study.study))[name]
+
+    study = load_study("trial.toml")
+    job = next(job for job in list_jobs(study) if job.run)
+    cell = next(cell for cell in study.cells if cell.name == job.cell)
+    timing.plan_study(timed_cell(study).study, files.runs)
+    finish(files, job)
+    made = cell.study.experiment(job.arm, job.run, 4)
+    folder.write_experiment(files.run(job) / "experiment.toml", made)
+    assert state(job.name) is State.DONE
+    by_updates.write_text(by_updates.read_text().replace("length=40", "length=41"))
+    assert state(job.name) is State.READY
+    timing.plan_study(timed_cell(load_study("trial.toml")).study, files.runs, overwrite=True)
+    assert state(job.name) is State.READY  # to be made again
 
 
 def test_a_grid_that_is_refused_leaves_what_its_files_say(by_updates, files):

@@ -73,10 +73,11 @@ def study(
     assert job is not None
     chosen = _find(job, listed)
     screen = Screen(quiet)
-    if _is_done(chosen, done_jobs(files, listed), command, screen):
+    concerned = [each for each in listed if each is chosen or each.name in chosen.needs]
+    if _is_done(chosen, done_jobs(files, concerned), command, screen):
         return
     with _taken(chosen, files.lock(chosen)):
-        if _is_done(chosen, done_jobs(files, listed), command, screen):  # by another process
+        if _is_done(chosen, done_jobs(files, concerned), command, screen):  # by another process
             return
         _do(files, chosen, screen)
 

@@ -11,19 +11,32 @@ files alone. A job is taken by its lock, so that several processes can work on o
 """
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment
+from textgen.core.files import UNREADABLE
 from textgen.core.progress import Say, ignore
 from textgen.core.terminal import command_line
 from textgen.report import grid as grids
 from textgen.runs.folder import LOCK, is_finished, take_folder
-from textgen.studies.planning import PLAN_FILE, differences, is_timed, read_plans, without_budget
+from textgen.runs.results import read_content
+from textgen.studies.planning import (
+    PLAN_FILE,
+    ArmPlan,
+    differences,
+    is_timed,
+    read_plans,
+    under_budget,
+    without_budget,
+)
 from textgen.studies.study import Cell, Resources, Study
 
 LOCKS = ".jobs"  # the folder of the jobs' locks, in that of a study's runs
@@ -190,33 +203,111 @@ def list_jobs(study: Study, skipped: Collection[str] = ()) -> list[Job]:
 
 
 def done_jobs(files: StudyFiles, jobs: Sequence[Job]) -> set[str]:
-    """Names of the jobs that are done, by the files that they leave.
+    """Names of the jobs that are done, by the files that they leave; texts are not compared. Of an
+    arm that has a plan only runs with the settings of the study count, as for the study itself.
 
     Raises:
-        TextgenError: the plan or a record is damaged.
+        TextgenError: the plan or a record is damaged; or no update fits into a budget.
     """
+    plans = read_plans(files.plan)
+    planned = planned_arms(files)
     recorded = dict[str, set[str]]()
-    for cell in {job.cell for job in jobs if job.cell}:
-        if files.record(cell).exists():
-            recorded[cell] = grids.recorded_runs(files.record(cell))
-    planned = set[str]()
-    if any(job.kind is Kind.TIME for job in jobs):
-        planned = planned_arms(files)
+    finished = dict[str, set[str]]()
+    concerned = {job.cell for job in jobs}
+    for cell in cells_of(files.study):
+        if cell.name not in concerned:
+            continue
+        runs = [job for job in jobs if job.kind is Kind.RUN and job.cell == cell.name]
+        finished[cell.name] = _finished_runs(files, cell, runs, plans, planned)
+        if cell.name and files.record(cell.name).exists():
+            recorded[cell.name] = _recorded_runs(files, cell, plans, planned)
     done = set[str]()
     for job in jobs:
         if job.kind is Kind.TIME:
             is_done = job.arm in planned
         elif job.kind is Kind.RUN:
-            is_done = job.run in recorded.get(job.cell, ()) or is_finished(files.run(job))
+            is_done = job.run in recorded.get(job.cell, ()) or job.run in finished[job.cell]
         elif job.cell:
-            runs = {name.rpartition("/")[2] for name in job.needs}
-            is_done = runs <= recorded.get(job.cell, set())
+            runs_of_page = {name.rpartition("/")[2] for name in job.needs}
+            is_done = runs_of_page <= recorded.get(job.cell, set())
         else:
             page = files.reports / "index.html"
-            is_done = page.exists() and set(job.needs) <= done and _is_newest(page, files, jobs)
+            needed = [each for each in jobs if each.name in job.needs]
+            is_done = page.exists() and set(job.needs) <= done and _is_newest(page, files, needed)
         if is_done:
             done.add(job.name)
     return done
+
+
+def _finished_runs(
+    files: StudyFiles,
+    cell: Cell,
+    jobs: Sequence[Job],
+    plans: Mapping[str, ArmPlan],
+    planned: Collection[str],
+) -> set[str]:
+    """Names of a cell's runs whose folders hold what the study wants."""
+    finished = {job.run: job.arm for job in jobs if is_finished(files.run(job))}
+    found = set[str]()
+    for arm in sorted(set(finished.values())):
+        runs = [run for run in finished if finished[run] == arm]
+        if arm not in plans:  # nothing says how many updates they should have
+            found.update(runs)
+        elif arm in planned:
+            updates = under_budget(cell.study, arm, plans[arm]).updates
+            resolved = cell.study.resolved_runs(arm, updates)
+            folder = files.runs / cell.name
+            found.update(run for run in runs if not _is_another(folder / run, resolved[run]))
+    return found
+
+
+def _is_another(run: Path, resolved: Mapping[str, Any]) -> bool:
+    """Whether a folder holds a run of other settings than these, or a damaged one."""
+    try:
+        return bool(run_changes(run, resolved))
+    except TextgenError:
+        return True
+
+
+def run_changes(run: Path, resolved: Mapping[str, Any]) -> list[str]:
+    """How settings differ from those of the run that was begun in a folder, if there is one.
+
+    Raises:
+        TextgenError: that one is damaged.
+    """
+    file = run / "experiment.toml"
+    if not file.exists() or _says(file, resolved):
+        return []
+    return differences(load_experiment(file).resolved, resolved)
+
+
+def _says(file: Path, resolved: Mapping[str, Any]) -> bool:
+    """Whether a file holds these settings as they are; one of an earlier version may mean the same
+    though it does not."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8")) == resolved
+    except UNREADABLE:
+        return False
+
+
+def _recorded_runs(
+    files: StudyFiles, cell: Cell, plans: Mapping[str, ArmPlan], planned: Collection[str]
+) -> set[str]:
+    """Names of the runs in the record of a cell that the study wants."""
+    record = read_content(files.record(cell.name), grids.CellRecord, grids.AGAIN)
+    found = set[str]()
+    for arm, recorded in record.arms.items():
+        is_wanted = arm not in plans
+        if arm in planned:
+            is_wanted = is_same_plan(recorded.plan, under_budget(cell.study, arm, plans[arm]))
+        if is_wanted:
+            found.update(run.name for run in recorded.runs)
+    return found
+
+
+def is_same_plan(recorded: Mapping[str, Any], plan: ArmPlan) -> bool:
+    """Whether an arm on record was trained by a plan."""
+    return recorded["experiment"] == plan.experiment and recorded["updates"] == plan.updates
 
 
 def planned_arms(files: StudyFiles) -> set[str]:
@@ -246,11 +337,13 @@ def timed_cell(study: Study) -> Cell:
 
 
 def _is_newest(page: Path, files: StudyFiles, jobs: Sequence[Job]) -> bool:
-    """Whether a page was written after all that it is about."""
+    """Whether a page was written after what these jobs, which it is about, have left."""
     written = page.stat().st_mtime
     for job in jobs:
-        results = files.record(job.cell) if files.study.cells else files.run(job) / "metrics.json"
-        if job.kind is Kind.RUN and results.exists() and results.stat().st_mtime > written:
+        results = files.run(job) / "metrics.json"
+        if job.kind is Kind.PAGE:
+            results = files.record(job.cell)
+        if results.exists() and results.stat().st_mtime > written:
             return False
     return True
 

@@ -1,16 +1,12 @@
 """What a study needs before its jobs can begin: its texts, its plans, and what is done."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from textgen.core.errors import TextgenError
-from textgen.core.experiment import load_experiment
-from textgen.core.files import UNREADABLE, write_json
+from textgen.core.files import write_json
 from textgen.core.machine import cores
 from textgen.data.documents import count_characters
 from textgen.data.loading import Corpus, pool_folds
@@ -28,13 +24,15 @@ from textgen.studies.jobs import (
     StudyFiles,
     cells_of,
     check_alone,
+    is_same_plan,
     list_jobs,
+    run_changes,
     run_job,
     timed_cell,
 )
 from textgen.studies.pages import load_folds, plain_plans
 from textgen.studies.places import Processes
-from textgen.studies.planning import PLAN_FILE, ArmPlan, differences, read_plans, under_budget
+from textgen.studies.planning import PLAN_FILE, ArmPlan, read_plans, under_budget
 from textgen.studies.questions import declare
 from textgen.studies.study import Cell, Study
 from textgen.studies.timing import plan_study
@@ -244,9 +242,10 @@ def _recorded_cells(
         if not files.record(name).exists():
             continue
         record = read_content(files.record(name), grids.CellRecord, grids.AGAIN)
-        planned = plain_plans(plans[name])
-        sha256 = texts[cells[name].text].sha256
-        if record.sha256 != sha256 or not _same_plans(record, planned):
+        planned = plans[name]
+        shared = record.arms.keys() & planned.keys()
+        are_same = all(is_same_plan(record.arms[arm].plan, planned[arm]) for arm in shared)
+        if record.sha256 != texts[cells[name].text].sha256 or not are_same:
             if overwrite:
                 continue
             message = f"{name} was recorded with other settings, updates or text"
@@ -276,18 +275,6 @@ def _with_seconds(
         return job
     training = (plan.preparation_seconds or 0.0) + plan.updates * plan.seconds_per_update
     return replace(job, seconds=training + beside_training)
-
-
-def _same_plans(record: grids.CellRecord, plans: Mapping[str, Any]) -> bool:
-    """Whether the arms that a record shares with plans were trained alike and as long."""
-    for arm in record.arms.keys() & plans.keys():
-        recorded = record.arms[arm].plan
-        planned = plans[arm]
-        if recorded["experiment"] != planned["experiment"]:
-            return False
-        if recorded["updates"] != planned["updates"]:
-            return False
-    return True
 
 
 def overhead(characters: int) -> tuple[float, float]:
@@ -330,14 +317,10 @@ def _replaced(
     for arm, plan in plans.items():
         for name, resolved in cell.study.resolved_runs(arm, plan.updates).items():
             run = files.runs / cell.name / name
-            file = run / "experiment.toml"
-            if not file.exists():
+            if not (run / "experiment.toml").exists():
                 continue
             try:
-                changes = list[str]()
-                if not _says(file, resolved):
-                    stored = load_experiment(file)
-                    changes = differences(stored.resolved, resolved)
+                changes = run_changes(run, resolved)
                 if text := other_text(run, sha256):
                     changes.append(text)
                 if is_finished(run):
@@ -350,12 +333,3 @@ def _replaced(
             if changes:
                 names.add(run_job(cell.name, name))
     return names
-
-
-def _says(file: Path, resolved: Mapping[str, Any]) -> bool:
-    """Whether a file holds these settings as they are; one of an earlier version may mean the same
-    though it does not."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8")) == resolved
-    except UNREADABLE:
-        return False
