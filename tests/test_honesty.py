@@ -104,7 +104,8 @@ def test_later_tokens_and_other_documents_change_no_probabilities(objective, set
     together = costs(model, [first, *changed, *documents])
     for whole, *others in together.values():
         for place, bits in zip(places, others, strict=False):
-            np.testing.assert_allclose(bits[:place], whole[:place], atol=1e-5)
+            # float32: how products are rounded depends on the rows that are computed together
+            np.testing.assert_allclose(bits[:place], whole[:place], atol=1e-5, rtol=1e-6)
     for number, document in enumerate(documents, 1 + len(places)):
         for part, (alone,) in costs(model, [document]).items():
             np.testing.assert_allclose(alone, together[part][number], atol=1e-4)
