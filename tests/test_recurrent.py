@@ -57,7 +57,7 @@ def test_results_and_gradients_are_those_of_keras(kinds, how):
 
 @pytest.mark.parametrize("kinds", [LSTM, (UnrolledGRU, keras.layers.GRU)])
 def test_a_window_of_several_graphs_is_one_window(kinds, monkeypatch):
-    monkeypatch.setattr(recurrent, "MAX_STEPS", 6)  # 13 steps are 5 + 4 + 4
+    monkeypatch.setattr(recurrent, "MAX_STEPS", 6)  # 13 steps are 4 + 4 + 5
     (ours, plain), inputs, states = both(kinds)
     results, found = gradients(ours, inputs, states, False, training=True)
     expected_results, expected = gradients(plain, inputs, states, False)

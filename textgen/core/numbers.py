@@ -8,6 +8,14 @@ def ceil_div(number: int, size: int) -> int:
     return (number + size - 1) // size
 
 
+def even_parts(total: int, number: int) -> list[int]:
+    """The sizes of so many parts of a total; they differ by one at most, the smaller ones first."""
+    size, rest = divmod(total, number)
+    smaller = [size for _ in range(number - rest)]
+    larger = [size + 1 for _ in range(rest)]
+    return smaller + larger
+
+
 def common_length(one: Sequence[object], other: Sequence[object]) -> int:
     """How many elements two sequences have in common from their beginning on."""
     length = 0

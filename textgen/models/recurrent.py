@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from textgen.core.context import temporarily
-from textgen.core.numbers import ceil_div
+from textgen.core.numbers import ceil_div, even_parts
 from textgen.models.output import dense_layer
 from textgen.models.types import Config, Tensor, Tensors
 
@@ -202,17 +202,11 @@ def unroll(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tens
     """
     in_order = [cell.reordered(each) for each in weights]
     outputs = list[Tensor]()  # (B, t, u) of each part
-    for part in tf.split(inputs, _part_lengths(inputs.shape[1]), axis=1):
+    steps = inputs.shape[1]
+    for part in tf.split(inputs, even_parts(steps, ceil_div(steps, MAX_STEPS)), axis=1):
         of_part, *state = _unroll_part(cell, part, in_order, state)
         outputs.append(of_part)
     return tf.concat(outputs, axis=1), *state
-
-
-def _part_lengths(steps: int) -> list[int]:
-    """As few as MAX_STEPS allows, and as even."""
-    number = ceil_div(steps, MAX_STEPS)
-    length, longer = divmod(steps, number)
-    return [length + 1] * longer + [length] * (number - longer)
 
 
 def _unroll_part(cell: Cell, inputs: Tensor, weights: Tensors, state: Tensors) -> Tensors:

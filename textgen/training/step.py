@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import optimizers
 
 from textgen.core.errors import TextgenError
+from textgen.core.numbers import even_parts
 from textgen.core.settings import Training
 from textgen.models.batches import Batch, Windows
 from textgen.models.graphs import compilable, restarted
@@ -50,8 +51,7 @@ def shards_of(batch: int, threads: int) -> list[int]:
     if tf.config.list_logical_devices("GPU"):
         return [batch]
     number = max(1, min(threads, batch // MIN_ROWS))
-    size, rest = divmod(batch, number)
-    return [size] * (number - rest) + [size + 1] * rest
+    return even_parts(batch, number)
 
 
 class TableGradient(NamedTuple):
