@@ -1,8 +1,7 @@
 """``textgen study`` and ``textgen tune``: all of their jobs, a list of these, or a single one. Any
 scheduler can have the jobs done, in any order that their needs allow."""
 
-import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -74,12 +73,11 @@ def study(
     chosen = _find(job, listed)
     screen = Screen(quiet)
     concerned = [each for each in listed if each is chosen or each.name in chosen.needs]
-    if _is_done(chosen, done_jobs(files, concerned), command, screen):
-        return
-    with _taken(chosen, files.lock(chosen)):
-        if _is_done(chosen, done_jobs(files, concerned), command, screen):  # by another process
-            return
-        _do(files, chosen, screen)
+
+    def is_done() -> bool:
+        return _is_done(chosen, done_jobs(files, concerned), command, screen)
+
+    _do_once(chosen, files.lock(chosen), is_done, lambda: _do(files, chosen, screen))
 
 
 def tune(
@@ -111,12 +109,14 @@ def tune(
         return
     assert job is not None
     chosen = _find(job, listed)
-    if _is_done(chosen, search.ended().keys(), command, screen):
-        return
-    with _taken(chosen, search.lock(chosen)):
-        if _is_done(chosen, search.ended().keys(), command, screen):  # by another process
-            return
+
+    def is_done() -> bool:
+        return _is_done(chosen, search.ended().keys(), command, screen)
+
+    def do() -> None:
         tuning.make_trial(search, chosen, ThisProcess())
+
+    _do_once(chosen, search.lock(chosen), is_done, do)
 
 
 def _refuse(options: Mapping[str, Any]) -> None:
@@ -132,18 +132,20 @@ def _refuse(options: Mapping[str, Any]) -> None:
         raise TextgenError(f"{names}: only without --jobs and --job", hint)
 
 
-@contextlib.contextmanager
-def _taken(job: Job, lock: Path) -> Iterator[None]:
-    """Have a job for this process alone, for a block.
+def _do_once(job: Job, lock: Path, is_done: Callable[[], bool], do: Callable[[], object]) -> None:
+    """Do a job that is not done, for which this process has it alone.
 
     Raises:
-        TextgenError: another process has taken it.
+        TextgenError: another process has taken it; or as the two functions.
     """
+    if is_done():
+        return
     held = take(lock, LOCK_SECONDS)
     if held is None:
         raise TextgenError(f"{job.name}: {BUSY}", BUSY_HINT)
     try:
-        yield
+        if not is_done():  # by another process, since it was asked
+            do()
     finally:
         held.release()
 
