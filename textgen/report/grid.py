@@ -114,6 +114,11 @@ class CellRecord(Content):
     classes: list[str]
     arms: dict[str, ArmRecord]
 
+    @property
+    def runs(self) -> set[str]:
+        """The names of all runs."""
+        return {run.name for arm in self.arms.values() for run in arm.runs}
+
     def parts(self, arm: str) -> list[PartName]:
         """The parts of an arm's models that have bits; none if there is no such arm."""
         return list(self.arms[arm].test) if arm in self.arms else []
@@ -276,16 +281,6 @@ class CellFactor(NamedTuple):
         if self.steps:
             said.append(f"by budgets alone at least {max(self.steps)} times")
         return start + "; ".join(said) if said else ""
-
-
-def recorded_runs(file: Path) -> set[str]:
-    """The names of the runs in the record of a cell.
-
-    Raises:
-        TextgenError: it is damaged.
-    """
-    record = read_content(file, CellRecord, AGAIN)
-    return {run.name for arm in record.arms.values() for run in arm.runs}
 
 
 class Contents(Content):

@@ -1,6 +1,5 @@
 """The report of a study without axes or of a cell, from its finished runs; a cell's record."""
 
-import os
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
@@ -95,16 +94,9 @@ def write_cell(
 def has_new_record(files: StudyFiles, cell: Cell) -> bool:
     """Whether a cell has a record that was written after all of its runs."""
     record = files.record(cell.name)
-    if missing_runs(files, cell) or not record.exists():
-        return False
     folder = files.runs / cell.name
     runs = [folder / run for arm in cell.study.arms for run in cell.study.runs(arm)]
+    if not record.exists() or not all(map(is_finished, runs)):
+        return False
     last = max((run / METRICS_FILE).stat().st_mtime for run in runs)
     return record.stat().st_mtime >= last
-
-
-def missing_runs(files: StudyFiles, cell: Cell) -> list[str]:
-    """The runs of a cell that are not finished."""
-    folder = files.runs / cell.name
-    runs = [run for arm in cell.study.arms for run in cell.study.runs(arm)]
-    return [os.fspath(folder / run) for run in runs if not is_finished(folder / run)]

@@ -195,7 +195,7 @@ def _arms_with_results(files: StudyFiles) -> set[str]:
     for cell in cells_of(study):
         recorded = set[str]()
         if cell.name and files.record(cell.name).exists():
-            recorded = grids.recorded_runs(files.record(cell.name))
+            recorded = read_content(files.record(cell.name), grids.CellRecord, grids.AGAIN).runs
         for arm in study.arms.keys() - found:
             for run in cell.study.runs(arm):
                 if run in recorded or is_finished(files.runs / cell.name / run):
@@ -250,9 +250,8 @@ def _recorded_cells(
                 continue
             message = f"{name} was recorded with other settings, updates or text"
             raise TextgenError(message, "replace it with --overwrite")
-        runs_on_record = {run.name for arm in record.arms.values() for run in arm.runs}
         runs = {run for arm in planned for run in cells[name].study.runs(arm)}
-        if runs <= runs_on_record:
+        if runs <= record.runs:
             recorded.add(name)
     return recorded
 
