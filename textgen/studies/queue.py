@@ -194,8 +194,9 @@ class Queue:
         waiting = list(self.waiting.values())
         if any(self.seconds(job) <= 0 for job in (*running, *waiting)):
             return None
+        idle = max(0, slots - len(running))
         free = [self._left(job) for job in running]
-        free += [0.0] * (slots - len(free))
+        free += [0.0 for _ in range(idle)]
         heapq.heapify(free)
         end = max(free, default=0.0)
         for job in waiting:

@@ -74,22 +74,17 @@ def plan_study(
     plans = read_plans(path)
     wanted = list(arms or study.arms)
     measuring = set(processors) or {processor()}
-    for arm in wanted:
-        if arm not in plans:
+    for arm in [arm for arm in wanted if arm in plans]:
+        changes = differences(plans[arm].experiment, study.experiment(arm).arm)
+        if not changes:
             continue
-        before = plans[arm].experiment
-        now = study.experiment(arm).arm
-        is_of_another_budget = has_timing(plans[arm], study) and not differences(
-            without_budget(before), without_budget(now)
-        )
-        changes = differences(before, now)
-        if changes and not overwrite and not (any_budget and is_of_another_budget):
+        differs_in_budget_alone = _differs_in_budget(study, arm, plans[arm])
+        if not overwrite and not (any_budget and differs_in_budget_alone):
             message = f"arms.{arm} was planned from other settings: {'; '.join(changes)}"
             raise TextgenError(f"{path}: {message}", "plan and run it again with --overwrite")
-        was_timed_alike = plans[arm].processor in measuring
-        if changes and is_of_another_budget and (any_budget or was_timed_alike):
+        if differs_in_budget_alone and (any_budget or plans[arm].processor in measuring):
             plans[arm] = under_budget(study, arm, plans[arm])
-        elif changes:
+        else:
             del plans[arm]
     missing = [arm for arm in wanted if arm not in plans]
     others = {plan.processor for plan in plans.values()} - measuring
@@ -125,6 +120,12 @@ def plan_study(
         hint = "correct each arm and repeat the command; the other plans are kept"
         raise TextgenError(f"{study.path}: {message}: {'; '.join(failures)}", hint)
     return {arm: plans[arm] for arm in wanted}
+
+
+def _differs_in_budget(study: Study, arm: str, plan: ArmPlan) -> bool:
+    """Whether a plan that has a timing would be of the arm but for its budget."""
+    now = without_budget(study.experiment(arm).arm)
+    return has_timing(plan, study) and not differences(without_budget(plan.experiment), now)
 
 
 def _measured_together(study: Study, arms: Sequence[str], at_once: int) -> list[list[str]]:
