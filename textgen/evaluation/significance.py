@@ -498,18 +498,10 @@ def _is_settled(difference: Difference, contrasts: int, documents: int, networks
 
 
 def student_quantile(probability: float, freedom: float) -> float:
-    """A quantile of Student's t, within 2% from 2 degrees of freedom on.
+    """A quantile of Student's t."""
+    from scipy.special import stdtrit
 
-    Abramowitz & Stegun, Handbook of Mathematical Functions (1964), 26.7.5.
-    """
-    z = NormalDist().inv_cdf(probability)
-    terms = [
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    ]
-    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
+    return float(stdtrit(freedom, probability))
 
 
 def fewest_documents(contrasts: int = 1) -> int:
