@@ -6,6 +6,8 @@ import shlex
 import sys
 import threading
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, ProcessHere, write_experiment, write_tales
@@ -14,7 +16,7 @@ from textgen import cli
 from textgen.core import machine, tensorflow
 from textgen.core.errors import TextgenError
 from textgen.runs import folder
-from textgen.studies import by_hand, execution, places, timing
+from textgen.studies import by_hand, display, execution, places, timing
 from textgen.studies.jobs import (
     Job,
     Kind,
@@ -64,6 +66,23 @@ def written(tmp_path, monkeypatch):
 @pytest.fixture
 def files(written, tmp_path):
     return StudyFiles(load_study("trial.toml"), tmp_path / "runs", tmp_path / "reports")
+
+
+@pytest.mark.parametrize("part", ["network", "with_counts"])
+def test_a_run_that_has_ended_is_shown_with_the_part_that_the_study_compares(
+    part, files, monkeypatch
+):
+    totals = {"network": 2.125, "with_counts": 1.75}
+    shown = {name: SimpleNamespace(total=total) for name, total in totals.items()}
+    parts = {name: SimpleNamespace(bits_per_character=bits) for name, bits in shown.items()}
+    metrics = SimpleNamespace(test=SimpleNamespace(parts=parts))
+    monkeypatch.setattr(display, "read_metrics", lambda run: metrics)
+    files = replace(files, study=replace(files.study, part=part))
+    jobs = list_jobs(files.study)
+    run = next(job for job in jobs if job.kind is Kind.RUN)
+    queue = Queue(jobs)
+    line = display.Display(files, jobs, queue, 1).end(Ended(run, seconds=3.0))
+    assert f"{totals[part]:.3f}, 3 s" in line
 
 
 class Timed(ProcessHere):
