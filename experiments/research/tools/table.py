@@ -116,6 +116,21 @@ def ablation_table() -> str:
     return table(head, rows)
 
 
+def growth_table() -> str:
+    """Windows that grow beside whole ones: bits per character of validation text, and updates."""
+    trained = dict[tuple[str, str, int, bool], dict[str, Any]]()
+    for each in result("architectures/growth")["trainings"]:
+        trained[each["level"], each["text"], each["seed"], each["grows"]] = each
+    rows = []
+    for level, text, seed in dict.fromkeys(key[:3] for key in sorted(trained)):
+        whole, growing = trained[level, text, seed, False], trained[level, text, seed, True]
+        bits_of = [f"{each['bits']:.3f}" for each in (whole, growing)]
+        loss = f"{growing['bits'] - whole['bits']:.3f}"
+        updates = f"{whole['updates']:,} and {growing['updates']:,}"
+        rows.append([level, text, str(seed), *bits_of, loss, updates])
+    return table("level|text|seed|whole windows|growing|loss|updates, whole and growing", rows)
+
+
 def architectures_table() -> str:
     """Held-out bits per character of architectures (rows) by level, with intervals."""
     arms = {arm["name"]: arm for arm in result("architectures/study_architectures")["arms"]}
@@ -454,6 +469,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "where": what_predicts.where_table,
     "tiny_shakespeare": tiny_shakespeare_table,
     "architectures": architectures_table,
+    "growth": growth_table,
     "ablation": ablation_table,
 }
 
