@@ -50,10 +50,13 @@ class Subwords:
             arXiv:1508.07909), ``"unigram"`` prunes a large set by likelihood (Kudo 2018,
             arXiv:1804.10959).
         size: number of subwords, the 256 bytes included. A small text gives fewer.
+        max_token_length: bytes of a subword at most, the space before a word included; if it is not
+            stated, any number by ``"bpe"`` and 16 by ``"unigram"``.
     """
 
     model: Literal["bpe", "unigram"] = "bpe"
     size: Annotated[Count, Field(gt=BYTES)] = 4000
+    max_token_length: Annotated[int, Field(ge=2)] | None = None
 
     def fit(
         self,
@@ -68,7 +71,7 @@ class Subwords:
         alphabet = "".join(sorted(c for c in characters if not _is_surrogate(c)))
         known = frozenset(alphabet)
         segments = chain.from_iterable(_split(text, known).known for text in texts)
-        learnt = train_subwords(segments, self.model, self.size)
+        learnt = train_subwords(segments, self.model, self.size, self.max_token_length)
         return with_characters_per_token(SubwordTokenizer(learnt, alphabet), texts)
 
     def load(self, state: dict[str, Any]) -> "SubwordTokenizer":
@@ -268,8 +271,11 @@ def _ends(parts: _Parts, encodings: Sequence[Any]) -> np.ndarray:
     return np.maximum.accumulate(np.array(ends, dtype=np.int64))
 
 
-def train_subwords(texts: Iterable[str], model: str, size: int) -> str:
-    """The content of a tokenizer.json learnt from texts."""
+def train_subwords(
+    texts: Iterable[str], model: str, size: int, max_token_length: int | None = None
+) -> str:
+    """The content of a tokenizer.json learnt from texts; the other arguments as in
+    :class:`Subwords`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     model_class, trainer_class = {
@@ -279,16 +285,27 @@ def train_subwords(texts: Iterable[str], model: str, size: int) -> str:
     tokenizer = Tokenizer(model_class())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
+    length_limit = dict[str, int]()
+    if max_token_length is not None:
+        length_limit = _length_limit(model, max_token_length)
     trainer = trainer_class(
         vocab_size=size,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
+        **length_limit,
     )
     tokenizer.train_from_iterator(texts, trainer)
     if model == "unigram":
         scores = json.loads(tokenizer.to_str())["model"]["vocab"]
         tokenizer.model = models.Unigram(_settled(scores))
     return tokenizer.to_str()
+
+
+def _length_limit(model: str, max_token_length: int) -> dict[str, int]:
+    """The argument of the library's trainer: that of BPE is one more than its longest subword."""
+    if model == "bpe":
+        return {"max_token_length": max_token_length + 1}
+    return {"max_piece_length": max_token_length}
 
 
 def _settled(scores: list[tuple[str, float | None]]) -> list[tuple[str, float]]:
