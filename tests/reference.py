@@ -58,7 +58,10 @@ def value_of(schema, defined):
     """What a setting may be, from its JSON schema."""
     if name := schema.get("$ref", "").rpartition("/")[2]:
         inner = defined[name]["properties"].items()
-        shown = [f"{key} = {own['default']}" if "default" in own else key for key, own in inner]
+        defaults = {key: own.get("default") for key, own in inner}
+        shown = [
+            key if default is None else f"{key} = {default}" for key, default in defaults.items()
+        ]
         return "table of " + ", ".join(f"`{each}`" for each in shown)
     if choices := schema.get("anyOf"):
         if any("kind" in choice.get("properties", ()) for choice in choices):

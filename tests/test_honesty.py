@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import (
     POLICIES,
+    GivenEndings,
     fitted,
     in_turn,
     made_up,
@@ -36,6 +37,7 @@ from textgen.testing import every_sequence
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.tokenizers.filling import Filling
+from textgen.tokenizers.rare_replaced import RareReplaced
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.steps import follow, surface_bits
@@ -155,6 +157,7 @@ def test_an_arithmetic_coder_reaches_the_claimed_size_and_decodes(part):
 TOKENIZERS = [
     Characters(), Subwords(size=260), *(Words(policy) for policy in POLICIES),
     Words(Unk(), minimum_count=1), Whitespace(),
+    RareReplaced(Unk()), RareReplaced(GivenEndings(), subwords=Subwords(size=260)),
 ]  # fmt: skip
 
 
@@ -191,10 +194,14 @@ def test_a_uniform_model_costs_log2_of_the_vocabulary(config, objective):
     np.testing.assert_allclose(scored.model_bits, math.log2(tokenizer.size), rtol=1e-5)
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=repr)
-def test_what_is_drawn_is_what_is_scored(policy):
+@pytest.mark.parametrize(
+    "config",
+    [*(Words(policy, minimum_count=25) for policy in POLICIES), RareReplaced(Unk(), 25)],
+    ids=repr,
+)
+def test_what_is_drawn_is_what_is_scored(config):
     """The first token of a text, with what it hides; boundary and escape are never drawn."""
-    tokenizer, number = fitted(Words(policy, minimum_count=25)), 20_000
+    tokenizer, number = fitted(config), 20_000
     network = tiny_model(NextToken(window=2), tokenizer.size, scale=1.0)
     model = LanguageModel(tokenizer, NextToken(window=2), network)
     tokens = next(write_tokens(model, [np.zeros(0, int)] * number, range(number))).tolist()

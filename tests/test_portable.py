@@ -17,6 +17,7 @@ from report_sample import hostile
 import textgen
 from textgen.core.errors import TextgenError
 from textgen.core.terminal import visible
+from textgen.core.tokens import RESERVED
 from textgen.data.documents import Document
 from textgen.evaluation.model import LanguageModel
 from textgen.interactive import portable
@@ -26,6 +27,7 @@ from textgen.models.settings import Adaptive, NGrams
 from textgen.report.page import render_page
 from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.rare_replaced import RareReplaced
 from textgen.tokenizers.rare_word_vectors import Neighbour
 from textgen.tokenizers.rare_words import Drop, Spell, Unk
 from textgen.tokenizers.subwords import Subwords
@@ -104,6 +106,8 @@ TOKENIZERS = {
     "words, one token": Words(minimum_count=6, rare_words=Unk()),
     "words by endings": Words(minimum_count=6, rare_words=GivenEndings()),
     "words, spelled": Words(minimum_count=6, rare_words=Spell()),
+    "rare words in characters": RareReplaced(minimum_count=6, rare_words=Unk()),
+    "rare words in subwords": RareReplaced(GivenEndings(), 6, Subwords(size=300)),
 }
 
 
@@ -134,6 +138,8 @@ def test_odd_texts_are_encoded_charged_and_written_the_same(browser, kind):
     drawn = {*range(tokenizer.size)} - {*tokenizer.unwritable}
     if kind.startswith("words") and kind != "words, spelled":
         drawn -= {*range(FIRST_OWN, tokenizer.policy.first_word)}  # each stands for a random word
+    if kind.startswith("rare words"):
+        drawn -= {*range(RESERVED, tokenizer.first_unit)}
     write = """const tokenizer = new TOKENIZERS[given[0].kind](given[0])
         return given[1].map(tokens => tokens.map(tokenizer.writer()).join(""))"""
     draw = random.Random(3)

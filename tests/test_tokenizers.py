@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 import regex
-from conftest import POLICIES, SENTENCES, fitted, made_up, plug_ins, run_python
+from conftest import POLICIES, SENTENCES, GivenEndings, fitted, made_up, plug_ins, run_python
 from fuzz.targets import encode, loaded
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -24,6 +24,7 @@ from textgen.tokenizers.base import with_characters_per_token
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, JOIN, UPPER
 from textgen.tokenizers.characters import Characters, CharacterTokenizer
 from textgen.tokenizers.encoded import CHARACTER_BITS
+from textgen.tokenizers.rare_replaced import RareReplaced
 from textgen.tokenizers.rare_words import ClassPolicy, Drop, Spell, Unk
 from textgen.tokenizers.segmentation import LETTERS, BudouX, Segmenter, pretokenize
 from textgen.tokenizers.steps import chance
@@ -42,6 +43,8 @@ CONFIGS = [
     Characters(), Subwords("bpe", 300), Subwords("unigram", 300), Whitespace(),
     *map(Words, POLICIES), *(Words(policy, minimum_count=1) for policy in POLICIES),
     Words(Unk(), minimum_count=4),
+    RareReplaced(Unk()), RareReplaced(GivenEndings(), 3, Subwords("bpe", 300)),
+    RareReplaced(Unk(recall=False), 1, Subwords("unigram", 300)),
 ]  # fmt: skip
 each_config = pytest.mark.parametrize("config", CONFIGS, ids=repr)
 wordy = st.text(st.sampled_from("abAB é1'’-–.,\n\t <>☃_ß"), max_size=40)
@@ -120,6 +123,43 @@ def test_subwords_are_longer_than_characters_and_have_readable_names(config):
     assert tokenizer.render(np.array([0, 1, first, *end])).text == "\ufffd the"
     assert tokenizer.render(end, before="Our ☃").text == " the"
     assert tokenizer.render(np.array([], dtype=np.int64), before="Our").text == ""
+
+
+@pytest.mark.parametrize(("model", "longest"), [("bpe", 2), ("bpe", 4), ("unigram", 2)])
+def test_no_subword_is_longer_than_it_may_be(model, longest):
+    lengths = dict[int | None, int]()
+    for limit in (None, longest):
+        tokenizer = fitted(Subwords(model, 400, max_token_length=limit), LONG, "")
+        assert tokenizer.decode(tokenizer.encode(LONG)) == LONG
+        lengths[limit] = max(map(len, tokenizer.pieces))  # a character for each byte
+    assert lengths[longest] == longest < lengths[None]
+
+
+@pytest.mark.parametrize("subwords", [None, Subwords(size=300)])
+@pytest.mark.parametrize("policy", [Unk(), GivenEndings()], ids=repr)
+def test_the_rare_words_of_words_are_replaced_and_charged_in_other_units(policy, subwords):
+    words = fitted(Words(policy, minimum_count=25))
+    tokenizer = fitted(RareReplaced(policy, 25, subwords))
+    text = made_up(9, 6) + " A puffin, unseen; Puffins!"
+    expected = words.encode(text)
+    encoded = tokenizer.encode(text)
+    assert encoded.surfaces == expected.surfaces
+    assert encoded.replaced == expected.replaced == len(encoded.surfaces) > 5
+    np.testing.assert_allclose(encoded.spelling_bits, expected.spelling_bits)
+    np.testing.assert_allclose(encoded.remembered_bits, expected.remembered_bits)
+    names = [tokenizer.names[token] for token in encoded.tokens[encoded.places]]
+    assert names == [words.names[token] for token in expected.tokens[expected.places]]
+    np.testing.assert_array_equal(encoded.ends[encoded.places], expected.ends[expected.places])
+    units = [token for token in encoded.tokens.tolist() if token >= tokenizer.first_unit]
+    left = tokenizer.render(np.array(units)).text
+    removed = sum(map(len, encoded.surfaces))
+    assert len(left) == len(text) - removed
+
+
+def test_a_policy_without_tokens_of_its_own_cannot_replace_words_in_other_units():
+    for policy in (Drop(), Spell()):
+        with pytest.raises(ValueError, match="no tokens of their own"):
+            RareReplaced(policy)
 
 
 def in_words(text, **options):

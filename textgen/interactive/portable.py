@@ -59,7 +59,9 @@ def portable_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
         ValueError: a tokenizer that has no counterpart.
     """
     state = tokenizer.portable()
-    return {**state, "kinds": word_break_classes()} if state["kind"] == "words" else state
+    if state["kind"] in ("words", "rare_replaced"):
+        return {**state, "kinds": word_break_classes()}
+    return state
 
 
 def _settings(run: Run) -> dict[str, Any]:

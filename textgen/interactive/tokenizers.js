@@ -349,4 +349,53 @@ class WordTokenizer extends Tokenizer {
   }
 }
 
-const TOKENIZERS = { characters: CharacterTokenizer, subwords: SubwordTokenizer, words: WordTokenizer }
+// Characters or subwords, and a placeholder for every rare word.
+class RareReplacedTokenizer extends Tokenizer {
+  // words: of the word tokenizer that says which words are rare; units: of the one that cuts all else
+  constructor({ words, units, kinds }) {
+    const unitTokenizer = new TOKENIZERS[units.kind](units)
+    super({ names: [...words.own, ...unitTokenizer.names.slice(RESERVED)], leads: unitTokenizer.leads })
+    this.words = new WordTokenizer({ ...words, kinds })
+    this.units = unitTokenizer
+    this.placeholders = words.own.length
+  }
+
+  * spans(text) {
+    let start = 0
+    let stretch = "" // since the last rare word
+    for (const characters of this.words.pieces.cut(text)) {
+      const piece = characters.join("")
+      if (this.words.known(piece)) {
+        stretch += piece
+        continue
+      }
+      const [space, word] = divided(piece)
+      yield * this.spansOfUnits(stretch + space, start)
+      start += [...stretch, ...space, ...word].length
+      stretch = ""
+      const [{ token, bits }] = this.words.rare(word)
+      yield { token: token - FIRST_OWN + RESERVED, end: start, bits }
+    }
+    yield * this.spansOfUnits(stretch, start)
+  }
+
+  * spansOfUnits(text, start) {
+    for (const { token, end, bits } of this.units.spans(text)) {
+      yield { token: token < RESERVED ? token : token + this.placeholders, end: start + end, bits }
+    }
+  }
+
+  writer() {
+    let writeUnit = this.units.writer()
+    return (token, random) => {
+      const number = token - RESERVED
+      if (token < RESERVED || number >= this.placeholders) return writeUnit(token < RESERVED ? token : token - this.placeholders)
+      writeUnit = this.units.writer() // bytes of a character that is not complete wait no longer
+      return this.words.speller.drawn(this.words.own[number].slice(1, -1), random)
+    }
+  }
+}
+
+const TOKENIZERS = {
+  characters: CharacterTokenizer, subwords: SubwordTokenizer, words: WordTokenizer, rare_replaced: RareReplacedTokenizer,
+}

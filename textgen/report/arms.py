@@ -287,12 +287,21 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
         case "whitespace":
             return "words between white space, a closed vocabulary"
         case "words":
-            number = settings["minimum_count"]
-            rare = "unseen and half of those seen once"
-            if number > 1:
-                rare = f"seen fewer than {number} times"
-            return f"words, those {rare} {_policy(settings['rare_words'])}"
+            return f"words, those {_rare_words(settings)}"
+        case "rare_replaced":
+            units = "characters"
+            if settings["subwords"] is not None:
+                units = tokenizer_in_words({"kind": "subwords", **settings["subwords"]})
+            return f"{units}, words {_rare_words(settings)}"
     return str(settings["kind"])
+
+
+def _rare_words(settings: Mapping[str, Any]) -> str:
+    number = settings["minimum_count"]
+    rare = "unseen and half of those seen once"
+    if number > 1:
+        rare = f"seen fewer than {number} times"
+    return f"{rare} {_policy(settings['rare_words'])}"
 
 
 # What becomes of rare words, by the kind of policy, or its kind and the setting that matters.

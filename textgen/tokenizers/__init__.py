@@ -7,6 +7,7 @@ from textgen.tokenizers.segmentation import Segmenter as Segmenter
 
 TABLE = {
     "characters": "textgen.tokenizers.characters:Characters",
+    "rare_replaced": "textgen.tokenizers.rare_replaced:RareReplaced",
     "subwords": "textgen.tokenizers.subwords:Subwords",
     "whitespace": "textgen.tokenizers.whitespace:Whitespace",
     "words": "textgen.tokenizers.words:Words",
