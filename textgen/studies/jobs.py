@@ -257,16 +257,16 @@ def _finished_runs(
             updates = under_budget(cell.study, arm, plans[arm]).updates
             resolved = cell.study.resolved_runs(arm, updates)
             folder = files.runs / cell.name
-            found.update(run for run in runs if not _is_another(folder / run, resolved[run]))
+            found.update(run for run in runs if is_same_run(folder / run, resolved[run]))
     return found
 
 
-def _is_another(run: Path, resolved: Mapping[str, Any]) -> bool:
-    """Whether a folder holds a run of other settings than these, or a damaged one."""
+def is_same_run(run: Path, resolved: Mapping[str, Any]) -> bool:
+    """Whether a folder holds a run of these settings that is not damaged."""
     try:
-        return bool(run_changes(run, resolved))
+        return not run_changes(run, resolved)
     except TextgenError:
-        return True
+        return False
 
 
 def run_changes(run: Path, resolved: Mapping[str, Any]) -> list[str]:

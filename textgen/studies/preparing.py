@@ -25,6 +25,7 @@ from textgen.studies.jobs import (
     cells_of,
     check_alone,
     is_same_plan,
+    is_same_run,
     list_jobs,
     run_changes,
     run_job,
@@ -102,6 +103,8 @@ def prepare(
         plans[name] = timings
         if study.cells:
             plans[name] = {arm: under_budget(cell.study, arm, timings[arm]) for arm in timings}
+    if study.cells:
+        _move_runs_into_cells(files, cells, plans)
     recorded = _recorded_cells(files, cells, plans, texts, overwrite)
     unrecorded = [name for name in cells if name not in recorded]
     replaced = set[str]()
@@ -131,7 +134,7 @@ def read_texts(study: Study, screen: Screen) -> dict[str, ReadyText]:
     texts = dict[str, ReadyText]()
     for text in study.texts or ("",):
         first = study.cell(text, None, study.budget.amounts[0]).study if study.cells else study
-        folds = show_text(first, screen)
+        folds = show_text(first, screen, len(cells_of(study)))
         texts[text] = ReadyText(
             folds,
             sha256=folds[0].sha256,
@@ -223,6 +226,26 @@ def write_contents(files: StudyFiles, texts: Mapping[str, ReadyText]) -> None:
     write_json(files.reports / grids.GRID_FILE, content)
 
 
+def _move_runs_into_cells(
+    files: StudyFiles, cells: Mapping[str, Cell], plans: Mapping[str, dict[str, ArmPlan]]
+) -> None:
+    """Where a study without axes has become a grid, its finished runs belong to the cell that has
+    their settings: they are moved there as they are. Its report is that of the cell from now on."""
+    for name, cell in cells.items():
+        for arm, plan in plans[name].items():
+            runs = [run for run in cell.study.runs(arm) if is_finished(files.runs / run)]
+            if not runs:
+                continue
+            resolved = cell.study.resolved_runs(arm, plan.updates)
+            for run in runs:
+                target = files.runs / name / run
+                if not target.exists() and is_same_run(files.runs / run, resolved[run]):
+                    target.parent.mkdir(exist_ok=True)
+                    (files.runs / run).rename(target)
+    for left in ("report.json", "texts.json"):
+        (files.reports / left).unlink(missing_ok=True)
+
+
 def _recorded_cells(
     files: StudyFiles,
     cells: Mapping[str, Cell],
@@ -284,14 +307,14 @@ def overhead(characters: int) -> tuple[float, float]:
     return 21 + 6.5 * millions, 31 + 7 * millions
 
 
-def show_text(study: Study, screen: Screen) -> list[Corpus]:
+def show_text(study: Study, screen: Screen, cells: int = 1) -> list[Corpus]:
     """The text that all arms share, in each of its folds, shown with its warnings before any work
-    is done."""
+    is done. Each question is asked in so many cells."""
     folds = load_folds(study)
     first, *others = (study.experiment(arm) for arm in study.arms)
     loaded = pool_folds(folds)
     screen.corpus(first, loaded, *others)
-    questions = len(study.contrasts)
+    questions = cells * len(study.contrasts)
     documents = len(loaded.names["test"])
     fewest = fewest_documents(questions or 1)
     if fewest_documents() <= documents < fewest:
