@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import resolve_text
 from textgen.core.settings import Split
-from textgen.data.assigned import customary_parts
+from textgen.data.assigned import customary_parts, find_groups
 from textgen.data.documents import Document
 from textgen.data.drawn import MIN_TEST_DOCUMENTS
 from textgen.data.loading import corpus_warnings, load_corpus
@@ -303,6 +303,59 @@ def test_held_out_pieces_cut_no_word_and_test_pieces_touch_no_training_text(how,
         neighbours = pairwise(part_of.get(word) for word in words[name])
         assert not {("train", "test"), ("test", "train")} & {*neighbours}
     assert len(part_of) > 0.95 * sum(sizes)
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=3, max_size=12),
+    st.one_of(st.none(), st.integers(2, 3)),
+    st.integers(0, 99),
+)
+def test_what_a_pattern_finds_alike_is_in_one_part(members, folds, seed):
+    """Speakers, each with so many speeches; and one text that has no speaker."""
+    documents = [Document("preface", "x" * 200)]
+    for speaker, count in enumerate(members):
+        for number in range(count):
+            name = f"speaker {chr(97 + speaker)} {number}.txt"
+            documents.append(Document(name, "x" * (50 + 17 * (number + speaker))))
+    tested = []
+    for fold in range(1, (folds or 1) + 1):
+        chosen = {"fold": fold, "folds": folds} if folds else {}
+        settings = Split(groups=r"^speaker (.)", seed=seed, validation=0.2, test=0.2, **chosen)
+        parts = divide(documents, find_groups(settings, [d.name for d in documents], "groups"))
+        speakers = [{name[:9] for name in part} for part in names(parts)]
+        assert sum(map(len, speakers)) == len(set.union(*speakers)) == len(members) + 1
+        tested += [d.name for d in parts.test]
+    if folds:
+        assert sorted(tested) == sorted(d.name for d in documents)
+
+
+def test_a_pattern_groups_as_the_lists_of_what_it_finds_do(tmp_path):
+    sizes = {f"{who}{n}": 20 + n for who in "abcdef" for n in (1, 2, 3)}
+    folder = folder_of(tmp_path / "all", **sizes)
+    lists = [[f"{who}{n}.txt" for n in "123"] for who in "abcdef"]
+    listed = load(folder, groups=lists)
+    for pattern in (r"^\D+", r"^(\D)\d", "[a-f]"):
+        found = load(folder, groups=pattern)
+        assert (found.names, found.sha256) == (listed.names, listed.sha256)
+    alone = load(folder, groups=".*")  # whole names: all are groups of their own
+    assert alone.names == load(folder).names
+    fallback = load(folder_of(tmp_path / "others", x=30, y=30, z=30), groups="^(x|y)")
+    assert sorted(map(len, fallback.names.values())) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("^(", r"split.*groups: '\^\(' is no regular expression"),
+        ("(a)(b)", "has 2 groups in parentheses"),
+        ("zebra", "split.groups: 'zebra' is found in the name of no document"),
+        ("tale", "split.groups: 'tale' finds the same in all names"),
+    ],
+)
+def test_a_pattern_that_groups_nothing_or_all_is_refused(tmp_path, pattern, message):
+    with pytest.raises(TextgenError, match=message):
+        load(folder_of(tmp_path / "tales", **TALES), groups=pattern)
 
 
 def test_pieces_of_documents_that_belong_together_are_not_divided():

@@ -107,7 +107,9 @@ class Split:
             folds, a fraction of all characters, but at most half of those that are not tested.
         test: the same for the test part.
         seed: seed of the hash that draws documents.
-        groups: lists of documents that share text and must go to the same part.
+        groups: lists of documents that share text and must go to the same part; or a regular
+            expression: documents in whose names it finds the same belong together. If it has a
+            group in parentheses, what that one finds counts.
         method: how unlisted documents are drawn. ``"hash"``: by a hash of names and ``seed``.
             ``"contiguous"``: one text is cut, training text first, then validation, then test.
             ``"blocks"``: all documents are cut, so that the test part has at least eight pieces,
@@ -130,7 +132,7 @@ class Split:
     validation: HeldOut = 0.08
     test: HeldOut = 0.12
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
-    groups: tuple[Group, ...] = ()
+    groups: str | tuple[Group, ...] = ()
     method: Literal["hash", "contiguous", "blocks"] | None = None
     exact: bool | None = None
     first: Literal["train", "validation"] | None = None
@@ -148,6 +150,8 @@ class Split:
     def __post_init__(self) -> None:
         contiguous = self.method == "contiguous"
         names = [name for listed in self.lists.values() for name in listed]
+        if isinstance(self.groups, str):
+            check_pattern(self.groups)
         if self.exact and not contiguous:
             raise ValueError('exact = true needs method = "contiguous"')
         if self.first == "validation" and (names or not contiguous):
@@ -158,6 +162,23 @@ class Split:
             raise ValueError(f"there is no fold {self.fold} of {self.folds} folds")
         if self.folds and (names or self.method in ("contiguous", "blocks")):
             raise ValueError('folds exclude lists, method = "contiguous" and method = "blocks"')
+
+
+def check_pattern(pattern: str) -> None:
+    """Check that something is a regular expression that finds one part of a name.
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        message = f"groups: {pattern!r} is no regular expression: {error}"
+        raise ValueError(message) from None
+    if groups > 1:
+        raise ValueError(
+            f"groups: {pattern!r} has {groups} groups in parentheses: keep one of them"
+        )
 
 
 def check_rising(name: str, values: Sequence[Any]) -> None:

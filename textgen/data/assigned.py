@@ -80,16 +80,47 @@ def _check_all_named(names: Sequence[str], parts: Mapping[str, str]) -> None:
 
 
 def find_groups(settings: Split, names: Sequence[str], setting: str = "") -> Split:
-    """The settings with groups of these documents; arguments and errors as for
-    :func:`find_documents`."""
+    """The settings with groups of these documents, as lists of their names.
+
+    Raises:
+        TextgenError: as for :func:`find_documents`, also for a pattern; or a pattern that puts all
+            documents into one group.
+    """
+    if isinstance(settings.groups, str):
+        groups = found_parts(settings.groups, names).values()
+        if setting and not groups:
+            message = f"{setting}: {settings.groups!r} is found in the name of no document"
+            raise TextgenError(message, f"the documents are {name_some(names)}")
+        if any(len(group) == len(names) for group in groups):
+            message = (
+                f"{setting or 'split.groups'}: {settings.groups!r} finds the same in all names"
+            )
+            hint = "all documents would be of one group, and none could be tested"
+            raise TextgenError(message, hint)
+        return replace(settings, groups=tuple(map(tuple, groups)))
     found = find_documents(chain.from_iterable(settings.groups), names, setting)
-    groups = list[tuple[str, ...]]()
+    listed = list[tuple[str, ...]]()
     for group in settings.groups:
-        members = list[str]()
+        named = list[str]()
         for entry in group:
-            members += found[entry]
-        groups.append(tuple(members))
-    return replace(settings, groups=tuple(groups))
+            named += found[entry]
+        listed.append(tuple(named))
+    return replace(settings, groups=tuple(listed))
+
+
+def found_parts(pattern: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """What a regular expression, or its group in parentheses, finds in names of documents → those
+    names."""
+    expression = re.compile(pattern)
+    found = dict[str, list[str]]()
+    for name in names:
+        match = expression.search(without_piece_number(name))
+        if match is None:
+            continue
+        part = match[1] if expression.groups else match[0]
+        if part:
+            found.setdefault(part, []).append(name)
+    return found
 
 
 def find_documents(

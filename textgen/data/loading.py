@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.experiment import Experiment
-from textgen.data.assigned import find_documents, find_groups, name_some
+from textgen.core.settings import Split
+from textgen.data.assigned import find_documents, find_groups, found_parts, name_some
 from textgen.data.corpora import TextSource
 from textgen.data.documents import (
     Document,
@@ -140,9 +141,7 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
     warning = found.warning
     if found.is_fallback:
         split = find_groups(experiment.split, names)
-        entries = itertools.chain.from_iterable(experiment.split.groups)
-        documents_of_entries = find_documents(entries, names).values()
-        if not all(documents_of_entries):
+        if _lacks_groups(experiment.split, names):
             warning += (
                 "\nThe fallback lacks documents of split.groups, so these groups do not apply."
             )
@@ -174,6 +173,14 @@ def load_corpus(experiment: Experiment, *, fallback: bool = False) -> Corpus:
         left_out_patterns=found.source.leave_out,
         blank=[d.name for d in documents if d.is_blank],
     )
+
+
+def _lacks_groups(settings: Split, names: Sequence[str]) -> bool:
+    """Whether documents of groups are not among these."""
+    if isinstance(settings.groups, str):
+        return not found_parts(settings.groups, names)
+    entries = itertools.chain.from_iterable(settings.groups)
+    return not all(find_documents(entries, names).values())
 
 
 class _Found(NamedTuple):

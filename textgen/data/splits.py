@@ -183,17 +183,21 @@ def _check_parts(documents: list[Document], parts: Parts) -> None:
 
 def _check_groups(parts: Parts, settings: Split) -> None:
     """Refuse a group of documents, or of what their pieces are of, in several parts."""
-    for group in settings.groups:
-        divided = list[str]()
-        for part in PARTS:
-            members = list[str]()
-            for document in parts[part]:
-                cut_from, _, _ = document.name.rpartition("#")
-                if document.name in group or cut_from in group:
-                    members.append(document.name)
-            if members:
-                divided.append(f"{name_some(members)} in the {part} part")
-        if len(divided) > 1:
+    groups_of = dict[str, list[int]]()  # name → numbers of its groups
+    for number, group in enumerate(settings.groups):
+        for name in group:
+            groups_of.setdefault(name, []).append(number)
+    found: list[Parts] = [{} for _ in settings.groups]  # of each group, its documents by part
+    for part in PARTS:
+        for document in parts[part]:
+            cut_from, _, _ = document.name.rpartition("#")
+            for number in {*groups_of.get(document.name, ()), *groups_of.get(cut_from, ())}:
+                found[number].setdefault(part, []).append(document)
+    for members in found:
+        if len(members) > 1:
+            divided = list[str]()
+            for part, documents in members.items():
+                divided.append(f"{name_some([d.name for d in documents])} in the {part} part")
             message = f"split.groups: one group is divided: {', '.join(divided)}"
             raise TextgenError(message, "keep its documents whole, in one part, or drop the group")
 
