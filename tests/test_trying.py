@@ -5,13 +5,16 @@ import unicodedata
 from collections import Counter
 from itertools import pairwise
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+from conftest import ProcessHere, write_experiment, write_tales
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from report_sample import sample
 from test_learning import report_with_points
 
+from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
 from textgen.core.files import write_file
 from textgen.core.settings import Split, check_name
@@ -19,8 +22,9 @@ from textgen.data.documents import Document
 from textgen.data.loading import load_corpus, same_works
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
-from textgen.report import headline, sentences
-from textgen.studies import trying
+from textgen.report import comparison, headline, sentences
+from textgen.report.grid import Grid
+from textgen.studies import execution, places, trying
 from textgen.studies.jobs import lock_study
 from textgen.studies.preparing import overhead
 from textgen.studies.study import load_study
@@ -281,6 +285,67 @@ def test_each_level_has_the_settings_that_are_best_after_about_such_a_training(
     assert f"after {known} s" in capsys.readouterr().out
 
 
+def speeches(folder, speakers=26, each=3):
+    for speaker in range(speakers):
+        for number in range(each):
+            file = folder / f"{chr(97 + speaker)}s_{number}.txt"
+            write_file(file, text(60, 1000 * (each * speaker + number)))
+    return folder
+
+
+def test_texts_that_share_a_part_of_their_names_are_kept_together_if_wanted(
+    tmp_path, study, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "400")
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    folder = speeches(tmp_path / "speeches")
+    trying.try_texts(folder, **folders)
+    printed = capsys.readouterr().out
+    advised = re.search(r"by one author or of one book: --group '(.*?)'", printed)
+    assert "as_ (3), bs_ (3)" in printed
+    trying.try_texts(folder, group=advised[1], name="grouped", **folders)
+    printed = capsys.readouterr().out
+    assert "--group" not in printed
+    assert "kept together: as_ (3), bs_ (3), cs_ (3), ds_ (3) and 22 more" in printed
+    plain, grouped = (load_corpus(ran.experiment("words")) for ran in study)
+    assert plain.sha256 == grouped.sha256
+    speakers = [{name[:3] for name in names} for names in grouped.names.values()]
+    assert sum(map(len, speakers)) == 26
+    assert len(grouped.test) >= ENOUGH
+    assert plain.names != grouped.names
+    with pytest.raises(TextgenError, match="other texts"):
+        trying.try_texts(folder, group=advised[1], **folders)
+
+
+def test_a_group_that_cannot_be_is_refused_before_any_work(tmp_path, study, monkeypatch):
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    folder = speeches(tmp_path / "speeches")
+    few = speeches(tmp_path / "few", speakers=6)
+    (tmp_path / "novel.txt").write_text(text(3000), encoding="utf-8")
+    for path, pattern, message in (
+        (folder, "(", "--group: .* is no regular expression"),
+        (folder, "(a)(b)", "has 2 groups in parentheses"),
+        (folder, "zebra", "--group: 'zebra' is found in the name of no document"),
+        (folder, "txt", "--group: 'txt' finds the same in all names"),
+        (tmp_path / "novel.txt", "novel", "finds the same in all names"),
+        (few, r"^\D+", r"whole groups leave 3 texts to test"),
+    ):
+        with pytest.raises(TextgenError, match=message):
+            trying.try_texts(path, group=pattern, **folders)
+    assert not study
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    "names", ["tale {}.txt", "The_{}.txt", "{0}_of_{0}.txt", "{}.txt", "01 {}.txt"]
+)
+def test_nothing_is_advised_where_names_share_no_such_part(tmp_path, study, capsys, names):
+    for i in range(48):
+        write_file(tmp_path / "all" / names.format(f"{i:02}"), text(40, 1000 * i))
+    trying.try_texts(tmp_path / "all", reports_folder=tmp_path, runs_folder=tmp_path)
+    assert "--group" not in capsys.readouterr().out
+
+
 def test_the_nearest_budget_is_that_of_the_smaller_ratio():
     found = {seconds: trying.nearest_tuned(seconds) for seconds in (10, 60, 134, 135, 300, 5000)}
     assert found == {10: 60, 60: 60, 134: 60, 135: 300, 300: 300, 5000: 300}
@@ -310,3 +375,126 @@ def test_numbered_texts_may_be_chapters_of_one_book(tmp_path, study, name, first
     corpus = load_corpus(study[0].experiment("words"))
     assert said in (found := same_works(corpus))
     assert bool(said) == bool(found)
+
+
+LEVELS = """title = "Characters or words"
+set = ["sampling.length=5", "sampling.samples=1", "training.validations=1"]
+budget.seconds = 60
+[arms.characters]
+experiment = ""
+[arms.words]
+experiment = ""
+[[contrasts]]
+first = "words"
+second = "characters"
+question = "Do words predict these texts better?"
+yes = "first is lower"
+"""
+
+WORDS = """include = "characters.toml"
+tokenizer = { kind = "words", rare_words = "unk", minimum_count = 60 }
+backbone = { kind = "lstm", units = [24], input = "embedding", embedding_size = 12 }
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A function that tries the tales with tiny networks in the folder of the test, and returns the
+    jobs that were done for it. A minute is a second of training, for at most 20 updates."""
+    monkeypatch.chdir(tmp_path)
+    write_tales(tmp_path / "tales", 20, 3)
+    experiments = tmp_path / "reports" / "tales" / "tiny"  # where the study's file looks first
+    experiments.mkdir(parents=True)
+    write_experiment(experiments / "characters.toml", tmp_path / "tales", "[]", 20)
+    (experiments / "words.toml").write_text(WORDS)
+    (tmp_path / "levels.toml").write_text(LEVELS)
+    done = []
+
+    class Process(ProcessHere):
+        def do(self, job, log, **arguments):
+            done.append(job)
+            if job == "time":
+                return 0.05 if log.stem == "characters" else 0.06
+            result = super().do(job, log, **arguments)
+            return result | {"preparation_seconds": 0.5} if job == "begin" else result
+
+    def run(path, **options):
+        return execution.run_study(path, **{**options, "workers": 1})
+
+    monkeypatch.setattr(places, "Worker", Process)
+    for module in (execution, comparison):
+        monkeypatch.setattr(module, "compute_references", lambda *_: [])
+    monkeypatch.setattr(trying, "run_study", run)
+    monkeypatch.setattr(trying, "find_experiment", lambda _: tmp_path / "levels.toml")
+    monkeypatch.setattr(trying, "TUNED", {60: "tiny"})
+    monkeypatch.setattr(trying, "MIN_CHARACTERS", 0)
+    monkeypatch.setattr(trying, "training_seconds", lambda minutes, *_: int(minutes))
+    for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
+        monkeypatch.setitem(tensorflow.tensorflow_in_effect, name, 1)
+
+    def tried(minutes, **options):
+        done.clear()
+        comparison = trying.try_texts(tmp_path / "tales", minutes=minutes, **options)
+        return comparison, list(done)
+
+    return tried
+
+
+def contents(folder):
+    return {
+        file.relative_to(folder): (file.read_bytes(), file.stat().st_mtime_ns)
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+@pytest.mark.slow
+def test_other_minutes_add_a_budget_to_a_finished_study(tiny, tmp_path, capsys, monkeypatch):
+    _, jobs = tiny(2)
+    assert jobs.count("run") == 2
+    assert jobs.count("time") > 0
+    runs = tmp_path / "runs" / "tales"
+    first = {name: contents(runs / name) for name in ("characters-1", "words-1")}
+    longer, jobs = tiny(4)
+    assert (jobs.count("run"), jobs.count("time"), jobs.count("begin")) == (2, 0, 0)
+    assert {name: contents(runs / "2s" / name) for name in first} == first
+    assert longer.folder.name == "4s"
+    page = (tmp_path / "reports" / "tales" / "index.html").read_text()
+    assert "2 seconds" in page
+    assert "4 seconds" in page
+    printed = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"[\d.]+ (fewer|more) after 2 s .*, [\d.]+ (fewer|more) after 4 s", printed)
+    assert "generate runs/tales/4s/words-1" in printed
+    assert not (tmp_path / "reports" / "tales" / "report.json").exists()
+    second = contents(runs / "4s" / "words-1")
+    _, jobs = tiny(3)
+    assert jobs.count("run") == 2
+    assert "time" not in jobs
+    grid = Grid(tmp_path / "reports" / "tales")
+    assert list(grid.cells) == ["2s", "3s", "4s"]
+    assert grid.factors()
+    again, jobs = tiny(2)
+    assert jobs == []
+    assert again.folder.name == "2s"
+    assert {name: contents(runs / "2s" / name) for name in first} == first
+    assert contents(runs / "4s" / "words-1") == second
+    monkeypatch.setattr(trying, "run_study", Mock(side_effect=TextgenError("by design")))
+    with pytest.raises(TextgenError, match="by design"):
+        tiny(5, overwrite=True)
+    assert not (runs / "2s").exists()
+    assert not (tmp_path / "reports" / "tales" / "cells").exists()
+
+
+@pytest.mark.slow
+def test_no_budget_is_added_to_a_study_that_is_not_finished_or_on_other_text(tiny, tmp_path):
+    tiny(2)
+    file = tmp_path / "reports" / "tales" / "tales.toml"
+    written = file.read_bytes()
+    write_file(tmp_path / "tales" / "another.txt", text(30))
+    with pytest.raises(TextgenError, match="on other text"):
+        tiny(4)
+    (tmp_path / "tales" / "another.txt").unlink()
+    (tmp_path / "runs" / "tales" / "words-1" / "metrics.json").unlink()
+    with pytest.raises(TextgenError, match="once this study is finished"):
+        tiny(4)
+    assert file.read_bytes() == written

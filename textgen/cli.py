@@ -97,10 +97,19 @@ def _try(parser: Parser) -> None:
         "pip install '.[formats]' also .docx, .epub, .html and .xml"
     )
     parser.option("texts", text, nargs="?", type=Path)
-    parser.option("--minutes", "total time, planning and report included", type=float, default=3.0)
+    minutes = (
+        "total time, planning and report included; other minutes than those of a finished study "
+        "add a budget to it"
+    )
+    parser.option("--minutes", minutes, type=float, default=3.0)
     parser.option("--seeds", "training runs of each model", type=int, default=1)
     parser.option("--language", "language of the texts, e.g. Swahili or sw (default: detected)")
     parser.option("--name", "name of the study (default: that of the texts)")
+    together = (
+        "keep texts together in whose names this regular expression finds the same, e.g. "
+        r"'^(\D+)\d' for what is before a number"
+    )
+    parser.option("--group", together, metavar="PATTERN")
     parser.flag("--overwrite", "replace a different study of the same name, and its runs")
     parser.output("runs", "reports")
 

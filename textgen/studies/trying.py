@@ -4,12 +4,13 @@ import hashlib
 import json
 import math
 import re
+import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import tomli_w
 
@@ -17,20 +18,35 @@ from textgen.core.errors import CorpusUnavailable, TextgenError
 from textgen.core.files import PathKind, as_utf8, found_at, kind_of, write_file
 from textgen.core.machine import cores
 from textgen.core.reading import SettingsReader, find_experiment
-from textgen.core.settings import Split, check_name
+from textgen.core.settings import Split, check_name, check_pattern
 from textgen.core.terminal import command_line
+from textgen.data.assigned import find_groups, found_parts, name_some
 from textgen.data.corpora import File, Folder, Lovecraft, Wikipedia
 from textgen.data.documents import Document, count_characters, read_documents
 from textgen.data.language import code_of, find_language, foreign_language
 from textgen.data.loading import left_out_lines
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
-from textgen.report.comparison import Comparison, closing_lines
+from textgen.report.comparison import Comparison, closing_lines, show
+from textgen.report.grid import AGAIN, CELLS_FOLDER, GRID_FILE, Grid
 from textgen.report.headline import seconds_to_read_twice
+from textgen.report.schema import Texts
 from textgen.runs.console import Screen
+from textgen.runs.folder import other_text
+from textgen.runs.results import read_content
 from textgen.studies.execution import run_study
-from textgen.studies.jobs import lock_study, study_command
+from textgen.studies.jobs import (
+    Kind,
+    StudyFiles,
+    cells_of,
+    done_jobs,
+    list_jobs,
+    lock_study,
+    study_command,
+)
+from textgen.studies.pages import load_folds
 from textgen.studies.preparing import overhead
+from textgen.studies.study import load_study
 
 # Of all texts: with fewer characters there is nothing to compare,
 MIN_CHARACTERS = 60_000
@@ -50,6 +66,11 @@ LONG_LINE = 40
 MAX_REPEATED = 0.05
 # Of the name of texts, in that of their folders.
 MAX_NAME_CHARACTERS = 40
+# Parts of names that texts of one author, speaker or book often share: a folder, what is before a
+# number, and what is behind one.
+GROUPS = (r"^(.+)/", r"^(\D+)\d", r"^\d[\d_. -]*(\D+)\.")
+GROUP_HINT = r"a regular expression, such as '^(\D+)\d' for what is before a number"
+REPLACING = "--overwrite replaces it, --name OTHER keeps it"
 HOW_TO_CHANGE = """\
 # To be surer of the answer, give every arm more seeds (seeds = 3) or more time (seconds, of each
 # training), and then: {}
@@ -64,6 +85,7 @@ def try_texts(
     seeds: int = 1,
     language: str | None = None,
     name: str | None = None,
+    group: str | None = None,
     runs_folder: str | Path = "runs",
     reports_folder: str | Path = "reports",
     overwrite: bool = False,
@@ -73,6 +95,8 @@ def try_texts(
 
     All three get the same time. The study file beside the report repeats the comparison, with more
     time or seeds if wanted. A second call resumes what was interrupted, or shows the answer again.
+    With other minutes it adds a budget to a finished study, which becomes a grid: nothing that is
+    there is timed or trained anew.
 
     Args:
         texts: a folder of text files, or a file; if None, Lovecraft's tales, or Wikipedia articles
@@ -82,12 +106,18 @@ def try_texts(
         language: language of the texts: a name such as ``"Swahili"`` or an ISO 639 code such as
             ``"sw"``; detected if None.
         name: of the study, its runs and its report; that of the texts if None.
+        group: a regular expression: texts in whose names it finds the same, such as a speaker, are
+            all for training, all for validation or all for the test.
         runs_folder, reports_folder: where the runs and the report go.
         overwrite: replace a study of this name that differs, with its runs.
         quiet: print only warnings.
 
+    Returns:
+        The comparison after so many minutes.
+
     Raises:
-        TextgenError: no text, too little of it, too little time, or another study of this name.
+        TextgenError: no text, too little of it, too little time, or another study of this name, or
+            one that is not finished and has other minutes.
     """
     screen = Screen(quiet)
     if seeds < 1 or not math.isfinite(minutes):
@@ -96,37 +126,38 @@ def try_texts(
         language = code_of(language)
     if name:
         check_name(name, "--name")
+    if group is not None:
+        try:
+            check_pattern(group)
+        except ValueError as error:
+            raise TextgenError(f"--group: {error}", GROUP_HINT) from None
     study = SettingsReader().read(find_experiment("study_try"))
     if texts is None:
         title, settings, characters = _published(screen)
+        if group is not None:
+            settings.append(_group_setting(group))
     else:
         title = _name_of(Path(texts))
         fewest = fewest_documents(len(study["contrasts"]))
-        settings, characters = _text_settings(Path(texts), fewest, language, screen)
+        settings, characters = _text_settings(Path(texts), fewest, language, group, screen)
     if language:
         settings.append(f"language={language}")
     workers = len(study["arms"])  # on two cores, too: in turns, one would idle during the last
     rounds = seeds * max(1.0, workers / cores())
     seconds = training_seconds(minutes, rounds, characters)
-    tuned = nearest_tuned(seconds)
-    screen.say(f"{seconds} s of training for each level, with its best settings after {tuned} s")
-    for arm, stated in study["arms"].items():
-        stated["experiment"] = f"{TUNED[tuned]}/{arm}"
+    for stated in study["arms"].values():
         stated["seeds"] = seeds
     study["title"] += f": {name or title}"
     name = name or folder_name(title)
-    study["budget"] = {"seconds": seconds}
     study["set"] += settings
     path = Path(reports_folder) / name / f"{name}.toml"
     command = study_command(path, runs_folder, reports_folder)
-    content = HOW_TO_CHANGE.format(command) + tomli_w.dumps(study)
     with lock_study(Path(runs_folder) / name):  # where another process works, nothing is replaced
-        if not overwrite and path.exists() and path.read_bytes() != as_utf8(content):
-            message = f"{path} exists with other texts, language, minutes or seeds, or was edited"
-            continuing = f"to continue that study: {command}"
-            hint = f"{continuing}; --overwrite replaces it, --name OTHER keeps it"
-            raise TextgenError(message, hint)
-        write_file(path, content)
+        folders = (Path(runs_folder), Path(reports_folder))
+        plan = _choose_plan(path, study, seconds, command, folders, overwrite)
+        write_file(path, _study_file(study, plan, command))
+    best = f"with its best settings after {plan.tuned} s"
+    screen.say(f"{seconds} s of training for each level, {best}")
     report = run_study(
         path,
         runs_folder=runs_folder,
@@ -135,26 +166,178 @@ def try_texts(
         overwrite=overwrite,
         quiet=quiet,
     )
-    runs = command_line([str(Path(runs_folder) / name)])
-    screen.say(f"for more text from the word model: textgen generate {runs}/words-1 --prompt …")
-    screen.say(f"for the surprisal of words: textgen score {runs}/*-1 --text … --words words.csv")
-    comparison = cast(Comparison, report)  # that of a study without axes
-    screen.say(f"for a study of your own, change {path} and run: {command}")
-    unread = [arm for arm in comparison.arms if arm.passes < 1]
-    if unread:
-        enough = minutes_needed(max(map(seconds_to_read_twice, unread)), rounds, characters)
-        what_to_do = f"To read all of the text twice: --minutes {enough:g} --overwrite"
-    elif seeds < 3:
-        longer = f"--minutes {3 * minutes:g} --seeds 3 --overwrite"
-        what_to_do = f"For a surer answer, three training runs of each level: {longer}"
+    runs = Path(runs_folder) / name
+    if isinstance(report, Grid):
+        (cell,) = (each for each in load_study(path).cells if each.budget[1] == seconds)
+        comparison = Comparison(report.folder / CELLS_FOLDER / cell.name)
+        texts_shown = read_content(comparison.folder / "texts.json", Texts, AGAIN)
+        show(screen, comparison.folder, comparison.report, texts_shown)
+        runs /= cell.name
     else:
-        longer = f"--minutes {3 * minutes:g} --seeds {seeds} --overwrite"
-        what_to_do = f"For a surer answer, three times as long: {longer}"
+        comparison = report
+    some_runs = command_line([str(runs)])
+    screen.say(
+        f"for more text from the word model: textgen generate {some_runs}/words-1 --prompt …"
+    )
+    screen.say(
+        f"for the surprisal of words: textgen score {some_runs}/*-1 --text … --words words.csv"
+    )
+    screen.say(f"for a study of your own, change {path} and run: {command}")
+    what_to_do = _what_to_do(comparison, minutes, seeds, rounds, characters)
     answer, *others = closing_lines(comparison.report, what_to_do)
     screen.say(answer, "bold")
     for line in others:
         screen.say(line)
+    if isinstance(report, Grid):
+        for line in _lines_over_budgets(report):
+            screen.say(line)
     return comparison
+
+
+def _what_to_do(
+    comparison: Comparison, minutes: float, seeds: int, rounds: float, characters: int
+) -> str:
+    """What makes an answer surer; the arguments are those of the command, and as for
+    :func:`training_seconds`."""
+    unread = [arm for arm in comparison.arms if arm.passes < 1]
+    if unread:
+        enough = minutes_needed(max(map(seconds_to_read_twice, unread)), rounds, characters)
+        return f"To read all of the text twice: --minutes {enough:g}"
+    if seeds < 3:
+        longer = f"--minutes {3 * minutes:g} --seeds 3 --overwrite"
+        return f"For a surer answer, three training runs of each level: {longer}"
+    longer = f"--minutes {3 * minutes:g} --seeds {seeds}"
+    return f"For a surer answer, three times as long: {longer}"
+
+
+class TryPlan(NamedTuple):
+    """How long levels are trained, and with which settings.
+
+    Attributes:
+        tuned: seconds after which the settings were best, see TUNED.
+        seconds: of each training, ascending; with several, the study is a grid.
+    """
+
+    tuned: int
+    seconds: tuple[int, ...]
+
+
+def _study_file(study: dict[str, Any], plan: TryPlan, command: str) -> str:
+    """The content of the file of a study, which has all but this plan."""
+    arms = dict[str, Any]()
+    for arm, stated in study["arms"].items():
+        arms[arm] = stated | {"experiment": f"{TUNED[plan.tuned]}/{arm}"}
+    seconds = plan.seconds[0] if len(plan.seconds) == 1 else list(plan.seconds)
+    planned = study | {"budget": {"seconds": seconds}, "arms": arms}
+    return HOW_TO_CHANGE.format(command) + tomli_w.dumps(planned)
+
+
+def _stored_plan(path: Path, study: dict[str, Any], command: str) -> TryPlan | None:
+    """The plan in a file that has been written for this study; None where there is no file, or one
+    that was written for another study or edited."""
+    if not path.exists():
+        return None
+    try:
+        amounts = load_study(path).budget.amounts
+    except TextgenError:
+        return None
+    for tuned in TUNED:
+        plan = TryPlan(tuned, tuple(int(amount) for amount in amounts))
+        if path.read_bytes() == as_utf8(_study_file(study, plan, command)):
+            return plan
+    return None
+
+
+def _choose_plan(
+    path: Path,
+    study: dict[str, Any],
+    seconds: int,
+    command: str,
+    folders: tuple[Path, Path],
+    overwrite: bool,
+) -> TryPlan:
+    """The plan of a study in which each training takes so many seconds, or, where a finished study
+    is there, one more budget is so long.
+
+    Args:
+        path: of the study's file.
+        study: all of it but the plan.
+        seconds: of a training.
+        command: that continues the study.
+        folders: of runs and reports.
+        overwrite: replace a study that differs.
+
+    Raises:
+        TextgenError: the study that is there differs in more, or is not finished.
+    """
+    new = TryPlan(nearest_tuned(seconds), (seconds,))
+    if not path.exists():
+        return new
+    stored = _stored_plan(path, study, command)
+    if stored and seconds in stored.seconds:
+        return stored
+    if overwrite:
+        with suppress(TextgenError):  # one that was edited
+            _remove_cells(StudyFiles(load_study(path), *folders))
+        return new
+    if stored is None:
+        message = f"{path} exists with other texts, language or seeds, or was edited"
+        raise TextgenError(message, f"to continue that study: {command}; {REPLACING}")
+    _check_finished(StudyFiles(load_study(path), *folders))
+    return TryPlan(stored.tuned, tuple(sorted((*stored.seconds, seconds))))
+
+
+def _check_finished(files: StudyFiles) -> None:
+    """Check that a budget can be added to a study.
+
+    Raises:
+        TextgenError: a run is missing, or is on other text than there is now.
+    """
+    study = files.study
+    jobs = list_jobs(study)
+    done = done_jobs(files, jobs)
+    (text, *_) = load_folds(cells_of(study)[0].study)
+    for job in jobs:
+        if job.kind is not Kind.RUN:
+            continue
+        if job.name not in done:
+            message = f"{study.path}: other minutes can be added once this study is finished"
+            raise TextgenError(message, f"to continue it: {files.command()}; {REPLACING}")
+        if other := other_text(files.run(job), text.sha256):
+            raise TextgenError(f"{files.run(job)} is {other}", REPLACING)
+
+
+def _remove_cells(files: StudyFiles) -> None:
+    """Remove what a grid has beside the files of a study without axes."""
+    for cell in files.study.cells:
+        shutil.rmtree(files.runs / cell.name, ignore_errors=True)
+    shutil.rmtree(files.reports / CELLS_FOLDER, ignore_errors=True)
+    for left in (GRID_FILE, "summary.md"):
+        (files.reports / left).unlink(missing_ok=True)
+
+
+def _lines_over_budgets(grid: Grid) -> list[str]:
+    """How the first question is answered after each budget, where that is to be read, and how many
+    times the compute the arm that is behind needs."""
+    contrast = grid.contents.contrasts[0]
+    leads = grid.leads()
+    factors = grid.factors()
+    answers = list[str]()
+    factor = ""
+    for name, cell in grid.cells.items():
+        key = (name, contrast.first, contrast.second)
+        lead = leads[key]
+        bits = lead.found.difference
+        less = "fewer" if bits < 0 else "more"
+        _, seconds = cell.budget
+        answers.append(f"{abs(bits):.3f} {less} after {seconds:,g} s ({lead.verdict})")
+        if key in factors:  # there is none at the first budget
+            factor = str(factors[key])
+    needs = f"bits per character that {contrast.first} need beside {contrast.second}"
+    lines = [f"{grid.folder}/index.html has all budgets; {needs}: {', '.join(answers)}."]
+    if factor:
+        lines.append(f"Compute needed, {factor}.")
+    return lines
 
 
 def folder_name(name: str) -> str:
@@ -218,15 +401,19 @@ def nearest_tuned(seconds: float) -> int:
     return min(TUNED, key=lambda known: abs(math.log(known / seconds)))
 
 
+def _group_setting(pattern: str) -> str:
+    return f"split.groups={json.dumps(pattern, ensure_ascii=False)}"
+
+
 def _text_settings(
-    path: Path, test_documents: int, stated: str | None, screen: Screen
+    path: Path, test_documents: int, stated: str | None, group: str | None, screen: Screen
 ) -> tuple[list[str], int]:
     """What sets an experiment to these texts, as ``--set`` does, in whole documents where the test
     part then has so many of them, else in blocks; and their characters. What is left out is
     printed.
 
     Raises:
-        TextgenError: no such path, no text file, or too little text.
+        TextgenError: no such path, no text file, or too little text, also of whole groups to test.
     """
     full = path.resolve()
     reasons = dict[str, str]()
@@ -262,11 +449,49 @@ def _text_settings(
         raise TextgenError(message, hint)
     settings = [f"corpus.{k}={json.dumps(v, ensure_ascii=False)}" for k, v in corpus.items()]
     settings.append('sampling.prompts=[""]')  # the letters of other prompts may be foreign to them
+    names = [document.name for document in documents]
+    if group is not None:
+        split = find_groups(Split(groups=group), names, "--group")
+        tested = len(divide(documents, split).test)
+        screen.say(f"kept together: {_groups_in_words(group, names)}")
+        if tested < test_documents:
+            message = f"--group {group}: whole groups leave {tested} texts to test"
+            hint = f"{test_documents} are needed; without --group, passages of texts are tested"
+            raise TextgenError(message, hint)
+        return [*settings, _group_setting(group)], total
+    for pattern in GROUPS:
+        if _would_group(documents, pattern, test_documents):
+            shared = f"share a part of their names: {_groups_in_words(pattern, names)}"
+            advice = f"If they are by one author or of one book: --group '{pattern}'"
+            screen.advise(f"Texts {shared}. {advice} keeps each group out of what tests it.")
+            break
     with suppress(TextgenError):
         division = divide(documents, Split())
         if division.is_prescribed or len(division.test) >= test_documents:
             return settings, total
     return [*settings, "split.method=blocks"], total
+
+
+def _would_group(documents: list[Document], pattern: str, test_documents: int) -> bool:
+    """Whether most documents share what a pattern finds in their names with others, and enough are
+    left to test if these are kept together."""
+    names = [document.name for document in documents]
+    groups = found_parts(pattern, names).values()
+    sharing = sum(len(group) for group in groups if len(group) > 1)
+    if sharing <= len(names) / 2:
+        return False
+    try:
+        division = divide(documents, find_groups(Split(groups=pattern), names))
+    except TextgenError:
+        return False
+    return not division.is_prescribed and len(division.test) >= test_documents
+
+
+def _groups_in_words(pattern: str, names: Sequence[str]) -> str:
+    """The groups that a pattern finds, the largest first."""
+    groups = found_parts(pattern, names)
+    parts = sorted(groups, key=lambda part: -len(groups[part]))
+    return name_some([f"{part} ({len(groups[part])})" for part in parts])
 
 
 def _reasons_to_leave_out(documents: Sequence[Document]) -> dict[str, str]:
