@@ -455,6 +455,18 @@ def test_other_minutes_add_a_budget_to_a_finished_study(tiny, tmp_path, capsys, 
     assert jobs.count("time") > 0
     runs = tmp_path / "runs" / "tales"
     first = {name: contents(runs / name) for name in ("characters-1", "words-1")}
+    file = tmp_path / "reports" / "tales" / "tales.toml"
+    written = file.read_bytes()
+    write_file(tmp_path / "tales" / "another.txt", text(30))
+    with pytest.raises(TextgenError, match="on other text"):
+        tiny(4)
+    (tmp_path / "tales" / "another.txt").unlink()
+    metrics = runs / "words-1" / "metrics.json"
+    metrics.rename(tmp_path / "metrics.json")
+    with pytest.raises(TextgenError, match="once this study is finished"):
+        tiny(4)
+    (tmp_path / "metrics.json").rename(metrics)
+    assert file.read_bytes() == written
     longer, jobs = tiny(4)
     assert (jobs.count("run"), jobs.count("time"), jobs.count("begin")) == (2, 0, 0)
     assert {name: contents(runs / "2s" / name) for name in first} == first
@@ -483,18 +495,3 @@ def test_other_minutes_add_a_budget_to_a_finished_study(tiny, tmp_path, capsys, 
         tiny(5, overwrite=True)
     assert not (runs / "2s").exists()
     assert not (tmp_path / "reports" / "tales" / "cells").exists()
-
-
-@pytest.mark.slow
-def test_no_budget_is_added_to_a_study_that_is_not_finished_or_on_other_text(tiny, tmp_path):
-    tiny(2)
-    file = tmp_path / "reports" / "tales" / "tales.toml"
-    written = file.read_bytes()
-    write_file(tmp_path / "tales" / "another.txt", text(30))
-    with pytest.raises(TextgenError, match="on other text"):
-        tiny(4)
-    (tmp_path / "tales" / "another.txt").unlink()
-    (tmp_path / "runs" / "tales" / "words-1" / "metrics.json").unlink()
-    with pytest.raises(TextgenError, match="once this study is finished"):
-        tiny(4)
-    assert file.read_bytes() == written
