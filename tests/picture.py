@@ -2,10 +2,10 @@
 that are asked in a page, as in docs/interactive.md.
 
     python tests/picture.py passage docs/example docs/pictures/passage_dark.png dark
-    python tests/picture.py ask reports/char-word/index.html docs/pictures/ask.png
+    python tests/picture.py ask docs/example/index.html docs/pictures/ask.png
 
-Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after the prompt that
-the page begins with, at temperature 0.8 and seed 1: the same page gives the same picture.
+Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after PROMPT, at
+temperature 0.8 and SEED: the same page gives the same picture.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from textgen.report import page
 from textgen.report.schema import Passage, Texts
 
 WIDTH, SECONDS, CHARACTERS = 1280, 120, 300
+PROMPT, SEED = "At night", 1
 ARMS = ("characters", "subwords", "words")
 PASSAGE_WIDTH, PASSAGE_CHARACTERS = 900, 400
 PASSAGE_PAGE = """<!DOCTYPE html><meta charset="utf-8">
@@ -56,7 +57,7 @@ footer i{font-style:normal;padding:.15rem .55rem;color:var(--ink)}
 """  # noqa: E501
 PLACE = """scrollTo(0, 0)
     const box = document.getElementById("ask").getBoundingClientRect()
-    return {x: 0, y: box.y + scrollY, width: innerWidth, height: box.height + 20, scale: 1}"""
+    return {x: 0, y: box.y + scrollY, width: innerWidth, height: box.height, scale: 1}"""
 
 
 def paragraph(passage: Passage) -> Passage:
@@ -95,12 +96,19 @@ def passage_page(folder: Path) -> str:
 
 def asked(browser: Any) -> dict[str, float]:
     """Where the models stand, when they have written."""
-    script = "document.getElementById('ask-length').value = arguments[0]"
-    browser.execute_script(script, CHARACTERS)
+    script = "document.getElementById(arguments[0]).value = arguments[1]"
+    browser.execute_script(script, "ask-length", CHARACTERS)
+    browser.execute_script(script, "ask-seed", SEED)
+    browser.find_element("id", "ask-text").send_keys(PROMPT)
     browser.find_element("id", "ask-write").click()
-    WebDriverWait(browser, SECONDS).until(
-        lambda _: browser.find_element("id", "ask-state").text == "done"
-    )
+    columns = browser.find_elements("css selector", "#ask-models .sample")
+
+    def is_done(_: Any) -> bool:
+        expecting = browser.find_elements("css selector", "#ask-models .next:has(button)")
+        state = browser.find_element("id", "ask-state").text
+        return state == "done" and len(expecting) == len(columns)
+
+    WebDriverWait(browser, SECONDS).until(is_done)
     return browser.execute_script(PLACE)
 
 
