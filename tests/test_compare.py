@@ -36,7 +36,7 @@ from textgen.report.comparison import Comparison, every_pair, folder_name, resul
 from textgen.report.contrast import Contrast
 from textgen.report.page import render_page
 from textgen.report.schema import ContrastRow
-from textgen.report.spending import BUSY
+from textgen.report.spending import BUSY, PROCESSOR
 from textgen.runs import generation
 from textgen.runs.finished import Run
 from textgen.runs.folder import checksums
@@ -574,6 +574,7 @@ def test_terminal_page_and_notebook_give_the_same_answer(trained, tmp_path, monk
 def spent(name, characters=310_000, seconds=30.0, /, **given):
     usual = {"budget": {"seconds": 30}, "updates": [300], "timing": 1.02, "threads": 2}
     usual |= {"start": "", "extra_data": [], "networks": 1, "versions": ["0.3"]}
+    usual["processors"] = ["abacus"]
     return ns(**{"name": name, "characters": characters, "seconds": seconds} | usual | given)
 
 
@@ -660,6 +661,9 @@ UPDATES = {"budget": {"updates": 300}}
         (spending_cautions(spent("b", versions=["0.2", "0.3"])),
          ["version of textgen. a was trained by 0.3; b was trained by 0.2 and 0.3"]),
         (spending_cautions(spent("b", versions=[])), []),
+        (spending_cautions(spent("b", processors=["abacus", "slide rule"])),
+         ["processor. a was trained on abacus; b was trained on abacus and slide rule"]),
+        (spending_cautions(spent("b", processors=[])), []),
     ],
 )  # fmt: skip
 def test_arms_that_are_not_alike_are_a_warning(cautions, parts):
@@ -691,6 +695,9 @@ def test_an_answer_says_what_its_two_arms_did_not_have_alike():
     report.contrasts[0].unequal = [BUSY]
     _, _, caveat, *_ = result_lines(report)
     assert caveat.startswith("The machine was busy: ")
+    report.contrasts[0].unequal = [PROCESSOR]
+    _, _, caveat, *_ = result_lines(report)
+    assert caveat.startswith("The two arms did not have the same processor. ")
 
 
 def test_the_versions_that_trained_the_runs_are_named_beside_the_verdict(trained, tmp_path):

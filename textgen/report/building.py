@@ -259,7 +259,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _trained_run(run: Run, part: str) -> schema.TrainedRun:
-    version, commit = _code_of(run)
+    version, commit, processor = _made_by(run)
     return schema.TrainedRun(
         seed=run.experiment.seed,
         fold=run.experiment.split.fold,
@@ -268,16 +268,17 @@ def _trained_run(run: Run, part: str) -> schema.TrainedRun:
         audits=[*audit_lines(run.folder)],
         version=version,
         commit=commit,
+        processor=processor,
     )
 
 
-def _code_of(run: Run) -> tuple[str, str]:
-    """Version and commit of the code that trained a run; empty if its manifest is lost, which no
-    figure needs."""
+def _made_by(run: Run) -> tuple[str, str, str]:
+    """Version and commit of the code that trained a run, and the processor; empty if its manifest
+    is lost, which no figure needs."""
     try:
-        return run.manifest.textgen, run.manifest.commit
+        return run.manifest.textgen, run.manifest.commit, run.manifest.processor
     except TextgenError:
-        return "", ""
+        return "", "", ""
 
 
 def _curve(run: Run, plan: Plan | None) -> schema.Curve:

@@ -8,7 +8,7 @@ from textgen.evaluation.significance import MARGIN, Verdict
 from textgen.report import sentences
 from textgen.report.schema import ArmRow, ContrastRow, Report
 from textgen.report.sentences import Claim
-from textgen.report.spending import BUSY, LOAD, unequal_spending
+from textgen.report.spending import BUSY, LOAD, PROCESSOR, unequal_spending
 
 # A part of the models, in the middle of a sentence.
 IN_PART = {
@@ -119,7 +119,7 @@ def seconds_to_read_twice(arm: ArmRow) -> float:
 
 
 def _unlike(unequal: Sequence[str]) -> str:
-    weighty = [what for what in unequal if what not in (BUSY, LOAD)]
+    weighty = [what for what in unequal if what not in (BUSY, LOAD, PROCESSOR)]
     return f"But {_lowered(sentences.unequal(weighty))}" if weighty else ""
 
 

@@ -47,6 +47,7 @@ class TrainedRun(Row):
         audits: lines about its audits.
         version: of textgen, that trained it; empty where that is not known.
         commit: of the code that trained it; empty where that was no checkout.
+        processor: that trained it; empty where that is not known.
     """
 
     seed: int
@@ -56,6 +57,7 @@ class TrainedRun(Row):
     audits: list[str]
     version: str = ""
     commit: str = ""
+    processor: str = ""
 
 
 class Curve(Row):
@@ -152,6 +154,11 @@ class ArmRow(Row):
     def versions(self) -> list[str]:
         """The versions of textgen that trained its runs, as far as they are known."""
         return sorted({run.version for run in self.runs if run.version})
+
+    @property
+    def processors(self) -> list[str]:
+        """The processors that trained its runs, as far as they are known."""
+        return sorted({run.processor for run in self.runs if run.processor})
 
 
 class Effect(Row):

@@ -12,7 +12,7 @@ from textgen.evaluation.units import PART_LABELS
 from textgen.report import schema
 from textgen.report.arms import Arm
 from textgen.report.contrast import Contrast
-from textgen.report.spending import BUSY, LOAD, unequal_spending
+from textgen.report.spending import BUSY, LOAD, PROCESSOR, unequal_spending
 
 # A part of the models, at the beginning of a sentence.
 BY_PART = {
@@ -409,8 +409,9 @@ def spending_cautions(rows: Sequence[schema.ArmRow]) -> Iterator[schema.Caution]
                 "The machine was busy: training took longer than its budget in seconds, and how "
                 "many updates were made depends on what else it did. A study times every arm alone."
             )
-        # updates are counted before a training, so that load changes seconds and no figure
-        yield schema.Caution(text=text, by_arm=by_arm, foremost=what != LOAD)
+        # updates are counted before a training, so that these change seconds and no figure
+        has_weight = what not in (LOAD, PROCESSOR)
+        yield schema.Caution(text=text, by_arm=by_arm, foremost=has_weight)
 
 
 def overfitting_cautions(rows: Sequence[schema.ArmRow]) -> list[schema.Caution]:

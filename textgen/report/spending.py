@@ -17,6 +17,7 @@ BUDGET = "training budget"
 WORK = "amount of training text in the same number of updates"
 LOAD = "machine load while updates were timed"
 BUSY = "a busy machine"
+PROCESSOR = "processor"
 
 
 def unequal_spending(arms: Sequence[ArmRow]) -> dict[str, dict[str, str]]:
@@ -58,6 +59,8 @@ def unequal_spending(arms: Sequence[ArmRow]) -> dict[str, dict[str, str]]:
         unequal["number of networks"] = _said(arms, lambda arm: f"had {arm.networks}")
     if len({version for arm in arms for version in arm.versions}) > 1:
         unequal["version of textgen"] = _said(arms, _versions)
+    if len({processor for arm in arms for processor in arm.processors}) > 1:
+        unequal[PROCESSOR] = _said(arms, _processors)
     return {what: dict(said) for what, said in unequal.items()}
 
 
@@ -89,6 +92,10 @@ def _overrun(arm: ArmRow) -> str:
 
 def _versions(arm: ArmRow) -> str:
     return f"was trained by {' and '.join(arm.versions) or 'an unknown one'}"
+
+
+def _processors(arm: ArmRow) -> str:
+    return f"was trained on {' and '.join(arm.processors) or 'an unknown one'}"
 
 
 def _excess(values: Sequence[float]) -> float:
