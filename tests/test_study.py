@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import random
@@ -30,6 +31,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.core.files import write_file
 from textgen.core.progress import Cancelled
+from textgen.report.comparison import Comparison
 from textgen.runs import console, pipeline
 from textgen.runs import folder as run_folder
 from textgen.runs.console import Screen
@@ -47,7 +49,7 @@ from textgen.studies import (
 )
 from textgen.studies import study as studies
 from textgen.studies.cluster import Cluster
-from textgen.studies.jobs import StudyFiles, list_jobs
+from textgen.studies.jobs import LOCKS, StudyFiles, list_jobs
 from textgen.studies.process import Jobs
 from textgen.studies.queue import Ended, Queue
 from textgen.training.step import Step
@@ -440,6 +442,37 @@ def test_failed_runs_are_named_also_if_nothing_is_left_to_compare(copied, writte
         run(written(UPDATES + CHAR))
 
 
+def test_a_report_is_written_once_by_the_processes_at_work_and_by_every_new_one(copied, written):
+    path = written(UPDATES + CHAR)
+    reports = path.parent / "reports"
+    calls = []
+    others = []
+
+    def compare(folders, **settings):
+        calls.append(len(folders))
+        folder = settings["reports_folder"] / settings["name"]
+        if not others:
+            others.append(ThreadPoolExecutor(1).submit(run, path, reports_folder=reports))
+            with pytest.raises(TextgenError, match="another process is working"):
+                run(path, reports_folder=reports, overwrite=True)
+            at_work = copied.folder / LOCKS / "processes"
+            while len(list(at_work.iterdir())) < 2:
+                time.sleep(0.02)
+            time.sleep(0.02)  # of the clock of the files
+        for name in ("report.json", "index.html"):
+            write_file(folder / name, "{}")
+        return Comparison(folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "compare_runs", compare)
+        first = run(path, reports_folder=reports)
+        assert others[0].result().folder == first.folder
+        assert calls == [1]
+        run(path, reports_folder=reports)
+    assert calls == [1, 1]
+    assert copied.asked == []
+
+
 def test_a_study_in_folds_trains_every_arm_in_each_with_every_seed(written, capsys):
     study = studies.load_study(written("folds = 2\n" + UPDATES + TWIN + CHAR))
     runs = [(job.arm, job.run) for job in list_jobs(study) if job.run]
@@ -513,6 +546,7 @@ def test_another_or_a_damaged_run_is_refused(copied, written, settings, name, ch
 
 
 KILLS = int(os.environ.get("KILLS", "1"))
+KILL_SECONDS = float(os.environ.get("KILL_SECONDS", "60"))  # more where the machine is busy
 ENDINGS = [(os.kill, signal.SIGKILL), (os.kill, signal.SIGTERM), (os.killpg, signal.SIGKILL)]
 
 
@@ -557,10 +591,13 @@ def test_two_processes_share_a_study_and_nothing_is_lost_or_done_twice(
         with (tmp_path / f"{name}.txt").open("w") as output:
             both.append(subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output))
     if number:
-        time.sleep(random.Random(number).uniform(5, 60))
+        time.sleep(random.Random(number).uniform(5, KILL_SECONDS))
         for process in both:
             process.kill()
     codes = [process.wait() for process in both]
+    folder = tmp_path / "runs" / "trial"
+    results = {file: file.stat().st_mtime_ns for file in folder.glob("*/metrics.json")}
+    print(f"repetition {number}: {len(results)} of 2 runs were finished")
     if not number:
         told = "".join((tmp_path / f"{name}.txt").read_text() for name in "ab")
         assert codes == [0, 0], told
@@ -570,8 +607,8 @@ def test_two_processes_share_a_study_and_nothing_is_lost_or_done_twice(
         run(path)
     assert [sorted(call.folders) for call in calls] == [["again-1", "char-1"]]
     for run_name in ("char-1", "again-1"):
-        made = tmp_path / "runs" / "trial" / run_name
-        assert bits(made)[1] == bits(done.folder / "char-1")[1]
+        assert bits(folder / run_name)[1] == bits(done.folder / "char-1")[1]
+    assert {file: file.stat().st_mtime_ns for file in results} == results
 
 
 def test_no_process_is_left_when_a_study_is_interrupted(written, monkeypatch):
@@ -663,39 +700,42 @@ def test_a_cluster_that_cannot_be_reached_is_named_before_arms_are_timed(written
 def test_tasks_see_what_they_ask_for_and_what_no_node_has_is_refused(
     nodes, written, tmp_path, monkeypatch
 ):
-    """Two tasks at once have a GPU each, one that asks for none sees none; what counts of the
-    environment is that of this process."""
+    """Four tasks at once on three nodes have a GPU each, one that asks for none sees none; what
+    counts of the environment is that of this process."""
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=SSE4_2")
     monkeypatch.setenv("TEXTGEN_CACHE", "elsewhere")
-    (tmp_path / "logs").mkdir()
 
-    def look(call, cwd, environment, _):
-        from textgen.studies import cluster
+    for _ in range(2):
+        nodes.add_node(num_cpus=1, num_gpus=1)
 
-        assert cluster._there(cwd, environment, Path(call["log"])) == ""
-        begun = Path(call["log"]).with_name(call["name"])
-        begun.touch()
-        while call["other"] and not begun.with_name(call["other"]).exists():
+    def look(call, _):
+        import ray
+
+        (tmp_path / call["name"]).touch()
+        while call["together"] and len(list(tmp_path.glob("together*"))) < 4:
             time.sleep(0.05)
         names = ("CUDA_VISIBLE_DEVICES", "XLA_FLAGS", "TEXTGEN_CACHE", "OMP_NUM_THREADS")
-        return {"result": [os.environ.get(name) for name in names]}
+        seen = [os.environ.get(name) for name in names]
+        return [ray.get_runtime_context().get_node_id(), *seen]
 
     study = studies.load_study(written(UPDATES + CHAR))
     wide = studies.load_study(written(UPDATES + CHAR + "resources = { cores = 99 }\n"))
-    with Cluster(nodes.address, study, print) as place, ThreadPoolExecutor(2) as threads:
+    with Cluster(nodes.address, study, print) as place, ThreadPoolExecutor(4) as threads:
         place.check(list_jobs(study), tmp_path)
         with pytest.raises(TextgenError, match=r"run/char-1 takes 99 cores.* which no node has"):
             place.check(list_jobs(wide), tmp_path)
 
-        def task(gpus, name="", other=""):
-            call = {"log": str(tmp_path / "logs" / "a.txt"), "name": name or "alone"}
+        def task(gpus, name):
+            call = {"name": name, "together": name.startswith("together")}
             resources = studies.Resources(cores=0.5, gpus=gpus)
-            return place._task(name, resources, look, call | {"other": other})
+            return place._task(name, resources, tmp_path, look, call)
 
-        both = [threads.submit(task, 1, "a", "b"), threads.submit(task, 1, "b", "a")]
-        found = [future.result() for future in both]
-        assert sorted(each[0] for each in found) == ["0", "1"]
-        assert task(0) == ["", "--xla_cpu_max_isa=SSE4_2", "elsewhere", None]
+        four = [threads.submit(task, 1, f"together{number}") for number in range(4)]
+        found = [tuple(future.result()[:2]) for future in four]
+        assert len(set(found)) == 4
+        assert len({node for node, _ in found}) == 3
+        assert {gpu for _, gpu in found} == {"0", "1"}
+        assert task(0, "alone")[1:] == ["", "--xla_cpu_max_isa=SSE4_2", "elsewhere", None]
 
 
 @pytest.mark.slow
@@ -703,11 +743,12 @@ def test_no_task_is_left_when_a_study_on_a_cluster_is_interrupted(nodes, written
     study = studies.load_study(written(UPDATES + CHAR))
     file = tmp_path / "process"
 
-    def waits(call, cwd, environment, _):
+    def waits(call, _):
         Path(call["file"]).write_text(str(os.getpid()))
         time.sleep(600)
 
-    arguments = ("waits", studies.Resources(cores=1), waits, {"file": str(file)})
+    resources = studies.Resources(cores=1)
+    arguments = ("waits", resources, tmp_path, waits, {"file": str(file)})
     with ThreadPoolExecutor(1) as threads:
         with contextlib.suppress(KeyboardInterrupt), Cluster(nodes.address, study, print) as place:
             task = threads.submit(place._task, *arguments)
@@ -736,6 +777,45 @@ def test_a_run_whose_node_is_lost_goes_on_at_another_and_ends_alike(nodes, writt
     nodes.add_node(num_cpus=1, num_gpus=3)
     assert study.wait() == 0
     assert bits(folder) == bits(done.folder / "char-1")
+
+
+@pytest.mark.slow
+def test_a_grid_on_three_nodes_survives_a_lost_node_and_a_killed_command(
+    nodes, written, monkeypatch
+):
+    """Each node has room for one run."""
+    text = "[budget]\nupdates = [100, 150]\n" + arm("char", seeds=2)
+    path = written(f"{text}resources = {{ gpus = 1 }}\n")
+    folder = path.parent / "runs" / "trial"
+    lost = [nodes.add_node(num_cpus=1, num_gpus=1) for _ in range(2)][-1]
+    command = [sys.executable, "-m", "textgen", "study", path, f"--address={nodes.address}"]
+
+    def count(name):
+        return len(list(folder.glob(f"*/char-*/{name}")))
+
+    study = subprocess.Popen(command, cwd=path.parent)
+    while study.poll() is None and count("experiment.toml") - count("metrics.json") < 3:
+        time.sleep(0.05)
+    nodes.remove_node(lost, allow_graceful=False)
+    finished = count("metrics.json")
+    while study.poll() is None and count("metrics.json") <= finished:
+        time.sleep(0.05)
+    assert study.poll() is None
+    study.kill()
+    study.wait()
+    assert count("metrics.json") < 4
+    assert subprocess.run(command, cwd=path.parent).returncode == 0
+
+    for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
+        monkeypatch.setitem(tensorflow.tensorflow_in_effect, name, 1)
+    for cell, seed in itertools.product(studies.load_study(path).cells, (1, 2)):
+        experiment = cell.study.experiment("char", f"char-{seed}")
+        runs = path.parent / "alone" / cell.name
+        alone = pipeline.train(experiment, runs_folder=runs, quiet=True).folder
+        made = folder / cell.name / f"char-{seed}"
+        assert bits(made) == bits(alone)
+        for name in ("tokens.npz", "texts.json"):
+            assert (made / name).read_bytes() == (alone / name).read_bytes()
 
 
 def test_the_lock_of_a_node_that_does_not_answer_is_taken_over(tmp_path, monkeypatch):

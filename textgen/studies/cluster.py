@@ -14,7 +14,7 @@ import shutil
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +47,7 @@ ENVIRONMENT = (
     "OMP_NUM_THREADS",
 )
 PACKAGES = ("textgen", "tensorflow", "keras", "numpy")
+Work = Callable[[dict[str, Any], bool], Any]  # see _on_node
 
 
 class Cluster:
@@ -204,27 +205,31 @@ class Cluster:
     def do(self, job: Job, method: str, log: Path, **arguments: Any) -> Any:
         """As :meth:`textgen.studies.places.Processes.do`."""
         call = {"method": method, "log": str(log), "arguments": arguments}
-        return self._task(job.name, job.resources, _do_there, call)
+        return self._task(job.name, job.resources, log.parents[1], _do_there, call)
 
     def measure(self, study: Study, arms: Sequence[str], folder: Path) -> Measured:
         """As :func:`textgen.studies.timing.measure_arms`, on one of the nodes; all of these arms
         take the same."""
-        call = {"study": study, "arms": list(arms), "folder": str(folder.resolve())}
+        shared = folder.resolve()
+        call = {"study": study, "arms": list(arms), "folder": str(shared)}
         name = f"{Kind.TIME}/{','.join(arms)}"
-        found = self._task(name, study.resources_of(arms[0]), _measure_there, call)
+        found = self._task(name, study.resources_of(arms[0]), shared, _measure_there, call)
         measured: Measured = {}
         for arm, each in found.items():
             measured[arm] = TextgenError(each) if isinstance(each, str) else each
         return measured
 
     def _task(
-        self,
-        name: str,
-        needed: Resources,
-        function: Any,
-        call: dict[str, Any],
+        self, name: str, needed: Resources, shared: Path, work: Work, call: dict[str, Any]
     ) -> Any:
-        """The result of a function on a node; on another one if that is lost.
+        """What a function returns on a node; on another one if that is lost.
+
+        Args:
+            name: of the task.
+            needed: what it takes.
+            shared: a folder that the node has to have.
+            work: the function.
+            call: its first argument.
 
         Raises:
             Cancelled: the block has been left.
@@ -234,16 +239,17 @@ class Cluster:
         settings = {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"], "max_retries": 0}
         if needs["memory"]:
             settings["memory"] = needs["memory"]
-        remote = self._ray.remote(**settings, name=name, scheduling_strategy="SPREAD")(function)
+        remote = self._ray.remote(**settings, name=name, scheduling_strategy="SPREAD")(_on_node)
         errors = self._ray.exceptions
+        folders = [str(Path.cwd()), str(shared)]
         lost = ""
         for _ in range(ATTEMPTS):
             if self._is_closed:
                 raise Cancelled
-            task = remote.remote(call, str(Path.cwd()), self._environment(), bool(lost))
+            task = remote.remote(work, call, bool(lost), folders, self._environment())
             self._started.add(task)
             try:
-                result = self._ray.get(task)
+                answered = self._ray.get(task)
             except (errors.NodeDiedError, errors.WorkerCrashedError) as error:
                 lost = str(error).strip().splitlines()[0]
                 self._nodes_asked = -NODES_SECONDS
@@ -252,9 +258,9 @@ class Cluster:
                 raise TextgenError(str(error).strip().splitlines()[-1]) from None
             finally:
                 self._started.discard(task)
-            if "failure" in result:
-                raise TextgenError(result["failure"])
-            return result["result"]
+            if "failure" in answered:
+                raise TextgenError(answered["failure"])
+            return answered["result"]
         raise TextgenError(f"{ATTEMPTS} nodes were lost: {lost}")
 
 
@@ -328,39 +334,54 @@ def _set(environment: Mapping[str, str]) -> None:
             os.environ.pop(name, None)
 
 
-def _there(cwd: str, environment: Mapping[str, str], log: Path) -> str:
-    """Work as the process that asks, in its folder; why that cannot be."""
-    if not Path(cwd).is_dir() or not log.parents[1].is_dir():
-        return f"{socket.gethostname()} does not have both {cwd} and {log.parents[1]}"
-    os.chdir(cwd)
+def _on_node(
+    work: Work,
+    call: dict[str, Any],
+    is_again: bool,
+    folders: Sequence[str],
+    environment: Mapping[str, str],
+) -> dict[str, Any]:
+    """Work on a node as the process that asks for it.
+
+    Args:
+        work: is called with the next two.
+        call: what is asked for.
+        is_again: a node that had begun it was lost.
+        folders: that the node has to have; the first is the one to work in.
+        environment: see :func:`_set`.
+
+    Returns:
+        ``result``, what was returned; or ``failure``, why it has failed.
+    """
+    missing = [folder for folder in folders if not Path(folder).is_dir()]
+    if missing:
+        return {"failure": f"{socket.gethostname()} does not have {' and '.join(missing)}"}
+    os.chdir(folders[0])
     _set(environment)
     import ray
 
     if not ray.get_runtime_context().get_accelerator_ids().get("GPU"):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what a job has not asked for is another's
-    return ""
+    try:
+        return {"result": work(call, is_again)}
+    except TextgenError as error:
+        return {"failure": error.message}
 
 
-def _do_there(
-    call: dict[str, Any], cwd: str, environment: Mapping[str, str], is_again: bool
-) -> dict[str, Any]:
+def _do_there(call: dict[str, Any], is_again: bool) -> Any:
+    """Do a job, see :meth:`Cluster.do`."""
     log = Path(call["log"])
     arguments = call["arguments"]
-    if failure := _there(cwd, environment, log):
-        return {"failure": failure}
-    if is_again and "runs" in arguments:
+    if is_again and call["method"] == "run":
         arguments = _going_on(log, arguments)
-    if is_again and "scratch" in arguments:
+    if is_again and call["method"] == "try_setting":
         shutil.rmtree(arguments["scratch"])
         Path(arguments["scratch"]).mkdir()
     with Processes() as processes:
-        try:
-            worker = processes.start(log)
-            result = worker.do(call["method"], log, **arguments)
-            processes.end(worker)
-        except TextgenError as error:
-            return {"failure": error.message}
-    return {"result": result}
+        worker = processes.start(log)
+        result = worker.do(call["method"], log, **arguments)
+        processes.end(worker)
+    return result
 
 
 def _going_on(log: Path, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -376,15 +397,11 @@ def _going_on(log: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, "overwrite": arguments["overwrite"] and not has_begun}
 
 
-def _measure_there(
-    call: dict[str, Any], cwd: str, environment: Mapping[str, str], is_again: bool
-) -> dict[str, Any]:
-    folder = Path(call["folder"])
-    if failure := _there(cwd, environment, folder / "logs" / "time.txt"):
-        return {"failure": failure}
+def _measure_there(call: dict[str, Any], is_again: bool) -> dict[str, Any]:
+    """Measure arms, see :meth:`Cluster.measure`; why one cannot be measured, as a text."""
     with Processes(1, gpus()) as processes:
-        measured = measure_arms(call["study"], call["arms"], folder, processes)
+        measured = measure_arms(call["study"], call["arms"], Path(call["folder"]), processes)
     found = dict[str, Any]()
     for arm, each in measured.items():
         found[arm] = each.message if isinstance(each, TextgenError) else each
-    return {"result": found}
+    return found
