@@ -1,11 +1,15 @@
 """A study as a list of jobs: the list, single jobs by hand, and the queue."""
 
 import json
+import os
 import random
 import shlex
+import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,16 +19,23 @@ from conftest import ROOT, ProcessHere, write_experiment, write_tales
 from textgen import cli
 from textgen.core import machine, tensorflow
 from textgen.core.errors import TextgenError
+from textgen.core.files import write_file
+from textgen.report.grid import ArmRecord, CellRecord, RunRecord
 from textgen.runs import folder
-from textgen.studies import by_hand, display, execution, places, timing
+from textgen.studies import by_hand, display, execution, places, preparing, timing
 from textgen.studies.jobs import (
+    LOCKS,
     Job,
     Kind,
     State,
     StudyFiles,
+    at_work,
+    done_jobs,
+    failure_of,
     is_taken,
     list_jobs,
     lock_study,
+    planned_arms,
     states,
     take,
     timed_cell,
@@ -239,6 +250,89 @@ def test_a_finished_run_is_done_as_long_as_the_settings_of_its_arm_are_the_same(
     assert state(job.name) is State.READY  # to be made again
 
 
+def recorded(files, cell, arms):
+    """Put a cell of the grid on record, with one run of each of these arms."""
+    about = {"seed": 1, "fold": None, "subset": "", "updates": 4, "processor": ""}
+    held = {}
+    for arm in arms:
+        seed = 3 if arm == "slow" else 1
+        runs = [RunRecord(name=f"{arm}-{seed}", **about)]
+        held[arm] = ArmRecord(plan={}, runs=runs, where=[], validation={}, test={})
+    record = CellRecord(
+        name=cell, text="", size=None, budget=("updates", 4), sha256="ab", documents={},
+        classes=[], arms=held,
+    )  # fmt: skip
+    write_file(files.record(cell), record.model_dump_json())
+
+
+def test_a_record_counts_if_it_has_all_runs_of_its_cell_on_the_same_text(by_updates, files):
+    """The record of fewer is made again, from all folders."""
+    files = replace(files, study=load_study("trial.toml"))
+    jobs = list_jobs(files.study)
+    recorded(files, "4u", ["char"])
+    assert done_jobs(files, jobs) == set()
+    recorded(files, "4u", ["char", "slow"])
+    assert done_jobs(files, jobs) == {"run/4u/char-1", "run/4u/slow-3", "page/4u"}
+    assert done_jobs(files, jobs, {"": "ab"}) == done_jobs(files, jobs)
+    assert done_jobs(files, jobs, {"": "cd"}) == set()
+
+
+def test_a_single_job_names_the_study_s_command_where_a_folder_holds_another_run(
+    by_updates, files, capsys
+):
+    job = next(job for job in list_jobs(load_study("trial.toml")) if job.run)
+    files.run(job).mkdir(parents=True)
+    write_experiment(files.run(job) / "experiment.toml", files.runs_folder.parent, "[]", 30)
+    assert cli.main(["study", "trial.toml", f"--job={job.name}"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "holds another run" in told
+    assert "replace it with: textgen study trial.toml --overwrite" in told
+
+
+def test_cells_whose_text_is_too_small_have_no_jobs_also_before_anything_is_planned(
+    by_updates, capsys
+):
+    by_updates.write_text("sizes = [500, 9_000_000]\n" + by_updates.read_text())
+    assert cli.main(["study", "trial.toml", "--jobs", "--json"]) == 0
+    jobs = json.loads(capsys.readouterr().out)
+    cells = {job["job"].split("/")[1] for job in jobs if job["job"].startswith("run/")}
+    assert cells == {"500-4u", "500-6u"}
+    assert cli.main(["study", "trial.toml", "--job=run/9000000-4u/char-1"]) == 2
+    assert "no such job" in capsys.readouterr().err
+
+
+def test_a_plan_of_an_earlier_version_holds_although_settings_have_been_added(files, monkeypatch):
+    study = files.study.cell("", None, 4).study
+    monkeypatch.setattr(places, "Worker", Timed)
+    before = timing.plan_study(study, files.runs)
+    stored = json.loads(files.plan.read_text())
+    for plan in stored.values():
+        del plan["experiment"]["training"]["growth"]
+    files.plan.write_text(json.dumps(stored))
+    monkeypatch.setattr(timing, "measure_arms", lambda *_: pytest.fail("timed again"))
+    assert timing.plan_study(study, files.runs) == before
+    stored["char"]["experiment"]["training"]["batch"] = 999
+    files.plan.write_text(json.dumps(stored))
+    with pytest.raises(TextgenError, match=r"arms.char was planned from other settings"):
+        timing.plan_study(study, files.runs)
+
+
+RECORDS = sorted((ROOT / "experiments" / "research").glob("*/results/*/grid.json"))
+
+
+@pytest.mark.parametrize("contents", RECORDS, ids=lambda path: path.parent.name)
+def test_of_a_grid_on_record_nothing_is_timed_or_trained_again(contents, tmp_path):
+    """Those that come with textgen, which earlier versions have written."""
+    folder = contents.parent
+    study = load_study(folder.parents[1] / f"{folder.name}.toml")
+    files = StudyFiles(study, tmp_path, folder.parent)
+    preparing.restore_plans(files)
+    assert planned_arms(files) == study.arms.keys()
+    skipped = json.loads(contents.read_text())["skipped"]
+    jobs = list_jobs(study, skipped)
+    assert {job.name for job in jobs} - done_jobs(files, jobs) == {"page"}
+
+
 def test_a_grid_that_is_refused_leaves_what_its_files_say(by_updates, files):
     job = next(job for job in list_jobs(load_study("trial.toml")) if job.run)
     files.run(job).mkdir(parents=True)
@@ -289,10 +383,101 @@ def test_no_job_is_given_away_before_what_was_doing_it_has_ended(tmp_path):
         taken_at_the_end.append(is_taken(lock))
 
     crew = places.PlaceCrew(Place(), do, lambda job: lock, lambda job: False)
-    assert crew.start(job)
+    assert crew.take(job)
+    crew.begin(job)
     crew.close()
     assert taken_at_the_end == [True]
     assert not is_taken(lock)
+
+
+class Idle:
+    """A place in which each job is done by a function, one at a time."""
+
+    slots = 1
+    kept = ()
+
+    def has_room(self, job, running):
+        return not list(running)
+
+    def release(self, name):
+        pass
+
+    def stop(self):
+        pass
+
+
+def test_a_job_that_has_failed_is_tried_by_one_of_the_processes_at_work_and_by_a_new_one(tmp_path):
+    tried = []
+
+    def fail(job):
+        tried.append(job.name)
+        raise TextgenError(f"{job.name} fails by design")
+
+    def work():
+        """As one process does."""
+        queue = Queue(some_jobs(1, 1))
+        crew = places.PlaceCrew(
+            Idle(), fail, lambda job: tmp_path / LOCKS / f"{job.name}.lock", lambda job: False
+        )
+        with at_work(tmp_path), closing(crew):
+            for _ in work_off(queue, crew):
+                pass
+        return queue.failures
+
+    both = {name: f"{name} fails by design" for name in ("job0", "job1")}
+    with at_work(tmp_path):  # another process, which is not done yet
+        assert work() == both
+        assert work() == both
+        assert tried == ["job0", "job1"]
+    assert work() == both
+    assert tried == 2 * ["job0", "job1"]
+    assert [*(tmp_path / LOCKS / "processes").iterdir()] == []
+
+
+def test_what_fails_because_all_is_stopped_waits_for_another_process(tmp_path):
+    lock = tmp_path / LOCKS / "job0.lock"
+    has_begun = threading.Event()
+    stopped = threading.Event()
+
+    class Stopped(Idle):
+        def stop(self):
+            stopped.set()
+
+    def do(job):
+        has_begun.set()
+        stopped.wait(5)
+        raise TextgenError("ended by SIGTERM")
+
+    (job,) = some_jobs(1)
+    crew = places.PlaceCrew(Stopped(), do, lambda job: lock, lambda job: False)
+    assert crew.take(job)
+    crew.begin(job)
+    has_begun.wait(5)
+    crew.close()
+    assert failure_of(lock) is None
+
+
+def test_nothing_is_replaced_while_another_process_works_on_the_study(by_updates, files):
+    """Also while that does no job, such as when it writes a report."""
+    with at_work(files.runs), pytest.raises(TextgenError, match="another process is working"):
+        execution.run_study("trial.toml", quiet=True, overwrite=True)
+    assert not list(files.runs.rglob("metrics.json"))
+
+
+def test_a_single_job_that_fails_is_recorded_and_tried_again_when_it_is_asked_for(
+    by_updates, files, monkeypatch
+):
+    def fail(files, job, screen):
+        raise TextgenError("by design")
+
+    command = ["study", "trial.toml", "--job=run/4u/char-1"]
+    monkeypatch.setattr(by_hand, "_do", fail)
+    assert cli.main(command) == 2
+    lock = files.runs / LOCKS / "run" / "4u" / "char-1.lock"
+    assert failure_of(lock) == "by design"
+    monkeypatch.setattr(by_hand, "_do", lambda *_: None)
+    assert cli.main(command) == 0
+    assert failure_of(lock) is None
 
 
 ONE = Resources(cores=1)
@@ -306,49 +491,56 @@ def some_jobs(*seconds, needs=()):
 
 
 class Crew:
-    """Does one job at a time; those of the set are another process's until that has ended."""
+    """Does one job at a time. Those that are elsewhere are another process's until they are looked
+    at again: then they are done, or it has been killed."""
 
     slots = 1
     prefers = ()
 
     def __init__(self, fails=(), elsewhere=()):
         self.began = []
+        self.ended = 0
         self.fails = fails
         self.elsewhere = dict(elsewhere)
+        self.seen = set()
 
     def has_room(self, job, running):
         return not running
 
-    def start(self, job):
-        if job.name in self.elsewhere:
+    def take(self, job):
+        if job.name in self.elsewhere and job.name not in self.seen:
+            self.seen.add(job.name)
             return False
-        self.began.append(job)
         return True
 
+    def give_back(self, job):
+        pass
+
+    def outcome(self, job):
+        return Ended(job) if self.elsewhere.get(job.name) else None
+
+    def begin(self, job):
+        self.began.append(job)
+
     def wait(self, seconds):
-        if (self.began and seconds is None) or len(self.began) > getattr(self, "told", 0):
-            self.told = len(self.began)
-            job = self.began[-1]
-            return [Ended(job, "by design" if job.name in self.fails else None, 1.0)]
-        return []
-
-    def look(self, job):
-        is_done = self.elsewhere.pop(job.name)
-        return Ended(job, None if is_done else "it was not done")
+        if self.ended == len(self.began):
+            assert seconds is not None
+            return []
+        job = self.began[self.ended]
+        self.ended += 1
+        return [Ended(job, "by design" if job.name in self.fails else None, 1.0)]
 
 
-def test_a_job_that_fails_sets_aside_what_needs_it_and_nothing_else():
-    first, second, third = some_jobs(1, 1, 1)
-    needs_first = Job("needs first", Kind.RUN, (0, 1), ONE, ("job0",))
-    needs_that = Job("needs that", Kind.RUN, (0, 2), ONE, ("needs first",))
-    page = Job("page", Kind.PAGE, (9,), ONE, ("needs that", "job1"), is_of_the_rest=True)
-    crew = Crew(fails=["job0"])
-    queue = Queue([page, needs_that, needs_first, third, second, first])
+def test_a_job_that_fails_stops_no_other_and_its_page_is_made_of_the_rest():
+    jobs = some_jobs(1, 1, 1)
+    page = Job("page", Kind.PAGE, (9,), ONE, ("job0", "job1"))
+    last = Job("last", Kind.PAGE, (9, 9), ONE, ("page",))
+    crew = Crew(fails=["job0", "page"])
+    queue = Queue([last, page, *reversed(jobs)])
     for _ in work_off(queue, crew):
         pass
-    assert [job.name for job in crew.began] == ["job0", "job1", "job2", "page"]
-    assert queue.failures == {"job0": "by design"}
-    assert queue.set_aside == {"needs first": "job0", "needs that": "job0"}
+    assert [job.name for job in crew.began] == ["job0", "job1", "job2", "page", "last"]
+    assert queue.failures == {"job0": "by design", "page": "by design"}
 
 
 def test_a_job_of_another_process_is_left_to_it_and_taken_over_if_that_has_not_done_it():
@@ -401,11 +593,52 @@ def test_two_thousand_jobs_are_listed_and_resumed_in_five_seconds(written, files
     crew = simulation.Nodes()
     for _ in range(crew.slots):
         job = queue.next(crew)
-        crew.start(job)
+        crew.begin(job)
         queue.begin(job)
     assert queue.time_left(crew.slots) is None
     assert (len(runs), len(done), len(queue.running)) == (2000, 1000, 80)
     assert time.process_time() - begin < 5
+
+
+KILLS = int(os.environ.get("KILLS", "1"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(KILLS))
+def test_two_processes_are_killed_at_any_moment_and_nothing_is_lost_or_done_twice(written, number):
+    """What runs do is pretended, but for their locks and files; test_study has real ones."""
+    text = STUDY.replace("seconds = [4, 6]", "updates = 4").replace("seeds = 1", "seeds = 6")
+    written.write_text(text)
+    command = [sys.executable, ROOT / "tests" / "pretended.py", "trial.toml"]
+    runs = written.parent / "runs" / "trial"
+
+    def report_files():
+        return list(written.parent.glob("report-*.txt"))
+
+    both = [subprocess.Popen(command) for _ in range(2)]
+    while not list(runs.glob("*/checkpoint.txt")) and None in [each.poll() for each in both]:
+        time.sleep(0.01)
+    draw = random.Random(number)
+    for process in both:
+        time.sleep(draw.uniform(0, 2))
+        process.kill()
+    for process in both:
+        process.wait()
+    finished = {file: file.stat().st_mtime_ns for file in runs.glob("*/metrics.json")}
+    print(f"repetition {number}: {len(finished)} of 7 runs were finished by the two")
+    written_by_both = len(report_files())
+    assert written_by_both <= 1
+    assert subprocess.run(command).returncode == 0
+    assert {file: file.stat().st_mtime_ns for file in finished} == finished
+    assert len(list(runs.glob("*/metrics.json"))) == 7
+    assert len(report_files()) == written_by_both + 1
+    steps = Counter[str]()
+    for file in written.parent.glob("steps-*.txt"):
+        steps.update(file.read_text().splitlines())
+    assert len(steps) == 7 * 10
+    again = [step for step, times in steps.items() if times > 1]
+    assert len(again) <= 4  # two processes did two each when they were killed
+    assert max(steps.values()) <= 2
 
 
 def test_the_graphics_processors_are_those_that_this_process_may_use(monkeypatch, tmp_path):

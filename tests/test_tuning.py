@@ -12,7 +12,6 @@ from textgen import cli
 from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
-from textgen.runs.console import Screen
 from textgen.studies import by_hand, places, process, tuning
 from textgen.studies.jobs import take
 from textgen.studies.study import load_study
@@ -259,9 +258,9 @@ def test_a_list_may_grow_and_is_replaced_only_if_asked(study, trained):
 
 def test_a_process_that_has_begun_goes_on_beside_one_with_a_longer_list(study, trained):
     reports = study.parent / "reports"
-    older = tuning.open_search(study, reports, False, Screen(True))
+    older = tuning.open_search(tuning.load_search(study), reports)
     study.write_text(STUDY + "[[tune.more]]\nsettings = 2\nspace = { span = [32, 64] }\n")
-    newer = tuning.open_search(study, reports, False, Screen(True))
+    newer = tuning.open_search(tuning.load_search(study), reports)
     first = tuning.known_jobs(newer)[0]
     last = tuning.known_jobs(newer)[-1]
     tuning.make_trial(newer, last, by_hand.ThisProcess())
@@ -273,6 +272,48 @@ def test_a_process_that_has_begun_goes_on_beside_one_with_a_longer_list(study, t
     study.write_text(STUDY)  # which would leave out what has been tried
     with pytest.raises(TextgenError, match="other settings"):
         tune(study)
+
+
+def test_a_search_of_an_earlier_version_goes_on_although_settings_have_been_added(study, trained):
+    tune(study)
+    file = study.parent / "reports" / "levels" / "tune.json"
+    stored = json.loads(file.read_text())
+    for arm in stored["arms"].values():
+        del arm["training"]["growth"]
+    file.write_text(json.dumps(stored))
+    trained.clear()
+    tune(study)
+    assert trained == []
+
+
+def test_a_single_trial_of_a_later_budget_is_told_to_wait(study, trained, capsys):
+    options = [f"--reports={study.parent / 'reports'}"]
+    assert cli.main(["tune", str(study), "--job=trial/2s/wide/0", *options]) == 2
+    assert "all trainings of the budget before have to end first" in capsys.readouterr().err
+    assert cli.main(["tune", str(study), "--job=trial/2s/wide/99", *options]) == 2
+    assert "no such job" in capsys.readouterr().err
+
+
+def test_on_a_cluster_the_processors_of_its_nodes_matter(study, trained, monkeypatch, capsys):
+    monkeypatch.setattr(process, "processor", lambda: "abacus")
+    tune(study)
+
+    class Elsewhere(places.Processes):
+        """A cluster, whose nodes are all of one kind."""
+
+        processors = frozenset({"abacus"})
+
+        def check(self, jobs, folder):
+            pass
+
+    monkeypatch.setattr(tuning, "Cluster", Elsewhere)
+    monkeypatch.setattr(tuning, "open_place", lambda *_: Elsewhere())
+    capsys.readouterr()
+    tune(study)
+    assert "Earlier trainings" not in capsys.readouterr().err
+    Elsewhere.processors = frozenset({"slide rule"})
+    tune(study)
+    assert "the next are on slide rule" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def grid(seed=1, order="as they come", page=PAGE_SECONDS):
             about = {"cell": f"cell{cell}", "arm": name, "run": f"run-{turn}"}
             took = seconds[cell * RUNS + turn]
             jobs.append(Job(name, Kind.RUN, (cell, turn), ONE_CORE, seconds=took, **about))
-        about = {"needs": tuple(names), "is_of_the_rest": True, "cell": f"cell{cell}"}
+        about = {"needs": tuple(names), "cell": f"cell{cell}"}
         jobs.append(Job(f"page/cell{cell}", Kind.PAGE, (cell, -1), ONE_CORE, seconds=page, **about))
     return jobs
 
@@ -72,10 +72,15 @@ class Nodes:
     def has_room(self, job: Job, running: Iterable[Job]) -> bool:
         return len(list(running)) < self.slots
 
-    def start(self, job: Job) -> bool:
+    def take(self, job: Job) -> bool:
+        return True
+
+    def outcome(self, job: Job) -> None:
+        return None
+
+    def begin(self, job: Job) -> None:
         seconds = job.seconds * self.error ** self._draw.uniform(-1, 1)
         heapq.heappush(self._ends, (self.now + seconds, job.name, job, seconds))
-        return True
 
     def wait(self, seconds: float | None) -> Sequence[Ended]:
         end, _, job, taken = self._ends[0]

@@ -23,20 +23,22 @@ from textgen.studies.jobs import (
     Kind,
     State,
     StudyFiles,
-    cells_of,
     done_jobs,
+    forget_failure,
     list_jobs,
     planned_arms,
     planning_lock,
+    record_failure,
+    run_changes,
     states,
     take,
 )
-from textgen.studies.pages import plain_plans, write_cell
+from textgen.studies.pages import find_cell, plain_plans, write_cell
 from textgen.studies.places import Processes
-from textgen.studies.planning import PLAN_FILE, is_timed, read_plans, under_budget
+from textgen.studies.planning import PLAN_FILE, ArmPlan, is_timed, plan_in, read_plans
 from textgen.studies.process import Jobs
 from textgen.studies.questions import close
-from textgen.studies.study import load_study
+from textgen.studies.study import Cell, load_study
 
 # A listing that looks at a job's lock holds it for a moment.
 LOCK_SECONDS = 2.0
@@ -70,7 +72,9 @@ def study(
         show(listed, states(files, listed), lambda each: command(each.name), json)
         return
     assert job is not None
-    chosen = _find(job, listed)
+    chosen = next((each for each in listed if each.name == job), None)
+    if chosen is None:
+        raise _unknown(job)
     screen = Screen(quiet)
     concerned = [each for each in listed if each is chosen or each.name in chosen.needs]
 
@@ -97,7 +101,7 @@ def tune(
         return
     _refuse(options)
     screen = Screen(quiet)
-    search = tuning.open_search(path, reports_folder, False, screen)
+    search = tuning.open_search(tuning.load_search(path), reports_folder)
     listed = tuning.known_jobs(search)
 
     def command(name: str) -> str:
@@ -108,7 +112,12 @@ def tune(
         show(listed, found, lambda each: command(each.name), json)
         return
     assert job is not None
-    chosen = _find(job, listed)
+    chosen = next((each for each in listed if each.name == job), None)
+    if chosen is None:
+        if tuning.is_of_a_later_budget(search, job, listed):
+            message = f"--job {job}: all trainings of the budget before have to end first"
+            raise TextgenError(message, "they decide which settings go on; --jobs lists them")
+        raise _unknown(job)
 
     def is_done() -> bool:
         return _is_done(chosen, search.ended().keys(), command, screen)
@@ -132,8 +141,13 @@ def _refuse(options: Mapping[str, Any]) -> None:
         raise TextgenError(f"{names}: only without --jobs and --job", hint)
 
 
+def _unknown(name: str) -> TextgenError:
+    return TextgenError(f"--job {name}: no such job", "the same command with --jobs lists them")
+
+
 def _do_once(job: Job, lock: Path, is_done: Callable[[], bool], do: Callable[[], object]) -> None:
-    """Do a job that is not done, for which this process has it alone.
+    """Do a job that is not done, for which this process has it alone. It is also tried if it has
+    failed before; if it fails, no other process that works on the study tries it again.
 
     Raises:
         TextgenError: another process has taken it; or as the two functions.
@@ -144,8 +158,14 @@ def _do_once(job: Job, lock: Path, is_done: Callable[[], bool], do: Callable[[],
     if held is None:
         raise TextgenError(f"{job.name}: {BUSY}", BUSY_HINT)
     try:
-        if not is_done():  # by another process, since it was asked
+        if is_done():  # by another process, since it was asked
+            return
+        forget_failure(lock)
+        try:
             do()
+        except TextgenError as error:
+            record_failure(lock, error.message)
+            raise
     finally:
         held.release()
 
@@ -184,20 +204,19 @@ def show(
     print(f"{done} of {len(jobs)} jobs are done")
 
 
-def _skipped(files: StudyFiles) -> Sequence[str]:
-    """The cells of a grid whose texts are known to be too small."""
-    contents = files.reports / grids.GRID_FILE
-    if not files.study.cells or not contents.exists():
+def _skipped(files: StudyFiles) -> Collection[str]:
+    """The cells of a grid whose texts are smaller than their size: as its list of cells says, or
+    where there is none yet, as the texts do."""
+    study = files.study
+    if all(not isinstance(cell.size, int) for cell in study.cells):
         return ()
-    read = read_content(contents, grids.Contents, grids.AGAIN)
-    return list((read.model_extra or {}).get("skipped", {}))
-
-
-def _find(name: str, jobs: Sequence[Job]) -> Job:
-    by_name = {job.name: job for job in jobs}
-    if name not in by_name:
-        raise TextgenError(f"--job {name}: no such job", "the same command with --jobs lists them")
-    return by_name[name]
+    contents = files.reports / grids.GRID_FILE
+    if contents.exists():
+        described = read_content(contents, grids.Contents, grids.AGAIN)
+        skipped = list((described.model_extra or {}).get("skipped", {}))
+        if {*described.cells, *skipped} == {cell.name for cell in study.cells}:
+            return skipped
+    return preparing.too_large(study, preparing.read_texts(study, Screen(quiet=True)))
 
 
 def _is_done(
@@ -225,49 +244,63 @@ def _do(files: StudyFiles, job: Job, screen: Screen) -> None:
     Raises:
         TextgenError: it has failed.
     """
-    command = f"python -m {files.command()}"
     with planning_lock(files.runs, screen.say):
-        _plan(files, job, screen)
-    if job.kind is Kind.TIME:
-        return
-    cells = {cell.name: cell for cell in cells_of(files.study)}
-    if job.name == Kind.PAGE and files.study.cells:
-        grids.Grid(files.reports).write_page()
-        return
-    cell = cells[job.cell]
-    timings = read_plans(files.plan)
-    arms = [job.arm] if job.arm else list(files.study.arms)
-    plans = {arm: under_budget(cell.study, arm, timings[arm]) for arm in arms}
-    if job.kind is Kind.PAGE:
-        if cell.name:
-            plan_file = files.runs / cell.name / PLAN_FILE
-            write_json(plan_file, plain_plans(plans))
-        write_cell(files, cell, command, quiet=screen.quiet)
-        return
+        if job.kind is Kind.TIME:
+            _plan(files, screen, [job.arm])
+        elif not is_timed(files.study) and not _is_planned(files):
+            _plan(files, screen, [])
+    if job.kind is Kind.RUN:
+        _make_run(files, job)
+    elif job.kind is Kind.PAGE:
+        _write_page(files, job, screen)
+
+
+def _is_planned(files: StudyFiles) -> bool:
+    """Whether all arms have a plan."""
+    return planned_arms(files) == files.study.arms.keys()
+
+
+def _plan(files: StudyFiles, screen: Screen, arms: Sequence[str]) -> None:
+    """Plan some arms, or all if none is named. When all arms of a grid have a plan, what the grid
+    is about is written down."""
+    with Processes() as place:
+        preparing.plan_arms(files, place, False, screen, arms)
+    if files.study.cells and _is_planned(files):
+        preparing.write_contents(files, preparing.read_texts(files.study, screen))
+
+
+def _plans_of(files: StudyFiles, cell: Cell, arms: Collection[str]) -> dict[str, ArmPlan]:
+    """The plans of some arms in a cell."""
+    plans = read_plans(files.plan)
+    return {arm: plan_in(cell, arm, plans[arm]) for arm in arms}
+
+
+def _make_run(files: StudyFiles, job: Job) -> None:
+    """Make a run.
+
+    Raises:
+        TextgenError: its folder holds another one; or it has failed.
+    """
+    cell = find_cell(files.study, job.cell)
+    plans = _plans_of(files, cell, [job.arm])
+    resolved = cell.study.resolved_runs(job.arm, plans[job.arm].updates)
+    if changes := run_changes(files.run(job), resolved[job.run]):
+        hint = f"replace it with: {files.command('--overwrite')}"
+        raise TextgenError(f"{files.run(job)} holds another run: {changes}", hint)
     ready = preparing.Ready({cell.name: cell}, {}, {cell.name: plans}, [job], set(), set())
     execution.do_job(files, ready, ThisProcess(), job)
     with FileLock(files.runs / LOCKS / "questions"):
         close(files.questions, job.arm)
 
 
-def _plan(files: StudyFiles, job: Job, screen: Screen) -> None:
-    """Time the arm of a job that is for this, or plan all arms where nothing has to be timed; of a
-    grid whose arms all have a plan write down what it is about."""
-    study = files.study
-    arms = [job.arm] if job.kind is Kind.TIME else []
-    if arms or not is_timed(study):
-        with Processes() as place:
-            preparing.plan_arms(files, place, False, screen, arms)
-    if not study.cells or planned_arms(files) != study.arms.keys():
+def _write_page(files: StudyFiles, job: Job, screen: Screen) -> None:
+    """Write the page of a cell, or of the study."""
+    if files.study.cells and not job.cell:
+        preparing.write_contents(files, preparing.read_texts(files.study, screen))
+        grids.Grid(files.reports).write_page()
         return
-    if job.kind is not Kind.RUN or not _is_described(files):
-        preparing.write_contents(files, preparing.read_texts(study, screen))
-
-
-def _is_described(files: StudyFiles) -> bool:
-    """Whether there is a file with the cells of a grid."""
-    contents = files.reports / grids.GRID_FILE
-    if not contents.exists():
-        return False
-    described = read_content(contents, grids.Contents, grids.AGAIN).cells
-    return {*described, *_skipped(files)} == {cell.name for cell in files.study.cells}
+    cell = find_cell(files.study, job.cell)
+    if cell.name:
+        plans = _plans_of(files, cell, files.study.arms)
+        write_json(files.runs / cell.name / PLAN_FILE, plain_plans(plans))
+    write_cell(files, cell, f"python -m {files.command()}", quiet=screen.quiet)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Thread
 
@@ -24,9 +24,12 @@ from textgen.studies.jobs import (
     Job,
     Kind,
     StudyFiles,
+    at_work,
+    is_same_run,
+    is_written,
     planning_lock,
 )
-from textgen.studies.pages import has_new_record, write_cell
+from textgen.studies.pages import write_cell
 from textgen.studies.places import Doer, PlaceCrew, Processes, wait_until_free
 from textgen.studies.preparing import Ready, overhead, prepare
 from textgen.studies.questions import close
@@ -67,14 +70,13 @@ def run_study(
     study = load_study(path)
     screen = Screen(quiet)
     files = StudyFiles(study, Path(runs_folder), Path(reports_folder))
-    with open_place(study, workers, address, screen) as place:
-        with planning_lock(files.runs, screen.say):
-            ready = prepare(files, place, overwrite, screen)
-        failures = _work(files, ready, place, screen)
-    command = f"python -m {files.command()}"
-    if study.cells:
-        return _finish_grid(files, ready, failures, screen)
-    return _finish_study(files, ready, failures, command, screen)
+    with ExitStack() as work:
+        with open_place(study, workers, address, screen) as place:
+            with planning_lock(files.runs, screen.say):
+                ready = prepare(files, place, overwrite, screen)
+                since = work.enter_context(at_work(files.runs))
+            failures = _work(files, ready, place, since, screen)
+        return _finish(files, ready, failures, since, screen)
 
 
 def open_place(
@@ -95,10 +97,10 @@ def open_place(
 
 
 def _work(
-    files: StudyFiles, ready: Ready, place: Processes | Cluster, screen: Screen
+    files: StudyFiles, ready: Ready, place: Processes | Cluster, since: float, screen: Screen
 ) -> dict[str, str]:
-    """Do the jobs that are left but for the study's own page, shown as they end; why some have
-    failed, by name."""
+    """Do the jobs that are left but for the study's own page, shown as they end, beside processes
+    that do the same; why some have failed, by name."""
     study = files.study
     jobs = [job for job in ready.jobs if job.name != Kind.PAGE]
     queue = Queue(jobs, ready.done)
@@ -121,9 +123,7 @@ def _work(
         do_job(files, ready, place, job)
 
     def is_done(job: Job) -> bool:
-        if job.kind is Kind.PAGE:
-            return has_new_record(files, ready.cells[job.cell])
-        return job.name not in ready.replaced and is_finished(files.run(job))
+        return _is_done(files, ready, job, since)
 
     crew = PlaceCrew(place, do, files.lock, is_done)
     display = Display(files, jobs, queue, place.slots, after)
@@ -144,6 +144,16 @@ def _work(
             with screen.stage("scoring models without a network"):
                 thread.join()
     return queue.failures
+
+
+def _is_done(files: StudyFiles, ready: Ready, job: Job, since: float) -> bool:
+    """Whether a run has been made, or a page written since this process has begun to work."""
+    if job.kind is Kind.PAGE:
+        needed = [each for each in ready.jobs if each.name in job.needs]
+        return is_written(files, job, needed, since)
+    cell = ready.cells[job.cell]
+    resolved = cell.study.resolved_runs(job.arm, ready.plans[job.cell][job.arm].updates)
+    return is_same_run(files.run(job), resolved[job.run], ready.texts[cell.text].sha256)
 
 
 def do_job(files: StudyFiles, ready: Ready, place: Doer, job: Job) -> None:
@@ -185,10 +195,32 @@ def do_job(files: StudyFiles, ready: Ready, place: Doer, job: Job) -> None:
     read_metrics(run)
 
 
+def _finish(
+    files: StudyFiles, ready: Ready, failures: Mapping[str, str], since: float, screen: Screen
+) -> Comparison | grids.Grid:
+    """Write the page of the study, unless another process that works on it has written it.
+
+    Raises:
+        TextgenError: it cannot be written; or some jobs have failed.
+    """
+    page = next(job for job in ready.jobs if job.name == Kind.PAGE)
+    with FileLock(files.lock(page)):  # waits for a process that is writing it
+        is_there = _is_done(files, ready, page, since)
+        if is_there:
+            screen.say(f"another process has written the report: {files.page(page)}")
+        if files.study.cells:
+            return _finish_grid(files, ready, failures, is_there)
+        return _finish_study(files, ready, failures, is_there, screen)
+
+
 def _finish_study(
-    files: StudyFiles, ready: Ready, failures: Mapping[str, str], command: str, screen: Screen
+    files: StudyFiles,
+    ready: Ready,
+    failures: Mapping[str, str],
+    is_there: bool,
+    screen: Screen,
 ) -> Comparison:
-    """Write the report of a study without axes.
+    """The report of a study without axes, which is written if it is not there.
 
     Raises:
         TextgenError: it cannot be written; or some runs have failed.
@@ -197,11 +229,15 @@ def _finish_study(
     failed = {names[name]: reason for name, reason in failures.items()}
     (cell,) = ready.cells.values()
     report = None
-    try:
-        report = write_cell(files, cell, command, failed, screen.quiet)
-    except TextgenError:  # if a fold has failed in every arm, nothing is left to compare
-        if not failed:
-            raise
+    if is_there:
+        report = Comparison(files.reports)
+    else:
+        command = f"python -m {files.command()}"
+        try:
+            report = write_cell(files, cell, command, failed, screen.quiet)
+        except TextgenError:  # if a fold has failed in every arm, nothing is left to compare
+            if not failed:
+                raise
     if report is None or failed:
         runs = sum(job.kind is Kind.RUN for job in ready.jobs)
         message = _failed_runs(failed, runs, report)
@@ -219,15 +255,16 @@ def _failed_runs(failed: Mapping[str, str], runs: int, report: Comparison | None
 
 
 def _finish_grid(
-    files: StudyFiles, ready: Ready, failures: Mapping[str, str], screen: Screen
+    files: StudyFiles, ready: Ready, failures: Mapping[str, str], is_there: bool
 ) -> grids.Grid:
-    """Write the page of a grid.
+    """The cells of a grid, and its page, which is written if it is not there.
 
     Raises:
         TextgenError: some cells have failed.
     """
     grid = grids.Grid(files.reports)
-    grid.write_page()
+    if not is_there:
+        grid.write_page()
     reasons = list[str]()
     for name in ready.cells:
         runs = [job for job in ready.jobs if job.kind is Kind.RUN and job.cell == name]

@@ -7,10 +7,13 @@
 
 A study without axes has no cells: its runs are run/RUN. A search has the jobs
 trial/SECONDS/ARM/SETTING. Whether a job is done is seen from these
-files alone. A job is taken by its lock, so that several processes can work on one study.
+files alone. A job is taken by its lock, so that several processes can work on one study. One that
+has failed is recorded beside its lock: other processes at work do not try it again, a new command
+does.
 """
 
 import contextlib
+import secrets
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,24 +25,28 @@ import filelock
 
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
-from textgen.core.files import UNREADABLE
+from textgen.core.files import UNREADABLE, write_file
 from textgen.core.progress import Say, ignore
 from textgen.core.terminal import command_line
 from textgen.report import grid as grids
-from textgen.runs.folder import LOCK, is_finished, take_folder
-from textgen.runs.results import read_content
+from textgen.runs.finished import read_metrics
+from textgen.runs.folder import LOCK, is_finished, other_text, take_folder
+from textgen.runs.results import METRICS_FILE, read_content
 from textgen.studies.planning import (
     PLAN_FILE,
     ArmPlan,
     differences,
     is_timed,
+    plan_in,
     read_plans,
-    under_budget,
+    with_defaults,
     without_budget,
 )
 from textgen.studies.study import Cell, Resources, Study
 
 LOCKS = ".jobs"  # the folder of the jobs' locks, in that of a study's runs
+PROCESSES = "processes"  # there, the folder of the locks of the processes at work
+FAILED = ".failed"  # what a job's lock is called with, where it is recorded why the job failed
 BUSY = "another process is working on this study"
 BUSY_HINT = "wait until it has ended"
 
@@ -71,8 +78,8 @@ class Job:
         kind: what it is for.
         order: of jobs that are ready, the one with the least comes first.
         resources: what it takes.
-        needs: names of the jobs that have to be done before.
-        is_of_the_rest: it is also done if some of those have failed, with what there is.
+        needs: names of the jobs that have to be done before. A page is also written if some of
+            those have failed, of the rest.
         cell, arm, run: names of what it is about; empty where it is about none.
         seconds: about what it takes; 0 if that is not known.
     """
@@ -82,7 +89,6 @@ class Job:
     order: tuple[int, ...]
     resources: Resources
     needs: tuple[str, ...] = ()
-    is_of_the_rest: bool = False
     cell: str = ""
     arm: str = ""
     run: str = ""
@@ -131,6 +137,13 @@ class StudyFiles:
 
     def record(self, cell: str) -> Path:
         return self.reports / grids.CELLS_FOLDER / f"{cell}.json"
+
+    def page(self, job: Job) -> Path:
+        """The page of a cell or of the study, which is that of a report."""
+        folder = self.reports
+        if job.cell:
+            folder = folder / grids.CELLS_FOLDER / job.cell
+        return folder / "index.html"
 
     def lock(self, job: Job) -> Path:
         return self.runs / LOCKS / f"{job.name}.lock"
@@ -195,90 +208,127 @@ def list_jobs(study: Study, skipped: Collection[str] = ()) -> list[Job]:
         names = tuple(job.name for job in runs)
         page = "/".join(filter(None, (Kind.PAGE, cell.name)))
         pages.append(page)
-        jobs.append(Job(page, Kind.PAGE, (number, -1), page_resources, names, True, cell=cell.name))
+        jobs.append(Job(page, Kind.PAGE, (number, -1), page_resources, names, cell=cell.name))
     if study.cells:
         last = (len(cells), 0)
-        jobs.append(Job(Kind.PAGE, Kind.PAGE, last, page_resources, tuple(pages), True))
+        jobs.append(Job(Kind.PAGE, Kind.PAGE, last, page_resources, tuple(pages)))
     return jobs
 
 
-def done_jobs(files: StudyFiles, jobs: Sequence[Job]) -> set[str]:
-    """Names of the jobs that are done, by the files that they leave; texts are not compared. Of an
-    arm that has a plan only runs with the settings of the study count, as for the study itself.
+def done_jobs(
+    files: StudyFiles, jobs: Sequence[Job], texts: Mapping[str, str] | None = None
+) -> set[str]:
+    """Names of the jobs that are done, by the files that they leave. Of an arm that has a plan only
+    runs with the settings of the study count.
+
+    Args:
+        files: of the study.
+        jobs: that are asked about, and what they need.
+        texts: text → its sha256, where the texts have been read: runs and records of others do not
+            count, nor do runs whose results are damaged.
 
     Raises:
         TextgenError: the plan or a record is damaged; or no update fits into a budget.
     """
     plans = read_plans(files.plan)
     planned = planned_arms(files)
-    recorded = dict[str, set[str]]()
-    finished = dict[str, set[str]]()
+    done = {job.name for job in jobs if job.kind is Kind.TIME and job.arm in planned}
     concerned = {job.cell for job in jobs}
     for cell in cells_of(files.study):
         if cell.name not in concerned:
             continue
-        runs = [job for job in jobs if job.kind is Kind.RUN and job.cell == cell.name]
-        finished[cell.name] = _finished_runs(files, cell, runs, plans, planned)
-        if cell.name and files.record(cell.name).exists():
-            recorded[cell.name] = _recorded_runs(files, cell, plans, planned)
-    done = set[str]()
-    for job in jobs:
-        if job.kind is Kind.TIME:
-            is_done = job.arm in planned
-        elif job.kind is Kind.RUN:
-            is_done = job.run in recorded.get(job.cell, ()) or job.run in finished[job.cell]
-        elif job.cell:
-            runs_of_page = {name.rpartition("/")[2] for name in job.needs}
-            is_done = runs_of_page <= recorded.get(job.cell, set())
+        sha256 = texts[cell.text] if texts else ""
+        wanted = {run for arm in cell.study.arms for run in cell.study.runs(arm)}
+        if cell.name and wanted <= _recorded_runs(files, cell, plans, planned, sha256):
+            done.update(job.name for job in jobs if job.cell == cell.name)
         else:
-            page = files.reports / "index.html"
+            runs = [job for job in jobs if job.kind is Kind.RUN and job.cell == cell.name]
+            done |= _made_runs(files, cell, runs, plans, planned, sha256)
+    for job in jobs:
+        if job.name == Kind.PAGE and set(job.needs) <= done:
             needed = [each for each in jobs if each.name in job.needs]
-            is_done = page.exists() and set(job.needs) <= done and _is_newest(page, files, needed)
-        if is_done:
-            done.add(job.name)
+            if is_written(files, job, needed):
+                done.add(job.name)
     return done
 
 
-def _finished_runs(
+def _recorded_runs(
+    files: StudyFiles,
+    cell: Cell,
+    plans: Mapping[str, ArmPlan],
+    planned: Collection[str],
+    sha256: str,
+) -> set[str]:
+    """Names of the runs in the record of a cell that the study wants."""
+    if not files.record(cell.name).exists():
+        return set()
+    record = read_content(files.record(cell.name), grids.CellRecord, grids.AGAIN)
+    if sha256 and record.sha256 != sha256:
+        return set()
+    found = set[str]()
+    for arm, recorded in record.arms.items():
+        is_wanted = arm not in plans
+        if arm in planned:
+            is_wanted = is_same_plan(recorded.plan, plan_in(cell, arm, plans[arm]))
+        if is_wanted:
+            found.update(run.name for run in recorded.runs)
+    return found
+
+
+def _made_runs(
     files: StudyFiles,
     cell: Cell,
     jobs: Sequence[Job],
     plans: Mapping[str, ArmPlan],
     planned: Collection[str],
+    sha256: str,
 ) -> set[str]:
-    """Names of a cell's runs whose folders hold what the study wants."""
-    finished = {job.run: job.arm for job in jobs if is_finished(files.run(job))}
+    """Names of the jobs of a cell's runs whose folders hold what the study wants."""
+    of_arms = dict[str, list[Job]]()
+    for job in jobs:
+        if is_finished(files.run(job)):
+            of_arms.setdefault(job.arm, []).append(job)
     found = set[str]()
-    for arm in sorted(set(finished.values())):
-        runs = [run for run in finished if finished[run] == arm]
+    for arm, finished in of_arms.items():
         if arm not in plans:  # nothing says how many updates they should have
-            found.update(runs)
+            found.update(job.name for job in finished)
         elif arm in planned:
-            updates = under_budget(cell.study, arm, plans[arm]).updates
+            updates = plan_in(cell, arm, plans[arm]).updates
             resolved = cell.study.resolved_runs(arm, updates)
-            folder = files.runs / cell.name
-            found.update(run for run in runs if is_same_run(folder / run, resolved[run]))
+            for job in finished:
+                if is_same_run(files.run(job), resolved[job.run], sha256):
+                    found.add(job.name)
     return found
 
 
-def is_same_run(run: Path, resolved: Mapping[str, Any]) -> bool:
-    """Whether a folder holds a run of these settings that is not damaged."""
-    try:
-        return not run_changes(run, resolved)
-    except TextgenError:
-        return False
+def is_same_run(run: Path, resolved: Mapping[str, Any], sha256: str = "") -> bool:
+    """Whether a folder holds a finished run of these settings; see :func:`run_changes`."""
+    return is_finished(run) and not run_changes(run, resolved, sha256)
 
 
-def run_changes(run: Path, resolved: Mapping[str, Any]) -> list[str]:
-    """How settings differ from those of the run that was begun in a folder, if there is one.
+def run_changes(run: Path, resolved: Mapping[str, Any], sha256: str = "") -> str:
+    """Why the run that was begun in a folder is not the one of these settings, or that it is
+    damaged; empty if it is the one, or if there is none.
 
-    Raises:
-        TextgenError: that one is damaged.
+    Args:
+        run: the folder.
+        resolved: settings of an experiment.
+        sha256: of its text, if that has been read: only then text and results are looked at.
     """
     file = run / "experiment.toml"
-    if not file.exists() or _says(file, resolved):
-        return []
-    return differences(load_experiment(file).resolved, resolved)
+    if not file.exists():
+        return ""
+    changes = list[str]()
+    try:
+        if not _says(file, resolved):
+            changes += differences(load_experiment(file).resolved, resolved)
+        if sha256:
+            changes += filter(None, [other_text(run, sha256)])
+            if is_finished(run):
+                read_metrics(run)
+    except TextgenError as error:
+        return error.message
+    return "; ".join(changes)
 
 
 def _says(file: Path, resolved: Mapping[str, Any]) -> bool:
@@ -290,24 +340,11 @@ def _says(file: Path, resolved: Mapping[str, Any]) -> bool:
         return False
 
 
-def _recorded_runs(
-    files: StudyFiles, cell: Cell, plans: Mapping[str, ArmPlan], planned: Collection[str]
-) -> set[str]:
-    """Names of the runs in the record of a cell that the study wants."""
-    record = read_content(files.record(cell.name), grids.CellRecord, grids.AGAIN)
-    found = set[str]()
-    for arm, recorded in record.arms.items():
-        is_wanted = arm not in plans
-        if arm in planned:
-            is_wanted = is_same_plan(recorded.plan, under_budget(cell.study, arm, plans[arm]))
-        if is_wanted:
-            found.update(run.name for run in recorded.runs)
-    return found
-
-
 def is_same_plan(recorded: Mapping[str, Any], plan: ArmPlan) -> bool:
     """Whether an arm on record was trained by a plan."""
-    return recorded["experiment"] == plan.experiment and recorded["updates"] == plan.updates
+    if recorded["updates"] != plan.updates:
+        return False
+    return with_defaults(recorded["experiment"]) == plan.experiment
 
 
 def planned_arms(files: StudyFiles) -> set[str]:
@@ -336,16 +373,28 @@ def timed_cell(study: Study) -> Cell:
     return study.cell(last.text, last.size and "all", study.budget.amounts[-1])
 
 
-def _is_newest(page: Path, files: StudyFiles, jobs: Sequence[Job]) -> bool:
-    """Whether a page was written after what these jobs, which it is about, have left."""
-    written = page.stat().st_mtime
-    for job in jobs:
-        results = files.run(job) / "metrics.json"
-        if job.kind is Kind.PAGE:
-            results = files.record(job.cell)
-        if results.exists() and results.stat().st_mtime > written:
-            return False
-    return True
+def is_written(
+    files: StudyFiles, page: Job, needed: Sequence[Job], since: float | None = None
+) -> bool:
+    """Whether a page has been written, after all results that it is about.
+
+    Args:
+        files: of the study.
+        page: the job of the page.
+        needed: the jobs that it needs.
+        since: it counts only if it was written after this time, in seconds since 1970.
+    """
+    written = [files.page(page)]
+    results = [files.run(job) / METRICS_FILE for job in needed if job.kind is Kind.RUN]
+    if page.cell and all(file.exists() for file in results):
+        written.append(files.record(page.cell))
+    results += [files.record(job.cell) for job in needed if job.kind is Kind.PAGE]
+    if not all(file.exists() for file in written):
+        return False
+    first = min(file.stat().st_mtime for file in written)
+    if since is not None and first <= since:
+        return False
+    return all(file.stat().st_mtime <= first for file in results if file.exists())
 
 
 def states(files: StudyFiles, jobs: Sequence[Job]) -> dict[str, State]:
@@ -389,6 +438,50 @@ def take(lock: Path, seconds: float = 0.0) -> filelock.BaseFileLock | None:
     return taken
 
 
+def failure_of(lock: Path) -> str | None:
+    """Why the job of a lock has failed in one of the processes at work; None if it has not."""
+    try:
+        return lock.with_suffix(FAILED).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def record_failure(lock: Path, reason: str) -> None:
+    """The job of a lock, which this process holds, has failed."""
+    write_file(lock.with_suffix(FAILED), reason)
+
+
+def forget_failure(lock: Path) -> None:
+    """The job of a lock may be tried again."""
+    lock.with_suffix(FAILED).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def at_work(folder: Path) -> Iterator[float]:
+    """Be one of the processes that work on the study whose runs are in a folder, for a block, which
+    is to be begun while it is planned. Where there is no other, jobs that have failed before are
+    tried again.
+
+    Yields:
+        when the block has begun, by the clock of the folder.
+    """
+    processes = folder / LOCKS / PROCESSES
+    processes.mkdir(parents=True, exist_ok=True)
+    others = [file for file in processes.iterdir() if is_taken(file)]
+    if not others:
+        for record in (folder / LOCKS).rglob(f"*{FAILED}"):
+            record.unlink(missing_ok=True)
+        for file in processes.iterdir():  # of processes that were killed
+            file.unlink(missing_ok=True)
+    file = processes / f"{secrets.token_hex(8)}.lock"
+    try:
+        with filelock.FileLock(file):
+            yield file.stat().st_mtime
+    finally:
+        with contextlib.suppress(OSError):  # Windows: while another process looks at it
+            file.unlink()
+
+
 @contextlib.contextmanager
 def lock_study(folder: Path) -> Iterator[None]:
     """Have the folder of a study's runs for this process alone, for a block.
@@ -403,7 +496,8 @@ def lock_study(folder: Path) -> Iterator[None]:
 
 def check_alone(folder: Path) -> None:
     """Raises:
-    TextgenError: another process has taken a job of the study whose runs are in a folder.
+    TextgenError: another process works on the study whose runs are in a folder, or does one of its
+        jobs.
     """
     if any(is_taken(lock) for lock in (folder / LOCKS).rglob("*.lock")):
         raise TextgenError(f"{folder}: {BUSY}", BUSY_HINT)

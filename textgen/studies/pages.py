@@ -12,7 +12,6 @@ from textgen.report.arms import group_runs
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs.finished import load_run
 from textgen.runs.folder import is_finished
-from textgen.runs.results import METRICS_FILE
 from textgen.studies.jobs import StudyFiles, cells_of
 from textgen.studies.planning import PLAN_FILE, ArmPlan, read_plans
 from textgen.studies.study import Cell, Study
@@ -89,14 +88,3 @@ def write_cell(
         record = grids.record_cell(arms, load_folds(study), plain_plans(plans), **about)
         write_file(files.record(cell.name), record.model_dump_json() + "\n")
     return report
-
-
-def has_new_record(files: StudyFiles, cell: Cell) -> bool:
-    """Whether a cell has a record that was written after all of its runs."""
-    record = files.record(cell.name)
-    folder = files.runs / cell.name
-    runs = [folder / run for arm in cell.study.arms for run in cell.study.runs(arm)]
-    if not record.exists() or not all(map(is_finished, runs)):
-        return False
-    last = max((run / METRICS_FILE).stat().st_mtime for run in runs)
-    return record.stat().st_mtime >= last

@@ -19,7 +19,7 @@ import filelock
 
 from textgen.core.errors import TextgenError
 from textgen.core.progress import Cancelled
-from textgen.studies.jobs import Job, take
+from textgen.studies.jobs import Job, failure_of, record_failure, take
 from textgen.studies.queue import Ended
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
@@ -256,9 +256,8 @@ class PlaceCrew:
         self._lock_of = lock_of
         self._is_done = is_done
         self._threads = ThreadPoolExecutor(MAX_THREADS)
-        self._jobs = dict[Future[Ended], Job]()
+        self._begun = dict[Future[Ended], Job]()
         self._locks = dict[str, filelock.BaseFileLock]()
-        self._found_done = list[Ended]()
 
     @property
     def slots(self) -> int:
@@ -271,19 +270,26 @@ class PlaceCrew:
     def has_room(self, job: Job, running: Iterable[Job]) -> bool:
         return self._place.has_room(job, running)
 
-    def start(self, job: Job) -> bool:
+    def take(self, job: Job) -> bool:
         lock = take(self._lock_of(job))
         if lock is None:
             self._place.release(job.name)
             return False
-        if self._is_done(job):  # by another process, since it was asked
-            lock.release()
-            self._place.release(job.name)
-            self._found_done.append(Ended(job))
-            return True
         self._locks[job.name] = lock
-        self._jobs[self._threads.submit(self._timed, job)] = job
         return True
+
+    def give_back(self, job: Job) -> None:
+        self._place.release(job.name)
+        self._locks.pop(job.name).release()
+
+    def outcome(self, job: Job) -> Ended | None:
+        if self._is_done(job):
+            return Ended(job)
+        failure = failure_of(self._lock_of(job))
+        return Ended(job, failure) if failure is not None else None
+
+    def begin(self, job: Job) -> None:
+        self._begun[self._threads.submit(self._timed, job)] = job
 
     def _timed(self, job: Job) -> Ended:
         begin = time.perf_counter()
@@ -295,35 +301,31 @@ class PlaceCrew:
         return Ended(job, failure, time.perf_counter() - begin)
 
     def wait(self, seconds: float | None) -> Sequence[Ended]:
-        if self._found_done:
-            found = self._found_done
-            self._found_done = []
-            return found
-        if not self._jobs:
+        if not self._begun:
             time.sleep(seconds or 0)
             return []
-        ended = list[Ended]()
-        futures, _ = wait(self._jobs, seconds, FIRST_COMPLETED)
+        ended_jobs = list[Ended]()
+        futures, _ = wait(self._begun, seconds, FIRST_COMPLETED)
         for future in futures:
-            job = self._jobs.pop(future)
-            self._locks.pop(job.name).release()
-            ended.append(future.result())
-        return ended
-
-    def look(self, job: Job) -> Ended | None:
-        lock = take(self._lock_of(job))
-        if lock is None:
-            return None
-        lock.release()
-        return Ended(job, None if self._is_done(job) else "it was not done")
+            job = self._begun.pop(future)
+            try:
+                ended = future.result()
+                # here, and not where it has failed: what fails because all is being stopped is no
+                # failure, and waits for another process
+                if ended.failure is not None:
+                    record_failure(self._lock_of(job), ended.failure)
+            finally:
+                self._locks.pop(job.name).release()
+            ended_jobs.append(ended)
+        return ended_jobs
 
     def close(self) -> None:
         """Begin no other job. Those that are running are stopped before another process may take
         them over."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._jobs:
+        if self._begun:
             self._place.stop()
-            wait(self._jobs, GRACE_SECONDS)
+            wait(self._begun, GRACE_SECONDS)
         for lock in self._locks.values():
             lock.release()
 

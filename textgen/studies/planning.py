@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import resolve_experiment
 from textgen.core.settings import BUDGETS
 from textgen.report.arms import flat_settings
 from textgen.report.contrast import Contrast
 from textgen.runs.results import read_content
-from textgen.studies.study import Study
+from textgen.studies.study import Cell, Study
 
 PLAN_FILE = "plan.json"
 
@@ -61,14 +62,28 @@ def without_budget(arm: Mapping[str, Any]) -> dict[str, Any]:
     return {**arm, "training": training}
 
 
+def with_defaults(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an arm on file, with the defaults of those that textgen did not have then. If
+    they cannot be read any more, they stay as they are."""
+    try:
+        return resolve_experiment(dict(arm)).arm
+    except TextgenError:
+        return dict(arm)
+
+
 def read_plans(path: Path) -> dict[str, ArmPlan]:
     """The plans in a file; none if there is no file.
 
     Raises:
         TextgenError: the file is damaged.
     """
+    if not path.exists():
+        return {}
     hint = "restore the file, or move the folder away and start the study again"
-    return read_content(path, dict[str, ArmPlan], hint) if path.exists() else {}
+    plans: dict[str, ArmPlan] = read_content(path, dict[str, ArmPlan], hint)
+    return {
+        arm: replace(plan, experiment=with_defaults(plan.experiment)) for arm, plan in plans.items()
+    }
 
 
 def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
@@ -88,6 +103,15 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
             enough = f"give more, e.g. seconds = {preparation * 3 + update * 100:.0f}"
             raise TextgenError(f"budget.seconds: {message}: {enough}")
     return replace(plan, experiment=study.experiment(arm).arm, updates=updates)
+
+
+def plan_in(cell: Cell, arm: str, plan: ArmPlan) -> ArmPlan:
+    """The plan of an arm in a cell of a grid; that of a study without axes is the one on file.
+
+    Raises:
+        TextgenError: no update fits into the budget.
+    """
+    return under_budget(cell.study, arm, plan) if cell.name else plan
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from filelock import FileLock
 
@@ -13,8 +14,7 @@ from textgen.data.loading import Corpus, pool_folds
 from textgen.evaluation.significance import fewest_documents
 from textgen.report import grid as grids
 from textgen.runs.console import Screen
-from textgen.runs.finished import read_metrics
-from textgen.runs.folder import is_finished, other_text
+from textgen.runs.folder import is_finished
 from textgen.runs.results import read_content
 from textgen.studies.cluster import Cluster
 from textgen.studies.jobs import (
@@ -24,6 +24,7 @@ from textgen.studies.jobs import (
     StudyFiles,
     cells_of,
     check_alone,
+    done_jobs,
     is_same_plan,
     is_same_run,
     list_jobs,
@@ -33,7 +34,7 @@ from textgen.studies.jobs import (
 )
 from textgen.studies.pages import load_folds, plain_plans
 from textgen.studies.places import Processes
-from textgen.studies.planning import PLAN_FILE, ArmPlan, read_plans, under_budget
+from textgen.studies.planning import PLAN_FILE, ArmPlan, plan_in, read_plans
 from textgen.studies.questions import declare
 from textgen.studies.study import Cell, Study
 from textgen.studies.timing import plan_study
@@ -91,7 +92,7 @@ def prepare(
     if isinstance(place, Cluster):
         place.check(list_jobs(study), files.runs)
     texts = read_texts(study, screen)
-    skipped = _too_large(study, texts)
+    skipped = too_large(study, texts)
     for name, reason in skipped.items():
         screen.warn(f"SKIPPED: {name}: {reason}")
     cells = {cell.name: cell for cell in cells_of(study) if cell.name not in skipped}
@@ -100,33 +101,29 @@ def prepare(
     timings = plan_arms(files, place, overwrite, screen)
     plans = dict[str, dict[str, ArmPlan]]()
     for name, cell in cells.items():
-        plans[name] = timings
-        if study.cells:
-            plans[name] = {arm: under_budget(cell.study, arm, timings[arm]) for arm in timings}
+        plans[name] = {arm: plan_in(cell, arm, timing) for arm, timing in timings.items()}
     if study.cells:
         _move_runs_into_cells(files, cells, plans)
-    recorded = _recorded_cells(files, cells, plans, texts, overwrite)
-    unrecorded = [name for name in cells if name not in recorded]
-    replaced = set[str]()
-    for name in unrecorded:
-        sha256 = texts[cells[name].text].sha256
-        replaced |= _replaced(files, cells[name], plans[name], sha256, overwrite)
+    if not overwrite:
+        _check_records(files, cells, plans, texts)
+    jobs = list_jobs(study, skipped)
+    done = done_jobs(files, jobs, {text: read.sha256 for text, read in texts.items()})
+    left = [job for job in jobs if job.name not in done]
+    replaced = _other_runs(files, left, cells, plans, texts)
+    if replaced and not overwrite:
+        raise TextgenError(next(iter(replaced.values())), "replace it with --overwrite")
     if study.cells:  # not before it is known that nothing is refused
         write_contents(files, texts)
-        for name in unrecorded:
+        for name in {job.cell for job in left if job.cell}:
             write_json(files.runs / name / PLAN_FILE, plain_plans(plans[name]))
-    jobs = [_with_seconds(job, files, plans, texts, cells) for job in list_jobs(study, skipped)]
+    busy = 1.0  # runs on a core
     if isinstance(place, Processes):
-        busy = max(1.0, place.slots * study.threads / cores())  # runs on a core
-        jobs = [replace(job, seconds=job.seconds * busy) for job in jobs]
-    done = set[str]()
+        busy = max(1.0, place.slots * study.threads / cores())
+    expected = list[Job]()
     for job in jobs:
-        is_done = job.cell in recorded if job.cell else False
-        if job.kind is Kind.RUN and job.name not in replaced:
-            is_done = is_done or is_finished(files.run(job))
-        if is_done or job.kind is Kind.TIME:
-            done.add(job.name)
-    return Ready(cells, texts, plans, jobs, done, replaced)
+        seconds = _seconds(job, cells, plans, texts)
+        expected.append(replace(job, seconds=seconds * busy))
+    return Ready(cells, texts, plans, expected, done, set(replaced))
 
 
 def read_texts(study: Study, screen: Screen) -> dict[str, ReadyText]:
@@ -144,7 +141,7 @@ def read_texts(study: Study, screen: Screen) -> dict[str, ReadyText]:
     return texts
 
 
-def _too_large(study: Study, texts: Mapping[str, ReadyText]) -> dict[str, str]:
+def too_large(study: Study, texts: Mapping[str, ReadyText]) -> dict[str, str]:
     """The cells whose text is smaller than their size, and why they are skipped."""
     skipped = dict[str, str]()
     for cell in study.cells:
@@ -164,9 +161,7 @@ def plan_arms(
     """Plan every arm, or some, in the cell in which updates are timed; with the questions that were
     asked in time."""
     study = files.study
-    contents = files.reports / grids.GRID_FILE
-    if study.cells and contents.exists() and not files.plan.exists():
-        write_json(files.plan, read_content(contents, grids.Contents, grids.AGAIN).timed)
+    restore_plans(files)
     timed = timed_cell(study)
     with screen.stage():
         timings = plan_study(
@@ -191,6 +186,13 @@ def plan_arms(
     return timings
 
 
+def restore_plans(files: StudyFiles) -> None:
+    """Take the plans of a grid from its list of cells, if the folder of its runs is gone."""
+    contents = files.reports / grids.GRID_FILE
+    if files.study.cells and contents.exists() and not files.plan.exists():
+        write_json(files.plan, read_content(contents, grids.Contents, grids.AGAIN).timed)
+
+
 def _arms_with_results(files: StudyFiles) -> set[str]:
     """The arms of which a run is finished, or has been and is on record."""
     study = files.study
@@ -209,7 +211,7 @@ def _arms_with_results(files: StudyFiles) -> set[str]:
 def write_contents(files: StudyFiles, texts: Mapping[str, ReadyText]) -> None:
     """Write what a grid is about, whose arms all have a plan: ``grid.json``."""
     study = files.study
-    skipped = _too_large(study, texts)
+    skipped = too_large(study, texts)
     plans = read_plans(files.plan)
     timings = {arm: plans[arm] for arm in study.arms}
     content = {
@@ -246,57 +248,71 @@ def _move_runs_into_cells(
         (files.reports / left).unlink(missing_ok=True)
 
 
-def _recorded_cells(
+def _check_records(
     files: StudyFiles,
     cells: Mapping[str, Cell],
-    plans: Mapping[str, dict[str, ArmPlan]],
+    plans: Mapping[str, Mapping[str, ArmPlan]],
     texts: Mapping[str, ReadyText],
-    overwrite: bool,
-) -> set[str]:
-    """The cells of a grid whose records have all of their runs.
+) -> None:
+    """Check that what is on record of a grid's cells is of the study as it is now.
 
     Raises:
-        TextgenError: a record is of other settings or text, and may not be overwritten.
+        TextgenError: a record is of other settings or text.
     """
-    if not files.study.cells:
-        return set()
-    recorded = set[str]()
-    for name in cells:
-        if not files.record(name).exists():
+    for name, cell in cells.items():
+        if not name or not files.record(name).exists():
             continue
         record = read_content(files.record(name), grids.CellRecord, grids.AGAIN)
-        planned = plans[name]
-        shared = record.arms.keys() & planned.keys()
-        are_same = all(is_same_plan(record.arms[arm].plan, planned[arm]) for arm in shared)
-        if record.sha256 != texts[cells[name].text].sha256 or not are_same:
-            if overwrite:
-                continue
+        shared = record.arms.keys() & plans[name].keys()
+        are_same = all(is_same_plan(record.arms[arm].plan, plans[name][arm]) for arm in shared)
+        if record.sha256 != texts[cell.text].sha256 or not are_same:
             message = f"{name} was recorded with other settings, updates or text"
             raise TextgenError(message, "replace it with --overwrite")
-        runs = {run for arm in planned for run in cells[name].study.runs(arm)}
-        if runs <= record.runs:
-            recorded.add(name)
-    return recorded
 
 
-def _with_seconds(
-    job: Job,
+def _other_runs(
     files: StudyFiles,
-    plans: Mapping[str, dict[str, ArmPlan]],
-    texts: Mapping[str, ReadyText],
+    jobs: Sequence[Job],
     cells: Mapping[str, Cell],
-) -> Job:
-    """A job with the seconds that it takes by its plan; 0 where these are not known."""
+    plans: Mapping[str, Mapping[str, ArmPlan]],
+    texts: Mapping[str, ReadyText],
+) -> dict[str, str]:
+    """The jobs of runs whose folders hold another run, one on other text, or a damaged one → what
+    is said of it."""
+    found = dict[str, str]()
+    resolved = dict[tuple[str, str], dict[str, dict[str, Any]]]()
+    for job in jobs:
+        run = files.run(job)
+        if job.kind is not Kind.RUN or not (run / "experiment.toml").exists():
+            continue
+        cell = cells[job.cell]
+        of_arm = job.cell, job.arm
+        if of_arm not in resolved:
+            updates = plans[job.cell][job.arm].updates
+            resolved[of_arm] = cell.study.resolved_runs(job.arm, updates)
+        changes = run_changes(run, resolved[of_arm][job.run], texts[cell.text].sha256)
+        if changes:
+            found[job.name] = f"{run} holds another run: {changes}"
+    return found
+
+
+def _seconds(
+    job: Job,
+    cells: Mapping[str, Cell],
+    plans: Mapping[str, Mapping[str, ArmPlan]],
+    texts: Mapping[str, ReadyText],
+) -> float:
+    """The seconds that a job takes by its plan; 0 where these are not known."""
     if job.cell not in cells or job.kind is Kind.TIME:
-        return job
+        return 0.0
     beside_training, report = overhead(texts[cells[job.cell].text].characters)
     if job.kind is Kind.PAGE:
-        return replace(job, seconds=report)
+        return report
     plan = plans[job.cell][job.arm]
     if plan.seconds_per_update is None or plan.updates is None:
-        return job
+        return 0.0
     training = (plan.preparation_seconds or 0.0) + plan.updates * plan.seconds_per_update
-    return replace(job, seconds=training + beside_training)
+    return training + beside_training
 
 
 def overhead(characters: int) -> tuple[float, float]:
@@ -324,34 +340,3 @@ def show_text(study: Study, screen: Screen, cells: int = 1) -> list[Corpus]:
             "[[contrasts]], or hold out more."
         )
     return folds
-
-
-def _replaced(
-    files: StudyFiles, cell: Cell, plans: Mapping[str, ArmPlan], sha256: str, overwrite: bool
-) -> set[str]:
-    """Names of the jobs of a cell's runs whose folders hold another run, one on other text than
-    that of this sha256, or a damaged one.
-
-    Raises:
-        TextgenError: there are such runs, and they may not be overwritten.
-    """
-    names = set[str]()
-    for arm, plan in plans.items():
-        for name, resolved in cell.study.resolved_runs(arm, plan.updates).items():
-            run = files.runs / cell.name / name
-            if not (run / "experiment.toml").exists():
-                continue
-            try:
-                changes = run_changes(run, resolved)
-                if text := other_text(run, sha256):
-                    changes.append(text)
-                if is_finished(run):
-                    read_metrics(run)
-            except TextgenError as error:
-                changes = [error.message]
-            if changes and not overwrite:
-                message = f"{run} holds another run: {'; '.join(changes)}"
-                raise TextgenError(message, "replace it with --overwrite")
-            if changes:
-                names.add(run_job(cell.name, name))
-    return names

@@ -1,4 +1,4 @@
-"""The queue of a study's jobs: which one is next, which are set aside, and about the time left. It
+"""The queue of a study's jobs: which one is next, and about the time left. It
 starts nothing itself: a crew does the jobs, such as :class:`textgen.studies.places.PlaceCrew`."""
 
 import heapq
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from textgen.studies.jobs import Job
+from textgen.studies.jobs import Job, Kind
 from textgen.studies.study import Resources
 
 # Between two looks at the jobs that other processes have taken.
@@ -43,19 +43,24 @@ class Crew(Protocol):
     def has_room(self, job: Job, running: Iterable[Job]) -> bool:
         """Whether another job can begin beside those that are running; if none is, it can."""
 
-    def start(self, job: Job) -> bool:
-        """Begin a job, unless another process has taken it."""
+    def take(self, job: Job) -> bool:
+        """Have a job for this process alone; False if another one has it."""
+
+    def give_back(self, job: Job) -> None:
+        """Let others have a job that was taken and not begun."""
+
+    def outcome(self, job: Job) -> Ended | None:
+        """How a job that was taken has ended in another process; None if it is still to be done."""
+
+    def begin(self, job: Job) -> None:
+        """Begin a job that was taken."""
 
     def wait(self, seconds: float | None) -> Sequence[Ended]:
         """The jobs that have ended, as soon as there is one, or after so many seconds none."""
 
-    def look(self, job: Job) -> Ended | None:
-        """That a job of another process has ended: done, or to be taken over if it is not; None
-        if that process is still working on it."""
-
 
 class Queue:
-    """Jobs that wait, run, are done, have failed or are set aside, by name.
+    """Jobs that wait, run, are done or have failed, by name.
 
     Args:
         jobs: all of them.
@@ -76,7 +81,6 @@ class Queue:
         self.elsewhere = dict[str, Job]()
         self.done = set(done)
         self.failures = dict[str, str]()
-        self.set_aside = dict[str, str]()
         self._began = dict[str, float]()
         self._taken = dict[tuple[str, str], list[float]]()
         # ratios of seconds taken to those that were expected
@@ -95,36 +99,33 @@ class Queue:
         the end the longest one: as soon as it alone would take as long as all that is left, on so
         many slots. Without that, a long job that comes last would keep all others waiting.
         """
+        ready = self._can_begin(crew)
+        if not ready:
+            return None
+        for job in ready:
+            if job.name in crew.prefers:
+                return job
+        first = ready[0]
+        if first.kind is Kind.PAGE:  # pages are soon written
+            return first
+        longest = max(ready, key=self.seconds)
+        return longest if self.seconds(longest) >= self._work_left() / crew.slots else first
+
+    def _can_begin(self, crew: Crew) -> list[Job]:
+        """The jobs for which there is room, and which need nothing that is still to be done."""
         running = list(self.running.values())
         room = dict[Resources, bool]()
-        first: Job | None = None
-        longest: Job | None = None
-        most = 0.0
+        found = list[Job]()
         for job in self.waiting.values():
             if job.resources not in room:
                 room[job.resources] = crew.has_room(job, running)
-            if not room[job.resources] or not self._is_ready(job):
-                continue
-            if job.name in crew.prefers:
-                return job
-            if first is None:
-                first = job
-            seconds = self.seconds(job)
-            if longest is None or seconds > most:
-                longest = job
-                most = seconds
-        if first is None or first.is_of_the_rest or longest is None:  # pages are soon written
-            return first
-        return longest if most >= self._work_left() / crew.slots else first
-
-    def _is_ready(self, job: Job) -> bool:
-        if job.is_of_the_rest:
-            return all(self.has_ended(name) for name in job.needs)
-        return all(name in self.done for name in job.needs)
+            if room[job.resources] and all(map(self.has_ended, job.needs)):
+                found.append(job)
+        return found
 
     def has_ended(self, name: str) -> bool:
-        """Whether a job is done, has failed or is set aside."""
-        return name in self.done or name in self.failures or name in self.set_aside
+        """Whether a job is done or has failed."""
+        return name in self.done or name in self.failures
 
     def begin(self, job: Job) -> None:
         """A job has begun."""
@@ -142,29 +143,22 @@ class Queue:
         self.waiting = {each.name: each for each in waiting}
 
     def end(self, ended: Ended) -> None:
-        """A job has ended; if it has failed, what needs it is set aside."""
+        """A job has ended."""
         job = ended.job
         for jobs in (self.waiting, self.running, self.elsewhere):
             jobs.pop(job.name, None)
         self._began.pop(job.name, None)
-        if ended.failure is None:
-            self.done.add(job.name)
-            if ended.seconds is not None:
-                self._taken.setdefault(_alike(job), []).append(ended.seconds)
-                if job.seconds:
-                    self._ratios.append(ended.seconds / job.seconds)
-                else:
-                    self._unexpected.append(ended.seconds)
+        if ended.failure is not None:
+            self.failures[job.name] = ended.failure
             return
-        self.failures[job.name] = ended.failure
-        lost = {job.name}
-        while lost:
-            name = lost.pop()
-            for other in list(self.waiting.values()):
-                if name in other.needs and not other.is_of_the_rest:
-                    del self.waiting[other.name]
-                    self.set_aside[other.name] = job.name
-                    lost.add(other.name)
+        self.done.add(job.name)
+        if ended.seconds is None:
+            return
+        self._taken.setdefault(_alike(job), []).append(ended.seconds)
+        if job.seconds:
+            self._ratios.append(ended.seconds / job.seconds)
+        else:
+            self._unexpected.append(ended.seconds)
 
     def seconds(self, job: Job) -> float:
         """About what a job takes: as those like it took, or else what was expected, which is longer
@@ -216,22 +210,42 @@ def _alike(job: Job) -> tuple[str, str]:
 
 
 def work_off(queue: Queue, crew: Crew) -> Iterator[Ended]:
-    """Have a crew do the jobs of a queue; each when it has ended."""
+    """Have a crew do the jobs of a queue; each when it has ended, here or in another process."""
     while not queue.is_over:
-        while job := queue.next(crew):
-            if crew.start(job):
-                queue.begin(job)
-            else:
-                queue.leave(job)
-        for ended in crew.wait(LOOK_SECONDS if queue.elsewhere else None):
-            queue.end(ended)
-            yield ended
-        for job in list(queue.elsewhere.values()):
-            found = crew.look(job)
-            if found is None:
-                continue
-            if found.failure is None:
-                queue.end(found)
-                yield found
-            else:
-                queue.take_over(job)
+        yield from _begin_jobs(queue, crew)
+        if queue.running or queue.elsewhere:
+            for ended in crew.wait(LOOK_SECONDS if queue.elsewhere else None):
+                queue.end(ended)
+                yield ended
+        yield from _look_elsewhere(queue, crew)
+
+
+def _begin_jobs(queue: Queue, crew: Crew) -> Iterator[Ended]:
+    """Begin as many jobs as can begin now; those that are found to have ended already."""
+    while job := queue.next(crew):
+        if not crew.take(job):
+            queue.leave(job)
+            continue
+        ended = crew.outcome(job)
+        if ended is None:
+            crew.begin(job)
+            queue.begin(job)
+            continue
+        crew.give_back(job)
+        queue.end(ended)
+        yield ended
+
+
+def _look_elsewhere(queue: Queue, crew: Crew) -> Iterator[Ended]:
+    """Look at the jobs of other processes: those that have ended; one that was interrupted waits
+    again."""
+    for job in list(queue.elsewhere.values()):
+        if not crew.take(job):
+            continue
+        ended = crew.outcome(job)
+        crew.give_back(job)
+        if ended is None:
+            queue.take_over(job)
+            continue
+        queue.end(ended)
+        yield ended

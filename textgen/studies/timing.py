@@ -81,7 +81,9 @@ def plan_study(
         differs_in_budget_alone = _differs_in_budget(study, arm, plans[arm])
         if not overwrite and not (any_budget and differs_in_budget_alone):
             message = f"arms.{arm} was planned from other settings: {'; '.join(changes)}"
-            raise TextgenError(f"{path}: {message}", "plan and run it again with --overwrite")
+            raise TextgenError(
+                f"{path}: {message}", "repeat the study's own command with --overwrite"
+            )
         if differs_in_budget_alone and (any_budget or plans[arm].processor in measuring):
             plans[arm] = under_budget(study, arm, plans[arm])
         else:

@@ -28,8 +28,8 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -52,13 +52,24 @@ from textgen.runs.folder import write_experiment
 from textgen.runs.results import Content, read_content
 from textgen.studies.cluster import Cluster
 from textgen.studies.execution import open_place
-from textgen.studies.jobs import LOCKS, Job, Kind, State, check_alone, is_taken, planning_lock
+from textgen.studies.jobs import (
+    LOCKS,
+    Job,
+    Kind,
+    State,
+    at_work,
+    check_alone,
+    is_taken,
+    planning_lock,
+)
 from textgen.studies.places import Doer, PlaceCrew, Processes
+from textgen.studies.planning import with_defaults
 from textgen.studies.queue import Queue, work_off
 from textgen.studies.study import Budget, Search, Settings, Study, load_study
 
 FILE = "tune.json"
 SPAN = "span"  # the setting of a space that is a window in characters
+BEGIN_AGAIN = "begin again, by the search's own command with --overwrite"
 MAX_DRAWS = 100  # of a whole list, until its settings differ
 # tables of a study's own settings that no tuned network needs
 UNTUNED = {"corpus", "split", "language", "training_counts", "cache", "sampling"}
@@ -231,28 +242,41 @@ def tune(
             another search in that folder; or that no training of an arm has a figure.
     """
     screen = Screen(quiet)
-    opened = open_search(path, reports_folder, overwrite, screen)
-    tuning = opened.tuning
-    study = tuning.study
-    if others := [name for name in tuning.processors if name != processor()]:
-        screen.warn(
-            f"Earlier trainings of this search were made on {', '.join(others)}, and this "
-            f"processor is {processor()}: the same seconds are not the same training."
-        )
-    chosen = list(range(len(tuning.settings)))
-    with open_place(study, workers, address, screen) as place:
-        for seconds in tuning.search.seconds:
-            jobs = list_trials(study, seconds, chosen)
+    study = load_search(path)
+    folder = Path(reports_folder) / study.name
+    with ExitStack() as work:
+        with planning_lock(folder, screen.say):
+            if overwrite:
+                check_alone(folder)
+                (folder / FILE).unlink(missing_ok=True)
+            opened = open_search(study, reports_folder)
+            work.enter_context(at_work(folder))
+        tuning = opened.tuning
+        chosen = list(range(len(tuning.settings)))
+        with open_place(study, workers, address, screen) as place:
+            processors = {processor()}
             if isinstance(place, Cluster):
-                place.check(jobs, opened.folder)
-            _train(opened, seconds, jobs, place, screen)
-            chosen = tuning.kept(seconds)
-    _write_results(opened.folder, tuning, opened.searched["text"])
-    screen.say((opened.folder / "tune.md").read_text(encoding="utf-8"))
+                place.check(list_trials(study, tuning.search.seconds[0], chosen), folder)
+                processors = place.processors
+            _warn_of_others(tuning.processors, processors, screen)
+            for seconds in tuning.search.seconds:
+                _train(opened, seconds, list_trials(study, seconds, chosen), place, screen)
+                chosen = tuning.kept(seconds)
+        _write_results(folder, tuning, opened.searched["text"])
+    screen.say((folder / "tune.md").read_text(encoding="utf-8"))
     if without := study.arms.keys() - tuning.tuned(tuning.search.seconds[-1]).keys():
         message = f"{study.path}: {' and '.join(sorted(without))}: no training has a figure"
-        raise TextgenError(message, f"see their logs in {opened.folder / 'logs'}")
+        raise TextgenError(message, f"see their logs in {folder / 'logs'}")
     return tuning
+
+
+def _warn_of_others(before: Collection[str], now: Collection[str], screen: Screen) -> None:
+    """Warn where earlier trainings were made on other processors than those that make the next."""
+    if others := sorted(set(before) - set(now)):
+        screen.warn(
+            f"Earlier trainings of this search were made on {', '.join(others)}, and the next "
+            f"are on {', '.join(sorted(now))}: the same seconds are not the same training."
+        )
 
 
 @dataclass(frozen=True)
@@ -281,20 +305,28 @@ class OpenedSearch:
         return {_job_of(trial): trial for trial in trials if trial.setting < listed}
 
 
-def open_search(
-    path: str | Path, reports_folder: str | Path, overwrite: bool, screen: Screen
-) -> OpenedSearch:
-    """Read the search of a study file, and what has been tried.
+def load_search(path: str | Path) -> Study:
+    """Read a study file that has a search.
 
     Raises:
-        TextgenError: anything wrong with the file or one of the settings; or another search in the
-            folder.
+        TextgenError: anything wrong with the file, or it has no search.
     """
     study = load_study(path)
-    if (search := study.tune) is None:
+    if study.tune is None:
         raise TextgenError(f"{study.path}: no [tune]", "[tune] says which settings to try")
     if study.cells:
         raise TextgenError(f"{path}: [tune] takes one text, size, budget", "leave out the others")
+    return study
+
+
+def open_search(study: Study, reports_folder: str | Path) -> OpenedSearch:
+    """The search of a study that has one, and what has been tried.
+
+    Raises:
+        TextgenError: one of the settings is wrong; or another search is in the folder.
+    """
+    search = study.tune
+    assert search is not None
     settings = draw_settings(search)
     for values, arm in product(settings, study.arms):  # all of them before any training
         first = _experiment(study, arm, values)
@@ -305,11 +337,7 @@ def open_search(
         "arms": {arm: study.experiment(arm).arm for arm in study.arms},
         "settings": settings,
     }
-    with planning_lock(folder, screen.say):
-        if overwrite:
-            check_alone(folder)
-            (folder / FILE).unlink(missing_ok=True)
-        stored = _read_stored(folder / FILE, searched)
+    stored = _read_stored(folder / FILE, searched)
     if stored and len(stored.settings) > len(settings):
         raise _other_search(folder / FILE, "settings")
     trials = stored.trials if stored else []
@@ -330,6 +358,18 @@ def known_jobs(opened: OpenedSearch) -> list[Job]:
             break
         chosen = tuning.kept(seconds)
     return jobs
+
+
+def is_of_a_later_budget(opened: OpenedSearch, name: str, known: Sequence[Job]) -> bool:
+    """Whether a job may come to be when all those that are known have ended."""
+    tuning = opened.tuning
+    every = range(len(tuning.settings))
+    for seconds in tuning.search.seconds:
+        if seconds > known[-1].seconds:
+            later = list_trials(tuning.study, seconds, every)
+            if any(job.name == name for job in later):
+                return True
+    return False
 
 
 def trial_states(opened: OpenedSearch, jobs: Sequence[Job]) -> dict[str, State]:
@@ -449,10 +489,15 @@ def _read_stored(path: Path, searched: Mapping[str, Any]) -> Stored | None:
     """
     if not path.exists():
         return None
-    stored = read_content(path, Stored, "restore the file, or begin again with --overwrite")
+    stored = read_content(path, Stored, f"restore the file, or {BEGIN_AGAIN}")
     now = json.loads(json.dumps(searched, default=str))
-    other = [key for key in ("text", "arms") if getattr(stored, key) != now[key]]
+    arms = {arm: with_defaults(settings) for arm, settings in stored.arms.items()}
     common = min(len(stored.settings), len(now["settings"]))
+    other = list[str]()
+    if stored.text != now["text"]:
+        other.append("text")
+    if json.loads(json.dumps(arms, default=str)) != now["arms"]:
+        other.append("arms")
     if stored.settings[:common] != now["settings"][:common]:
         other.append("settings")
     if other:
@@ -462,7 +507,7 @@ def _read_stored(path: Path, searched: Mapping[str, Any]) -> Stored | None:
 
 def _other_search(path: Path, what: str) -> TextgenError:
     message = f"{path}: a search with other {what}"
-    return TextgenError(message, "begin again with --overwrite, or rename the study file")
+    return TextgenError(message, f"{BEGIN_AGAIN}, or rename the study file")
 
 
 def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Doer) -> Trial:
