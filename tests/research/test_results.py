@@ -16,17 +16,21 @@ from conftest import ROOT
 from links import check_files, check_links, linked
 
 from textgen.core.experiment import load_experiment
+from textgen.core.files import write_json
 from textgen.core.reading import find_experiment
 from textgen.report.arms import flat_settings
 from textgen.report.grid import CellRecord, Grid
+from textgen.studies.study import load_study
 
 sys.path.append(str(ROOT / "tests/benchmarks"))
 sys.path.append(str(ROOT / "experiments/research/tools"))
 sys.path.append(str(ROOT / "experiments/research/what_predicts"))
+sys.path.append(str(ROOT / "experiments/research/unit_worth"))
 import recompute
 import recompute_factors
 import table
 import timing
+import unit_worth
 import what_predicts
 
 RESEARCH = ROOT / "experiments" / "research"
@@ -317,3 +321,54 @@ def test_a_result_adds_up_and_is_of_its_text(path):
 def test_no_result_says_where_a_text_lay_on_a_machine():
     for path in RESEARCH.rglob("*.json"):
         assert not re.search(r'"origin": ?"(/|[A-Z]:)', path.read_text(encoding="utf-8")), path
+
+
+LONGER = RESEARCH / "what_predicts" / "results" / "what_predicts_longer"
+
+
+def test_budgets_of_several_grids_make_one_curve_in_both_programs(tmp_path):
+    """A grid, each of whose two cells lies in a folder of its own."""
+    contents = json.loads((LONGER / "grid.json").read_text("utf-8"))
+    for name in contents["cells"]:
+        folder = tmp_path / name
+        (folder / "cells").mkdir(parents=True)
+        write_json(folder / "grid.json", {**contents, "cells": [name]})
+        cell = json.loads((LONGER / "cells" / f"{name}.json").read_text("utf-8"))
+        write_json(folder / "cells" / f"{name}.json", cell)
+    folders = sorted(tmp_path.iterdir())
+    whole = Grid(LONGER).factors()
+    found = unit_worth.factors(unit_worth.pooled(folders))
+    again = recompute_factors.pooled_factors(folders)
+    assert len(found) == len(whole) == len(again) == 4
+    for (_, *arms), one in found.items():
+        (expected,) = [each for (_, *others), each in whole.items() if others == arms]
+        (other,) = [each for (_, *others), each in again.items() if others == arms]
+        if (expected.faster, expected.slower) == tuple(arms):
+            assert one.found == expected.found
+        assert one.steps == [*other.steps]
+        assert (one.found.value or 0) == pytest.approx(other.value or 0, rel=0.05)
+        assert one.found.low == pytest.approx(other.low, rel=0.2)
+
+
+# Characters a token of Austen's chapters has, by which the windows of unit_worth were chosen.
+SPANS = {
+    "characters_replaced": 1.031,
+    "subwords": 4.411,
+    "subwords_replaced": 4.457,
+    "subwords_2000": 3.549,
+    "subwords_short": 3.389,
+}
+SPANS_OF_FILES = {"characters": 1.0, "subwords": 4.079}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((RESEARCH / "unit_worth").glob("*.toml")), ids=lambda p: p.stem
+)
+def test_windows_of_other_units_span_as_many_characters_as_those_of_their_files(path):
+    for name, arm in load_study(path).arms.items():
+        if not arm.set:
+            continue
+        file = load_experiment(arm.experiment)
+        window = load_experiment(arm.experiment, arm.set).objective.window
+        span = file.objective.window * SPANS_OF_FILES[name.partition("_")[0]]
+        assert window == pytest.approx(span / SPANS[name], abs=1)

@@ -3,10 +3,15 @@ textgen.
 
     cd experiments/research
     python tools/recompute_factors.py words_or_characters/results/study_matched [GRID ...]
+    python tools/recompute_factors.py --pooled GRID GRID [...]
 
 For every contrast and every budget of a text but its first, it prints how many times the compute of
 the arm that is ahead there the other needs: the factor, the set of factors that cannot be excluded,
 and by how many times the budgets alone show it ahead.
+
+With --pooled, an arm's budgets are those of all these grids on the same test documents, so that its
+settings may change along the way and its budgets need not be those of the other arm. For every
+contrast, A is then the second arm, at each of its budgets but its first, and B the first arm.
 
 Compute is preparation plus updates times the planned seconds of one, or where no plan has these,
 what the runs recorded. A is the arm behind at a budget, with compute C. B's bits of each document
@@ -122,29 +127,49 @@ def on_the_chord(bits: np.ndarray, seconds: list[float], place: float) -> np.nda
     raise ValueError(f"{place} s are outside the budgets")
 
 
+class Ladder(NamedTuple):
+    """The budgets of an arm, which rise: the seconds of each, and its bits (seeds, documents)."""
+
+    seconds: list[float]
+    bits: list[np.ndarray]
+
+
+def ladder_of(cells: list[dict], arm: str, part: str) -> Ladder:
+    """That of cells that differ in their budgets, in order of compute."""
+    steps = list[tuple[float, np.ndarray]]()
+    for cell in cells:
+        seconds = compute(cell["arms"][arm])
+        if seconds is not None:
+            steps.append((seconds, np.sum(cell["arms"][arm]["test"][part], axis=2)))
+    steps.sort(key=lambda step: step[0])
+    return Ladder([seconds for seconds, _ in steps], [bits for _, bits in steps])
+
+
 def factor_at(cells: list[dict], arms: tuple[str, str], part: str, budget: int) -> Recomputed:
     """The factor at a budget, by its number, of cells that differ in their budgets, which rise."""
-    documents = cells[0]["documents"]["test"]
+    ladders = {arm: ladder_of(cells, arm, part) for arm in arms}
+    here = {arm: ladders[arm].bits[budget].mean(axis=0).sum() for arm in arms}
+    ahead, behind = sorted(arms, key=lambda arm: here[arm])
+    named = {ladder: ladders[arm] for ladder, arm in (("behind", behind), ("ahead", ahead))}
+    found = factor_of(**named, budget=budget, documents=cells[0]["documents"]["test"])
+    return found._replace(behind=behind, ahead=ahead)
+
+
+def factor_of(behind: Ladder, ahead: Ladder, budget: int, documents: list) -> Recomputed:
+    """The factor of two arms at a budget of the first, by its number; neither is named."""
     units = np.array([characters + 1.0 for *_, characters in documents])
     folds = np.array([fold for fold, *_ in documents])
-    bits = {
-        arm: np.array([np.sum(cell["arms"][arm]["test"][part], axis=2) for cell in cells])
-        for arm in arms
-    }
-    here = {arm: bits[arm][budget].mean(axis=0).sum() for arm in arms}
-    ahead, behind = sorted(arms, key=lambda arm: here[arm])
-    seconds = {arm: [compute(cell["arms"][arm]) for cell in cells] for arm in arms}
-    level = bits[behind][budget]
-    spent = seconds[behind][budget]
+    level = behind.bits[budget]
+    spent = behind.seconds[budget]
     places = sorted(
         {
             float(place)
-            for before, after in pairwise(seconds[ahead])
+            for before, after in pairwise(ahead.seconds)
             for place in np.geomspace(before, after, PLACES)
         }
     )
-    places = [min(max(place, seconds[ahead][0]), seconds[ahead][-1]) for place in places]
-    scored = [on_the_chord(bits[ahead], seconds[ahead], place) for place in places]
+    places = [min(max(place, ahead.seconds[0]), ahead.seconds[-1]) for place in places]
+    scored = [on_the_chord(ahead.bits, ahead.seconds, place) for place in places]
     figures = np.array([each.mean(axis=0).sum() - level.mean(axis=0).sum() for each in scored])
     value = None
     if figures[0] > 0 > figures[-1]:
@@ -166,17 +191,17 @@ def factor_at(cells: list[dict], arms: tuple[str, str], part: str, budget: int) 
         smallest, largest = places[-1], math.inf
     steps = list[int]()
     for step in STEPS:
-        small = [n for n, each in enumerate(seconds[ahead]) if each <= TOLERANCE * spent / step]
-        if not small or not is_below(interval(bits[ahead][small[-1]], level, units, folds)):
+        small = [n for n, each in enumerate(ahead.seconds) if each <= TOLERANCE * spent / step]
+        if not small or not is_below(interval(ahead.bits[small[-1]], level, units, folds)):
             break
         steps.append(step)
     return Recomputed(
-        behind,
-        ahead,
+        "",
+        "",
         value,
         spent / largest,
         math.inf if smallest == 0 else spent / smallest,
-        is_below(interval(level, bits[behind][budget - 1], units, folds)),
+        is_below(interval(level, behind.bits[budget - 1], units, folds)),
         steps,
     )
 
@@ -208,6 +233,39 @@ def factors(folder: Path) -> dict[tuple[str, str, str], Recomputed]:
     return found
 
 
+def pooled_factors(folders: list[Path]) -> dict[tuple[str, str, str], Recomputed]:
+    """(seconds of the second arm, first arm, second arm) → the factor, of grids that have the same
+    text, sizes and test documents and the same part."""
+    grids = [json.loads((folder / "grid.json").read_text("utf-8")) for folder in folders]
+    cells = [
+        json.loads(path.read_text("utf-8"))
+        for folder in folders
+        for path in sorted(folder.glob("cells/*.json"))
+    ]
+    parts = {grid["part"] for grid in grids}
+    documents = cells[0]["documents"]["test"]
+    texts = {
+        json.dumps([cell["sha256"], cell["size"], cell["documents"]["test"]]) for cell in cells
+    }
+    if len(texts) > 1 or len(parts) > 1:
+        raise ValueError(f"{folders}: grids of other texts, sizes, test documents or parts")
+    (part,) = parts
+    asked = {(each["first"], each["second"]) for grid in grids for each in grid["contrasts"]}
+    found = dict[tuple[str, str, str], Recomputed]()
+    for first, second in sorted(asked):
+        known = {
+            arm: [cell for cell in cells if part in cell["arms"].get(arm, {"test": {}})["test"]]
+            for arm in (first, second)
+        }
+        ahead = ladder_of(known[first], first, part)
+        behind = ladder_of(known[second], second, part)
+        for budget in range(1, len(behind.seconds)):
+            one = factor_of(behind, ahead, budget, documents)
+            spent = f"{behind.seconds[budget]:.0f}"
+            found[spent, first, second] = one._replace(behind=second, ahead=first)
+    return found
+
+
 def has_budgets(folder: Path) -> bool:
     """Whether a grid has several budgets of one text."""
     cells = [json.loads(path.read_text("utf-8")) for path in folder.glob("cells/*.json")]
@@ -215,8 +273,8 @@ def has_budgets(folder: Path) -> bool:
     return len(set(texts)) < len(texts)
 
 
-def main(folder: Path) -> None:
-    for (cell, *_), found in factors(folder).items():
+def show(factors_found: dict[tuple[str, str, str], Recomputed]) -> None:
+    for (cell, *_), found in factors_found.items():
         value = "outside" if found.value is None else f"{found.value:.2f}"
         said = f"{value}, set {found.low:.2f} to {found.high:.2f}, budgets alone {found.steps}"
         gained = "" if found.gains else "; its last step gained too little"
@@ -224,5 +282,9 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for given in sys.argv[1:]:
-        main(Path(given))
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--pooled"]:
+        show(pooled_factors([Path(given) for given in arguments[1:]]))
+    else:
+        for given in arguments:
+            show(factors(Path(given)))
