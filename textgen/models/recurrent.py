@@ -25,7 +25,7 @@ Graph: TypeAlias = "tf.types.experimental.PolymorphicFunction"
 ops = tf.raw_ops
 # A longer window is several graphs of at most so many steps, which share a trace where they are
 # equally long: to trace a step and its gradient takes about 40 ms.
-MAX_STEPS = 96
+MAX_STEPS = 48
 _gradients_wanted = ContextVar("gradients_wanted", default=False)
 
 
