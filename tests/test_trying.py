@@ -449,6 +449,7 @@ def contents(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_other_minutes_add_a_budget_to_a_finished_study(tiny, tmp_path, capsys, monkeypatch):
     _, jobs = tiny(2)
     assert jobs.count("run") == 2

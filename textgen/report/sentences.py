@@ -8,7 +8,6 @@ from itertools import combinations
 import numpy as np
 
 from textgen.evaluation.significance import ENOUGH_FOLDS, MARGIN, MAX_TIMES, Verdict
-from textgen.evaluation.units import PART_LABELS
 from textgen.report import schema
 from textgen.report.arms import Arm
 from textgen.report.contrast import Contrast
@@ -461,12 +460,12 @@ def disagreement_cautions(
 ) -> Iterator[schema.Caution]:
     """One for each contrast that another part of the models answers otherwise."""
     for c in filter(answers_otherwise, tested):
-        answers = {part: c, **c.parts}
-        said = ", ".join(
-            f"{PART_LABELS[name]}: {answer(c, found)} ({found.difference:+.3f})"
-            for name, found in answers.items()
-        )
-        text = f"The answer depends on the part of the models: {_asked(c)} {said}."
+        said = list[str]()
+        for name, found in {part: c, **c.parts}.items():
+            less = "fewer" if found.difference < 0 else "more"
+            bits = f"{abs(found.difference):.3f} bits {less}"
+            said.append(f"{BY_PART[name]}: {answer(c, found)} ({bits}).")
+        text = f"Parts of the models disagree. {_asked(c)} {' '.join(said)}"
         yield schema.Caution(text=text, arms=[c.first, c.second])
 
 
