@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -445,6 +446,44 @@ def test_factors_are_those_of_the_budgets_of_one_text(grid):
     grid.write_page()
     page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))
     assert page.count(said) == text.count(said) == 2
+
+
+def test_each_text_has_a_chart_of_its_budgets_and_only_axes_have_columns(grid):
+    levels = {180: (2.4, 1.9), 20: (3.0, 2.6), 60: (2.7, 2.25)}
+    ladder = [cell_of_ladder(seconds, at) for seconds, at in levels.items()]
+    others = [cell.model_copy(update={"text": "news", "name": f"n{cell.name}"}) for cell in ladder]
+    one_budget = dict(grid.cells)
+    assert not grid.charts()
+    assert not grid.budget_lines()
+    grid.cells = one_budget | {cell.name: cell for cell in [*ladder, *others]}
+    charts = grid.charts()
+    assert [chart.title for chart in charts] == ["tales, 500 characters", "news, 500 characters"]
+    curves = grid.curves()
+    for arm, line in charts[1].lines.items():
+        assert [spent for spent, _ in line] == [20, 60, 180]
+        bits = [curves[f"nladder-{seconds}", arm, "network"] for seconds in (20, 60, 180)]
+        assert [each for _, each in line] == bits
+    assert not grid.budget_lines()  # several texts
+    grid.write_page()
+    page = (grid.folder / "index.html").read_text()
+    assert page.count("<polyline") == 4
+    assert '<th scope="col">training text</th>' in page
+    for cell in ladder:
+        cell.text, cell.size = "", None
+    grid.cells = {cell.name: cell for cell in ladder}
+    leads, factor = grid.budget_lines()
+    found = dict(re.findall(r"([\d.]+) fewer after (\d+) seconds \(better\)", leads))
+    assert list(found.values()) == ["20", "60", "180"]
+    assert list(map(float, found)) == pytest.approx([0.4, 0.45, 0.5], abs=0.02)
+    assert factor.startswith("Compute needed at 180 seconds, char against words: ")
+    ladder[0].arms["char"].plan = {}  # nor have its runs the compute that they cost
+    (chart,) = grid.charts()
+    assert chart.axis == "seconds of budget"
+    grid.write_page()
+    page = (grid.folder / "index.html").read_text()
+    assert page.count("<polyline") == 2
+    assert "20 seconds (better), " in page
+    assert "training text" not in page.partition("Bits per character of test text")[0]
 
 
 def test_a_factor_is_said_as_far_as_it_is_known():

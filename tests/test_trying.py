@@ -476,7 +476,9 @@ def test_other_minutes_add_a_budget_to_a_finished_study(tiny, tmp_path, capsys, 
     assert "2 seconds" in page
     assert "4 seconds" in page
     printed = " ".join(capsys.readouterr().out.split())
-    assert re.search(r"[\d.]+ (fewer|more) after 2 s .*, [\d.]+ (fewer|more) after 4 s", printed)
+    assert re.search(
+        r"[\d.]+ (fewer|more) after 2 seconds .*, [\d.]+ (fewer|more) after 4 seconds", printed
+    )
     assert "generate runs/tales/4s/words-1" in printed
     assert not (tmp_path / "reports" / "tales" / "report.json").exists()
     second = contents(runs / "4s" / "words-1")

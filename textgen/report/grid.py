@@ -36,7 +36,15 @@ from textgen.report import schema
 from textgen.report.arms import Arm
 from textgen.report.building import CLASSES, Plan, Words, class_bits, cut_words
 from textgen.report.contrast import Contrast
-from textgen.report.page import models_in, page_template, render_page
+from textgen.report.page import (
+    HUES,
+    LogScale,
+    Scale,
+    models_in,
+    page_template,
+    render_page,
+    scale_of,
+)
 from textgen.report.schema import Report, Texts
 from textgen.report.sentences import disagreement_cautions
 from textgen.runs.finished import Run
@@ -113,6 +121,12 @@ class CellRecord(Content):
     documents: dict[str, list[tuple[int, str, int]]]
     classes: list[str]
     arms: dict[str, ArmRecord]
+
+    @property
+    def title(self) -> str:
+        """The text, and how much of it was trained on; empty where neither is an axis."""
+        size = f"{self.size:,} characters" if isinstance(self.size, int) else self.size or ""
+        return ", ".join(filter(None, (self.text, size)))
 
     @property
     def runs(self) -> set[str]:
@@ -283,6 +297,23 @@ class CellFactor(NamedTuple):
         return start + "; ".join(said) if said else ""
 
 
+class Chart(NamedTuple):
+    """What arms scored on one text in trainings for several budgets, each to its end.
+
+    Attributes:
+        title: the text, and how much of it was trained on.
+        axis: what the lines are over: compute, or the budget where that is not on record.
+        across, up: the two scales.
+        lines: arm → compute and bits per character of test text, by rising budget.
+    """
+
+    title: str
+    axis: str
+    across: LogScale
+    up: Scale
+    lines: dict[str, list[tuple[float, float]]]
+
+
 class Contents(Content):
     """``grid.json``: what a study is about. ``cells`` are those that are planned, ``timed`` the
     plans whose timing holds for all."""
@@ -349,6 +380,74 @@ class Grid:
                     found[name, arm, part] = bits / units
         return found
 
+    def charts(self) -> list[Chart]:
+        """A chart for each text and size of which several budgets are on record, under the part of
+        the study."""
+        part = self.contents.part
+        curves = self.curves()
+        found = list[Chart]()
+        for names in self._by_budget().values():
+            cells = [self.cells[name] for name in names]
+            first = cells[0]
+            arms = [arm for arm in first.arms if all((name, arm, part) in curves for name in names)]
+            if len(cells) < 2 or not arms:
+                continue
+            axis = f"{first.budget[0]} of budget"
+            is_timed = all(cell.compute(arm) for cell in cells for arm in arms)
+            if is_timed:
+                axis = "seconds of compute"
+            lines = dict[str, list[tuple[float, float]]]()
+            for arm in arms:
+                lines[arm] = []
+                for cell in cells:
+                    spent = (cell.compute(arm) if is_timed else None) or cell.budget[1]
+                    lines[arm].append((spent, curves[cell.name, arm, part]))
+            places = [place for line in lines.values() for place, _ in line]
+            across = LogScale(0.9 * min(places), max(places))
+            up = scale_of(bits for line in lines.values() for _, bits in line)
+            found.append(Chart(first.title or self.contents.title, axis, across, up, lines))
+        return found
+
+    def _by_budget(self) -> dict[str, list[str]]:
+        """Names of cells that differ in their budgets alone, which rise."""
+        groups = dict[str, list[str]]()
+        for name, cell in self.cells.items():
+            alike = [cell.text, cell.size, cell.budget[0], cell.sha256, cell.documents["test"]]
+            groups.setdefault(json.dumps(alike), []).append(name)
+        for names in groups.values():
+            names.sort(key=lambda name: self.cells[name].budget[1])
+        return groups
+
+    def budget_lines(self) -> list[str]:
+        """How the first question is answered after each budget, and how many times the compute the
+        arm that is behind needs; nothing for a grid that has other axes, too."""
+        groups = list(self._by_budget().values())
+        if len(groups) != 1 or len(groups[0]) < 2 or not self.contents.contrasts:
+            return []
+        (names,) = groups
+        contrast = self.contents.contrasts[0]
+        leads = self.leads()
+        factors = self.factors()
+        answers = list[str]()
+        factor = ""
+        for name in names:
+            key = (name, contrast.first, contrast.second)
+            if key not in leads:
+                continue
+            lead = leads[key]
+            less = "fewer" if lead.found.difference < 0 else "more"
+            regime, amount = self.cells[name].budget
+            budget = f"{amount:,.12g} {regime}"
+            bits = f"{abs(lead.found.difference):.3f} {less}"
+            answers.append(f"{bits} after {budget} ({lead.verdict})")
+            if key in factors:  # there is none at the first budget
+                factor = f"Compute needed at {budget}, {factors[key]}."
+        needed = f"Bits per character that {contrast.first} need beside {contrast.second}"
+        lines = [f"{needed}: {', '.join(answers)}."] if answers else []
+        if factor:
+            lines.append(factor)
+        return lines
+
     def factors(self, part: PartName | None = None) -> dict[tuple[str, str, str], CellFactor]:
         """(cell, first arm, second arm) → the factor of compute of a contrast, in every cell that
         has a smaller budget of the same text before it and documents enough, by the part of the
@@ -404,6 +503,8 @@ class Grid:
         said = {key: str(found) for key, found in self.factors().items()}
         about = {
             "grid": self,
+            "charts": self.charts(),
+            "hues": HUES,
             "curves": self.curves(),
             "leads": leads,
             "factors": {key: line for key, line in said.items() if line},

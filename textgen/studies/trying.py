@@ -189,8 +189,9 @@ def try_texts(
     for line in others:
         screen.say(line)
     if isinstance(report, Grid):
-        for line in _lines_over_budgets(report):
+        for line in report.budget_lines():
             screen.say(line)
+        screen.say(f"All budgets beside each other: {report.folder}/index.html")
     return comparison
 
 
@@ -314,30 +315,6 @@ def _remove_cells(files: StudyFiles) -> None:
     shutil.rmtree(files.reports / CELLS_FOLDER, ignore_errors=True)
     for left in (GRID_FILE, "summary.md"):
         (files.reports / left).unlink(missing_ok=True)
-
-
-def _lines_over_budgets(grid: Grid) -> list[str]:
-    """How the first question is answered after each budget, where that is to be read, and how many
-    times the compute the arm that is behind needs."""
-    contrast = grid.contents.contrasts[0]
-    leads = grid.leads()
-    factors = grid.factors()
-    answers = list[str]()
-    factor = ""
-    for name, cell in grid.cells.items():
-        key = (name, contrast.first, contrast.second)
-        lead = leads[key]
-        bits = lead.found.difference
-        less = "fewer" if bits < 0 else "more"
-        _, seconds = cell.budget
-        answers.append(f"{abs(bits):.3f} {less} after {seconds:,g} s ({lead.verdict})")
-        if key in factors:  # there is none at the first budget
-            factor = str(factors[key])
-    needs = f"bits per character that {contrast.first} need beside {contrast.second}"
-    lines = [f"{grid.folder}/index.html has all budgets; {needs}: {', '.join(answers)}."]
-    if factor:
-        lines.append(f"Compute needed, {factor}.")
-    return lines
 
 
 def folder_name(name: str) -> str:
