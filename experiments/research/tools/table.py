@@ -335,7 +335,8 @@ def findings() -> str:
     half = (
         "- **About half of the lead survives self-spelling.** In word models, n-grams of letters "
         "spell rare words. Where the network must spell these itself, "
-        f"{min(shares):.0%} to {max(shares):.0%} of its lead is left on English texts."
+        f"{min(shares):.0%} to {max(shares):.0%} of its lead after three minutes is left on "
+        "English texts."
     )
     bits = grid("what_predicts/what_predicts").curves()
     for cell in cells.values():
