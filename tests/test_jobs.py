@@ -24,23 +24,18 @@ from textgen.report.grid import ArmRecord, CellRecord, RunRecord
 from textgen.runs import folder
 from textgen.studies import by_hand, display, execution, places, preparing, timing
 from textgen.studies.jobs import (
-    LOCKS,
     Job,
     Kind,
     State,
     StudyFiles,
-    at_work,
     done_jobs,
-    failure_of,
-    is_taken,
     list_jobs,
-    lock_study,
     planned_arms,
     states,
-    take,
     timed_cell,
 )
 from textgen.studies.queue import Ended, Queue, work_off
+from textgen.studies.sharing import LOCKS, at_work, failure_of, is_taken, lock_study, take
 from textgen.studies.study import Resources, load_study
 
 sys.path.append(str(ROOT / "tests" / "benchmarks"))

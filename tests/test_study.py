@@ -49,9 +49,10 @@ from textgen.studies import (
 )
 from textgen.studies import study as studies
 from textgen.studies.cluster import Cluster
-from textgen.studies.jobs import LOCKS, StudyFiles, list_jobs
+from textgen.studies.jobs import StudyFiles, list_jobs
 from textgen.studies.process import Jobs
 from textgen.studies.queue import Ended, Queue
+from textgen.studies.sharing import LOCKS
 from textgen.training.step import Step
 
 pytestmark = pytest.mark.long

@@ -25,8 +25,8 @@ from textgen.evaluation.significance import fewest_documents
 from textgen.report import comparison, headline, sentences
 from textgen.report.grid import Grid
 from textgen.studies import execution, places, trying
-from textgen.studies.jobs import lock_study
 from textgen.studies.preparing import overhead
+from textgen.studies.sharing import lock_study
 from textgen.studies.study import load_study
 
 pytestmark = pytest.mark.fast

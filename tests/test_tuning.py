@@ -13,7 +13,7 @@ from textgen.core.errors import Diverged, TextgenError
 from textgen.core.experiment import load_experiment
 from textgen.data.loading import load_corpus
 from textgen.studies import by_hand, places, process, tuning
-from textgen.studies.jobs import take
+from textgen.studies.sharing import take
 from textgen.studies.study import load_study
 from textgen.training import trial
 

@@ -16,28 +16,30 @@ from textgen.runs.console import Screen
 from textgen.runs.results import read_content
 from textgen.studies import execution, preparing, tuning
 from textgen.studies.jobs import (
-    BUSY,
-    BUSY_HINT,
-    LOCKS,
     Job,
     Kind,
     State,
     StudyFiles,
     done_jobs,
-    forget_failure,
     list_jobs,
     planned_arms,
-    planning_lock,
-    record_failure,
     run_changes,
     states,
-    take,
 )
 from textgen.studies.pages import find_cell, plain_plans, write_cell
 from textgen.studies.places import Processes
 from textgen.studies.planning import PLAN_FILE, ArmPlan, is_timed, plan_in, read_plans
 from textgen.studies.process import Jobs
 from textgen.studies.questions import close
+from textgen.studies.sharing import (
+    BUSY,
+    BUSY_HINT,
+    LOCKS,
+    forget_failure,
+    planning_lock,
+    record_failure,
+    take,
+)
 from textgen.studies.study import Cell, load_study
 
 # A listing that looks at a job's lock holds it for a moment.

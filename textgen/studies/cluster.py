@@ -27,8 +27,9 @@ from textgen.core.progress import Cancelled, Say
 from textgen.core.tensorflow import silenced_stderr
 from textgen.evaluation.units import markdown_table
 from textgen.runs.folder import LOCK
-from textgen.studies.jobs import Job, Kind, is_taken
+from textgen.studies.jobs import Job, Kind
 from textgen.studies.places import Processes, wait_until_free
+from textgen.studies.sharing import is_taken
 from textgen.studies.study import Resources, Study
 from textgen.studies.timing import Measured, measure_arms
 

@@ -19,21 +19,13 @@ from textgen.runs.finished import read_metrics
 from textgen.runs.folder import LOCK, is_finished, write_experiment
 from textgen.studies.cluster import Cluster
 from textgen.studies.display import Display
-from textgen.studies.jobs import (
-    LOCKS,
-    Job,
-    Kind,
-    StudyFiles,
-    at_work,
-    is_same_run,
-    is_written,
-    planning_lock,
-)
+from textgen.studies.jobs import Job, Kind, StudyFiles, is_same_run, is_written
 from textgen.studies.pages import write_cell
 from textgen.studies.places import Doer, PlaceCrew, Processes, wait_until_free
 from textgen.studies.preparing import Ready, overhead, prepare
 from textgen.studies.questions import close
 from textgen.studies.queue import Queue, work_off
+from textgen.studies.sharing import LOCKS, at_work, planning_lock
 from textgen.studies.study import Study, load_study
 
 

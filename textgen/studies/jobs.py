@@ -7,30 +7,23 @@
 
 A study without axes has no cells: its runs are run/RUN. A search has the jobs
 trial/SECONDS/ARM/SETTING. Whether a job is done is seen from these
-files alone. A job is taken by its lock, so that several processes can work on one study. One that
-has failed is recorded beside its lock: other processes at work do not try it again, a new command
-does.
+files alone.
 """
 
-import contextlib
-import secrets
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from textgen.core.errors import TextgenError
 from textgen.core.experiment import load_experiment
-from textgen.core.files import UNREADABLE, write_file
-from textgen.core.progress import Say, ignore
+from textgen.core.files import UNREADABLE
 from textgen.core.terminal import command_line
 from textgen.report import grid as grids
 from textgen.runs.finished import read_metrics
-from textgen.runs.folder import LOCK, is_finished, other_text, take_folder
+from textgen.runs.folder import is_finished, other_text
 from textgen.runs.results import METRICS_FILE, read_content
 from textgen.studies.planning import (
     PLAN_FILE,
@@ -42,13 +35,8 @@ from textgen.studies.planning import (
     with_defaults,
     without_budget,
 )
+from textgen.studies.sharing import LOCKS, is_taken
 from textgen.studies.study import Cell, Resources, Study
-
-LOCKS = ".jobs"  # the folder of the jobs' locks, in that of a study's runs
-PROCESSES = "processes"  # there, the folder of the locks of the processes at work
-FAILED = ".failed"  # what a job's lock is called with, where it is recorded why the job failed
-BUSY = "another process is working on this study"
-BUSY_HINT = "wait until it has ended"
 
 
 class Kind(StrEnum):
@@ -411,102 +399,3 @@ def states(files: StudyFiles, jobs: Sequence[Job]) -> dict[str, State]:
         else:
             found[job.name] = State.WAITING
     return found
-
-
-def is_taken(lock: Path) -> bool:
-    """Whether a process holds a lock."""
-    if not lock.exists():
-        return False
-    trying = filelock.FileLock(lock)
-    try:
-        trying.acquire(timeout=0)
-    except filelock.Timeout:
-        return True
-    trying.release()
-    return False
-
-
-def take(lock: Path, seconds: float = 0.0) -> filelock.BaseFileLock | None:
-    """A lock that this process now holds; None if another one does, and still after so many
-    seconds."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    taken = filelock.FileLock(lock)
-    try:
-        taken.acquire(timeout=seconds)
-    except filelock.Timeout:
-        return None
-    return taken
-
-
-def failure_of(lock: Path) -> str | None:
-    """Why the job of a lock has failed in one of the processes at work; None if it has not."""
-    try:
-        return lock.with_suffix(FAILED).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-
-
-def record_failure(lock: Path, reason: str) -> None:
-    """The job of a lock, which this process holds, has failed."""
-    write_file(lock.with_suffix(FAILED), reason)
-
-
-def forget_failure(lock: Path) -> None:
-    """The job of a lock may be tried again."""
-    lock.with_suffix(FAILED).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def at_work(folder: Path) -> Iterator[float]:
-    """Be one of the processes that work on the study whose runs are in a folder, for a block, which
-    is to be begun while it is planned. Where there is no other, jobs that have failed before are
-    tried again.
-
-    Yields:
-        when the block has begun, by the clock of the folder.
-    """
-    processes = folder / LOCKS / PROCESSES
-    processes.mkdir(parents=True, exist_ok=True)
-    others = [file for file in processes.iterdir() if is_taken(file)]
-    if not others:
-        for record in (folder / LOCKS).rglob(f"*{FAILED}"):
-            record.unlink(missing_ok=True)
-        for file in processes.iterdir():  # of processes that were killed
-            file.unlink(missing_ok=True)
-    file = processes / f"{secrets.token_hex(8)}.lock"
-    try:
-        with filelock.FileLock(file):
-            yield file.stat().st_mtime
-    finally:
-        with contextlib.suppress(OSError):  # Windows: while another process looks at it
-            file.unlink()
-
-
-@contextlib.contextmanager
-def lock_study(folder: Path) -> Iterator[None]:
-    """Have the folder of a study's runs for this process alone, for a block.
-
-    Raises:
-        TextgenError: another process is working on the study, or the folder cannot be written.
-    """
-    with take_folder(folder, BUSY, BUSY_HINT):
-        check_alone(folder)
-        yield
-
-
-def check_alone(folder: Path) -> None:
-    """Raises:
-    TextgenError: another process works on the study whose runs are in a folder, or does one of its
-        jobs.
-    """
-    if any(is_taken(lock) for lock in (folder / LOCKS).rglob("*.lock")):
-        raise TextgenError(f"{folder}: {BUSY}", BUSY_HINT)
-
-
-@contextlib.contextmanager
-def planning_lock(folder: Path, say: Say = ignore) -> Iterator[None]:
-    """Plan a study in this block, and no other process does so meanwhile: it waits."""
-    if is_taken(folder / LOCK):
-        say("another process is planning this study; waiting for it …")
-    with take_folder(folder, BUSY, BUSY_HINT, wait=True):
-        yield

@@ -19,8 +19,9 @@ import filelock
 
 from textgen.core.errors import TextgenError
 from textgen.core.progress import Cancelled
-from textgen.studies.jobs import Job, failure_of, record_failure, take
+from textgen.studies.jobs import Job
 from textgen.studies.queue import Ended
+from textgen.studies.sharing import failure_of, record_failure, take
 
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
 MAX_THREADS = 1000  # which wait for jobs

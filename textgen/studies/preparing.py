@@ -18,12 +18,10 @@ from textgen.runs.folder import is_finished
 from textgen.runs.results import read_content
 from textgen.studies.cluster import Cluster
 from textgen.studies.jobs import (
-    LOCKS,
     Job,
     Kind,
     StudyFiles,
     cells_of,
-    check_alone,
     done_jobs,
     is_same_plan,
     is_same_run,
@@ -36,6 +34,7 @@ from textgen.studies.pages import load_folds, plain_plans
 from textgen.studies.places import Processes
 from textgen.studies.planning import PLAN_FILE, ArmPlan, plan_in, read_plans
 from textgen.studies.questions import declare
+from textgen.studies.sharing import LOCKS, check_alone
 from textgen.studies.study import Cell, Study
 from textgen.studies.timing import plan_study
 
@@ -116,13 +115,13 @@ def prepare(
         write_contents(files, texts)
         for name in {job.cell for job in left if job.cell}:
             write_json(files.runs / name / PLAN_FILE, plain_plans(plans[name]))
-    busy = 1.0  # runs on a core
+    runs_on_a_core = 1.0
     if isinstance(place, Processes):
-        busy = max(1.0, place.slots * study.threads / cores())
+        runs_on_a_core = max(1.0, place.slots * study.threads / cores())
     expected = list[Job]()
     for job in jobs:
-        seconds = _seconds(job, cells, plans, texts)
-        expected.append(replace(job, seconds=seconds * busy))
+        seconds = _seconds(job, cells, plans, texts) * runs_on_a_core
+        expected.append(replace(job, seconds=seconds))
     return Ready(cells, texts, plans, expected, done, set(replaced))
 
 

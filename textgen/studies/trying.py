@@ -35,17 +35,10 @@ from textgen.runs.console import Screen
 from textgen.runs.folder import other_text
 from textgen.runs.results import read_content
 from textgen.studies.execution import run_study
-from textgen.studies.jobs import (
-    Kind,
-    StudyFiles,
-    cells_of,
-    done_jobs,
-    list_jobs,
-    lock_study,
-    study_command,
-)
+from textgen.studies.jobs import Kind, StudyFiles, cells_of, done_jobs, list_jobs, study_command
 from textgen.studies.pages import load_folds
 from textgen.studies.preparing import overhead
+from textgen.studies.sharing import lock_study
 from textgen.studies.study import load_study
 
 # Of all texts: with fewer characters there is nothing to compare,

@@ -52,19 +52,11 @@ from textgen.runs.folder import write_experiment
 from textgen.runs.results import Content, read_content
 from textgen.studies.cluster import Cluster
 from textgen.studies.execution import open_place
-from textgen.studies.jobs import (
-    LOCKS,
-    Job,
-    Kind,
-    State,
-    at_work,
-    check_alone,
-    is_taken,
-    planning_lock,
-)
+from textgen.studies.jobs import Job, Kind, State
 from textgen.studies.places import Doer, PlaceCrew, Processes
 from textgen.studies.planning import with_defaults
 from textgen.studies.queue import Queue, work_off
+from textgen.studies.sharing import LOCKS, at_work, check_alone, is_taken, planning_lock
 from textgen.studies.study import Budget, Search, Settings, Study, load_study
 
 FILE = "tune.json"
