@@ -10,7 +10,16 @@ from functools import partial
 import numpy as np
 import pytest
 import regex
-from conftest import POLICIES, SENTENCES, GivenEndings, fitted, made_up, plug_ins, run_python
+from conftest import (
+    POLICIES,
+    SENTENCES,
+    GivenEndings,
+    fitted,
+    made_up,
+    plug_ins,
+    run_python,
+    small_experiment,
+)
 from fuzz.targets import encode, loaded
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -19,6 +28,7 @@ from uniseg.wordbreak import words as segments
 from textgen.core import registry
 from textgen.core.errors import TextgenError
 from textgen.core.tokens import ESCAPE
+from textgen.report.arms import tokenizer_in_words
 from textgen.testing import check_plugin, every_sequence
 from textgen.tokenizers.base import with_characters_per_token
 from textgen.tokenizers.casing import CAPITAL, FIRST_OWN, JOIN, UPPER
@@ -154,6 +164,22 @@ def test_the_rare_words_of_words_are_replaced_and_charged_in_other_units(policy,
     left = tokenizer.render(np.array(units)).text
     removed = sum(map(len, encoded.surfaces))
     assert len(left) == len(text) - removed
+
+
+@pytest.mark.parametrize(
+    ("subwords", "units"),
+    [({}, "characters"), ({"subwords": {"size": 8000}}, "8,000 subwords by byte-pair encoding")],
+)
+def test_a_report_says_which_words_are_replaced_in_which_units(subwords, units):
+    tokenizer = {"kind": "rare_replaced", "rare_words": "unk", "minimum_count": 5, **subwords}
+    resolved = small_experiment(tokenizer=tokenizer).resolved["tokenizer"]
+    expected = f"{units}, words seen fewer than 5 times replaced by one token"
+    assert tokenizer_in_words(resolved) == expected
+
+
+@pytest.mark.parametrize("subwords", [None, Subwords(size=300, max_token_length=4)])
+def test_rare_words_in_other_units_keep_the_contract_of_tokenizers(subwords):
+    check_plugin("tokenizer", RareReplaced(Unk(), 3, subwords))
 
 
 def test_a_policy_without_tokens_of_its_own_cannot_replace_words_in_other_units():

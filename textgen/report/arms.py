@@ -290,7 +290,7 @@ def tokenizer_in_words(settings: Mapping[str, Any]) -> str:
             return f"words, those {_rare_words(settings)}"
         case "rare_replaced":
             units = "characters"
-            if settings["subwords"] is not None:
+            if "subwords" in settings:
                 units = tokenizer_in_words({"kind": "subwords", **settings["subwords"]})
             return f"{units}, words {_rare_words(settings)}"
     return str(settings["kind"])

@@ -29,11 +29,7 @@ from textgen.core.validation import Plugin
 from textgen.tokenizers.base import Rendered, Tokenizer, with_characters_per_token
 from textgen.tokenizers.casing import FIRST_OWN
 from textgen.tokenizers.characters import Characters
-from textgen.tokenizers.encoded import (
-    EncodedDocument,
-    Surface,
-    smallest_dtype,
-)
+from textgen.tokenizers.encoded import EncodedDocument, Surface, smallest_dtype
 from textgen.tokenizers.placeholders import GrowingText, PlaceholderTokenizer
 from textgen.tokenizers.rare_words import FittedClasses, RareWords
 from textgen.tokenizers.segmentation import pretokenize
@@ -68,7 +64,8 @@ class RareReplaced:
     def __post_init__(self) -> None:
         if not issubclass(self.rare_words.fitted_class, FittedClasses):
             kind = type(self.rare_words).__name__.lower()
-            raise ValueError(f"rare_words: by {kind}, rare words have no tokens of their own")
+            message = f"rare_words: by {kind}, rare words have no tokens of their own"
+            raise ValueError(f"{message}; take signature, unk, pos or cluster")
 
     @property
     def words(self) -> Words:
