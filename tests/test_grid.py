@@ -223,7 +223,7 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     assert set(before).isdisjoint(after)
     records = unmeasured_records(cells)
     assert len(records) == len(grid.cells) == 3
-    page = (tmp_path / "reports" / "trial" / "index.html").read_text()
+    page = (tmp_path / "reports" / "trial" / "index.html").read_text("utf-8")
     assert all(f'href="cells/{name}/index.html"' in page for name in grid.cells)
     assert all((cells / name / "index.html").exists() for name in grid.cells)
 
@@ -346,9 +346,9 @@ def write_report_of_cell(grid, name, models):
     ]
     folder = grid.folder / "cells" / name
     folder.mkdir()
-    (folder / "report.json").write_text(report.model_dump_json(by_alias=True))
-    (folder / "texts.json").write_text(texts.model_dump_json())
-    (folder / "index.html").write_text(render_page(report, texts, models))
+    (folder / "report.json").write_text(report.model_dump_json(by_alias=True), encoding="utf-8")
+    (folder / "texts.json").write_text(texts.model_dump_json(), encoding="utf-8")
+    (folder / "index.html").write_text(render_page(report, texts, models), encoding="utf-8")
     return folder
 
 
@@ -379,7 +379,7 @@ def test_a_cell_s_page_says_what_the_grid_s_page_says(grid):
         Caution(text="Look out."), *disagreement_cautions(after.contrasts, "network")
     ]  # fmt: skip
     assert [*before.warnings] != after.warnings
-    page = (folder / "index.html").read_text()
+    page = (folder / "index.html").read_text("utf-8")
     assert "Too close to call" in page
     assert "over 6 contrasts in 3 cells" in page
     assert models_in(page) == models
@@ -444,7 +444,7 @@ def test_factors_are_those_of_the_budgets_of_one_text(grid):
     for cell in cells:
         cell.documents["test"] = documents
     grid.write_page()
-    page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))
+    page, text = ((grid.folder / name).read_text("utf-8") for name in ("index.html", "summary.md"))
     assert page.count(said) == text.count(said) == 2
 
 
@@ -465,7 +465,7 @@ def test_each_text_has_a_chart_of_its_budgets_and_only_axes_have_columns(grid):
         assert [each for _, each in line] == bits
     assert not grid.budget_lines()  # several texts
     grid.write_page()
-    page = (grid.folder / "index.html").read_text()
+    page = (grid.folder / "index.html").read_text("utf-8")
     assert page.count("<polyline") == 4
     assert '<th scope="col">training text</th>' in page
     for cell in ladder:
@@ -480,7 +480,7 @@ def test_each_text_has_a_chart_of_its_budgets_and_only_axes_have_columns(grid):
     (chart,) = grid.charts()
     assert chart.axis == "seconds of budget"
     grid.write_page()
-    page = (grid.folder / "index.html").read_text()
+    page = (grid.folder / "index.html").read_text("utf-8")
     assert page.count("<polyline") == 2
     assert "20 seconds (better), " in page
     assert "training text" not in page.partition("Bits per character of test text")[0]
@@ -519,7 +519,7 @@ def test_a_curve_is_the_mean_over_seeds_of_the_bits_of_each_held_out_part(grid):
 
 def test_the_page_shows_every_cell_and_escapes_text(grid):
     grid.write_page()
-    page, text = ((grid.folder / name).read_text() for name in ("index.html", "summary.md"))
+    page, text = ((grid.folder / name).read_text("utf-8") for name in ("index.html", "summary.md"))
     for shown in (page, text):
         assert shown.count("2 of 3 cells") == shown.count("not in the plan") == 1
         for lead in grid.leads().values():
