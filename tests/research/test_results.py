@@ -8,6 +8,7 @@ import json
 import math
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -348,6 +349,35 @@ def test_budgets_of_several_grids_make_one_curve_in_both_programs(tmp_path):
         assert one.steps == [*other.steps]
         assert (one.found.value or 0) == pytest.approx(other.value or 0, rel=0.05)
         assert one.found.low == pytest.approx(other.low, rel=0.2)
+
+
+def test_an_arm_may_have_a_budget_that_the_other_arm_lacks(tmp_path):
+    """Characters and words of two studies after 20, 60 and 180 s; characters alone after 540 s."""
+    study = LONGER.parent / "what_predicts"
+    cells = {LONGER: ["all-60s", "all-540s"], study: ["tales-all-20s", "tales-all-180s"]}
+    folders = list[Path]()
+    for source, names in cells.items():
+        folder = tmp_path / source.name
+        (folder / "cells").mkdir(parents=True)
+        contents = json.loads((source / "grid.json").read_text("utf-8"))
+        asked = [each for each in contents["contrasts"] if each["first"] == "words"][:1]
+        write_json(folder / "grid.json", {**contents, "cells": names, "contrasts": asked})
+        for name in names:
+            cell = json.loads((source / "cells" / f"{name}.json").read_text("utf-8"))
+            if name == "all-540s":
+                cell["arms"] = {"characters": cell["arms"]["characters"]}
+            write_json(folder / "cells" / f"{name}.json", cell)
+        folders.append(folder)
+    pool = unit_worth.pooled(folders)
+    assert [len(pool.learning[arm].computes) for arm in ("words", "characters")] == [3, 4]
+    found = unit_worth.factors(pool)
+    again = recompute_factors.pooled_factors(folders)
+    assert len(found) == len(again) == 3
+    for one, other in zip(found.values(), again.values(), strict=True):
+        assert one.steps == other.steps
+        assert one.found.value is other.value is None  # words are ahead from 20 s on
+        assert one.found.low == pytest.approx(other.low, rel=0.1)
+    assert found[3, "words", "characters"].steps == [3, 9, 27]
 
 
 # Characters a token of Austen's chapters has, by which the windows of unit_worth were chosen.
