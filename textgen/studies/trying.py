@@ -151,6 +151,9 @@ def try_texts(
         write_file(path, _study_file(study, plan, command))
     best = f"with its best settings after {plan.tuned} s"
     screen.say(f"{seconds} s of training for each level, {best}")
+    others = [f"{other} s" for other in plan.seconds if other != seconds]
+    if others:
+        screen.say(f"This study has other budgets, too: {', '.join(others)}")
     report = run_study(
         path,
         runs_folder=runs_folder,
@@ -227,10 +230,8 @@ def _study_file(study: dict[str, Any], plan: TryPlan, command: str) -> str:
 
 
 def _stored_plan(path: Path, study: dict[str, Any], command: str) -> TryPlan | None:
-    """The plan in a file that has been written for this study; None where there is no file, or one
-    that was written for another study or edited."""
-    if not path.exists():
-        return None
+    """The plan in a file that has been written for this study; None of one that was written for
+    another study, or edited."""
     try:
         amounts = load_study(path).budget.amounts
     except TextgenError:
