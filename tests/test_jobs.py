@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import random
 import shlex
 import subprocess
@@ -22,7 +23,7 @@ from textgen.core.errors import TextgenError
 from textgen.core.files import write_file
 from textgen.report.grid import ArmRecord, CellRecord, RunRecord
 from textgen.runs import folder
-from textgen.studies import by_hand, display, execution, places, preparing, timing
+from textgen.studies import by_hand, cluster, display, execution, places, preparing, timing
 from textgen.studies.jobs import (
     Job,
     Kind,
@@ -673,3 +674,76 @@ def test_there_are_as_many_workers_as_graphics_processors_or_as_the_cores_suffic
         assert execution.open_place(files.study, workers, None, None).slots == slots
     with pytest.raises(TextgenError, match="--workers: 0"):
         execution.open_place(files.study, 0, None, None)
+
+
+class NodeDiedError(Exception):
+    """As Ray has it."""
+
+
+class RayHere:
+    """In place of Ray: a task is done in this process when its result is asked for, with all that
+    would have been sent to a node; the first one is lost."""
+
+    exceptions = SimpleNamespace(
+        NodeDiedError=NodeDiedError, WorkerCrashedError=NodeDiedError, RayError=NodeDiedError
+    )
+
+    def __init__(self):
+        self.asked = []
+
+    def remote(self, **settings):
+        self.asked.append(settings)
+        return lambda function: SimpleNamespace(
+            remote=lambda work, *sent: (function, work, pickle.dumps(sent))
+        )
+
+    def get(self, task):
+        function, work, sent = task
+        if len(self.asked) == 1:
+            self.asked.append({})
+            raise NodeDiedError("its node died")
+        return function(work, *pickle.loads(sent))
+
+    def get_runtime_context(self):
+        return SimpleNamespace(get_accelerator_ids=lambda: {"GPU": []})
+
+
+def test_what_is_done_on_a_node_is_told_as_what_is_done_here(files, tmp_path, monkeypatch):
+    """Ray is pretended."""
+    ray = RayHere()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(os, "environ", {**os.environ, "TEXTGEN_CACHE": "elsewhere"})
+    place = cluster.Cluster("address", files.study, print)
+    place._ray = ray
+    needed = Resources(cores=2, gpus=0.5, memory=3.5)
+    seen = []
+
+    def work(call, is_again):
+        seen.append(
+            (call, is_again, os.environ["TEXTGEN_CACHE"], os.environ["CUDA_VISIBLE_DEVICES"])
+        )
+        if call["fails"]:
+            raise TextgenError("by design")
+        return "done"
+
+    assert place._task("run/a", needed, tmp_path, work, {"fails": False}) == "done"
+    assert seen == [({"fails": False}, True, "elsewhere", "")]
+    asked = {key: ray.asked[0][key] for key in ("num_cpus", "num_gpus", "memory", "name")}
+    assert asked == {"num_cpus": 2, "num_gpus": 0.5, "memory": 3_500_000_000, "name": "run/a"}
+    with pytest.raises(TextgenError, match="by design"):
+        place._task("run/a", needed, tmp_path, work, {"fails": True})
+    with pytest.raises(TextgenError, match=r"does not have .*missing"):
+        place._task("run/a", needed, tmp_path / "missing", work, {"fails": False})
+    assert len(seen) == 2
+
+    class Process(ProcessHere):
+        def do(self, job, log, **arguments):
+            return [job, log.name, arguments]
+
+    monkeypatch.setattr(places, "Worker", Process)
+    job = next(job for job in list_jobs(files.study) if job.run)
+    log = tmp_path / "logs" / "char-1.txt"
+    assert place.do(job, "page", log, cell="4s") == ["page", "char-1.txt", {"cell": "4s"}]
+    monkeypatch.setattr(places, "Worker", Timed)
+    measured = place.measure(files.study.cell("", None, 4).study, ["char"], tmp_path)
+    assert measured["char"]["seconds_per_update"] == 1.0
