@@ -67,7 +67,7 @@ def busy(report, row):
 WEIGHTS = {
     unlike: "the two arms did not have the same training budget.",
     unread: "characters have read only 52% of the training text",
-    unlearnt: "characters score 1.900 bits per character, worse than n-grams",
+    unlearnt: "characters score 1.900 bits per character, worse than mere counting by n-grams",
     trained_once: "each model was trained once",
     by_counts: "with n-gram counts mixed in, words and characters are too close to call.",
     busy: "the machine was busy: words took 45 seconds instead of 30.",

@@ -145,7 +145,8 @@ def _unlearnt(report: Report, arms: Sequence[ArmRow]) -> str:
     for arm in arms:
         for label, bits in sentences.better_by_counting(arm, report.references):
             score = f"{sentences.score(arm.name)} {arm.total:.3f} bits per character"
-            said = f"But {score}, worse than {label} ({bits:.3f}): counting still knows more."
+            counting = f"worse than mere counting by {label} ({bits:.3f})"
+            said = f"But {score}, {counting}: longer training may change the lead."
             beaten.append((arm.total - bits, said))
     return max(beaten)[1] if beaten else ""
 

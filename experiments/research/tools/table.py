@@ -309,9 +309,9 @@ def answer() -> str:
     sentences = (
         f"**Words, on all {NUMBERS[len(cells)]} texts tried here.** After three minutes of "
         "training on one core each, the network that reads words predicts unseen text best. "
-        "**But** n-gram counts help characters most. With counts mixed into every model, about "
-        "half of the lead over characters is left on English texts, and in "
-        f"{' and '.join(unsettled)} it is too close to call."
+        "**But** part of the lead can be had by counting. Where every model may also use counts of "
+        "which tokens followed which, about half of the lead over characters is left on English "
+        f"texts; in {' and '.join(unsettled)} it is too close to call."
     )
     return textwrap.fill(sentences, 140) + "\n"
 
