@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -378,6 +379,32 @@ def test_an_arm_may_have_a_budget_that_the_other_arm_lacks(tmp_path):
         assert one.found.value is other.value is None  # words are ahead from 20 s on
         assert one.found.low == pytest.approx(other.low, rel=0.1)
     assert found[3, "words", "characters"].steps == [3, 9, 27]
+
+
+def test_two_trainings_for_one_budget_make_no_curve():
+    with pytest.raises(ValueError, match="a budget twice"):
+        unit_worth.pooled([LONGER, LONGER])
+
+
+def test_questions_of_the_family_are_contrasts_of_their_studies():
+    for question in unit_worth.FAMILY:
+        study = load_study(RESEARCH / "unit_worth" / f"{question.study}.toml")
+        assert question.seconds in [cell.budget[1] for cell in study.cells]
+        asked = [(each.first, each.second) for each in study.contrasts]
+        assert {question.first, *question.others} <= {*study.arms}
+        if len(question.others) == 1:
+            assert (question.first, *question.others) in asked
+
+
+def test_questions_without_an_answer_count_in_the_family(tmp_path):
+    shutil.copytree(LONGER, tmp_path / "tales_curves_300s")
+    found = unit_worth.family(tmp_path)
+    lead = Grid(LONGER).leads()["all-540s", "word_spell", "characters"]
+    asked = {question.first: question for question in found}
+    assert len(found) == len(asked) == 2  # words and self-spelling words after 540 s
+    one = found[asked["word_spell"]]
+    assert one.found == lead.found
+    assert one.p_adjusted == pytest.approx(min(1.0, lead.found.p * len(unit_worth.FAMILY)))
 
 
 # Characters a token of Austen's chapters has, by which the windows of unit_worth were chosen.

@@ -1,13 +1,18 @@
-"""Curves and factors of compute of the study, from the records of all grids of one text.
+"""Curves and factors of compute of the study, from the records of all grids of one text, and its
+family of questions.
 
     python experiments/research/unit_worth/unit_worth.py GRID GRID [...]
+    python experiments/research/unit_worth/unit_worth.py --family REPORTS
 
 An arm's budgets are those of all grids that are given, which have to share their text, size, folds
-and test documents: settings change between 60 and 180 seconds, and characters have a budget that no
-other arm has. It prints bits per character of networks after every budget; then for every
-contrast, at every budget of the second arm but its first, how many times the compute of the first
-arm the second one needs, the set of factors that cannot be excluded, and by how many times the
-budgets alone show it. ``tools/recompute_factors.py --pooled`` computes the same without textgen.
+and test documents; where their settings differ, a chord joins two networks. It prints bits per
+character of networks after every budget; then for every contrast, at every budget of the second arm
+but its first, how many times the compute of the first arm the second one needs, the set of factors
+that cannot be excluded, the same where timings are a fifth off, and by how many times the budgets
+alone show it. ``tools/recompute_factors.py --pooled`` computes the same without textgen.
+
+With --family, it prints the difference, interval and p of every question in FAMILY, whose grids are
+in the folder REPORTS; Holm's correction is over all of them, also over those that have no answer.
 """
 
 import math
@@ -19,7 +24,55 @@ import numpy as np
 
 from textgen.core.settings import PartName
 from textgen.evaluation.factor import Factor, Learning, at_least, factor
-from textgen.report.grid import CellRecord, Grid
+from textgen.evaluation.significance import Difference, Lead, compare_arms, tested
+from textgen.report.grid import GRID_FILE, CellRecord, Grid
+
+# One arm timed a fifth too slow, the other a fifth too fast: 1.2 / 0.8. Every point of a curve
+# moves by at most that, and so does every factor.
+TIMINGS_OFF = 1.5
+
+
+class Question(NamedTuple):
+    """Whether an arm needs fewer bits than another.
+
+    Attributes:
+        study: the name of its grid.
+        seconds: the budget.
+        first: the arm.
+        others: the other arm; of two, the mean of their bits.
+    """
+
+    study: str
+    seconds: float
+    first: str
+    others: tuple[str, ...]
+
+
+CURVES = [
+    ("tales_curves_60s", 60),
+    ("tales_curves_300s", 180),
+    ("tales_curves_300s", 540),
+    ("speeches_curves_60s", 60),
+    ("speeches_curves_300s", 180),
+    ("speeches_curves_300s", 540),
+    ("swahili_curves_60s", 60),
+    ("swahili_curves_300s", 180),
+]
+CAUSES = [
+    ("tales_causes_60s", 60),
+    ("tales_causes_300s", 180),
+    ("speeches_causes_60s", 60),
+    ("speeches_causes_300s", 180),
+    ("swahili_causes_300s", 180),
+]
+LENGTHS = "tales_causes_300s"
+FAMILY = [
+    *(Question(*where, "word_spell", ("characters",)) for where in CURVES),
+    *(Question(*where, "words", ("characters",)) for where in CURVES),
+    *(Question(*where, "words", ("characters_replaced",)) for where in CAUSES),
+    Question(LENGTHS, 180, "subwords", ("subwords_short",)),
+    Question(LENGTHS, 180, "subwords_short", ("subwords", "subwords_2000")),
+]
 
 
 class Pool(NamedTuple):
@@ -39,17 +92,27 @@ class Pool(NamedTuple):
 
 
 class PooledFactor(NamedTuple):
-    """The factor at a budget of the second arm, and the steps that its budgets show alone."""
+    """The factor at a budget of the second arm, and the steps that its budgets show alone.
+
+    Attributes:
+        found: the factor.
+        steps: those of the budgets alone.
+        smallest, largest: factors that the first arm's budgets can show there.
+        is_ahead: whether the first arm's last budget has fewer bits.
+    """
 
     found: Factor
     steps: list[int]
+    smallest: float
+    largest: float
+    is_ahead: bool
 
 
 def pooled(folders: list[Path], part: PartName = "network") -> Pool:
     """The budgets of every arm in some grids.
 
     Raises:
-        ValueError: they are not of one text, size and split.
+        ValueError: they are not of one text, size and split, or an arm has two cells of a budget.
     """
     grids = [Grid(folder) for folder in folders]
     cells = [cell for grid in grids for cell in grid.cells.values()]
@@ -57,6 +120,9 @@ def pooled(folders: list[Path], part: PartName = "network") -> Pool:
     for cell in others:
         if _text(cell) != _text(first):
             raise ValueError(f"{cell.name} has another text, size or split than {first.name}")
+    trained = [(arm, cell.budget) for cell in cells for arm in cell.arms]
+    if len(set(trained)) < len(trained):
+        raise ValueError("an arm has a budget twice: give grids of one list of settings at a time")
     learning = {arm: _learning(cells, arm, part) for cell in cells for arm in cell.arms}
     asked = [(each.first, each.second) for grid in grids for each in grid.contents.contrasts]
     folds = np.array([fold for fold, *_ in first.documents["test"]])
@@ -86,17 +152,58 @@ def factors(pool: Pool) -> dict[tuple[int, str, str], PooledFactor]:
         faster = pool.learning[first]
         for budget in range(1, len(slower.computes)):
             both = (slower, faster, budget, pool.units, pool.folds)
-            found[budget, first, second] = PooledFactor(factor(*both), [*at_least(*both)])
+            spent = slower.computes[budget]
+            level = slower.levels(pool.units)[budget]
+            found[budget, first, second] = PooledFactor(
+                factor(*both),
+                [*at_least(*both)],
+                smallest=float(spent / faster.computes[-1]),
+                largest=float(spent / faster.computes[0]),
+                is_ahead=bool(faster.levels(pool.units)[-1] < level),
+            )
     return found
 
 
+def family(reports: Path) -> dict[Question, Lead]:
+    """What comes of the questions of FAMILY whose cells are on record."""
+    found = dict[Question, Difference]()
+    for question in FAMILY:
+        folder = reports / question.study
+        if not (folder / GRID_FILE).exists():
+            continue
+        for cell in Grid(folder).cells.values():
+            asked = {question.first, *question.others}
+            if cell.budget == ("seconds", question.seconds) and asked <= set(cell.arms):
+                found[question] = _difference(cell, question)
+    return tested(found, len(FAMILY))
+
+
+def _difference(cell: CellRecord, question: Question) -> Difference:
+    first = cell.bits(question.first).sum(axis=2)
+    others = np.mean([cell.bits(arm).sum(axis=2) for arm in question.others], axis=0)
+    folds = np.array([fold for fold, *_ in cell.documents["test"]])
+    return compare_arms(first, others, cell.units(), folds)
+
+
+def _value(one: PooledFactor) -> str:
+    if one.found.value is not None:
+        return f"{one.found.value:.1f}"
+    if one.is_ahead:
+        return f"> {one.largest:.1f}"
+    return f"< {one.smallest:.1f}"
+
+
+def _set(low: float, high: float) -> str:
+    said = ["open" if low == 0 else f"{low:.1f}", "open" if high == math.inf else f"{high:.1f}"]
+    return " to ".join(said)
+
+
 def _said(one: PooledFactor) -> str:
-    found = one.found
-    value = "outside" if found.value is None else f"{found.value:.1f}"
-    high = "open" if found.high == math.inf else f"{found.high:.1f}"
-    low = "open" if found.low == 0 else f"{found.low:.1f}"
-    gains = "" if found.gains else "; the second arm's last step gained too little"
-    return f"{value} (set {low} to {high}; budgets alone {one.steps}{gains})"
+    low, high = one.found.low, one.found.high
+    off = _set(low / TIMINGS_OFF, high * TIMINGS_OFF)
+    gains = "" if one.found.gains else "; the second arm's last step gained too little"
+    alone = f"budgets alone {one.steps}{gains}"
+    return f"{_value(one)} (set {_set(low, high)}; timings a fifth off {off}; {alone})"
 
 
 def main(folders: list[Path]) -> None:
@@ -110,5 +217,19 @@ def main(folders: list[Path]) -> None:
         print(f"{second} against {first} at {seconds:.0f} s: {_said(one)}")
 
 
+def show_family(reports: Path) -> None:
+    for question, lead in family(reports).items():
+        others = " and ".join(question.others)
+        found = lead.found
+        ends = f"{found.low:+.3f} to {found.high:+.3f}"
+        said = f"{found.difference:+.3f} ({ends}), p by Holm {lead.p_adjusted:.3f}"
+        where = f"{question.study}, {question.seconds:.0f} s"
+        print(f"{where}: {question.first} − {others}: {said}")
+
+
 if __name__ == "__main__":
-    main([Path(given) for given in sys.argv[1:]])
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--family"]:
+        show_family(Path(arguments[1]))
+    else:
+        main([Path(given) for given in arguments])
