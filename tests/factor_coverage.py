@@ -3,9 +3,10 @@
     python tests/factor_coverage.py [TIMES]
 
 Made-up bits of two arms after four budgets, each three times the one before, on documents of the
-lengths of the tales or on 40 others in five folds. Along the logarithm of compute an arm falls as a
-power law. Documents vary, in how hard they are for one arm beside the other and in how fast this
-changes along the way; so do seeds and folds, which move the documents of a budget together.
+lengths of the tales or on 40 others in three or five folds. Along the logarithm of compute an arm
+falls as a power law. Documents vary, in how hard they are for one arm beside the other and in how
+fast this changes along the way; so do seeds and folds, which move the documents of a budget
+together.
 """
 
 import sys
@@ -98,6 +99,9 @@ SCENARIOS = [
     Scenario("about 9 times, five folds", ahead=0.1, faster=3.5, folds=5, seeds=1),
     Scenario("no difference", ahead=0.0, faster=1.0),
     Scenario("no difference, five folds", ahead=0.0, faster=1.0, folds=5, seeds=1),
+    Scenario("about 9 times, three folds", ahead=0.1, faster=3.5, folds=3, seeds=1),
+    Scenario("no difference, three folds", ahead=0.0, faster=1.0, folds=3, seeds=1),
+    Scenario("plateau, three folds", ahead=0.01, faster=2.0, scale=0.02, folds=3, seeds=1),
     Scenario("more than the budgets hold", ahead=0.3, faster=3.0),
     Scenario("just within the budgets", ahead=0.242, faster=3.0),
     Scenario("just beyond the budgets", ahead=0.262, faster=3.0),
