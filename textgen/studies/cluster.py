@@ -28,7 +28,7 @@ from textgen.core.tensorflow import silenced_stderr
 from textgen.evaluation.units import markdown_table
 from textgen.runs.folder import LOCK
 from textgen.studies.jobs import Job, Kind
-from textgen.studies.places import Processes, wait_until_free
+from textgen.studies.places import GRACE_SECONDS, Processes, wait_until_free
 from textgen.studies.sharing import is_taken
 from textgen.studies.study import Resources, Study
 from textgen.studies.timing import Measured, measure_arms
@@ -102,6 +102,10 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        # a thread that still asks Ray for a result when it is shut down may never get an answer
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self._started and time.monotonic() < deadline:
+            time.sleep(0.05)
         with silenced_stderr():
             self._ray.shutdown()
 
