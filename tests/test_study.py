@@ -781,6 +781,7 @@ def test_a_run_whose_node_is_lost_goes_on_at_another_and_ends_alike(nodes, writt
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # eight trainings and four pages of cells, on one core as well
 def test_a_grid_on_three_nodes_survives_a_lost_node_and_a_killed_command(nodes, written):
     """Each node has room for one run."""
     text = "[budget]\nupdates = [100, 150]\n" + arm("char", seeds=2)
