@@ -123,10 +123,14 @@ class CellRecord(Content):
     arms: dict[str, ArmRecord]
 
     @property
+    def training_text(self) -> str:
+        """How much of the text was trained on; empty where that is no axis."""
+        return f"{self.size:,} characters" if isinstance(self.size, int) else self.size or ""
+
+    @property
     def title(self) -> str:
         """The text, and how much of it was trained on; empty where neither is an axis."""
-        size = f"{self.size:,} characters" if isinstance(self.size, int) else self.size or ""
-        return ", ".join(filter(None, (self.text, size)))
+        return ", ".join(filter(None, (self.text, self.training_text)))
 
     @property
     def runs(self) -> set[str]:
@@ -386,7 +390,7 @@ class Grid:
         part = self.contents.part
         curves = self.curves()
         found = list[Chart]()
-        for names in self._by_budget().values():
+        for names in self._by_budget():
             cells = [self.cells[name] for name in names]
             first = cells[0]
             arms = [arm for arm in first.arms if all((name, arm, part) in curves for name in names)]
@@ -400,7 +404,8 @@ class Grid:
             for arm in arms:
                 lines[arm] = []
                 for cell in cells:
-                    spent = (cell.compute(arm) if is_timed else None) or cell.budget[1]
+                    compute = cell.compute(arm)
+                    spent = compute if is_timed and compute else cell.budget[1]
                     lines[arm].append((spent, curves[cell.name, arm, part]))
             places = [place for line in lines.values() for place, _ in line]
             across = LogScale(0.9 * min(places), max(places))
@@ -408,7 +413,7 @@ class Grid:
             found.append(Chart(first.title or self.contents.title, axis, across, up, lines))
         return found
 
-    def _by_budget(self) -> dict[str, list[str]]:
+    def _by_budget(self) -> list[list[str]]:
         """Names of cells that differ in their budgets alone, which rise."""
         groups = dict[str, list[str]]()
         for name, cell in self.cells.items():
@@ -416,12 +421,12 @@ class Grid:
             groups.setdefault(json.dumps(alike), []).append(name)
         for names in groups.values():
             names.sort(key=lambda name: self.cells[name].budget[1])
-        return groups
+        return list(groups.values())
 
     def budget_lines(self) -> list[str]:
         """How the first question is answered after each budget, and how many times the compute the
         arm that is behind needs; nothing for a grid that has other axes, too."""
-        groups = list(self._by_budget().values())
+        groups = self._by_budget()
         if len(groups) != 1 or len(groups[0]) < 2 or not self.contents.contrasts:
             return []
         (names,) = groups
@@ -462,19 +467,18 @@ class Grid:
         return found
 
     def _ladders(self, part: PartName, arms: tuple[str, str]) -> list[list[str]]:
-        """Names of cells that have the arms and differ in their budgets alone, which rise."""
-        ladders = dict[str, list[str]]()
-        for name, cell in self.cells.items():
-            has_all = all(part in cell.parts(arm) and cell.compute(arm) for arm in arms)
-            if not has_all or len(cell.documents["test"]) < FEWEST:
-                continue
-            seeds = [len(cell.arms[arm].test[part]) for arm in arms]
-            alike = [cell.text, cell.size, cell.budget[0], cell.sha256, cell.documents["test"]]
-            ladders.setdefault(json.dumps([*alike, seeds]), []).append(name)
-        rising = list[list[str]]()
-        for names in ladders.values():
-            rising.append(sorted(names, key=lambda name: self.cells[name].budget[1]))
-        return rising
+        """As :meth:`_by_budget`, of cells that have the arms, with as many seeds of each."""
+        ladders = list[list[str]]()
+        for names in self._by_budget():
+            by_seeds = dict[tuple[int, ...], list[str]]()
+            for name in names:
+                cell = self.cells[name]
+                has_all = all(part in cell.parts(arm) and cell.compute(arm) for arm in arms)
+                if has_all and len(cell.documents["test"]) >= FEWEST:
+                    seeds = tuple(len(cell.arms[arm].test[part]) for arm in arms)
+                    by_seeds.setdefault(seeds, []).append(name)
+            ladders += by_seeds.values()
+        return ladders
 
     def _factor(
         self, ladder: Sequence[str], budget: int, arms: tuple[str, str], part: PartName
