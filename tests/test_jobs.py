@@ -333,8 +333,11 @@ def test_a_grid_that_is_refused_leaves_what_its_files_say(by_updates, files):
     job = next(job for job in list_jobs(load_study("trial.toml")) if job.run)
     files.run(job).mkdir(parents=True)
     write_experiment(files.run(job) / "experiment.toml", files.runs_folder.parent, "[]", 30)
+    report = files.reports / "report.json"  # of the study before it had several budgets
+    write_file(report, "{}")
     with pytest.raises(TextgenError, match="holds another run"):
         execution.run_study("trial.toml", quiet=True)
+    assert report.exists()
     assert not (files.reports / "grid.json").exists()
     assert not list(files.runs.glob("*/plan.json"))
 

@@ -113,6 +113,8 @@ def prepare(
         raise TextgenError(next(iter(replaced.values())), "replace it with --overwrite")
     if study.cells:  # not before it is known that nothing is refused
         write_contents(files, texts)
+        for before in ("report.json", "texts.json"):  # of a study without axes: a cell has them now
+            (files.reports / before).unlink(missing_ok=True)
         for name in {job.cell for job in left if job.cell}:
             write_json(files.runs / name / PLAN_FILE, plain_plans(plans[name]))
     runs_on_a_core = 1.0
@@ -231,7 +233,7 @@ def _move_runs_into_cells(
     files: StudyFiles, cells: Mapping[str, Cell], plans: Mapping[str, dict[str, ArmPlan]]
 ) -> None:
     """Where a study without axes has become a grid, its finished runs belong to the cell that has
-    their settings: they are moved there as they are. Its report is that of the cell from now on."""
+    their settings: they are moved there as they are."""
     for name, cell in cells.items():
         for arm, plan in plans[name].items():
             runs = [run for run in cell.study.runs(arm) if is_finished(files.runs / run)]
@@ -243,8 +245,6 @@ def _move_runs_into_cells(
                 if not target.exists() and is_same_run(files.runs / run, resolved[run]):
                     target.parent.mkdir(exist_ok=True)
                     (files.runs / run).rename(target)
-    for left in ("report.json", "texts.json"):
-        (files.reports / left).unlink(missing_ok=True)
 
 
 def _check_records(
