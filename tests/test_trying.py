@@ -241,6 +241,30 @@ def test_the_terminal_ends_with_the_answer_its_but_and_what_to_do_about_it(
     assert without == sentences.without_network(report)["word"]
 
 
+@pytest.mark.parametrize(("minutes", "is_warned"), [(4, False), (20, True)])
+def test_a_budget_for_which_other_settings_are_better_is_warned_of(
+    tmp_path, monkeypatch, capsys, minutes, is_warned
+):
+    (tmp_path / "novel.txt").write_text(text(3000), encoding="utf-8")
+    report, _ = report_with_points()
+    comparison = SimpleNamespace(arms=report.arms, report=report)
+    monkeypatch.setattr(trying, "run_study", lambda *_, **__: comparison)
+    monkeypatch.setattr(trying, "_check_finished", lambda _: None)
+    monkeypatch.setattr(trying, "training_seconds", lambda minutes, *_: int(15 * minutes))
+    monkeypatch.setenv("COLUMNS", "400")
+    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
+    for arm in report.arms:
+        arm.passes = 2.0
+    trying.try_texts(tmp_path / "novel.txt", minutes=3, seeds=3, **folders)
+    told = capsys.readouterr().out
+    assert "other settings are better" not in told
+    assert "three times as long: --minutes 9 --seeds 3 --overwrite" in told  # 135 s
+    trying.try_texts(tmp_path / "novel.txt", minutes=minutes, seeds=3, **folders)
+    told = "".join(capsys.readouterr())
+    assert ("other settings are better" in told) is is_warned
+    assert (f"--minutes {minutes} --overwrite" in told) is is_warned
+
+
 def test_of_an_empty_file_no_language_is_sought(tmp_path, capsys):
     (tmp_path / "empty.txt").write_text("")
     with pytest.raises(TextgenError, match="0 characters are too little text"):

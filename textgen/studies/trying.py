@@ -151,6 +151,11 @@ def try_texts(
         write_file(path, _study_file(study, plan, command))
     best = f"with its best settings after {plan.tuned} s"
     screen.say(f"{seconds} s of training for each level, {best}")
+    if nearest_tuned(seconds) != plan.tuned:
+        screen.warn(
+            f"After {seconds} s other settings are better: a level may be worse than it could be. "
+            f"For its best settings: --minutes {minutes:g} --overwrite, or --name OTHER."
+        )
     others = [f"{other} s" for other in plan.seconds if other != seconds]
     if others:
         screen.say(f"This study has other budgets, too: {', '.join(others)}")
@@ -179,7 +184,7 @@ def try_texts(
         f"for the surprisal of words: textgen score {some_runs}/*-1 --text … --words words.csv"
     )
     screen.say(f"for a study of your own, change {path} and run: {command}")
-    what_to_do = _what_to_do(comparison, minutes, seeds, rounds, characters)
+    what_to_do = _what_to_do(comparison, minutes, seeds, rounds, characters, plan.tuned)
     answer, *others = closing_lines(comparison.report, what_to_do)
     screen.say(answer, "bold")
     for line in others:
@@ -192,19 +197,30 @@ def try_texts(
 
 
 def _what_to_do(
-    comparison: Comparison, minutes: float, seeds: int, rounds: float, characters: int
+    comparison: Comparison,
+    minutes: float,
+    seeds: int,
+    rounds: float,
+    characters: int,
+    tuned: int,
 ) -> str:
     """What makes an answer surer; the arguments are those of the command, and as for
-    :func:`training_seconds`."""
+    :func:`training_seconds` and :class:`TryPlan`."""
+
+    def longer(enough: float, also: str = "") -> str:
+        options = f"--minutes {enough:g}{also}"
+        # a budget that is added has the settings of this one, others may be better after so long
+        is_as_good = nearest_tuned(training_seconds(enough, rounds, characters)) == tuned
+        return options if is_as_good else f"{options} --overwrite"
+
     unread = [arm for arm in comparison.arms if arm.passes < 1]
     if unread:
         enough = minutes_needed(max(map(seconds_to_read_twice, unread)), rounds, characters)
-        return f"To read all of the text twice: --minutes {enough:g}"
+        return f"To read all of the text twice: {longer(enough)}"
     if seeds < 3:
-        longer = f"--minutes {3 * minutes:g} --seeds 3 --overwrite"
-        return f"For a surer answer, three training runs of each level: {longer}"
-    longer = f"--minutes {3 * minutes:g} --seeds {seeds}"
-    return f"For a surer answer, three times as long: {longer}"
+        three = f"--minutes {3 * minutes:g} --seeds 3 --overwrite"
+        return f"For a surer answer, three training runs of each level: {three}"
+    return f"For a surer answer, three times as long: {longer(3 * minutes, f' --seeds {seeds}')}"
 
 
 class TryPlan(NamedTuple):
