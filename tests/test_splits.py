@@ -308,11 +308,12 @@ def test_held_out_pieces_cut_no_word_and_test_pieces_touch_no_training_text(how,
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=3, max_size=12),
-    st.one_of(st.none(), st.integers(2, 3)),
+    st.one_of(st.none(), st.integers(3, 4)),
     st.integers(0, 99),
 )
 def test_what_a_pattern_finds_alike_is_in_one_part(members, folds, seed):
-    """Speakers, each with so many speeches; and one text that has no speaker."""
+    """Speakers, each with so many speeches; and one text that has no speaker. Of two folds, one
+    may leave a single group, which cannot be both training and validation text."""
     documents = [Document("preface", "x" * 200)]
     for speaker, count in enumerate(members):
         for number in range(count):
