@@ -476,6 +476,13 @@ def test_each_text_has_a_chart_of_its_budgets_and_only_axes_have_columns(grid):
     assert list(found.values()) == ["20", "60", "180"]
     assert list(map(float, found)) == pytest.approx([0.4, 0.45, 0.5], abs=0.02)
     assert factor.startswith("Compute needed at 180 seconds, char against words: ")
+    grid.contents.tuned = 20
+    grid.contents.tuned_otherwise = ("ladder-60", "ladder-180")
+    *_, otherwise = grid.budget_lines()
+    assert otherwise.startswith("After 60 and 180 seconds each model may be worse")
+    assert "best after 20 seconds" in otherwise
+    grid.write_page()
+    assert otherwise in (grid.folder / "index.html").read_text("utf-8")
     ladder[0].arms["char"].plan = {}  # nor have its runs the compute that they cost
     (chart,) = grid.charts()
     assert chart.axis == "seconds of budget"

@@ -25,6 +25,7 @@ from textgen.evaluation.significance import fewest_documents
 from textgen.report import comparison, headline, sentences
 from textgen.report.grid import Grid
 from textgen.studies import execution, places, trying
+from textgen.studies import study as studies
 from textgen.studies.preparing import overhead
 from textgen.studies.sharing import lock_study
 from textgen.studies.study import load_study
@@ -450,7 +451,8 @@ def tiny(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "compute_references", lambda *_: [])
     monkeypatch.setattr(trying, "run_study", run)
     monkeypatch.setattr(trying, "find_experiment", lambda _: tmp_path / "levels.toml")
-    monkeypatch.setattr(trying, "TUNED", {60: "tiny"})
+    for module in (studies, trying):
+        monkeypatch.setattr(module, "TUNED", {2: "tiny", 4: "tiny_4s"})
     monkeypatch.setattr(trying, "MIN_CHARACTERS", 0)
     monkeypatch.setattr(trying, "training_seconds", lambda minutes, *_: int(minutes))
     for name in ("threads", "threads_of_an_operation"):  # as a process of its own starts it
@@ -499,6 +501,8 @@ def test_other_minutes_add_a_budget_to_a_finished_study(tiny, tmp_path, capsys, 
     page = (tmp_path / "reports" / "tales" / "index.html").read_text()
     assert "2 seconds" in page
     assert "4 seconds" in page
+    assert page.count("After 4 seconds each model may be worse than it could be") == 1
+    assert page.count("best after 2 seconds") == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert re.search(
         r"[\d.]+ (fewer|more) after 2 seconds .*, [\d.]+ (fewer|more) after 4 seconds", printed

@@ -319,14 +319,22 @@ class Chart(NamedTuple):
 
 
 class Contents(Content):
-    """``grid.json``: what a study is about. ``cells`` are those that are planned, ``timed`` the
-    plans whose timing holds for all."""
+    """``grid.json``: what a study is about.
+
+    Attributes:
+        cells: those that are planned.
+        timed: the plans whose timing holds for all.
+        tuned: seconds after which the settings of all arms were best; None where that is not known.
+        tuned_otherwise: cells for whose budgets other settings are better.
+    """
 
     title: str
     part: PartName
     contrasts: list[Contrast]
     cells: list[str]
     timed: dict[str, dict[str, Any]]
+    tuned: int | None = None
+    tuned_otherwise: tuple[str, ...] = ()
 
     def late(self, contrast: Contrast) -> str:
         """What is said of a question that was not there before the runs."""
@@ -424,8 +432,9 @@ class Grid:
         return list(groups.values())
 
     def budget_lines(self) -> list[str]:
-        """How the first question is answered after each budget, and how many times the compute the
-        arm that is behind needs; nothing for a grid that has other axes, too."""
+        """How the first question is answered after each budget, how many times the compute the arm
+        that is behind needs, and for which budgets other settings are better; nothing for a grid
+        that has other axes, too."""
         groups = self._by_budget()
         if len(groups) != 1 or len(groups[0]) < 2 or not self.contents.contrasts:
             return []
@@ -451,7 +460,22 @@ class Grid:
         lines = [f"{needed}: {', '.join(answers)}."] if answers else []
         if factor:
             lines.append(factor)
+        if otherwise := self._tuned_otherwise(names):
+            lines.append(otherwise)
         return lines
+
+    def _tuned_otherwise(self, names: Sequence[str]) -> str:
+        """Which cells have settings that were best for another budget, and what to do; empty where
+        none has."""
+        cells = [self.cells[name] for name in names if name in self.contents.tuned_otherwise]
+        if not cells:
+            return ""
+        budgets = " and ".join(f"{cell.budget[1]:,.12g}" for cell in cells)
+        return (
+            f"After {budgets} seconds each model may be worse than it could be, because all have "
+            f"the settings that are best after {self.contents.tuned} seconds: for better settings, "
+            "repeat that textgen try with --overwrite, or with --name OTHER to keep this study."
+        )
 
     def factors(self, part: PartName | None = None) -> dict[tuple[str, str, str], CellFactor]:
         """(cell, first arm, second arm) → the factor of compute of a contrast, in every cell that

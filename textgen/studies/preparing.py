@@ -223,6 +223,8 @@ def write_contents(files: StudyFiles, texts: Mapping[str, ReadyText]) -> None:
         "skipped": skipped,
         "contrasts": [asdict(contrast) for contrast in study.contrasts],
         "cells": [cell.name for cell in study.cells if cell.name not in skipped],
+        "tuned": study.tuned,
+        "tuned_otherwise": study.tuned_otherwise,
         "timed_on": timed_cell(study).name,
         "timed": plain_plans(timings),
     }

@@ -32,6 +32,7 @@ an update takes is measured once for each arm, on one text at its whole size, an
 
 import copy
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, product
@@ -62,6 +63,8 @@ from textgen.report.contrast import Contrast
 REGIMES = {"seconds": "s", "characters": "c", "updates": "u"}
 # Settings that a study decides for all its arms.
 DECIDED = ["name", "seed", "sampling.part", *(f"training.{key}" for key in ("threads", *BUDGETS))]
+# Seconds of a training → the folder of experiments with the settings that were best after so many.
+TUNED = {60: "tuned_60s", 300: "tuned"}
 Size = Count | Literal["all"]  # of training text in characters
 Several = Field(min_length=1)
 SeedCount = Annotated[int, Field(gt=0, le=1000)]
@@ -106,6 +109,11 @@ class Budget:
         """The same budget in one amount."""
         changes: dict[str, Any] = {self.regime: amount}
         return replace(self, **changes)
+
+
+def nearest_tuned(seconds: float) -> int:
+    """Of the seconds after which settings are known to be best, those nearest in the logarithm."""
+    return min(TUNED, key=lambda known: abs(math.log(known / seconds)))
 
 
 def _check_free(overrides: Iterable[str], where: str = "set") -> None:
@@ -333,6 +341,24 @@ class Study:
             for size in self._sizes_of(text) or (None,)
             for amount in self.budget.amounts
         ]
+
+    @property
+    def tuned(self) -> int | None:
+        """Seconds of a training after which the settings of all arms were best, as ``textgen try``
+        states them; None where the arms are others."""
+        stated = [arm.experiment.as_posix() for arm in self.arms.values()]
+        for seconds, folder in TUNED.items():
+            if stated == [f"{folder}/{name}" for name in self.arms]:
+                return seconds
+        return None
+
+    @property
+    def tuned_otherwise(self) -> list[str]:
+        """Names of cells for whose budgets other settings are known to be better."""
+        tuned = self.tuned
+        if tuned is None or self.budget.regime != "seconds":
+            return []
+        return [cell.name for cell in self.cells if nearest_tuned(cell.budget[1]) != tuned]
 
     def _sizes_of(self, text: str) -> tuple[Size, ...]:
         """A text's own sizes, or the study's."""

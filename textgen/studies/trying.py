@@ -39,7 +39,7 @@ from textgen.studies.jobs import Kind, StudyFiles, cells_of, done_jobs, list_job
 from textgen.studies.pages import load_folds
 from textgen.studies.preparing import overhead
 from textgen.studies.sharing import lock_study
-from textgen.studies.study import load_study
+from textgen.studies.study import TUNED, load_study, nearest_tuned
 
 # Of all texts: with fewer characters there is nothing to compare,
 MIN_CHARACTERS = 60_000
@@ -51,8 +51,6 @@ MIN_TRAINING_SECONDS = 10
 PREPARATION_SECONDS = 3
 # A document of which a larger share stands in another one, too, is left out.
 MAX_SHARED = 0.5
-# Seconds of a training → the folder of experiments with the settings that were best after so many.
-TUNED = {60: "tuned_60s", 300: "tuned"}
 # Lines of so many characters are no accident where they come again,
 LONG_LINE = 40
 # and a text is warned of if they make up more than this share of it.
@@ -381,11 +379,6 @@ def minutes_needed(seconds: float, rounds: float, characters: int) -> float:
     :func:`training_seconds`."""
     run, study = overhead(characters)
     return math.ceil(2 * (study + rounds * (run + math.ceil(seconds))) / 60) / 2
-
-
-def nearest_tuned(seconds: float) -> int:
-    """Of the seconds after which settings are known to be best, those nearest in the logarithm."""
-    return min(TUNED, key=lambda known: abs(math.log(known / seconds)))
 
 
 def _group_setting(pattern: str) -> str:
