@@ -264,6 +264,8 @@ def test_a_budget_for_which_other_settings_are_better_is_warned_of(
     told = "".join(capsys.readouterr())
     assert ("other settings are better" in told) is is_warned
     assert (f"--minutes {minutes} --overwrite" in told) is is_warned
+    trying.try_texts(tmp_path / "novel.txt", minutes=minutes, seeds=3, overwrite=True, **folders)
+    assert "other settings are better" not in "".join(capsys.readouterr())
 
 
 def test_of_an_empty_file_no_language_is_sought(tmp_path, capsys):

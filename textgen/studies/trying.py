@@ -283,7 +283,7 @@ def _choose_plan(
     if not path.exists():
         return new
     stored = _stored_plan(path, study, command)
-    if stored and seconds in stored.seconds:
+    if stored and seconds in stored.seconds and not (overwrite and stored.tuned != new.tuned):
         return stored
     if overwrite:
         with suppress(TextgenError):  # one that was edited
