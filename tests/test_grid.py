@@ -524,6 +524,19 @@ def test_a_curve_is_the_mean_over_seeds_of_the_bits_of_each_held_out_part(grid):
     assert grid.curves("validation")[key] == pytest.approx((60 + 120) / 2 / 30)
 
 
+def test_the_page_has_no_part_that_no_arm_has(grid):
+    grid.cells["large"].arms["words"].test["with_counts"] = (
+        grid.cells["large"].arms["char"].test["network"]
+    )
+    grid.write_page()
+    page, text = ((grid.folder / name).read_text("utf-8") for name in ("index.html", "summary.md"))
+    for part, label in PART_LABELS.items():
+        is_shown = part in ("network", "with_counts")
+        assert (f'<th scope="col">{label}</th>' in page) is is_shown
+        assert (f'data-l="{label}"' in page) is is_shown
+        assert (f"| {label} |" in text) is is_shown
+
+
 def test_the_page_shows_every_cell_and_escapes_text(grid):
     grid.write_page()
     page, text = ((grid.folder / name).read_text("utf-8") for name in ("index.html", "summary.md"))

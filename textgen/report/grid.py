@@ -528,15 +528,17 @@ class Grid:
         leads = {part: self.leads(part) for part in PARTS}
         for name in self.cells:
             self._correct_report(name, leads)
+        curves = self.curves()
+        parts = {part for _, _, part in curves}
         said = {key: str(found) for key, found in self.factors().items()}
         about = {
             "grid": self,
             "charts": self.charts(),
             "hues": HUES,
-            "curves": self.curves(),
+            "curves": curves,
             "leads": leads,
             "factors": {key: line for key, line in said.items() if line},
-            "labels": PART_LABELS,
+            "labels": {part: label for part, label in PART_LABELS.items() if part in parts},
         }
         for name, template in PAGES.items():
             page = page_template(template).render(about)
