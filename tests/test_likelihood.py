@@ -92,7 +92,10 @@ def test_a_run_says_what_was_made_and_not_what_was_planned(corpus_folder):
     experiment, history = small_experiment(corpus=corpus), [{"loss": 3.0}, {"loss": 2.0}]
     loaded = load_corpus(experiment)
     planned = {"intervals": 9, "updates_per_interval": 10}
-    stage = {"updates": 30, "characters_per_update": 100.4, "paces": [0.5]}
+    stage = {
+        "updates": 30, "characters_per_update": 100.4, "multiplications_per_update": 7,
+        "paces": [0.5],
+    }  # fmt: skip
     progress = Progress(**planned, updates=30, stages=[stage], history=history)
     tokenizer = SimpleNamespace(charged=True, closed_vocabulary=False, size=9)
     of_text = {"tokenizer": tokenizer, "encoded": (ENCODED, []), "seconds": 7.0, "extra_data": []}
@@ -104,6 +107,7 @@ def test_a_run_says_what_was_made_and_not_what_was_planned(corpus_folder):
     assert (training.updates, training.updates_planned, training.parameters) == (30, 90, 55)
     assert (training.final_loss, training.preparation_seconds) == (2.0, 7.0)
     assert (training.compute, training.compute_without_preparation) == (22.0, 15.0)
+    assert training.multiplications == 30 * 7
     assert metrics.vocabulary_size == 9
 
 

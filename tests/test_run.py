@@ -424,11 +424,14 @@ def test_a_run_keeps_its_curve_and_training_on_goes_on_with_it(finished_run, tmp
     seconds = training.updates * training.seconds_per_update
     assert last.compute_without_preparation == pytest.approx(seconds)
     assert last.compute == last.compute_without_preparation + training.preparation_seconds
+    assert last.multiplications == training.multiplications > 0
     for point in curve.points:
         assert point.characters == pytest.approx(last.characters * point.updates / 8)
+        assert point.multiplications * 8 == last.multiplications * point.updates
     more = after.points[-1]
     assert more.compute_without_preparation > last.compute_without_preparation
     assert more.characters == pytest.approx(last.characters * 12 / 8)
+    assert more.multiplications * 8 == last.multiplications * 12
 
 
 def test_a_record_without_stages_has_an_end_with_compute(finished_run, tmp_path):
@@ -436,10 +439,12 @@ def test_a_record_without_stages_has_an_end_with_compute(finished_run, tmp_path)
     file = kept / "metrics.json"
     metrics = json.loads(file.read_text("utf-8"))
     now = Run(kept).metrics.training
-    for name in ("stages", "compute", "compute_without_preparation"):
+    assert now.multiplications is not None
+    for name in ("stages", "compute", "compute_without_preparation", "multiplications"):
         del metrics["training"][name]
     file.write_text(json.dumps(metrics), "utf-8")
     assert Run(kept).metrics.training.compute == pytest.approx(now.compute)
+    assert Run(kept).metrics.training.multiplications is None
     assert Run(kept).metrics.curve is None
     del metrics["training"]["seconds_per_update"]
     file.write_text(json.dumps(metrics), "utf-8")

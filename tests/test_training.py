@@ -333,13 +333,16 @@ def test_a_training_whose_windows_and_rows_grow_goes_on_bit_for_bit(tmp_path):
 def test_updates_of_a_training_that_grows_are_counted_and_timed_by_stage(tmp_path):
     """Also where a cooling goes back to an earlier stage."""
     settings = replace(SETTINGS, growth=GROWING)
-    _, progress = fit(tmp_path / "a", settings, curved=True)
+    network, progress = fit(tmp_path / "a", settings, curved=True)
     by_stage = [point["updates_by_stage"] for point in progress.curve]
     assert by_stage == [[1, 0, 0], [2, 0, 0], [4, 0, 0], [8, 0, 0], [10, 6, 0], [10, 9, 13]]
     assert progress.updates_by_stage == [10, 9, 13]
     assert [len(stage["paces"]) for stage in progress.stages] == [1, 2, 2]  # ends: 11, 21, 32
     characters = sum(stage["updates"] * stage["characters_per_update"] for stage in progress.stages)
     assert characters == pytest.approx(progress.updates * progress.characters_per_update, rel=0.05)
+    weights = sum(math.prod(w.shape) for w in network.weights if len(w.shape) == 2)
+    of_stages = [stage["multiplications_per_update"] for stage in progress.stages]
+    assert of_stages == [3 * targets * weights for targets in (4 * 3, 2 * 5, 4 * 8)]
 
     scores = iter([1.0, *[2.0] * 30])  # the first is the best
     settings = replace(settings, updates=60, validations=6)
@@ -349,16 +352,25 @@ def test_updates_of_a_training_that_grows_are_counted_and_timed_by_stage(tmp_pat
     assert progress.updates == 24
 
 
+def work(updates, characters, multiplications, paces):
+    return {
+        "updates": updates,
+        "characters_per_update": characters,
+        "multiplications_per_update": multiplications,
+        "paces": paces,
+    }
+
+
 def test_an_update_costs_what_its_stage_was_timed_at():
     stages = [
-        {"updates": 10, "characters_per_update": 20.0, "paces": [0.1, 0.5, 0.2]},
-        {"updates": 30, "characters_per_update": 40.0, "paces": [1.0]},
-        {"updates": 0, "characters_per_update": 80.0, "paces": []},
+        work(10, 20.0, 7, [0.1, 0.5, 0.2]),
+        work(30, 40.0, 9, [1.0]),
+        work(0, 80.0, None, []),
     ]
-    assert spent(stages, [5]) == (100.0, 1.0)
-    assert spent(stages, [10, 30, 0]) == (1400.0, 32.0)
+    assert spent(stages, [5]) == (100.0, 1.0, 35)
+    assert spent(stages, [10, 30, 0]) == (1400.0, 32.0, 340)
     assert Progress(updates=40, stages=stages).seconds_per_update == 0.8
-    assert spent(stages, [10, 30, 1]) == (1480.0, None)
+    assert spent(stages, [10, 30, 1]) == (1480.0, None, None)
     assert Progress().seconds_per_update is None
 
 

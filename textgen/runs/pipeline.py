@@ -299,6 +299,7 @@ def _with_earlier(progress: Progress, run: Run) -> Progress:
             {
                 "updates": stage.updates,
                 "characters_per_update": stage.characters_per_update,
+                "multiplications_per_update": stage.multiplications_per_update,
                 "paces": paces,
             }
         )

@@ -107,6 +107,7 @@ class StageContent(Content):
 
     updates: NonNegativeInt
     characters_per_update: NonNegativeFloat
+    multiplications_per_update: NonNegativeInt | None = None
     seconds_per_update: NonNegativeFloat | None
 
 
@@ -116,6 +117,8 @@ class TrainingContent(Content):
     Attributes:
         compute, compute_without_preparation: see :mod:`textgen.training.compute`; None where no
             update was timed.
+        multiplications: see :mod:`textgen.training.multiplications`; None where they are not known,
+            as in older records.
         stages: what was done in each; records that do not have them are of one stage.
         passes: how many times the training text was read.
     """
@@ -132,6 +135,7 @@ class TrainingContent(Content):
     seconds_per_update: NonNegativeFloat | None = None
     compute: NonNegativeFloat | None = None
     compute_without_preparation: NonNegativeFloat | None = None
+    multiplications: NonNegativeInt | None = None
     stages: list[StageContent] = []
     updates: PositiveInt
     updates_planned: PositiveInt
@@ -185,6 +189,7 @@ class CurvePointContent(Content):
     Attributes:
         compute, compute_without_preparation: see :mod:`textgen.training.compute`; None where that
             is not known.
+        multiplications: as of :class:`TrainingContent`.
         characters: of training text that were read, with repeats.
         passes: how many times that is the training text.
     """
@@ -193,6 +198,7 @@ class CurvePointContent(Content):
     updates_by_stage: list[NonNegativeInt] = []
     compute: NonNegativeFloat | None = None
     compute_without_preparation: NonNegativeFloat | None = None
+    multiplications: NonNegativeInt | None = None
     characters: NonNegativeFloat | None = None
     passes: NonNegativeFloat | None = None
     seconds: NonNegativeFloat
@@ -376,11 +382,12 @@ def run_metrics(
         "threads": tensorflow_in_effect.get("threads"),
         "preparation_seconds": prepared.seconds,
         **{name: getattr(progress, name) for name in OF_PROGRESS},
-        **_computes(at_end, prepared.seconds),
+        **_costs(at_end, prepared.seconds),
         "stages": [
             {
                 "updates": stage["updates"],
                 "characters_per_update": stage["characters_per_update"],
+                "multiplications_per_update": stage["multiplications_per_update"],
                 "seconds_per_update": seconds_per_update(stage),
             }
             for stage in progress.stages
@@ -398,7 +405,7 @@ def run_metrics(
         for point in progress.curve:
             at_point = spent(progress.stages, point["updates_by_stage"])
             figures_at_point = {
-                **_computes(at_point, prepared.seconds),
+                **_costs(at_point, prepared.seconds),
                 "characters": at_point.characters,
                 "passes": at_point.characters / characters_of_training_text,
             }
@@ -424,10 +431,13 @@ def run_metrics(
     return Metrics.model_validate(content)
 
 
-def _computes(spent: Spent, preparation: float) -> dict[str, float | None]:
-    """Compute with and without the seconds of the preparation."""
-    compute = None if spent.seconds is None else preparation + spent.seconds
-    return {"compute": compute, "compute_without_preparation": spent.seconds}
+def _costs(spent: Spent, preparation: float) -> dict[str, float | None]:
+    """Compute with and without the seconds of the preparation, and multiplications."""
+    return {
+        "compute": None if spent.seconds is None else preparation + spent.seconds,
+        "compute_without_preparation": spent.seconds,
+        "multiplications": spent.multiplications,
+    }
 
 
 def figure_table(splits: Mapping[str, SplitFigures]) -> str:

@@ -125,6 +125,8 @@ def train(
         curve=curve,
     )
     running.compile(stages)
+    for work, stage in zip(progress.stages, stages, strict=True):
+        work["multiplications_per_update"] = step.multiplications_per_update(stage)
     hooks.on_start(progress)
     while not running.is_over:
         interval = running.make_updates()
@@ -310,7 +312,12 @@ def _not_begun(windows: Windows, training: Encoded, stage: Stage) -> StageWork:
     """The work of a stage before its first update."""
     alone = replace(stage, share=1.0)
     characters = characters_per_update(windows, training, [alone])
-    return {"updates": 0, "characters_per_update": characters, "paces": []}
+    return {
+        "updates": 0,
+        "characters_per_update": characters,
+        "multiplications_per_update": None,
+        "paces": [],
+    }
 
 
 def _check_finite(loss: float, progress: Progress) -> None:

@@ -21,6 +21,7 @@ from textgen.models.layers import dropout_key
 from textgen.models.objectives import Objective
 from textgen.models.types import Network, Tensor, Tensors, UpdateStep, Variable
 from textgen.training.checkpoint import Progress
+from textgen.training.multiplications import multiplications
 from textgen.training.stream import Stage, Stream, mean_of, stages_of
 
 UPDATES_PER_CHECK = 10  # between two looks at the loss, each of which waits for the updates before
@@ -134,7 +135,9 @@ class Step:
         compiled = compilable(network, gradients=True)
         self.gradients = tf.function(self._gradients, autograph=False, jit_compile=compiled)
         self._apply = tf.function(self._apply_dense, autograph=False, jit_compile=True)
-        self.update: UpdateStep = tf.function(self._update, autograph=False)
+        update = tf.function(self._update, autograph=False)
+        self.update: UpdateStep = update
+        self._traced = update.get_concrete_function  # the update for arguments of some shapes
 
     def _update(self, spans: Tensor, fresh: Tensor) -> Tensor:
         rows = spans.shape[0]
@@ -225,6 +228,13 @@ class Step:
             spans = np.zeros((stage.rows, self.objective.before + stage.window), dtype=np.int32)
             float(self.update(spans, np.ones(stage.rows, dtype=bool))[0])
         self.restore(before)
+
+    def multiplications_per_update(self, stage: Stage) -> int | None:
+        """Those of an update of a stage, from its graph, which is there once the update is
+        compiled: see :func:`textgen.training.multiplications.multiplications`."""
+        spans = tf.TensorSpec([stage.rows, self.objective.before + stage.window], tf.int32)
+        fresh = tf.TensorSpec([stage.rows], tf.bool)
+        return multiplications(self._traced(spans, fresh).graph)
 
     def seconds_per_update(
         self, text: Windows, stages: Sequence[Stage], seed: int, seconds: float
