@@ -274,6 +274,9 @@ def test_an_arm_says_what_its_runs_have_read_and_how_long_an_update_took(trained
         found = building.arm_row(arm.with_part(part), "", True).validation
         assert found.total == validated[part].bits_per_character.total
     assert validated["network"] != validated["with_cache"]
+    assert row.multiplications == training.multiplications > 0
+    training.multiplications = None
+    assert building.arm_row(arm, "", True).multiplications is None
 
 
 def test_a_signature_names_all_that_the_figures_depend_on(experiment_file):

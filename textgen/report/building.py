@@ -222,6 +222,7 @@ def arm_row(arm: Arm, described: str, same_text: bool, plan: Plan | None = None)
         seconds_measured=measured,
         compute=compute,
         compute_without_preparation=without_preparation,
+        multiplications=_mean_of_known([each.multiplications for each in training]),
         preparation_seconds=preparation,
         budget={key: value for key in BUDGETS if (value := getattr(settings, key))},
         timing=_timing(training, plan),

@@ -540,9 +540,12 @@ def pieces(sample: SampleText) -> Iterator[tuple[str, str, bool]]:
         yield text[start:end], filling[0] if filling else "", is_copied
 
 
-def count(value: float) -> str:
-    """A large number in three digits: 0.53 M, 18.5 M, 640 k."""
-    for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+def count(value: float | None) -> str:
+    """A large number in three digits: 2.4 T, 0.53 M, 18.5 M, 640 k; a dash where there is none."""
+    if value is None:
+        return units.NOTHING
+    names = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+    for size, name in names:
         if value >= 0.1 * size and value >= 1e4:
             return f"{value / size:.3g} {name}"
     return f"{value:,.0f}"

@@ -101,6 +101,8 @@ class ArmRow(Row):
         seconds_measured: those that passed.
         compute, compute_without_preparation: as :class:`CurvePoint` has them, at the end; None
             where no update was timed.
+        multiplications: see :mod:`textgen.training.multiplications`, mean over runs; None where
+            they are not known.
         budget: as set for each training.
         timing: seconds an update during training, over those that turned seconds into updates;
             None where none were timed.
@@ -133,6 +135,7 @@ class ArmRow(Row):
     seconds_measured: float
     compute: float | None = None
     compute_without_preparation: float | None = None
+    multiplications: float | None = None
     preparation_seconds: float
     budget: dict[str, float] = {}
     timing: float | None = None
