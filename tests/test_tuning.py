@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import asdict, replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -15,7 +16,8 @@ from textgen.data.loading import load_corpus
 from textgen.studies import by_hand, places, process, tuning
 from textgen.studies.sharing import take
 from textgen.studies.study import load_study
-from textgen.training import trial
+from textgen.training import begun, trial
+from textgen.training.begun import Begun
 
 STUDY = """
 set = ["training.batch=3", "cache.orders=[]"]
@@ -48,16 +50,19 @@ def trained(monkeypatch):
     """In place of trainings: bits by a formula, and the experiments that were given."""
     calls = []
 
-    def train_and_score(experiment, scratch, span):
-        assert [*scratch.iterdir()] == []
+    def try_setting(self, experiment, scratch, span, seconds, known):
+        assert [*Path(scratch).iterdir()] == []
+        experiment = load_experiment(experiment)
         calls.append(experiment)
         rate, dropout = experiment.training.learning_rate, experiment.backbone.dropout
         wide = experiment.backbone.units == (32,)
         bits = 2 + 10 * rate + (1 - dropout if wide else dropout) + span / 1000
         figures = dict.fromkeys(("updates", "parameters", "preparation_seconds"), 1)
-        return figures | {"bits": bits, "window": span, "curve": [bits]}
+        pace = seconds / 100 if known is None else known
+        given = {"seconds_per_update": pace, "processor": process.processor()}
+        return figures | {"bits": bits, "window": span, "curve": [bits], **given}
 
-    monkeypatch.setattr(trial, "train_and_score", train_and_score)
+    monkeypatch.setattr(process.Jobs, "try_setting", try_setting)
     run_here(monkeypatch)
     return calls
 
@@ -73,7 +78,8 @@ def spoiled(monkeypatch):
     have its bits, or raise its error."""
     spoils = {}
 
-    def train_and_score(experiment, scratch, span):
+    def try_setting(self, experiment, scratch, span, seconds, known):
+        experiment = load_experiment(experiment)
         arm = "wide" if experiment.backbone.units == (32,) else "narrow"
         rate, dropout = experiment.training.learning_rate, experiment.backbone.dropout
         bits = 2 + rate + dropout + span / 1000
@@ -82,9 +88,14 @@ def spoiled(monkeypatch):
         if isinstance(bits, TextgenError):
             raise bits
         figures = dict.fromkeys(("updates", "parameters", "preparation_seconds"), 1)
-        return figures | {"bits": bits, "window": span, "curve": []}
+        return figures | {
+            "bits": bits,
+            "window": span,
+            "curve": [],
+            "processor": process.processor(),
+        }
 
-    monkeypatch.setattr(trial, "train_and_score", train_and_score)
+    monkeypatch.setattr(process.Jobs, "try_setting", try_setting)
     run_here(monkeypatch)
     return spoils
 
@@ -342,18 +353,47 @@ def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, o
     assert not trained
 
 
+def test_a_training_makes_as_many_updates_as_its_seconds_hold_by_the_fastest_timing(
+    study, tmp_path, monkeypatch
+):
+    def tried(name, known=None, turns=(0.02, 0.01, 0.04)):
+        monkeypatch.setattr(Begun, "seconds_per_update", Mock(side_effect=turns))
+        (tmp_path / name).mkdir()
+        given = str(study.parent / "char.toml"), str(tmp_path / name)
+        return process.Jobs().try_setting(*given, span=8, seconds=1.0, known=known)
+
+    for name, known, fastest in (("a", None, 0.01), ("b", 0.03, 0.01), ("c", 0.005, 0.005)):
+        figures = tried(name, known)
+        left = 1.0 - figures["preparation_seconds"]
+        assert (figures["seconds_per_update"], figures["updates"]) == (fastest, int(left / fastest))
+    with pytest.raises(TextgenError, match="preparation alone"):
+        tried("d", turns=(2.0, 2.0, 2.0))
+
+
+def test_a_setting_that_was_timed_before_is_planned_by_the_fastest_timing(study, trained):
+    tune(study)
+    file = study.parent / "reports" / "levels" / "tune.json"
+    stored = json.loads(file.read_text())
+    later = [each for each in stored["trials"] if each["seconds"] == 2]
+    assert {each["seconds_per_update"] for each in later} == {0.01}  # not 0.02, as after 2 s
+    stored["trials"] = [each for each in stored["trials"] if each["seconds"] == 1]
+    for each in stored["trials"]:
+        each["processor"] = "abacus"  # whose timings say nothing about this one
+    file.write_text(json.dumps(stored))
+    again = [each for each in tune(study).trials if each.seconds == 2]
+    assert {each.seconds_per_update for each in again} == {0.02}
+
+
 def test_a_training_is_scored_by_all_of_the_validation_text(study, tmp_path, monkeypatch):
-    experiment = load_experiment(study.parent / "char.toml", ["training.updates=10"])
-    monkeypatch.setattr(trial, "subtract_preparation_time", lambda settings, seconds: settings)
-    monkeypatch.setattr(trial, "load_corpus", lambda e: replace(load_corpus(e), test=[]))
-    figures = trial.train_and_score(experiment, tmp_path / "a", span=8)
+    monkeypatch.setattr(begun, "load_corpus", lambda e: replace(load_corpus(e), test=[]))
+    experiment = load_experiment(study.parent / "char.toml")
+    figures = trial.train_and_score(begun.begin(experiment, span=8), 10, tmp_path / "a")
     assert figures["window"] == 8
     subwords = "tokenizer={kind='subwords',size=300}"
-    of_subwords = load_experiment(study.parent / "char.toml", ["training.updates=1", subwords])
-    assert (
-        trial.train_and_score(of_subwords, tmp_path / "b", span=40)["window"] < 30
-    )  # tokens, not characters
+    of_subwords = load_experiment(study.parent / "char.toml", [subwords])
+    tokens = trial.train_and_score(begun.begin(of_subwords, span=40), 1, tmp_path / "b")["window"]
+    assert tokens < 30  # not characters
     assert figures["updates"] == 10
     assert figures["bits"] == pytest.approx(figures["curve"][-1], abs=0.2)
     monkeypatch.setattr(trial.loop, "train", Mock(side_effect=Diverged("no number")))
-    assert trial.train_and_score(experiment, tmp_path / "c")["bits"] is None
+    assert trial.train_and_score(begun.begin(experiment), 10, tmp_path / "c")["bits"] is None

@@ -96,13 +96,22 @@ def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:
     preparation = plan.preparation_seconds or 0.0
     updates = int(amount) if study.budget.regime == "updates" else None
     if study.seconds is not None:
-        update = plan.seconds_per_update or math.inf
-        updates = int((amount - preparation) / update)
-        if updates < 1:
-            message = f"{amount:g}, but the preparation alone takes {preparation:.1f}"
-            enough = f"give more, e.g. seconds = {preparation * 3 + update * 100:.0f}"
-            raise TextgenError(f"budget.seconds: {message}: {enough}")
+        updates = updates_within(amount, preparation, plan.seconds_per_update or math.inf)
     return replace(plan, experiment=study.experiment(arm).arm, updates=updates)
+
+
+def updates_within(seconds: float, preparation: float, update: float) -> int:
+    """How many updates fit into some seconds beside the preparation, given the seconds of each.
+
+    Raises:
+        TextgenError: none does.
+    """
+    updates = int((seconds - preparation) / update)
+    if updates < 1:
+        message = f"{seconds:g}, but the preparation alone takes {preparation:.1f}"
+        enough = f"give more, e.g. seconds = {preparation * 3 + update * 100:.0f}"
+        raise TextgenError(f"budget.seconds: {message}: {enough}")
+    return updates
 
 
 def plan_in(cell: Cell, arm: str, plan: ArmPlan) -> ArmPlan:

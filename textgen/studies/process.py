@@ -29,7 +29,9 @@ from textgen.runs.console import Screen
 from textgen.runs.pipeline import make_run
 from textgen.studies.jobs import StudyFiles
 from textgen.studies.pages import find_cell, write_cell
+from textgen.studies.planning import updates_within
 from textgen.studies.study import load_study
+from textgen.studies.timing import TURNS, seconds_of_turn
 
 if TYPE_CHECKING:  # TensorFlow is imported when it has been told how to start
     from textgen.training.begun import Begun
@@ -80,13 +82,30 @@ class Jobs:
         files = StudyFiles(load_study(study), Path(runs_folder), Path(reports_folder))
         write_cell(files, find_cell(files.study, cell), command)
 
-    def try_setting(self, experiment: str, scratch: str, span: int) -> dict[str, Any]:
-        """Train the experiment of a file, and score validation text: see
-        :func:`textgen.training.trial.train_and_score`; and the ``processor``."""
+    def try_setting(
+        self, experiment: str, scratch: str, span: int, seconds: float, known: float | None
+    ) -> dict[str, Any]:
+        """Train the experiment of a file, and score validation text.
+
+        Args:
+            experiment: the file.
+            scratch: see :func:`textgen.training.trial.train_and_score`.
+            span: characters of a window, in place of its tokens; 0: as the experiment has it.
+            seconds: what preparation and training may take.
+            known: seconds of an update, if it has been timed before: the fastest timing counts.
+
+        Returns:
+            The figures of the training, its ``seconds_per_update``, and the ``processor``.
+        """
+        from textgen.training.begun import begin
         from textgen.training.trial import train_and_score
 
-        figures = train_and_score(load_experiment(experiment), Path(scratch), span)
-        return {**figures, "processor": processor()}
+        begun = begin(load_experiment(experiment), span)
+        paces = [begun.seconds_per_update(seconds_of_turn(seconds)) for _ in range(TURNS)]
+        pace = min(paces) if known is None else min(*paces, known)
+        updates = updates_within(seconds, begun.prepared.seconds, pace)
+        figures = train_and_score(begun, updates, Path(scratch))
+        return {**figures, "seconds_per_update": pace, "processor": processor()}
 
 
 def main() -> int:

@@ -25,14 +25,20 @@ from textgen.studies.planning import (
 )
 from textgen.studies.study import Resources, Study
 
+# Updates are timed in so many turns, of which the fastest counts;
 TURNS = 3
-# Updates are timed for so long at least, or for this share of a budget that is smaller.
+# all together for so long at least, or for this share of a budget that is smaller.
 TIMED_SECONDS = 10.0
 TIMED_SHARE = 0.05
 PARAMETERS_TOLERANCE = 0.02
 # Arm → what was measured of it, or why nothing could be.
 Measured = dict[str, dict[str, Any] | TextgenError]
 Measure = Callable[[Study, Sequence[str], Path], Measured]
+
+
+def seconds_of_turn(budget: float) -> float:
+    """How long each turn of a timing takes at least, for a training of so many seconds."""
+    return min(TIMED_SECONDS, TIMED_SHARE * budget) / TURNS
 
 
 def plan_study(
@@ -193,7 +199,7 @@ def measure_arms(study: Study, arms: Sequence[str], folder: Path, processes: Pro
         pass
     paces = {arm: list[float]() for arm in arms}
     if study.seconds is not None:
-        seconds = min(TIMED_SECONDS, TIMED_SHARE * study.seconds) / TURNS
+        seconds = seconds_of_turn(study.seconds)
         for _, arm in product(range(TURNS), arms):
             if isinstance(measured[arm], TextgenError):
                 continue

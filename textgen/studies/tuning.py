@@ -15,9 +15,11 @@ span = [64, 128]                       # of a window, in characters: as many tok
 settings = 8
 space = { "training.learning_rate" = [8e-3, 16e-3], span = [128, 256] }
 
-A setting is scored on validation text, by the network alone. *Tuned* is the best setting of each
-arm. *Matched* is the one with the least mean regret: the bits above the best setting of an arm,
-averaged over arms. Both are written as experiment files, for each number of seconds.
+Updates are timed first, as those of a study: a training makes as many as its seconds hold beside
+the preparation, however busy the machine is meanwhile. It is scored on validation text, by the
+network alone. *Tuned* is the best setting of each arm. *Matched* is the one with the least mean
+regret: the bits above the best setting of an arm, averaged over arms. Both are written as
+experiment files, for each number of seconds.
 
 A training whose loss is no number counts as the worst of its arm. One that fails for another reason
 is named, is left out of everything, and is made again when the command is repeated.
@@ -73,11 +75,13 @@ class Trial:
 
     Attributes:
         arm, setting: the setting by its index in the list.
-        seconds: of the training, its preparation included.
+        seconds: that preparation and updates may take.
         bits: per character of the whole validation text; None where the loss was no number.
         window: of the objective, in tokens.
         updates, parameters: of the training and its network.
-        preparation_seconds: of one thread.
+        preparation_seconds, seconds_per_update: of one thread. Updates are timed before the
+            training, and the fastest timing of the setting counts; None in searches before
+            2026-12-02, whose trainings ended by the clock.
         curve: bits per character at each validation, on a part of that text.
         processor: that of the machine.
     """
@@ -92,6 +96,7 @@ class Trial:
     preparation_seconds: float
     curve: list[float]
     processor: str
+    seconds_per_update: float | None = None
 
     @property
     def cost(self) -> float:
@@ -518,13 +523,29 @@ def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Doer) -> Trial:
     scratch = scratch_of(settings)
     shutil.rmtree(scratch, ignore_errors=True)  # of a search that was killed
     scratch.mkdir()
-    span = values.get(SPAN, 0)
-    arguments = {"experiment": str(settings), "scratch": str(scratch), "span": span}
+    arguments = {
+        "experiment": str(settings),
+        "scratch": str(scratch),
+        "span": values.get(SPAN, 0),
+        "seconds": job.seconds,
+        "known": _fastest_update(tuning, job.arm, setting),
+    }
     try:
         measured = place.do(job, "try_setting", log, **arguments)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Trial(job.arm, setting, job.seconds, **measured)
+
+
+def _fastest_update(tuning: Tuning, arm: str, setting: int) -> float | None:
+    """Seconds of an update in the fastest timing of an arm at a setting on a processor of this
+    kind; None if there is none."""
+    timed = list[float]()
+    for trial in tuning.trials:
+        is_alike = (trial.arm, trial.setting, trial.processor) == (arm, setting, processor())
+        if is_alike and trial.seconds_per_update is not None:
+            timed.append(trial.seconds_per_update)
+    return min(timed, default=None)
 
 
 def summary(tuning: Tuning, budgets: Sequence[float]) -> str:

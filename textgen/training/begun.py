@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from textgen.core.experiment import Experiment
+from textgen.core.experiment import Experiment, resolve_experiment
 from textgen.core.settings import BUDGETS
 from textgen.core.tensorflow import start_tensorflow
 from textgen.data.loading import Corpus, load_corpus
@@ -53,8 +53,12 @@ def _what_begins(experiment: Experiment) -> Mapping[str, Any]:
     return {**experiment.resolved, "name": "", "training": training}
 
 
-def begin(experiment: Experiment) -> Begun:
+def begin(experiment: Experiment, span: int = 0) -> Begun:
     """Prepare an experiment, build its network, and compile its updates.
+
+    Args:
+        experiment: without a training that it starts from.
+        span: characters of a window, in place of its tokens; 0: as the experiment has it.
 
     Raises:
         TextgenError: an unusable corpus, or whatever else keeps a training from beginning.
@@ -63,6 +67,12 @@ def begin(experiment: Experiment) -> Begun:
     loaded = load_corpus(experiment)
     prepared = prepare(experiment, loaded)
     threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
+    if span:
+        tokens = sum(len(document.tokens) + 1 for document in prepared.encoded[0])
+        characters = sum(document.characters + 1 for document in prepared.encoded[0])
+        window = {"window": max(1, round(span * tokens / characters))}
+        objective = experiment.resolved["objective"] | window
+        experiment = resolve_experiment(experiment.resolved | {"objective": objective})
     network = new_network(experiment, prepared, threads)
     windows = windows_of(prepared.encoded[0], experiment.objective)
     step = new_step(network, experiment, windows, threads)

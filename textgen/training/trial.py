@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import TypedDict
 
 from textgen.core.errors import Diverged
-from textgen.core.experiment import Experiment, resolve_experiment
-from textgen.core.tensorflow import start_tensorflow
-from textgen.data.loading import load_corpus
 from textgen.evaluation.model import LanguageModel
 from textgen.evaluation.scores import average_bits
 from textgen.training import loop
-from textgen.training.preparation import prepare, subtract_preparation_time
+from textgen.training.begun import Begun
 
 
 class Figures(TypedDict):
@@ -25,28 +22,19 @@ class Figures(TypedDict):
     curve: list[float]
 
 
-def train_and_score(experiment: Experiment, scratch: Path, span: int = 0) -> Figures:
-    """Train an experiment for its seconds, and score validation text by its network.
+def train_and_score(begun: Begun, updates: int, scratch: Path) -> Figures:
+    """Train an experiment that was begun, and score validation text by its network.
 
     Args:
-        experiment: with a budget in seconds.
+        begun: the experiment, with whatever budget.
+        updates: of the training.
         scratch: an empty folder for checkpoints.
-        span: characters of a window, in place of its tokens; 0: as the experiment has it.
 
     Raises:
-        TextgenError: an unusable corpus, or no time left after the preparation.
+        TextgenError: an unusable corpus.
     """
-    loaded = load_corpus(experiment)
+    experiment, prepared, network = begun.experiment, begun.prepared, begun.network
     settings = experiment.training
-    prepared = prepare(experiment, loaded)
-    threads = start_tensorflow(settings.threads, settings.deterministic, parts=True)
-    if span:
-        tokens = sum(len(document.tokens) + 1 for document in prepared.encoded[0])
-        characters = sum(document.characters + 1 for document in prepared.encoded[0])
-        window = {"window": max(1, round(span * tokens / characters))}
-        objective = experiment.resolved["objective"] | window
-        experiment = resolve_experiment(experiment.resolved | {"objective": objective})
-    network = loop.new_network(experiment, prepared, threads)
     figures: Figures = {
         "bits": None,
         "window": experiment.objective.length,
@@ -55,13 +43,15 @@ def train_and_score(experiment: Experiment, scratch: Path, span: int = 0) -> Fig
         "preparation_seconds": prepared.seconds,
         "curve": [],
     }
-    trained = replace(experiment, training=subtract_preparation_time(settings, prepared.seconds))
+    trained = replace(experiment, training=replace(settings, seconds=None, updates=updates))
     try:
-        progress = loop.train(scratch, network, trained, prepared.encoded, threads)
+        progress = loop.train(
+            scratch, network, trained, prepared.encoded, settings.threads, step=begun.step
+        )
     except Diverged:
         return figures
     model = LanguageModel(prepared.tokenizer, experiment.objective, network)
-    scores = model.score(loaded.validation, encoded=prepared.encoded[1])
+    scores = model.score(begun.loaded.validation, encoded=prepared.encoded[1])
     figures["bits"] = average_bits(scores["network"])["bits_per_character"]["total"]
     figures["updates"] = progress.updates
     figures["curve"] = [row["validation_bits_per_character"] for row in progress.history]
