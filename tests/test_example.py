@@ -17,11 +17,15 @@ from conftest import ROOT
 from textgen.core.files import write_file
 from textgen.report.comparison import Comparison
 from textgen.report.page import render_page, script_of_model, stretches
-from textgen.report.schema import Texts
+from textgen.report.schema import NextStep, Texts
 
 FOLDER = ROOT / "docs" / "example"
 PAGE = FOLDER / "index.html"
 MODELS = FOLDER / "models"
+# What who sees the example can do: there is more to learn from texts of one's own.
+NEXT_STEP = NextStep(
+    purpose="On your own texts, in a clone of textgen", command="uvx --from . textgen try my_texts"
+)
 LARGEST = 2e6  # bytes that a visitor loads at first sight
 PRICE = """const [name, text, end] = arguments
     const rows = JSON.parse(document.getElementById("models").textContent)
@@ -46,7 +50,9 @@ def drawn_again() -> str:
     packed = packed_models()
     beside = {name: f"{MODELS.name}/{name}.js" for name in packed}
     models = {"packed": packed, "left_out": {}, "words": words, "beside": beside}
-    return render_page(Comparison(FOLDER).report, texts(), models)
+    report = Comparison(FOLDER).report
+    report.next_step = NEXT_STEP
+    return render_page(report, texts(), models)
 
 
 def draw_again() -> None:

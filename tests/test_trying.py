@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections import Counter
 from itertools import pairwise
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -12,18 +11,21 @@ from conftest import ProcessHere, write_experiment, write_tales
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from report_sample import sample
+from test_headline import first_screen
 from test_learning import report_with_points
 
 from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
-from textgen.core.files import write_file
+from textgen.core.files import write_file, write_json
 from textgen.core.settings import Split, check_name
 from textgen.data.documents import Document
 from textgen.data.loading import load_corpus, same_works
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
 from textgen.report import comparison, headline, sentences
+from textgen.report.comparison import Comparison
 from textgen.report.grid import Grid
+from textgen.report.page import render_page
 from textgen.studies import execution, places, trying
 from textgen.studies import study as studies
 from textgen.studies.preparing import overhead
@@ -41,15 +43,22 @@ def text(lines, seed=0):
     return "".join(LINE.format(seed + i) for i in range(lines))
 
 
+def written(folder, report, texts):
+    """A comparison in a folder, as a study writes it."""
+    write_json(folder / "report.json", report.model_dump(by_alias=True))
+    write_json(folder / "texts.json", texts.model_dump())
+    write_file(folder / "index.html", render_page(report, texts))
+    return Comparison(folder)
+
+
 @pytest.fixture
-def study(monkeypatch):
+def study(tmp_path, monkeypatch):
     """The study that is run, in place of running it."""
     studies = []
 
     def run(path, **_):
         studies.append(load_study(path))
-        report, _ = sample({"words": 1.7, "characters": 1.9})
-        return SimpleNamespace(arms=report.arms, report=report)
+        return written(tmp_path / "answer", *sample({"words": 1.7, "characters": 1.9}))
 
     monkeypatch.setattr(trying, "run_study", run)
     return studies
@@ -192,7 +201,7 @@ def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
     def run(path, **_):
         """What networks do whose preparation takes 4 seconds."""
         budgets.append(load_study(path).budget.seconds)
-        report, _ = sample({"words": 1.7, "characters": 1.9})
+        report, texts = sample({"words": 1.7, "characters": 1.9})
         for arm in report.arms:
             arm.passes = 3.0
             arm.seconds = budgets[-1]
@@ -200,13 +209,14 @@ def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
         slow = report.arms[-1]
         slow.passes = passes * (budgets[-1] - 4) / (budgets[0] - 4)
         runs.append(slow.passes)
-        return SimpleNamespace(arms=report.arms, report=report)
+        return written(tmp_path / "answer", report, texts)
 
     runs = []
     monkeypatch.setattr(trying, "run_study", run)
     folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
     trying.try_texts(tmp_path / "novel.txt", **folders)
-    named = re.search(r"twice: --minutes ([\d.]+)", " ".join(capsys.readouterr().out.split()))
+    said = " ".join(capsys.readouterr().out.split())
+    named = re.search(r"twice: textgen try .*? --minutes ([\d.]+)", said)
     assert bool(named) is (passes < 1)
     if named:
         trying.try_texts(tmp_path / "novel.txt", minutes=float(named[1]), overwrite=True, **folders)
@@ -216,21 +226,23 @@ def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
 
 @pytest.mark.parametrize(
     ("passes", "seeds", "advised"),
-    [(0.52, 1, "To read all of the text twice: --minutes "), (2.0, 1, "--minutes 27 --seeds 3"),
-     (2.0, 3, "three times as long: --minutes 27 --seeds 3")],
+    [(0.52, 1, r"To read all of the text twice: {} --minutes [\d.]+"),
+     (0.52, 2, r"To read all of the text twice: {} --minutes [\d.]+ --seeds 2"),
+     (2.0, 1, "three training runs of each level: {} --minutes 27 --seeds 3 --overwrite"),
+     (2.0, 3, "three times as long: {} --minutes 27 --seeds 3")],
 )  # fmt: skip
 def test_the_terminal_ends_with_the_answer_its_but_and_what_to_do_about_it(
     tmp_path, monkeypatch, capsys, passes, seeds, advised
 ):
     (tmp_path / "novel.txt").write_text(text(3000), encoding="utf-8")
-    report, _ = report_with_points()
+    report, texts = report_with_points()
     for arm in report.arms:
         arm.passes = passes
-    comparison = SimpleNamespace(arms=report.arms, report=report)
+    comparison = written(tmp_path / "answer", report, texts)
     monkeypatch.setattr(trying, "run_study", lambda *_, **__: comparison)
-    folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
     monkeypatch.setenv("COLUMNS", "400")
-    trying.try_texts(tmp_path / "novel.txt", minutes=9, seeds=seeds, **folders)
+    monkeypatch.chdir(tmp_path)
+    trying.try_texts("novel.txt", minutes=9, seeds=seeds, name="mine", reports_folder="pages")
     lines = capsys.readouterr().out.rstrip().splitlines()
     claim = sentences.claims(report)[0]
     before, answer, factor, but, to_do, without = lines[-6:]
@@ -238,8 +250,13 @@ def test_the_terminal_ends_with_the_answer_its_but_and_what_to_do_about_it(
     assert answer == str(claim)
     assert factor == sentences.factor(claim.contrast)
     assert but == headline.but(report, claim)
-    assert advised in to_do
+    command = "textgen try novel.txt --name mine --reports=pages"
+    assert re.search(f"{advised.format(command)}$", to_do)
     assert without == sentences.without_network(report)["word"]
+    purpose, _, command = to_do.partition(": ")
+    page = (comparison.folder / "index.html").read_text("utf-8")
+    assert f"<bdi>{purpose}</bdi>: <code>{command}</code>" in first_screen(page)
+    assert Comparison(comparison.folder).report.next_step.command == command
 
 
 @pytest.mark.parametrize(("minutes", "is_warned"), [(4, False), (20, True)])
@@ -247,23 +264,24 @@ def test_a_budget_for_which_other_settings_are_better_is_warned_of(
     tmp_path, monkeypatch, capsys, minutes, is_warned
 ):
     (tmp_path / "novel.txt").write_text(text(3000), encoding="utf-8")
-    report, _ = report_with_points()
-    comparison = SimpleNamespace(arms=report.arms, report=report)
+    report, texts = report_with_points()
+    for arm in report.arms:
+        arm.passes = 2.0
+    comparison = written(tmp_path / "answer", report, texts)
     monkeypatch.setattr(trying, "run_study", lambda *_, **__: comparison)
     monkeypatch.setattr(trying, "_check_finished", lambda _: None)
     monkeypatch.setattr(trying, "training_seconds", lambda minutes, *_: int(15 * minutes))
     monkeypatch.setenv("COLUMNS", "400")
     folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
-    for arm in report.arms:
-        arm.passes = 2.0
     trying.try_texts(tmp_path / "novel.txt", minutes=3, seeds=3, **folders)
     told = capsys.readouterr().out
     assert "other settings are better" not in told
-    assert "three times as long: --minutes 9 --seeds 3 --overwrite" in told  # 135 s
+    assert "--minutes 9 --seeds 3 --overwrite" in told  # 135 s
     trying.try_texts(tmp_path / "novel.txt", minutes=minutes, seeds=3, **folders)
     told = "".join(capsys.readouterr())
     assert ("other settings are better" in told) is is_warned
     assert (f"--minutes {minutes} --overwrite" in told) is is_warned
+    assert (f"--minutes {minutes} --seeds 3 --overwrite" in told) is is_warned
     trying.try_texts(tmp_path / "novel.txt", minutes=minutes, seeds=3, overwrite=True, **folders)
     assert "other settings are better" not in "".join(capsys.readouterr())
 
@@ -332,7 +350,7 @@ def test_texts_that_share_a_part_of_their_names_are_kept_together_if_wanted(
     assert "as_ (3), bs_ (3)" in printed
     trying.try_texts(folder, group=advised[1], name="grouped", **folders)
     printed = capsys.readouterr().out
-    assert "--group" not in printed
+    assert "by one author" not in printed  # it is not advised again
     assert "kept together: as_ (3), bs_ (3), cs_ (3), ds_ (3) and 22 more" in printed
     plain, grouped = (load_corpus(ran.experiment("words")) for ran in study)
     assert plain.sha256 == grouped.sha256

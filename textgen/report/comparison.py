@@ -447,9 +447,10 @@ def result_lines(report: Report) -> list[str]:
     return lines
 
 
-def closing_lines(report: Report, what_to_do: str) -> list[str]:
+def closing_lines(report: Report) -> list[str]:
     """The answer, how many times the compute the worse model needed, the one *but* and what to do
     about it, and how the best model without a network does beside the best one with."""
+    what_to_do = str(report.next_step or "")
     claims = sentences.claims(report)
     if not claims:
         return [what_to_do]

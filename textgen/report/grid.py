@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from textgen.core.errors import TextgenError
-from textgen.core.files import write_file, write_json
+from textgen.core.files import write_file
 from textgen.core.settings import PARTS, PartName
 from textgen.core.terminal import visible
 from textgen.data.documents import corpus_hash
@@ -40,12 +40,11 @@ from textgen.report.page import (
     HUES,
     LogScale,
     Scale,
-    models_in,
     page_template,
-    render_page,
+    rewrite_report,
     scale_of,
 )
-from textgen.report.schema import Report, Texts
+from textgen.report.schema import Report
 from textgen.report.sentences import disagreement_cautions
 from textgen.runs.finished import Run
 from textgen.runs.results import Content, read_content
@@ -563,13 +562,8 @@ class Grid:
                     _correct(difference, lead, report.questions)
         rest = [caution for caution in report.warnings if caution not in disagreements]
         report.warnings = [*rest, *disagreement_cautions(report.contrasts, report.part)]
-        if report == before:
-            return
-        texts = read_content(folder / "texts.json", Texts, AGAIN)
-        page = folder / "index.html"
-        models = models_in(page.read_text(encoding="utf-8"))
-        write_json(file, report.model_dump(by_alias=True))
-        write_file(page, render_page(report, texts, models))
+        if report != before:
+            rewrite_report(folder, report, AGAIN)
 
 
 def _correct(difference: schema.Difference, lead: Lead, questions: int) -> None:

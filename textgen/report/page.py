@@ -19,12 +19,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 import textgen
+from textgen.core.files import write_file, write_json
 from textgen.core.terminal import visible
 from textgen.evaluation import units
 from textgen.evaluation.metrics import Figure
 from textgen.interactive import portable
 from textgen.report import headline, schema, sentences
 from textgen.report.schema import ArmRow, Bits, CurvePoint, Passage, Report, SampleText, Texts
+from textgen.runs.results import read_content
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 FOLDERS = [Path(__file__).parent, portable.FOLDER]
@@ -120,6 +122,20 @@ def render_page(report: Report, texts: Texts, models: Models | None = None) -> s
         version=textgen.__version__,
     )
     return SURROGATES.sub("\ufffd", visible(html))
+
+
+def rewrite_report(folder: Path, report: Report, hint: str) -> None:
+    """Write a report that has changed, and its page, in place of those in a folder, with the same
+    texts and models.
+
+    Raises:
+        TextgenError: the texts are damaged, with this hint.
+    """
+    texts = read_content(folder / "texts.json", Texts, hint)
+    page = folder / "index.html"
+    models = models_in(page.read_text(encoding="utf-8"))
+    write_json(folder / "report.json", report.model_dump(by_alias=True))
+    write_file(page, render_page(report, texts, models))
 
 
 def models_in(html: str) -> Models | None:

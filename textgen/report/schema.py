@@ -321,6 +321,21 @@ class Caution(Row):
         return f"{self.text} {notes}".strip()
 
 
+class NextStep(Row):
+    """What a reader can do next.
+
+    Attributes:
+        purpose: what for.
+        command: that does it.
+    """
+
+    purpose: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.purpose}: {self.command}"
+
+
 class Report(Row):
     """``report.json``.
 
@@ -333,6 +348,7 @@ class Report(Row):
         questions: over which p is corrected.
         cells: of a grid, in which they were asked.
         other_looks: how many more runs in the same folders have been scored on this test text.
+        next_step: what makes the answer surer; None where nobody has said.
     """
 
     version: int = Field(SCHEMA, alias="schema")
@@ -355,6 +371,7 @@ class Report(Row):
     questions: int
     cells: int = 1
     other_looks: int = 0
+    next_step: NextStep | None = None
     contrasts: list[ContrastRow]
     documents: list[DocumentRow]
     word_classes: list[WordClass]

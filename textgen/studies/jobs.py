@@ -146,11 +146,17 @@ def study_command(
 ) -> str:
     """What repeats a study, with the folders that are not the usual ones, and further options."""
     words = ["textgen", "study", str(path), *options]
+    return command_line([*words, *folder_options(runs_folder, reports_folder)])
+
+
+def folder_options(runs_folder: str | Path, reports_folder: str | Path) -> list[str]:
+    """The options of a command whose folders are not the usual ones."""
+    options = list[str]()
     if str(runs_folder) != "runs":
-        words.append(f"--runs={runs_folder}")
+        options.append(f"--runs={runs_folder}")
     if str(reports_folder) != "reports":
-        words.append(f"--reports={reports_folder}")
-    return command_line(words)
+        options.append(f"--reports={reports_folder}")
+    return options
 
 
 def cells_of(study: Study) -> list[Cell]:

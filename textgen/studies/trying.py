@@ -30,12 +30,21 @@ from textgen.evaluation.significance import fewest_documents
 from textgen.report.comparison import Comparison, closing_lines, show
 from textgen.report.grid import AGAIN, CELLS_FOLDER, GRID_FILE, Grid
 from textgen.report.headline import seconds_to_read_twice
-from textgen.report.schema import Texts
+from textgen.report.page import rewrite_report
+from textgen.report.schema import NextStep, Texts
 from textgen.runs.console import Screen
 from textgen.runs.folder import other_text
 from textgen.runs.results import read_content
 from textgen.studies.execution import run_study
-from textgen.studies.jobs import Kind, StudyFiles, cells_of, done_jobs, list_jobs, study_command
+from textgen.studies.jobs import (
+    Kind,
+    StudyFiles,
+    cells_of,
+    done_jobs,
+    folder_options,
+    list_jobs,
+    study_command,
+)
 from textgen.studies.pages import load_folds
 from textgen.studies.preparing import overhead
 from textgen.studies.sharing import lock_study
@@ -122,6 +131,7 @@ def try_texts(
             check_pattern(group)
         except ValueError as error:
             raise TextgenError(f"--group: {error}", GROUP_HINT) from None
+    again = _command(texts, language, name, group, runs_folder, reports_folder)
     study = SettingsReader().read(find_experiment("study_try"))
     if texts is None:
         title, settings, characters = _published(screen)
@@ -182,8 +192,11 @@ def try_texts(
         f"for the surprisal of words: textgen score {some_runs}/*-1 --text … --words words.csv"
     )
     screen.say(f"for a study of your own, change {path} and run: {command}")
-    what_to_do = _what_to_do(comparison, minutes, seeds, rounds, characters, plan.tuned)
-    answer, *others = closing_lines(comparison.report, what_to_do)
+    purpose, options = _what_to_do(comparison, minutes, seeds, rounds, characters, plan.tuned)
+    next_step = NextStep(purpose=purpose, command=f"{again} {options}")
+    comparison.report.next_step = next_step
+    rewrite_report(comparison.folder, comparison.report, AGAIN)
+    answer, *others = closing_lines(comparison.report)
     screen.say(answer, "bold")
     for line in others:
         screen.say(line)
@@ -201,12 +214,14 @@ def _what_to_do(
     rounds: float,
     characters: int,
     tuned: int,
-) -> str:
-    """What makes an answer surer; the arguments are those of the command, and as for
-    :func:`training_seconds` and :class:`TryPlan`."""
+) -> tuple[str, str]:
+    """What makes an answer surer, and the options of the command for it; the arguments are those of
+    the last command, and as for :func:`training_seconds` and :class:`TryPlan`."""
 
-    def longer(enough: float, also: str = "") -> str:
-        options = f"--minutes {enough:g}{also}"
+    def longer(enough: float) -> str:
+        options = f"--minutes {enough:g}"
+        if seeds > 1:
+            options += f" --seeds {seeds}"
         # a budget that is added has the settings of this one, others may be better after so long
         is_as_good = nearest_tuned(training_seconds(enough, rounds, characters)) == tuned
         return options if is_as_good else f"{options} --overwrite"
@@ -214,11 +229,31 @@ def _what_to_do(
     unread = [arm for arm in comparison.arms if arm.passes < 1]
     if unread:
         enough = minutes_needed(max(map(seconds_to_read_twice, unread)), rounds, characters)
-        return f"To read all of the text twice: {longer(enough)}"
+        return "To read all of the text twice", longer(enough)
+    if nearest_tuned(training_seconds(minutes, rounds, characters)) != tuned:
+        return "With the settings that are best after so long", longer(minutes)
     if seeds < 3:
         three = f"--minutes {3 * minutes:g} --seeds 3 --overwrite"
-        return f"For a surer answer, three training runs of each level: {three}"
-    return f"For a surer answer, three times as long: {longer(3 * minutes, f' --seeds {seeds}')}"
+        return "For a surer answer, three training runs of each level", three
+    return "For a surer answer, three times as long", longer(3 * minutes)
+
+
+def _command(
+    texts: str | Path | None,
+    language: str | None,
+    name: str | None,
+    group: str | None,
+    runs_folder: str | Path,
+    reports_folder: str | Path,
+) -> str:
+    """What tries the same texts again, but for minutes and seeds."""
+    words = ["textgen", "try"]
+    if texts is not None:
+        words.append(str(texts))
+    for option, value in (("--language", language), ("--name", name), ("--group", group)):
+        if value is not None:
+            words += [option, value]
+    return command_line([*words, *folder_options(runs_folder, reports_folder)])
 
 
 class TryPlan(NamedTuple):
