@@ -251,7 +251,7 @@ def test_the_terminal_ends_with_the_answer_its_but_and_what_to_do_about_it(
     assert factor == sentences.factor(claim.contrast)
     assert but == headline.but(report, claim)
     command = "textgen try novel.txt --name mine --reports=pages"
-    assert re.search(f"{advised.format(command)}$", to_do)
+    assert re.search(f"{advised.format(command)}( --overwrite)?$", to_do)
     assert without == sentences.without_network(report)["word"]
     purpose, _, command = to_do.partition(": ")
     page = (comparison.folder / "index.html").read_text("utf-8")
