@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from conftest import POLICIES, made_up_cache, tiny_model, trusted_counts
+from conftest import POLICIES, GivenEndings, made_up_cache, tiny_model, trusted_counts
 
 import textgen as package
 from textgen.core.errors import TextgenError
@@ -31,6 +31,7 @@ from textgen.tokenizers.base import walk
 from textgen.tokenizers.borders import WHITE
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.parts_of_speech import Pos
+from textgen.tokenizers.rare_replaced import RareReplaced
 from textgen.tokenizers.rare_words import Drop, Unk
 from textgen.tokenizers.steps import follow
 from textgen.tokenizers.subwords import Subwords
@@ -46,7 +47,7 @@ TRAINING = ["a ab  b abb a ab b\n\nbab a ab b. ab\na \n\n ab ba\n", "ab a. b\n\n
 TOKENIZERS = [
     Characters(), Subwords(size=264), Subwords(model="unigram", size=264),
     *(Words(policy) for policy in POLICIES if not isinstance(policy, (Drop, Pos))),
-    Words(Unk(), minimum_count=1),
+    Words(Unk(), minimum_count=1), RareReplaced(GivenEndings()), RareReplaced(Unk(), 1),
 ]  # fmt: skip
 each_tokenizer = pytest.mark.parametrize("config", TOKENIZERS, ids=repr)
 TEXT = "Ab  abba.\n\nB\tab xab\u00e9 abba \n ab AB. aab"
@@ -344,6 +345,10 @@ def test_where_it_is_not_known_how_words_end_is_said(finished_run):
     for policy in (Drop(), Pos()):
         with pytest.raises(ValueError, match=r"policy (drop|pos)"):
             toy_tokenizer(Words(policy)).borders()
+    with pytest.raises(ValueError, match="policy pos"):
+        toy_tokenizer(RareReplaced(Pos())).borders()
+    with pytest.raises(ValueError, match="among subwords"):
+        toy_tokenizer(RareReplaced(Unk(), subwords=Subwords(size=264))).borders()
     with pytest.raises(ValueError, match="Whitespace"):
         toy_tokenizer(Whitespace()).borders()
     run = package.load_run(finished_run())

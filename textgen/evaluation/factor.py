@@ -196,9 +196,10 @@ def factor(
         folds: as for :func:`textgen.evaluation.significance.compare_arms`.
 
     Simulated 400 times a case (``tests/factor_coverage.py``), on the tales with two or three seeds
-    or 40 documents in five folds, with plateaus and with factors outside the budgets: sets held the
-    factor of the chords 96 to 100% of the time. Closed ones, of deviations of 0.02 bits per
-    character between documents, went over a ratio of 1.3 to 1.8; on a plateau nearly all are open.
+    or 40 documents in three or five folds, with plateaus and with factors outside the budgets: sets
+    held the factor of the chords 96 to 100% of the time. Closed ones, of deviations of 0.02 bits
+    per character between documents, went over a ratio of 1.3 to 1.8; on a plateau nearly all are
+    open.
     """
     compute = float(slower.computes[budget])
     level = slower.levels(units)[budget]

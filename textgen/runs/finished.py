@@ -357,7 +357,7 @@ class Run:
                 reason = str(error)
         if reason:
             message = f"{self.folder}: word surprisal is not defined for {reason}"
-            raise TextgenError(message, "use a next_token run with another policy")
+            raise TextgenError(message, "use a next_token run with another tokenizer or policy")
 
     @cached_property
     def corpus(self) -> Corpus:

@@ -12,8 +12,8 @@ subwords by itself. Subwords are learnt from the whole text, rare words included
 A text is scored on one canonical sequence of tokens (a rare word is never written in characters, a
 known one never spelled behind a placeholder), so the bits are an upper bound.
 
-Does not handle: scripts that need a segmenter; where words end and begin, for the surprisal of
-words.
+Does not handle: scripts that need a segmenter; among subwords, where words end and begin, for the
+surprisal of words.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,9 @@ from textgen.core.settings import Count
 from textgen.core.tokens import BOUNDARY, ESCAPE, RESERVED
 from textgen.core.validation import Plugin
 from textgen.tokenizers.base import Rendered, Tokenizer, with_characters_per_token
+from textgen.tokenizers.borders import Borders, Opening, Openings
 from textgen.tokenizers.casing import FIRST_OWN
-from textgen.tokenizers.characters import Characters
+from textgen.tokenizers.characters import CharacterBorders, Characters, CharacterTokenizer
 from textgen.tokenizers.encoded import EncodedDocument, Surface, smallest_dtype
 from textgen.tokenizers.placeholders import GrowingText, PlaceholderTokenizer
 from textgen.tokenizers.rare_words import FittedClasses, RareWords
@@ -36,7 +37,8 @@ from textgen.tokenizers.segmentation import pretokenize
 from textgen.tokenizers.steps import StepsOf, surface_bits
 from textgen.tokenizers.subwords import Subwords
 from textgen.tokenizers.vocabulary import split_space
-from textgen.tokenizers.words import Words, WordTokenizer
+from textgen.tokenizers.word_cache import DocumentCounts
+from textgen.tokenizers.words import WordBorders, Words, WordTokenizer
 
 # A placeholder's number in a word tokenizer, less its number here: the case modifiers are missing.
 MODIFIERS_LEFT_OUT = FIRST_OWN - RESERVED
@@ -230,6 +232,18 @@ class RareReplacedTokenizer(PlaceholderTokenizer):
                 offsets[token - MODIFIERS_LEFT_OUT] = offset
         return offsets
 
+    def borders(self, earlier: DocumentCounts | None = None) -> Borders:
+        """As :meth:`textgen.tokenizers.base.Tokenizer.borders`.
+
+        Raises:
+            ValueError: units that are not characters, or a policy by which the tokens of a text
+                depend on what comes behind it.
+        """
+        if not isinstance(self.units, CharacterTokenizer):
+            raise ValueError("rare words that are replaced among subwords")
+        among_words = WordBorders(self.words, self.words.white_beginnings, earlier)
+        return _Borders(self, CharacterBorders(self.units), among_words)
+
     def state(self) -> dict[str, Any]:
         return {
             "words": self.words.state(),
@@ -277,3 +291,43 @@ class _Writer(GrowingText):
     def rendered(self) -> Rendered:
         self._write_waiting()
         return super().rendered()
+
+
+class _Borders(Borders):
+    """Where words end and begin among characters and rare words.
+
+    A placeholder v stands for white space with the probability w(v), as among words; else it begins
+    a word, as do all characters that are not white::
+
+        P(border | h) = Σ_{c white} P(c | h) + P(end | h) + Σ_{v rare} P(v | h) w(v)
+        P(word | h) = 1 − P(border | h)
+
+    Args:
+        tokenizer: of the text.
+        among_characters: of its units.
+        among_words: of its words; changes with what a cache remembers, if there is one.
+    """
+
+    def __init__(
+        self,
+        tokenizer: RareReplacedTokenizer,
+        among_characters: CharacterBorders,
+        among_words: WordBorders,
+    ) -> None:
+        self._among_words = among_words
+        self._first_unit = tokenizer.first_unit
+        (opening,) = among_characters.border()
+        self._of_reserved, self._of_units = np.split(opening.weights, [RESERVED])
+
+    def border(self) -> Openings:
+        return [Opening((), self._white())]
+
+    def word(self, gap: str, lead: str) -> Openings:
+        return [Opening((), 1.0 - self._white())]
+
+    def _white(self) -> np.ndarray:
+        """(V,) float64: P(the token begins with white space, or is the end)."""
+        of_rare_words = self._among_words.white_of_rare_words()
+        first = RESERVED + MODIFIERS_LEFT_OUT
+        placeholders = of_rare_words[first : self._first_unit + MODIFIERS_LEFT_OUT]
+        return np.concatenate([self._of_reserved, placeholders, self._of_units])

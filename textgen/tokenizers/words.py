@@ -276,7 +276,7 @@ class WordBorders(Borders):
         self._chances_of_white = dict[tuple[str, ClassCounts], float]()
 
     def border(self) -> Openings:
-        behind_join = Opening((JOIN,), self._white_behind_join())
+        behind_join = Opening((JOIN,), self.white_of_rare_words())
         return [Opening((), self._white), *self._spaced_behind_case, behind_join]
 
     def word(self, gap: str, lead: str) -> Openings:
@@ -293,11 +293,12 @@ class WordBorders(Borders):
         openings = [Opening((), at_once)]
         for first, spaced in self._spaced_behind_case:
             openings.append(Opening(first, 1.0 - spaced))
-        openings.append(Opening((JOIN,), 1.0 - self._white_behind_join()))
+        openings.append(Opening((JOIN,), 1.0 - self.white_of_rare_words()))
         return openings
 
-    def _white_behind_join(self) -> np.ndarray:
-        """(V,) float64: w, P(the token begins with white space) behind ``<join>``."""
+    def white_of_rare_words(self) -> np.ndarray:
+        """(V,) float64: w, P(the token of a rare word begins with white space) where no space is
+        before it, as behind ``<join>``; 0 for other tokens."""
         weights = np.zeros(self._tokenizer.size)
         chances = self._tokenizer.policy.rare_openings(self._chance_of_white)
         for token, chance in chances.items():
