@@ -20,6 +20,7 @@ from links import check_files, check_links, linked
 from textgen.core.experiment import load_experiment
 from textgen.core.files import write_json
 from textgen.core.reading import find_experiment
+from textgen.evaluation.significance import Difference
 from textgen.report.arms import flat_settings
 from textgen.report.grid import CellRecord, Grid
 from textgen.studies.study import load_study
@@ -387,7 +388,8 @@ def test_two_trainings_for_one_budget_make_no_curve():
 
 
 def test_questions_of_the_family_are_contrasts_of_their_studies():
-    for question in unit_worth.FAMILY:
+    steps = [step for chain in unit_worth.FAMILY for step in chain]
+    for question in (question for step in steps for question in step):
         study = load_study(RESEARCH / "unit_worth" / f"{question.study}.toml")
         assert question.seconds in [cell.budget[1] for cell in study.cells]
         asked = [(each.first, each.second) for each in study.contrasts]
@@ -405,6 +407,56 @@ def test_questions_without_an_answer_count_in_the_family(tmp_path):
     one = found[asked["word_spell"]]
     assert one.found == lead.found
     assert one.p_adjusted == pytest.approx(min(1.0, lead.found.p * len(unit_worth.FAMILY)))
+
+
+def test_a_step_of_the_family_counts_only_where_all_before_it_hold(monkeypatch):
+    """The p of a step is that of the worst of its questions, and of the steps before."""
+    first, second, twin, third = (
+        unit_worth.Question("study", seconds, "words", (other,))
+        for seconds, other in ((540, "a"), (180, "a"), (180, "b"), (60, "a"))
+    )
+    monkeypatch.setattr(unit_worth, "FAMILY", [[(first,), (second, twin), (third,)], []])
+
+    def corrected(*answers):
+        """The p of four questions, from (difference, p) or None of each."""
+        asked = dict(zip((first, second, twin, third), answers, strict=True))
+
+        def answer(reports, question):
+            if asked[question] is None:
+                return None
+            difference, p = asked[question]
+            ends = sorted((difference / 2, 2 * difference))
+            return Difference(difference, *ends, p, 40, 1, 3, 0.01, 0.01)
+
+        monkeypatch.setattr(unit_worth, "_answer", answer)
+        found = unit_worth.family(Path())
+        return [found[question].p_adjusted for question in asked if question in found]
+
+    small, large = (-0.2, 0.001), (-0.2, 0.01)
+    assert corrected(small, small, large, small) == pytest.approx([0.002, 0.02, 0.02, 0.02])
+    assert corrected((-0.2, 0.03), small, small, small) == [0.06, 1.0, 1.0, 1.0]
+    assert corrected((0.2, 0.001), small, small, small) == [0.002, 1.0, 1.0, 1.0]  # behind
+    assert corrected(small, small, None, small) == [0.002, 1.0, 1.0]
+
+
+def test_the_interaction_of_causes_is_the_difference_of_two_gains():
+    cell = Grid(LONGER).cells["all-540s"]
+    arms = dict(cell.arms)
+    for name, gain in (("characters_replaced", 0.03), ("words", 0.1)):
+        bits = np.array(arms["characters"].test["network"])
+        bits[:, :, 0] -= gain * np.array(cell.units())
+        arms[name] = arms["characters"].model_copy(update={"test": {"network": bits.tolist()}})
+    arms["word_spell"] = arms["characters"]
+    found = unit_worth.interaction(cell.model_copy(update={"arms": arms}))
+    assert found.difference == pytest.approx(0.07)
+
+
+def test_without_preparation_the_compute_of_each_budget_is_smaller_by_it():
+    whole, updates = (unit_worth.pooled([LONGER], without_preparation=w) for w in (False, True))
+    cell = Grid(LONGER).cells["all-540s"]
+    for arm, learning in whole.learning.items():
+        less = learning.computes - updates.learning[arm].computes
+        assert less == pytest.approx(cell.arms[arm].plan["preparation_seconds"])
 
 
 # Characters a token of Austen's chapters has, by which the windows of unit_worth were chosen.
@@ -428,4 +480,4 @@ def test_windows_of_other_units_span_as_many_characters_as_those_of_their_files(
         file = load_experiment(arm.experiment)
         window = load_experiment(arm.experiment, arm.set).objective.window
         span = file.objective.window * SPANS_OF_FILES[name.partition("_")[0]]
-        assert window == pytest.approx(span / SPANS[name], abs=1)
+        assert window == pytest.approx(span / SPANS[name.removesuffix("_tuned")], abs=1)

@@ -1,18 +1,19 @@
-"""Curves and factors of compute of the study, from the records of all grids of one text, and its
-family of questions.
+"""Curves and factors of compute of the study, from the records of grids of one text, and its family
+of questions.
 
-    python experiments/research/unit_worth/unit_worth.py GRID GRID [...]
+    python experiments/research/unit_worth/unit_worth.py [--updates] GRID [GRID ...]
     python experiments/research/unit_worth/unit_worth.py --family REPORTS
 
 An arm's budgets are those of all grids that are given, which have to share their text, size, folds
-and test documents; where their settings differ, a chord joins two networks. It prints bits per
-character of networks after every budget; then for every contrast, at every budget of the second arm
-but its first, how many times the compute of the first arm the second one needs, the set of factors
-that cannot be excluded, the same where timings are a fifth off, and by how many times the budgets
-alone show it. ``tools/recompute_factors.py --pooled`` computes the same without textgen.
+and test documents, and should share their settings. It prints bits per character of networks after
+every budget; then for every contrast, at every budget of the second arm but its first, how many
+times the compute of the first arm the second one needs, the set of factors that cannot be excluded,
+the same where timings are a fifth off, and by how many times the budgets alone show it.
+``tools/recompute_factors.py --pooled`` computes the same without textgen. With --updates, compute
+is without preparation.
 
-With --family, it prints the difference, interval and p of every question in FAMILY, whose grids are
-in the folder REPORTS; Holm's correction is over all of them, also over those that have no answer.
+With --family, it prints the difference, interval and p of every question in FAMILY whose grids are
+in the folder REPORTS, and the interaction of the causes.
 """
 
 import math
@@ -24,7 +25,13 @@ import numpy as np
 
 from textgen.core.settings import PartName
 from textgen.evaluation.factor import Factor, Learning, at_least, factor
-from textgen.evaluation.significance import Difference, Lead, compare_arms, tested
+from textgen.evaluation.significance import (
+    Difference,
+    Lead,
+    Verdict,
+    compare_arms,
+    verdict,
+)
 from textgen.report.grid import GRID_FILE, CellRecord, Grid
 
 # One arm timed a fifth too slow, the other a fifth too fast: 1.2 / 0.8. Every point of a curve
@@ -48,30 +55,40 @@ class Question(NamedTuple):
     others: tuple[str, ...]
 
 
+# Of each text, the largest budget first.
 CURVES = [
-    ("tales_curves_60s", 60),
-    ("tales_curves_300s", 180),
-    ("tales_curves_300s", 540),
-    ("speeches_curves_60s", 60),
-    ("speeches_curves_300s", 180),
-    ("speeches_curves_300s", 540),
-    ("swahili_curves_60s", 60),
-    ("swahili_curves_300s", 180),
+    [("tales_curves_300s", 540), ("tales_curves_300s", 180), ("tales_curves_60s", 60)],
+    [("speeches_curves_300s", 540), ("speeches_curves_300s", 180), ("speeches_curves_60s", 60)],
+    [("swahili_curves_300s", 180), ("swahili_curves_60s", 60)],
 ]
 CAUSES = [
-    ("tales_causes_60s", 60),
-    ("tales_causes_300s", 180),
-    ("speeches_causes_60s", 60),
-    ("speeches_causes_300s", 180),
-    ("swahili_causes_300s", 180),
+    [("tales_causes_300s", 180), ("tales_causes_60s", 60)],
+    [("speeches_causes_300s", 180), ("speeches_causes_60s", 60)],
+    [("swahili_causes_300s", 180)],
 ]
-LENGTHS = "tales_causes_300s"
-FAMILY = [
-    *(Question(*where, "word_spell", ("characters",)) for where in CURVES),
-    *(Question(*where, "words", ("characters",)) for where in CURVES),
-    *(Question(*where, "words", ("characters_replaced",)) for where in CAUSES),
-    Question(LENGTHS, 180, "subwords", ("subwords_short",)),
-    Question(LENGTHS, 180, "subwords_short", ("subwords", "subwords_2000")),
+# Characters with rare words replaced, as all arms of the causes are set, and as they are best.
+REPLACED = "characters_replaced", "characters_replaced_tuned"
+LENGTHS = "tales_causes_300s", 180
+# One question is of the other sign than its step says: short subwords are behind the mean.
+OF_LENGTH = [
+    (
+        Question(*LENGTHS, "subwords", ("subwords_short",)),
+        Question(*LENGTHS, "subwords_short", ("subwords", "subwords_2000")),
+    )
+]
+# A step holds if all of its questions do, and a chain ends at the first step that does not.
+Chain = list[tuple[Question, ...]]
+FAMILY: list[Chain] = [
+    *(
+        [(Question(*where, first, ("characters",)),) for where in budgets]
+        for first in ("word_spell", "words")
+        for budgets in CURVES
+    ),
+    *(
+        [tuple(Question(*where, "words", (other,)) for other in REPLACED) for where in budgets]
+        for budgets in CAUSES
+    ),
+    OF_LENGTH,
 ]
 
 
@@ -108,8 +125,10 @@ class PooledFactor(NamedTuple):
     is_ahead: bool
 
 
-def pooled(folders: list[Path], part: PartName = "network") -> Pool:
-    """The budgets of every arm in some grids.
+def pooled(
+    folders: list[Path], part: PartName = "network", without_preparation: bool = False
+) -> Pool:
+    """The budgets of every arm in some grids, whose compute may be without preparation.
 
     Raises:
         ValueError: they are not of one text, size and split, or an arm has two cells of a budget.
@@ -123,20 +142,25 @@ def pooled(folders: list[Path], part: PartName = "network") -> Pool:
     trained = [(arm, cell.budget) for cell in cells for arm in cell.arms]
     if len(set(trained)) < len(trained):
         raise ValueError("an arm has a budget twice: give grids of one list of settings at a time")
-    learning = {arm: _learning(cells, arm, part) for cell in cells for arm in cell.arms}
+    learning = dict[str, Learning]()
+    for arm in dict.fromkeys(arm for arm, _ in trained):
+        learning[arm] = _learning(cells, arm, part, without_preparation)
     asked = [(each.first, each.second) for grid in grids for each in grid.contents.contrasts]
-    folds = np.array([fold for fold, *_ in first.documents["test"]])
-    return Pool(learning, first.units(), folds, list(dict.fromkeys(asked)))
+    return Pool(learning, first.units(), _folds(first), list(dict.fromkeys(asked)))
 
 
 def _text(cell: CellRecord) -> tuple[object, ...]:
     return cell.sha256, cell.size, cell.documents["test"]
 
 
-def _learning(cells: list[CellRecord], arm: str, part: PartName) -> Learning:
+def _learning(
+    cells: list[CellRecord], arm: str, part: PartName, without_preparation: bool
+) -> Learning:
     steps = list[tuple[float, np.ndarray]]()
     for cell in cells:
         seconds = cell.compute(arm) if arm in cell.arms else None
+        if seconds is not None and without_preparation:
+            seconds -= float(cell.arms[arm].plan["preparation_seconds"])
         if seconds is not None:
             steps.append((seconds, cell.bits(arm, part).sum(axis=2)))
     steps.sort(key=lambda step: step[0])
@@ -165,24 +189,67 @@ def factors(pool: Pool) -> dict[tuple[int, str, str], PooledFactor]:
 
 
 def family(reports: Path) -> dict[Question, Lead]:
-    """What comes of the questions of FAMILY whose cells are on record."""
-    found = dict[Question, Difference]()
-    for question in FAMILY:
-        folder = reports / question.study
-        if not (folder / GRID_FILE).exists():
-            continue
-        for cell in Grid(folder).cells.values():
-            asked = {question.first, *question.others}
-            if cell.budget == ("seconds", question.seconds) and asked <= set(cell.arms):
-                found[question] = _difference(cell, question)
-    return tested(found, len(FAMILY))
+    """What comes of the questions of FAMILY whose cells are on record.
+
+    Chains are corrected by Bonferroni, and a chain's steps are tested in turn, so that a step's p
+    is never below that of the step before (Maurer, Hothorn & Lehmacher 1995).
+    """
+    leads = dict[Question, Lead]()
+    for chain in FAMILY:
+        p = 0.0
+        for step in chain:
+            found = {question: _answer(reports, question) for question in step}
+            answered = [difference for difference in found.values() if difference is not None]
+            largest = max(difference.p for difference in answered) if answered else 1.0
+            if len(answered) < len(step):
+                largest = 1.0
+            p = min(1.0, max(p, len(FAMILY) * largest))
+            for question, difference in found.items():
+                if difference is not None:
+                    leads[question] = Lead(difference, p, verdict(difference, p))
+            if not all(question in leads and _is_ahead(leads[question]) for question in step):
+                p = 1.0
+    return leads
+
+
+def _is_ahead(lead: Lead) -> bool:
+    return lead.verdict is Verdict.BETTER
+
+
+def _answer(reports: Path, question: Question) -> Difference | None:
+    """The difference that a question asks for; None where it is not on record."""
+    cell = _cell(reports, question.study, question.seconds)
+    if cell is None or not {question.first, *question.others} <= set(cell.arms):
+        return None
+    return _difference(cell, question)
+
+
+def _cell(reports: Path, study: str, seconds: float) -> CellRecord | None:
+    folder = reports / study
+    if not (folder / GRID_FILE).exists():
+        return None
+    for cell in Grid(folder).cells.values():
+        if cell.budget == ("seconds", seconds):
+            return cell
+    return None
+
+
+def interaction(cell: CellRecord) -> Difference:
+    """What replacing rare words gains the network of words, minus what it gains characters."""
+    written = cell.bits("word_spell") - cell.bits("words")
+    read = cell.bits("characters") - cell.bits("characters_replaced")
+    return compare_arms(written.sum(axis=2), read.sum(axis=2), cell.units(), _folds(cell))
 
 
 def _difference(cell: CellRecord, question: Question) -> Difference:
     first = cell.bits(question.first).sum(axis=2)
     others = np.mean([cell.bits(arm).sum(axis=2) for arm in question.others], axis=0)
-    folds = np.array([fold for fold, *_ in cell.documents["test"]])
-    return compare_arms(first, others, cell.units(), folds)
+    return compare_arms(first, others, cell.units(), _folds(cell))
+
+
+def _folds(cell: CellRecord) -> np.ndarray:
+    """(D,) the fold that each test document is of."""
+    return np.array([fold for fold, *_ in cell.documents["test"]])
 
 
 def _value(one: PooledFactor) -> str:
@@ -206,8 +273,8 @@ def _said(one: PooledFactor) -> str:
     return f"{_value(one)} (set {_set(low, high)}; timings a fifth off {off}; {alone})"
 
 
-def main(folders: list[Path]) -> None:
-    pool = pooled(folders)
+def main(folders: list[Path], without_preparation: bool) -> None:
+    pool = pooled(folders, without_preparation=without_preparation)
     for arm, learning in pool.learning.items():
         levels = learning.levels(pool.units)
         steps = zip(learning.computes, levels, strict=True)
@@ -220,11 +287,17 @@ def main(folders: list[Path]) -> None:
 def show_family(reports: Path) -> None:
     for question, lead in family(reports).items():
         others = " and ".join(question.others)
-        found = lead.found
-        ends = f"{found.low:+.3f} to {found.high:+.3f}"
-        said = f"{found.difference:+.3f} ({ends}), p by Holm {lead.p_adjusted:.3f}"
         where = f"{question.study}, {question.seconds:.0f} s"
-        print(f"{where}: {question.first} − {others}: {said}")
+        said = f"p corrected {lead.p_adjusted:.3f}, {lead.verdict}"
+        print(f"{where}: {question.first} − {others}: {_interval(lead.found)}, {said}")
+    for study, seconds in (where for budgets in CAUSES for where in budgets):
+        cell = _cell(reports, study, seconds)
+        if cell is not None:
+            print(f"{study}, {seconds:.0f} s: interaction {_interval(interaction(cell))}")
+
+
+def _interval(found: Difference) -> str:
+    return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
 if __name__ == "__main__":
@@ -232,4 +305,5 @@ if __name__ == "__main__":
     if arguments[:1] == ["--family"]:
         show_family(Path(arguments[1]))
     else:
-        main([Path(given) for given in arguments])
+        folders = [Path(given) for given in arguments if given != "--updates"]
+        main(folders, without_preparation="--updates" in arguments)
