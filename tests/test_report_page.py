@@ -72,6 +72,9 @@ def test_the_answer_is_on_the_first_screen_and_printed_on_white_paper(shown):
     driver = shown(ARMS)
     emulate(driver, 390)
     assert "0.106 fewer bits per character" in texts(driver, ".said")[0]
+    explained = texts(driver, "#arms .row:not(.quiet) small")
+    assert len(explained) == len(ARMS)
+    assert all(explained)
     first, *others = ARMS
     sides = [["← better: " + name, "0", f"better: {first} →"] for name in others]
     assert [said.split("\n") for said in texts(driver, ".contrasts .ends")] == sides
