@@ -37,7 +37,9 @@ from textgen.report.sentences import WHERE
 from textgen.studies.study import load_study
 from textgen.studies.tuning import Trial, Tuning, summary
 
+sys.path.append(str(Path(__file__).parents[1] / "one_list"))
 sys.path.append(str(Path(__file__).parents[1] / "what_predicts"))
+import choose
 import what_predicts
 
 RESEARCH = Path(__file__).parents[1]
@@ -458,6 +460,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "word_by_hand": word_by_hand,
     "tuned": tuned_table,
     "tuned_both": tuned_both_table,
+    "chosen": choose.chosen_table,
     "bits": grid_bits_table,
     "leads": grid_leads_table,
     "reading": reading_table,

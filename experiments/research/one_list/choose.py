@@ -1,0 +1,155 @@
+"""Chooses the settings that the search found, by its trainings on both of its texts.
+
+    python experiments/research/one_list/choose.py
+
+Only trainings whose updates were planned count. It writes the files of ``experiments/tuned_60s/``,
+``matched_60s/``, ``tuned/`` and ``matched/``: *tuned* is the setting of a level with the least mean
+of bits per character over both texts, *matched* the setting that all levels have tried on both
+texts with the least mean regret, the bits above the best setting of a level on a text. Windows are
+those of the first text. Seconds whose trainings are not all on record are left out.
+"""
+
+import json
+import statistics
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomli_w
+
+from textgen.core.files import write_file
+from textgen.evaluation.units import markdown_table
+
+FOLDER = Path(__file__).parent
+EXPERIMENTS = FOLDER.parents[1]
+TEXTS = {"tune": "Austen's chapters", "tune_shakespeare": "tiny Shakespeare"}
+LEVELS = ("characters", "subwords", "words", "word_spell")
+# Seconds → the ending of folders, and the settings that each level tries on both texts.
+CHOSEN: dict[int, tuple[str, dict[str, tuple[int, ...]]]] = {
+    60: ("_60s", dict.fromkeys(LEVELS, (0, 1, 29, 46))),
+    300: (
+        "",
+        {
+            "characters": (35, 41, 43, 44),
+            "subwords": (32, 35, 39),
+            "words": (32, 35, 38),
+            "word_spell": (32, 35, 38),
+        },
+    ),
+}
+
+
+class Choice(NamedTuple):
+    """What is chosen for some seconds.
+
+    Attributes:
+        trials: (level, setting) → its training on each text.
+        tuned: level → its setting.
+        matched: the setting of all levels.
+    """
+
+    trials: dict[tuple[str, int], list[dict[str, Any]]]
+    tuned: dict[str, int]
+    matched: int
+
+    def mean(self, level: str, setting: int) -> float:
+        """Bits per character, over both texts."""
+        return statistics.mean(trial["bits"] for trial in self.trials[level, setting])
+
+    def regret(self, setting: int) -> float:
+        """Bits above the best setting of a level on a text, over all of both."""
+        above = list[float]()
+        for level in LEVELS:
+            for text in range(len(TEXTS)):
+                found = [
+                    own[text]["bits"] for (other, _), own in self.trials.items() if other == level
+                ]
+                above.append(self.trials[level, setting][text]["bits"] - min(found))
+        return statistics.mean(above)
+
+
+def search(text: str) -> dict[str, Any]:
+    """``tune.json`` of a text."""
+    return json.loads((FOLDER / "results" / f"{text}.json").read_text("utf-8"))
+
+
+def choose(seconds: int) -> Choice | None:
+    """What is chosen for some seconds; None as long as a training is missing."""
+    _, tried = CHOSEN[seconds]
+    trials = dict[tuple[str, int], list[dict[str, Any]]]()
+    for level, settings in tried.items():
+        for setting in settings:
+            trials[level, setting] = [_planned(text, level, setting, seconds) for text in TEXTS]
+    if any(trial is None for own in trials.values() for trial in own):
+        return None
+    choice = Choice(trials, {}, 0)
+    for level, settings in tried.items():
+        choice.tuned[level] = min(settings, key=lambda setting: choice.mean(level, setting))
+    of_all = set.intersection(*map(set, tried.values()))
+    return choice._replace(matched=min(sorted(of_all), key=choice.regret))
+
+
+def _planned(text: str, level: str, setting: int, seconds: int) -> dict[str, Any] | None:
+    for trial in search(text)["trials"]:
+        is_it = (trial["arm"], trial["setting"], trial["seconds"]) == (level, setting, seconds)
+        if is_it and trial.get("seconds_per_update"):
+            return trial
+    return None
+
+
+def write(seconds: int, choice: Choice) -> None:
+    """The files of what is chosen."""
+    ending, _ = CHOSEN[seconds]
+    for level in LEVELS:
+        for kind, setting in (("tuned", choice.tuned[level]), ("matched", choice.matched)):
+            write_file(
+                EXPERIMENTS / f"{kind}{ending}" / f"{level}.toml",
+                _file(level, setting, kind, choice),
+            )
+
+
+def _file(level: str, setting: int, kind: str, choice: Choice) -> str:
+    first, second = choice.trials[level, setting]
+    settings = search("tune")["settings"]
+    said = (
+        f"{kind.capitalize()}: setting {setting} of the {len(settings)} in experiments/tune.toml. "
+        f"After {first['seconds']:g} s of one thread of {first['processor']}, the network needs "
+        f"{first['bits']:.4f} bits per character of validation text of {TEXTS['tune']}, and "
+        f"{second['bits']:.4f} of {TEXTS['tune_shakespeare']}. experiments/research/one_list says "
+        "how it was chosen."
+    )
+    about = textwrap.fill(said, 98, initial_indent="# ", subsequent_indent="# ")
+    data: dict[str, Any] = {"include": f"../levels/{level}.toml"}
+    for name, value in settings[setting].items():
+        table, dot, key = name.partition(".")
+        if dot:
+            data.setdefault(table, {})[key] = value
+    data["objective"] = {"window": first["window"]}
+    return f"{about}\n\n{tomli_w.dumps(data)}"
+
+
+def chosen_table(seconds: str) -> str:
+    """The trainings that decide: bits per character of both texts, and updates on both; the chosen
+    setting of a level is bold. In Markdown."""
+    choice = choose(int(seconds))
+    assert choice is not None
+    rows = list[list[str]]()
+    for (level, setting), (first, second) in choice.trials.items():
+        mean = f"{choice.mean(level, setting):.3f}"
+        if setting == choice.tuned[level]:
+            mean = f"**{mean}**"
+        bits = [f"{trial['bits']:.3f}" for trial in (first, second)]
+        updates = [f"{trial['updates']:,}" for trial in (first, second)]
+        rows.append([level, str(setting), *bits, mean, *updates])
+    of_texts = [f"updates, {text}" for text in TEXTS.values()]
+    return markdown_table(["level", "setting", *TEXTS.values(), "mean", *of_texts], rows) + "\n"
+
+
+if __name__ == "__main__":
+    for each in CHOSEN:
+        found = choose(each)
+        if found:
+            write(each, found)
+            print(f"{each} s: matched {found.matched}, tuned {found.tuned}")
+        else:
+            print(f"{each} s: trainings are missing")
