@@ -79,9 +79,11 @@ def choose(seconds: int) -> Choice | None:
     trials = dict[tuple[str, int], list[dict[str, Any]]]()
     for level, settings in tried.items():
         for setting in settings:
-            trials[level, setting] = [_planned(text, level, setting, seconds) for text in TEXTS]
-    if any(trial is None for own in trials.values() for trial in own):
-        return None
+            found = [_planned(text, level, setting, seconds) for text in TEXTS]
+            ended = [trial for trial in found if trial is not None]
+            if len(ended) < len(TEXTS):
+                return None
+            trials[level, setting] = ended
     choice = Choice(trials, {}, 0)
     for level, settings in tried.items():
         choice.tuned[level] = min(settings, key=lambda setting: choice.mean(level, setting))
