@@ -66,8 +66,12 @@ CAUSES = [
     [("speeches_causes_300s", 180), ("speeches_causes_60s", 60)],
     [("swahili_causes_300s", 180)],
 ]
-# Characters with rare words replaced, as all arms of the causes are set, and as they are best.
-REPLACED = "characters_replaced", "characters_replaced_tuned"
+# Seconds → characters with rare words replaced: as all arms of the causes are set and, where this
+# is another setting, as characters are best.
+REPLACED = {
+    60: ("characters_replaced",),
+    180: ("characters_replaced", "characters_replaced_tuned"),
+}
 LENGTHS = "tales_causes_300s", 180
 # One question is of the other sign than its step says: short subwords are behind the mean.
 OF_LENGTH = [
@@ -85,7 +89,10 @@ FAMILY: list[Chain] = [
         for budgets in CURVES
     ),
     *(
-        [tuple(Question(*where, "words", (other,)) for other in REPLACED) for where in budgets]
+        [
+            tuple(Question(study, seconds, "words", (other,)) for other in REPLACED[seconds])
+            for study, seconds in budgets
+        ]
         for budgets in CAUSES
     ),
     OF_LENGTH,
