@@ -2,6 +2,7 @@
 that are asked in a page, as in docs/interactive.md.
 
     python tests/picture.py passage docs/example docs/pictures/passage_dark.png dark
+    python tests/picture.py narrow_passage docs/example docs/pictures/passage_narrow_dark.png dark
     python tests/picture.py ask docs/example/index.html docs/pictures/ask.png
 
 Needs Chromium, its driver, and ``pip install ".[test]"``. The models write after PROMPT, at
@@ -32,25 +33,30 @@ WIDTH, SECONDS, CHARACTERS = 1280, 120, 300
 PROMPT, SEED = "At night", 1
 ARMS = ("characters", "subwords", "words")
 PASSAGE_WIDTH, PASSAGE_CHARACTERS = 900, 400
-PASSAGE_PAGE = """<!DOCTYPE html><meta charset="utf-8">
+PHONE_WIDTH = 390
+PASSAGE_PAGE = """<!DOCTYPE html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <style>
 {{ theme }}
 body{padding:1.1rem 1.4rem}
 h2{font:600 1.05rem/1.3 var(--sans);margin:0}
 h2 small{display:block;font-weight:400;font-size:.85rem}
-div{display:grid;grid-template-columns:repeat(3,1fr);gap:.5rem 1.6rem}
+div{display:grid;grid-template-rows:auto auto;grid-auto-flow:column;grid-auto-columns:minmax(0,1fr);gap:.5rem 1.6rem}
 p{font:1.02rem/1.5 var(--serif);margin:0;white-space:pre-wrap}
 p i{font-style:normal}
 footer{margin-top:.8rem}
 footer i{font-style:normal;padding:.15rem .55rem;color:var(--ink)}
+@media (max-width:40rem){
+div{display:block}
+p{margin:.3rem 0 1rem}
+footer i{padding:.15rem .4rem}
+}
 {% for number in range(edges|length + 1) -%}
 .h{{ number }}{background:color-mix(in oklab,var(--heat) {{ 100 * number // edges|length }}%,var(--paper))}
 {% endfor %}
 </style>
 <div>
 {% for name in arms %}<h2>{{ name }}<small>{{ '%.2f'|format(page.mean_bits(passage, name)) }} bits per character here</small></h2>
-{% endfor %}
-{% for name in arms %}<p>{% for text, heat, bits, number in page.stretches(passage, name) %}<i{% if bits %} class="h{{ heat }}"{% endif %}>{{ text }}</i>{% endfor %}</p>
+<p>{% for text, heat, bits, number in page.stretches(passage, name) %}<i{% if bits %} class="h{{ heat }}"{% endif %}>{{ text }}</i>{% endfor %}</p>
 {% endfor %}
 </div>
 <footer class="heat">{% for edge in [0] + edges|list %}<i class="h{{ loop.index0 }}">{{ '%g'|format(edge) }}</i>{% endfor %}&ensp;bits per character or more</footer>
@@ -128,14 +134,14 @@ def photograph(browser: Any, clip: dict[str, float], picture: Path) -> None:
     picture.write_bytes(base64.b64decode(found["data"]))
 
 
-def draw_passage(folder: Path, picture: Path, theme: str) -> None:
+def draw_passage(folder: Path, picture: Path, theme: str, width: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "passage.html"
         write_file(path, passage_page(folder))
         with opened(path) as browser:
-            emulate(browser, PASSAGE_WIDTH, theme)
+            emulate(browser, width, theme)
             height = browser.execute_script("return document.body.getBoundingClientRect().height")
-            clip = {"x": 0, "y": 0, "width": PASSAGE_WIDTH, "height": height, "scale": 2}
+            clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 2}
             photograph(browser, clip, picture)
 
 
@@ -147,7 +153,9 @@ def draw_models(path: Path, picture: Path) -> None:
 
 def main(what: str, source: str, picture: str, theme: str = "light") -> None:
     if what == "passage":
-        draw_passage(Path(source), Path(picture), theme)
+        draw_passage(Path(source), Path(picture), theme, PASSAGE_WIDTH)
+    elif what == "narrow_passage":
+        draw_passage(Path(source), Path(picture), theme, PHONE_WIDTH)
     else:
         draw_models(Path(source), Path(picture))
 
