@@ -312,8 +312,8 @@ def test_held_out_pieces_cut_no_word_and_test_pieces_touch_no_training_text(how,
     st.integers(0, 99),
 )
 def test_what_a_pattern_finds_alike_is_in_one_part(members, folds, seed):
-    """Speakers, each with so many speeches; and one text that has no speaker. Of two folds, one
-    may leave a single group, which cannot be both training and validation text."""
+    """Each speaker has some speeches, and one text has no speaker. There are at least three folds:
+    one of two may leave a single group, which cannot be both training and validation text."""
     documents = [Document("preface", "x" * 200)]
     for speaker, count in enumerate(members):
         for number in range(count):

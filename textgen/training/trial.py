@@ -34,7 +34,6 @@ def train_and_score(begun: Begun, updates: int, scratch: Path) -> Figures:
         TextgenError: an unusable corpus.
     """
     experiment, prepared, network = begun.experiment, begun.prepared, begun.network
-    settings = experiment.training
     figures: Figures = {
         "bits": None,
         "window": experiment.objective.length,
@@ -43,11 +42,10 @@ def train_and_score(begun: Begun, updates: int, scratch: Path) -> Figures:
         "preparation_seconds": prepared.seconds,
         "curve": [],
     }
-    trained = replace(experiment, training=replace(settings, seconds=None, updates=updates))
+    training = replace(experiment.training, seconds=None, updates=updates)
+    trained = replace(experiment, training=training)
     try:
-        progress = loop.train(
-            scratch, network, trained, prepared.encoded, settings.threads, step=begun.step
-        )
+        progress = loop.train(scratch, network, trained, prepared.encoded, step=begun.step)
     except Diverged:
         return figures
     model = LanguageModel(prepared.tokenizer, experiment.objective, network)

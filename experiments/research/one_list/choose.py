@@ -6,14 +6,16 @@ Only trainings whose updates were planned count. It writes the files of ``experi
 ``matched_60s/``, ``tuned/`` and ``matched/``: *tuned* is the setting of a level with the least mean
 of bits per character over both texts, *matched* the setting that all levels have tried on both
 texts with the least mean regret, the bits above the best setting of a level on a text. Windows are
-those of the first text. Seconds whose trainings are not all on record are left out.
+those of the first text. Nothing is written for seconds of which a training is missing.
 """
 
+import functools
 import json
 import statistics
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomli_w
 
@@ -39,35 +41,45 @@ CHOSEN: dict[int, tuple[str, dict[str, tuple[int, ...]]]] = {
 }
 
 
-class Choice(NamedTuple):
+@dataclass(frozen=True)
+class Choice:
     """What is chosen for some seconds.
 
     Attributes:
         trials: (level, setting) → its training on each text.
-        tuned: level → its setting.
-        matched: the setting of all levels.
     """
 
     trials: dict[tuple[str, int], list[dict[str, Any]]]
-    tuned: dict[str, int]
-    matched: int
+
+    def settings(self, level: str) -> list[int]:
+        """Those that a level has tried."""
+        return [setting for other, setting in self.trials if other == level]
 
     def mean(self, level: str, setting: int) -> float:
         """Bits per character, over both texts."""
         return statistics.mean(trial["bits"] for trial in self.trials[level, setting])
 
+    def tuned(self, level: str) -> int:
+        """The setting of a level with the least mean."""
+        return min(self.settings(level), key=lambda setting: self.mean(level, setting))
+
+    @property
+    def matched(self) -> int:
+        """Of the settings that all levels have tried, the one with the least mean regret."""
+        of_all = set.intersection(*(set(self.settings(level)) for level in LEVELS))
+        return min(sorted(of_all), key=self.regret)
+
     def regret(self, setting: int) -> float:
-        """Bits above the best setting of a level on a text, over all of both."""
+        """Bits above the best setting of a level on a text, mean over all of both."""
         above = list[float]()
         for level in LEVELS:
-            for text in range(len(TEXTS)):
-                found = [
-                    own[text]["bits"] for (other, _), own in self.trials.items() if other == level
-                ]
-                above.append(self.trials[level, setting][text]["bits"] - min(found))
+            for text, trial in enumerate(self.trials[level, setting]):
+                of_level = [self.trials[level, each][text] for each in self.settings(level)]
+                above.append(trial["bits"] - min(each["bits"] for each in of_level))
         return statistics.mean(above)
 
 
+@functools.cache
 def search(text: str) -> dict[str, Any]:
     """``tune.json`` of a text."""
     return json.loads((FOLDER / "results" / f"{text}.json").read_text("utf-8"))
@@ -84,11 +96,7 @@ def choose(seconds: int) -> Choice | None:
             if len(ended) < len(TEXTS):
                 return None
             trials[level, setting] = ended
-    choice = Choice(trials, {}, 0)
-    for level, settings in tried.items():
-        choice.tuned[level] = min(settings, key=lambda setting: choice.mean(level, setting))
-    of_all = set.intersection(*map(set, tried.values()))
-    return choice._replace(matched=min(sorted(of_all), key=choice.regret))
+    return Choice(trials)
 
 
 def _planned(text: str, level: str, setting: int, seconds: int) -> dict[str, Any] | None:
@@ -103,7 +111,7 @@ def write(seconds: int, choice: Choice) -> None:
     """The files of what is chosen."""
     ending, _ = CHOSEN[seconds]
     for level in LEVELS:
-        for kind, setting in (("tuned", choice.tuned[level]), ("matched", choice.matched)):
+        for kind, setting in (("tuned", choice.tuned(level)), ("matched", choice.matched)):
             write_file(
                 EXPERIMENTS / f"{kind}{ending}" / f"{level}.toml",
                 _file(level, setting, kind, choice),
@@ -138,7 +146,7 @@ def chosen_table(seconds: str) -> str:
     rows = list[list[str]]()
     for (level, setting), (first, second) in choice.trials.items():
         mean = f"{choice.mean(level, setting):.3f}"
-        if setting == choice.tuned[level]:
+        if setting == choice.tuned(level):
             mean = f"**{mean}**"
         bits = [f"{trial['bits']:.3f}" for trial in (first, second)]
         updates = [f"{trial['updates']:,}" for trial in (first, second)]
@@ -152,6 +160,7 @@ if __name__ == "__main__":
         found = choose(each)
         if found:
             write(each, found)
-            print(f"{each} s: matched {found.matched}, tuned {found.tuned}")
+            tuned = ", ".join(f"{level} {found.tuned(level)}" for level in LEVELS)
+            print(f"{each} s: matched {found.matched}; tuned {tuned}")
         else:
             print(f"{each} s: trainings are missing")

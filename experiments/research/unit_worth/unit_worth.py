@@ -196,7 +196,7 @@ def factors(pool: Pool) -> dict[tuple[int, str, str], PooledFactor]:
 
 
 def family(reports: Path) -> dict[Question, Lead]:
-    """What comes of the questions of FAMILY whose cells are on record.
+    """The lead of every question of FAMILY that has an answer on record.
 
     Chains are corrected by Bonferroni, and a chain's steps are tested in turn, so that a step's p
     is never below that of the step before (Maurer, Hothorn & Lehmacher 1995).
@@ -206,25 +206,19 @@ def family(reports: Path) -> dict[Question, Lead]:
         p = 0.0
         for step in chain:
             found = {question: _answer(reports, question) for question in step}
-            answered = [difference for difference in found.values() if difference is not None]
-            largest = max(difference.p for difference in answered) if answered else 1.0
-            if len(answered) < len(step):
-                largest = 1.0
+            answers = {question: each for question, each in found.items() if each is not None}
+            is_answered = len(answers) == len(step)
+            largest = max(each.p for each in answers.values()) if is_answered else 1.0
             p = min(1.0, max(p, len(FAMILY) * largest))
-            for question, difference in found.items():
-                if difference is not None:
-                    leads[question] = Lead(difference, p, verdict(difference, p))
-            if not all(question in leads and _is_ahead(leads[question]) for question in step):
-                p = 1.0
+            of_step = {each: Lead(d, p, verdict(d, p)) for each, d in answers.items()}
+            leads |= of_step
+            if not all(lead.verdict is Verdict.BETTER for lead in of_step.values()):
+                p = 1.0  # the next steps are not asked
     return leads
 
 
-def _is_ahead(lead: Lead) -> bool:
-    return lead.verdict is Verdict.BETTER
-
-
 def _answer(reports: Path, question: Question) -> Difference | None:
-    """The difference that a question asks for; None where it is not on record."""
+    """The difference of a question's arms; None where a run of them is missing."""
     cell = _cell(reports, question.study, question.seconds)
     if cell is None or not {question.first, *question.others} <= set(cell.arms):
         return None
