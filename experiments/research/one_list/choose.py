@@ -32,7 +32,7 @@ CHOSEN: dict[int, tuple[str, dict[str, tuple[int, ...]]]] = {
     300: (
         "",
         {
-            "characters": (35, 41, 43, 44),
+            "characters": (35, 41, 43, 44, 45, 46),
             "subwords": (32, 35, 39),
             "words": (32, 35, 38),
             "word_spell": (32, 35, 38),
