@@ -299,7 +299,8 @@ def test_no_result_lies_here_that_no_page_reads():
 def test_matched_arms_have_the_setting_that_suits_both_texts(arm):
     values, _ = table.regrets_on_both()[0]
     wanted = {(name, json.dumps(value)) for name, value in values.items() if name != "span"}
-    assert wanted <= {*flat_settings(load_experiment(f"matched/{arm}").resolved)}
+    experiment = load_experiment(f"words_or_characters/matched/{arm}")
+    assert wanted <= {*flat_settings(experiment.resolved)}
 
 
 def is_of_a_run(path):
