@@ -232,6 +232,7 @@ def test_a_grid_is_resumed_and_ends_with_the_same_records(written, tmp_path, mon
     assert (char.plan["updates"], run_of_it.updates) == (4, 4)
     folder = tmp_path / "runs" / "trial" / cell.name / "char-1"
     metrics = json.loads((folder / "metrics.json").read_text())
+    assert run_of_it.characters == metrics["training"]["characters"] > 0
     for split in ("validation", "test"):
         total = metrics[split]["parts"]["network"]["bits_per_character"]["total"]
         assert grid.curves(split)[cell.name, "char", "network"] == pytest.approx(total, abs=1e-5)

@@ -20,6 +20,7 @@ from links import check_files, check_links, linked
 from textgen.core.experiment import load_experiment
 from textgen.core.files import write_json
 from textgen.core.reading import find_experiment
+from textgen.evaluation import significance
 from textgen.evaluation.significance import Difference
 from textgen.report.arms import flat_settings
 from textgen.report.grid import CellRecord, Grid
@@ -380,7 +381,58 @@ def test_an_arm_may_have_a_budget_that_the_other_arm_lacks(tmp_path):
         assert one.steps == other.steps
         assert one.found.value is other.value is None  # words are ahead from 20 s on
         assert one.found.low == pytest.approx(other.low, rel=0.1)
-    assert found[3, "words", "characters"].steps == [3, 9, 27]
+    assert found[540, "words", "characters"].steps == [3, 9, 27]
+
+
+@pytest.mark.parametrize(
+    ("share", "budgets"),
+    [(1.0, (20, 60, 180, 540)), (0.5, (20, 60, 180, 540)), (1.0, (60, 180, 540))],
+    ids=["the same", "less", "the same as the first"],
+)
+def test_a_larger_budget_may_cost_the_same_or_less_where_training_ends_early(
+    monkeypatch, tmp_path, share, budgets
+):
+    """Self-spelling words and subwords after 180 s made as many updates as after 60 s, or half as
+    many."""
+    monkeypatch.setattr(significance, "RESAMPLES", 2**11)
+    study = LONGER.parent / "what_predicts"
+    (tmp_path / "cells").mkdir()
+    contents = json.loads((LONGER / "grid.json").read_text("utf-8"))
+    cells = dict[int, dict]()
+    for folder, name in ((LONGER, "all-{}s"), (study, "tales-all-{}s")):
+        for seconds in budgets:
+            path = folder / "cells" / f"{name.format(seconds)}.json"
+            if path.exists():
+                named = {"name": f"all-{seconds}s", "text": ""}
+                cells[seconds] = json.loads(path.read_text("utf-8")) | named
+    for arm in ("word_spell", "subwords"):
+        plan = cells[60]["arms"][arm]["plan"]
+        for seconds in cells:  # all are timed alike
+            cells[seconds]["arms"][arm]["plan"] = plan
+        runs = (cells[seconds]["arms"][arm]["runs"] for seconds in (60, 180))
+        for run, early in zip(*runs, strict=True):
+            early["updates"] = round(share * run["updates"])
+    for cell in cells.values():
+        write_json(tmp_path / "cells" / f"{cell['name']}.json", cell)
+    names = [cell["name"] for cell in cells.values()]
+    write_json(tmp_path / "grid.json", {**contents, "cells": names})
+    whole = Grid(tmp_path).factors()
+    whole_again = recompute_factors.factors(tmp_path)
+    assert whole.keys() == whole_again.keys()
+    pairs = [(one.found, [*one.steps], whole_again[key]) for key, one in whole.items()]
+    found = unit_worth.factors(unit_worth.pooled([tmp_path]))
+    again = recompute_factors.pooled_factors([tmp_path])
+    assert found.keys() == again.keys()
+    assert {budget for budget, *arms in found if arms[1] == "characters"} == {*budgets[1:]}
+    pairs += [(one.found, one.steps, again[key]) for key, one in found.items()]
+    for one, steps, other in pairs:
+        assert steps == other.steps
+        assert (one.value is None) == (other.value is None)
+        assert (one.value or 0) == pytest.approx(other.value or 0, rel=0.05)
+    if 20 in budgets:
+        assert any(one.value is not None for one, *_ in pairs)
+    same = found[540, "word_spell", "characters"].found
+    assert same == whole["all-540s", "word_spell", "characters"].found
 
 
 def test_two_trainings_for_one_budget_make_no_curve():

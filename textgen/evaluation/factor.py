@@ -23,7 +23,7 @@ Intervals of the logarithm of a factor, by contrast, as a t of its values in fol
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -203,6 +203,7 @@ def factor(
     """
     compute = float(slower.computes[budget])
     level = slower.levels(units)[budget]
+    faster = _at_one_compute_once(faster)
     reached = _reached(faster, level, units)
     low, high = _set(slower.bits[budget], faster, reached, units, folds)
     return Factor(
@@ -212,6 +213,12 @@ def factor(
         high=math.inf if low == 0 else compute / low,
         gains=still_gains(slower, budget, units, folds),
     )
+
+
+def _at_one_compute_once(arm: Learning) -> Learning:
+    """An arm without the budgets that cost as much as the next one, which counts in their place."""
+    is_last = np.append(np.diff(arm.computes) > 0, True)
+    return replace(arm, computes=arm.computes[is_last], bits=arm.bits[is_last])
 
 
 def _reached(faster: Learning, level: float, units: np.ndarray) -> float | None:

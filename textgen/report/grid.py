@@ -71,6 +71,7 @@ class RunRecord(Content):
     Attributes:
         subset: the sha256 of its training text.
         compute: see :mod:`textgen.training.compute`; None where that is not on record.
+        characters: of training text that were read, with repeats; None where that is not on record.
     """
 
     name: str
@@ -80,6 +81,7 @@ class RunRecord(Content):
     updates: int
     processor: str
     compute: float | None = None
+    characters: float | None = None
 
 
 class ArmRecord(Content):
@@ -241,6 +243,7 @@ def _record_run(run: Run, text: Corpus) -> RunRecord:
         updates=run.metrics.training.updates,
         processor=run.manifest.processor,
         compute=run.metrics.training.compute,
+        characters=run.metrics.training.characters,
     )
 
 
@@ -510,13 +513,18 @@ class Grid:
         units = cells[0].units()
         folds = np.array([fold for fold, *_ in cells[0].documents["test"]])
         learnt = dict[str, Learning]()
+        places = dict[
+            str, int
+        ]()  # of the budget: by compute, a larger one may come before a smaller
         for arm in arms:
             computes = np.array([cell.compute(arm) for cell in cells], dtype=np.float64)
             bits = np.array([cell.bits(arm, part).sum(axis=2) for cell in cells])
-            learnt[arm] = Learning(computes, bits)
-        levels = {arm: float(learnt[arm].levels(units)[budget]) for arm in arms}
+            order = np.argsort(computes, kind="stable")
+            learnt[arm] = Learning(computes[order], bits[order])
+            places[arm] = order.tolist().index(budget)
+        levels = {arm: float(learnt[arm].levels(units)[places[arm]]) for arm in arms}
         faster, slower = sorted(arms, key=lambda arm: levels[arm])
-        both = (learnt[slower], learnt[faster], budget, units, folds)
+        both = (learnt[slower], learnt[faster], places[slower], units, folds)
         return CellFactor(
             slower, faster, levels[slower] - levels[faster], factor(*both), at_least(*both)
         )

@@ -31,6 +31,7 @@ import json
 import math
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -115,7 +116,7 @@ def interval(
 
 def is_below(bounds: tuple[float, float]) -> bool:
     """Whether a difference is below 0, and not only by less than the margin."""
-    return bounds[1] < 0 and bounds[0] < -MARGIN
+    return bool(bounds[1] < 0 and bounds[0] < -MARGIN)
 
 
 def on_the_chord(bits: np.ndarray, seconds: list[float], place: float) -> np.ndarray:
@@ -128,37 +129,56 @@ def on_the_chord(bits: np.ndarray, seconds: list[float], place: float) -> np.nda
 
 
 class Ladder(NamedTuple):
-    """The budgets of an arm, which rise: the seconds of each, and its bits (seeds, documents)."""
+    """The budgets of an arm in order of compute: what was planned, the seconds that each cost,
+    which rise, and its bits (seeds, documents). A training that ends early may have cost less than
+    one for a smaller budget."""
 
+    budgets: list[float]
     seconds: list[float]
     bits: list[np.ndarray]
 
 
 def ladder_of(cells: list[dict], arm: str, part: str) -> Ladder:
     """That of cells that differ in their budgets, in order of compute."""
-    steps = list[tuple[float, np.ndarray]]()
+    steps = list[tuple[float, float, np.ndarray]]()
     for cell in cells:
         seconds = compute(cell["arms"][arm])
         if seconds is not None:
-            steps.append((seconds, np.sum(cell["arms"][arm]["test"][part], axis=2)))
-    steps.sort(key=lambda step: step[0])
-    return Ladder([seconds for seconds, _ in steps], [bits for _, bits in steps])
+            bits = np.sum(cell["arms"][arm]["test"][part], axis=2)
+            steps.append((seconds, cell["budget"][1], bits))
+    steps.sort(key=lambda step: step[:2])
+    return Ladder(
+        budgets=[budget for _, budget, _ in steps],
+        seconds=[seconds for seconds, _, _ in steps],
+        bits=[bits for _, _, bits in steps],
+    )
 
 
-def factor_at(cells: list[dict], arms: tuple[str, str], part: str, budget: int) -> Recomputed:
-    """The factor at a budget, by its number, of cells that differ in their budgets, which rise."""
+def factor_at(cells: list[dict], arms: tuple[str, str], part: str, budget: float) -> Recomputed:
+    """The factor at a planned budget of cells that differ in their budgets."""
     ladders = {arm: ladder_of(cells, arm, part) for arm in arms}
-    here = {arm: ladders[arm].bits[budget].mean(axis=0).sum() for arm in arms}
+    numbers = {arm: ladders[arm].budgets.index(budget) for arm in arms}
+    here = {arm: ladders[arm].bits[numbers[arm]].mean(axis=0).sum() for arm in arms}
     ahead, behind = sorted(arms, key=lambda arm: here[arm])
-    named = {ladder: ladders[arm] for ladder, arm in (("behind", behind), ("ahead", ahead))}
-    found = factor_of(**named, budget=budget, documents=cells[0]["documents"]["test"])
+    documents = cells[0]["documents"]["test"]
+    found = factor_of(ladders[behind], ladders[ahead], numbers[behind], documents)
     return found._replace(behind=behind, ahead=ahead)
 
 
+def at_one_compute_once(ladder: Ladder) -> Ladder:
+    """A ladder without the budgets that cost as much as the next one, which counts in their
+    place."""
+    last = {seconds: number for number, seconds in enumerate(ladder.seconds)}
+    kept = [[each[number] for number in last.values()] for each in ladder]
+    return Ladder(*kept)
+
+
 def factor_of(behind: Ladder, ahead: Ladder, budget: int, documents: list) -> Recomputed:
-    """The factor of two arms at a budget of the first, by its number; neither is named."""
+    """The factor of two arms at a budget of the first, by its number in order of compute; neither
+    is named."""
     units = np.array([characters + 1.0 for *_, characters in documents])
     folds = np.array([fold for fold, *_ in documents])
+    ahead = at_one_compute_once(ahead)
     level = behind.bits[budget]
     spent = behind.seconds[budget]
     places = sorted(
@@ -172,7 +192,7 @@ def factor_of(behind: Ladder, ahead: Ladder, budget: int, documents: list) -> Re
     scored = [on_the_chord(ahead.bits, ahead.seconds, place) for place in places]
     figures = np.array([each.mean(axis=0).sum() - level.mean(axis=0).sum() for each in scored])
     value = None
-    if figures[0] > 0 > figures[-1]:
+    if figures[-1] < 0 and np.any(figures > 0):
         last = int(np.flatnonzero(figures > 0)[-1])
         value = spent / places[last + 1]
     held = list[bool]()
@@ -195,13 +215,16 @@ def factor_of(behind: Ladder, ahead: Ladder, budget: int, documents: list) -> Re
         if not small or not is_below(interval(ahead.bits[small[-1]], level, units, folds)):
             break
         steps.append(step)
+    gains = False
+    if budget > 0:
+        gains = is_below(interval(level, behind.bits[budget - 1], units, folds))
     return Recomputed(
         "",
         "",
         value,
         spent / largest,
         math.inf if smallest == 0 else spent / smallest,
-        is_below(interval(level, behind.bits[budget - 1], units, folds)),
+        gains,
         steps,
     )
 
@@ -227,15 +250,14 @@ def factors(folder: Path) -> dict[tuple[str, str, str], Recomputed]:
                 rows[json.dumps(alike)].append(cell)
         for row in rows.values():
             row.sort(key=lambda cell: cell["budget"][1])
-            for budget in range(1, len(row)):
-                key = (row[budget]["name"], *arms)
-                found[key] = factor_at(row, arms, part, budget)
+            for cell in row[1:]:
+                found[cell["name"], *arms] = factor_at(row, arms, part, cell["budget"][1])
     return found
 
 
-def pooled_factors(folders: list[Path]) -> dict[tuple[str, str, str], Recomputed]:
-    """(seconds of the second arm, first arm, second arm) → the factor, of grids that have the same
-    text, sizes and test documents and the same part."""
+def pooled_factors(folders: list[Path]) -> dict[tuple[float, str, str], Recomputed]:
+    """(planned budget of the second arm, first arm, second arm) → the factor, of grids that have
+    the same text, sizes and test documents and the same part."""
     grids = [json.loads((folder / "grid.json").read_text("utf-8")) for folder in folders]
     cells = [
         json.loads(path.read_text("utf-8"))
@@ -259,10 +281,9 @@ def pooled_factors(folders: list[Path]) -> dict[tuple[str, str, str], Recomputed
         }
         ahead = ladder_of(known[first], first, part)
         behind = ladder_of(known[second], second, part)
-        for budget in range(1, len(behind.seconds)):
-            one = factor_of(behind, ahead, budget, documents)
-            spent = f"{behind.seconds[budget]:.0f}"
-            found[spent, first, second] = one._replace(behind=second, ahead=first)
+        for number, budget in list(enumerate(behind.budgets))[1:]:
+            one = factor_of(behind, ahead, number, documents)
+            found[budget, first, second] = one._replace(behind=second, ahead=first)
     return found
 
 
@@ -273,7 +294,7 @@ def has_budgets(folder: Path) -> bool:
     return len(set(texts)) < len(texts)
 
 
-def show(factors_found: dict[tuple[str, str, str], Recomputed]) -> None:
+def show(factors_found: Mapping[tuple[str | float, str, str], Recomputed]) -> None:
     for (cell, *_), found in factors_found.items():
         value = "outside" if found.value is None else f"{found.value:.2f}"
         said = f"{value}, set {found.low:.2f} to {found.high:.2f}, budgets alone {found.steps}"

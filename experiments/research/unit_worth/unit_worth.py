@@ -103,13 +103,16 @@ class Pool(NamedTuple):
     """The cells of several grids of one text.
 
     Attributes:
-        learning: arm → its budgets, in order of compute.
+        learning: arm → its trainings, in order of compute.
+        budgets: arm → the seconds that were planned for each of them. A training that ends early
+            may have cost less than one for a smaller budget.
         units: (D,) characters + 1 of each test document.
         folds: (D,) the fold that each is of.
         contrasts: (first arm, second arm), each once.
     """
 
     learning: dict[str, Learning]
+    budgets: dict[str, list[float]]
     units: np.ndarray
     folds: np.ndarray
     contrasts: list[tuple[str, str]]
@@ -150,10 +153,11 @@ def pooled(
     if len(set(trained)) < len(trained):
         raise ValueError("an arm has a budget twice: give grids of one list of settings at a time")
     learning = dict[str, Learning]()
+    budgets = dict[str, list[float]]()
     for arm in dict.fromkeys(arm for arm, _ in trained):
-        learning[arm] = _learning(cells, arm, part, without_preparation)
+        learning[arm], budgets[arm] = _learning(cells, arm, part, without_preparation)
     asked = [(each.first, each.second) for grid in grids for each in grid.contents.contrasts]
-    return Pool(learning, first.units(), _folds(first), list(dict.fromkeys(asked)))
+    return Pool(learning, budgets, first.units(), _folds(first), list(dict.fromkeys(asked)))
 
 
 def _text(cell: CellRecord) -> tuple[object, ...]:
@@ -162,29 +166,31 @@ def _text(cell: CellRecord) -> tuple[object, ...]:
 
 def _learning(
     cells: list[CellRecord], arm: str, part: PartName, without_preparation: bool
-) -> Learning:
-    steps = list[tuple[float, np.ndarray]]()
+) -> tuple[Learning, list[float]]:
+    """What an arm scored, and its planned budgets."""
+    steps = list[tuple[float, float, np.ndarray]]()
     for cell in cells:
         seconds = cell.compute(arm) if arm in cell.arms else None
         if seconds is not None and without_preparation:
             seconds -= float(cell.arms[arm].plan["preparation_seconds"])
         if seconds is not None:
-            steps.append((seconds, cell.bits(arm, part).sum(axis=2)))
-    steps.sort(key=lambda step: step[0])
-    computes = np.array([seconds for seconds, _ in steps])
-    return Learning(computes, np.array([bits for _, bits in steps]))
+            steps.append((seconds, cell.budget[1], cell.bits(arm, part).sum(axis=2)))
+    steps.sort(key=lambda step: step[:2])
+    computes = np.array([seconds for seconds, _, _ in steps])
+    bits = np.array([of_step for _, _, of_step in steps])
+    return Learning(computes, bits), [budget for _, budget, _ in steps]
 
 
-def factors(pool: Pool) -> dict[tuple[int, str, str], PooledFactor]:
-    """(number of a budget of the second arm, first arm, second arm) → the factor."""
-    found = dict[tuple[int, str, str], PooledFactor]()
+def factors(pool: Pool) -> dict[tuple[float, str, str], PooledFactor]:
+    """(planned budget of the second arm, first arm, second arm) → the factor."""
+    found = dict[tuple[float, str, str], PooledFactor]()
     for first, second in pool.contrasts:
         slower = pool.learning[second]
         faster = pool.learning[first]
-        for budget in range(1, len(slower.computes)):
-            both = (slower, faster, budget, pool.units, pool.folds)
-            spent = slower.computes[budget]
-            level = slower.levels(pool.units)[budget]
+        for number, budget in list(enumerate(pool.budgets[second]))[1:]:
+            both = (slower, faster, number, pool.units, pool.folds)
+            spent = slower.computes[number]
+            level = slower.levels(pool.units)[number]
             found[budget, first, second] = PooledFactor(
                 factor(*both),
                 [*at_least(*both)],
@@ -281,8 +287,7 @@ def main(folders: list[Path], without_preparation: bool) -> None:
         steps = zip(learning.computes, levels, strict=True)
         print(f"{arm}: " + ", ".join(f"{level:.3f} after {each:.0f} s" for each, level in steps))
     for (budget, first, second), one in factors(pool).items():
-        seconds = pool.learning[second].computes[budget]
-        print(f"{second} against {first} at {seconds:.0f} s: {_said(one)}")
+        print(f"{second} against {first} at {budget:.0f} s: {_said(one)}")
 
 
 def show_family(reports: Path) -> None:
