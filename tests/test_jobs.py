@@ -227,6 +227,19 @@ def test_options_of_the_whole_study_are_refused_beside_a_single_job(by_updates, 
             assert f"{option.partition('=')[0]}: only without" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--json"], "--json: only with --jobs"), (["--jobs", "--job=page"], "one of them")],
+)
+def test_a_form_of_a_list_begins_no_study_and_a_list_does_no_job(
+    by_updates, capsys, monkeypatch, options, told
+):
+    monkeypatch.setattr(execution, "run_study", lambda *_, **__: pytest.fail("begun"))
+    for command in ("study", "tune"):
+        assert cli.main([command, "trial.toml", *options]) == 2
+        assert told in capsys.readouterr().err
+
+
 def test_a_finished_run_is_done_as_long_as_the_settings_of_its_arm_are_the_same(by_updates, files):
     def state(name):
         study = StudyFiles(load_study("trial.toml"), files.runs_folder, files.reports_folder)

@@ -60,6 +60,7 @@ def study(
     """The command ``textgen study``: with ``jobs`` a list, also as ``json``; or a single ``job``;
     or the study, see :func:`textgen.studies.execution.run_study`."""
     folders: dict[str, Any] = {"runs_folder": runs_folder, "reports_folder": reports_folder}
+    _check_listing(jobs, job, json)
     if not jobs and job is None:
         execution.run_study(path, **folders, quiet=quiet, **options)
         return
@@ -98,6 +99,7 @@ def tune(
 ) -> None:
     """The command ``textgen tune``, as :func:`study`. The trials of a later budget are known when
     those before have ended."""
+    _check_listing(jobs, job, json)
     if not jobs and job is None:
         tuning.tune(path, reports_folder=reports_folder, quiet=quiet, **options)
         return
@@ -128,6 +130,16 @@ def tune(
         tuning.make_trial(search, chosen, ThisProcess())
 
     _do_once(chosen, search.lock(chosen), is_done, do)
+
+
+def _check_listing(jobs: bool, job: str | None, json: bool) -> None:
+    """Raises:
+    TextgenError: a list in a form is asked for without the list, or a list and a single job.
+    """
+    if json and not jobs:
+        raise TextgenError("--json: only with --jobs", "add --jobs, or leave --json out")
+    if jobs and job is not None:
+        raise TextgenError("--jobs lists jobs, --job does one", "leave one of them out")
 
 
 def _refuse(options: Mapping[str, Any]) -> None:
@@ -234,7 +246,7 @@ def _is_done(
         return True
     missing = [name for name in job.needs if name not in done]
     if missing:
-        others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         message = f"{job.name} needs {missing[0]}{others} first"
         raise TextgenError(message, f"do it with: {command_of(missing[0])}")
     return False
