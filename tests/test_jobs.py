@@ -259,6 +259,20 @@ def test_a_finished_run_is_done_as_long_as_the_settings_of_its_arm_are_the_same(
     assert state(job.name) is State.READY  # to be made again
 
 
+def test_the_runs_of_a_study_that_has_become_a_grid_are_listed_as_done(written, files, capsys):
+    written.write_text(STUDY.replace("seconds = [4, 6]", "updates = 4"))
+    study = load_study("trial.toml")
+    timing.plan_study(study, files.runs)
+    run = files.runs / "char-1"
+    run.mkdir(parents=True)
+    (run / "metrics.json").touch()
+    folder.write_experiment(run / "experiment.toml", study.experiment("char", "char-1", 4))
+    written.write_text(STUDY.replace("seconds =", "updates ="))
+    assert cli.main(["study", "trial.toml", "--jobs", "--json"]) == 0
+    jobs = json.loads(capsys.readouterr().out)
+    assert [job["job"] for job in jobs if job["state"] == "done"] == ["run/4u/char-1"]
+
+
 def recorded(files, cell, arms):
     """Put a cell of the grid on record, with one run of each of these arms."""
     about = {"seed": 1, "fold": None, "subset": "", "updates": 4, "processor": ""}

@@ -13,6 +13,7 @@ from textgen.core.files import write_json
 from textgen.core.terminal import json_line
 from textgen.report import grid as grids
 from textgen.runs.console import Screen
+from textgen.runs.folder import is_finished
 from textgen.runs.results import read_content
 from textgen.studies import execution, preparing, tuning
 from textgen.studies.jobs import (
@@ -66,6 +67,7 @@ def study(
         return
     _refuse(options)
     files = StudyFiles(load_study(path), Path(runs_folder), Path(reports_folder))
+    _move_runs(files)
     listed = list_jobs(files.study, _skipped(files))
 
     def command(name: str) -> str:
@@ -216,6 +218,22 @@ def show(
         print(f"{record['job']:{width}}  {record['state']:7}  {takes}  {record['command']}")
     done = sum(state is State.DONE for state in found.values())
     print(f"{done} of {len(jobs)} jobs are done")
+
+
+def _move_runs(files: StudyFiles) -> None:
+    """Move the finished runs of a study that had no axes into the cells that it has now, as the
+    study's own command does: a list would otherwise have them made again."""
+    study = files.study
+    if not study.cells:
+        return
+    runs = {run for cell in study.cells for arm in study.arms for run in cell.study.runs(arm)}
+    if not any(is_finished(files.runs / run) for run in runs):
+        return
+    with planning_lock(files.runs):
+        arms = planned_arms(files)
+        cells = {cell.name: cell for cell in study.cells}
+        plans = {name: _plans_of(files, cell, arms) for name, cell in cells.items()}
+        preparing.move_runs_into_cells(files, cells, plans)
 
 
 def _skipped(files: StudyFiles) -> Collection[str]:

@@ -102,7 +102,7 @@ def prepare(
     for name, cell in cells.items():
         plans[name] = {arm: plan_in(cell, arm, timing) for arm, timing in timings.items()}
     if study.cells:
-        _move_runs_into_cells(files, cells, plans)
+        move_runs_into_cells(files, cells, plans)
     if not overwrite:
         _check_records(files, cells, plans, texts)
     jobs = list_jobs(study, skipped)
@@ -231,7 +231,7 @@ def write_contents(files: StudyFiles, texts: Mapping[str, ReadyText]) -> None:
     write_json(files.reports / grids.GRID_FILE, content)
 
 
-def _move_runs_into_cells(
+def move_runs_into_cells(
     files: StudyFiles, cells: Mapping[str, Cell], plans: Mapping[str, dict[str, ArmPlan]]
 ) -> None:
     """Where a study without axes has become a grid, its finished runs belong to the cell that has
