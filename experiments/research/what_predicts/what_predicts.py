@@ -33,7 +33,15 @@ ARMS = ("characters", "subwords", "words", "word_spell")
 SEEN, UNSEEN = ("tales", "wikipedia", "swahili", "ukrainian"), "speeches"
 ENGLISH = (*SEEN[:2], UNSEEN)
 NO_DIFFERENCE = 0.01  # bits per character
-COLOURS = "#986c0b", "#4a62b3", "#009c71"
+# The figure's colours, on light paper and on dark.
+STYLE = """<style>
+rect,text,circle{fill:currentColor} path{stroke:currentColor}
+.paper{color:#fff} .ink{color:#222} .line{color:#ddd} .zero{color:#555}
+.subwords{color:#986c0b} .words{color:#4a62b3} .word_spell{color:#007a58}
+@media (prefers-color-scheme:dark){
+.paper{color:#131416} .ink{color:#e8e5df} .line{color:#343941} .zero{color:#a3a8b0}
+.subwords{color:#cc9522} .words{color:#249bf1} .word_spell{color:#00a05c}}
+</style>"""
 
 
 def _bits(cell: CellRecord, arms: str, part: str) -> np.ndarray:
@@ -270,30 +278,33 @@ def figure() -> str:
     low, high = math.floor(10 * min(ends)), math.ceil(10 * max(ends)) or 1  # tenths of a bit
 
     def x(value: float) -> int:
-        return round(110 + 510 * (10 * value - low) / (high - low))
+        return round(84 + 376 * (10 * value - low) / (high - low))
 
     bottom = 30 + 64 * len(texts)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {bottom + 24}" font-size="13" '
-        'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="480" height="{bottom + 46}" '
+        f'viewBox="0 0 480 {bottom + 46}" font-size="14" font-family="sans-serif">',
+        STYLE,
+        '<rect class="paper" width="100%" height="100%"/>',
     ]
     for tenth in range(low, high + 1):
-        line = f'<path stroke="{"#ddd" if tenth else "#555"}" d="M{x(tenth / 10)} 26V{bottom}"/>'
-        lines += [line, _label(x(tenth / 10), bottom + 16, f"{tenth / 10:.1f}", "middle")]
-    for number, (arm, colour) in enumerate(zip(ARMS[1:], COLOURS, strict=True)):
-        lines += [_label(110 + 130 * number, 16, f"● {arm}", fill=colour)]
+        kind = "line" if tenth else "zero"
+        lines += [f'<path class="{kind}" d="M{x(tenth / 10)} 26V{bottom}"/>']
+        lines += [_label(x(tenth / 10), bottom + 16, f"{tenth / 10:.1f}", "middle")]
+    for number, arm in enumerate(ARMS[1:]):
+        lines += [_label(84 + 130 * number, 16, f"● {arm}", kind=arm)]
         for place, text in enumerate(texts):
             found, y = leads[text, arm], 46 + 64 * place + 16 * number
-            line = f'd="M{x(found.low)} {y}H{x(found.high)}" stroke="{colour}" stroke-width="2"/>'
-            dot = f'cx="{x(found.difference)}" cy="{y}" r="4.5" fill="{colour}"/>'
-            lines += [f"<path {line}", f"<circle {dot}"]
+            reach = f"M{x(found.low)} {y}H{x(found.high)}"
+            lines += [f'<path class="{arm}" d="{reach}" stroke-width="2"/>']
+            lines += [f'<circle class="{arm}" cx="{x(found.difference)}" cy="{y}" r="4.5"/>']
     lines += [_label(4, 66 + 64 * place, text) for place, text in enumerate(texts)]
-    lines.append(_label(620, 16, "bits minus characters’ bits", "end"))
+    lines.append(_label(460, bottom + 38, "bits per character, minus those of characters", "end"))
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _label(x: int, y: int, text: str, anchor: str = "start", fill: str = "#222") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{fill}">{text}</text>'
+def _label(x: int, y: int, text: str, anchor: str = "start", kind: str = "ink") -> str:
+    return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
 
 
 if __name__ == "__main__":
