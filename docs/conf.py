@@ -41,6 +41,7 @@ include_patterns = [
 ]
 highlight_language = "none"  # of blocks that name none: commands and what they print
 html_theme = "furo"
+html_static_path = html_css_files = ["site.css"]
 html_copy_source = html_show_sphinx = False
 myst_heading_anchors = 4  # as a host of repositories gives them
 
