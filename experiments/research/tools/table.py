@@ -5,7 +5,7 @@ of runs.
 
 It writes every table between its two marks. With a question, the name of a folder in
 experiments/research, it first copies what FOLDER holds into that question's results: metrics.json
-(and article.json) of runs, or the report.json and the figures of a report.
+(and article.json) of runs, the report.json and the figures of a report, or the cells of a grid.
 
 A mark names a table and the results that it is drawn from, ``QUESTION/NAME``. A test fails when a
 table differs from its results.
@@ -30,7 +30,7 @@ from textgen.core.reading import find_experiment
 from textgen.evaluation.significance import Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
-from textgen.report.grid import Grid, compare_cells
+from textgen.report.grid import CELLS_FOLDER, GRID_FILE, Grid, compare_cells
 from textgen.report.headline import NUMBERS
 from textgen.report.schema import Report, Texts
 from textgen.report.sentences import WHERE
@@ -39,7 +39,9 @@ from textgen.studies.tuning import Trial, Tuning, summary
 
 sys.path.append(str(Path(__file__).parents[1] / "one_list"))
 sys.path.append(str(Path(__file__).parents[1] / "what_predicts"))
+sys.path.append(str(Path(__file__).parents[1] / "unit_worth"))
 import choose
+import unit_worth_page
 import what_predicts
 
 RESEARCH = Path(__file__).parents[1]
@@ -474,6 +476,13 @@ TABLES: dict[str, Callable[..., str]] = {
     "claim": what_predicts.claim_table,
     "shares": what_predicts.shares_table,
     "where": what_predicts.where_table,
+    "worth_sentences": unit_worth_page.sentences,
+    "worth_picture": unit_worth_page.picture,
+    "worth_factors": unit_worth_page.factors_table,
+    "worth_claims": unit_worth_page.claims_table,
+    "worth_expectations": unit_worth_page.expectations_table,
+    "worth_curves": unit_worth_page.curves_table,
+    "worth_causes": unit_worth_page.causes_table,
     "tiny_shakespeare": tiny_shakespeare_table,
     "architectures": architectures_table,
     "growth": growth_table,
@@ -504,6 +513,15 @@ def take_report(folder: Path, kept: Path) -> None:
     overview.savefig(kept / f"{report['name']}_overview.svg", bbox_inches="tight")
 
 
+def take_grid(folder: Path, kept: Path) -> None:
+    """Keep the records of a grid's cells."""
+    copy = kept / folder.name
+    for path in [folder / GRID_FILE, *sorted((folder / CELLS_FOLDER).glob("*.json"))]:
+        target = copy / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+
+
 def take_runs(folder: Path, kept: Path) -> None:
     """Keep the figures of all runs below a folder."""
     for path in sorted(folder.rglob("metrics.json")):
@@ -522,7 +540,11 @@ def main(question: str = "", folder: str = "") -> None:
     if question:
         kept = RESEARCH / question / "results"
         kept.mkdir(exist_ok=True)
-        take = take_report if (Path(folder) / "report.json").exists() else take_runs
+        take = take_runs
+        if (Path(folder) / GRID_FILE).exists():
+            take = take_grid
+        elif (Path(folder) / "report.json").exists():
+            take = take_report
         take(Path(folder), kept)
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -16,6 +16,7 @@ With --family, it prints the difference, interval and p of every question in FAM
 in the folder REPORTS, and the interaction of the causes.
 """
 
+import functools
 import math
 import sys
 from pathlib import Path
@@ -157,7 +158,7 @@ def pooled(
     for arm in dict.fromkeys(arm for arm, _ in trained):
         learning[arm], budgets[arm] = _learning(cells, arm, part, without_preparation)
     asked = [(each.first, each.second) for grid in grids for each in grid.contents.contrasts]
-    return Pool(learning, budgets, first.units(), _folds(first), list(dict.fromkeys(asked)))
+    return Pool(learning, budgets, first.units(), folds_of(first), list(dict.fromkeys(asked)))
 
 
 def _text(cell: CellRecord) -> tuple[object, ...]:
@@ -225,41 +226,52 @@ def family(reports: Path) -> dict[Question, Lead]:
 
 def _answer(reports: Path, question: Question) -> Difference | None:
     """The difference of a question's arms; None where a run of them is missing."""
-    cell = _cell(reports, question.study, question.seconds)
+    cell = cell_of(reports, question.study, question.seconds)
     if cell is None or not {question.first, *question.others} <= set(cell.arms):
         return None
-    return _difference(cell, question)
+    return difference(cell, question)
 
 
-def _cell(reports: Path, study: str, seconds: float) -> CellRecord | None:
+@functools.cache
+def _grid(folder: Path) -> Grid:
+    return Grid(folder)
+
+
+def cell_of(reports: Path, study: str, seconds: float) -> CellRecord | None:
+    """The cell of a study and a budget; None where it is not on record."""
     folder = reports / study
     if not (folder / GRID_FILE).exists():
         return None
-    for cell in Grid(folder).cells.values():
+    for cell in _grid(folder).cells.values():
         if cell.budget == ("seconds", seconds):
             return cell
     return None
 
 
-def interaction(cell: CellRecord) -> Difference:
-    """What replacing rare words gains the network of words, minus what it gains characters."""
+def interaction(cell: CellRecord) -> Difference | None:
+    """What replacing rare words gains the network of words, minus what it gains characters; None
+    where an arm is missing."""
+    if not {"word_spell", "words", "characters", "characters_replaced"} <= cell.arms.keys():
+        return None
     written = cell.bits("word_spell") - cell.bits("words")
     read = cell.bits("characters") - cell.bits("characters_replaced")
-    return compare_arms(written.sum(axis=2), read.sum(axis=2), cell.units(), _folds(cell))
+    return compare_arms(written.sum(axis=2), read.sum(axis=2), cell.units(), folds_of(cell))
 
 
-def _difference(cell: CellRecord, question: Question) -> Difference:
+def difference(cell: CellRecord, question: Question) -> Difference:
+    """The bits of a question's first arm minus those of the other, or the mean of the others."""
     first = cell.bits(question.first).sum(axis=2)
     others = np.mean([cell.bits(arm).sum(axis=2) for arm in question.others], axis=0)
-    return compare_arms(first, others, cell.units(), _folds(cell))
+    return compare_arms(first, others, cell.units(), folds_of(cell))
 
 
-def _folds(cell: CellRecord) -> np.ndarray:
+def folds_of(cell: CellRecord) -> np.ndarray:
     """(D,) the fold that each test document is of."""
     return np.array([fold for fold, *_ in cell.documents["test"]])
 
 
-def _value(one: PooledFactor) -> str:
+def value_in_words(one: PooledFactor) -> str:
+    """A factor; a bound where it lies outside the budgets."""
     if one.found.value is not None:
         return f"{one.found.value:.1f}"
     if one.is_ahead:
@@ -267,17 +279,20 @@ def _value(one: PooledFactor) -> str:
     return f"< {one.smallest:.1f}"
 
 
-def _set(low: float, high: float) -> str:
+def set_in_words(low: float, high: float) -> str:
+    """The ends of a set, each of which may be open."""
     said = ["open" if low == 0 else f"{low:.1f}", "open" if high == math.inf else f"{high:.1f}"]
     return " to ".join(said)
 
 
 def _said(one: PooledFactor) -> str:
     low, high = one.found.low, one.found.high
-    off = _set(low / TIMINGS_OFF, high * TIMINGS_OFF)
+    off = set_in_words(low / TIMINGS_OFF, high * TIMINGS_OFF)
     gains = "" if one.found.gains else "; the second arm's last step gained too little"
     alone = f"budgets alone {one.steps}{gains}"
-    return f"{_value(one)} (set {_set(low, high)}; timings a fifth off {off}; {alone})"
+    return (
+        f"{value_in_words(one)} (set {set_in_words(low, high)}; timings a fifth off {off}; {alone})"
+    )
 
 
 def main(folders: list[Path], without_preparation: bool) -> None:
@@ -297,9 +312,10 @@ def show_family(reports: Path) -> None:
         said = f"p corrected {lead.p_adjusted:.3f}, {lead.verdict}"
         print(f"{where}: {question.first} − {others}: {_interval(lead.found)}, {said}")
     for study, seconds in (where for budgets in CAUSES for where in budgets):
-        cell = _cell(reports, study, seconds)
-        if cell is not None:
-            print(f"{study}, {seconds:.0f} s: interaction {_interval(interaction(cell))}")
+        cell = cell_of(reports, study, seconds)
+        found = None if cell is None else interaction(cell)
+        if found is not None:
+            print(f"{study}, {seconds:.0f} s: interaction {_interval(found)}")
 
 
 def _interval(found: Difference) -> str:
