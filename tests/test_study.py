@@ -832,6 +832,41 @@ def test_the_lock_of_a_node_that_does_not_answer_is_taken_over(tmp_path, monkeyp
     assert cluster_module._going_on(log, arguments)["overwrite"] is True
 
 
+class RayThatLosesANode:
+    """Two of its three nodes do not answer, and the last one is lost while it is asked."""
+
+    exceptions = SimpleNamespace(RayError=RuntimeError)
+
+    def __init__(self):
+        self.is_lost = False
+
+    def nodes(self):
+        alive = {"answers": True, "broken": True, "lost": not self.is_lost}
+        return [
+            {"NodeID": name, "NodeManagerHostname": "host", "Alive": is_alive}
+            for name, is_alive in alive.items()
+        ]
+
+    def remote(self, scheduling_strategy, **_):
+        return lambda _: SimpleNamespace(remote=lambda *_: scheduling_strategy)
+
+    def get(self, node_id, timeout):
+        if node_id == "answers":
+            return {"answer": "here"}
+        self.is_lost = True
+        raise RuntimeError(f"{node_id} cannot be asked")
+
+
+def test_a_node_that_is_lost_while_it_is_asked_is_left_out(monkeypatch):
+    """Ray is pretended."""
+    strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node_id, soft: node_id)
+    monkeypatch.setitem(sys.modules, "ray.util.scheduling_strategies", strategies)
+    place = cluster_module.Cluster("address", None, print)
+    place._ray = RayThatLosesANode()
+    answers = place._answers(place._ray.nodes(), "token")
+    assert [*answers.values()] == [{"answer": "here"}, {"answer": "broken cannot be asked"}]
+
+
 def test_nodes_that_differ_are_shown_in_one_table(tmp_path):
     """Their answers are pretended."""
     here = cluster_module.answer(str(tmp_path))

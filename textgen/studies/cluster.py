@@ -182,24 +182,28 @@ class Cluster:
             self._say(f"warning: nodes have several processors: {names}")
 
     def _answers(self, nodes: Sequence[Mapping[str, Any]], token: str) -> dict[str, dict[str, str]]:
-        """Node → what it says of itself."""
+        """Node → what it says of itself, of those that are not lost while they are asked."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        asked = dict[str, Any]()
+        tasks = list[Any]()
         for node in nodes:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = self._ray.remote(num_cpus=0, scheduling_strategy=there, max_retries=0)(
                 _answer_there
             )
-            name = f"{node['NodeManagerHostname']} {node['NodeID'][:6]}"
-            asked[name] = task.remote(token, self._environment())
+            tasks.append(task.remote(token, self._environment()))
         answers = dict[str, dict[str, str]]()
-        for name, task in asked.items():
+        for node, asked in zip(nodes, tasks, strict=True):
+            name = f"{node['NodeManagerHostname']} {node['NodeID'][:6]}"
             try:
-                answers[name] = self._ray.get(task, timeout=ANSWER_SECONDS)
+                answers[name] = self._ray.get(asked, timeout=ANSWER_SECONDS)
             except self._ray.exceptions.RayError as error:
-                answers[name] = {"answer": str(error).strip().splitlines()[-1]}
+                if self._is_alive(node["NodeID"]):
+                    answers[name] = {"answer": str(error).strip().splitlines()[-1]}
         return answers
+
+    def _is_alive(self, node_id: str) -> bool:
+        return any(node["NodeID"] == node_id and node["Alive"] for node in self._ray.nodes())
 
     def _environment(self) -> dict[str, str]:
         """What counts of this process's environment, with empty texts for what is not there."""
