@@ -28,8 +28,10 @@ from textgen.studies.study import load_study
 
 sys.path.append(str(ROOT / "tests/benchmarks"))
 sys.path.append(str(ROOT / "experiments/research/tools"))
+sys.path.append(str(ROOT / "experiments/research/one_list"))
 sys.path.append(str(ROOT / "experiments/research/what_predicts"))
 sys.path.append(str(ROOT / "experiments/research/unit_worth"))
+import choose
 import recompute
 import recompute_factors
 import table
@@ -307,6 +309,12 @@ def test_matched_arms_have_the_setting_that_suits_both_texts(arm):
     assert wanted <= {*flat_settings(experiment.resolved)}
 
 
+@pytest.mark.parametrize("seconds", choose.CHOSEN)
+def test_the_files_of_what_is_chosen_follow_from_the_trainings(seconds):
+    for path, content in choose.files(seconds, choose.choose(seconds)).items():
+        assert path.read_text(encoding="utf-8") == content, path
+
+
 def is_of_a_run(path):
     content = json.loads(path.read_text(encoding="utf-8"))
     return isinstance(content, dict) and {"validation", "test", "corpus"} <= content.keys()
@@ -484,7 +492,7 @@ def test_a_step_of_the_family_counts_only_where_all_before_it_hold(monkeypatch):
             ends = sorted((difference / 2, 2 * difference))
             return Difference(difference, *ends, p, 40, 1, 3, 0.01, 0.01)
 
-        monkeypatch.setattr(unit_worth, "_answer", answer)
+        monkeypatch.setattr(unit_worth, "answer", answer)
         found = unit_worth.family(Path())
         return [found[question].p_adjusted for question in asked if question in found]
 

@@ -167,6 +167,10 @@ class CellRecord(Content):
             return None
         return float(np.mean(computes))
 
+    def folds(self) -> np.ndarray:
+        """(D,) int64: the fold that each test document is of."""
+        return np.array([fold for fold, *_ in self.documents["test"]])
+
     def units(self, split: HeldOut = "test") -> np.ndarray:
         """(documents,) int64: characters and one end mark."""
         return np.array([characters + 1 for *_, characters in self.documents[split]])
@@ -261,11 +265,11 @@ def compare_cells(
         TextgenError: no such arm or part, or other test documents.
     """
     bits = first.bits(arm, part).sum(axis=2), second.bits(other, part).sum(axis=2)
-    documents = first.documents["test"]
-    if (first.sha256, documents) != (second.sha256, second.documents["test"]):
+    texts = [(cell.sha256, cell.documents["test"]) for cell in (first, second)]
+    if texts[0] != texts[1]:
         message = f"{first.name} and {second.name} were tested on different documents"
         raise TextgenError(message, "compare cells of one text, in the same folds")
-    return compare_arms(*bits, first.units(), np.array([fold for fold, *_ in documents]))
+    return compare_arms(*bits, first.units(), first.folds())
 
 
 class CellFactor(NamedTuple):
@@ -511,11 +515,10 @@ class Grid:
     ) -> CellFactor:
         cells = [self.cells[name] for name in ladder]
         units = cells[0].units()
-        folds = np.array([fold for fold, *_ in cells[0].documents["test"]])
         learnt = dict[str, Learning]()
-        places = dict[
-            str, int
-        ]()  # of the budget: by compute, a larger one may come before a smaller
+        # Where the budget stands by compute: a training that ends early may cost less than one for
+        # a smaller budget.
+        places = dict[str, int]()
         for arm in arms:
             computes = np.array([cell.compute(arm) for cell in cells], dtype=np.float64)
             bits = np.array([cell.bits(arm, part).sum(axis=2) for cell in cells])
@@ -524,7 +527,7 @@ class Grid:
             places[arm] = order.tolist().index(budget)
         levels = {arm: float(learnt[arm].levels(units)[places[arm]]) for arm in arms}
         faster, slower = sorted(arms, key=lambda arm: levels[arm])
-        both = (learnt[slower], learnt[faster], places[slower], units, folds)
+        both = (learnt[slower], learnt[faster], places[slower], units, cells[0].folds())
         return CellFactor(
             slower, faster, levels[slower] - levels[faster], factor(*both), at_least(*both)
         )

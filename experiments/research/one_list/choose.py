@@ -107,15 +107,15 @@ def _planned(text: str, level: str, setting: int, seconds: int) -> dict[str, Any
     return None
 
 
-def write(seconds: int, choice: Choice) -> None:
-    """The files of what is chosen."""
+def files(seconds: int, choice: Choice) -> dict[Path, str]:
+    """What the experiment files of a choice hold."""
     ending, _ = CHOSEN[seconds]
+    held = dict[Path, str]()
     for level in LEVELS:
         for kind, setting in (("tuned", choice.tuned(level)), ("matched", choice.matched)):
-            write_file(
-                EXPERIMENTS / f"{kind}{ending}" / f"{level}.toml",
-                _file(level, setting, kind, choice),
-            )
+            path = EXPERIMENTS / f"{kind}{ending}" / f"{level}.toml"
+            held[path] = _file(level, setting, kind, choice)
+    return held
 
 
 def _file(level: str, setting: int, kind: str, choice: Choice) -> str:
@@ -159,7 +159,8 @@ if __name__ == "__main__":
     for each in CHOSEN:
         found = choose(each)
         if found:
-            write(each, found)
+            for path, content in files(each, found).items():
+                write_file(path, content)
             tuned = ", ".join(f"{level} {found.tuned(level)}" for level in LEVELS)
             print(f"{each} s: matched {found.matched}; tuned {tuned}")
         else:

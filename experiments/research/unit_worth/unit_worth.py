@@ -158,7 +158,7 @@ def pooled(
     for arm in dict.fromkeys(arm for arm, _ in trained):
         learning[arm], budgets[arm] = _learning(cells, arm, part, without_preparation)
     asked = [(each.first, each.second) for grid in grids for each in grid.contents.contrasts]
-    return Pool(learning, budgets, first.units(), folds_of(first), list(dict.fromkeys(asked)))
+    return Pool(learning, budgets, first.units(), first.folds(), list(dict.fromkeys(asked)))
 
 
 def _text(cell: CellRecord) -> tuple[object, ...]:
@@ -212,7 +212,7 @@ def family(reports: Path) -> dict[Question, Lead]:
     for chain in FAMILY:
         p = 0.0
         for step in chain:
-            found = {question: _answer(reports, question) for question in step}
+            found = {question: answer(reports, question) for question in step}
             answers = {question: each for question, each in found.items() if each is not None}
             is_answered = len(answers) == len(step)
             largest = max(each.p for each in answers.values()) if is_answered else 1.0
@@ -224,25 +224,26 @@ def family(reports: Path) -> dict[Question, Lead]:
     return leads
 
 
-def _answer(reports: Path, question: Question) -> Difference | None:
-    """The difference of a question's arms; None where a run of them is missing."""
+def answer(reports: Path, question: Question) -> Difference | None:
+    """Bits of a question's first arm minus those of the other, or minus the mean of the others;
+    None if an arm has not been recorded."""
     cell = cell_of(reports, question.study, question.seconds)
     if cell is None or not {question.first, *question.others} <= set(cell.arms):
         return None
-    return difference(cell, question)
+    return _difference(cell, question)
 
 
 @functools.cache
-def _grid(folder: Path) -> Grid:
-    return Grid(folder)
+def cells_of(folder: Path) -> list[CellRecord]:
+    """The recorded cells of a study, by rising budget; none if the study has no records."""
+    if not (folder / GRID_FILE).exists():
+        return []
+    return sorted(Grid(folder).cells.values(), key=lambda cell: cell.budget[1])
 
 
 def cell_of(reports: Path, study: str, seconds: float) -> CellRecord | None:
-    """The cell of a study and a budget; None where it is not on record."""
-    folder = reports / study
-    if not (folder / GRID_FILE).exists():
-        return None
-    for cell in _grid(folder).cells.values():
+    """The recorded cell of a study for a budget; None if there is none."""
+    for cell in cells_of(reports / study):
         if cell.budget == ("seconds", seconds):
             return cell
     return None
@@ -255,19 +256,13 @@ def interaction(cell: CellRecord) -> Difference | None:
         return None
     written = cell.bits("word_spell") - cell.bits("words")
     read = cell.bits("characters") - cell.bits("characters_replaced")
-    return compare_arms(written.sum(axis=2), read.sum(axis=2), cell.units(), folds_of(cell))
+    return compare_arms(written.sum(axis=2), read.sum(axis=2), cell.units(), cell.folds())
 
 
-def difference(cell: CellRecord, question: Question) -> Difference:
-    """The bits of a question's first arm minus those of the other, or the mean of the others."""
+def _difference(cell: CellRecord, question: Question) -> Difference:
     first = cell.bits(question.first).sum(axis=2)
     others = np.mean([cell.bits(arm).sum(axis=2) for arm in question.others], axis=0)
-    return compare_arms(first, others, cell.units(), folds_of(cell))
-
-
-def folds_of(cell: CellRecord) -> np.ndarray:
-    """(D,) the fold that each test document is of."""
-    return np.array([fold for fold, *_ in cell.documents["test"]])
+    return compare_arms(first, others, cell.units(), cell.folds())
 
 
 def value_in_words(one: PooledFactor) -> str:
@@ -280,19 +275,22 @@ def value_in_words(one: PooledFactor) -> str:
 
 
 def set_in_words(low: float, high: float) -> str:
-    """The ends of a set, each of which may be open."""
+    """A set of factors; an end may be open."""
     said = ["open" if low == 0 else f"{low:.1f}", "open" if high == math.inf else f"{high:.1f}"]
     return " to ".join(said)
 
 
+def widened_set_in_words(one: PooledFactor) -> str:
+    """The set if the timings of both arms were wrong, see ``TIMINGS_OFF``."""
+    return set_in_words(one.found.low / TIMINGS_OFF, one.found.high * TIMINGS_OFF)
+
+
 def _said(one: PooledFactor) -> str:
-    low, high = one.found.low, one.found.high
-    off = set_in_words(low / TIMINGS_OFF, high * TIMINGS_OFF)
     gains = "" if one.found.gains else "; the second arm's last step gained too little"
     alone = f"budgets alone {one.steps}{gains}"
-    return (
-        f"{value_in_words(one)} (set {set_in_words(low, high)}; timings a fifth off {off}; {alone})"
-    )
+    narrow = set_in_words(one.found.low, one.found.high)
+    wide = widened_set_in_words(one)
+    return f"{value_in_words(one)} (set {narrow}; timings a fifth off {wide}; {alone})"
 
 
 def main(folders: list[Path], without_preparation: bool) -> None:

@@ -1,6 +1,6 @@
 """What became of the claims and expectations of the study, by the rules of its protocol, README.md.
 
-Everything is read from the grids in a folder of reports. What is not on record yet has no outcome.
+It reads the grids in a folder of reports. A claim whose runs have not been recorded has no outcome.
 """
 
 import functools
@@ -66,7 +66,7 @@ class Expectation(NamedTuple):
     measure: Callable[[Path], Outcome | None]
 
 
-# ---- what is on record
+# ---- records
 
 
 @functools.cache
@@ -74,12 +74,12 @@ def factors_of(
     reports: Path, text: str, settings: int, without_preparation: bool = False
 ) -> dict[tuple[float, str, str], PooledFactor]:
     """(planned budget of the second arm, first arm, second arm) → the factor, of one list of
-    settings; empty where nothing is on record."""
+    settings; empty if nothing has been recorded."""
     folders = recorded(reports, text, settings)
     if not folders:
         return {}
     pool = unit_worth.pooled(folders, without_preparation=without_preparation)
-    if without_preparation:  # of which the claims ask for these alone
+    if without_preparation:  # the claims ask for words against characters alone
         asked = [(first, "characters") for first in WORDS]
         pool = pool._replace(contrasts=[pair for pair in pool.contrasts if pair in asked])
     return unit_worth.factors(pool)
@@ -95,7 +95,7 @@ def factors_again(
 
 
 def recorded(reports: Path, text: str, settings: int) -> list[Path]:
-    """The folders of the studies that are pooled and have a cell on record."""
+    """The folders of the pooled studies that have recorded a cell."""
     folders = [reports / study for study in LADDERS[text, settings]]
     return [folder for folder in folders if any(folder.glob("cells/*.json"))]
 
@@ -106,7 +106,7 @@ def family(reports: Path) -> dict[Question, Lead]:
 
 
 def cell_of(reports: Path, study: str, seconds: float, arms: tuple[str, ...]) -> CellRecord | None:
-    """A cell that has these arms; None where it is not on record."""
+    """The recorded cell of a study for a budget; None if there is none, or if it lacks an arm."""
     cell = unit_worth.cell_of(reports, study, seconds)
     return cell if cell is not None and {*arms} <= cell.arms.keys() else None
 
@@ -115,10 +115,7 @@ def difference(
     reports: Path, study: str, seconds: float, first: str, *others: str
 ) -> Difference | None:
     """The first arm's bits minus the other's, or minus the mean of the others'."""
-    cell = cell_of(reports, study, seconds, (first, *others))
-    if cell is None:
-        return None
-    return unit_worth.difference(cell, Question(study, seconds, first, others))
+    return unit_worth.answer(reports, Question(study, seconds, first, others))
 
 
 # ---- in words
@@ -224,33 +221,46 @@ def lead_in_words(lead: Lead) -> str:
 
 def _growing_factor(reports: Path, first: str) -> list[Row]:
     """Claim 2, and the same growth from 180 to 540 s."""
+    key = (first, "characters")
     short = factors_of(reports, "tales", 60, without_preparation=True)
     long = factors_of(reports, "tales", 300, without_preparation=True)
-    key = (first, "characters")
-    before, after = short.get((60, *key)), short.get((180, *key))
-    again, later = long.get((180, *key)), long.get((540, *key))
+    of_arms = f"`{first}`, characters"
     rows = list[Row]()
-    if before is not None and after is not None:
-        measured = (
-            f"settings for 60 s: {set_in_words(before)} at 60 s, {set_in_words(after)} at 180 s"
-        )
-        said = growth(before, after)
-        if again is None:
-            said = "refuted" if said == "refuted" else "open"
-        else:
-            measured += f"; settings for 300 s: {factor_in_words(again)} at 180 s"
-            if said == "confirmed" and not _lies_above(again, before.found.high):
-                said = "open"
-        about = Row(2, "tales, 60 to 180 s", f"`{first}`, characters", Outcome(measured, said))
-        rows.append(about)
-    if again is not None and later is not None:
-        measured = (
-            f"settings for 300 s: {set_in_words(again)} at 180 s, {set_in_words(later)} at 540 s"
-        )
-        said = {"confirmed": "grows", "refuted": "shrinks", "open": "open"}[growth(again, later)]
-        about = Row(2, "tales, 180 to 540 s", f"`{first}`, characters", Outcome(measured, said))
-        rows.append(about)
+    claimed = _from_60_to_180(
+        short.get((60, *key)), short.get((180, *key)), again=long.get((180, *key))
+    )
+    if claimed is not None:
+        rows.append(Row(2, "tales, 60 to 180 s", of_arms, claimed))
+    told_beside = _from_180_to_540(long.get((180, *key)), long.get((540, *key)))
+    if told_beside is not None:
+        rows.append(Row(2, "tales, 180 to 540 s", of_arms, told_beside))
     return rows
+
+
+def _from_60_to_180(
+    before: PooledFactor | None, after: PooledFactor | None, again: PooledFactor | None
+) -> Outcome | None:
+    """Whether a factor grows, with the settings for 60 s; a growth is confirmed only if the factor
+    at 180 s with the settings for 300 s shows it again."""
+    if before is None or after is None:
+        return None
+    measured = f"settings for 60 s: {set_in_words(before)} at 60 s, {set_in_words(after)} at 180 s"
+    if again is not None:
+        measured += f"; settings for 300 s: {factor_in_words(again)} at 180 s"
+    said = growth(before, after)
+    if said == "confirmed" and (again is None or not _lies_above(again, before.found.high)):
+        said = "open"
+    return Outcome(measured, said)
+
+
+def _from_180_to_540(before: PooledFactor | None, after: PooledFactor | None) -> Outcome | None:
+    if before is None or after is None:
+        return None
+    measured = (
+        f"settings for 300 s: {set_in_words(before)} at 180 s, {set_in_words(after)} at 540 s"
+    )
+    said = {"confirmed": "grows", "refuted": "shrinks", "open": "open"}[growth(before, after)]
+    return Outcome(measured, said)
 
 
 def growth(before: PooledFactor, after: PooledFactor) -> str:
@@ -426,6 +436,9 @@ def reading_speed(cell: CellRecord, arm: str) -> float | None:
     return sum(read) / sum(seconds)
 
 
+READ = (1.7, 3.2)  # times as many characters in a second
+
+
 def _read(reports: Path) -> Outcome | None:
     arms = ("words", "characters")
     cell = cell_of(reports, "tales_curves_300s", 540, arms)
@@ -435,7 +448,7 @@ def _read(reports: Path) -> Outcome | None:
     if words is None or characters is None:
         return None
     ratio = words / characters
-    return Outcome(f"{ratio:.2f}", _said(1.7 <= ratio <= 3.2))
+    return Outcome(f"{ratio:.2f}", _said(READ[0] <= ratio <= READ[1]))
 
 
 def _short_subwords(reports: Path) -> Outcome | None:
@@ -457,14 +470,17 @@ def own_counts(cell: CellRecord, arm: str) -> Difference | None:
     if "counts" not in cell.parts(arm):
         return None
     parts = [cell.bits(arm, part).sum(axis=2) for part in ("network", "counts")]
-    return unit_worth.compare_arms(*parts, cell.units(), unit_worth.folds_of(cell))
+    return unit_worth.compare_arms(*parts, cell.units(), cell.folds())
+
+
+BESIDE_COUNTS = (-0.09, 0.0)  # at 540 s
 
 
 def _beside_counts(reports: Path) -> Outcome | None:
     said = dict[float, tuple[str, bool]]()
     for study, seconds, low, high in (
         ("tales_curves_60s", 60, 0.0, math.inf),
-        ("tales_curves_300s", 540, -0.09, 0.0),
+        ("tales_curves_300s", 540, *BESIDE_COUNTS),
     ):
         cell = cell_of(reports, study, seconds, ("characters",))
         found = None if cell is None else own_counts(cell, "characters")
@@ -488,7 +504,7 @@ EXPECTATIONS = [
     _factor(5, (3.5, 5.5), "tales", 60, 60, *WORD),
     _factor(6, (15, 40), "tales", 300, 540, *WORD),
     _steps(7, "tales", 27, None, "words"),
-    Expectation(8, ((1.7, 3.2),), _read),
+    Expectation(8, (READ,), _read),
     _factor(9, (0.8, 2.5), "tales", 300, 180, "word_spell", "subwords"),
     _difference(10, (0.09, 0.15), CAUSE, 180, "word_spell", "words"),
     _difference(11, (0.05, 0.12), CAUSE, 180, "subwords", "subwords_replaced"),
@@ -499,5 +515,5 @@ EXPECTATIONS = [
     _factor(16, (0.8, 2.2), "swahili", 60, 60, *SPELL),
     _difference(17, (-0.06, 0.02), "swahili_curves_300s", 180, *SPELL),
     _difference(18, (-0.07, 0.02), "swahili_curves_300s", 180, *WORD),
-    Expectation(19, ((-0.09, 0.0),), _beside_counts),
+    Expectation(19, (BESIDE_COUNTS,), _beside_counts),
 ]

@@ -41,7 +41,7 @@ from unit_worth_outcomes import (
 from textgen.core.files import write_file
 from textgen.evaluation.significance import LEVEL, bootstrap_interval
 from textgen.evaluation.units import NOTHING, markdown_table
-from textgen.report.grid import CellRecord, Grid
+from textgen.report.grid import CellRecord
 from textgen.report.page import LogScale, scale_of
 
 PAGE = Path(__file__).parent / "README.md"
@@ -233,10 +233,8 @@ def factors_table(which: str = "", reports: Path = RESULTS) -> str:
             row.append(NOTHING if found is None else bits_in_words(found))
             row.append(factor_in_words(one))
             if one.found.gains:
-                off = unit_worth.set_in_words(
-                    one.found.low / unit_worth.TIMINGS_OFF, one.found.high * unit_worth.TIMINGS_OFF
-                )
-                row += [set_in_words(one), off, steps_in_words(one)]
+                widened = unit_worth.widened_set_in_words(one)
+                row += [set_in_words(one), widened, steps_in_words(one)]
             else:
                 row += [NOTHING, NOTHING, NOTHING]
             other = again[seconds, first, second]
@@ -309,14 +307,6 @@ def expectations_table(reports: Path = RESULTS) -> str:
     return _titled("What became of the expectations.", markdown_table(head, rows, left=range(5)))
 
 
-def _cells(reports: Path, study: str) -> list[CellRecord]:
-    """The cells of a study that are on record, by rising budget."""
-    folder = reports / study
-    if not (folder / unit_worth.GRID_FILE).exists():
-        return []
-    return sorted(Grid(folder).cells.values(), key=lambda cell: cell.budget[1])
-
-
 def curves_table(reports: Path = RESULTS) -> str:
     """A table for each text: bits per character after each budget, by list and arm."""
     tables = list[str]()
@@ -324,7 +314,7 @@ def curves_table(reports: Path = RESULTS) -> str:
         rows = dict[tuple[int, str], dict[float, CellRecord]]()
         for (of_text, settings), studies in LADDERS.items():
             for study in studies if of_text == text else ():
-                for cell in _cells(reports, study):
+                for cell in unit_worth.cells_of(reports / study):
                     for arm in cell.arms:
                         rows.setdefault((settings, arm), {})[cell.budget[1]] = cell
         if not rows:
@@ -348,7 +338,7 @@ def curves_table(reports: Path = RESULTS) -> str:
 def _bits(cell: CellRecord, arm: str) -> str:
     """Bits per character of an arm, with their interval."""
     bits = cell.bits(arm).sum(axis=2)
-    low, high = bootstrap_interval(bits, cell.units(), unit_worth.folds_of(cell))
+    low, high = bootstrap_interval(bits, cell.units(), cell.folds())
     value = bits.mean(axis=0).sum() / cell.units().sum()
     decimals = 3 if high - low <= 0.05 else 2
     counts = own_counts(cell, arm)

@@ -53,8 +53,7 @@ def _bits(cell: CellRecord, arms: str, part: str) -> np.ndarray:
 
 
 def _compared(cell: CellRecord, first: np.ndarray, second: np.ndarray) -> Difference:
-    folds = np.array([fold for fold, *_ in cell.documents["test"]])
-    return compare_arms(first, second, cell.units(), folds)
+    return compare_arms(first, second, cell.units(), cell.folds())
 
 
 def difference(cell: CellRecord, first: str, second: str, part: str = "network") -> Difference:
