@@ -46,7 +46,8 @@ def test_an_installed_wheel_runs_compares_and_tries(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     run(PYTHON, "-m", "venv", "--without-pip", there)
     install = *pip, "--python", there / "bin" / "python", "install", "--no-compile"
-    run(*install, "--require-hashes", "--requirement", ROOT / "requirements-cpu.lock")
+    locked = "--no-deps", "--require-hashes", "--requirement", ROOT / "requirements-cpu.lock"
+    run(*install, *locked)
     run(*install, "--no-deps", wheel)
     textgen = there / "bin" / "textgen"
     small = "--set=training.updates=20", "--set=corpus.share=0.05", "--set=sampling.samples=1"
