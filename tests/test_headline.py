@@ -253,6 +253,7 @@ def test_times_are_said_only_where_both_were_trained_as_long():
     for times, said in (
         ((48.0, 50.0), "after 50 seconds each"),
         ((300.0, 300.0), "after 5 minutes each"),
+        ((6000.0, 6000.0), "after 100 minutes each"),
         ((20.0, 60.0), None),
     ):
         for arm, seconds in zip(report.arms, times, strict=True):

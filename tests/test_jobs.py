@@ -20,6 +20,7 @@ from conftest import ROOT, ProcessHere, write_experiment, write_tales
 from textgen import cli
 from textgen.core import machine, tensorflow
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment
 from textgen.core.files import write_file
 from textgen.report.grid import ArmRecord, CellRecord, RunRecord
 from textgen.runs import folder
@@ -30,6 +31,7 @@ from textgen.studies.jobs import (
     State,
     StudyFiles,
     done_jobs,
+    is_planned_run,
     list_jobs,
     planned_arms,
     states,
@@ -259,6 +261,61 @@ def test_a_finished_run_is_done_as_long_as_the_settings_of_its_arm_are_the_same(
     assert state(job.name) is State.READY  # to be made again
 
 
+@pytest.mark.parametrize("fold", [None, 2])
+def test_a_run_counts_for_a_report_only_if_it_was_trained_by_the_plan_of_its_arm(
+    by_updates, files, fold
+):
+    """In whichever fold; an older run whose replacement failed does not."""
+    if fold:
+        by_updates.write_text("folds = 3\n" + by_updates.read_text())
+    cell = load_study("trial.toml").cells[0]
+    (plan,) = timing.plan_study(cell.study, files.runs, arms=["char"]).values()
+    run = list(cell.study.runs("char"))[(fold or 1) - 1]
+    made = files.runs / run
+    experiment = cell.study.experiment("char", run, plan.updates)
+    folder.write_experiment(made / "experiment.toml", experiment)
+    assert not is_planned_run(made, plan)  # it is not finished
+    (made / "metrics.json").touch()
+    assert is_planned_run(made, plan)
+    for setting in ("training.updates=5", "training.learning_rate=0.5"):
+        other = load_experiment(experiment, [setting])
+        folder.write_experiment(made / "experiment.toml", other)
+        assert not is_planned_run(made, plan)
+
+
+def test_no_run_is_trained_with_settings_that_have_been_changed_since_they_were_planned(
+    by_updates, files
+):
+    study = load_study("trial.toml")
+    cell = study.cells[0]
+    job = next(job for job in list_jobs(study) if job.run)
+    plans = {cell.name: timing.plan_study(cell.study, files.runs)}
+    ready = SimpleNamespace(cells={cell.name: cell}, plans=plans, replaced=set())
+    experiment = by_updates.with_name("char.toml")
+    text = experiment.read_text()
+    experiment.write_text(text.replace("learning_rate = 1e-2", "learning_rate = 0.5"))
+    assert experiment.read_text() != text
+    with pytest.raises(TextgenError, match=r"arms\.char has been changed .*learning_rate"):
+        execution.do_job(files, ready, None, job)
+
+
+def test_what_is_on_record_of_other_settings_goes_when_they_are_replaced_though_the_runs_fail(
+    by_updates, files, monkeypatch
+):
+    def fail(*_):
+        raise TextgenError("by design")
+
+    monkeypatch.setattr(execution, "do_job", fail)
+    files = replace(files, study=load_study("trial.toml"))
+    recorded(files, "4u", ["char", "slow"], {"updates": 3, "experiment": {}})
+    with pytest.raises(TextgenError, match="4u was recorded with other settings"):
+        execution.run_study("trial.toml", quiet=True)
+    assert files.record("4u").exists()
+    with pytest.raises(TextgenError, match="2 of 2 cells failed"):
+        execution.run_study("trial.toml", quiet=True, overwrite=True)
+    assert not files.record("4u").exists()
+
+
 def test_the_runs_of_a_study_that_has_become_a_grid_are_listed_as_done(written, files, capsys):
     written.write_text(STUDY.replace("seconds = [4, 6]", "updates = 4"))
     study = load_study("trial.toml")
@@ -273,14 +330,14 @@ def test_the_runs_of_a_study_that_has_become_a_grid_are_listed_as_done(written, 
     assert [job["job"] for job in jobs if job["state"] == "done"] == ["run/4u/char-1"]
 
 
-def recorded(files, cell, arms):
+def recorded(files, cell, arms, plan=None):
     """Put a cell of the grid on record, with one run of each of these arms."""
     about = {"seed": 1, "fold": None, "subset": "", "updates": 4, "processor": ""}
     held = {}
     for arm in arms:
         seed = 3 if arm == "slow" else 1
         runs = [RunRecord(name=f"{arm}-{seed}", **about)]
-        held[arm] = ArmRecord(plan={}, runs=runs, where=[], validation={}, test={})
+        held[arm] = ArmRecord(plan=plan or {}, runs=runs, where=[], validation={}, test={})
     record = CellRecord(
         name=cell, text="", size=None, budget=("updates", 4), sha256="ab", documents={},
         classes=[], arms=held,

@@ -457,16 +457,25 @@ def what_would_tell(difference: Difference, contrasts: int = 1) -> Needed:
         return math.ceil(trained * number / difference.documents)
 
     far_more = range(least, MAX_TIMES_BOTH * least)
-    both = _first(far_more, lambda number: is_settled(number, in_proportion(number)))
-    both = both or far_more.stop
-    networks = 0 if trained_once else in_proportion(both)
-    return Needed("documents", both, seeds_besides=True, networks=networks)
+    number = _first(far_more, lambda documents: is_settled(documents, in_proportion(documents)))
+    if number == 0:
+        number = far_more.stop
+    networks = 0 if trained_once else in_proportion(number)
+    return Needed("documents", number, seeds_besides=True, networks=networks)
 
 
 def _first(numbers: range, is_enough: Callable[[int], bool]) -> int:
-    """The first number that is enough, as all after it are; 0 if none is."""
-    place = bisect_left(numbers, True, key=is_enough)
-    return numbers[place] if place < len(numbers) else 0
+    """The first number that is enough; 0 if none is. Not all after it have to be: more documents
+    leave a larger part of the error to few networks, which are known less well. So numbers are
+    tried in steps of a tenth, and only within the first step that is enough by bisection."""
+    begin = numbers.start
+    while begin < numbers.stop:
+        end = min(numbers.stop - 1, begin + begin // 10)
+        if is_enough(end):
+            step = range(begin, end + 1)
+            return step[bisect_left(step, True, key=is_enough)]
+        begin = end + 1
+    return 0
 
 
 def _is_settled(difference: Difference, contrasts: int, documents: int, networks: int) -> bool:

@@ -460,7 +460,8 @@ class Grid:
             budget = f"{amount:,.12g} {regime}"
             bits = f"{abs(lead.found.difference):.3f} {less}"
             answers.append(f"{bits} after {budget} ({lead.verdict})")
-            if key in factors:  # there is none at the first budget
+            # there is none at the first budget; and where nothing can be told it says nothing
+            if key in factors and str(factors[key]):
                 factor = f"Compute needed at {budget}, {factors[key]}."
         needed = f"Bits per character that {contrast.first} need beside {contrast.second}"
         lines = [f"{needed}: {', '.join(answers)}."] if answers else []

@@ -86,7 +86,10 @@ def _after(first: ArmRow, second: ArmRow) -> str:
     longer = max(first.seconds, second.seconds)
     if longer < 120:
         return f", after {longer:.0f} seconds each"
-    return f", after {longer / 60:.2g} minutes each"
+    minutes = longer / 60
+    if minutes < 10:
+        return f", after {minutes:.2g} minutes each"
+    return f", after {minutes:,.0f} minutes each"
 
 
 def _as_long(arms: Sequence[ArmRow]) -> bool:

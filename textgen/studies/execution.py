@@ -22,6 +22,7 @@ from textgen.studies.display import Display
 from textgen.studies.jobs import Job, Kind, StudyFiles, is_same_run, is_written
 from textgen.studies.pages import write_cell
 from textgen.studies.places import Doer, PlaceCrew, Processes, wait_until_free
+from textgen.studies.planning import differences
 from textgen.studies.preparing import Ready, overhead, prepare
 from textgen.studies.questions import close
 from textgen.studies.queue import Queue, work_off
@@ -152,7 +153,8 @@ def do_job(files: StudyFiles, ready: Ready, place: Doer, job: Job) -> None:
     """Have a place do the job of a run, or of a cell's page.
 
     Raises:
-        TextgenError: it has failed.
+        TextgenError: it has failed; or the experiment of its arm has been changed since the study
+            was planned.
     """
     if job.kind is Kind.PAGE:
         place.do(
@@ -168,6 +170,9 @@ def do_job(files: StudyFiles, ready: Ready, place: Doer, job: Job) -> None:
         return
     cell = ready.cells[job.cell]
     plan = ready.plans[job.cell][job.arm]
+    if changes := differences(plan.experiment, cell.study.experiment(job.arm).arm):
+        message = f"arms.{job.arm} has been changed since it was planned: {'; '.join(changes)}"
+        raise TextgenError(f"{files.study.path}: {message}", "undo that, or use --overwrite")
     experiment = cell.study.experiment(job.arm, job.run, plan.updates)
     log = files.log(job)
     run = files.run(job)

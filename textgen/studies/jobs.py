@@ -34,6 +34,7 @@ from textgen.studies.planning import (
     read_plans,
     with_defaults,
     without_budget,
+    without_fold,
 )
 from textgen.studies.sharing import LOCKS, is_taken
 from textgen.studies.study import Cell, Resources, Study
@@ -332,6 +333,19 @@ def _says(file: Path, resolved: Mapping[str, Any]) -> bool:
         return tomllib.loads(file.read_text(encoding="utf-8")) == resolved
     except UNREADABLE:
         return False
+
+
+def is_planned_run(run: Path, plan: ArmPlan) -> bool:
+    """Whether a folder holds a finished run of an arm that was trained by a plan."""
+    if not is_finished(run):
+        return False
+    made = load_experiment(run / "experiment.toml").arm
+    planned = plan.experiment
+    if plan.updates is not None:
+        if made["training"].get("updates") != plan.updates:
+            return False
+        made, planned = without_budget(made), without_budget(planned)
+    return without_fold(made) == without_fold(planned)
 
 
 def is_same_plan(recorded: Mapping[str, Any], plan: ArmPlan) -> bool:

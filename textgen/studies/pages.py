@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from textgen.core.errors import TextgenError
@@ -11,8 +12,7 @@ from textgen.report import grid as grids
 from textgen.report.arms import group_runs
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs.finished import load_run
-from textgen.runs.folder import is_finished
-from textgen.studies.jobs import StudyFiles, cells_of
+from textgen.studies.jobs import StudyFiles, cells_of, is_planned_run
 from textgen.studies.planning import PLAN_FILE, ArmPlan, read_plans
 from textgen.studies.study import Cell, Study
 
@@ -50,7 +50,7 @@ def write_cell(
     quiet: bool = False,
 ) -> Comparison:
     """Write the report of a cell, or of a study without axes, and the record of a cell that has all
-    its runs.
+    its runs. Only runs that were trained by the plan of their arm count.
 
     Args:
         files: of the study.
@@ -60,15 +60,20 @@ def write_cell(
         quiet: print only warnings.
 
     Raises:
-        TextgenError: nothing is left to compare, or something cannot be written.
+        TextgenError: an arm has no plan, nothing is left to compare, or something cannot be
+            written.
     """
     study = cell.study
     folder = files.runs / cell.name
-    stored = read_plans(folder / PLAN_FILE)
-    plans = {arm: stored[arm] for arm in study.arms}
-    turns = [(turn, run) for arm in plans for turn, run in enumerate(study.runs(arm))]
-    planned = [folder / run for _, run in sorted(turns, key=lambda each: each[0])]
-    finished = [run for run in planned if is_finished(run) and run.name not in failed]
+    plans = _plans_of(study, folder)
+    turns = [(turn, arm, run) for arm in plans for turn, run in enumerate(study.runs(arm))]
+    planned = list[Path]()
+    finished = list[Path]()
+    for _, arm, name in sorted(turns, key=lambda each: each[0]):
+        run = folder / name
+        planned.append(run)
+        if name not in failed and is_planned_run(run, plans[arm]):
+            finished.append(run)
     report = compare_runs(
         finished,
         name=cell.name or files.study.name,
@@ -88,3 +93,17 @@ def write_cell(
         record = grids.record_cell(arms, load_folds(study), plain_plans(plans), **about)
         write_file(files.record(cell.name), record.model_dump_json() + "\n")
     return report
+
+
+def _plans_of(study: Study, folder: Path) -> dict[str, ArmPlan]:
+    """The plans of a study's arms that are kept with its runs.
+
+    Raises:
+        TextgenError: there is none for an arm.
+    """
+    stored = read_plans(folder / PLAN_FILE)
+    for arm in study.arms:
+        if arm not in stored:
+            message = f"arms.{arm} was added while the study was running"
+            raise TextgenError(f"{study.path}: {message}", "repeat the study's command")
+    return {arm: stored[arm] for arm in study.arms}

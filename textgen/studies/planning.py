@@ -62,6 +62,12 @@ def without_budget(arm: Mapping[str, Any]) -> dict[str, Any]:
     return {**arm, "training": training}
 
 
+def without_fold(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an arm but for the fold that is tested, in which its runs differ."""
+    split = {key: value for key, value in arm.get("split", {}).items() if key != "fold"}
+    return {**arm, "split": split}
+
+
 def with_defaults(arm: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of an arm on file, with the defaults of those that textgen did not have then. If
     they cannot be read any more, they stay as they are."""

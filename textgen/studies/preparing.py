@@ -103,8 +103,10 @@ def prepare(
         plans[name] = {arm: plan_in(cell, arm, timing) for arm, timing in timings.items()}
     if study.cells:
         move_runs_into_cells(files, cells, plans)
-    if not overwrite:
-        _check_records(files, cells, plans, texts)
+    outdated = _outdated_records(files, cells, plans, texts)
+    if outdated and not overwrite:
+        message = f"{outdated[0]} was recorded with other settings, updates or text"
+        raise TextgenError(message, "replace it with --overwrite")
     jobs = list_jobs(study, skipped)
     done = done_jobs(files, jobs, {text: read.sha256 for text, read in texts.items()})
     left = [job for job in jobs if job.name not in done]
@@ -112,6 +114,8 @@ def prepare(
     if replaced and not overwrite:
         raise TextgenError(next(iter(replaced.values())), "replace it with --overwrite")
     if study.cells:  # not before it is known that nothing is refused
+        for name in outdated:  # else it would stand beside new ones if a run of it failed
+            files.record(name).unlink()
         write_contents(files, texts)
         for before in ("report.json", "texts.json"):  # of a study without axes: a cell has them now
             (files.reports / before).unlink(missing_ok=True)
@@ -249,17 +253,18 @@ def move_runs_into_cells(
                     (files.runs / run).rename(target)
 
 
-def _check_records(
+def _outdated_records(
     files: StudyFiles,
     cells: Mapping[str, Cell],
     plans: Mapping[str, Mapping[str, ArmPlan]],
     texts: Mapping[str, ReadyText],
-) -> None:
-    """Check that what is on record of a grid's cells is of the study as it is now.
+) -> list[str]:
+    """The cells of a grid whose records are of other settings or text than the study has now.
 
     Raises:
-        TextgenError: a record is of other settings or text.
+        TextgenError: a record is damaged.
     """
+    outdated = list[str]()
     for name, cell in cells.items():
         if not name or not files.record(name).exists():
             continue
@@ -267,8 +272,8 @@ def _check_records(
         shared = record.arms.keys() & plans[name].keys()
         are_same = all(is_same_plan(record.arms[arm].plan, plans[name][arm]) for arm in shared)
         if record.sha256 != texts[cell.text].sha256 or not are_same:
-            message = f"{name} was recorded with other settings, updates or text"
-            raise TextgenError(message, "replace it with --overwrite")
+            outdated.append(name)
+    return outdated
 
 
 def _other_runs(
