@@ -67,7 +67,7 @@ def busy(report, row):
 WEIGHTS = {
     unlike: "the two arms did not have the same training budget.",
     unread: "characters have read only 52% of the training text",
-    unlearnt: "mere counting, by n-grams of the same tokens, needs",
+    unlearnt: "characters have not yet learnt what counting knows: n-grams of the same tokens need",
     trained_once: "each model was trained once",
     by_counts: "with n-gram counts mixed in, words and characters are too close to call.",
     busy: "the machine was busy: words took 45 seconds instead of 30.",
@@ -169,9 +169,9 @@ def test_of_two_networks_the_one_is_named_that_counting_beats_by_most():
     better, worse = report.scored
     better.parts["counts"] = Bits(**bits(1.5))
     worse.parts["counts"] = Bits(**bits(1.75))
-    assert f"where {better.name} need 1.700" in but(report)
+    assert f"and {better.name} 1.700, so" in but(report)
     worse.parts["counts"] = Bits(**bits(1.5))
-    assert f"where {worse.name} need 1.900" in but(report)
+    assert f"and {worse.name} 1.900, so" in but(report)
     report.part = "with_cache"  # which has counts of its own
     assert "counting" not in but(report)
 

@@ -216,7 +216,7 @@ def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
     folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
     trying.try_texts(tmp_path / "novel.txt", **folders)
     said = " ".join(capsys.readouterr().out.split())
-    named = re.search(r"twice: textgen try .*? --minutes ([\d.]+)", said)
+    named = re.search(r"twice\b[^:]*: textgen try .*? --minutes ([\d.]+)", said)
     assert bool(named) is (passes < 1)
     if named:
         trying.try_texts(tmp_path / "novel.txt", minutes=float(named[1]), overwrite=True, **folders)
@@ -225,19 +225,23 @@ def test_the_minutes_are_named_that_let_every_network_read_its_text_twice(
 
 
 @pytest.mark.parametrize(
-    ("passes", "seeds", "advised"),
-    [(0.52, 1, r"To read all of the text twice: {} --minutes [\d.]+"),
-     (0.52, 2, r"To read all of the text twice: {} --minutes [\d.]+ --seeds 2"),
-     (2.0, 1, "three training runs of each level: {} --minutes 27 --seeds 3 --overwrite"),
-     (2.0, 3, "three times as long: {} --minutes 27 --seeds 3")],
+    ("passes", "seeds", "counts", "advised"),
+    [(0.52, 1, 0.1, r"To read all of the text twice{}--minutes [\d.]+"),
+     (0.52, 2, 0.1, r"To read all of the text twice{}--minutes [\d.]+ --seeds 2"),
+     (2.0, 1, 0.1, "three training runs of each level{}--minutes 27 --seeds 3 --overwrite"),
+     (2.0, 1, -0.1, "To train three times as long{}--minutes 27"),
+     (2.0, 3, 0.1, "three times as long{}--minutes 27 --seeds 3")],
 )  # fmt: skip
 def test_the_terminal_ends_with_the_answer_its_but_and_what_to_do_about_it(
-    tmp_path, monkeypatch, capsys, passes, seeds, advised
+    tmp_path, monkeypatch, capsys, passes, seeds, counts, advised
 ):
+    """``counts`` is how many bits more than its network an arm's counts alone need."""
     (tmp_path / "novel.txt").write_text(text(3000), encoding="utf-8")
     report, texts = report_with_points()
     for arm in report.arms:
         arm.passes = passes
+        network = arm.parts["network"]
+        arm.parts["counts"] = network.model_copy(update={"total": network.total + counts})
     comparison = written(tmp_path / "answer", report, texts)
     monkeypatch.setattr(trying, "run_study", lambda *_, **__: comparison)
     monkeypatch.setenv("COLUMNS", "400")
@@ -251,11 +255,14 @@ def test_the_terminal_ends_with_the_answer_its_but_and_what_to_do_about_it(
     assert factor == sentences.factor(claim.contrast)
     assert but == headline.but(report, claim)
     command = "textgen try novel.txt --name mine --reports=pages"
-    assert re.search(f"{advised.format(command)}( --overwrite)?$", to_do)
+    advised = advised.format(f"(, in place of this page)?: {command} ")
+    assert re.search(f"{advised}( --overwrite)?$", to_do)
     assert without == sentences.without_network(report)["word"]
     purpose, _, command = to_do.partition(": ")
     page = (comparison.folder / "index.html").read_text("utf-8")
-    assert f"<bdi>{purpose}</bdi>: <code>{command}</code>" in first_screen(page)
+    on_page = re.sub("</?span>", "", first_screen(page))
+    assert f"<bdi>{purpose}</bdi>: <code>{command}</code>" in on_page
+    assert purpose.endswith("in place of this page") is ("--overwrite" in command)
     assert Comparison(comparison.folder).report.next_step.command == command
 
 

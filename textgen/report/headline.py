@@ -147,9 +147,11 @@ def _unlearnt(report: Report, arms: Sequence[ArmRow]) -> str:
     beaten = list[tuple[float, str]]()
     for arm in arms:
         for label, bits in sentences.better_by_counting(arm, report.references):
-            counting = f"mere counting, by {label}, needs {bits:.3f} bits per character"
-            own = f"{sentences.needs(arm.name)} {arm.total:.3f}"
-            said = f"But {counting} where {own}: longer training may change the lead."
+            counting = f"{sentences.needs(label)} {bits:.3f} bits per character"
+            said = (
+                f"But {sentences.have(arm.name)} not yet learnt what counting knows: {counting} "
+                f"and {arm.name} {arm.total:.3f}, so longer training may change the lead."
+            )
             beaten.append((arm.total - bits, said))
     return max(beaten)[1] if beaten else ""
 

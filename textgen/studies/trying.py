@@ -27,6 +27,7 @@ from textgen.data.language import code_of, find_language, foreign_language
 from textgen.data.loading import left_out_lines
 from textgen.data.splits import divide
 from textgen.evaluation.significance import fewest_documents
+from textgen.report import sentences
 from textgen.report.comparison import Comparison, closing_lines, show
 from textgen.report.grid import AGAIN, CELLS_FOLDER, GRID_FILE, Grid
 from textgen.report.headline import seconds_to_read_twice
@@ -193,6 +194,8 @@ def try_texts(
     )
     screen.say(f"for a study of your own, change {path} and run: {command}")
     purpose, options = _what_to_do(comparison, minutes, seeds, rounds, characters, plan.tuned)
+    if "--overwrite" in options:
+        purpose += ", in place of this page"
     next_step = NextStep(purpose=purpose, command=f"{again} {options}")
     comparison.report.next_step = next_step
     rewrite_report(comparison.folder, comparison.report, AGAIN)
@@ -232,6 +235,9 @@ def _what_to_do(
         return "To read all of the text twice", longer(enough)
     if nearest_tuned(training_seconds(minutes, rounds, characters)) != tuned:
         return "With the settings that are best after so long", longer(minutes)
+    report = comparison.report
+    if any(sentences.better_by_counting(arm, report.references) for arm in report.scored):
+        return "To train three times as long", longer(3 * minutes)
     if seeds < 3:
         three = f"--minutes {3 * minutes:g} --seeds 3 --overwrite"
         return "For a surer answer, three training runs of each level", three
