@@ -510,7 +510,7 @@ def test_a_factor_is_said_as_far_as_it_is_known():
     assert said(0.0, 1.5) == "a against b: at most 1.5 times"
     assert said(0.0, math.inf) == ""
     assert said(2.5, 4.25, 3.0, gains=False) == (
-        "a against b: its last step gained too little for a factor; 0.250 behind"
+        "a against b: a gained too little from the budget before for a factor; 0.250 behind"
     )
 
 

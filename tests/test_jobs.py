@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from conftest import ROOT, ProcessHere, write_experiment, write_tales
@@ -739,11 +740,11 @@ def test_the_graphics_processors_are_those_that_this_process_may_use(monkeypatch
 def test_each_process_has_a_graphics_processor_of_its_own(tmp_path, monkeypatch):
     seen = []
 
-    class Process(ProcessHere):
-        def __init__(self, log, cwd, env):
-            seen.append(env["CUDA_VISIBLE_DEVICES"])
+    def started(*_, env, **__):
+        seen.append(env["CUDA_VISIBLE_DEVICES"])
+        return MagicMock()
 
-    monkeypatch.setattr(places, "Worker", Process)
+    monkeypatch.setattr(places.subprocess, "Popen", started)
     with places.Processes(2, ["0", "1"]) as place:
         first = place.start(tmp_path / "a")
         place.start(tmp_path / "b")

@@ -291,7 +291,9 @@ def test_the_process_that_has_timed_an_arm_makes_its_first_run(written, monkeypa
             assert not self.ended
             self.jobs.append(f"{job} {log.stem}")
             if job == "run":
-                write_file(Path(arguments["runs"]) / log.stem / "metrics.json", "{}")
+                made = Path(arguments["runs"]) / log.stem
+                write_file(made / "metrics.json", "{}")
+                write_file(made / "experiment.toml", Path(arguments["experiment"]).read_text())
             return {"parameters": 1, "preparation_seconds": 1.0} if job == "begin" else 0.1
 
         def end(self):

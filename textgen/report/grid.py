@@ -293,7 +293,8 @@ class CellFactor(NamedTuple):
         start = f"{self.slower} against {self.faster}: "
         found = self.found
         if not found.gains:
-            return f"{start}its last step gained too little for a factor; {self.lead:.3f} behind"
+            gain = f"{self.slower} gained too little from the budget before for a factor"
+            return f"{start}{gain}; {self.lead:.3f} behind"
         said = list[str]()
         if found.low > 0 and found.high < math.inf:
             value = f"{found.value:.1f} times" if found.value else "times"

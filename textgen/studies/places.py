@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -66,12 +66,13 @@ class Worker:
 
     Args:
         log: gets what it prints before its first job.
-        cwd, env: its folder and its environment, if they are not those of this process.
+        gpu: the only graphics processor that it sees; empty for all.
     """
 
-    def __init__(
-        self, log: Path, cwd: str | None = None, env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, log: Path, gpu: str = "") -> None:
+        environment = dict(os.environ)
+        if gpu:
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -79,8 +80,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
-                cwd=cwd,
-                env=env,
+                env=environment,
             )
 
     def do(self, job: str, log: Path, **arguments: Any) -> Any:
@@ -154,9 +154,7 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         """Whether another job can begin."""
         return len(list(running)) < self.slots
 
-    def start(
-        self, log: Path, cwd: str | None = None, env: Mapping[str, str] | None = None
-    ) -> Worker:
+    def start(self, log: Path) -> Worker:
         """A new process; see :class:`Worker`.
 
         Raises:
@@ -166,9 +164,7 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
             if self._closed:
                 raise Cancelled
             gpu = self._free_gpu()
-            if gpu:
-                env = {**(os.environ if env is None else env), "CUDA_VISIBLE_DEVICES": gpu}
-            worker = Worker(log, cwd, env)
+            worker = Worker(log, gpu)
             self._started.append(worker)
             self._gpu_of[worker] = gpu
         return worker

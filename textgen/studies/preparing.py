@@ -182,9 +182,10 @@ def plan_arms(
             processors=place.processors if isinstance(place, Cluster) else (),
         )
     (files.runs / LOCKS).mkdir(parents=True, exist_ok=True)
-    first_runs = {run_job(timed.name, next(iter(timed.study.runs(a)))): a for a in study.arms}
-    kept = {name: place.kept.pop(arm) for name, arm in first_runs.items() if arm in place.kept}
-    place.kept.update(kept)
+    for arm in study.arms:
+        if arm in place.kept:  # it goes on with the first run of the arm
+            first_run = next(iter(timed.study.runs(arm)))
+            place.kept[run_job(timed.name, first_run)] = place.kept.pop(arm)
     with FileLock(files.runs / LOCKS / "questions"):
         timings = declare(study, files.questions, timings, _arms_with_results(files))
     write_json(files.plan, {**plain_plans(read_plans(files.plan)), **plain_plans(timings)})

@@ -84,13 +84,15 @@ def plan_study(
         changes = differences(plans[arm].experiment, study.experiment(arm).arm)
         if not changes:
             continue
-        differs_in_budget_alone = _differs_in_budget(study, arm, plans[arm])
-        if not overwrite and not (any_budget and differs_in_budget_alone):
+        has_another_budget = _differs_in_budget(study, arm, plans[arm])
+        is_timed_for_all = any_budget and has_another_budget
+        if not (overwrite or is_timed_for_all):
             message = f"arms.{arm} was planned from other settings: {'; '.join(changes)}"
             raise TextgenError(
                 f"{path}: {message}", "repeat the study's own command with --overwrite"
             )
-        if differs_in_budget_alone and (any_budget or plans[arm].processor in measuring):
+        is_timed_here = plans[arm].processor in measuring
+        if is_timed_for_all or (has_another_budget and is_timed_here):
             plans[arm] = under_budget(study, arm, plans[arm])
         else:
             del plans[arm]

@@ -307,17 +307,20 @@ class Schedule(optimizers.schedules.LearningRateSchedule):
             self.cooling.assign([progress.cooled_from, progress.cooling_updates])
 
     def __call__(self, step: Tensor) -> Tensor:
-        step = tf.cast(step, tf.float32)
+        update = tf.cast(step, tf.float32)
         first, number = tf.unstack(self.cooling)
-        cooled = tf.clip_by_value((first + number - step) / number, 0.0, 1.0)
-        step = tf.minimum(step, first)  # what the rate falls from while it cools
+        cooled = tf.clip_by_value((first + number - update) / number, 0.0, 1.0)
+        return cooled * self._uncooled(tf.minimum(update, first))
+
+    def _uncooled(self, update: Tensor) -> Tensor:
+        """The rate of the schedule at an update; while it cools, at the first that cools."""
         warmup = tf.round(self._settings.warmup * self.updates)
-        rise = tf.minimum(1.0, (step + 1) / tf.maximum(warmup, 1.0))
+        rise = tf.minimum(1.0, (update + 1) / tf.maximum(warmup, 1.0))
         rate = self._settings.learning_rate * rise
         if self._settings.schedule == "constant":
-            return cooled * rate
-        left = (step - warmup) / tf.maximum(self.updates - warmup, 1.0)
-        return cooled * (rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(left, 0.0, 1.0))))
+            return rate
+        passed = (update - warmup) / tf.maximum(self.updates - warmup, 1.0)
+        return rate * 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(passed, 0.0, 1.0)))
 
 
 def work_clock(threads: int) -> Callable[[], float]:

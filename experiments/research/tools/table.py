@@ -313,13 +313,13 @@ def answer() -> str:
             unsettled.append(text.capitalize())
     assert 0.4 < min(shares) < max(shares) < 0.6
     sentences = (
-        f"**Words, on all {NUMBERS[len(cells)]} texts tried here.** After three minutes of "
-        "training on one core each, the network that reads words predicts unseen text best; on "
-        f"{NUMBERS[len(confirmed)]} of them, its lead over characters also holds after correction "
-        "for all questions of the study. "
-        "**But** simple counting closes part of the gap. Where every model may also count which "
-        "tokens follow which, words keep about half of their lead over characters on English "
-        f"texts. In {' and '.join(unsettled)}, neither of the two is then clearly ahead."
+        f"**Words, on all {NUMBERS[len(cells)]} texts of the main study.** After three minutes of "
+        "one core, the network that reads words predicts unseen text best; on "
+        f"{NUMBERS[len(confirmed)]} of the texts, its lead over characters also holds after "
+        "correction for all questions of the study. "
+        "**But** on English texts about half of this lead is help with rare words, and simple "
+        "counting closes half of it, too. Where every model may also count which tokens follow "
+        f"which, neither words nor characters are clearly ahead in {' and '.join(unsettled)}."
     )
     return textwrap.fill(sentences, 140) + "\n"
 
@@ -334,24 +334,23 @@ def findings() -> str:
     alone, counted = (what_predicts.shares_left(part) for part in ("network", "with_counts"))
     assert max(alone) < 2 / 3
     soon = (
-        "- **Words get there sooner.** On Lovecraft's tales, the network that reads words predicts "
-        "better after 20 seconds than one that reads characters, without vectors of n-grams, does "
-        "after nine minutes."
+        "- **Words get there sooner.** On Lovecraft's tales, 20 seconds take the network that "
+        "reads words further than nine minutes take the one that reads characters. (It had no "
+        "[vectors of n-grams](docs/levels-and-rare-words.md#vectors-of-n-grams), which help "
+        "characters most.)"
     )
     half = (
-        "- **Half of the lead is help with rare words.** N-grams of letters spell these for the "
-        "network that reads words. Where it spells them itself, it keeps "
-        f"{min(alone):.0%} to {max(alone):.0%} of its lead after three minutes on English texts. "
-        f"Where every model also counts, it keeps {min(counted):.0%} to {max(counted):.0%} of the "
-        "lead that counting leaves."
+        "- **On English texts, half of the lead is help with rare words.** N-grams of letters "
+        "spell these for the network that reads words. Where it spells them itself, it keeps "
+        f"{min(alone):.0%} to {max(alone):.0%} of its lead after three minutes. Where every model "
+        f"also counts, it keeps {min(counted):.0%} to {max(counted):.0%} of their smaller lead."
     )
     bits = grid("what_predicts/what_predicts").curves()
     for cell in cells.values():
         assert bits[cell.name, "characters", "counts"] < bits[cell.name, "characters", "network"]
     counting = (
-        f"- **Counting goes far.** On all {NUMBERS[len(cells)]} texts, n-grams of characters, "
-        "which only count, need fewer bits than the network that reads characters does after three "
-        "minutes."
+        f"- **Counting goes far.** On all {NUMBERS[len(cells)]} texts, n-grams of characters need "
+        "fewer bits than the network that reads characters does after three minutes."
     )
     found = (soon, half, counting)
     return "\n".join(textwrap.fill(each, 140, subsequent_indent="  ") for each in found) + "\n"

@@ -19,6 +19,7 @@ in the folder REPORTS, and the interaction of the causes.
 import functools
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -214,14 +215,19 @@ def family(reports: Path) -> dict[Question, Lead]:
         for step in chain:
             found = {question: answer(reports, question) for question in step}
             answers = {question: each for question, each in found.items() if each is not None}
-            is_answered = len(answers) == len(step)
-            largest = max(each.p for each in answers.values()) if is_answered else 1.0
-            p = min(1.0, max(p, len(FAMILY) * largest))
+            p = max(p, _p_of_step(step, answers))
             of_step = {each: Lead(d, p, verdict(d, p)) for each, d in answers.items()}
             leads |= of_step
             if not all(lead.verdict is Verdict.BETTER for lead in of_step.values()):
                 p = 1.0  # the next steps are not asked
     return leads
+
+
+def _p_of_step(step: Sequence[Question], answers: Mapping[Question, Difference]) -> float:
+    """By Bonferroni over the chains; 1 where a question has no answer."""
+    if len(answers) < len(step):
+        return 1.0
+    return min(1.0, len(FAMILY) * max(each.p for each in answers.values()))
 
 
 def answer(reports: Path, question: Question) -> Difference | None:
