@@ -120,19 +120,23 @@ def ablation_table() -> str:
     return table(head, rows)
 
 
-def growth_table() -> str:
-    """Windows that grow beside whole ones: bits per character of validation text, and updates."""
+def candidate_table(name: str) -> str:
+    """Trainings with a change beside those without: bits per character of validation text, what
+    the change loses, and updates."""
+    found = result(name)
     trained = dict[tuple[str, str, int, bool], dict[str, Any]]()
-    for each in result("architectures/growth")["trainings"]:
-        trained[each["level"], each["text"], each["seed"], each["grows"]] = each
+    for each in found["trainings"]:
+        trained[each["level"], each["text"], each["seed"], each["changed"]] = each
     rows = []
     for level, text, seed in dict.fromkeys(key[:3] for key in sorted(trained)):
-        whole, growing = trained[level, text, seed, False], trained[level, text, seed, True]
-        bits_of = [f"{each['bits']:.3f}" for each in (whole, growing)]
-        loss = f"{growing['bits'] - whole['bits']:.3f}"
-        updates = f"{whole['updates']:,} and {growing['updates']:,}"
+        before = trained[level, text, seed, False]
+        after = trained[level, text, seed, True]
+        bits_of = [f"{each['bits']:.3f}" for each in (before, after)]
+        loss = f"{after['bits'] - before['bits']:.3f}"
+        updates = f"{before['updates']:,} and {after['updates']:,}"
         rows.append([level, text, str(seed), *bits_of, loss, updates])
-    return table("level|text|seed|whole windows|growing|loss|updates, whole and growing", rows)
+    first, second = found["names"]
+    return table(f"level|text|seed|{first}|{second}|loss|updates, {first} and {second}", rows)
 
 
 def architectures_table() -> str:
@@ -484,7 +488,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "worth_causes": unit_worth_page.causes_table,
     "tiny_shakespeare": tiny_shakespeare_table,
     "architectures": architectures_table,
-    "growth": growth_table,
+    "candidate": candidate_table,
     "ablation": ablation_table,
 }
 
