@@ -317,7 +317,7 @@ def answer() -> str:
             unsettled.append(text.capitalize())
     assert 0.4 < min(shares) < max(shares) < 0.6
     sentences = (
-        f"**Words, on all {NUMBERS[len(cells)]} texts of the main study.** After three minutes of "
+        f"**Words, on all {NUMBERS[len(cells)]} texts of the main study.** After three minutes on "
         "one core, the network that reads words predicts unseen text best; on "
         f"{NUMBERS[len(confirmed)]} of the texts, its lead over characters also holds after "
         "correction for all questions of the study. "
