@@ -27,9 +27,16 @@ from textgen.studies.jobs import (
     run_changes,
     states,
 )
-from textgen.studies.pages import find_cell, plain_plans, write_cell
+from textgen.studies.pages import find_cell, write_cell
 from textgen.studies.places import Processes
-from textgen.studies.planning import PLAN_FILE, ArmPlan, is_timed, plan_in, read_plans
+from textgen.studies.planning import (
+    PLAN_FILE,
+    ArmPlan,
+    is_timed,
+    plain_plans,
+    plan_in,
+    read_plans,
+)
 from textgen.studies.process import Jobs
 from textgen.studies.questions import close
 from textgen.studies.sharing import (

@@ -1,9 +1,7 @@
 """The report of a study without axes or of a cell, from its finished runs; a cell's record."""
 
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from textgen.core.errors import TextgenError
 from textgen.core.files import write_file
@@ -13,13 +11,8 @@ from textgen.report.arms import group_runs
 from textgen.report.comparison import Comparison, compare_runs
 from textgen.runs.finished import load_run
 from textgen.studies.jobs import StudyFiles, cells_of, is_planned_run
-from textgen.studies.planning import PLAN_FILE, ArmPlan, read_plans
+from textgen.studies.planning import PLAN_FILE, ArmPlan, plain_plans, read_plans
 from textgen.studies.study import Cell, Study
-
-
-def plain_plans(plans: dict[str, ArmPlan]) -> dict[str, Any]:
-    """Plans as JSON has them."""
-    return {arm: asdict(plan) for arm, plan in plans.items()}
 
 
 def load_folds(study: Study) -> list[Corpus]:

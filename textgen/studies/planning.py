@@ -5,7 +5,7 @@ results depend neither on what else the machine was doing nor on whether the stu
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,11 @@ def read_plans(path: Path) -> dict[str, ArmPlan]:
     return {
         arm: replace(plan, experiment=with_defaults(plan.experiment)) for arm, plan in plans.items()
     }
+
+
+def plain_plans(plans: Mapping[str, ArmPlan]) -> dict[str, Any]:
+    """Plans as JSON has them."""
+    return {arm: asdict(plan) for arm, plan in plans.items()}
 
 
 def under_budget(study: Study, arm: str, plan: ArmPlan) -> ArmPlan:

@@ -30,9 +30,9 @@ from textgen.studies.jobs import (
     run_job,
     timed_cell,
 )
-from textgen.studies.pages import load_folds, plain_plans
+from textgen.studies.pages import load_folds
 from textgen.studies.places import Processes
-from textgen.studies.planning import PLAN_FILE, ArmPlan, plan_in, read_plans
+from textgen.studies.planning import PLAN_FILE, ArmPlan, plain_plans, plan_in, read_plans
 from textgen.studies.questions import declare
 from textgen.studies.sharing import LOCKS, check_alone
 from textgen.studies.study import Cell, Study

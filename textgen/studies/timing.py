@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from textgen.studies.planning import (
     differences,
     has_timing,
     is_timed,
+    plain_plans,
     read_plans,
     under_budget,
     without_budget,
@@ -102,7 +102,7 @@ def plan_study(
         there = ", ".join(sorted(measuring))
         message = f"timed on {', '.join(others)}, but arms.{missing[0]} would be on {there}"
         raise TextgenError(f"{path}: {message}", "add it on that one, or use another --runs folder")
-    write_json(path, {arm: asdict(plan) for arm, plan in plans.items()})
+    write_json(path, plain_plans(plans))
     if missing:
         say(f"planning {', '.join(missing)} …")
     at_once = workers if study.threads == 1 else 1
@@ -120,7 +120,7 @@ def plan_study(
                     failures.append(f"{arm}: {error.message}")
                     continue
                 plan = plans[arm]
-                write_json(path, {name: asdict(plans[name]) for name in plans})
+                write_json(path, plain_plans(plans))
                 if plan.seconds_per_update is not None:
                     updates = f"{plan.updates:,} updates of {1000 * plan.seconds_per_update:.1f} ms"
                     say(f"  {arm}: {plan.preparation_seconds:.1f} s of preparation, then {updates}")
