@@ -778,6 +778,10 @@ class RayHere:
 
     def __init__(self):
         self.asked = []
+        self.cores_of_nodes = [1, 2]
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": cores}} for cores in self.cores_of_nodes]
 
     def remote(self, **settings):
         self.asked.append(settings)
@@ -833,5 +837,11 @@ def test_what_is_done_on_a_node_is_told_as_what_is_done_here(files, tmp_path, mo
     log = tmp_path / "logs" / "char-1.txt"
     assert place.do(job, "page", log, cell="4s") == ["page", "char-1.txt", {"cell": "4s"}]
     monkeypatch.setattr(places, "Worker", Timed)
-    measured = place.measure(files.study.cell("", None, 4).study, ["char"], tmp_path)
-    assert measured["char"]["seconds_per_update"] == 1.0
+    study = files.study.cell("", None, 4).study
+    study = replace(study, arms=dict.fromkeys(("char", "twin", "third"), study.arms["char"]))
+    del ray.asked[2:]
+    measured = place.measure(study, [*study.arms], tmp_path)
+    assert {found["seconds_per_update"] for found in measured.values()} == {1.0}
+    # as many at once as the largest node holds, each with a core of its own
+    asked = [(each["name"], each["num_cpus"]) for each in ray.asked[2:]]
+    assert asked == [("time/char,twin", 2), ("time/third", 1)]

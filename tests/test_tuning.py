@@ -58,7 +58,7 @@ def trained(monkeypatch):
         wide = experiment.backbone.units == (32,)
         bits = 2 + 10 * rate + (1 - dropout if wide else dropout) + span / 1000
         figures = dict.fromkeys(("updates", "parameters", "preparation_seconds"), 1)
-        pace = seconds / 100 if known is None else known
+        pace = known.get(process.processor(), seconds / 100)
         given = {"seconds_per_update": pace, "processor": process.processor()}
         return figures | {"bits": bits, "window": span, "curve": [bits], **given}
 
@@ -356,13 +356,20 @@ def test_a_wrong_search_is_refused_before_any_training(study, trained, capsys, o
 def test_a_training_makes_as_many_updates_as_its_seconds_hold_by_the_fastest_timing(
     study, tmp_path, monkeypatch
 ):
+    here = process.processor()
+
     def tried(name, known=None, turns=(0.02, 0.01, 0.04)):
         monkeypatch.setattr(Begun, "seconds_per_update", Mock(side_effect=turns))
         (tmp_path / name).mkdir()
         given = str(study.parent / "char.toml"), str(tmp_path / name)
-        return process.Jobs().try_setting(*given, span=8, seconds=1.0, known=known)
+        return process.Jobs().try_setting(*given, span=8, seconds=1.0, known=known or {})
 
-    for name, known, fastest in (("a", None, 0.01), ("b", 0.03, 0.01), ("c", 0.005, 0.005)):
+    for name, known, fastest in (
+        ("a", {}, 0.01),
+        ("b", {here: 0.03}, 0.01),
+        ("c", {here: 0.005}, 0.005),
+        ("other", {"another processor": 0.005}, 0.01),
+    ):
         figures = tried(name, known)
         left = 1.0 - figures["preparation_seconds"]
         assert (figures["seconds_per_update"], figures["updates"]) == (fastest, int(left / fastest))

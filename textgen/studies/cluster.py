@@ -126,12 +126,10 @@ class Cluster:
     def slots(self) -> int:
         """How many runs the nodes have room for, if all take what the study says."""
         arm = next(iter(self._study.arms))
-        needed = needs_of(self._study.resources_of(arm))
+        needed = self._study.resources_of(arm)
         room = 0
         for node in self._nodes():
-            has = node["Resources"]
-            times = [has.get(name, 0) // amount for name, amount in needed.items() if amount]
-            room += int(min(times, default=1))
+            room += _runs_on(node, needed)
         return max(1, room)
 
     def has_room(self, job: Job, running: Iterable[Job]) -> bool:
@@ -217,15 +215,20 @@ class Cluster:
         return self._task(job.name, job.resources, log.parents[1], _do_there, call)
 
     def measure(self, study: Study, arms: Sequence[str], folder: Path) -> Measured:
-        """As :func:`textgen.studies.timing.measure_arms`, on one of the nodes; all of these arms
-        take the same."""
+        """As :func:`textgen.studies.timing.measure_arms`, as many at once as a node can hold; all
+        of these arms take the same."""
         shared = folder.resolve()
-        call = {"study": study, "arms": list(arms), "folder": str(shared)}
-        name = f"{Kind.TIME}/{','.join(arms)}"
-        found = self._task(name, study.resources_of(arms[0]), shared, _measure_there, call)
+        needed = study.resources_of(arms[0])
+        together = max(1, *(_runs_on(node, needed) for node in self._nodes()))
         measured: Measured = {}
-        for arm, each in found.items():
-            measured[arm] = TextgenError(each) if isinstance(each, str) else each
+        for first in range(0, len(arms), together):
+            beside = list(arms[first : first + together])
+            call = {"study": study, "arms": beside, "folder": str(shared)}
+            name = f"{Kind.TIME}/{','.join(beside)}"
+            takes = needed.times(len(beside))
+            found = self._task(name, takes, shared, _measure_there, call)
+            for arm, each in found.items():
+                measured[arm] = TextgenError(each) if isinstance(each, str) else each
         return measured
 
     def _task(
@@ -290,6 +293,13 @@ def needs_of(resources: Resources) -> dict[str, float]:
     """What a job takes, by Ray's names."""
     memory = int((resources.memory or 0) * GIGABYTE)
     return {"CPU": resources.cores or 1, "GPU": resources.gpus, "memory": memory}
+
+
+def _runs_on(node: Mapping[str, Any], needed: Resources) -> int:
+    """How many runs that take so much a node holds at once."""
+    has = node["Resources"]
+    times = [has.get(name, 0) // amount for name, amount in needs_of(needed).items() if amount]
+    return int(min(times, default=1))
 
 
 def _holds(has: Mapping[str, float], resources: Resources) -> bool:

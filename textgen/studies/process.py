@@ -83,7 +83,7 @@ class Jobs:
         write_cell(files, find_cell(files.study, cell), command)
 
     def try_setting(
-        self, experiment: str, scratch: str, span: int, seconds: float, known: float | None
+        self, experiment: str, scratch: str, span: int, seconds: float, known: dict[str, float]
     ) -> dict[str, Any]:
         """Train the experiment of a file, and score validation text.
 
@@ -92,7 +92,8 @@ class Jobs:
             scratch: see :func:`textgen.training.trial.train_and_score`.
             span: characters of a window, in place of its tokens; 0: as the experiment has it.
             seconds: what preparation and training may take.
-            known: seconds of an update, if it has been timed before: the fastest timing counts.
+            known: processor → seconds of an update, where it has been timed before: on the same
+                kind of processor the fastest timing counts.
 
         Returns:
             The figures of the training, its ``seconds_per_update``, and the ``processor``.
@@ -102,7 +103,9 @@ class Jobs:
 
         begun = begin(load_experiment(experiment), span)
         paces = [begun.seconds_per_update(seconds_of_turn(seconds)) for _ in range(TURNS)]
-        pace = min(paces) if known is None else min(*paces, known)
+        if processor() in known:
+            paces.append(known[processor()])
+        pace = min(paces)
         updates = updates_within(seconds, begun.prepared.seconds, pace)
         figures = train_and_score(begun, updates, Path(scratch))
         return {**figures, "seconds_per_update": pace, "processor": processor()}

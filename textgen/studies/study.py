@@ -137,6 +137,14 @@ class Resources:
     gpus: Annotated[float, Field(ge=0)] = 0
     memory: Positive | None = None
 
+    def times(self, number: int) -> "Resources":
+        """What so many runs at once take."""
+        return Resources(
+            cores=self.cores and number * self.cores,
+            gpus=number * self.gpus,
+            memory=self.memory and number * self.memory,
+        )
+
 
 @dataclass(frozen=True)
 class StudyArm:

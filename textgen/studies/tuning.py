@@ -528,7 +528,7 @@ def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Doer) -> Trial:
         "scratch": str(scratch),
         "span": values.get(SPAN, 0),
         "seconds": job.seconds,
-        "known": _fastest_update(tuning, job.arm, setting),
+        "known": _fastest_updates(tuning, job.arm, setting),
     }
     try:
         measured = place.do(job, "try_setting", log, **arguments)
@@ -537,15 +537,14 @@ def _run_trial(tuning: Tuning, logs: Path, job: Job, place: Doer) -> Trial:
     return Trial(job.arm, setting, job.seconds, **measured)
 
 
-def _fastest_update(tuning: Tuning, arm: str, setting: int) -> float | None:
-    """Seconds of an update in the fastest timing of an arm at a setting on a processor of this
-    kind; None if there is none."""
-    timed = list[float]()
+def _fastest_updates(tuning: Tuning, arm: str, setting: int) -> dict[str, float]:
+    """Processor → seconds of an update in the fastest timing of an arm at a setting there."""
+    fastest = dict[str, float]()
     for trial in tuning.trials:
-        is_alike = (trial.arm, trial.setting, trial.processor) == (arm, setting, processor())
-        if is_alike and trial.seconds_per_update is not None:
-            timed.append(trial.seconds_per_update)
-    return min(timed, default=None)
+        pace = trial.seconds_per_update
+        if (trial.arm, trial.setting) == (arm, setting) and pace is not None:
+            fastest[trial.processor] = min(pace, fastest.get(trial.processor, pace))
+    return fastest
 
 
 def summary(tuning: Tuning, budgets: Sequence[float]) -> str:
