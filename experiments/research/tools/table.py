@@ -208,7 +208,9 @@ def parts_table(study: str) -> str:
         network = arm["parts"]["network"]
         interval = f"{network['low']:.3f} to {network['high']:.3f}"
         spelled = f"{network['spelling'] / network['total']:.0%}"
-        deviation = f"{network['deviation']:.4f}"
+        deviation = "–"  # of a single seed
+        if network["deviation"] is not None:
+            deviation = f"{network['deviation']:.4f}"
         own = [f"`{arm['name']}`", f"**{cells[0]}**", interval, deviation, *cells[1:], spelled]
         rows.append([*own, f"{arm['updates'][0]:,}", millions(arm["parameters"])])
     head = "arm|network|95% interval|deviation over seeds|with counts|with cache|counts alone"
