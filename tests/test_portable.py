@@ -176,8 +176,10 @@ def untrained_run(backbone, tokenizer):
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_every_network_computes_the_same(browser, kind):
+@pytest.mark.parametrize("large", [portable.LARGE_TABLE, 50])
+def test_every_network_computes_the_same(browser, kind, large, monkeypatch):
     """With weights rounded as the page has them, which moves a text's bits by less than 0.1%."""
+    monkeypatch.setattr(portable, "LARGE_TABLE", large)
     run = untrained_run(NETWORKS[kind], Characters().fit([TEXT]))
 
     def scored():

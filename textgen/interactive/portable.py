@@ -25,6 +25,8 @@ from textgen.tokenizers.base import Tokenizer
 
 # Holds ``asking.html`` and ``asking.css``, the part of a page in which models are asked.
 FOLDER = Path(__file__).parent
+# Tables of at least so many rows are stored in steps.
+LARGE_TABLE = 10_000
 # What runs models in that part, in order; ``asking(embedded(…))`` begins it.
 SCRIPTS = tuple(
     FOLDER / f"{name}.js" for name in ("asking", "network", "spelling", "tokenizers", "portable")
@@ -130,12 +132,13 @@ def rounded(values: ArrayLike) -> np.ndarray:
 
 
 def in_steps(table: ArrayLike) -> np.ndarray:
-    """A table of vectors of n-grams in multiples of a quarter of its standard deviation: compressed
-    it takes half of what it does in float16. Of characters after a minute of training, whose
-    table has 131,072 rows, bits per character change by less than 0.01%."""
+    """A large table of vectors of n-grams in multiples of a quarter of its standard deviation:
+    compressed it takes half of what it does in float16. Of characters after a minute of training,
+    whose table has 131,072 rows, bits per character change by less than 0.01%. In a small table,
+    each row of which is trained more, they may change by 0.4%: it stays as it is."""
     values = np.asarray(table, np.float32)
     step = values.std() / 4
-    if step == 0:
+    if len(values) < LARGE_TABLE or step == 0:
         return values
     return np.round(values / step) * step
 

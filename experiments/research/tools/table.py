@@ -362,9 +362,9 @@ def findings() -> str:
     assert characters["network"]["total"] < characters["counts"]["total"]
     counting = (
         f"- **Counting goes far.** On all {NUMBERS[len(cells)]} texts, n-grams of characters need "
-        "fewer bits than the network that reads characters does after three minutes. With [settings "
-        "found since](experiments/research/one_list/README.md), the network overtakes them on the "
-        f"tales within five minutes, and words still lead it by {-lead['difference']:.3f} bits per "
+        "fewer bits than the network that reads characters does after three minutes. With "
+        "[settings found since](experiments/research/one_list/README.md), the network overtakes "
+        f"them on the tales within five minutes, and words still lead it by {-lead['difference']:.3f} bits per "
         f"character ({-lead['difference'] / arms['characters']['test']['total']:.0%})."
     )
     found = (soon, half, counting)
