@@ -364,8 +364,8 @@ def findings() -> str:
         f"- **Counting goes far.** On all {NUMBERS[len(cells)]} texts, n-grams of characters need "
         "fewer bits than the network that reads characters does after three minutes. With "
         "[settings found since](experiments/research/one_list/README.md), the network overtakes "
-        f"them on the tales within five minutes, and words still lead it by {-lead['difference']:.3f} bits per "
-        f"character ({-lead['difference'] / arms['characters']['test']['total']:.0%})."
+        f"them on the tales within five minutes, and words still lead it by {-lead['difference']:.3f} "
+        f"bits per character ({-lead['difference'] / arms['characters']['test']['total']:.0%})."
     )
     found = (soon, half, counting)
     return "\n".join(textwrap.fill(each, 140, subsequent_indent="  ") for each in found) + "\n"
