@@ -350,7 +350,8 @@ def findings() -> str:
         "- **On English texts, half of the lead is help with rare words.** N-grams of letters "
         "spell these for the network that reads words. Where it spells them itself, it keeps "
         f"{min(alone):.0%} to {max(alone):.0%} of its lead after three minutes. Where every model "
-        f"also counts, it keeps {min(counted):.0%} to {max(counted):.0%} of their smaller lead."
+        f"also counts, words lead by less, and it keeps {min(counted):.0%} to {max(counted):.0%} "
+        "of that."
     )
     bits = grid("what_predicts/what_predicts").curves()
     for cell in cells.values():
