@@ -324,9 +324,9 @@ def answer() -> str:
         f"{NUMBERS[len(confirmed)]} of the texts, its lead over characters also holds after "
         "correction for all questions of the study. "
         f"**But** on the {NUMBERS[len(shares)]} English texts, about half of this lead is the "
-        "work of n-grams of letters, which spell rare words for that network. And where all networks are mixed with "
-        "n-gram counts, about half of the lead is left on these texts; in the other languages, "
-        f"{' and '.join(unsettled)}, neither words nor characters are then clearly ahead."
+        "work of n-grams of letters, which spell rare words for that network. And where all "
+        "networks are mixed with n-gram counts, about half of the lead is left on these texts; in "
+        f"the other languages, {' and '.join(unsettled)}, neither words nor characters are then clearly ahead."
     )
     return textwrap.fill(sentences, 140) + "\n"
 
