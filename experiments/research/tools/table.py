@@ -326,7 +326,8 @@ def answer() -> str:
         f"**But** on the {NUMBERS[len(shares)]} English texts, about half of this lead is the "
         "work of n-grams of letters, which spell rare words for that network. And where all "
         "networks are mixed with n-gram counts, about half of the lead is left on these texts; in "
-        f"the other languages, {' and '.join(unsettled)}, neither words nor characters are then clearly ahead."
+        f"the other languages, {' and '.join(unsettled)}, neither words nor characters are "
+        "then clearly ahead."
     )
     return textwrap.fill(sentences, 140) + "\n"
 
