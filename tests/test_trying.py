@@ -308,7 +308,8 @@ def test_three_runs_share_the_cores_and_seeds_come_one_after_the_other(
     study take besides; on sixteen no more than on three."""
     path = tmp_path / "novel.txt"
     path.write_text(text(3000), encoding="utf-8")
-    (run, beside), limits = overhead(len(path.read_text())), {"minutes": 6, "overwrite": True}
+    characters, limits = len(path.read_text()), {"minutes": 6, "overwrite": True}
+    run, beside = overhead(characters, int(trying.HELD_OUT * characters))
     folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
     seconds = {}
     for cores, seeds in ((1, 1), (2, 1), (3, 1), (16, 1), (3, 2)):

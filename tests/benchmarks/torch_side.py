@@ -1,7 +1,6 @@
 """The reference that most people would write: ``nn.LSTM``, AdamW, float32."""
 
 import math
-import time
 
 import torch
 from torch import nn
@@ -76,18 +75,17 @@ class Trainer:
         self.optimizer.step()
         return float(loss.detach())
 
-    def train(self, windows, seconds, seed):
-        """For so many seconds of the processor, by which the rate falls; the number of updates."""
+    def train(self, windows, updates, seed):
+        """So many updates, whose rate rises and falls as textgen's does by default."""
         self.network.train()
-        begin, updates, warmup = time.process_time(), 0, self.settings.warmup
+        warmup = self.settings.warmup
         stage = Stage(1.0, self.settings.batch, windows.length)
         batches = Stream(windows, [stage], seed).batches()
-        while (part := (time.process_time() - begin) / seconds) < 1:
+        for update in range(updates):
+            part = update / updates
             rise = min(1.0, part / warmup) if warmup else 1.0
             fall = 0.5 * (1 + math.cos(math.pi * max(0.0, (part - warmup) / (1 - warmup))))
             self.update(*next(batches), self.settings.learning_rate * rise * fall)
-            updates += 1
-        return updates
 
     def bits(self, documents, objective):
         """Bits of all tokens and end marks, the state carried through each document."""

@@ -28,7 +28,7 @@ def setting(arm):
     return experiment, size, Windows(list(drawn.astype(np.uint16)), experiment.objective)
 
 
-def seconds_of(update, experiment, windows):
+def seconds_per_update(update, experiment, windows):
     """What measures the seconds of an update, which waits for its result."""
     from textgen.training.stream import Stream, stages_of
 
@@ -44,23 +44,31 @@ def seconds_of(update, experiment, windows):
 
 
 def textgen(arm, threads):
+    return textgen_update(*setting(arm), threads)
+
+
+def textgen_update(experiment, size, windows, threads):
+    """What measures textgen's seconds of an update."""
     from textgen.core import tensorflow
 
     shards = tensorflow.start_tensorflow(threads, parts=True)  # no more than there are cores
     from textgen.training import loop
 
-    experiment, size, windows = setting(arm)
     network = experiment.objective.build(experiment.backbone, size)
     step = loop.new_step(network, experiment, windows, shards)
-    return seconds_of(lambda *batch: step.update(*batch)[0], experiment, windows)
+    return seconds_per_update(lambda *batch: step.update(*batch)[0], experiment, windows)
 
 
 def pytorch(arm, threads):
+    return pytorch_update(*setting(arm), threads)
+
+
+def pytorch_update(experiment, size, windows, threads):
+    """What measures PyTorch's seconds of an update."""
     from torch_side import Trainer
 
-    experiment, size, windows = setting(arm)
     trainer = Trainer(size, experiment.backbone, experiment.training, threads=threads)
-    return seconds_of(lambda *batch: trainer.update(*batch, 1e-3), experiment, windows)
+    return seconds_per_update(lambda *batch: trainer.update(*batch, 1e-3), experiment, windows)
 
 
 def operations(experiment, size, windows):

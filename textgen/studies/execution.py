@@ -106,10 +106,10 @@ def _work(
     after = 0.0
     references = list[Thread]()
     if not study.cells:
-        after = overhead(ready.texts[""].characters)[1]
+        text = ready.texts[""]
+        after = overhead(text.characters, text.held_out)[1]
         # beside the runs, so that no core is idle; the report finds them in the cache
-        folds = ready.texts[""].folds
-        references.append(Thread(target=compute_references, args=(folds,), daemon=True))
+        references.append(Thread(target=compute_references, args=(text.folds,), daemon=True))
         references[0].start()
 
     def do(job: Job) -> None:

@@ -47,12 +47,14 @@ class ReadyText:
         folds: in which it is divided.
         sha256: of the whole text.
         characters: of all its parts.
+        held_out: characters that a network is scored on, in the fold where these are most.
         room: characters of the training text, in the fold where it is smallest.
     """
 
     folds: list[Corpus]
     sha256: str
     characters: int
+    held_out: int
     room: int
 
 
@@ -141,9 +143,14 @@ def read_texts(study: Study, screen: Screen) -> dict[str, ReadyText]:
             folds,
             sha256=folds[0].sha256,
             characters=sum(map(count_characters, folds[0].parts.values())),
+            held_out=max(map(_held_out, folds)),
             room=min(count_characters(fold.train) for fold in folds),
         )
     return texts
+
+
+def _held_out(fold: Corpus) -> int:
+    return count_characters(fold.validation) + count_characters(fold.test)
 
 
 def too_large(study: Study, texts: Mapping[str, ReadyText]) -> dict[str, str]:
@@ -312,7 +319,8 @@ def _seconds(
     """The seconds that a job takes by its plan; 0 where these are not known."""
     if job.cell not in cells or job.kind is Kind.TIME:
         return 0.0
-    beside_training, report = overhead(texts[cells[job.cell].text].characters)
+    text = texts[cells[job.cell].text]
+    beside_training, report = overhead(text.characters, text.held_out)
     if job.kind is Kind.PAGE:
         return report
     plan = plans[job.cell][job.arm]
@@ -322,12 +330,11 @@ def _seconds(
     return training + beside_training
 
 
-def overhead(characters: int) -> tuple[float, float]:
+def overhead(characters: int, held_out: int) -> tuple[float, float]:
     """About the seconds that a run of a small experiment takes beside its training (scoring,
     samples), and a study beside its runs on two cores (planning, models without a network, report),
-    on a text of so many characters."""
-    millions = characters / 1e6
-    return 21 + 6.5 * millions, 31 + 7 * millions
+    on a text of so many characters of which a run is scored on so many."""
+    return 21 + 20 * held_out / 1e6, 39 + 2 * characters / 1e6
 
 
 def show_text(study: Study, screen: Screen, cells: int = 1) -> list[Corpus]:
