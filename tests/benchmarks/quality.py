@@ -70,7 +70,7 @@ def measure(options):
         for run in map(load_run, options.runs or map(trained, ARMS)):
             seconds = interleaved([textgen, pytorch], [run.folder], options.repeats)
             ours, theirs = map(statistics.median, seconds)
-            updates = run.metrics.training["updates"]
+            updates = run.metrics.training.updates
             as_long = round(updates * ours / theirs)
             ((reached,),) = interleaved([trained_pytorch], [run.folder, as_long], 1)
             bits = run.bits()
