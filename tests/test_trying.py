@@ -16,6 +16,7 @@ from test_learning import report_with_points
 
 from textgen.core import tensorflow
 from textgen.core.errors import TextgenError
+from textgen.core.experiment import load_experiment
 from textgen.core.files import write_file, write_json
 from textgen.core.settings import Split, check_name
 from textgen.data.documents import Document
@@ -309,7 +310,8 @@ def test_three_runs_share_the_cores_and_seeds_come_one_after_the_other(
     path = tmp_path / "novel.txt"
     path.write_text(text(3000), encoding="utf-8")
     characters, limits = len(path.read_text()), {"minutes": 6, "overwrite": True}
-    run, beside = overhead(characters, int(trying.HELD_OUT * characters))
+    split = load_experiment("tuned_60s/characters").split
+    run, beside = overhead(characters, round((split.validation + split.test) * characters))
     folders = {"reports_folder": tmp_path / "reports", "runs_folder": tmp_path / "runs"}
     seconds = {}
     for cores, seeds in ((1, 1), (2, 1), (3, 1), (16, 1), (3, 2)):

@@ -16,8 +16,8 @@ from training_step import ARMS, pytorch_update, textgen_update
 WANTED = "≤ 0"  # PyTorch does not lead
 
 
-def setting(folder):
-    """The experiment of a run, its vocabulary, and the windows of its training text."""
+def read(folder):
+    """A run, its text, and the windows of its training text."""
     from textgen import load_run
     from textgen.data.loading import load_corpus
     from textgen.models.batches import Windows
@@ -25,37 +25,43 @@ def setting(folder):
     run = load_run(folder)
     corpus = load_corpus(run.experiment)
     tokens = [run.tokenizer.encode(d.text, training=True).tokens for d in corpus.train]
-    return run.experiment, run.tokenizer.size, Windows(tokens, run.experiment.objective)
+    return run, corpus, Windows(tokens, run.experiment.objective)
 
 
 def textgen(folder):
-    return textgen_update(*setting(folder), threads=1)
+    run, _, windows = read(folder)
+    return textgen_update(run.experiment, run.tokenizer.size, windows, threads=1)
 
 
 def pytorch(folder):
-    return pytorch_update(*setting(folder), threads=1)
+    run, _, windows = read(folder)
+    return pytorch_update(run.experiment, run.tokenizer.size, windows, threads=1)
 
 
 def trained_pytorch(folder, updates):
     """What trains a network of PyTorch, and finds its bits per character of the test part."""
     from torch_side import Trainer
 
-    from textgen import load_run
-    from textgen.data.loading import load_corpus
-
-    run = load_run(folder)
-    experiment, size, windows = setting(folder)
+    run, corpus, windows = read(folder)
+    experiment = run.experiment
 
     def measure():
-        trainer = Trainer(size, experiment.backbone, experiment.training, experiment.seed)
+        trainer = Trainer(
+            run.tokenizer.size, experiment.backbone, experiment.training, experiment.seed
+        )
         trainer.train(windows, updates, experiment.seed)
-        encoded = [run.tokenizer.encode(d.text) for d in load_corpus(experiment).test]
+        encoded = [run.tokenizer.encode(d.text) for d in corpus.test]
         bits = trainer.bits([e.tokens for e in encoded], experiment.objective)
         spelling = sum(float(e.spelling_bits.sum()) for e in encoded)
         characters = sum(e.characters + 1 for e in encoded)
         return (bits + spelling) / characters
 
     return measure
+
+
+def side(bits, updates, seconds):
+    """What is written down of a side; the seconds are those of one update."""
+    return {"bits": bits, "updates": updates, "milliseconds": round(1e3 * seconds, 2)}
 
 
 def measure(options):
@@ -76,12 +82,8 @@ def measure(options):
             bits = run.bits()
             figures = {
                 "unit": "bpc",
-                "textgen": {"bits": bits, "updates": updates, "milliseconds": round(1e3 * ours, 2)},
-                "pytorch": {
-                    "bits": reached,
-                    "updates": as_long,
-                    "milliseconds": round(1e3 * theirs, 2),
-                },
+                "textgen": side(bits, updates, ours),
+                "pytorch": side(reached, as_long, theirs),
             }
             what = f"bits per character of `{run.folder.name}`, equal seconds of one core"
             rows.append(row(what, "PyTorch", [bits - reached], WANTED, **figures))

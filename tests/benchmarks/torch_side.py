@@ -76,7 +76,8 @@ class Trainer:
         return float(loss.detach())
 
     def train(self, windows, updates, seed):
-        """So many updates, whose rate rises and falls as textgen's does by default."""
+        """Make a number of updates, with textgen's default schedule of the learning rate: a linear
+        warm-up, then a cosine decay."""
         self.network.train()
         warmup = self.settings.warmup
         stage = Stage(1.0, self.settings.batch, windows.length)

@@ -331,9 +331,17 @@ def _seconds(
 
 
 def overhead(characters: int, held_out: int) -> tuple[float, float]:
-    """About the seconds that a run of a small experiment takes beside its training (scoring,
-    samples), and a study beside its runs on two cores (planning, models without a network, report),
-    on a text of so many characters of which a run is scored on so many."""
+    """About the seconds that a study takes beside its trainings, fitted to small experiments on two
+    cores.
+
+    Args:
+        characters: of the whole text.
+        held_out: characters of its validation and test parts, on which a run is scored.
+
+    Returns:
+        Seconds of each run (scoring, samples), and of the study beside its runs (planning, models
+        without a network, report).
+    """
     return 21 + 20 * held_out / 1e6, 39 + 2 * characters / 1e6
 
 

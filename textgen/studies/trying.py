@@ -51,7 +51,7 @@ from textgen.studies.preparing import overhead
 from textgen.studies.sharing import lock_study
 from textgen.studies.study import TUNED, load_study, nearest_tuned
 
-# Of all characters: what is held out, validation and test text together.
+# Of all characters: validation and test text together, as base.toml divides a text.
 HELD_OUT = 0.2
 # Of all texts: with fewer characters there is nothing to compare,
 MIN_CHARACTERS = 60_000
@@ -406,7 +406,7 @@ def training_seconds(minutes: float, rounds: float, characters: int) -> int:
     Raises:
         TextgenError: there is no time for training.
     """
-    run, study = overhead(characters, int(HELD_OUT * characters))
+    run, study = _overhead(characters)
     needed = MIN_TRAINING_SECONDS + math.ceil(PREPARATION_SECONDS * characters / 1e6)
     seconds = math.floor((60 * minutes - study) / rounds - run)
     if seconds < needed:
@@ -417,10 +417,14 @@ def training_seconds(minutes: float, rounds: float, characters: int) -> int:
     return seconds
 
 
+def _overhead(characters: int) -> tuple[float, float]:
+    return overhead(characters, round(HELD_OUT * characters))
+
+
 def minutes_needed(seconds: float, rounds: float, characters: int) -> float:
     """Minutes, in halves, that leave so many seconds for each training, see
     :func:`training_seconds`."""
-    run, study = overhead(characters, int(HELD_OUT * characters))
+    run, study = _overhead(characters)
     return math.ceil(2 * (study + rounds * (run + math.ceil(seconds))) / 60) / 2
 
 
