@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgen.evaluation.counts import CacheState, DocumentCache, TrainingCounts, count
-from textgen.ngrams.pitman_yor import CONTEXT_KINDS, context_kind, fit, likeliest_parameters
+from textgen.ngrams.pitman_yor import (
+    CONTEXT_KINDS,
+    context_kind,
+    fit,
+    known_contexts,
+    likeliest_parameters,
+)
 from textgen.tokenizers.characters import Characters
 from textgen.tokenizers.encoded import EncodedDocument
 from textgen.training import preparation
@@ -87,7 +93,8 @@ def test_what_is_tuned_is_the_likeliest_under_its_prior():
     counts = count(tokens, (0, 2))
     kinds, near = context_kind(counts.total, counts.different), np.array([[1.0, 0.5], [2.0, 1.0]])
     start, number = np.repeat(near, CONTEXT_KINDS), CONTEXT_KINDS
-    setting = likeliest_parameters(chances, counts, kinds, near, number).ravel()
+    levels = known_contexts(counts, kinds)
+    setting = likeliest_parameters(chances, levels, near, number).ravel()
 
     def cost(setting):
         odds, logs = setting.reshape(2, 2, CONTEXT_KINDS)

@@ -230,7 +230,7 @@ def test_above_the_best_a_training_goes_back_and_cools(tmp_path, monkeypatch, la
         return figures.pop(0)
 
     monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
-    monkeypatch.setattr(Stream, "batches", lambda *a: starts.append(a[1]) or inner(*a))
+    monkeypatch.setattr(Stream, "batches", lambda s, *at: starts.extend(at) or inner(s, *at))
     settings, model = replace(SETTINGS, updates=100, validations=10), {"dropout": 0.3}
     figures += [*FIGURES, last]
     whole, progress = fit(tmp_path / "a", settings, **model)
@@ -497,13 +497,13 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     monkeypatch.setattr(planning, "CALIBRATION_SECONDS", 0.1)
     monkeypatch.setattr(planning, "VALIDATION_SHARE", allowed)
     monkeypatch.setattr("textgen.training.checkpoint.COOLING_WAIT", 2.0)  # it never cools
-    looked_at, original = [], Validation.bits_per_token
+    shares, original = [], Validation.bits_per_character
 
-    def bits_per_token(validation, batches):
-        looked_at.append(batches)
-        return original(validation, batches)
+    def bits_per_character(validation, share):
+        shares.append(share)
+        return original(validation, share)
 
-    monkeypatch.setattr(Validation, "bits_per_token", bits_per_token)
+    monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
     settings = Training(seconds=0.3, batch=4, validations=3)
     with pytest.raises(Stop):
         fit(tmp_path, settings, stop_after=1)
@@ -515,10 +515,7 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     assert planned == max(planning.UPDATES_PER_CHECK, int(0.3 / each))
     (stage,) = progress.stages
     assert len(stage["paces"]) == progress.intervals
-    compiles, _, *validations = looked_at
-    assert compiles == 1
-    assert len(validations) == progress.intervals
-    assert (validations[0] == planning.MIN_BATCHES) is not whole
+    assert shares == [progress.validation_share] * progress.intervals
     assert (progress.validation_share == 1) is whole
     monkeypatch.undo()
     assert fit(tmp_path / "all", settings, score=lambda: 1.0)[1].validation_share == 1

@@ -220,9 +220,10 @@ def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> 
     start = np.array([np.log(discount / (1 - discount)), np.log(strength)])
     start_of_levels = np.repeat(start[:, None], len(orders), axis=1)
     kinds = context_kind(counted.total, counted.different)
-    one_kind = np.zeros_like(kinds)
-    of_levels = likeliest_parameters(base, counted, one_kind, start_of_levels, 1)
-    of_kinds = likeliest_parameters(base, counted, kinds, of_levels[:, :, 0], CONTEXT_KINDS)
+    of_one_kind = known_contexts(counted, np.zeros_like(kinds))
+    of_many_kinds = known_contexts(counted, kinds)
+    of_levels = likeliest_parameters(base, of_one_kind, start_of_levels, 1)
+    of_kinds = likeliest_parameters(base, of_many_kinds, of_levels[:, :, 0], CONTEXT_KINDS)
     discounts, strengths = _discounts_and_strengths(of_kinds)
     return PitmanYor(
         orders=tuple(orders),
@@ -231,16 +232,52 @@ def fit(orders: Sequence[int], documents: Counted, limit: int | None = None) -> 
     )
 
 
+class KnownContexts(NamedTuple):
+    """The tokens whose context a level knows, m of n, and what it has counted there.
+
+    Attributes:
+        places: (m,) integers, which tokens.
+        kind: (m,) integers, of the context.
+        same, total, different: (m,) float64, as in :class:`ContextCounts`.
+        came: (m,) float64, 1 where the token has been counted in this context, else 0.
+    """
+
+    places: np.ndarray
+    kind: np.ndarray
+    same: np.ndarray
+    total: np.ndarray
+    different: np.ndarray
+    came: np.ndarray
+
+
+def known_contexts(counts: ContextCounts, kinds: np.ndarray) -> list[KnownContexts]:
+    """Those of each level; ``kinds`` (orders, n)."""
+    levels = list[KnownContexts]()
+    for level, kind in enumerate(kinds):
+        same, total, different = counts.of_level(level)
+        (places,) = np.nonzero(total)
+        levels.append(
+            KnownContexts(
+                places=places,
+                kind=kind[places],
+                same=same[places].astype(np.float64),
+                total=total[places].astype(np.float64),
+                different=different[places].astype(np.float64),
+                came=(same[places] > 0).astype(np.float64),
+            )
+        )
+    return levels
+
+
 def likeliest_parameters(
-    base: np.ndarray, counts: ContextCounts, kinds: np.ndarray, near: np.ndarray, number: int
+    base: np.ndarray, levels: Sequence[KnownContexts], near: np.ndarray, number: int
 ) -> np.ndarray:
     """The parameters of each kind of context by which tokens are likeliest, but for a pull towards
     those of their level: (2, orders, number), log-odds of d, and ln θ.
 
     Args:
         base: (n,) P_0 of the tokens.
-        counts: after their contexts.
-        kinds: (orders, n) of these.
+        levels: what each has counted.
         near: (2, orders), the parameters of the levels.
         number: of kinds.
     """
@@ -248,7 +285,7 @@ def likeliest_parameters(
     start = np.broadcast_to(near[:, :, None], shape).ravel()
 
     def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        nats, slope = _nats(flat.reshape(shape), base, counts, kinds)
+        nats, slope = _nats(flat.reshape(shape), base, levels)
         away = flat - start
         return nats + PRIOR_WEIGHT * float(away @ away), slope + 2 * PRIOR_WEIGHT * away
 
@@ -265,38 +302,39 @@ def _discounts_and_strengths(parameters: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _nats(
-    parameters: np.ndarray, probabilities: np.ndarray, counts: ContextCounts, kinds: np.ndarray
+    parameters: np.ndarray, base: np.ndarray, levels: Sequence[KnownContexts]
 ) -> tuple[float, np.ndarray]:
-    """−ln P of all tokens, and its slope in every parameter, as many numbers as these are;
-    ``kinds`` (orders, n) are those of the contexts.
+    """−ln P of all tokens, and its slope in every parameter, as many numbers as these are.
 
     With s = (θ + d t) / (n + θ), the share that a level leaves to the one below,
 
         ∂P_j / ∂ log-odds of d = d (1 − d) (t P_{j−1} − [n(x) > 0]) / (n + θ)
         ∂P_j / ∂ ln θ          = θ (P_{j−1} − P_j) / (n + θ)
         ∂P_j / ∂P_{j−1}        = s
+
+    Where a level does not know the context, P_j = P_{j−1}.
     """
     discounts, strengths = _discounts_and_strengths(parameters)
-    levels = list[tuple[np.ndarray, ...]]()
-    for level, kind in enumerate(kinds):
-        same, total, different = counts.of_level(level)
-        d = discounts[level][kind]
-        strength = strengths[level][kind]
-        came = (same > 0).astype(np.float64)  # [n(x) > 0]
-        below = probabilities  # P_{j−1}
-        divisor = total + strength
-        share = (strength + d * different) / divisor
-        probabilities = np.maximum(same - d, 0.0) / divisor + share * below
-        by_odds = d * (1 - d) * (different * below - came) / divisor
-        by_log = strength * (below - probabilities) / divisor
-        levels.append((kind, share, by_odds, by_log))
+    probabilities = base.copy()  # P_j, from the lowest level up
+    slopes_of_levels = list[tuple[np.ndarray, ...]]()
+    for level, known in enumerate(levels):
+        d = discounts[level][known.kind]
+        strength = strengths[level][known.kind]
+        below = probabilities[known.places]  # P_{j−1}
+        divisor = known.total + strength
+        share = (strength + d * known.different) / divisor
+        here = np.maximum(known.same - d, 0.0) / divisor + share * below
+        by_odds = d * (1 - d) * (known.different * below - known.came) / divisor
+        by_log = strength * (below - here) / divisor
+        probabilities[known.places] = here
+        slopes_of_levels.append((share, by_odds, by_log))
     number = parameters.shape[-1]  # of kinds
     slopes = list[list[np.ndarray]]()  # (2, kinds) of each level, the highest first
     by_level = -1 / probabilities  # ∂(−ln P) / ∂P_j, from the highest level down
-    for kind, share, by_odds, by_log in reversed(levels):
-        parts = (by_odds, by_log)
-        slopes.append([np.bincount(kind, by_level * part, number) for part in parts])
-        by_level = by_level * share
+    for known, (share, *parts) in zip(reversed(levels), reversed(slopes_of_levels), strict=True):
+        by_known = by_level[known.places]
+        slopes.append([np.bincount(known.kind, by_known * part, number) for part in parts])
+        by_level[known.places] = by_known * share
     slopes.reverse()  # the lowest level first
     slope = np.array(slopes).transpose(1, 0, 2)
     return -float(np.log(probabilities).sum()), slope.ravel()

@@ -125,6 +125,8 @@ def train(
         curve=curve,
     )
     running.compile(stages)
+    if not hooks.score:
+        validation.compile()
     for work, stage in zip(progress.stages, stages, strict=True):
         work["multiplications_per_update"] = step.multiplications_per_update(stage)
     hooks.on_start(progress)

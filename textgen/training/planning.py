@@ -83,6 +83,10 @@ class Validation:
         self._tokens_per_character = tokens / self.characters
         self._spelling = spelling / self.characters
 
+    def compile(self) -> None:
+        """Compile what scores a batch: what is timed afterwards is without it."""
+        self.bits_per_token(1)
+
     def bits_per_character(self, share: float = 1.0) -> float:
         """Of the first ``share`` of each stream."""
         bits = self.bits_per_token(math.ceil(share * self._batches))
@@ -101,7 +105,7 @@ class Validation:
 
     def share_within(self, seconds: float) -> float:
         """The share of the split that is scored in about so many seconds, at least MIN_BATCHES."""
-        self.bits_per_token(1)  # compiles
+        self.compile()
         timed = min(TIMED_BATCHES, self._batches)
         start = time.perf_counter()
         self.bits_per_token(timed)
