@@ -16,6 +16,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tools"))
 import choose
 import recompute_factors
 import unit_worth
+from unit_worth import PooledFactor
 from unit_worth_outcomes import (
     EXPECTATIONS,
     LADDERS,
@@ -56,6 +57,13 @@ NAMES = {
 # A training that took less than this share of its budget ended early.
 WHOLE = 0.97
 MARKS = "†: more bits than n-grams of its own tokens. Seconds in a cell: training ended early.\n"
+OUTSIDE = " ‡"
+OUTSIDE_MEANS = (
+    "‡: the factor lies outside its set, because the first arm needs more bits after its last "
+    "budget\nthan before. The factor is of its last crossing, the set of all that the interval "
+    "allows.\n"
+)
+CHAINED = "*p* is 1 after a step of its chain that has no answer on record, or no lead.\n"
 FROM_HERE = "in seconds of one core, in this program, and with the best settings found here"
 
 
@@ -231,7 +239,7 @@ def factors_table(which: str = "", reports: Path = RESULTS) -> str:
             found = difference(reports, study, seconds, first, second) if study else None
             row = [text, f"{settings} s", f"{seconds:,g} s", f"`{first}` over `{second}`"]
             row.append(NOTHING if found is None else bits_in_words(found))
-            row.append(factor_in_words(one))
+            row.append(factor_in_words(one) + (OUTSIDE if _is_outside_its_set(one) else ""))
             if one.found.gains:
                 widened = unit_worth.widened_set_in_words(one)
                 row += [set_in_words(one), widened, steps_in_words(one)]
@@ -255,7 +263,21 @@ def factors_table(which: str = "", reports: Path = RESULTS) -> str:
         "second program",
     ]
     title = "Factors of compute, all arms and budgets." if which else "Factors of compute."
-    return _titled(title, markdown_table(head, rows, left=range(4)))
+    titled = _titled(title, markdown_table(head, rows, left=range(4)))
+    is_marked = any(OUTSIDE in cell for row in rows for cell in row)
+    return f"{titled}\n{OUTSIDE_MEANS}" if is_marked else titled
+
+
+def _is_outside_its_set(one: PooledFactor) -> bool:
+    """Whether the factor, or the bound that stands for it, is none of its set."""
+    found = one.found
+    if not found.gains:
+        return False
+    if found.value is not None:
+        return not found.low <= found.value <= found.high
+    if one.is_ahead:
+        return found.high < one.largest
+    return found.low > one.smallest
 
 
 def _study_of(
@@ -282,7 +304,8 @@ def claims_table(reports: Path = RESULTS) -> str:
     if not rows:
         return ""
     head = ["claim", "where", "of", "measured", "outcome"]
-    return _titled("What became of the claims.", markdown_table(head, rows, left=range(5)))
+    table = markdown_table(head, rows, left=range(5))
+    return _titled("What became of the claims.", table) + f"\n{CHAINED}"
 
 
 def expected() -> dict[int, tuple[str, str]]:
