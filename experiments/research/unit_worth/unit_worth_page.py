@@ -57,6 +57,10 @@ NAMES = {
 # A training that took less than this share of its budget ended early.
 WHOLE = 0.97
 MARKS = "†: more bits than n-grams of its own tokens. Seconds in a cell: training ended early.\n"
+WORDS_IN_WORDS = {
+    "word_spell": "self-spelling words",
+    "words": "words whose rare ones n-grams spell",
+}
 OUTSIDE = " ‡"
 OUTSIDE_MEANS = (
     "‡: the factor lies outside its set, because the first arm needs more bits after its last "
@@ -75,12 +79,18 @@ def _titled(title: str, table: str) -> str:
 
 
 def sentences(reports: Path = RESULTS) -> str:
-    """The finding on the tales, at the largest budget on record, and on how many texts words
-    lead."""
+    """The finding at the largest budgets on record, and on how many texts words lead."""
+    leads = [
+        said
+        for first in WORDS
+        for text, budgets in zip(TEXTS, unit_worth.CURVES, strict=True)
+        for said in _lead_sentences(reports, text, budgets, first)
+    ]
     quoted = _quoted(reports)
-    found = [*_growth_sentence(reports), *_replaced_sentence(reports)]
     if quoted is not None:
-        found = [*_factor_sentences(reports, quoted), *found]
+        _, seconds = quoted[1].budget
+        leads += _texts_counted(reports, seconds)
+    found = [*leads, *_growth_sentence(reports), *_replaced_sentence(reports)]
     if not found:
         return ""
     said = [*found, f"All of this holds {FROM_HERE}.", _searched()]
@@ -99,38 +109,52 @@ def _quoted(reports: Path) -> tuple[str, CellRecord] | None:
     return None
 
 
-def _factor_sentences(reports: Path, quoted: tuple[str, CellRecord]) -> list[str]:
-    study, cell = quoted
-    _, seconds = cell.budget
-    settings = settings_of(study)
+def _lead_sentences(
+    reports: Path, text: str, budgets: list[tuple[str, float]], first: str
+) -> list[str]:
+    """The factor at the largest budget on record; where characters gained too little for one, the
+    difference, and the factor at the largest budget that has one.
+
+    Args:
+        budgets: studies and seconds, the largest first.
+        first: the arm of words.
+    """
     said = list[str]()
-    for first in WORDS:
-        one = factors_of(reports, "tales", settings)[seconds, first, "characters"]
-        name = "self-spelling words"
-        if first == "words":
-            name = "words whose rare ones n-grams spell"
-        if not one.found.gains:
-            found = difference(reports, study, seconds, first, "characters")
-            assert found is not None
-            said.append(
-                f"On the tales, after {seconds:g} s, {name} and characters differ by "
-                f"{bits_in_words(found)} bits per character (settings for {settings} s); "
-                "characters gained too little for a factor."
-            )
+    for study, seconds in budgets:
+        settings = settings_of(study)
+        one = factors_of(reports, text, settings).get((seconds, first, "characters"))
+        if one is None:
             continue
-        compute = one.found.compute
-        if one.found.value is not None:
-            reached = f"reach after {compute / one.found.value:,.0f} s"
-        elif one.is_ahead:
-            reached = f"have passed after {compute / one.largest:,.0f} s"
-        else:
-            reached = f"do not reach within {compute / one.smallest:,.0f} s"
-        said.append(
-            f"What characters reach on the tales after {seconds:g} s of one core, {name} "
-            f"{reached}: a factor of {factor_in_words(one)} (set {set_in_words(one)}; settings "
-            f"for {settings} s)."
-        )
-    return said + _texts_counted(reports, seconds)
+        where = f"on the {text}" if text != "swahili" else "on Swahili"
+        if one.found.gains:
+            return [*said, _factor_sentence(one, where, seconds, settings, first)]
+        found = difference(reports, study, seconds, first, "characters")
+        assert found is not None
+        if not said:
+            said.append(
+                f"{where.capitalize()}, after {seconds:g} s, {WORDS_IN_WORDS[first]} minus "
+                f"characters is {bits_in_words(found)} bits per character (settings for "
+                f"{settings} s); characters gained too little for a factor."
+            )
+    return said
+
+
+def _factor_sentence(
+    one: PooledFactor, where: str, seconds: float, settings: int, first: str
+) -> str:
+    compute = one.found.compute
+    times = factor_in_words(one).replace("> ", "more than ").replace("< ", "less than ")
+    if one.found.value is not None:
+        reached = f"reach after {compute / one.found.value:,.0f} s"
+    elif one.is_ahead:
+        reached = f"have passed after {compute / one.largest:,.0f} s"
+    else:
+        reached = f"do not reach within {compute / one.smallest:,.0f} s"
+    return (
+        f"What characters reach {where} after {seconds:g} s of one core, {WORDS_IN_WORDS[first]} "
+        f"{reached}: a factor of {times} (set {set_in_words(one)}; settings for "
+        f"{settings} s)."
+    )
 
 
 def _texts_counted(reports: Path, seconds: float) -> list[str]:
