@@ -152,7 +152,8 @@ WITH_BUDGETS = [folder for folder in GRIDS if recompute_factors.has_budgets(fold
 
 @pytest.mark.parametrize("folder", WITH_BUDGETS, ids=lambda p: p.name)
 def test_a_program_without_textgen_finds_the_factors_of_a_grid(folder):
-    """Its sets come from other intervals: on flat curves, one in ten ends may lie far off."""
+    """Its sets come from other intervals: on flat curves, one in ten ends may lie far off. Steps have
+    an interval there and a p here, so one in ten may differ, too; rounded up, as grids are small."""
     again = recompute_factors.factors(folder)
     found = Grid(folder).factors()
     assert found.keys() == again.keys()
@@ -173,7 +174,7 @@ def test_a_program_without_textgen_finds_the_factors_of_a_grid(folder):
             )
         unlike["gains"] += one.found.gains != other.gains
         unlike["steps"] += [*one.steps] != other.steps
-    assert max(unlike.values()) <= max(1, 0.1 * len(found)), unlike
+    assert max(unlike.values()) <= math.ceil(0.1 * len(found)), unlike
 
 
 def quantities_of(cell):
