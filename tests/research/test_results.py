@@ -152,8 +152,8 @@ WITH_BUDGETS = [folder for folder in GRIDS if recompute_factors.has_budgets(fold
 
 @pytest.mark.parametrize("folder", WITH_BUDGETS, ids=lambda p: p.name)
 def test_a_program_without_textgen_finds_the_factors_of_a_grid(folder):
-    """Its sets come from other intervals, and its steps have no p. So one in ten may differ, rounded
-    up: ends on flat curves, and steps whose interval ends near 0."""
+    """Its sets come from other intervals, and its steps have no p. So one in ten may differ,
+    rounded up: ends on flat curves, and steps whose interval ends near 0."""
     again = recompute_factors.factors(folder)
     found = Grid(folder).factors()
     assert found.keys() == again.keys()
