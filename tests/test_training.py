@@ -497,13 +497,13 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     monkeypatch.setattr(planning, "CALIBRATION_SECONDS", 0.1)
     monkeypatch.setattr(planning, "VALIDATION_SHARE", allowed)
     monkeypatch.setattr("textgen.training.checkpoint.COOLING_WAIT", 2.0)  # it never cools
-    shares, original = [], Validation.bits_per_character
+    looked_at, original = [], Validation.bits_per_token
 
-    def bits_per_character(validation, share):
-        shares.append(share)
-        return original(validation, share)
+    def bits_per_token(validation, batches):
+        looked_at.append(batches)
+        return original(validation, batches)
 
-    monkeypatch.setattr(Validation, "bits_per_character", bits_per_character)
+    monkeypatch.setattr(Validation, "bits_per_token", bits_per_token)
     settings = Training(seconds=0.3, batch=4, validations=3)
     with pytest.raises(Stop):
         fit(tmp_path, settings, stop_after=1)
@@ -515,7 +515,11 @@ def test_seconds_become_updates_once_and_bound_validations(tmp_path, monkeypatch
     assert planned == max(planning.UPDATES_PER_CHECK, int(0.3 / each))
     (stage,) = progress.stages
     assert len(stage["paces"]) == progress.intervals
-    assert shares == [progress.validation_share] * progress.intervals
+    compiles, _, first, compiles_again, *others = looked_at
+    assert compiles == compiles_again == 1
+    validations = [first, *others]
+    assert len(validations) == progress.intervals
+    assert (validations[0] == planning.MIN_BATCHES) is not whole
     assert (progress.validation_share == 1) is whole
     monkeypatch.undo()
     assert fit(tmp_path / "all", settings, score=lambda: 1.0)[1].validation_share == 1

@@ -97,6 +97,8 @@ def train(
     if step is None:
         step = new_step(network, experiment, windows, threads, first_update)
     validation = Validation(experiment.objective, network, documents)
+    if not hooks.score:
+        validation.compile()
     stored = load_checkpoint(run, _shapes(step.arrays()))
     if stored:
         arrays, progress = stored
@@ -125,8 +127,6 @@ def train(
         curve=curve,
     )
     running.compile(stages)
-    if not hooks.score:
-        validation.compile()
     for work, stage in zip(progress.stages, stages, strict=True):
         work["multiplications_per_update"] = step.multiplications_per_update(stage)
     hooks.on_start(progress)

@@ -84,7 +84,7 @@ class Validation:
         self._spelling = spelling / self.characters
 
     def compile(self) -> None:
-        """Compile what scores a batch: what is timed afterwards is without it."""
+        """Compile what scores a batch, before anything is timed."""
         self.bits_per_token(1)
 
     def bits_per_character(self, share: float = 1.0) -> float:
@@ -104,8 +104,8 @@ class Validation:
         return total / count
 
     def share_within(self, seconds: float) -> float:
-        """The share of the split that is scored in about so many seconds, at least MIN_BATCHES."""
-        self.compile()
+        """The share of the split that is scored in about so many seconds, at least MIN_BATCHES;
+        :meth:`compile` comes first."""
         timed = min(TIMED_BATCHES, self._batches)
         start = time.perf_counter()
         self.bits_per_token(timed)
