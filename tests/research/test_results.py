@@ -152,8 +152,8 @@ WITH_BUDGETS = [folder for folder in GRIDS if recompute_factors.has_budgets(fold
 
 @pytest.mark.parametrize("folder", WITH_BUDGETS, ids=lambda p: p.name)
 def test_a_program_without_textgen_finds_the_factors_of_a_grid(folder):
-    """Its sets come from other intervals, and its steps have no p. So one in ten may differ,
-    rounded up: ends on flat curves, and steps whose interval ends near 0."""
+    """Its sets come from other intervals: on flat curves, one in ten ends may lie far off. Steps
+    come from other intervals, too, and two of the fifteen on the speeches end near 0."""
     again = recompute_factors.factors(folder)
     found = Grid(folder).factors()
     assert found.keys() == again.keys()
@@ -174,7 +174,8 @@ def test_a_program_without_textgen_finds_the_factors_of_a_grid(folder):
             )
         unlike["gains"] += one.found.gains != other.gains
         unlike["steps"] += [*one.steps] != other.steps
-    assert max(unlike.values()) <= math.ceil(0.1 * len(found)), unlike
+    assert unlike.pop("steps") <= math.ceil(0.1 * len(found))
+    assert max(unlike.values()) <= max(1, 0.1 * len(found)), unlike
 
 
 def quantities_of(cell):
