@@ -247,6 +247,13 @@ def test_a_bound_fails_only_the_ranges_that_it_excludes(is_ahead, ends, outcome)
     assert outcomes.factor_outcome(one, *ends).said == outcome
 
 
+@pytest.mark.parametrize("is_ahead", [True, False])
+@pytest.mark.parametrize(("low", "high", "outside"), [(0.0, np.inf, False), (2.0, 4.0, True)])
+def test_a_bound_is_marked_where_its_set_does_not_have_it(is_ahead, low, high, outside):
+    one = unit_worth.PooledFactor(Factor(60.0, None, low, high, True), [], 1.0, 6.0, is_ahead)
+    assert page.is_outside_its_set(one) is outside
+
+
 TABLES = [
     page.sentences,
     page.picture,

@@ -63,11 +63,11 @@ WORDS_IN_WORDS = {
 }
 OUTSIDE = " ‡"
 OUTSIDE_MEANS = (
-    "‡: the factor lies outside its set, because the first arm needs more bits after its last "
-    "budget\nthan before. The factor is of its last crossing, the set of all that the interval "
-    "allows.\n"
+    "‡: this bound lies outside its set, because more compute did not always help the first arm. "
+    "The bound\nis of its last crossing, the set of all that the interval allows.\n"
 )
-CHAINED = "*p* is 1 after a step of its chain that has no answer on record, or no lead.\n"
+# Text → where it is, in a sentence.
+ON_TEXT = {"tales": "on the tales", "speeches": "on the speeches", "swahili": "on Swahili"}
 FROM_HERE = "in seconds of one core, in this program, and with the best settings found here"
 
 
@@ -125,16 +125,15 @@ def _lead_sentences(
         one = factors_of(reports, text, settings).get((seconds, first, "characters"))
         if one is None:
             continue
-        where = f"on the {text}" if text != "swahili" else "on Swahili"
         if one.found.gains:
-            return [*said, _factor_sentence(one, where, seconds, settings, first)]
+            return [*said, _factor_sentence(one, ON_TEXT[text], seconds, settings, first)]
         found = difference(reports, study, seconds, first, "characters")
         assert found is not None
         if not said:
             said.append(
-                f"{where.capitalize()}, after {seconds:g} s, {WORDS_IN_WORDS[first]} minus "
-                f"characters is {bits_in_words(found)} bits per character (settings for "
-                f"{settings} s); characters gained too little for a factor."
+                f"After {seconds:g} s {ON_TEXT[text]}, {WORDS_IN_WORDS[first]} minus characters: "
+                f"{bits_in_words(found)} bits per character (settings for {settings} s). "
+                "Characters gained too little for a factor."
             )
     return said
 
@@ -170,8 +169,7 @@ def _texts_counted(reports: Path, seconds: float) -> list[str]:
     ahead = [lead for lead in leads if lead.p_adjusted < LEVEL and lead.found.difference < 0]
     return [
         f"After {seconds:g} s, self-spelling words need fewer bits than characters on {len(ahead)} "
-        f"of {len(leads)} texts that have this budget on record (p < 0.05, corrected for ten "
-        "chains of questions)."
+        f"of {len(leads)} texts (p < 0.05, corrected for ten chains of questions)."
     ]
 
 
@@ -263,7 +261,7 @@ def factors_table(which: str = "", reports: Path = RESULTS) -> str:
             found = difference(reports, study, seconds, first, second) if study else None
             row = [text, f"{settings} s", f"{seconds:,g} s", f"`{first}` over `{second}`"]
             row.append(NOTHING if found is None else bits_in_words(found))
-            row.append(factor_in_words(one) + (OUTSIDE if _is_outside_its_set(one) else ""))
+            row.append(factor_in_words(one) + (OUTSIDE if is_outside_its_set(one) else ""))
             if one.found.gains:
                 widened = unit_worth.widened_set_in_words(one)
                 row += [set_in_words(one), widened, steps_in_words(one)]
@@ -292,13 +290,12 @@ def factors_table(which: str = "", reports: Path = RESULTS) -> str:
     return f"{titled}\n{OUTSIDE_MEANS}" if is_marked else titled
 
 
-def _is_outside_its_set(one: PooledFactor) -> bool:
-    """Whether the factor, or the bound that stands for it, is none of its set."""
+def is_outside_its_set(one: PooledFactor) -> bool:
+    """Whether the bound that stands for a factor is none of its set. A factor between the budgets
+    always is: the interval at its crossing contains 0."""
     found = one.found
-    if not found.gains:
+    if not found.gains or found.value is not None:
         return False
-    if found.value is not None:
-        return not found.low <= found.value <= found.high
     if one.is_ahead:
         return found.high < one.largest
     return found.low > one.smallest
@@ -328,8 +325,7 @@ def claims_table(reports: Path = RESULTS) -> str:
     if not rows:
         return ""
     head = ["claim", "where", "of", "measured", "outcome"]
-    table = markdown_table(head, rows, left=range(5))
-    return _titled("What became of the claims.", table) + f"\n{CHAINED}"
+    return _titled("What became of the claims.", markdown_table(head, rows, left=range(5)))
 
 
 def expected() -> dict[int, tuple[str, str]]:
