@@ -133,8 +133,8 @@ def test_the_answer_is_followed_by_the_factor_where_the_test_agrees(capsys, tmp_
     contrast = report.contrasts[0]
     assert sentences.winner(contrast) == contrast.factor.faster == "word"
     said = (
-        "char needed more than 3 times the compute (18 s) for what word had reached after 6.0 s, "
-        "in these two trainings."
+        "char would need more than 3 times the compute: what word had reached after 6.0 s, "
+        "char had not reached after 18 s, in these two runs."
     )
     assert sentences.factor(contrast) == said
     assert said in result_lines(report)
@@ -145,7 +145,7 @@ def test_the_answer_is_followed_by_the_factor_where_the_test_agrees(capsys, tmp_
     contrast.low = contrast.high = None  # documents are too few for an answer
     assert sentences.factor(contrast) == said
     contrast.factor.significant = True
-    assert sentences.factor(contrast).endswith("after 6.0 s.")
+    assert sentences.factor(contrast).endswith("after 18 s.")
     contrast.factor.times = 1.0
     assert sentences.factor(contrast) == ""
     contrast.factor.stopped = True
@@ -181,7 +181,7 @@ def test_the_chart_of_learning_is_over_the_logarithm_of_compute():
         arm.points = []
     assert len(page.plots(report, texts)) == 3
     drawn = page.render_page(*report_with_points())
-    assert "char needed more than 3 times the compute" in drawn
+    assert "char would need more than 3 times the compute" in drawn
 
 
 def test_at_every_moment_each_arm_is_shown_as_it_was_at_its_last_look():

@@ -150,10 +150,11 @@ def factor(contrast: schema.ContrastRow) -> str:
         return ""
     where = ""
     if not found.significant:
-        where = ", in these two trainings" if found.trainings == 2 else ", in these trainings"
+        where = ", in these two runs" if found.trainings == 2 else ", in these runs"
     return (
-        f"{found.slower} needed more than {found.times:g} times the compute ({compute}) for what "
-        f"{found.faster} had reached after {after}{where}."
+        f"{found.slower} would need more than {found.times:g} times the compute: what "
+        f"{found.faster} had reached after {after}, {found.slower} had not reached after "
+        f"{compute}{where}."
     )
 
 
