@@ -216,8 +216,12 @@ def test_no_factor_is_told_where_characters_gain_nothing(tmp_path):
     found = said(tmp_path)
     assert {found[number] for number in (2, 3, 4, 6, 7)} == {"fails"}
     assert claimed(tmp_path)[1, "tales, 540 s", "word_spell"] == "open"
-    assert "none: the second arm gained too little" in page.factors_table("", tmp_path)
-    assert "gained too little for a factor" in page.sentences(tmp_path).replace("\n ", "")
+    assert "none: the second arm gained too little" in page.factors_table("all", tmp_path)
+    assert "| 540 s" not in page.factors_table("", tmp_path)
+    sentences = " ".join(page.sentences(tmp_path).split())
+    assert "Characters gain too little for a factor on the tales from 180 to 540 s" in sentences
+    assert "a factor of" not in sentences
+    assert page.in_short(tmp_path) == ""
 
 
 def factor_with(low, high, gains=True):
@@ -251,10 +255,11 @@ def test_a_bound_fails_only_the_ranges_that_it_excludes(is_ahead, ends, outcome)
 @pytest.mark.parametrize(("low", "high", "outside"), [(0.0, np.inf, False), (2.0, 4.0, True)])
 def test_a_bound_is_marked_where_its_set_does_not_have_it(is_ahead, low, high, outside):
     one = unit_worth.PooledFactor(Factor(60.0, None, low, high, True), [], 1.0, 6.0, is_ahead)
-    assert page.is_outside_its_set(one) is outside
+    assert outcomes.is_outside_its_set(one) is outside
 
 
 TABLES = [
+    page.in_short,
     page.sentences,
     page.picture,
     page.factors_table,
@@ -274,7 +279,7 @@ def test_without_records_the_page_shows_nothing(tmp_path, write):
 def test_every_table_has_its_records(reports, write):
     written = write(reports=reports)
     rows = [line.count("|") for line in written.splitlines() if line.startswith("|")]
-    if write not in (page.sentences, page.picture):
+    if write not in (page.in_short, page.sentences, page.picture):
         assert rows
         assert written.startswith("**")
     for text in ("inf", "nan", "None"):
@@ -298,7 +303,10 @@ def test_tables_show_the_planted_figures(reports):
     )
     sentences = " ".join(page.sentences(reports).split())
     assert "What characters reach on the tales after 540 s of one core, self-spelling" in sentences
-    assert "on 2 of 2 texts" in sentences
+    assert "on 3 of 3 texts" in sentences  # each at its own largest budget
+    short = " ".join(page.in_short(reports).split())
+    assert "Given 540 seconds of one core each" in short
+    assert "on 2 of 2 texts" in short  # Swahili has no 540 s
     assert "in seconds of one core, in this program" in sentences
 
 

@@ -85,6 +85,12 @@ def search(text: str) -> dict[str, Any]:
     return json.loads((FOLDER / "results" / f"{text}.json").read_text("utf-8"))
 
 
+@functools.cache
+def by_the_clock() -> dict[str, list[dict[str, Any]]]:
+    """Text → its trainings by the clock that planned ones have replaced."""
+    return json.loads((FOLDER / "results" / "by_the_clock.json").read_text("utf-8"))
+
+
 def choose(seconds: int) -> Choice | None:
     """What is chosen for some seconds; None as long as a training is missing."""
     _, tried = CHOSEN[seconds]

@@ -495,6 +495,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "claim": what_predicts.claim_table,
     "shares": what_predicts.shares_table,
     "where": what_predicts.where_table,
+    "worth_short": unit_worth_page.in_short,
     "worth_sentences": unit_worth_page.sentences,
     "worth_picture": unit_worth_page.picture,
     "worth_factors": unit_worth_page.factors_table,

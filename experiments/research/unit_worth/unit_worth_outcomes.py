@@ -34,6 +34,8 @@ WORDS = ("word_spell", "words")
 # Both programs agree on a factor, and on the ends of a set, within these shares.
 FACTORS_AGREE = 0.05
 ENDS_AGREE = 0.2
+# Behind a bound that is none of its set.
+OUTSIDE = " ‡"
 
 
 class Outcome(NamedTuple):
@@ -138,7 +140,18 @@ def factor_in_words(one: PooledFactor) -> str:
     """A factor; a bound where it lies outside the budgets."""
     if not one.found.gains:
         return "none: the second arm gained too little"
-    return unit_worth.value_in_words(one)
+    return unit_worth.value_in_words(one) + (OUTSIDE if is_outside_its_set(one) else "")
+
+
+def is_outside_its_set(one: PooledFactor) -> bool:
+    """Whether the bound that stands for a factor is none of its set. A factor between the budgets
+    always is: the interval at its crossing contains 0."""
+    found = one.found
+    if not found.gains or found.value is not None:
+        return False
+    if one.is_ahead:
+        return found.high < one.largest
+    return found.low > one.smallest
 
 
 def set_in_words(one: PooledFactor) -> str:
@@ -190,7 +203,7 @@ def _less_compute(reports: Path, first: str) -> list[Row]:
             continue
         text = study.partition("_")[0]
         one = factors_of(reports, text, settings_of(study)).get((seconds, first, "characters"))
-        shows = "no factor"
+        shows = "no factor, as characters gained too little"
         is_factor_shown = False
         if one is not None and one.found.gains:
             shows = f"set {set_in_words(one)}, budgets alone {steps_in_words(one)}"
@@ -244,7 +257,8 @@ def _from_60_to_180(
     at 180 s with the settings for 300 s shows it again."""
     if before is None or after is None:
         return None
-    measured = f"settings for 60 s: {set_in_words(before)} at 60 s, {set_in_words(after)} at 180 s"
+    at_180 = set_in_words(after) if after.found.gains else "none"
+    measured = f"settings for 60 s: {set_in_words(before)} at 60 s, {at_180} at 180 s"
     if again is not None:
         measured += f"; settings for 300 s: {factor_in_words(again)} at 180 s"
     said = growth(before, after)
@@ -256,9 +270,8 @@ def _from_60_to_180(
 def _from_180_to_540(before: PooledFactor | None, after: PooledFactor | None) -> Outcome | None:
     if before is None or after is None:
         return None
-    measured = (
-        f"settings for 300 s: {set_in_words(before)} at 180 s, {set_in_words(after)} at 540 s"
-    )
+    at_540 = set_in_words(after) if after.found.gains else "none"
+    measured = f"settings for 300 s: {set_in_words(before)} at 180 s, {at_540} at 540 s"
     said = {"confirmed": "grows", "refuted": "shrinks", "open": "open"}[growth(before, after)]
     return Outcome(measured, said)
 

@@ -7,6 +7,7 @@ Without records there is no figure, and every table is empty.
 """
 
 import re
+import statistics
 import sys
 import textwrap
 from pathlib import Path
@@ -16,10 +17,11 @@ sys.path.append(str(Path(__file__).parents[1] / "tools"))
 import choose
 import recompute_factors
 import unit_worth
-from unit_worth import PooledFactor
+from unit_worth import PooledFactor, Question
 from unit_worth_outcomes import (
     EXPECTATIONS,
     LADDERS,
+    OUTSIDE,
     RESULTS,
     TEXTS,
     WORDS,
@@ -40,35 +42,33 @@ from unit_worth_outcomes import (
 )
 
 from textgen.core.files import write_file
-from textgen.evaluation.significance import LEVEL, bootstrap_interval
+from textgen.evaluation.significance import LEVEL, Lead, bootstrap_interval
 from textgen.evaluation.units import NOTHING, markdown_table
-from textgen.report.grid import CellRecord
+from textgen.report.grid import CellRecord, compare_cells
 from textgen.report.page import LogScale, scale_of
 
 PAGE = Path(__file__).parent / "README.md"
 FIGURES = {False: "curves_light.svg", True: "curves_dark.svg"}  # by whether the page is dark
-ARMS = ("characters", "subwords", "words", "word_spell")
+ARMS = ("characters", "subwords", "word_spell", "words")
 NAMES = {
     "characters": "characters",
     "subwords": "8,000 subwords",
-    "words": "words",
     "word_spell": "self-spelling words",
+    "words": "words, rare ones spelled by n-grams",
 }
 # A training that took less than this share of its budget ended early.
 WHOLE = 0.97
 MARKS = "†: more bits than n-grams of its own tokens. Seconds in a cell: training ended early.\n"
-WORDS_IN_WORDS = {
-    "word_spell": "self-spelling words",
-    "words": "words whose rare ones n-grams spell",
-}
-OUTSIDE = " ‡"
 OUTSIDE_MEANS = (
     "‡: this bound lies outside its set, because more compute did not always help the first arm. "
     "The bound\nis of its last crossing, the set of all that the interval allows.\n"
 )
 # Text → where it is, in a sentence.
 ON_TEXT = {"tales": "on the tales", "speeches": "on the speeches", "swahili": "on Swahili"}
-FROM_HERE = "in seconds of one core, in this program, and with the best settings found here"
+ABOUT = (
+    "All of this holds in seconds of one core, in this program, and with the best of the settings "
+    "that were tried for each level. Both English texts had steered the design of this study."
+)
 
 
 def _titled(title: str, table: str) -> str:
@@ -78,227 +78,376 @@ def _titled(title: str, table: str) -> str:
 # ---- sentences
 
 
-def sentences(reports: Path = RESULTS) -> str:
-    """The finding at the largest budgets on record, and on how many texts words lead."""
-    leads = [
-        said
-        for first in WORDS
-        for text, budgets in zip(TEXTS, unit_worth.CURVES, strict=True)
-        for said in _lead_sentences(reports, text, budgets, first)
+def in_short(reports: Path = RESULTS) -> str:
+    """Three sentences for everybody, about the largest budget of the tales that has a factor."""
+    for study, seconds in unit_worth.CURVES[0]:
+        one = _factor_of(reports, "tales", study, seconds, "word_spell")
+        if one is not None and one.found.gains:
+            break
+    else:
+        return ""
+    leads, reached = list[Lead](), dict[str, list[str]]()
+    alike = list[str]()
+    for text in TEXTS:
+        of_text = study.replace("tales", text)
+        cell = cell_of(reports, of_text, seconds, (*WORDS, "subwords", "characters"))
+        if cell is None:
+            continue
+        leads.append(family(reports)[Question(of_text, seconds, "word_spell", ("characters",))])
+        beside = compare_cells(cell, "word_spell", cell, "subwords")
+        if beside.low <= 0 <= beside.high:
+            alike.append(ON_TEXT[text])
+        for first in WORDS:
+            one = _factor_of(reports, text, of_text, seconds, first)
+            if one is not None and one.found.gains:
+                reached.setdefault(first, []).append(f"{_reached(one)} {ON_TEXT[text]}")
+    ahead = [lead for lead in leads if lead.p_adjusted < LEVEL and lead.found.difference < 0]
+    said = [
+        f"Given {seconds:g} seconds of one core each, a network that reads words, and spells rare "
+        "ones itself, predicts unseen text better than one that reads characters, on "
+        f"{len(ahead)} of {len(leads)} texts.",
+        f"What characters reach in these {seconds:g} seconds, self-spelling words reach "
+        f"{_listed(reached['word_spell'])}. Words whose rare ones n-grams spell reach it "
+        f"{_listed(reached['words'])}.",
     ]
-    quoted = _quoted(reports)
-    if quoted is not None:
-        _, seconds = quoted[1].budget
-        leads += _texts_counted(reports, seconds)
-    found = [*leads, *_growth_sentence(reports), *_replaced_sentence(reports)]
+    if alike:
+        said.append(
+            "Words are not the only units that do so: 8,000 subwords and self-spelling words "
+            f"cannot be told apart {_listed(alike)}."
+        )
+    filled = [
+        textwrap.fill(f"{number}. {each}", 140, subsequent_indent="   ")
+        for number, each in enumerate(said, start=1)
+    ]
+    return "\n".join(filled) + "\n"
+
+
+def sentences(reports: Path = RESULTS) -> str:
+    """The finding: of each text what self-spelling words lead by and how many times the compute
+    characters need, then words, subwords, counts and causes, and what all of this is about."""
+    found = list[str]()
+    for text, budgets in zip(TEXTS, unit_worth.CURVES, strict=True):
+        found += _of_text(reports, text, budgets)
+    found += [
+        *_texts_counted(reports),
+        *_of_words(reports),
+        *_beside_subwords(reports),
+        *_with_counts(reports),
+        *_replaced_sentence(reports),
+        *_by_list(reports),
+    ]
     if not found:
         return ""
-    said = [*found, f"All of this holds {FROM_HERE}.", _searched()]
-    if quoted is not None:
-        said += _about_networks(quoted)
+    said = [*found, ABOUT, *_measured(reports), _searched(), *_about_networks(reports)]
     filled = [textwrap.fill(f"- {each}", 140, subsequent_indent="  ") for each in said]
     return "\n".join(filled) + "\n"
 
 
-def _quoted(reports: Path) -> tuple[str, CellRecord] | None:
-    """The study of the tales' largest budget on record that the claims are about, and its cell."""
-    for study, seconds in unit_worth.CURVES[0]:
-        cell = cell_of(reports, study, seconds, (*WORDS, "characters"))
-        if cell is not None:
-            return study, cell
-    return None
-
-
-def _lead_sentences(
-    reports: Path, text: str, budgets: list[tuple[str, float]], first: str
-) -> list[str]:
-    """The factor at the largest budget on record; where characters gained too little for one, the
-    difference, and the factor at the largest budget that has one.
+def _of_text(reports: Path, text: str, budgets: list[tuple[str, float]]) -> list[str]:
+    """The leads of self-spelling words on a text, and the factor at its largest budget that has
+    one; between it and larger budgets, that characters gain nothing.
 
     Args:
         budgets: studies and seconds, the largest first.
-        first: the arm of words.
     """
-    said = list[str]()
+    leads, factors, flat = list[str](), list[str](), list[str]()
     for study, seconds in budgets:
-        settings = settings_of(study)
-        one = factors_of(reports, text, settings).get((seconds, first, "characters"))
-        if one is None:
+        found = difference(reports, study, seconds, "word_spell", "characters")
+        if found is None:
+            continue
+        leads.insert(0, f"{bits_in_words(found)} after {seconds:g} s")
+        one = _factor_of(reports, text, study, seconds, "word_spell")
+        if one is None or factors:
             continue
         if one.found.gains:
-            return [*said, _factor_sentence(one, ON_TEXT[text], seconds, settings, first)]
-        found = difference(reports, study, seconds, first, "characters")
-        assert found is not None
-        if not said:
-            said.append(
-                f"After {seconds:g} s {ON_TEXT[text]}, {WORDS_IN_WORDS[first]} minus characters: "
-                f"{bits_in_words(found)} bits per character (settings for {settings} s). "
-                "Characters gained too little for a factor."
-            )
-    return said
+            factors = [_factor_sentence(one, text, seconds, settings_of(study))]
+        else:
+            flat += _no_gain(reports, text, study, seconds)
+    if not leads:
+        return []
+    where = ON_TEXT[text].capitalize()
+    lead = f"{where}, bits per character of self-spelling words minus characters: {_listed(leads)}."
+    return [lead, *factors, *flat]
 
 
-def _factor_sentence(
-    one: PooledFactor, where: str, seconds: float, settings: int, first: str
-) -> str:
-    compute = one.found.compute
-    times = factor_in_words(one).replace("> ", "more than ").replace("< ", "less than ")
-    if one.found.value is not None:
-        reached = f"reach after {compute / one.found.value:,.0f} s"
-    elif one.is_ahead:
-        reached = f"have passed after {compute / one.largest:,.0f} s"
-    else:
-        reached = f"do not reach within {compute / one.smallest:,.0f} s"
+def _listed(said: list[str]) -> str:
+    *others, last = said
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _factor_of(
+    reports: Path, text: str, study: str, seconds: float, first: str
+) -> PooledFactor | None:
+    return factors_of(reports, text, settings_of(study)).get((seconds, first, "characters"))
+
+
+def _factor_sentence(one: PooledFactor, text: str, seconds: float, settings: int) -> str:
     return (
-        f"What characters reach {where} after {seconds:g} s of one core, {WORDS_IN_WORDS[first]} "
-        f"{reached}: a factor of {times} (set {set_in_words(one)}; settings for "
-        f"{settings} s)."
+        f"What characters reach {ON_TEXT[text]} after {seconds:g} s of one core, self-spelling "
+        f"words reach {_reached(one)}: {_times(one, settings)}."
     )
 
 
-def _texts_counted(reports: Path, seconds: float) -> list[str]:
-    """On how many texts self-spelling words lead after so many seconds, by corrected p alone."""
-    leads = [
-        lead
-        for question, lead in family(reports).items()
-        if (question.first, question.others, question.seconds)
-        == ("word_spell", ("characters",), seconds)
+def _reached(one: PooledFactor) -> str:
+    """When the first arm needs no more bits than the second one's budget has left it with."""
+    compute = one.found.compute
+    if one.found.value is not None:
+        return f"after {compute / one.found.value:,.0f} s"
+    if one.is_ahead:
+        return f"within {compute / one.largest:,.0f} s"
+    return f"only after more than {compute / one.smallest:,.0f} s"
+
+
+def _times(one: PooledFactor, settings: int) -> str:
+    """A factor, its set, and the set that errors of timing allow."""
+    value = factor_in_words(one).replace("< ", "less than ")
+    if value.startswith("> "):
+        about = "about " if one.found.low < one.largest else ""
+        value = f"{about}{value[2:]} or more"
+    return (
+        f"a factor of {value} (set {set_in_words(one)}, or {unit_worth.widened_set_in_words(one)} "
+        f"if timings are a fifth off; settings for {settings} s)"
+    )
+
+
+def _no_gain(reports: Path, text: str, study: str, seconds: float) -> list[str]:
+    """That characters gain too little for a factor since the budget before."""
+    cells = unit_worth.cells_of(reports / study)
+    before, last = [cell for cell in cells if cell.budget[1] <= seconds][-2:]
+    gain = compare_cells(last, "characters", before, "characters")
+    return [
+        f"Characters gain too little for a factor {ON_TEXT[text]} from {before.budget[1]:g} to "
+        f"{seconds:g} s with their settings: {bits_in_words(gain)}."
     ]
+
+
+def _texts_counted(reports: Path) -> list[str]:
+    """On how many texts self-spelling words lead after the largest budget of each, by corrected p
+    alone."""
+    leads = list[Lead]()
+    of_family = family(reports)
+    for budgets in unit_worth.CURVES:
+        asked = [Question(*where, "word_spell", ("characters",)) for where in budgets]
+        leads += [of_family[each] for each in asked if each in of_family][:1]
     if not leads:
         return []
     ahead = [lead for lead in leads if lead.p_adjusted < LEVEL and lead.found.difference < 0]
     return [
-        f"After {seconds:g} s, self-spelling words need fewer bits than characters on {len(ahead)} "
-        f"of {len(leads)} texts (p < 0.05, corrected for ten chains of questions)."
+        "After the largest budget of each text, self-spelling words need fewer bits than "
+        f"characters on {len(ahead)} of {len(leads)} texts (p < 0.05, corrected for ten chains of "
+        "questions)."
     ]
 
 
-def _growth_sentence(reports: Path) -> list[str]:
-    rows = [row for row in claims(reports) if row.claim == 2 and "word_spell" in row.what]
-    said = list[str]()
-    for row in rows:
-        verb = {
-            "confirmed": "grows",
-            "grows": "grows",
-            "refuted": "shrinks",
-            "shrinks": "shrinks",
-            "open": "is not known to grow or to shrink",
-        }[row.outcome.said]
-        said.append(
-            f"In seconds of updates, the factor of self-spelling words {verb} on the "
-            f"{row.where.replace(', ', ', from ')}: {row.outcome.measured}."
-        )
-    return said
+def _of_words(reports: Path) -> list[str]:
+    """The factors of words whose rare ones n-grams spell, at the largest budget of each text that
+    has one."""
+    told = list[str]()
+    for text, budgets in zip(TEXTS, unit_worth.CURVES, strict=True):
+        for study, seconds in budgets:
+            one = _factor_of(reports, text, study, seconds, "words")
+            if one is not None and one.found.gains:
+                factor = _times(one, settings_of(study))
+                told.append(f"{ON_TEXT[text]}, at {seconds:g} s, {factor}")
+                break
+    if not told:
+        return []
+    return [f"Words whose rare ones n-grams spell, over characters: {_listed(told)}."]
+
+
+def _at_180(reports: Path) -> list[tuple[str, CellRecord]]:
+    """The texts whose curves have 180 s on record, and their cells."""
+    cells = [(text, unit_worth.cell_of(reports, f"{text}_curves_300s", 180)) for text in TEXTS]
+    return [(text, cell) for text, cell in cells if cell is not None]
+
+
+def _beside_subwords(reports: Path) -> list[str]:
+    told, counted = list[str](), list[str]()
+    for text, cell in _at_180(reports):
+        found = compare_cells(cell, "word_spell", cell, "subwords")
+        told.append(f"{bits_in_words(found)} {ON_TEXT[text]}")
+        found = compare_cells(cell, "word_spell", cell, "subwords", "with_counts")
+        counted.append(f"{bits_in_words(found)} {ON_TEXT[text]}")
+    if not told:
+        return []
+    return [
+        f"Self-spelling words minus 8,000 subwords, after 180 s: {_listed(told)}. Where both also "
+        f"count n-grams: {_listed(counted)}."
+    ]
+
+
+def _with_counts(reports: Path) -> list[str]:
+    told = [
+        f"{bits_in_words(compare_cells(cell, 'word_spell', cell, 'characters', 'with_counts'))} "
+        f"{ON_TEXT[text]}"
+        for text, cell in _at_180(reports)
+    ]
+    if not told:
+        return []
+    return [
+        "Where both also count n-grams of their own tokens, self-spelling words minus characters, "
+        f"after 180 s: {_listed(told)}."
+    ]
 
 
 def _replaced_sentence(reports: Path) -> list[str]:
-    rows = [row for row in claims(reports) if row.claim == 3 and row.where.startswith("tales")]
-    if not rows:
+    """What is left of the lead of words where n-grams spell rare words for characters, too."""
+    told = list[str]()
+    for budgets in unit_worth.CAUSES:
+        for study, seconds in budgets:
+            found = difference(reports, study, seconds, "words", "characters_replaced")
+            if found is not None:
+                text = study.partition("_")[0]
+                told.append(f"{bits_in_words(found)} {ON_TEXT[text]} after {seconds:g} s")
+                break
+    if not told:
         return []
-    row = rows[0]
-    verb = {
-        "confirmed": "words need fewer bits per character than characters",
-        "refuted": "words need no fewer bits per character than characters",
-        "open": "it is open whether words need fewer bits per character than characters",
-    }[row.outcome.said]
     return [
-        f"Where n-grams spell the same rare words on both sides, {verb} ({row.where}): "
-        f"{row.outcome.measured}."
+        "Where the same n-grams spell the same rare words on both sides, words minus characters, "
+        f"matched settings: {_listed(told)}."
+    ]
+
+
+def _by_list(reports: Path) -> list[str]:
+    """How much the factor at one budget depends on the settings."""
+    both = [
+        factors_of(reports, "tales", settings).get((60, "word_spell", "characters"))
+        for settings in (60, 300)
+    ]
+    short, long = both
+    if short is None or long is None:
+        return []
+    return [
+        "Factors depend on the settings: at 60 s on the tales that of self-spelling words is "
+        f"{factor_in_words(short)} with the settings for 60 s, and {factor_in_words(long)} with "
+        "those for 300 s. Whether it grows with compute is claim 2, below."
+    ]
+
+
+def _measured(reports: Path) -> list[str]:
+    """How much more compute the runs of 180 s measured than was planned for them."""
+    told = list[str]()
+    for text, cell in _at_180(reports):
+        of_arms = list[str]()
+        for arm in ("characters", "word_spell"):
+            planned = cell.compute(arm)
+            spent = [run.compute for run in cell.arms[arm].runs if run.compute is not None]
+            if planned and spent:
+                of_arms.append(f"`{arm}` {statistics.mean(spent) / planned:.2f}")
+        told.append(f"{ON_TEXT[text]} {', '.join(of_arms)}")
+    if not told:
+        return []
+    return [
+        "Compute is as planned. Measured during the runs of 180 s, two at a time, it was as many "
+        f"times that: {'; '.join(told)}."
     ]
 
 
 def _searched() -> str:
     """How many trainings each level has had in the search."""
     trials = [trial for text in choose.TEXTS for trial in choose.search(text)["trials"]]
+    trials += [trial for text in choose.TEXTS for trial in choose.by_the_clock()[text]]
     said = list[str]()
     for level in choose.LEVELS:
         number = sum(trial["arm"] == level for trial in trials)
         said.append(f"{level} {number}")
-    return f"Trainings that searched for settings, on both texts of the search: {', '.join(said)}."
+    return f"Trainings of the search that are on record, both of its texts: {', '.join(said)}."
 
 
-def _about_networks(quoted: tuple[str, CellRecord]) -> list[str]:
-    """Which networks have vectors of n-grams, and which need more bits than the n-grams of their
-    own tokens."""
-    study, cell = quoted
-    vectors = ", ".join(f"`{arm}` {_vectors(cell, arm)}" for arm in cell.arms)
-    said = [
-        f"Vectors of n-grams in these networks (settings for {settings_of(study)} s): {vectors}."
-    ]
+def _about_networks(reports: Path) -> list[str]:
+    """Which networks of the tales have vectors of n-grams, by list, and which need more bits than
+    the n-grams of their own tokens after the largest budget."""
+    said, behind = list[str](), list[str]()
+    for study, seconds in unit_worth.CURVES[0]:
+        cell = cell_of(reports, study, seconds, (*WORDS, "characters"))
+        if cell is None:
+            continue
+        vectors = ", ".join(f"`{arm}` {_vectors(cell, arm)}" for arm in cell.arms)
+        sentence = f"Vectors of n-grams with settings for {settings_of(study)} s: {vectors}."
+        if not said:
+            behind = _behind_counts(cell)
+        if sentence not in said:
+            said.append(sentence)
+    return said + behind
+
+
+def _behind_counts(cell: CellRecord) -> list[str]:
     behind = list[str]()
     for arm in cell.arms:
         counts = own_counts(cell, arm)
         if counts is not None and counts.difference > 0:
             behind.append(f"`{arm}`")
-    if behind:
-        said.append(
-            f"After {cell.budget[1]:g} s, n-grams of their own tokens need fewer bits on the tales "
-            f"than {' and '.join(behind)}."
-        )
-    return said
+    if not behind:
+        return []
+    return [
+        f"After {cell.budget[1]:g} s, n-grams of their own tokens need fewer bits on the tales "
+        f"than {_listed(behind)}."
+    ]
 
 
 # ---- tables
 
 
+FACTORS_HEAD = ["text", "settings for", "budget of the second", "arms", "difference", "factor"]
+FACTORS_HEAD += ["set", "timings a fifth off", "budgets alone"]
+
+
 def factors_table(which: str = "", reports: Path = RESULTS) -> str:
-    """Factors, by text, list and budget: of words and self-spelling words over characters at the
-    budgets that the claims are about, or of all arms at all budgets."""
+    """Factors, by text, list and budget: those on record of words and self-spelling words over
+    characters, at the budgets that the claims are about; or of all arms at all budgets, also where
+    there is none, beside what the second program finds."""
     asked = {
-        (study, seconds, first)
+        (study, seconds, first, "characters")
         for budgets in unit_worth.CURVES
         for study, seconds in budgets
         for first in WORDS
     }
     rows = list[list[str]]()
+    differ = 0
     for (text, settings), studies in LADDERS.items():
         again = factors_again(reports, text, settings)
-        for (seconds, first, second), one in factors_of(reports, text, settings).items():
-            is_asked = second == "characters" and (studies[0], seconds, first) in asked
-            if not which and not is_asked:
-                continue
-            study = _study_of(reports, studies, seconds, (first, second))
-            found = difference(reports, study, seconds, first, second) if study else None
-            row = [text, f"{settings} s", f"{seconds:,g} s", f"`{first}` over `{second}`"]
-            row.append(NOTHING if found is None else bits_in_words(found))
-            row.append(factor_in_words(one) + (OUTSIDE if is_outside_its_set(one) else ""))
-            if one.found.gains:
-                widened = unit_worth.widened_set_in_words(one)
-                row += [set_in_words(one), widened, steps_in_words(one)]
-            else:
-                row += [NOTHING, NOTHING, NOTHING]
-            other = again[seconds, first, second]
-            row.append("agrees" if agree(one, other) else _in_words_again(other))
-            rows.append(row)
+        for key, one in factors_of(reports, text, settings).items():
+            row = _factor_row(reports, text, settings, key, one)
+            is_alike = agree(one, again[key])
+            if which:
+                rows.append([*row, _second_program(one, again[key], is_alike)])
+            elif one.found.gains and (studies[0], *key) in asked:
+                rows.append(row)
+                differ += not is_alike
     if not rows:
         return ""
-    head = [
-        "text",
-        "settings for",
-        "budget of the second",
-        "arms",
-        "difference",
-        "factor",
-        "set",
-        "timings a fifth off",
-        "budgets alone",
-        "second program",
-    ]
-    title = "Factors of compute, all arms and budgets." if which else "Factors of compute."
-    titled = _titled(title, markdown_table(head, rows, left=range(4)))
+    if which:
+        title = "Factors of compute, all arms and budgets."
+        table = markdown_table([*FACTORS_HEAD, "second program"], rows, left=range(4))
+    else:
+        title = "Factors of compute."
+        table = markdown_table(FACTORS_HEAD, rows, left=range(4))
+        table += f"\n\nThe second program agrees on {len(rows) - differ} of {len(rows)} rows."
+    titled = _titled(title, table)
     is_marked = any(OUTSIDE in cell for row in rows for cell in row)
     return f"{titled}\n{OUTSIDE_MEANS}" if is_marked else titled
 
 
-def is_outside_its_set(one: PooledFactor) -> bool:
-    """Whether the bound that stands for a factor is none of its set. A factor between the budgets
-    always is: the interval at its crossing contains 0."""
-    found = one.found
-    if not found.gains or found.value is not None:
-        return False
-    if one.is_ahead:
-        return found.high < one.largest
-    return found.low > one.smallest
+def _factor_row(
+    reports: Path, text: str, settings: int, key: tuple[float, str, str], one: PooledFactor
+) -> list[str]:
+    seconds, first, second = key
+    study = _study_of(reports, LADDERS[text, settings], seconds, (first, second))
+    found = difference(reports, study, seconds, first, second) if study else None
+    row = [text, f"{settings} s", f"{seconds:,g} s", f"`{first}` over `{second}`"]
+    row += [NOTHING if found is None else bits_in_words(found), factor_in_words(one)]
+    if one.found.gains:
+        widened = unit_worth.widened_set_in_words(one)
+        row += [set_in_words(one), widened, steps_in_words(one)]
+    else:
+        row += [NOTHING, NOTHING, NOTHING]
+    return row
+
+
+def _second_program(one: PooledFactor, other: recompute_factors.Recomputed, alike: bool) -> str:
+    if not one.found.gains:
+        return NOTHING
+    return "agrees" if alike else _in_words_again(other)
 
 
 def _study_of(
@@ -476,7 +625,9 @@ HUES = {
 PAPER = {False: "#fdfcf9", True: "#14161a"}
 INK = {False: "#1d1f22", True: "#e8e5df"}
 RULE = {False: "#dcd8cf", True: "#343941"}
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 624.0, 44.0, 340.0
+# From the left, in the order of ARMS.
+NAMES_AT = (4, 100, 225, 377)
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 624.0, 64.0, 360.0
 
 
 def figure(is_dark: bool, reports: Path = RESULTS) -> str:
@@ -505,7 +656,7 @@ def figure(is_dark: bool, reports: Path = RESULTS) -> str:
 
     rule, ink = RULE[is_dark], INK[is_dark]
     drawn = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 384" font-size="13" '
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 404" font-size="13" '
         f'font-family="sans-serif"><rect width="100%" height="100%" fill="{PAPER[is_dark]}"/>'
     ]
     for place, name in across.ticks():
@@ -520,8 +671,8 @@ def figure(is_dark: bool, reports: Path = RESULTS) -> str:
     drawn.append(_label(RIGHT, BOTTOM + 36, axis, ink, "end"))
     drawn.append(_label(4, 16, "bits per character", ink))
     colours = dict(zip(ARMS, HUES[is_dark], strict=True))
-    for number, arm in enumerate(ARMS):
-        drawn.append(_label(140 + 124 * number, 16, f"● {NAMES[arm]}", colours[arm]))
+    for arm, place in zip(ARMS, NAMES_AT, strict=True):
+        drawn.append(_label(place, 42, f"● {NAMES[arm]}", colours[arm]))
     for (settings, arm), line in curves.items():
         dashes = ' stroke-dasharray="5 4"' if settings == 60 else ""
         path = "L".join(f"{x(compute):.1f} {y(bits):.1f}" for compute, bits in line)
