@@ -499,6 +499,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "worth_sentences": unit_worth_page.sentences,
     "worth_picture": unit_worth_page.picture,
     "worth_factors": unit_worth_page.factors_table,
+    "worth_tales": unit_worth_page.tales_table,
     "worth_claims": unit_worth_page.claims_table,
     "worth_expectations": unit_worth_page.expectations_table,
     "worth_curves": unit_worth_page.curves_table,

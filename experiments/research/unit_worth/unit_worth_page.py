@@ -465,6 +465,21 @@ def _in_words_again(other: recompute_factors.Recomputed) -> str:
     return f"{value} (set {unit_worth.set_in_words(other.low, other.high)}), steps {other.steps}"
 
 
+def tales_table(reports: Path = RESULTS) -> str:
+    """For the guide on compute: factors over characters on the tales at 180 s."""
+    rows = list[list[str]]()
+    for first in ("subwords", "word_spell", "words"):
+        one = _factor_of(reports, "tales", "tales_curves_300s", 180, first)
+        if one is not None and one.found.gains:
+            rows.append(
+                [NAMES[first], "characters", f"{factor_in_words(one)} ({set_in_words(one)})"]
+            )
+    if not rows:
+        return ""
+    head = ["ahead", "behind", "times the compute, 95% set"]
+    return markdown_table(head, rows, left=range(3)) + "\n"
+
+
 def claims_table(reports: Path = RESULTS) -> str:
     """What became of the claims."""
     rows = [
