@@ -31,7 +31,7 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -255,9 +255,12 @@ def factors(folder: Path) -> dict[tuple[str, str, str], Recomputed]:
     return found
 
 
-def pooled_factors(folders: list[Path]) -> dict[tuple[float, str, str], Recomputed]:
+def pooled_factors(
+    folders: list[Path], pairs: Sequence[tuple[str, str]] = ()
+) -> dict[tuple[float, str, str], Recomputed]:
     """(planned budget of the second arm, first arm, second arm) → the factor, of grids that have
-    the same text, sizes and test documents and the same part."""
+    the same text, sizes and test documents and the same part; of the contrasts of these grids, or
+    of other pairs of arms."""
     grids = [json.loads((folder / "grid.json").read_text("utf-8")) for folder in folders]
     cells = [
         json.loads(path.read_text("utf-8"))
@@ -274,7 +277,7 @@ def pooled_factors(folders: list[Path]) -> dict[tuple[float, str, str], Recomput
     (part,) = parts
     asked = {(each["first"], each["second"]) for grid in grids for each in grid["contrasts"]}
     found = dict[tuple[str, str, str], Recomputed]()
-    for first, second in sorted(asked):
+    for first, second in pairs or sorted(asked):
         known = {
             arm: [cell for cell in cells if part in cell["arms"].get(arm, {"test": {}})["test"]]
             for arm in (first, second)

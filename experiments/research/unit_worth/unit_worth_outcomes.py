@@ -29,6 +29,9 @@ LADDERS = {
     ("swahili", 300): ("swahili_curves_300s",),
 }
 TEXTS = ("tales", "speeches", "swahili")
+# Text → the study of characters whose settings were searched at 540 s, for them alone, and its arm.
+OWN_SEARCH = {"tales": "tales_characters_540s", "speeches": "speeches_characters_540s"}
+SEARCHED = "characters_540s"
 # Of words, the network that the claims are about first.
 WORDS = ("word_spell", "words")
 # Both programs agree on a factor, and on the ends of a set, within these shares.
@@ -94,6 +97,21 @@ def factors_again(
     """As :func:`factors_of`, by the program that does without textgen."""
     folders = recorded(reports, text, settings)
     return recompute_factors.pooled_factors(folders) if folders else {}
+
+
+@functools.cache
+def factors_of_own_search(
+    reports: Path, text: str
+) -> dict[tuple[float, str, str], tuple[PooledFactor, recompute_factors.Recomputed]]:
+    """The factors of words, settings for 300 s, over characters whose settings were searched at
+    540 s, by both programs; empty if nothing has been recorded."""
+    folders = [reports / f"{text}_curves_300s", reports / OWN_SEARCH[text]]
+    if not all(any(folder.glob("cells/*.json")) for folder in folders):
+        return {}
+    asked = [(first, SEARCHED) for first in WORDS]
+    pool = unit_worth.pooled(folders)._replace(contrasts=asked)
+    again = recompute_factors.pooled_factors(folders, asked)
+    return {key: (one, again[key]) for key, one in unit_worth.factors(pool).items()}
 
 
 def recorded(reports: Path, text: str, settings: int) -> list[Path]:

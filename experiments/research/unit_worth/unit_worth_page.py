@@ -11,6 +11,7 @@ import statistics
 import sys
 import textwrap
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).parents[1] / "one_list"))
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
@@ -22,7 +23,9 @@ from unit_worth_outcomes import (
     EXPECTATIONS,
     LADDERS,
     OUTSIDE,
+    OWN_SEARCH,
     RESULTS,
+    SEARCHED,
     TEXTS,
     WORDS,
     agree,
@@ -33,6 +36,7 @@ from unit_worth_outcomes import (
     factor_in_words,
     factors_again,
     factors_of,
+    factors_of_own_search,
     family,
     own_counts,
     recorded,
@@ -42,7 +46,7 @@ from unit_worth_outcomes import (
 )
 
 from textgen.core.files import write_file
-from textgen.evaluation.significance import LEVEL, Lead, bootstrap_interval
+from textgen.evaluation.significance import LEVEL, Difference, Lead, bootstrap_interval
 from textgen.evaluation.units import NOTHING, markdown_table
 from textgen.report.grid import CellRecord, compare_cells
 from textgen.report.page import LogScale, scale_of
@@ -129,6 +133,7 @@ def sentences(reports: Path = RESULTS) -> str:
     for text, budgets in zip(TEXTS, unit_worth.CURVES, strict=True):
         found += _of_text(reports, text, budgets)
     found += [
+        *_own_search(reports),
         *_texts_counted(reports),
         *_of_words(reports),
         *_beside_subwords(reports),
@@ -219,6 +224,29 @@ def _no_gain(reports: Path, text: str, study: str, seconds: float) -> list[str]:
         f"Characters gain too little for a factor {ON_TEXT[text]} from {before.budget[1]:g} to "
         f"{seconds:g} s with their settings: {bits_in_words(gain)}."
     ]
+
+
+def _own_search(reports: Path) -> list[str]:
+    """What changes where characters have settings that were searched at 540 s."""
+    said = list[str]()
+    for text, study in OWN_SEARCH.items():
+        factors = factors_of_own_search(reports, text)
+        curves = unit_worth.cell_of(reports, f"{text}_curves_300s", 540)
+        own = unit_worth.cell_of(reports, study, 540)
+        if curves is None or own is None:
+            continue
+        gain = compare_cells(own, SEARCHED, curves, "characters")
+        lead = compare_cells(curves, "word_spell", own, SEARCHED)
+        one, _ = factors[540, "word_spell", SEARCHED]
+        times = "no factor, as they gain too little from 180 s on"
+        if one.found.gains:
+            times = _times(one, 300)
+        said.append(
+            f"With settings searched at 540 s, for characters alone, their bits change "
+            f"{ON_TEXT[text]} by {bits_in_words(gain)} after 540 s. Self-spelling words minus "
+            f"these characters: {bits_in_words(lead)}; {times}."
+        )
+    return said
 
 
 def _texts_counted(reports: Path) -> list[str]:
@@ -392,62 +420,89 @@ FACTORS_HEAD = ["text", "settings for", "budget of the second", "arms", "differe
 FACTORS_HEAD += ["set", "timings a fifth off", "budgets alone"]
 
 
-def factors_table(which: str = "", reports: Path = RESULTS) -> str:
-    """Factors, by text, list and budget: those on record of words and self-spelling words over
-    characters, at the budgets that the claims are about; or of all arms at all budgets, also where
-    there is none, beside what the second program finds."""
+class FactorRow(NamedTuple):
+    """A factor of the tables.
+
+    Attributes:
+        about: text, settings, budget and arms.
+        found: the difference at that budget; None where it is another study's.
+        one, other: the factor by textgen, and by the second program.
+        is_asked: whether the claims are about it.
+    """
+
+    about: list[str]
+    found: Difference | None
+    one: PooledFactor
+    other: recompute_factors.Recomputed
+    is_asked: bool
+
+
+def _factor_rows(reports: Path) -> list[FactorRow]:
     asked = {
         (study, seconds, first, "characters")
         for budgets in unit_worth.CURVES
         for study, seconds in budgets
         for first in WORDS
     }
-    rows = list[list[str]]()
-    differ = 0
+    rows = list[FactorRow]()
     for (text, settings), studies in LADDERS.items():
         again = factors_again(reports, text, settings)
         for key, one in factors_of(reports, text, settings).items():
-            row = _factor_row(reports, text, settings, key, one)
-            is_alike = agree(one, again[key])
-            if which:
-                rows.append([*row, _second_program(one, again[key], is_alike)])
-            elif one.found.gains and (studies[0], *key) in asked:
-                rows.append(row)
-                differ += not is_alike
-    if not rows:
+            seconds, first, second = key
+            study = _study_of(reports, studies, seconds, (first, second))
+            found = difference(reports, study, seconds, first, second) if study else None
+            about = [text, f"{settings} s", f"{seconds:,g} s", f"`{first}` over `{second}`"]
+            rows.append(FactorRow(about, found, one, again[key], (studies[0], *key) in asked))
+    for text, study in OWN_SEARCH.items():
+        for (seconds, first, second), both in factors_of_own_search(reports, text).items():
+            curves = unit_worth.cell_of(reports, f"{text}_curves_300s", seconds)
+            own = unit_worth.cell_of(reports, study, seconds)
+            assert curves is not None
+            assert own is not None
+            found = compare_cells(curves, first, own, second)
+            settings = "300 s; characters 540 s"
+            about = [text, settings, f"{seconds:,g} s", f"`{first}` over `{second}`"]
+            rows.append(FactorRow(about, found, *both, is_asked=True))
+    return rows
+
+
+def factors_table(which: str = "", reports: Path = RESULTS) -> str:
+    """Factors, by text, list and budget: those on record of words and self-spelling words over
+    characters, at the budgets that the claims are about; or of all arms at all budgets, also where
+    there is none, beside what the second program finds."""
+    every = _factor_rows(reports)
+    shown = every if which else [row for row in every if row.is_asked and row.one.found.gains]
+    if not shown:
         return ""
+    rows = [_factor_cells(row) for row in shown]
+    head = FACTORS_HEAD
+    title = "Factors of compute."
     if which:
+        rows = [[*cells, _second_program(row)] for cells, row in zip(rows, shown, strict=True)]
+        head = [*FACTORS_HEAD, "second program"]
         title = "Factors of compute, all arms and budgets."
-        table = markdown_table([*FACTORS_HEAD, "second program"], rows, left=range(4))
-    else:
-        title = "Factors of compute."
-        table = markdown_table(FACTORS_HEAD, rows, left=range(4))
-        table += f"\n\nThe second program agrees on {len(rows) - differ} of {len(rows)} rows."
-    titled = _titled(title, table)
-    is_marked = any(OUTSIDE in cell for row in rows for cell in row)
-    return f"{titled}\n{OUTSIDE_MEANS}" if is_marked else titled
+    said = _titled(title, markdown_table(head, rows, left=range(4)))
+    if not which:
+        number = sum(agree(row.one, row.other) for row in shown)
+        said += f"\nThe second program agrees on {number} of {len(shown)} rows.\n"
+    is_marked = any(OUTSIDE in cell for cells in rows for cell in cells)
+    return f"{said}\n{OUTSIDE_MEANS}" if is_marked else said
 
 
-def _factor_row(
-    reports: Path, text: str, settings: int, key: tuple[float, str, str], one: PooledFactor
-) -> list[str]:
-    seconds, first, second = key
-    study = _study_of(reports, LADDERS[text, settings], seconds, (first, second))
-    found = difference(reports, study, seconds, first, second) if study else None
-    row = [text, f"{settings} s", f"{seconds:,g} s", f"`{first}` over `{second}`"]
-    row += [NOTHING if found is None else bits_in_words(found), factor_in_words(one)]
+def _factor_cells(row: FactorRow) -> list[str]:
+    one = row.one
+    cells = [*row.about, NOTHING if row.found is None else bits_in_words(row.found)]
+    cells.append(factor_in_words(one))
     if one.found.gains:
         widened = unit_worth.widened_set_in_words(one)
-        row += [set_in_words(one), widened, steps_in_words(one)]
-    else:
-        row += [NOTHING, NOTHING, NOTHING]
-    return row
+        return [*cells, set_in_words(one), widened, steps_in_words(one)]
+    return [*cells, NOTHING, NOTHING, NOTHING]
 
 
-def _second_program(one: PooledFactor, other: recompute_factors.Recomputed, alike: bool) -> str:
-    if not one.found.gains:
+def _second_program(row: FactorRow) -> str:
+    if not row.one.found.gains:
         return NOTHING
-    return "agrees" if alike else _in_words_again(other)
+    return "agrees" if agree(row.one, row.other) else _in_words_again(row.other)
 
 
 def _study_of(
