@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = "docs/example"
+PICTURE = re.compile(r'(?:src|srcset)="([^":]+)"')  # in HTML, which Sphinx leaves as it is
 LINK = re.compile(r"\[([^\[\]]+)\]\(([^()\s:#]+)\)")
 # Caption, and pages below it. Guides and references are those of docs/README.md, in its order.
 CONTENTS = """
@@ -88,9 +89,13 @@ def complete(app, error):
     if error:
         return
     site = Path(app.outdir)
-    for folder in ("docs/pictures", EXAMPLE):
-        unwanted = shutil.ignore_patterns("*.md", "*.json")
-        shutil.copytree(ROOT / folder, site / folder, ignore=unwanted, dirs_exist_ok=True)
+    for name in app.env.found_docs:
+        folder = Path(name).parent
+        for target in PICTURE.findall((ROOT / f"{name}.md").read_text(encoding="utf-8")):
+            (site / folder / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / folder / target, site / folder / target)
+    unwanted = shutil.ignore_patterns("*.md", "*.json")
+    shutil.copytree(ROOT / EXAMPLE, site / EXAMPLE, ignore=unwanted, dirs_exist_ok=True)
     door = '<!doctype html><meta http-equiv="refresh" content="0; url=README.html">'
     (site / "index.html").write_text(f"{door}<title>textgen</title>", encoding="utf-8")
 
