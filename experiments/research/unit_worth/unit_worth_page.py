@@ -186,6 +186,17 @@ def _factor_of(
     return factors_of(reports, text, settings_of(study)).get((seconds, first, "characters"))
 
 
+def seconds_reached(text: str, first: str, reports: Path = RESULTS) -> float:
+    """After how many seconds an arm of words needs no more bits than characters of 180 s, which
+    is no later than its smallest budget where it is ahead of them there."""
+    one = _factor_of(reports, text, f"{text}_curves_300s", 180, first)
+    assert one is not None
+    assert one.found.gains
+    assert one.is_ahead
+    times = one.largest if one.found.value is None else one.found.value
+    return one.found.compute / times
+
+
 def _factor_sentence(one: PooledFactor, text: str, seconds: float, settings: int) -> str:
     return (
         f"What characters reach {ON_TEXT[text]} after {seconds:g} s of one core, self-spelling "
