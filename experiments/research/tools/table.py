@@ -349,7 +349,7 @@ def findings() -> str:
         "for both networks, words lead characters by "
         f"{-replaced.difference:.2f} bits per character on the tales after three minutes. Where "
         f"both networks spell rare words themselves, words lead by {-spelled.difference:.2f}. "
-        f"Subwords with this help are {-beside.difference:.2f} behind words."
+        f"Subwords whose rare words are spelled likewise are {-beside.difference:.2f} behind words."
     )
     networks, counted = list[float](), list[float]()
     for text in ("tales", "speeches"):
