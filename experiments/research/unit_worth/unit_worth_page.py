@@ -216,7 +216,7 @@ def _reached(one: PooledFactor) -> str:
 
 def _times(one: PooledFactor, settings: int) -> str:
     """A factor, its set, and the set that errors of timing allow."""
-    value = factor_in_words(one).replace("< ", "less than ")
+    value = unit_worth.value_in_words(one).replace("< ", "less than ")
     if value.startswith("> "):
         about = "about " if one.found.low < one.largest else ""
         value = f"{about}{value[2:]} or more"
