@@ -67,8 +67,13 @@ OUTSIDE_MEANS = (
     "‡: this bound lies outside its set, because more compute did not always help the first arm. "
     "The bound\nis of its last crossing, the set of all that the interval allows.\n"
 )
+OF_A_STEP = (
+    "p is that of a step of its chain: of two questions the larger, and never below that of the "
+    "step before.\n"
+)
 # Text → where it is, in a sentence.
 ON_TEXT = {"tales": "on the tales", "speeches": "on the speeches", "swahili": "on Swahili"}
+CORRECTED = "p < 0.05, corrected for ten chains of questions"
 ABOUT = (
     "All of this holds in seconds of one core, in this program, and with the best of the settings "
     "that were tried for each level. Both English texts had steered the design of this study."
@@ -106,24 +111,45 @@ def in_short(reports: Path = RESULTS) -> str:
             if one is not None and one.found.gains:
                 reached.setdefault(first, []).append(f"{_reached(one)} {ON_TEXT[text]}")
     ahead = [lead for lead in leads if lead.p_adjusted < LEVEL and lead.found.difference < 0]
+    to_come = ""
+    if len(leads) < len(TEXTS):
+        to_come = f"; of {len(TEXTS)} planned"
     said = [
         f"Given {seconds:g} seconds of one core each, a network that reads words, and spells rare "
         "ones itself, predicts unseen text better than one that reads characters, on "
-        f"{len(ahead)} of {len(leads)} texts.",
+        f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).",
         f"What characters reach in these {seconds:g} seconds, self-spelling words reach "
         f"{_listed(reached['word_spell'])}. Words whose rare ones n-grams spell reach it "
         f"{_listed(reached['words'])}.",
     ]
     if alike:
         said.append(
-            "Words are not the only units that do so: 8,000 subwords and self-spelling words "
-            f"cannot be told apart {_listed(alike)}."
+            f"After {seconds:g} seconds, 8,000 subwords and self-spelling words cannot be told "
+            f"apart {_listed(alike)}.{_later_than_subwords(reports, seconds)}"
         )
     filled = [
-        textwrap.fill(f"{number}. {each}", 140, subsequent_indent="   ")
+        textwrap.fill(f"{number}. {each}", 140, subsequent_indent="   ", break_on_hyphens=False)
         for number, each in enumerate(said, start=1)
     ]
     return "\n".join(filled) + "\n"
+
+
+def _later_than_subwords(reports: Path, seconds: float) -> str:
+    """Where self-spelling words have left subwords behind after more seconds, uncorrected."""
+    ahead = list[str]()
+    latest = 0.0
+    for text, budgets in zip(TEXTS, unit_worth.CURVES, strict=True):
+        study, longest = budgets[0]
+        found = difference(reports, study, longest, "word_spell", "subwords")
+        if longest > seconds and found is not None and found.high < 0:
+            ahead.append(ON_TEXT[text])
+            latest = longest
+    if not ahead:
+        return ""
+    return (
+        f" After {latest:g} seconds self-spelling words are ahead {_listed(ahead)} (95% intervals, "
+        "uncorrected)."
+    )
 
 
 def sentences(reports: Path = RESULTS) -> str:
@@ -144,7 +170,10 @@ def sentences(reports: Path = RESULTS) -> str:
     if not found:
         return ""
     said = [*found, ABOUT, *_measured(reports), _searched(), *_about_networks(reports)]
-    filled = [textwrap.fill(f"- {each}", 140, subsequent_indent="  ") for each in said]
+    filled = [
+        textwrap.fill(f"- {each}", 140, subsequent_indent="  ", break_on_hyphens=False)
+        for each in said
+    ]
     return "\n".join(filled) + "\n"
 
 
@@ -160,7 +189,10 @@ def _of_text(reports: Path, text: str, budgets: list[tuple[str, float]]) -> list
         found = difference(reports, study, seconds, "word_spell", "characters")
         if found is None:
             continue
-        leads.insert(0, f"{bits_in_words(found)} after {seconds:g} s")
+        cell = unit_worth.cell_of(reports, study, seconds)
+        assert cell is not None
+        settings = f"settings for {settings_of(study)} s"
+        leads.insert(0, f"{bits_in_words(found)} after {seconds:g} s ({settings}{_behind(cell)})")
         one = _factor_of(reports, text, study, seconds, "word_spell")
         if one is None or factors:
             continue
@@ -173,6 +205,13 @@ def _of_text(reports: Path, text: str, budgets: list[tuple[str, float]]) -> list
     where = ON_TEXT[text].capitalize()
     lead = f"{where}, bits per character of self-spelling words minus characters: {_listed(leads)}."
     return [lead, *factors, *flat]
+
+
+def _behind(cell: CellRecord) -> str:
+    counts = own_counts(cell, "characters")
+    if counts is None or counts.difference < 0:
+        return ""
+    return "; characters need more bits than their own n-grams"
 
 
 def _listed(said: list[str]) -> str:
@@ -208,9 +247,10 @@ def _reached(one: PooledFactor) -> str:
     """When the first arm needs no more bits than the second one's budget has left it with."""
     compute = one.found.compute
     if one.found.value is not None:
-        return f"after {compute / one.found.value:,.0f} s"
+        return f"after about {compute / one.found.value:,.0f} s"
     if one.is_ahead:
-        return f"within {compute / one.largest:,.0f} s"
+        when = "after about" if one.found.low < one.largest else "within"
+        return f"{when} {compute / one.largest:,.0f} s"
     return f"only after more than {compute / one.smallest:,.0f} s"
 
 
@@ -273,8 +313,7 @@ def _texts_counted(reports: Path) -> list[str]:
     ahead = [lead for lead in leads if lead.p_adjusted < LEVEL and lead.found.difference < 0]
     return [
         "After the largest budget of each text, self-spelling words need fewer bits than "
-        f"characters on {len(ahead)} of {len(leads)} texts (p < 0.05, corrected for ten chains of "
-        "questions)."
+        f"characters on {len(ahead)} of {len(leads)} texts ({CORRECTED})."
     ]
 
 
@@ -337,13 +376,18 @@ def _replaced_sentence(reports: Path) -> list[str]:
             found = difference(reports, study, seconds, "words", "characters_replaced")
             if found is not None:
                 text = study.partition("_")[0]
-                told.append(f"{bits_in_words(found)} {ON_TEXT[text]} after {seconds:g} s")
+                told.append(
+                    f"{bits_in_words(found)} {ON_TEXT[text]} after {seconds:g} s, matched settings"
+                )
+                own = difference(reports, study, seconds, "words", "characters_replaced_tuned")
+                if own is not None:
+                    told[-1] += f" ({bits_in_words(own)} with those that are best for characters)"
                 break
     if not told:
         return []
     return [
-        "Where the same n-grams spell the same rare words on both sides, words minus characters, "
-        f"matched settings: {_listed(told)}."
+        "Where the same n-grams spell the same rare words on both sides, words minus characters: "
+        f"{_listed(told)}."
     ]
 
 
@@ -356,11 +400,18 @@ def _by_list(reports: Path) -> list[str]:
     short, long = both
     if short is None or long is None:
         return []
-    return [
+    said = (
         "Factors depend on the settings: at 60 s on the tales that of self-spelling words is "
-        f"{factor_in_words(short)} with the settings for 60 s, and {factor_in_words(long)} with "
-        "those for 300 s. Whether it grows with compute is claim 2, below."
-    ]
+        f"{unit_worth.value_in_words(short)} with the settings for 60 s, and "
+        f"{unit_worth.value_in_words(long)} with those for 300 s."
+    )
+    later = difference(reports, "tales_curves_60s", 180, "word_spell", "characters")
+    if later is not None:
+        said += (
+            " At 180 s with the settings for 60 s, self-spelling words minus characters: "
+            f"{bits_in_words(later)}."
+        )
+    return [f"{said} Whether the factor grows with compute is claim 2, below."]
 
 
 def _measured(reports: Path) -> list[str]:
@@ -555,7 +606,8 @@ def claims_table(reports: Path = RESULTS) -> str:
     if not rows:
         return ""
     head = ["claim", "where", "of", "measured", "outcome"]
-    return _titled("What became of the claims.", markdown_table(head, rows, left=range(5)))
+    titled = _titled("What became of the claims.", markdown_table(head, rows, left=range(5)))
+    return f"{titled}\n{OF_A_STEP}"
 
 
 def expected() -> dict[int, tuple[str, str]]:
@@ -577,7 +629,9 @@ def expectations_table(reports: Path = RESULTS) -> str:
     if not rows:
         return ""
     head = ["", "quantity", "expected", "measured", "outcome"]
-    return _titled("What became of the expectations.", markdown_table(head, rows, left=range(5)))
+    titled = _titled("What became of the expectations.", markdown_table(head, rows, left=range(5)))
+    is_marked = any(OUTSIDE in cell for row in rows for cell in row)
+    return f"{titled}\n{OUTSIDE_MEANS}" if is_marked else titled
 
 
 def curves_table(reports: Path = RESULTS) -> str:
