@@ -127,11 +127,7 @@ def in_short(reports: Path = RESULTS) -> str:
             f"After {seconds:g} seconds, 8,000 subwords and self-spelling words cannot be told "
             f"apart {_listed(alike)}.{_later_than_subwords(reports, seconds)}"
         )
-    filled = [
-        textwrap.fill(f"{number}. {each}", 140, subsequent_indent="   ", break_on_hyphens=False)
-        for number, each in enumerate(said, start=1)
-    ]
-    return "\n".join(filled) + "\n"
+    return "".join(_item(each, f"{number}. ") for number, each in enumerate(said, start=1))
 
 
 def _later_than_subwords(reports: Path, seconds: float) -> str:
@@ -170,11 +166,14 @@ def sentences(reports: Path = RESULTS) -> str:
     if not found:
         return ""
     said = [*found, ABOUT, *_measured(reports), _searched(), *_about_networks(reports)]
-    filled = [
-        textwrap.fill(f"- {each}", 140, subsequent_indent="  ", break_on_hyphens=False)
-        for each in said
-    ]
-    return "\n".join(filled) + "\n"
+    return "".join(_item(each, "- ") for each in said)
+
+
+def _item(sentence: str, mark: str) -> str:
+    """An item of a list, in lines; never broken within a word, where it would become a space."""
+    indent = " " * len(mark)
+    text = textwrap.fill(mark + sentence, 140, subsequent_indent=indent, break_on_hyphens=False)
+    return f"{text}\n"
 
 
 def _of_text(reports: Path, text: str, budgets: list[tuple[str, float]]) -> list[str]:
