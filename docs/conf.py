@@ -25,6 +25,7 @@ CONTENTS = """
 ```
 """
 RESULTS = "experiments/README experiments/research/README experiments/research/*/README"
+APPENDIX = "experiments/research/unit_worth/appendix"
 ABOUT = "data/README CONTRIBUTING tests/README textgen/README CHANGELOG"
 LOG = "experiments/research/log/README"
 
@@ -75,7 +76,7 @@ def shown(app, name, source):
     if name == root_doc:
         text += contents("Guides", ["docs/README", f"{EXAMPLE}/README", *listed("Guides")])
         text += contents("References", listed("References"))
-        text += contents("Results", [*RESULTS.split(), "experiments/benchmarks/README"])
+        text += contents("Results", [*RESULTS.split(), APPENDIX, "experiments/benchmarks/README"])
         text += contents("About", ABOUT.split())
     if name == LOG:
         text += contents("Reports", ["2*"])

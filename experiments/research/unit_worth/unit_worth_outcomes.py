@@ -1,4 +1,4 @@
-"""What became of the claims and expectations of the study, by the rules of its protocol, README.md.
+"""What became of the claims and expectations of the study, by the protocol (appendix.md).
 
 It reads the grids in a folder of reports. A claim whose runs have not been recorded has no outcome.
 """

@@ -51,7 +51,7 @@ from textgen.evaluation.units import NOTHING, markdown_table
 from textgen.report.grid import CellRecord, compare_cells
 from textgen.report.page import LogScale, scale_of
 
-PAGE = Path(__file__).parent / "README.md"
+APPENDIX = Path(__file__).parent / "appendix.md"
 FIGURES = {False: "curves_light.svg", True: "curves_dark.svg"}  # by whether the page is dark
 ARMS = ("characters", "subwords", "word_spell", "words")
 NAMES = {
@@ -410,7 +410,7 @@ def _by_list(reports: Path) -> list[str]:
             " At 180 s with the settings for 60 s, self-spelling words minus characters: "
             f"{bits_in_words(later)}."
         )
-    return [f"{said} Whether the factor grows with compute is claim 2, below."]
+    return [f"{said} Whether the factor grows with compute is claim 2 of the appendix."]
 
 
 def _measured(reports: Path) -> list[str]:
@@ -610,9 +610,9 @@ def claims_table(reports: Path = RESULTS) -> str:
 
 
 def expected() -> dict[int, tuple[str, str]]:
-    """Number of an expectation → its quantity and what is expected, as the page has them."""
-    text = PAGE.read_text(encoding="utf-8")
-    section = text[text.index("\n## Expectations") : text.index("\n## Published rows")]
+    """Number of an expectation → its quantity and what is expected, as the appendix has them."""
+    text = APPENDIX.read_text(encoding="utf-8")
+    section = text.partition("**As they were written.**")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \| (.+?) \|$", section, re.MULTILINE)
     return {int(number): (quantity, range_) for number, quantity, range_, _ in rows}
 
