@@ -311,6 +311,19 @@ def test_matched_arms_have_the_setting_that_suits_both_texts(arm):
     assert wanted <= {*flat_settings(experiment.resolved)}
 
 
+@pytest.mark.parametrize("text", ["tales", "speeches"])
+def test_characters_of_540_seconds_have_the_setting_that_was_chosen_for_them(text):
+    choice = choose.choose_for_nine_minutes()
+    setting = dict(choose.search("tune_540s")["settings"][choice.tuned("characters")])
+    study = load_study(RESEARCH / "unit_worth" / f"{text}_characters_540s.toml")
+    arm = study.arms["characters_540s"]
+    had = load_experiment(arm.experiment, arm.set).arm
+    assert had["objective"]["window"] == setting.pop("span")
+    for name, value in setting.items():
+        section, _, key = name.partition(".")
+        assert had[section][key] == value, name
+
+
 @pytest.mark.parametrize("seconds", choose.CHOSEN)
 def test_the_files_of_what_is_chosen_follow_from_the_trainings(seconds):
     for path, content in choose.files(seconds, choose.choose(seconds)).items():
@@ -527,6 +540,7 @@ def test_without_preparation_the_compute_of_each_budget_is_smaller_by_it():
 
 # Characters a token of Austen's chapters has, by which the windows of unit_worth were chosen.
 SPANS = {
+    "characters_540s": 1.0,
     "characters_replaced": 1.031,
     "subwords": 4.411,
     "subwords_replaced": 4.457,

@@ -297,12 +297,17 @@ def test_tables_show_the_planted_figures(reports):
     assert causes.count("interaction") == 1
     assert [line.count("|") for line in causes.splitlines() if line.startswith("|")] == [7] * 22
     every = page.factors_table("all", reports)
-    assert page.factors_table("", reports).count("\n|") == 2 + 2 * 8
-    assert every.count("\n|") == 2 + sum(
+    own_search = sum(
+        len(outcomes.factors_of_own_search(reports, text)) for text in outcomes.OWN_SEARCH
+    )
+    assert own_search == 2 * 2
+    assert page.factors_table("", reports).count("\n|") == 2 + 2 * 8 + own_search
+    assert every.count("\n|") == 2 + own_search + sum(
         len(outcomes.factors_of(reports, *ladder)) for ladder in outcomes.LADDERS
     )
     sentences = " ".join(page.sentences(reports).split())
     assert "What characters reach on the tales after 540 s of one core, self-spelling" in sentences
+    assert "settings searched at 540 s, for characters alone, their bits change" in sentences
     assert "on 3 of 3 texts" in sentences  # each at its own largest budget
     short = " ".join(page.in_short(reports).split())
     assert "Given 540 seconds of one core each" in short
