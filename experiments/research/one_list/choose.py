@@ -98,26 +98,25 @@ def by_the_clock() -> dict[str, list[dict[str, Any]]]:
 def choose(seconds: int) -> Choice | None:
     """What is chosen for some seconds; None as long as a training is missing."""
     _, tried = CHOSEN[seconds]
-    trials = dict[tuple[str, int], list[dict[str, Any]]]()
-    for level, settings in tried.items():
-        for setting in settings:
-            found = [_planned(text, level, setting, seconds) for text in TEXTS]
-            ended = [trial for trial in found if trial is not None]
-            if len(ended) < len(TEXTS):
-                return None
-            trials[level, setting] = ended
-    return Choice(trials)
+    return _choice(tuple(TEXTS), tried, seconds)
 
 
 def choose_for_nine_minutes() -> Choice | None:
     """What is chosen for characters after 540 seconds; None as long as a training is missing."""
+    return _choice(SEARCHES_540S, {"characters": NINE_MINUTES}, 540)
+
+
+def _choice(
+    searches: tuple[str, ...], tried: dict[str, tuple[int, ...]], seconds: int
+) -> Choice | None:
     trials = dict[tuple[str, int], list[dict[str, Any]]]()
-    for setting in NINE_MINUTES:
-        found = [_planned(text, "characters", setting, 540) for text in SEARCHES_540S]
-        ended = [trial for trial in found if trial is not None]
-        if len(ended) < len(found):
-            return None
-        trials["characters", setting] = ended
+    for level, settings in tried.items():
+        for setting in settings:
+            found = [_planned(name, level, setting, seconds) for name in searches]
+            ended = [trial for trial in found if trial is not None]
+            if len(ended) < len(found):
+                return None
+            trials[level, setting] = ended
     return Choice(trials)
 
 

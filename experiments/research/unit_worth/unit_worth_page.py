@@ -440,6 +440,9 @@ def _searched() -> str:
     for level in choose.LEVELS:
         number = sum(trial["arm"] == level for trial in trials)
         said.append(f"{level} {number}")
+    longest = choose.choose_for_nine_minutes()
+    if longest is not None:
+        said.append(f"and characters {2 * len(longest.trials)} more at 540 s")
     return f"Trainings of the search that are on record, both of its texts: {', '.join(said)}."
 
 
