@@ -176,10 +176,10 @@ def untrained_run(backbone, tokenizer):
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-@pytest.mark.parametrize("large", [portable.LARGE_TABLE, 50])
+@pytest.mark.parametrize("large", [portable.LARGE, 50])
 def test_every_network_computes_the_same(browser, kind, large, monkeypatch):
     """With weights rounded as the page has them, which moves a text's bits by less than 0.1%."""
-    monkeypatch.setattr(portable, "LARGE_TABLE", large)
+    monkeypatch.setattr(portable, "LARGE", large)
     run = untrained_run(NETWORKS[kind], Characters().fit([TEXT]))
 
     def scored():
@@ -188,14 +188,9 @@ def test_every_network_computes_the_same(browser, kind, large, monkeypatch):
         return found.model_bits
 
     found, exact = run_script(browser, PRICE, portable.portable_model(run), TEXT[:300]), scored()
-    in_steps = [
-        (table.table, portable.rounded(portable.in_steps(table.table)))
-        for table in (run.network.ngrams, run.network.output_ngrams)
-        if table is not None
-    ]
-    run.network.set_weights([*map(portable.rounded, run.network.get_weights())])
-    for table, values in in_steps:
-        table.assign(values)
+    for weight in run.network.weights:
+        name = "ngrams" if weight.name == "table" else weight.name
+        weight.assign(portable.rounded(np.asarray(weight.value), name).values())
     bits = [*(stretch["model"] for stretch in found["stretches"]), found["parts"]["network"]["end"]]
     assert bits == pytest.approx(scored().tolist(), abs=2e-4)
     assert sum(bits) == pytest.approx(exact.sum(), rel=1e-3)

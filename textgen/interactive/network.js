@@ -9,12 +9,18 @@ async function unpacked(base64) {
   const length = new DataView(bytes).getUint32(0, true), weights = {}
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)))
   let at = 4 + length
-  for (const [name, rows, width = 1] of head.tensors) {
-    const halves = new Uint16Array(bytes.slice(at, at += 2 * rows * width))
-    const data = new Float32Array(Uint32Array.from(halves, half => (half & 0x8000) << 16 | (half & 0x7fff) << 13).buffer)
-    weights[name] = { data: data.map(x => x * 2 ** 112), rows, width } // the bias of an exponent is 15, in float32 127
+  for (const [name, step, rows, width = 1] of head.tensors) {
+    const size = (step ? 1 : 2) * rows * width, part = bytes.slice(at, at += size)
+    const data = step ? Float32Array.from(new Int8Array(part), number => number * step) : ofHalves(new Uint16Array(part))
+    weights[name] = { data, rows, width }
   }
   return { ...head, weights }
+}
+
+// float16 → float32: the bias of an exponent is 15 there, and 127 here.
+function ofHalves(halves) {
+  const bits = Uint32Array.from(halves, half => (half & 0x8000) << 16 | (half & 0x7fff) << 13)
+  return new Float32Array(bits.buffer).map(x => x * 2 ** 112)
 }
 
 // sums + x · matrix, for x of the matrix's rows.

@@ -1,7 +1,9 @@
 """A trained model as one string that plain JavaScript can read: network, tokenizer, spelling model.
 
 The container is compressed by gzip and written in base64: the length of a head in JSON (uint32,
-little-endian), the head, and the numbers of its ``tensors`` in float16, one after another.
+little-endian), the head, and the numbers of its ``tensors``, one after another. A row of
+``tensors`` is a name, a step and a shape. Numbers are in float16 where the step is 0; elsewhere
+they are int8, in multiples of the step.
 """
 
 import base64
@@ -10,11 +12,10 @@ import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import regex
-from numpy.typing import ArrayLike
 
 from textgen.core.errors import TextgenError
 from textgen.models.backbones import Recurrent
@@ -25,8 +26,9 @@ from textgen.tokenizers.base import Tokenizer
 
 # Holds ``asking.html`` and ``asking.css``, the part of a page in which models are asked.
 FOLDER = Path(__file__).parent
-# Tables of at least so many rows are stored in steps.
-LARGE_TABLE = 10_000
+# Matrices of at least so many numbers are stored as int8.
+LARGE = 10_000
+LARGEST_INT8 = 127
 # What runs models in that part, in order; ``asking(embedded(…))`` begins it.
 SCRIPTS = tuple(
     FOLDER / f"{name}.js" for name in ("asking", "network", "spelling", "tokenizers", "portable")
@@ -34,7 +36,7 @@ SCRIPTS = tuple(
 
 
 def portable_model(run: Run) -> str:
-    """A finished run's model for a page, by its network alone, with weights in float16.
+    """A finished run's model for a page, by its network alone, with rounded weights.
 
     Raises:
         TextgenError: a network, objective or tokenizer that has no counterpart in JavaScript.
@@ -46,10 +48,10 @@ def portable_model(run: Run) -> str:
         kinds = "LSTM, GRU and minGRU networks of characters, byte-pair subwords or words"
         message = f"{run.folder}: a page does not support {error}"
         raise TextgenError(message, f"a page holds {kinds}") from None
-    weights = _weights(run.network)
-    tensors = [[name, *values.shape] for name, values in weights.items()]
+    weights = {name: rounded(values, name) for name, values in _weights(run.network).items()}
+    tensors = [[name, kept.step, *kept.numbers.shape] for name, kept in weights.items()]
     head = json.dumps({"network": network, "tokenizer": tokenizer, "tensors": tensors}).encode()
-    numbers = (values.tobytes() for values in weights.values())
+    numbers = (kept.numbers.tobytes() for kept in weights.values())
     content = len(head).to_bytes(4, "little") + head + b"".join(numbers)
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
 
@@ -95,7 +97,7 @@ def _ngram_settings(ngrams: NGrams | Literal[False]) -> dict[str, Any] | Literal
 
 
 def _weights(network: Any) -> dict[str, np.ndarray]:
-    """Name → float16 matrix (below, above) or vector, as ``network.js`` asks for them."""
+    """Name → float32 matrix (below, above) or vector, as ``network.js`` asks for them."""
     output = network.output_layer
     names = ("beyond", "head", "tail_projection", "tail") if output.head_size < output.size else ()
     dense = {name: getattr(output, name, None) for name in names}
@@ -107,40 +109,47 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
     if network.embedding is not None:
         weights["embedding"] = network.embedding.embeddings
     if network.ngrams is not None:
-        weights["ngrams"] = in_steps(network.ngrams.table)
+        weights["ngrams"] = network.ngrams.table
     if network.output_ngrams is not None:
-        weights["output_ngrams"] = in_steps(network.output_ngrams.table)
+        weights["output_ngrams"] = network.output_ngrams.table
     if output.bias is not None:
         weights["output.bias"] = output.bias
     for number, layer in enumerate(network.recurrent):
         cell = getattr(layer, "cell", None) or layer.gate_candidate
         weights |= {f"{number}.kernel": cell.kernel, f"{number}.bias": cell.bias}
         weights[f"{number}.recurrent"] = getattr(cell, "recurrent_kernel", None)
-    # the two biases of a GRU, of inputs and of the state, follow each other
-    return {
-        name: rounded(values).reshape(-1 if name.endswith(".bias") else values.shape)
-        for name, values in weights.items()
-        if values is not None
+    arrays = {
+        n: np.asarray(values, np.float32) for n, values in weights.items() if values is not None
     }
+    # the two biases of a GRU, of inputs and of the state, follow each other
+    return {n: array.reshape(-1) if n.endswith(".bias") else array for n, array in arrays.items()}
 
 
-def rounded(values: ArrayLike) -> np.ndarray:
-    """float16, rounded to 6 of the 10 bits of its fraction: pages are a fifth smaller. In the four
-    models of docs/example, bits per character change by less than 0.01%."""
-    bits = np.array(values, "<f2").view("<u2")
-    return ((bits + np.uint16(8)) & np.uint16(0xFFF0)).view("<f2")
+class Rounded(NamedTuple):
+    """Weights as a page keeps them: ``numbers``, float16, or int8 in multiples of ``step``."""
+
+    step: float
+    numbers: np.ndarray
+
+    def values(self) -> np.ndarray:
+        """What the page computes with, float32."""
+        return (self.numbers * (self.step or 1.0)).astype(np.float32)
 
 
-def in_steps(table: ArrayLike) -> np.ndarray:
-    """A large table of vectors of n-grams in multiples of a quarter of its standard deviation:
-    compressed it takes half of what it does in float16. Of characters after a minute of training,
-    whose table has 131,072 rows, bits per character change by less than 0.01%. In a small table,
-    each row of which is trained more, they may change by 0.4%: it stays as it is."""
-    values = np.asarray(table, np.float32)
-    step = values.std() / 4
-    if len(values) < LARGE_TABLE or step == 0:
-        return values
-    return np.round(values / step) * step
+def rounded(values: np.ndarray, name: str) -> Rounded:
+    """Large matrices in int8, where the largest number is 127 steps.
+
+    A table of n-gram vectors with many rows is most of a page, and each of its rows is a small part
+    of a sum. Its step is at least a quarter of the standard deviation, so that it compresses to
+    half a byte a number. Bits of tales change by 0.03% for characters, which have such a table, and
+    by less than 0.01% for other networks (trained for one and for five minutes).
+    """
+    step = float(np.abs(values).max()) / LARGEST_INT8
+    if name.endswith("ngrams") and len(values) >= LARGE:
+        step = max(step, float(values.std()) / 4)
+    if values.size < LARGE or step == 0:
+        return Rounded(0, values.astype("<f2"))
+    return Rounded(step, np.round(values / step).astype(np.int8))
 
 
 @cache
