@@ -231,6 +231,11 @@ def seconds_reached(text: str, first: str, reports: Path = RESULTS) -> float:
     assert one is not None
     assert one.found.gains
     assert one.is_ahead
+    return _seconds_reached(one)
+
+
+def _seconds_reached(one: PooledFactor) -> float:
+    """Where the factor has no value, the smallest budget at which the first arm is ahead."""
     times = one.largest if one.found.value is None else one.found.value
     return one.found.compute / times
 
@@ -244,13 +249,11 @@ def _factor_sentence(one: PooledFactor, text: str, seconds: float, settings: int
 
 def _reached(one: PooledFactor) -> str:
     """When the first arm needs no more bits than the second one's budget has left it with."""
-    compute = one.found.compute
-    if one.found.value is not None:
-        return f"after about {compute / one.found.value:,.0f} s"
-    if one.is_ahead:
-        when = "after about" if one.found.low < one.largest else "within"
-        return f"{when} {compute / one.largest:,.0f} s"
-    return f"only after more than {compute / one.smallest:,.0f} s"
+    if one.found.value is None and not one.is_ahead:
+        return f"only after more than {one.found.compute / one.smallest:,.0f} s"
+    is_sure = one.found.value is None and one.found.low >= one.largest
+    when = "within" if is_sure else "after about"
+    return f"{when} {_seconds_reached(one):,.0f} s"
 
 
 def _times(one: PooledFactor, settings: int) -> str:
