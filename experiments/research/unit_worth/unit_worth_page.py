@@ -671,7 +671,7 @@ def _bits(cell: CellRecord, arm: str) -> str:
     """Bits per character of an arm, with their interval."""
     bits = cell.bits(arm).sum(axis=2)
     low, high = bootstrap_interval(bits, cell.units(), cell.folds())
-    value = bits.mean(axis=0).sum() / cell.units().sum()
+    value = _mean_bits(cell, arm)
     decimals = 3 if high - low <= 0.05 else 2
     counts = own_counts(cell, arm)
     mark = " †" if counts is not None and counts.difference > 0 else ""
@@ -680,6 +680,12 @@ def _bits(cell: CellRecord, arm: str) -> str:
     if spent is not None and spent < WHOLE * cell.budget[1]:
         early = f", {spent:,.0f} s"
     return f"{value:.{decimals}f}{mark} ({low:.{decimals}f} to {high:.{decimals}f}){early}"
+
+
+def _mean_bits(cell: CellRecord, arm: str) -> float:
+    """Bits per character, the mean over runs."""
+    bits = cell.bits(arm).sum(axis=2)
+    return float(bits.mean(axis=0).sum() / cell.units().sum())
 
 
 def _vectors(cell: CellRecord, arm: str) -> str:
@@ -750,7 +756,8 @@ def picture(reports: Path = RESULTS) -> str:
         return ""
     alt = (
         "Bits per character of the tales against seconds of compute, four networks; the best "
-        "settings for 300 seconds as lines, those for 60 seconds dashed"
+        "settings for 300 seconds as lines, those for 60 seconds dashed, and those of characters "
+        "for 540 seconds dotted"
     )
     dark = f'<source media="(prefers-color-scheme: dark)" srcset="results/{FIGURES[True]}">'
     image = f'<img src="results/{FIGURES[False]}" alt="{alt}">'
@@ -768,6 +775,8 @@ RULE = {False: "#dcd8cf", True: "#343941"}
 # From the left, in the order of ARMS.
 NAMES_AT = (4, 100, 225, 377)
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 624.0, 64.0, 360.0
+# By the seconds that settings are for.
+DASHES = {60: ' stroke-dasharray="5 4"', 300: "", 540: ' stroke-dasharray="2 3"'}
 
 
 def figure(is_dark: bool, reports: Path = RESULTS) -> str:
@@ -783,6 +792,11 @@ def figure(is_dark: bool, reports: Path = RESULTS) -> str:
                 curves[settings, arm] = list(points)
     if not curves:
         return ""
+    searched = unit_worth.cells_of(reports / OWN_SEARCH["tales"])
+    if searched:
+        curves[540, "characters"] = [
+            (cell.budget[1], _mean_bits(cell, SEARCHED)) for cell in searched
+        ]
     points = [point for line in curves.values() for point in line]
     computes = [compute for compute, _ in points]
     across = LogScale(0.9 * min(computes), 1.1 * max(computes))
@@ -807,17 +821,20 @@ def figure(is_dark: bool, reports: Path = RESULTS) -> str:
         at = BOTTOM - place / 100 * (BOTTOM - TOP)
         drawn.append(f'<path stroke="{rule}" d="M{LEFT:g} {at:.1f}H{RIGHT:g}"/>')
         drawn.append(_label(LEFT - 6, at + 4, name, ink, "end"))
-    axis = "seconds of compute on one core; dashed: settings for 60 s, lines: for 300 s"
+    axis = (
+        "seconds of compute on one core; dashed: settings for 60 s, lines: for 300 s, "
+        "dotted: for 540 s"
+    )
     drawn.append(_label(RIGHT, BOTTOM + 36, axis, ink, "end"))
     drawn.append(_label(4, 16, "bits per character", ink))
     colours = dict(zip(ARMS, HUES[is_dark], strict=True))
     for arm, place in zip(ARMS, NAMES_AT, strict=True):
         drawn.append(_label(place, 42, f"● {NAMES[arm]}", colours[arm]))
     for (settings, arm), line in curves.items():
-        dashes = ' stroke-dasharray="5 4"' if settings == 60 else ""
         path = "L".join(f"{x(compute):.1f} {y(bits):.1f}" for compute, bits in line)
         colour = colours[arm]
-        drawn.append(f'<path fill="none" stroke="{colour}" stroke-width="2"{dashes} d="M{path}"/>')
+        line_style = f'stroke="{colour}" stroke-width="2"{DASHES[settings]}'
+        drawn.append(f'<path fill="none" {line_style} d="M{path}"/>')
         drawn += [
             f'<circle cx="{x(compute):.1f}" cy="{y(bits):.1f}" r="3" fill="{colour}"/>'
             for compute, bits in line
