@@ -120,7 +120,7 @@ def in_short(reports: Path = RESULTS) -> str:
         f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).",
         f"What characters reach in these {seconds:g} seconds, self-spelling words reach "
         f"{_listed(reached['word_spell'])}. Words whose rare ones n-grams spell reach it "
-        f"{_listed(reached['words'])}.",
+        f"{_listed(reached['words'])}.{_times_as_fast(reports)}",
     ]
     if alike:
         said.append(
@@ -128,6 +128,21 @@ def in_short(reports: Path = RESULTS) -> str:
             f"apart {_listed(alike)}.{_later_than_subwords(reports, seconds)}"
         )
     return "".join(_item(each, f"{number}. ") for number, each in enumerate(said, start=1))
+
+
+def _times_as_fast(reports: Path) -> str:
+    """The factors over characters with settings searched at 540 s."""
+    factors = list[str]()
+    for text in OWN_SEARCH:
+        found = factors_of_own_search(reports, text).get((540, "word_spell", SEARCHED))
+        if found is not None and found[0].found.value is not None:
+            factors.append(f"{found[0].found.value:.1f} times as fast {ON_TEXT[text]}")
+    if not factors:
+        return ""
+    return (
+        " What characters reach in 540 seconds, with settings searched for that time, "
+        f"self-spelling words reach {_listed(factors)}."
+    )
 
 
 def _later_than_subwords(reports: Path, seconds: float) -> str:
