@@ -361,26 +361,7 @@ def findings() -> str:
         "speeches. If n-grams of letters spell its rare words, a word network needs about "
         f"{helped[0]:.0f} and {helped[1]:.0f} seconds for what characters reach in three minutes."
     )
-    gains = dict[tuple[float, str], float]()
-    for study, seconds in unit_worth.CAUSES[0]:
-        for first, second in (("word_spell", "words"), ("characters", "characters_replaced")):
-            found = outcomes.difference(outcomes.RESULTS, study, seconds, first, second)
-            assert found is not None
-            assert found.low > 0
-            gains[seconds, first] = found.difference
-    causes = "tales_causes_300s", 180
-    lead = outcomes.difference(outcomes.RESULTS, *causes, "words", "characters_replaced_tuned")
-    assert lead is not None
-    assert lead.high < 0
-    replaced = (
-        "- **Help with rare words is not all of the lead.** On the tales after three minutes, with "
-        "the same settings for all networks, n-grams that spell rare words save word networks "
-        f"{gains[180, 'word_spell']:.2f} bits per character and character networks "
-        f"{gains[180, 'characters']:.2f}. After one minute, they save "
-        f"{gains[60, 'word_spell']:.2f} and {gains[60, 'characters']:.2f}. With this help on both "
-        f"sides, words lead characters by {-lead.difference:.2f} after three minutes, even where "
-        "the characters have the settings that suit them best."
-    )
+    replaced = _replaced_finding()
     networks, counted, subwords = list[float](), list[float](), list[float]()
     for text in ("tales", "speeches"):
         arms = ("word_spell", "subwords", "characters")
@@ -421,6 +402,37 @@ def findings() -> str:
         "study](experiments/research/unit_worth/README.md) has intervals."
     )
     return "\n".join(bullets) + "\n\n" + wrapped(scope) + "\n"
+
+
+def _replaced_finding() -> str:
+    """What n-grams that spell rare words save words and characters, and the lead that is left.
+
+    The sentences are of this outcome: both save, and words lead with this help on both sides.
+    """
+    saved = dict[str, list[float]]()
+    leads = list[float]()
+    for text in ("tales", "speeches"):
+        study = f"{text}_causes_300s"
+        for first, second in (("word_spell", "words"), ("characters", "characters_replaced")):
+            found = outcomes.difference(outcomes.RESULTS, study, 180, first, second)
+            assert found is not None
+            assert found.low > 0
+            saved.setdefault(first, []).append(found.difference)
+        lead = outcomes.difference(
+            outcomes.RESULTS, study, 180, "words", "characters_replaced_tuned"
+        )
+        assert lead is not None
+        assert lead.high < 0
+        leads.append(-lead.difference)
+    words, characters = saved["word_spell"], saved["characters"]
+    return (
+        "- **Help with rare words is not all of the lead.** After three minutes, with the same "
+        "settings for all networks, n-grams that spell rare words save word networks "
+        f"{words[0]:.2f} bits per character on the tales and {words[1]:.2f} on the speeches. They "
+        f"save character networks {characters[0]:.2f} and {characters[1]:.2f}. With this help on "
+        f"both sides, words lead characters by {leads[0]:.2f} and {leads[1]:.2f}, even where the "
+        "characters have the settings that suit them best."
+    )
 
 
 def try_answer() -> str:
