@@ -118,9 +118,9 @@ def in_short(reports: Path = RESULTS) -> str:
         f"Given {seconds:g} seconds of one core each, a network that reads words, and spells rare "
         "ones itself, predicts unseen text better than one that reads characters, on "
         f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).",
-        f"What characters reach in these {seconds:g} seconds, self-spelling words reach "
-        f"{_listed(reached['word_spell'])}. Words whose rare ones n-grams spell reach it "
-        f"{_listed(reached['words'])}.{_times_as_fast(reports)}",
+        f"What characters reach in these {seconds:g} seconds (settings for {settings_of(study)} "
+        f"s), self-spelling words reach {_listed(reached['word_spell'])}. Words whose rare ones "
+        f"n-grams spell reach it {_listed(reached['words'])}.{_times_as_fast(reports)}",
     ]
     if alike:
         said.append(
@@ -140,8 +140,8 @@ def _times_as_fast(reports: Path) -> str:
     if not factors:
         return ""
     return (
-        " What characters reach in 540 seconds, with settings searched for that time, "
-        f"self-spelling words reach {_listed(factors)}."
+        " What characters reach in 540 seconds, with the best of four settings tried at that time, "
+        f"self-spelling words reach {_listed(factors)} (a comparison that was not planned)."
     )
 
 
@@ -445,8 +445,8 @@ def _measured(reports: Path) -> list[str]:
     if not told:
         return []
     return [
-        "Compute is as planned. Measured during the runs of 180 s, two at a time, it was as many "
-        f"times that: {'; '.join(told)}."
+        "Compute is counted as planned. Measured during the runs of 180 s, two at a time, it was "
+        f"as many times that: {'; '.join(told)}."
     ]
 
 
