@@ -26,7 +26,8 @@ from textgen.tokenizers.base import Tokenizer
 
 # Holds ``asking.html`` and ``asking.css``, the part of a page in which models are asked.
 FOLDER = Path(__file__).parent
-# Matrices of at least so many numbers are stored as int8.
+# Matrices with at least this many numbers are stored as int8; tables with this many rows have
+# coarser steps.
 LARGE = 10_000
 LARGEST_INT8 = 127
 # What runs models in that part, in order; ``asking(embedded(…))`` begins it.
@@ -118,11 +119,12 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
         cell = getattr(layer, "cell", None) or layer.gate_candidate
         weights |= {f"{number}.kernel": cell.kernel, f"{number}.bias": cell.bias}
         weights[f"{number}.recurrent"] = getattr(cell, "recurrent_kernel", None)
-    arrays = {
-        n: np.asarray(values, np.float32) for n, values in weights.items() if values is not None
-    }
     # the two biases of a GRU, of inputs and of the state, follow each other
-    return {n: array.reshape(-1) if n.endswith(".bias") else array for n, array in arrays.items()}
+    return {
+        name: np.reshape(values, -1 if name.endswith(".bias") else values.shape).astype(np.float32)
+        for name, values in weights.items()
+        if values is not None
+    }
 
 
 class Rounded(NamedTuple):
@@ -130,10 +132,6 @@ class Rounded(NamedTuple):
 
     step: float
     numbers: np.ndarray
-
-    def values(self) -> np.ndarray:
-        """What the page computes with, float32."""
-        return (self.numbers * (self.step or 1.0)).astype(np.float32)
 
 
 def rounded(values: np.ndarray, name: str) -> Rounded:

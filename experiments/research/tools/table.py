@@ -341,22 +341,33 @@ def answer() -> str:
 
 def findings() -> str:
     """What README has found: the factor after more time and with help, what this help gains, what
-    counts change, and what is open.
+    counts change, and what is open. Each sentence is of the outcome that is asserted beside it."""
+    found = (_times_finding(), _replaced_finding(), _counting_finding(), _languages_finding())
+    bullets = [wrapped(each, "  ") for each in found]
+    scope = (
+        "Time is measured in seconds of one core, in this program. Unless stated otherwise, each "
+        "kind of token has the best of the settings that were tried for it at 300 seconds; 8,000 "
+        "subwords have those of 4,000. Both texts had steered the design. [The page of the "
+        "study](experiments/research/unit_worth/README.md) has intervals, and how fast each "
+        "network reads."
+    )
+    return "\n".join(bullets) + "\n\n" + wrapped(scope) + "\n"
 
-    The sentences are of these outcomes.
-    """
+
+def _times_finding() -> str:
+    """The factor after nine minutes, and that of words with help from n-grams after three."""
     helped, factors, sets = list[float](), list[float](), list[str]()
     for text in ("tales", "speeches"):
         helped.append(unit_worth_page.seconds_reached(text, "words"))
-        searched = outcomes.factors_of_own_search(outcomes.RESULTS, text)
-        after_nine, _ = searched[540, "word_spell", outcomes.SEARCHED]
+        after_nine = outcomes.factor_of_own_search(outcomes.RESULTS, text)
+        assert after_nine is not None
         assert after_nine.found.value is not None
         factors.append(after_nine.found.value)
         sets.append(outcomes.set_in_words(after_nine))
     growth = [row for row in outcomes.claims(outcomes.RESULTS) if row.claim == 2]
     assert growth
     assert all(row.outcome.said == "open" for row in growth)
-    times = (
+    return (
         "- **After nine minutes the saving is still there; whether it grows with time is open.** "
         "Beside characters with the best of four settings tried at that time, self-spelling words, "
         f"with settings for five minutes, are {factors[0]:.1f} times as fast on the tales (95% set "
@@ -364,7 +375,10 @@ def findings() -> str:
         "not planned. A word network whose rare words n-grams of letters spell needs at most about "
         f"{helped[0]:.0f} and {helped[1]:.0f} seconds for what characters reach in three minutes."
     )
-    replaced = _replaced_finding()
+
+
+def _counting_finding() -> str:
+    """What is left of the lead of self-spelling words where every model also counts."""
     networks, counted, subwords = list[float](), list[float](), list[float]()
     for text in ("tales", "speeches"):
         arms = ("word_spell", "subwords", "characters")
@@ -378,47 +392,48 @@ def findings() -> str:
         networks.append(-alone.difference)
         counted.append(-both.difference)
         subwords.append(beside.difference)
-    counting = (
+    return (
         "- **Counting narrows the lead of self-spelling words** (not planned). After three "
         f"minutes, they lead characters by {networks[0]:.2f} on the tales and {networks[1]:.2f} on "
         "the speeches. Where every model also counts n-grams of its own tokens, they lead by "
         f"{counted[0]:.2f} and {counted[1]:.2f}. On the tales, where both count, subwords are "
-        f"{subwords[0]:.2f} ahead of self-spelling words; on the speeches, the two cannot be told "
-        "apart."
+        f"{subwords[0]:.2f} ahead of self-spelling words; on the speeches, neither is known to "
+        "be ahead."
     )
+
+
+def _languages_finding() -> str:
+    """What an earlier study found in two other languages."""
     own = grid("what_predicts/what_predicts")
     with_counts = own.leads("with_counts")
     for text in ("swahili", "ukrainian"):
         pair = (what_predicts.late()[text].name, *what_predicts.LEAD)
         assert own.leads("network")[pair].found.high < 0
         assert with_counts[pair].verdict == "too close to call"
-    elsewhere = (
+    return (
         "- **Other languages are an open question.** In an [earlier "
         "study](experiments/research/what_predicts/README.md), words with help from n-grams led in "
         "Swahili and Ukrainian after three minutes (95% intervals, uncorrected); with counts on "
         "both sides, no lead was established. "
         "Networks with today's settings have not been trained on these languages."
     )
-    found = (times, replaced, counting, elsewhere)
-    bullets = [wrapped(each, "  ") for each in found]
-    scope = (
-        "Time is measured in seconds of one core, in this program. Unless stated otherwise, each "
-        "kind of token has the best of the settings that were tried for it at 300 seconds; 8,000 "
-        "subwords have those of 4,000. Both texts had steered the design. [The page of the "
-        "study](experiments/research/unit_worth/README.md) has intervals."
-    )
-    return "\n".join(bullets) + "\n\n" + wrapped(scope) + "\n"
 
 
 def _replaced_finding() -> str:
     """What n-grams that spell rare words save words and characters, and the lead that is left.
 
-    The sentences are of this outcome: both save, and words lead with this help on both sides.
+    The sentences are of this outcome: characters without it behind their own n-grams, savings on
+    both sides, and words ahead with this help on both.
     """
     saved = dict[str, list[float]]()
     leads = list[float]()
     for text in ("tales", "speeches"):
         study = f"{text}_causes_300s"
+        cell = outcomes.cell_of(outcomes.RESULTS, study, 180, ("characters",))
+        assert cell is not None
+        beside_counts = outcomes.own_counts(cell, "characters")
+        assert beside_counts is not None
+        assert beside_counts.low > 0
         for first, second in (("word_spell", "words"), ("characters", "characters_replaced")):
             found = outcomes.difference(outcomes.RESULTS, study, 180, first, second)
             assert found is not None
@@ -432,7 +447,7 @@ def _replaced_finding() -> str:
         leads.append(-lead.difference)
     words, characters = saved["word_spell"], saved["characters"]
     return (
-        "- **Words lead also where both sides have help with rare words.** n-grams can spell the "
+        "- **Words also lead where both sides have help with rare words.** n-grams can spell the "
         "same rare words for both. After three minutes, with settings that suit words and leave "
         "characters behind their own n-grams, this saves word networks "
         f"{words[0]:.2f} bits per character on the tales and {words[1]:.2f} on the speeches, and "

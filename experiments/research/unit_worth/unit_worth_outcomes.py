@@ -114,6 +114,12 @@ def factors_of_own_search(
     return {key: (one, again[key]) for key, one in unit_worth.factors(pool).items()}
 
 
+def factor_of_own_search(reports: Path, text: str) -> PooledFactor | None:
+    """The factor of self-spelling words over these characters after 540 s."""
+    found = factors_of_own_search(reports, text).get((540, "word_spell", SEARCHED))
+    return found[0] if found else None
+
+
 def recorded(reports: Path, text: str, settings: int) -> list[Path]:
     """The folders of the pooled studies that have recorded a cell."""
     folders = [reports / study for study in LADDERS[text, settings]]

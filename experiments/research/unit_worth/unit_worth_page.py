@@ -34,11 +34,13 @@ from unit_worth_outcomes import (
     claims,
     difference,
     factor_in_words,
+    factor_of_own_search,
     factors_again,
     factors_of,
     factors_of_own_search,
     family,
     own_counts,
+    reading_speed,
     recorded,
     set_in_words,
     settings_of,
@@ -134,9 +136,9 @@ def _times_as_fast(reports: Path) -> str:
     """The factors over characters with settings searched at 540 s."""
     factors = list[str]()
     for text in OWN_SEARCH:
-        found = factors_of_own_search(reports, text).get((540, "word_spell", SEARCHED))
-        if found is not None and found[0].found.value is not None:
-            factors.append(f"{found[0].found.value:.1f} times as fast {ON_TEXT[text]}")
+        one = factor_of_own_search(reports, text)
+        if one is not None and one.found.value is not None:
+            factors.append(f"{one.found.value:.1f} times as fast {ON_TEXT[text]}")
     if not factors:
         return ""
     return (
@@ -172,7 +174,8 @@ def sentences(reports: Path = RESULTS) -> str:
     found += [
         *_own_search(reports),
         *_texts_counted(reports),
-        *_of_words(reports),
+        *_over_characters(reports, "words", "Words whose rare ones n-grams spell"),
+        *_over_characters(reports, "subwords", "8,000 subwords"),
         *_beside_subwords(reports),
         *_with_counts(reports),
         *_replaced_sentence(reports),
@@ -180,7 +183,8 @@ def sentences(reports: Path = RESULTS) -> str:
     ]
     if not found:
         return ""
-    said = [*found, ABOUT, *_measured(reports), _searched(), *_about_networks(reports)]
+    measured = [*_measured(reports), *_text_read(reports)]
+    said = [*found, ABOUT, *measured, _searched(), *_about_networks(reports)]
     return "".join(_item(each, "- ") for each in said)
 
 
@@ -298,14 +302,13 @@ def _own_search(reports: Path) -> list[str]:
     """What changes where characters have settings that were searched at 540 s."""
     said = list[str]()
     for text, study in OWN_SEARCH.items():
-        factors = factors_of_own_search(reports, text)
+        one = factor_of_own_search(reports, text)
         curves = unit_worth.cell_of(reports, f"{text}_curves_300s", 540)
         own = unit_worth.cell_of(reports, study, 540)
-        if curves is None or own is None:
+        if one is None or curves is None or own is None:
             continue
         gain = compare_cells(own, SEARCHED, curves, "characters")
         lead = compare_cells(curves, "word_spell", own, SEARCHED)
-        one, _ = factors[540, "word_spell", SEARCHED]
         times = "no factor, as they gain too little from 180 s on"
         if one.found.gains:
             times = _times(one, 300)
@@ -334,20 +337,19 @@ def _texts_counted(reports: Path) -> list[str]:
     ]
 
 
-def _of_words(reports: Path) -> list[str]:
-    """The factors of words whose rare ones n-grams spell, at the largest budget of each text that
-    has one."""
+def _over_characters(reports: Path, first: str, name: str) -> list[str]:
+    """The factors of an arm over characters, at the largest budget of each text that has one."""
     told = list[str]()
     for text, budgets in zip(TEXTS, unit_worth.CURVES, strict=True):
         for study, seconds in budgets:
-            one = _factor_of(reports, text, study, seconds, "words")
+            one = _factor_of(reports, text, study, seconds, first)
             if one is not None and one.found.gains:
                 factor = _times(one, settings_of(study))
                 told.append(f"{ON_TEXT[text]}, at {seconds:g} s, {factor}")
                 break
     if not told:
         return []
-    return [f"Words whose rare ones n-grams spell, over characters: {_listed(told)}."]
+    return [f"{name}, over characters: {_listed(told)}."]
 
 
 def _at_180(reports: Path) -> list[tuple[str, CellRecord]]:
@@ -445,8 +447,24 @@ def _measured(reports: Path) -> list[str]:
     if not told:
         return []
     return [
-        "Compute is counted as planned. Measured during the runs of 180 s, two at a time, it was "
-        f"as many times that: {'; '.join(told)}."
+        "Compute is counted as planned. During the runs of 180 s, two at a time, measured compute "
+        f"over planned compute was: {'; '.join(told)}."
+    ]
+
+
+def _text_read(reports: Path) -> list[str]:
+    """How much text the networks read in a second, over what characters read."""
+    told = list[str]()
+    for text, cell in _at_180(reports):
+        others = reading_speed(cell, "characters")
+        speeds = [(arm, reading_speed(cell, arm)) for arm in ("word_spell", "words", "subwords")]
+        of_arms = [f"`{arm}` {speed / others:.1f}" for arm, speed in speeds if speed and others]
+        if of_arms:
+            told.append(f"{ON_TEXT[text]} {', '.join(of_arms)}")
+    if not told:
+        return []
+    return [
+        f"Text read in a second of the runs of 180 s, over what characters read: {'; '.join(told)}."
     ]
 
 
