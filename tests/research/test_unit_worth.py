@@ -301,7 +301,7 @@ def test_tables_show_the_planted_figures(reports):
         len(outcomes.factors_of_own_search(reports, text)) for text in outcomes.OWN_SEARCH
     )
     assert own_search == 2 * 2
-    assert page.factors_table("", reports).count("\n|") == 2 + 2 * 8 + own_search
+    assert page.factors_table("", reports).count("\n|") == 2 + 3 * 8 + own_search
     assert every.count("\n|") == 2 + own_search + sum(
         len(outcomes.factors_of(reports, *ladder)) for ladder in outcomes.LADDERS
     )
@@ -319,7 +319,7 @@ def test_a_study_alone_has_its_own_rows(tmp_path):
     make_up(tmp_path, ["tales_curves_60s"])
     assert said(tmp_path).keys() == {1, 2, 5, 19}
     assert {where for claim, where, _ in claimed(tmp_path) if claim == 1} == {"tales, 60 s"}
-    assert page.factors_table("", tmp_path).count("\n|") == 2 + 2
+    assert page.factors_table("", tmp_path).count("\n|") == 2 + 3
     sentences = " ".join(page.sentences(tmp_path).split())
     assert "after 60 s of one core" in sentences
     assert "n-grams of their own tokens need fewer bits on the tales than `char" in sentences

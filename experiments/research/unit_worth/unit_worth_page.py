@@ -64,6 +64,9 @@ NAMES = {
 }
 # A training that took less than this share of its budget ended early.
 WHOLE = 0.97
+# The arm of the causes whose settings are best for characters, not for all arms together.
+TUNED = "characters_replaced_tuned"
+BEHIND_MEANS = "†: the second arm needs more bits than n-grams of its own tokens.\n"
 MARKS = "†: more bits than n-grams of its own tokens. Seconds in a cell: training ended early.\n"
 OUTSIDE_MEANS = (
     "‡: this bound lies outside its set, because more compute did not always help the first arm. "
@@ -119,10 +122,11 @@ def in_short(reports: Path = RESULTS) -> str:
     said = [
         f"Given {seconds:g} seconds of one core each, a network that reads words, and spells rare "
         "ones itself, predicts unseen text better than one that reads characters, on "
-        f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).",
+        f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).{_saving(reports, seconds)}",
         f"What characters reach in these {seconds:g} seconds (settings for {settings_of(study)} "
-        f"s), self-spelling words reach {_listed(reached['word_spell'])}. Words whose rare ones "
-        f"n-grams spell reach it {_listed(reached['words'])}.{_times_as_fast(reports)}",
+        f"s), self-spelling words reach {_listed(reached['word_spell'])}.{_sooner(reports)} Words "
+        f"whose rare ones n-grams spell reach it {_listed(reached['words'])}."
+        f"{_times_as_fast(reports)}",
     ]
     if alike:
         said.append(
@@ -130,6 +134,32 @@ def in_short(reports: Path = RESULTS) -> str:
             f"apart {_listed(alike)}.{_later_than_subwords(reports, seconds)}"
         )
     return "".join(_item(each, f"{number}. ") for number, each in enumerate(said, start=1))
+
+
+def _saving(reports: Path, seconds: float) -> str:
+    """What became of the claim that self-spelling words save compute, on each text."""
+    where = dict[str, list[str]]()
+    for row in claims(reports):
+        text, _, budget = row.where.partition(", ")
+        is_asked = row.claim == 1 and row.what.startswith("`word_spell`")
+        if is_asked and budget == f"{seconds:g} s":
+            where.setdefault(row.outcome.said, []).append(ON_TEXT[text])
+    said = ", and ".join(f"{outcome} {_listed(texts)}" for outcome, texts in where.items())
+    return (
+        " Whether this saves compute also if timings are a fifth off (claim 1 of the appendix) is "
+        f"{said}."
+    )
+
+
+def _sooner(reports: Path) -> str:
+    """Where self-spelling words are ahead of these characters after a third of their seconds."""
+    ahead = [ON_TEXT[text] for text, found in after_a_third(reports).items() if found.high < 0]
+    if not ahead:
+        return ""
+    return (
+        " With their settings for 60 s they are ahead of characters of 180 seconds after 60 s, "
+        f"{_listed(ahead)}."
+    )
 
 
 def _times_as_fast(reports: Path) -> str:
@@ -155,7 +185,7 @@ def _later_than_subwords(reports: Path, seconds: float) -> str:
         study, longest = budgets[0]
         found = difference(reports, study, longest, "word_spell", "subwords")
         if longest > seconds and found is not None and found.high < 0:
-            ahead.append(ON_TEXT[text])
+            ahead.append(f"{ON_TEXT[text]}{_nothing_gained(reports, study, longest)}")
             latest = longest
     if not ahead:
         return ""
@@ -163,6 +193,15 @@ def _later_than_subwords(reports: Path, seconds: float) -> str:
         f" After {latest:g} seconds self-spelling words are ahead {_listed(ahead)} (95% intervals, "
         "uncorrected)."
     )
+
+
+def _nothing_gained(reports: Path, study: str, seconds: float) -> str:
+    """That subwords need no fewer bits than at the budget before, where this is so."""
+    cells = unit_worth.cells_of(reports / study)
+    before, last = [cell for cell in cells if cell.budget[1] <= seconds][-2:]
+    if compare_cells(last, "subwords", before, "subwords").difference < 0:
+        return ""
+    return f", where subwords gain nothing after {before.budget[1]:g} seconds"
 
 
 def sentences(reports: Path = RESULTS) -> str:
@@ -179,6 +218,7 @@ def sentences(reports: Path = RESULTS) -> str:
         *_beside_subwords(reports),
         *_with_counts(reports),
         *_replaced_sentence(reports),
+        *_earlier_than_the_curve(reports),
         *_by_list(reports),
     ]
     if not found:
@@ -210,7 +250,9 @@ def _of_text(reports: Path, text: str, budgets: list[tuple[str, float]]) -> list
         cell = unit_worth.cell_of(reports, study, seconds)
         assert cell is not None
         settings = f"settings for {settings_of(study)} s"
-        leads.insert(0, f"{bits_in_words(found)} after {seconds:g} s ({settings}{_behind(cell)})")
+        if _is_behind(cell, "characters"):
+            settings += "; characters need more bits than their own n-grams"
+        leads.insert(0, f"{bits_in_words(found)} after {seconds:g} s ({settings})")
         one = _factor_of(reports, text, study, seconds, "word_spell")
         if one is None or factors:
             continue
@@ -225,11 +267,10 @@ def _of_text(reports: Path, text: str, budgets: list[tuple[str, float]]) -> list
     return [lead, *factors, *flat]
 
 
-def _behind(cell: CellRecord) -> str:
-    counts = own_counts(cell, "characters")
-    if counts is None or counts.difference < 0:
-        return ""
-    return "; characters need more bits than their own n-grams"
+def _is_behind(cell: CellRecord | None, arm: str) -> bool:
+    """Whether a network needs more bits than the n-grams of its own tokens."""
+    counts = None if cell is None else own_counts(cell, arm)
+    return counts is not None and counts.difference > 0
 
 
 def _listed(said: list[str]) -> str:
@@ -271,8 +312,10 @@ def _reached(one: PooledFactor) -> str:
     if one.found.value is None and not one.is_ahead:
         return f"only after more than {one.found.compute / one.smallest:,.0f} s"
     is_sure = one.found.value is None and one.found.low >= one.largest
-    when = "within" if is_sure else "after about"
-    return f"{when} {_seconds_reached(one):,.0f} s"
+    if is_sure:
+        return f"within {_seconds_reached(one):,.0f} s"
+    at_most = " at most" if one.found.value is None else ""
+    return f"after{at_most} about {_seconds_reached(one):,.0f} s"
 
 
 def _times(one: PooledFactor, settings: int) -> str:
@@ -389,25 +432,68 @@ def _with_counts(reports: Path) -> list[str]:
 
 def _replaced_sentence(reports: Path) -> list[str]:
     """What is left of the lead of words where n-grams spell rare words for characters, too."""
-    told = list[str]()
+    told, saved = list[str](), list[str]()
     for budgets in unit_worth.CAUSES:
         for study, seconds in budgets:
-            found = difference(reports, study, seconds, "words", "characters_replaced")
-            if found is not None:
-                text = study.partition("_")[0]
-                told.append(
-                    f"{bits_in_words(found)} {ON_TEXT[text]} after {seconds:g} s, matched settings"
-                )
-                own = difference(reports, study, seconds, "words", "characters_replaced_tuned")
-                if own is not None:
-                    told[-1] += f" ({bits_in_words(own)} with those that are best for characters)"
-                break
+            cell = cell_of(reports, study, seconds, ("words", "characters_replaced"))
+            if cell is None:
+                continue
+            text = study.partition("_")[0]
+            found = compare_cells(cell, "words", cell, "characters_replaced")
+            behind = ""
+            if _is_behind(cell, "characters_replaced"):
+                behind = ", which leave characters behind their own n-grams"
+            told.append(
+                f"{bits_in_words(found)} {ON_TEXT[text]} after {seconds:g} s with matched "
+                f"settings{behind}"
+            )
+            if TUNED in cell.arms:
+                own = compare_cells(cell, "words", cell, TUNED)
+                told[-1] += f", and {bits_in_words(own)} with those that are best for characters"
+            curves = unit_worth.cell_of(reports, f"{text}_curves_300s", seconds)
+            if TUNED in cell.arms and curves is not None:
+                gain = compare_cells(curves, "characters", cell, TUNED)
+                saved.append(f"{bits_in_words(gain)} {ON_TEXT[text]}")
+            break
+    if not told:
+        return []
+    said = (
+        "Where the same n-grams spell the same rare words on both sides, words minus characters: "
+        f"{'; '.join(told)}."
+    )
+    if saved:
+        said += (
+            " With the settings that are best for characters, characters without this spelling "
+            f"minus characters with it: {_listed(saved)} (of two studies, timed apart)."
+        )
+    return [said]
+
+
+def _earlier_than_the_curve(reports: Path) -> list[str]:
+    """A factor holds one list of settings, so it may show too late where self-spelling words are
+    ahead."""
+    told = [
+        f"{bits_in_words(found)} {ON_TEXT[text]}"
+        for text, found in after_a_third(reports).items()
+    ]
     if not told:
         return []
     return [
-        "Where the same n-grams spell the same rare words on both sides, words minus characters: "
+        "A factor holds one list of settings for both arms. With the settings for 60 s, "
+        "self-spelling words after 60 s minus characters after 180 s with those for 300 s: "
         f"{_listed(told)}."
     ]
+
+
+def after_a_third(reports: Path) -> dict[str, Difference]:
+    """Text → self-spelling words of 60 s, with settings for 60 s, minus characters of 180 s, with
+    those for 300 s."""
+    found = dict[str, Difference]()
+    for text, later in _at_180(reports):
+        earlier = unit_worth.cell_of(reports, f"{text}_curves_60s", 60)
+        if earlier is not None:
+            found[text] = compare_cells(earlier, "word_spell", later, "characters")
+    return found
 
 
 def _by_list(reports: Path) -> list[str]:
@@ -425,12 +511,26 @@ def _by_list(reports: Path) -> list[str]:
         f"{unit_worth.value_in_words(long)} with those for 300 s."
     )
     later = difference(reports, "tales_curves_60s", 180, "word_spell", "characters")
-    if later is not None:
+    cell = cell_of(reports, "tales_curves_60s", 180, ("word_spell", "characters"))
+    if later is not None and cell is not None:
         said += (
             " At 180 s with the settings for 60 s, self-spelling words minus characters: "
-            f"{bits_in_words(later)}."
+            f"{bits_in_words(later)}{_ended_early(cell, 'word_spell')}."
         )
-    return [f"{said} Whether the factor grows with compute is claim 2 of the appendix."]
+    outcomes = {row.outcome.said for row in claims(reports) if row.claim == 2}
+    if outcomes:
+        said += (
+            " Whether the factor grows with compute (claim 2 of the appendix) is "
+            f"{_listed(sorted(outcomes))}."
+        )
+    return [said]
+
+
+def _ended_early(cell: CellRecord, arm: str) -> str:
+    spent = cell.compute(arm)
+    if spent is None or spent >= WHOLE * cell.budget[1]:
+        return ""
+    return f", of trainings that ended early, after {spent:,.0f} s"
 
 
 def _measured(reports: Path) -> list[str]:
@@ -500,11 +600,7 @@ def _about_networks(reports: Path) -> list[str]:
 
 
 def _behind_counts(cell: CellRecord) -> list[str]:
-    behind = list[str]()
-    for arm in cell.arms:
-        counts = own_counts(cell, arm)
-        if counts is not None and counts.difference > 0:
-            behind.append(f"`{arm}`")
+    behind = [f"`{arm}`" for arm in cell.arms if _is_behind(cell, arm)]
     if not behind:
         return []
     return [
@@ -527,23 +623,20 @@ class FactorRow(NamedTuple):
         about: text, settings, budget and arms.
         found: the difference at that budget; None where it is another study's.
         one, other: the factor by textgen, and by the second program.
-        is_asked: whether the claims are about it.
+        is_over_characters: whether it is over characters, at a budget that the claims are about.
+        is_behind: whether the second arm needs more bits than the n-grams of its own tokens.
     """
 
     about: list[str]
     found: Difference | None
     one: PooledFactor
     other: recompute_factors.Recomputed
-    is_asked: bool
+    is_over_characters: bool
+    is_behind: bool
 
 
 def _factor_rows(reports: Path) -> list[FactorRow]:
-    asked = {
-        (study, seconds, first, "characters")
-        for budgets in unit_worth.CURVES
-        for study, seconds in budgets
-        for first in WORDS
-    }
+    asked = {where for budgets in unit_worth.CURVES for where in budgets}
     rows = list[FactorRow]()
     for (text, settings), studies in LADDERS.items():
         again = factors_again(reports, text, settings)
@@ -552,7 +645,10 @@ def _factor_rows(reports: Path) -> list[FactorRow]:
             study = _study_of(reports, studies, seconds, (first, second))
             found = difference(reports, study, seconds, first, second) if study else None
             about = [text, f"{settings} s", f"{seconds:,g} s", f"`{first}` over `{second}`"]
-            rows.append(FactorRow(about, found, one, again[key], (studies[0], *key) in asked))
+            is_shown = second == "characters" and (studies[0], seconds) in asked
+            of_second = _study_of(reports, studies, seconds, (second,))
+            is_behind = _is_behind(unit_worth.cell_of(reports, of_second, seconds), second)
+            rows.append(FactorRow(about, found, one, again[key], is_shown, is_behind))
     for text, study in OWN_SEARCH.items():
         for (seconds, first, second), both in factors_of_own_search(reports, text).items():
             curves = unit_worth.cell_of(reports, f"{text}_curves_300s", seconds)
@@ -562,16 +658,18 @@ def _factor_rows(reports: Path) -> list[FactorRow]:
             found = compare_cells(curves, first, own, second)
             settings = "300 s; characters 540 s"
             about = [text, settings, f"{seconds:,g} s", f"`{first}` over `{second}`"]
-            rows.append(FactorRow(about, found, *both, is_asked=True))
+            is_behind = _is_behind(own, second)
+            rows.append(FactorRow(about, found, *both, True, is_behind))
     return rows
 
 
 def factors_table(which: str = "", reports: Path = RESULTS) -> str:
-    """Factors, by text, list and budget: those on record of words and self-spelling words over
-    characters, at the budgets that the claims are about; or of all arms at all budgets, also where
-    there is none, beside what the second program finds."""
+    """Factors, by text, list and budget: those on record over characters, at the budgets that the
+    claims are about; or of all arms at all budgets, also where there is none, beside what the
+    second program finds."""
     every = _factor_rows(reports)
-    shown = every if which else [row for row in every if row.is_asked and row.one.found.gains]
+    with_factor = [row for row in every if row.one.found.gains]
+    shown = every if which else [row for row in with_factor if row.is_over_characters]
     if not shown:
         return ""
     rows = [_factor_cells(row) for row in shown]
@@ -583,16 +681,25 @@ def factors_table(which: str = "", reports: Path = RESULTS) -> str:
         title = "Factors of compute, all arms and budgets."
     said = _titled(title, markdown_table(head, rows, left=range(4)))
     if not which:
-        number = sum(agree(row.one, row.other) for row in shown)
-        said += f"\nThe second program agrees on {number} of {len(shown)} rows.\n"
+        here, of_all = (
+            sum(agree(row.one, row.other) for row in told) for told in (shown, with_factor)
+        )
+        said += (
+            f"\nThe second program agrees on {here} of {len(shown)} rows, and on {of_all} of the "
+            f"{len(with_factor)} of the appendix.\n"
+        )
+    if any(row.is_behind for row in shown):
+        said += f"\n{BEHIND_MEANS}"
     is_marked = any(OUTSIDE in cell for cells in rows for cell in cells)
     return f"{said}\n{OUTSIDE_MEANS}" if is_marked else said
 
 
 def _factor_cells(row: FactorRow) -> list[str]:
     one = row.one
-    cells = [*row.about, NOTHING if row.found is None else bits_in_words(row.found)]
-    cells.append(factor_in_words(one))
+    *about, arms = row.about
+    mark = " †" if row.is_behind else ""
+    found = NOTHING if row.found is None else bits_in_words(row.found)
+    cells = [*about, f"{arms}{mark}", found, factor_in_words(one)]
     if one.found.gains:
         widened = unit_worth.widened_set_in_words(one)
         return [*cells, set_in_words(one), widened, steps_in_words(one)]
@@ -706,8 +813,7 @@ def _bits(cell: CellRecord, arm: str) -> str:
     low, high = bootstrap_interval(bits, cell.units(), cell.folds())
     value = _mean_bits(cell, arm)
     decimals = 3 if high - low <= 0.05 else 2
-    counts = own_counts(cell, arm)
-    mark = " †" if counts is not None and counts.difference > 0 else ""
+    mark = " †" if _is_behind(cell, arm) else ""
     spent = cell.compute(arm)
     early = ""
     if spent is not None and spent < WHOLE * cell.budget[1]:
@@ -771,13 +877,18 @@ def causes_table(reports: Path = RESULTS) -> str:
             difference(reports, s, seconds, first, *others) for s, seconds, _ in columns.values()
         ]
         if any(found):
-            rows.append([name, *("" if each is None else bits_in_words(each) for each in found)])
+            marked = ["" if each is None else bits_in_words(each) for each in found]
+            for number, cell in enumerate(cells):
+                if marked[number] and _is_behind(cell, others[-1]):
+                    marked[number] += " †"
+            rows.append([name, *marked])
         if name == "gain of characters":
             both = [unit_worth.interaction(cell) for cell in cells]
             shown = ["" if each is None else bits_in_words(each) for each in both]
             rows.append(["interaction: gain of words − gain of characters", *shown])
     title = "Causes: bits per character of networks, and their differences."
-    return _titled(title, markdown_table(["", *columns], rows)) + "\n" + MARKS
+    table = _titled(title, markdown_table(["", *columns], rows))
+    return f"{table}\n{MARKS}A difference has the mark of its last network.\n"
 
 
 # ---- figure
