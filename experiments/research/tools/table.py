@@ -350,8 +350,9 @@ def findings() -> str:
     scope = (
         "Time is measured in seconds of one core, in this program. Unless stated otherwise, each "
         "kind of token has the best of the settings that were tried for it at 300 seconds; 8,000 "
-        "subwords have those of 4,000. With the settings for 60 seconds, self-spelling words are "
-        "past the character network of three minutes after one minute on the tales. Both texts had steered the design. [The page of the "
+        "subwords have those of 4,000. With the settings for one minute, self-spelling words on "
+        "the tales overtake the character network of three minutes within that minute. Both texts "
+        "had steered the design. [The page of the "
         "study](experiments/research/unit_worth/README.md) has intervals, and how fast each "
         "network reads."
     )

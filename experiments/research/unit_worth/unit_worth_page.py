@@ -262,8 +262,10 @@ def _of_text(reports: Path, text: str, budgets: list[tuple[str, float]]) -> list
             flat += _no_gain(reports, text, study, seconds)
     if not leads:
         return []
-    where = ON_TEXT[text].capitalize()
-    lead = f"{where}, bits per character of self-spelling words minus characters: {_listed(leads)}."
+    where = ON_TEXT[text].removeprefix("on ")
+    lead = (
+        f"On {where}, bits per character of self-spelling words minus characters: {_listed(leads)}."
+    )
     return [lead, *factors, *flat]
 
 
@@ -473,8 +475,7 @@ def _earlier_than_the_curve(reports: Path) -> list[str]:
     """A factor holds one list of settings, so it may show too late where self-spelling words are
     ahead."""
     told = [
-        f"{bits_in_words(found)} {ON_TEXT[text]}"
-        for text, found in after_a_third(reports).items()
+        f"{bits_in_words(found)} {ON_TEXT[text]}" for text, found in after_a_third(reports).items()
     ]
     if not told:
         return []
