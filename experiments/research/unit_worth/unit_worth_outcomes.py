@@ -235,7 +235,7 @@ def _less_compute(reports: Path, first: str) -> list[Row]:
         said = "open"
         if lead.found.low > 0:
             said = "refuted"
-        elif _is_ahead(lead) and is_factor_shown:
+        elif is_ahead(lead) and is_factor_shown:
             said = "confirmed"
         rows.append(
             Row(
@@ -248,7 +248,8 @@ def _less_compute(reports: Path, first: str) -> list[Row]:
     return rows
 
 
-def _is_ahead(lead: Lead) -> bool:
+def is_ahead(lead: Lead) -> bool:
+    """Whether the first arm needs fewer bits, by corrected p."""
     return lead.p_adjusted < LEVEL and lead.found.difference < 0
 
 
@@ -365,7 +366,7 @@ def _length(reports: Path) -> list[Row]:
         return []
     by_length, by_number = leads[longer], leads[shorter]
     said = "open"
-    if _is_ahead(by_number):
+    if is_ahead(by_number):
         said = "refuted"
     elif (
         by_length.p_adjusted < LEVEL

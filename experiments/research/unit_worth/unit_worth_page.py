@@ -6,6 +6,7 @@
 Without records there is no figure, and every table is empty.
 """
 
+import math
 import re
 import statistics
 import sys
@@ -39,6 +40,7 @@ from unit_worth_outcomes import (
     factors_of,
     factors_of_own_search,
     family,
+    is_ahead,
     own_counts,
     reading_speed,
     recorded,
@@ -48,7 +50,7 @@ from unit_worth_outcomes import (
 )
 
 from textgen.core.files import write_file
-from textgen.evaluation.significance import LEVEL, Difference, Lead, bootstrap_interval
+from textgen.evaluation.significance import Difference, Lead, bootstrap_interval
 from textgen.evaluation.units import NOTHING, markdown_table
 from textgen.report.grid import CellRecord, compare_cells
 from textgen.report.page import LogScale, scale_of
@@ -100,40 +102,75 @@ def in_short(reports: Path = RESULTS) -> str:
             break
     else:
         return ""
-    leads, reached = list[Lead](), dict[str, list[str]]()
-    alike = list[str]()
+    leads, reached = dict[str, Lead](), dict[str, list[str]]()
+    without_factor, alike, words_ahead = list[str](), list[str](), list[str]()
     for text in TEXTS:
         of_text = study.replace("tales", text)
         cell = cell_of(reports, of_text, seconds, (*WORDS, "subwords", "characters"))
         if cell is None:
             continue
-        leads.append(family(reports)[Question(of_text, seconds, "word_spell", ("characters",))])
+        question = Question(of_text, seconds, "word_spell", ("characters",))
+        leads[text] = family(reports)[question]
         beside = compare_cells(cell, "word_spell", cell, "subwords")
         if beside.low <= 0 <= beside.high:
             alike.append(ON_TEXT[text])
+        elif beside.high < 0:
+            words_ahead.append(ON_TEXT[text])
         for first in WORDS:
             one = _factor_of(reports, text, of_text, seconds, first)
             if one is not None and one.found.gains:
                 reached.setdefault(first, []).append(f"{_reached(one)} {ON_TEXT[text]}")
-    ahead = [lead for lead in leads if lead.p_adjusted < LEVEL and lead.found.difference < 0]
+            elif first == "word_spell":
+                without_factor.append(ON_TEXT[text])
+    ahead = [lead for lead in leads.values() if is_ahead(lead)]
     to_come = ""
     if len(leads) < len(TEXTS):
         to_come = f"; of {len(TEXTS)} planned"
     said = [
         f"Given {seconds:g} seconds of one core each, a network that reads words, and spells rare "
         "ones itself, predicts unseen text better than one that reads characters, on "
-        f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).{_saving(reports, seconds)}",
+        f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).{_not_certain(leads)}"
+        f"{_saving(reports, seconds)}",
         f"What characters reach in these {seconds:g} seconds (settings for {settings_of(study)} "
-        f"s), self-spelling words reach {_listed(reached['word_spell'])}.{_sooner(reports)} Words "
-        f"whose rare ones n-grams spell reach it {_listed(reached['words'])}."
-        f"{_times_as_fast(reports)}",
+        f"s), self-spelling words reach {_listed(reached['word_spell'])}."
+        f"{_too_little(without_factor)}{_sooner(reports)} Words whose rare ones n-grams spell "
+        f"reach it {_listed(reached['words'])}.{_times_as_fast(reports)}",
     ]
     if alike:
         said.append(
             f"After {seconds:g} seconds, 8,000 subwords and self-spelling words cannot be told "
-            f"apart {_listed(alike)}.{_later_than_subwords(reports, seconds)}"
+            f"apart {_listed(alike)}.{_words_ahead(words_ahead)}"
+            f"{_later_than_subwords(reports, seconds)}"
         )
     return "".join(_item(each, f"{number}. ") for number, each in enumerate(said, start=1))
+
+
+def _not_certain(leads: dict[str, Lead]) -> str:
+    """The texts where self-spelling words need fewer bits, but not by corrected p."""
+    said = ""
+    for text, lead in leads.items():
+        if not is_ahead(lead) and lead.found.difference < 0:
+            where = ON_TEXT[text].replace("on", "On", 1)
+            said += (
+                f" {where}, the lead is not certain after this correction: "
+                f"{bits_in_words(lead.found)} bits per character, p {lead.p_adjusted:.2f}."
+            )
+    return said
+
+
+def _too_little(without_factor: list[str]) -> str:
+    if not without_factor:
+        return ""
+    return f" Characters gain too little for such a time {_listed(without_factor)}."
+
+
+def _words_ahead(words_ahead: list[str]) -> str:
+    if not words_ahead:
+        return ""
+    return (
+        f" Self-spelling words are ahead of these subwords {_listed(words_ahead)} (95% interval, "
+        "uncorrected)."
+    )
 
 
 def _saving(reports: Path, seconds: float) -> str:
@@ -146,8 +183,8 @@ def _saving(reports: Path, seconds: float) -> str:
             where.setdefault(row.outcome.said, []).append(ON_TEXT[text])
     said = ", and ".join(f"{outcome} {_listed(texts)}" for outcome, texts in where.items())
     return (
-        " Whether this saves compute also if timings are a fifth off (claim 1 of the appendix) is "
-        f"{said}."
+        " Whether reading words saves compute, also if timings are a fifth off (claim 1 of the "
+        f"appendix), is {said}."
     )
 
 
@@ -303,6 +340,11 @@ def _seconds_reached(one: PooledFactor) -> float:
 
 
 def _factor_sentence(one: PooledFactor, text: str, seconds: float, settings: int) -> str:
+    if _excludes_nothing(one):
+        return (
+            f"What characters reach {ON_TEXT[text]} after {seconds:g} s of one core, self-spelling "
+            f"words may reach sooner or later: {_times(one, settings)}."
+        )
     return (
         f"What characters reach {ON_TEXT[text]} after {seconds:g} s of one core, self-spelling "
         f"words reach {_reached(one)}: {_times(one, settings)}."
@@ -321,7 +363,10 @@ def _reached(one: PooledFactor) -> str:
 
 
 def _times(one: PooledFactor, settings: int) -> str:
-    """A factor, its set, and the set that errors of timing allow."""
+    """A factor, its set, and the set that errors of timing allow; no factor where its set is open
+    at both ends."""
+    if _excludes_nothing(one):
+        return f"no factor is excluded (settings for {settings} s)"
     value = unit_worth.value_in_words(one).replace("< ", "less than ")
     if value.startswith("> "):
         about = "about " if one.found.low < one.largest else ""
@@ -330,6 +375,11 @@ def _times(one: PooledFactor, settings: int) -> str:
         f"a factor of {value} (set {set_in_words(one)}, or {unit_worth.widened_set_in_words(one)} "
         f"if timings are a fifth off; settings for {settings} s)"
     )
+
+
+def _excludes_nothing(one: PooledFactor) -> bool:
+    """Whether the set of a factor is open at both ends."""
+    return one.found.low == 0 and one.found.high == math.inf
 
 
 def _no_gain(reports: Path, text: str, study: str, seconds: float) -> list[str]:
@@ -375,7 +425,7 @@ def _texts_counted(reports: Path) -> list[str]:
         leads += [of_family[each] for each in asked if each in of_family][:1]
     if not leads:
         return []
-    ahead = [lead for lead in leads if lead.p_adjusted < LEVEL and lead.found.difference < 0]
+    ahead = [lead for lead in leads if is_ahead(lead)]
     return [
         "After the largest budget of each text, self-spelling words need fewer bits than "
         f"characters on {len(ahead)} of {len(leads)} texts ({CORRECTED})."
@@ -433,8 +483,9 @@ def _with_counts(reports: Path) -> list[str]:
 
 
 def _replaced_sentence(reports: Path) -> list[str]:
-    """What is left of the lead of words where n-grams spell rare words for characters, too."""
-    told, saved = list[str](), list[str]()
+    """What is left of the lead of words where n-grams spell rare words for characters, too, by
+    text; and what this spelling changes for characters."""
+    told, changed, costs = list[str](), list[str](), list[str]()
     for budgets in unit_worth.CAUSES:
         for study, seconds in budgets:
             cell = cell_of(reports, study, seconds, ("words", "characters_replaced"))
@@ -445,30 +496,32 @@ def _replaced_sentence(reports: Path) -> list[str]:
             behind = ""
             if _is_behind(cell, "characters_replaced"):
                 behind = ", which leave characters behind their own n-grams"
-            told.append(
-                f"{bits_in_words(found)} {ON_TEXT[text]} after {seconds:g} s with matched "
-                f"settings{behind}"
+            said = (
+                "Where the same n-grams spell the same rare words on both sides, words minus "
+                f"characters {ON_TEXT[text]} after {seconds:g} s: {bits_in_words(found)} with "
+                f"matched settings{behind}"
             )
             if TUNED in cell.arms:
                 own = compare_cells(cell, "words", cell, TUNED)
-                told[-1] += f", and {bits_in_words(own)} with those that are best for characters"
+                said += f", and {bits_in_words(own)} with those that are best for characters"
+            told.append(f"{said}.")
             curves = unit_worth.cell_of(reports, f"{text}_curves_300s", seconds)
             if TUNED in cell.arms and curves is not None:
                 gain = compare_cells(curves, "characters", cell, TUNED)
-                saved.append(f"{bits_in_words(gain)} {ON_TEXT[text]}")
+                changed.append(f"{bits_in_words(gain)} {ON_TEXT[text]}")
+                if gain.high < 0:
+                    costs.append(ON_TEXT[text])
             break
-    if not told:
-        return []
+    if not changed:
+        return told
     said = (
-        "Where the same n-grams spell the same rare words on both sides, words minus characters: "
-        f"{'; '.join(told)}."
+        "With the settings that are best for characters, characters without this spelling minus "
+        f"characters with it: {_listed(changed)} (of two studies, timed apart)."
     )
-    if saved:
-        said += (
-            " With the settings that are best for characters, characters without this spelling "
-            f"minus characters with it: {_listed(saved)} (of two studies, timed apart)."
-        )
-    return [said]
+    if costs:
+        said += f" This spelling costs characters bits {_listed(costs)}."
+
+    return [*told, said]
 
 
 def _earlier_than_the_curve(reports: Path) -> list[str]:
