@@ -194,8 +194,8 @@ def _sooner(reports: Path) -> str:
     if not ahead:
         return ""
     return (
-        " With their settings for 60 s they are ahead of characters of 180 seconds after 60 s, "
-        f"{_listed(ahead)}."
+        " With their settings for 60 s, self-spelling words are ahead after 60 s of characters "
+        f"after 180 s {_listed(ahead)}."
     )
 
 
