@@ -541,11 +541,14 @@ def _earlier_than_the_curve(reports: Path) -> list[str]:
 
 def after_a_third(reports: Path) -> dict[str, Difference]:
     """Text → self-spelling words of 60 s, with settings for 60 s, minus characters of 180 s, with
-    those for 300 s."""
+    those for 300 s; only where both ran on one kind of processor."""
     found = dict[str, Difference]()
     for text, later in _at_180(reports):
         earlier = unit_worth.cell_of(reports, f"{text}_curves_60s", 60)
-        if earlier is not None:
+        if earlier is None:
+            continue
+        on = _processors({60: earlier}, "word_spell")
+        if on == _processors({180: later}, "characters"):
             found[text] = compare_cells(earlier, "word_spell", later, "characters")
     return found
 
