@@ -493,17 +493,17 @@ def _replaced_sentence(reports: Path) -> list[str]:
                 continue
             text = study.partition("_")[0]
             found = compare_cells(cell, "words", cell, "characters_replaced")
-            behind = ""
-            if _is_behind(cell, "characters_replaced"):
-                behind = ", which leave characters behind their own n-grams"
             said = (
                 "Where the same n-grams spell the same rare words on both sides, words minus "
                 f"characters {ON_TEXT[text]} after {seconds:g} s: {bits_in_words(found)} with "
-                f"matched settings{behind}"
+                f"matched settings{_left_behind(cell, 'characters_replaced')}"
             )
             if TUNED in cell.arms:
                 own = compare_cells(cell, "words", cell, TUNED)
-                said += f", and {bits_in_words(own)} with those that are best for characters"
+                said += (
+                    f", and {bits_in_words(own)} with those that the search found best for "
+                    f"characters{_left_behind(cell, TUNED)}"
+                )
             told.append(f"{said}.")
             curves = unit_worth.cell_of(reports, f"{text}_curves_300s", seconds)
             if TUNED in cell.arms and curves is not None:
@@ -515,13 +515,19 @@ def _replaced_sentence(reports: Path) -> list[str]:
     if not changed:
         return told
     said = (
-        "With the settings that are best for characters, characters without this spelling minus "
-        f"characters with it: {_listed(changed)} (of two studies, timed apart)."
+        "With the settings that the search found best for characters, characters without this "
+        f"spelling minus characters with it: {_listed(changed)} (of two studies, timed apart)."
     )
     if costs:
         said += f" This spelling costs characters bits {_listed(costs)}."
 
     return [*told, said]
+
+
+def _left_behind(cell: CellRecord, arm: str) -> str:
+    if not _is_behind(cell, arm):
+        return ""
+    return ", which leave characters behind their own n-grams"
 
 
 def _earlier_than_the_curve(reports: Path) -> list[str]:
