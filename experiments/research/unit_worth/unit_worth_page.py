@@ -132,9 +132,9 @@ def in_short(reports: Path = RESULTS) -> str:
         f"{len(ahead)} of {len(leads)} texts ({CORRECTED}{to_come}).{_not_certain(leads)}"
         f"{_saving(reports, seconds)}",
         f"What characters reach in these {seconds:g} seconds (settings for {settings_of(study)} "
-        f"s), self-spelling words reach {_listed(reached['word_spell'])}."
-        f"{_too_little(without_factor)}{_sooner(reports)} Words whose rare ones n-grams spell "
-        f"reach it {_listed(reached['words'])}.{_times_as_fast(reports)}",
+        f"s), self-spelling words reach {_listed(reached['word_spell'])}, and words whose rare "
+        f"ones n-grams spell {_listed(reached['words'])}.{_too_little(without_factor)}"
+        f"{_times_as_fast(reports)}",
     ]
     if alike:
         said.append(
@@ -183,19 +183,8 @@ def _saving(reports: Path, seconds: float) -> str:
             where.setdefault(row.outcome.said, []).append(ON_TEXT[text])
     said = ", and ".join(f"{outcome} {_listed(texts)}" for outcome, texts in where.items())
     return (
-        " Whether reading words saves compute, also if timings are a fifth off (claim 1 of the "
-        f"appendix), is {said}."
-    )
-
-
-def _sooner(reports: Path) -> str:
-    """Where self-spelling words are ahead of these characters after a third of their seconds."""
-    ahead = [ON_TEXT[text] for text, found in after_a_third(reports).items() if found.high < 0]
-    if not ahead:
-        return ""
-    return (
-        " With their settings for 60 s, self-spelling words are ahead after 60 s of characters "
-        f"after 180 s {_listed(ahead)}."
+        f" Whether reading words saves compute at {seconds:g} s, also if timings are a fifth off "
+        f"(claim 1 of the appendix), is {said}."
     )
 
 
@@ -233,12 +222,14 @@ def _later_than_subwords(reports: Path, seconds: float) -> str:
 
 
 def _nothing_gained(reports: Path, study: str, seconds: float) -> str:
-    """That subwords need no fewer bits than at the budget before, where this is so."""
+    """That subwords need no fewer bits than at the budget before, where this is so; and whether
+    their trainings ended early."""
     cells = unit_worth.cells_of(reports / study)
     before, last = [cell for cell in cells if cell.budget[1] <= seconds][-2:]
     if compare_cells(last, "subwords", before, "subwords").difference < 0:
         return ""
-    return f", where subwords gain nothing after {before.budget[1]:g} seconds"
+    early = " ended early and" if _is_early(last, "subwords") else ""
+    return f", where trainings of subwords{early} gained nothing after {before.budget[1]:g} seconds"
 
 
 def sentences(reports: Path = RESULTS) -> str:
@@ -440,11 +431,24 @@ def _over_characters(reports: Path, first: str, name: str) -> list[str]:
             one = _factor_of(reports, text, study, seconds, first)
             if one is not None and one.found.gains:
                 factor = _times(one, settings_of(study))
-                told.append(f"{ON_TEXT[text]}, at {seconds:g} s, {factor}")
+                doubts = _doubts(reports, Question(study, seconds, first, ("characters",)))
+                where = ON_TEXT[text].replace("on", "On", 1)
+                told.append(f"{where}, at {seconds:g} s: {factor}{doubts}.")
                 break
     if not told:
         return []
-    return [f"{name}, over characters: {_listed(told)}."]
+    return [f"{name}, over characters. {' '.join(told)}"]
+
+
+def _doubts(reports: Path, question: Question) -> str:
+    """What weakens a lead over characters: weak characters, or a p that is too large."""
+    doubts = list[str]()
+    if _is_behind(unit_worth.cell_of(reports, question.study, question.seconds), "characters"):
+        doubts.append("characters need more bits than their own n-grams there")
+    lead = family(reports).get(question)
+    if lead is not None and not is_ahead(lead):
+        doubts.append("the lead is not certain after correction")
+    return "".join(f"; {doubt}" for doubt in doubts)
 
 
 def _at_180(reports: Path) -> list[tuple[str, CellRecord]]:
@@ -464,21 +468,22 @@ def _beside_subwords(reports: Path) -> list[str]:
         return []
     return [
         f"Self-spelling words minus 8,000 subwords, after 180 s: {_listed(told)}. Where both also "
-        f"count n-grams: {_listed(counted)}."
+        f"count n-grams (not planned): {_listed(counted)}."
     ]
 
 
 def _with_counts(reports: Path) -> list[str]:
-    told = [
-        f"{bits_in_words(compare_cells(cell, 'word_spell', cell, 'characters', 'with_counts'))} "
-        f"{ON_TEXT[text]}"
-        for text, cell in _at_180(reports)
-    ]
-    if not told:
+    spelled, words = list[str](), list[str]()
+    for text, cell in _at_180(reports):
+        for first, told in (("word_spell", spelled), ("words", words)):
+            found = compare_cells(cell, first, cell, "characters", "with_counts")
+            told.append(f"{bits_in_words(found)} {ON_TEXT[text]}")
+    if not spelled:
         return []
     return [
-        "Where both also count n-grams of their own tokens, self-spelling words minus characters, "
-        f"after 180 s: {_listed(told)}."
+        "Where both also count n-grams of their own tokens (not planned), self-spelling words "
+        f"minus characters, after 180 s: {_listed(spelled)}. Words whose rare ones n-grams spell, "
+        f"minus characters: {_listed(words)}."
     ]
 
 
@@ -541,7 +546,7 @@ def _earlier_than_the_curve(reports: Path) -> list[str]:
     return [
         "A factor holds one list of settings for both arms. With the settings for 60 s, "
         "self-spelling words after 60 s minus characters after 180 s with those for 300 s: "
-        f"{_listed(told)}."
+        f"{_listed(told)} (95% intervals, uncorrected; not planned)."
     ]
 
 
@@ -589,11 +594,15 @@ def _by_list(reports: Path) -> list[str]:
     return [said]
 
 
-def _ended_early(cell: CellRecord, arm: str) -> str:
+def _is_early(cell: CellRecord, arm: str) -> bool:
     spent = cell.compute(arm)
-    if spent is None or spent >= WHOLE * cell.budget[1]:
+    return spent is not None and spent < WHOLE * cell.budget[1]
+
+
+def _ended_early(cell: CellRecord, arm: str) -> str:
+    if not _is_early(cell, arm):
         return ""
-    return f", of trainings that ended early, after {spent:,.0f} s"
+    return f", of trainings that ended early, after {cell.compute(arm):,.0f} s"
 
 
 def _measured(reports: Path) -> list[str]:
@@ -877,10 +886,7 @@ def _bits(cell: CellRecord, arm: str) -> str:
     value = _mean_bits(cell, arm)
     decimals = 3 if high - low <= 0.05 else 2
     mark = " †" if _is_behind(cell, arm) else ""
-    spent = cell.compute(arm)
-    early = ""
-    if spent is not None and spent < WHOLE * cell.budget[1]:
-        early = f", {spent:,.0f} s"
+    early = f", {cell.compute(arm):,.0f} s" if _is_early(cell, arm) else ""
     return f"{value:.{decimals}f}{mark} ({low:.{decimals}f} to {high:.{decimals}f}){early}"
 
 
