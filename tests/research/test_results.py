@@ -105,6 +105,37 @@ def test_the_figure_of_the_study_on_units_is_that_of_its_records():
     assert what_predicts.FIGURE.read_text(encoding="utf-8") == what_predicts.figure()
 
 
+def one_line(page):
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
+def test_what_pages_tell_of_try_is_what_it_answered():
+    report = json.loads((RESEARCH / "try/results/try.json").read_text(encoding="utf-8"))
+    words, characters = (
+        next(arm for arm in report["arms"] if arm["name"] == name)
+        for name in ("words", "characters")
+    )
+    contrast = report["contrasts"][0]
+    assert (contrast["first"], contrast["second"]) == ("words", "characters")
+    lead = f"{-contrast['difference']:.3f}"
+    interval = f"{-contrast['high']:.3f} to {-contrast['low']:.3f}"
+    seconds = f"{characters['seconds']:.0f}"
+    assert seconds == f"{words['seconds']:.0f}"
+
+    page = one_line(RESEARCH / "try/README.md")
+    assert f"by {lead} bits per character** ({interval}; networks alone, {seconds} s" in page
+
+    guide = one_line(ROOT / "docs/how-far-did-it-get.md")
+    after, times = (f"{contrast['factor'][key]:.0f}" for key in ("after", "times"))
+    assert guide.count(f"{lead} bits per character") == 2
+    assert f"more than {times} times the compute: what words had reached after {after} s" in guide
+    assert f"not reached after {seconds} s" in guide
+    assert f"{seconds} / {after} is {times}, rounded down" in guide
+    passes = f"read the text {words['passes']:.1f} times, the character network once"
+    assert passes in guide
+    assert round(characters["passes"]) == 1
+
+
 def test_where_a_difference_stands_adds_up_to_it():
     pairs = ("word_spell", "characters"), ("words", "word_spell")
     for pair, (text, cell) in itertools.product(pairs, what_predicts.late().items()):
