@@ -304,8 +304,8 @@ def reading_differences_table() -> str:
 
 
 def answer() -> str:
-    """What README answers: when self-spelling words, and subwords, are where characters are after
-    180 seconds.
+    """What README answers: when self-spelling words, and subwords, predict as well as characters
+    after 180 seconds.
 
     The sentences are of this outcome: both ahead on the two texts that have been run, words on the
     tales not if timings are wrong; and n-grams of words, whose rare ones n-grams of letters spell,
@@ -316,7 +316,7 @@ def answer() -> str:
     of_words = "`word_spell`, characters"
     assert said[1, "speeches, 180 s", of_words] == "confirmed"
     assert said[1, "tales, 180 s", of_words] == "open"
-    spelled, subwords = list[float](), list[float]()
+    spelled, subwords = list[str](), list[str]()
     for text in ENGLISH:
         study = f"{text}_curves_300s"
         for first in outcomes.WORDS:
@@ -327,17 +327,18 @@ def answer() -> str:
         ngrams, network = cell.bits("words", "counts"), cell.bits("characters")
         assert ngrams.sum() < network.sum()
         assert compare_cells(cell, "subwords", cell, "characters").high < 0
-        spelled.append(unit_worth_page.seconds_reached(text, "word_spell"))
-        subwords.append(unit_worth_page.seconds_reached(text, "subwords"))
+        spelled.append(unit_worth_page.when_reached(text, "word_spell"))
+        subwords.append(unit_worth_page.when_reached(text, "subwords"))
     sentences = (
-        "**Words or subwords rather than characters, on two English texts.** What a character "
-        "network reaches in three minutes on one core, a word network that spells rare words "
-        f"itself reaches in about {spelled[0]:.0f} seconds on Lovecraft's tales, and in about "
-        f"{spelled[1]:.0f} on speeches of American presidents. A subword network takes about "
-        f"{subwords[0]:.0f} and {subwords[1]:.0f} (leads by uncorrected 95% intervals). "
-        "**But** on the tales this saving could vanish if the timings were wrong by a fifth, and "
-        "counts of word n-grams, with rare words spelled by n-grams of letters, predict both "
-        "texts better than the character network."
+        "**Words or subwords predict better than characters, on two English texts.** A character "
+        "network trains for three minutes on one core. A word network that spells rare words "
+        f"itself predicts Lovecraft's tales as well {spelled[0]}, and speeches of American "
+        f"presidents {spelled[1]}. A subword network does so {subwords[0]} and {subwords[1]}. "
+        "After three minutes, both lead the character network on either text; the 95% intervals "
+        "of these leads are not corrected for the number of comparisons. "
+        "**But** on the tales this saving could vanish if the timings were wrong by a fifth. On "
+        "both texts, counts of word n-grams, with rare words spelled by n-grams of letters, "
+        "predict better than the character network."
     )
     return wrapped(sentences) + "\n"
 
@@ -350,8 +351,9 @@ def findings() -> str:
     bullets = [wrapped(each, "  ") for each in found]
     scope = (
         "Time is measured in seconds of one core, in this program. Each kind of token has the best "
-        "of the settings that were tried for it at five minutes; 8,000 subwords have those of "
-        "4,000. Both English texts had steered the design. [The page of the "
+        "of the settings that were tried for it at five minutes. For subwords, these settings "
+        "were tried with a vocabulary of 4,000; the subword network here has 8,000. The design of "
+        "textgen had already been steered by both English texts. [The page of the "
         "study](experiments/research/unit_worth/README.md) has intervals, other settings, and how "
         "fast each network reads."
     )
@@ -373,18 +375,19 @@ def _times_finding() -> str:
     return (
         "- **After nine minutes there is a saving on both texts; whether it grows with time is "
         "open.** "
-        "What a character network reaches in nine minutes, with the best of four settings tried at "
-        f"that time, self-spelling words reach {factors[0]:.1f} times as fast on the tales and "
-        f"{factors[1]:.1f} times as fast on the speeches. This comparison was not planned."
+        "A character network trains for nine minutes, with the best of four settings that were "
+        "tried at nine minutes. Self-spelling words reach the same bits "
+        f"{factors[0]:.1f} times as fast on the tales and {factors[1]:.1f} times as fast on the "
+        "speeches. This comparison was not planned."
     )
 
 
 def _rare_words_finding() -> str:
     """When words are where characters are if n-grams spell their rare words, and what is left of
     their lead where n-grams spell the same words for characters, too."""
-    reached, leads = list[float](), list[float]()
+    reached, leads = list[str](), list[float]()
     for text in ENGLISH:
-        reached.append(unit_worth_page.seconds_reached(text, "words"))
+        reached.append(unit_worth_page.when_reached(text, "words"))
         lead = outcomes.difference(
             outcomes.RESULTS, f"{text}_causes_300s", 180, "words", "characters_replaced_tuned"
         )
@@ -392,11 +395,11 @@ def _rare_words_finding() -> str:
         assert lead.high < 0
         leads.append(-lead.difference)
     return (
-        "- **Much depends on who spells the rare words.** A word network whose rare words are "
-        f"spelled by n-grams of letters needs at most about {reached[0]:.0f} and {reached[1]:.0f} "
-        "seconds for what characters reach in three minutes. Where n-grams spell the same words "
-        f"for characters, too, words still lead by {leads[0]:.2f} and {leads[1]:.2f} bits per "
-        "character."
+        "- **Much depends on who spells the rare words.** Where n-grams of letters spell its rare "
+        "words, a word network predicts as well as a character network of three minutes "
+        f"{reached[0]} on the tales, and {reached[1]} on the speeches. Where n-grams spell the "
+        f"same words for characters, too, words still lead by {leads[0]:.2f} and {leads[1]:.2f} "
+        "bits per character."
     )
 
 
@@ -420,9 +423,10 @@ def _counting_finding() -> str:
         "- **Counting narrows the lead** (not planned). After three minutes, self-spelling words "
         f"lead characters by {networks[0]:.2f} bits per character on the tales and "
         f"{networks[1]:.2f} on the speeches. Where both also count n-grams of their own tokens, "
-        f"they lead by {counted[0]:.2f} and {counted[1]:.2f}. Subwords that count are then "
-        f"{on_tales.difference:.2f} ahead of them on the tales (95% interval, uncorrected), and "
-        "on the speeches neither is known to be ahead."
+        f"self-spelling words lead by {counted[0]:.2f} and {counted[1]:.2f}. Subwords with such "
+        f"counts are then {on_tales.difference:.2f} ahead of self-spelling words with counts on "
+        "the tales (95% interval, uncorrected). On the speeches, neither of the two is known to "
+        "be ahead."
     )
 
 
@@ -446,12 +450,12 @@ def _languages_finding() -> str:
     return (
         "- **Other languages are an open question.** In an [earlier "
         "study](experiments/research/what_predicts/README.md), words with help from n-grams led in "
-        "Swahili and Ukrainian after three minutes (95% intervals, uncorrected); with counts on "
+        "Swahili and Ukrainian after three minutes (95% intervals, uncorrected). With counts on "
         "both sides, no lead was established. "
         "With today's settings, self-spelling words need "
         f"{-today.found.difference:.2f} bits per character fewer than characters after three "
         "minutes in Swahili. This lead is not certain after correction for all questions of the "
-        "study, and with counts on both sides none is established (not planned)."
+        "study. With counts on both sides, no lead is established (not planned)."
     )
 
 

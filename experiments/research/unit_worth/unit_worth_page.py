@@ -314,14 +314,13 @@ def _factor_of(
     return factors_of(reports, text, settings_of(study)).get((seconds, first, "characters"))
 
 
-def seconds_reached(text: str, first: str, reports: Path = RESULTS) -> float:
-    """After how many seconds an arm of words needs no more bits than characters of 180 s, which
-    is no later than its smallest budget where it is ahead of them there."""
+def when_reached(text: str, first: str, reports: Path = RESULTS) -> str:
+    """When an arm that is ahead needs no more bits than characters of 180 s."""
     one = _factor_of(reports, text, f"{text}_curves_300s", 180, first)
     assert one is not None
     assert one.found.gains
     assert one.is_ahead
-    return _seconds_reached(one)
+    return _reached(one)
 
 
 def _seconds_reached(one: PooledFactor) -> float:
