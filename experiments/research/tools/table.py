@@ -27,7 +27,7 @@ from typing import Any
 
 from textgen.core.files import write_json
 from textgen.core.reading import find_experiment
-from textgen.evaluation.significance import LEVEL, Difference, Lead
+from textgen.evaluation.significance import LEVEL, Lead
 from textgen.evaluation.units import PART_LABELS, format_number, markdown_table
 from textgen.report.comparison import Comparison, result_lines
 from textgen.report.grid import CELLS_FOLDER, GRID_FILE, Grid, compare_cells
@@ -344,18 +344,16 @@ def answer() -> str:
 
 
 def findings() -> str:
-    """What README has found: the factor after more time, what help with rare words gains, what
-    counts change, and where the lead is not shown. Each sentence is of the outcome that is
-    asserted beside it."""
-    found = (_times_finding(), _rare_words_finding(), _counting_finding(), _languages_finding())
+    """What README has found: the factor after more time, what n-grams decide, and where the lead is
+    not shown. Each sentence is of the outcome that is asserted beside it."""
+    found = (_times_finding(), _ngrams_finding(), _languages_finding())
     bullets = [wrapped(each, "  ") for each in found]
     scope = (
         "Time is measured in seconds of one core, in this program. Each kind of token has the best "
-        "of the settings that were tried for it at five minutes. For subwords, these settings "
-        "were tried with a vocabulary of 4,000; the subword network here has 8,000. The design of "
-        "textgen had already been steered by both English texts. [The page of the "
-        "study](experiments/research/unit_worth/README.md) has intervals, other settings, and how "
-        "fast each network reads."
+        "of the settings that were tried for it at five minutes (for subwords, with a smaller "
+        "vocabulary). Both English texts had already steered the design of textgen. [The page of "
+        "the study](experiments/research/unit_worth/README.md) has intervals, other settings, and "
+        "how fast each network reads."
     )
     return "\n".join(bullets) + "\n\n" + wrapped(scope) + "\n"
 
@@ -382,10 +380,11 @@ def _times_finding() -> str:
     )
 
 
-def _rare_words_finding() -> str:
-    """When words are where characters are if n-grams spell their rare words, and what is left of
-    their lead where n-grams spell the same words for characters, too."""
-    reached, leads = list[str](), list[float]()
+def _ngrams_finding() -> str:
+    """When words are where characters are if n-grams spell their rare words; what is left of their
+    lead where n-grams spell the same words for characters, too; and what is left of the lead of
+    self-spelling words where both models also count."""
+    reached, leads, counted = list[str](), list[float](), list[float]()
     for text in ENGLISH:
         reached.append(unit_worth_page.when_reached(text, "words"))
         lead = outcomes.difference(
@@ -394,51 +393,26 @@ def _rare_words_finding() -> str:
         assert lead is not None
         assert lead.high < 0
         leads.append(-lead.difference)
-    return (
-        "- **Much depends on who spells the rare words.** Where n-grams of letters spell its rare "
-        "words, a word network predicts as well as a character network of three minutes "
-        f"{reached[0]} on the tales, and {reached[1]} on the speeches. Where n-grams spell the "
-        f"same words for characters, too, words still lead by {leads[0]:.2f} and {leads[1]:.2f} "
-        "bits per character."
-    )
-
-
-def _counting_finding() -> str:
-    """What is left of the lead of self-spelling words where every model also counts."""
-    networks, counted, beside = list[float](), list[float](), list[Difference]()
-    for text in ENGLISH:
-        arms = ("word_spell", "subwords", "characters")
+        arms = ("word_spell", "characters")
         cell = outcomes.cell_of(outcomes.RESULTS, f"{text}_curves_300s", 180, arms)
         assert cell is not None
         alone = compare_cells(cell, "word_spell", cell, "characters")
         both = compare_cells(cell, "word_spell", cell, "characters", "with_counts")
         assert alone.difference < both.difference < both.high < 0
-        beside.append(compare_cells(cell, "word_spell", cell, "subwords", "with_counts"))
-        networks.append(-alone.difference)
         counted.append(-both.difference)
-    on_tales, on_speeches = beside
-    assert on_tales.low > 0
-    assert on_speeches.low < 0 < on_speeches.high
     return (
-        "- **Counting narrows the lead** (not planned). After three minutes, self-spelling words "
-        f"lead characters by {networks[0]:.2f} bits per character on the tales and "
-        f"{networks[1]:.2f} on the speeches. Where both also count n-grams of their own tokens, "
-        f"self-spelling words lead by {counted[0]:.2f} and {counted[1]:.2f}. Subwords with such "
-        f"counts are then {on_tales.difference:.2f} ahead of self-spelling words with counts on "
-        "the tales (95% interval, uncorrected). On the speeches, neither of the two is known to "
-        "be ahead."
+        "- **N-grams decide much of a lead.** Where n-grams of letters spell its rare words, a "
+        "word network predicts as well as a character network of three minutes "
+        f"{reached[0]} on the tales, and {reached[1]} on the speeches. Where n-grams spell the "
+        "same words for characters, too, words still lead by at least "
+        f"{min(leads):.2f} bits per character. Where both networks also count n-grams of their own "
+        "tokens, the lead of self-spelling words after three minutes shrinks to "
+        f"{counted[0]:.2f} on the tales and {counted[1]:.2f} on the speeches (not planned)."
     )
 
 
 def _languages_finding() -> str:
-    """What an earlier study found in two other languages, and the lead of today in Swahili."""
-
-    own = grid("what_predicts/what_predicts")
-    with_counts = own.leads("with_counts")
-    for text in ("swahili", "ukrainian"):
-        pair = (what_predicts.late()[text].name, *what_predicts.LEAD)
-        assert own.leads("network")[pair].found.high < 0
-        assert with_counts[pair].verdict == "too close to call"
+    """The lead of today in Swahili, and what an earlier study found in two other languages."""
     question = unit_worth.Question("swahili_curves_300s", 180, "word_spell", ("characters",))
     today = outcomes.family(outcomes.RESULTS)[question]
     assert today.found.high < 0
@@ -447,15 +421,19 @@ def _languages_finding() -> str:
     assert cell is not None
     counted = compare_cells(cell, "word_spell", cell, "characters", "with_counts")
     assert counted.low < 0 < counted.high
+    own = grid("what_predicts/what_predicts")
+    with_counts = own.leads("with_counts")
+    for text in ("swahili", "ukrainian"):
+        pair = (what_predicts.late()[text].name, *what_predicts.LEAD)
+        assert own.leads("network")[pair].found.high < 0
+        assert with_counts[pair].verdict == "too close to call"
     return (
-        "- **Other languages are an open question.** In an [earlier "
-        "study](experiments/research/what_predicts/README.md), words with help from n-grams led in "
-        "Swahili and Ukrainian after three minutes (95% intervals, uncorrected). With counts on "
-        "both sides, no lead was established. "
-        "With today's settings, self-spelling words need "
-        f"{-today.found.difference:.2f} bits per character fewer than characters after three "
-        "minutes in Swahili. This lead is not certain after correction for all questions of the "
-        "study. With counts on both sides, no lead is established (not planned)."
+        "- **Other languages are an open question.** In Swahili, self-spelling words lead "
+        "characters after three minutes, but this lead is not certain after correction for all "
+        "questions of the study. With counts on both sides, no lead is established (not planned). "
+        "In an [earlier study](experiments/research/what_predicts/README.md), words with help from "
+        "n-grams led in Swahili and Ukrainian after three minutes (95% intervals, uncorrected). "
+        "With counts on both sides, no lead was established there, either."
     )
 
 
